@@ -1,0 +1,324 @@
+// The kinds of modelops.dev/v1alpha1 as the operator sees them: narrow, immutable after parsing, cheap to keep by the ten thousand.
+// The CRD YAML in crds/ is the source of truth; tests/unit/crd_test.cpp proves that these structs and the CRDs name the same fields.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "operator/core/decimal.h"
+#include "operator/core/ids.h"
+#include "operator/core/plan.h"
+#include "operator/core/time.h"
+
+namespace mo::api {
+
+inline constexpr const char* kGroup = "modelops.dev";
+inline constexpr const char* kApiVersion = "modelops.dev/v1alpha1";
+inline constexpr const char* kFieldManager = "model-operator";
+inline constexpr const char* kLabelManagedBy = "app.kubernetes.io/managed-by";
+inline constexpr const char* kLabelModel = "modelops.dev/model";
+inline constexpr const char* kLabelVersion = "modelops.dev/version";
+inline constexpr const char* kAnnotationApplied = "modelops.dev/applied";  // hash of what we last applied
+inline constexpr const char* kLabelOrigin = "modelops.dev/origin";         // on ModelRollouts that we wrote: spec | retraining
+
+struct ObjectMeta {
+  ObjectKey key;
+  std::string uid;
+  std::string resource_version;
+  int64_t generation = 0;
+  TimePoint created{};
+  bool deleting = false;       // metadata.deletionTimestamp is set
+  std::string controller_uid;  // UID of the owner with controller: true
+};
+
+struct Condition {
+  std::string type;
+  std::string status;  // True | False | Unknown
+  std::string reason;
+  std::string message;
+  TimePoint last_transition{};
+  int64_t observed_generation = 0;
+};
+
+struct Format {
+  std::string name;
+  std::string version;
+  bool operator==(const Format&) const = default;
+};
+
+struct Artifact {
+  std::string uri;
+  std::string digest;  // sha256:<64 hex>
+  Format format;
+  bool operator==(const Artifact&) const = default;
+};
+
+// ---- rollout policy, on Model.spec.rollout and as the snapshot in ModelRollout.status.policy ----
+
+
+struct Gate {
+  std::string name;
+  // exactly one of the two
+  std::optional<std::string> prometheus_query;
+  std::optional<std::string> version_metric;
+  std::optional<Decimal> min, max;
+  struct VersusStable {
+    std::optional<std::string> query;  // with prometheus; a version gate compares the stable version's recorded metric
+    Decimal max_regression;
+  };
+  std::optional<VersusStable> versus_stable;
+  struct Samples {
+    std::string query;
+    int64_t min = 0;
+  };
+  std::optional<Samples> samples;
+  Duration interval = std::chrono::seconds(10);
+  int count = 1;          // measurements that must pass
+  int failure_limit = 0;  // measurements that may fail
+  enum class OnInconclusive { Pause, Wait, Fail } on_inconclusive = OnInconclusive::Pause;
+};
+
+struct Step {  // exactly one of the three
+  std::optional<int> weight;
+  struct Pause {
+    std::optional<Duration> duration;  // absent: until a person goes on
+  };
+  std::optional<Pause> pause;
+  std::vector<std::string> gates;
+};
+
+struct RolloutPolicy {
+  std::vector<Step> steps;  // empty: straight to 100
+  std::vector<Gate> gates;
+  enum class OnFailure { Rollback, Pause } on_failure = OnFailure::Rollback;
+  Duration progress_deadline = std::chrono::seconds(600);
+  RawJson raw = "{}";  // as it was read, for the snapshot
+
+  const Gate* gate(const std::string& name) const;
+};
+
+// ---- Model ----
+
+struct Trigger {  // exactly one of schedule and dataset
+  std::string name;
+  struct Schedule {
+    std::string cron;
+    std::string time_zone = "UTC";
+  };
+  std::optional<Schedule> schedule;
+  struct ConfigMapKeyRef {
+    std::string name, key;
+  };
+  std::optional<ConfigMapKeyRef> dataset;
+};
+
+struct Retraining {
+  std::vector<Trigger> triggers;
+  std::optional<TimePoint> requested_at;
+  Duration cooldown{0};
+  std::optional<int> max_per_day;
+  RawJson job_template;  // JobTemplateSpec
+  std::vector<std::string> gates;
+  enum class OnSuccess { Rollout, Register } on_success = OnSuccess::Rollout;
+};
+
+struct TrafficShare {
+  std::string version;
+  int weight = 0;
+  bool operator==(const TrafficShare&) const = default;
+};
+
+// What the operator set out to do last; kept in status so that a restart, or a deleted ModelRollout, forgets nothing.
+struct Intent {
+  std::string version;
+  std::string origin;            // Spec | Rollout | Retraining
+  std::string rollout;           // name of the ModelRollout that carries it; empty for a first version that needs none
+  std::string outcome;           // empty while under way, else the rollout's last phase
+  std::string reason, message;   // of the outcome
+};
+
+struct RetrainingRun {
+  int64_t number = 0;
+  std::string name;     // of the Job
+  std::string trigger;  // name of the trigger, "requested" for a person's
+  TimePoint started{};
+  std::string job_uid;  // once the Job was seen
+};
+
+struct RetrainingStatus {
+  std::string last_trigger, last_run, last_result;
+  std::optional<TimePoint> next_scheduled;
+  std::optional<TimePoint> last_retrained;  // the last run that registered a version
+  int64_t runs_today = 0;
+  std::string day;         // the UTC day that runs_today counts, "2026-11-22"
+  std::string suppressed;  // why a trigger did not start a run, empty if none waits
+  // bookkeeping
+  int64_t run_number = 0;
+  std::optional<RetrainingRun> run;  // the one under way
+  std::optional<TimePoint> last_started, last_finished;
+  std::optional<TimePoint> observed_request;
+  std::optional<TimePoint> schedule_checked;     // cron fires for times after this
+  std::map<std::string, std::string> datasets;   // trigger name -> digest that was last acted on
+};
+
+struct ModelStatus {
+  int64_t observed_generation = -1;
+  std::string phase, message;
+  std::vector<Condition> conditions;
+  std::string stable_version, candidate_version, rollout;
+  std::vector<TrafficShare> traffic;
+  // the spec's intent that was last acted on: its version, a hash of what would make a retry worthwhile, and the generation that brought it
+  std::string spec_version, spec_revision;
+  int64_t spec_generation = 0;
+  Intent intent;
+  RetrainingStatus retraining;
+  RawJson raw = "{}";  // as stored, to write only on change
+};
+
+struct Model {
+  ObjectMeta meta;
+  std::string track;                      // Pinned | Promoted
+  std::optional<std::string> version;
+  std::optional<Artifact> artifact;
+  std::optional<std::string> runtime;
+  int replicas = 1;
+  RawJson template_overlay;               // PodTemplateSpec or empty
+  RolloutPolicy rollout;
+  std::optional<Retraining> retraining;
+  ModelStatus status;
+  std::string problem;                    // the spec could not be read although admission let it pass: why
+};
+
+// ---- ModelVersion ----
+
+struct ModelVersion {
+  ObjectMeta meta;
+  std::string model;  // spec.modelRef.name
+  Artifact artifact;
+  std::map<std::string, std::string> metrics;
+  std::string parent;  // spec.lineage.parent
+  std::string phase, message;
+  std::vector<Condition> conditions;
+  RawJson status_raw = "{}";
+};
+
+// ---- ModelRollout ----
+
+struct Measurement {
+  TimePoint at{};
+  std::string value;    // decimal, or empty
+  std::string verdict;  // Passed | Failed | Inconclusive
+};
+
+struct GateStatus {
+  std::string name;
+  std::string verdict;       // Running | Passed | Failed | Inconclusive
+  std::string value;         // of the last measurement that had one
+  std::string stable_value;  // versusStable
+  int passed = 0, failed = 0, inconclusive = 0;
+  std::vector<Measurement> measurements;  // the last few
+  std::string message;
+  bool operator==(const GateStatus&) const = default;
+};
+inline bool operator==(const Measurement& a, const Measurement& b) {
+  return a.at == b.at && a.value == b.value && a.verdict == b.verdict;
+}
+
+// A decision to end the rollout, persisted before anything is undone, so that a crash in between cannot forget it.
+struct Ending {
+  std::string phase;  // RolledBack | Aborted | Superseded | Failed
+  std::string reason, message;
+  TimePoint at{};
+};
+
+struct RolloutStatus {
+  int64_t observed_generation = -1;
+  std::string phase;  // Pending | Progressing | Paused | Succeeded | RolledBack | Aborted | Superseded | Failed
+  std::string message;
+  std::vector<Condition> conditions;
+  std::string from_version;
+  int step_index = 0, step_count = 0;  // 1-based; 0 before the first; count + 1 while going to 100
+  int stable_weight = 100, candidate_weight = 0;
+  std::vector<GateStatus> gates;
+  std::optional<TimePoint> started, finished;
+  std::optional<TimePoint> step_started;   // moved forward by the length of pauses that a person made
+  int64_t step_generation = 0;             // metadata.generation when the step began, or when it paused: a later one that says Running goes on
+  std::optional<TimePoint> paused_at;      // desiredState: Paused, or a pause by failure or inconclusive gates, since then
+  std::string pause_reason;                // empty | Requested | GateFailed | Inconclusive | Step | Deadline
+  std::optional<RolloutPolicy> policy;     // the snapshot
+  std::optional<Ending> ending;
+  RawJson raw = "{}";
+};
+
+struct ModelRollout {
+  ObjectMeta meta;
+  std::string model, version;
+  std::string desired_state;  // empty is Running
+  std::string origin;         // label modelops.dev/origin: spec | retraining; empty: a person or a pipeline wrote it
+  RolloutStatus status;
+  std::string problem;
+};
+
+// ---- ModelRuntime ----
+
+struct ModelRuntime {
+  ObjectMeta meta;
+  std::vector<Format> formats;
+  int priority = 0;
+  int port = 8080;
+  std::optional<int> metrics_port;
+  std::string metrics_path = "/metrics";
+  std::string protocol;
+  RawJson pod_template;
+};
+
+// ---- what we write and watch ----
+
+struct Deployment {
+  ObjectMeta meta;
+  std::string model, version;  // from our labels
+  int replicas = 0;            // spec
+  int64_t observed_generation = 0;
+  int status_replicas = 0, updated_replicas = 0, ready_replicas = 0, available_replicas = 0;
+  std::string progressing_reason;                         // condition Progressing
+  std::string replica_failure;                            // message of condition ReplicaFailure: quota, admission, accounts
+  std::string applied_hash;                               // our annotation
+  std::string spec_hash;                                  // of spec without replicas, as stored
+  bool foreign_spec_manager = false;                      // somebody else owns a field of spec (other than replicas through /scale or status)
+};
+
+struct Service {
+  ObjectMeta meta;
+  std::string model;
+  std::map<std::string, std::string> selector;
+  std::string applied_hash, spec_hash;
+  bool foreign_spec_manager = false;
+};
+
+struct Job {
+  ObjectMeta meta;
+  std::string model;
+  bool complete = false, failed = false;
+  std::string failure_message;  // condition Failed: reason and message
+  std::optional<TimePoint> finished;
+  std::string image;            // of the first container
+};
+
+struct Pod {
+  ObjectMeta meta;
+  std::string model, version;
+  bool ready = false;
+  // The first thing that keeps it from being ready: "ImagePullBackOff: …", "CrashLoopBackOff: …", the last words of our fetch container.
+  std::string problem;
+  bool digest_mismatch = false;  // our fetch container said so
+};
+
+// Metadata only: which version of a ConfigMap is there. The data is read by AskConfigMap when a digest is wanted.
+struct ConfigMap {
+  ObjectMeta meta;
+};
+
+}  // namespace mo::api

@@ -1,0 +1,101 @@
+// What a reconciler answers: what to write, what to ask, when to look again. Plans do nothing themselves.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "operator/core/decimal.h"
+#include "operator/core/ids.h"
+#include "operator/core/time.h"
+
+namespace mo {
+
+using RawJson = std::string;  // one complete, compact JSON value
+
+// Server-side apply with our field manager. `uid` empty: the object must not exist yet as far as we know; the executor then applies
+// without force, so that an object of somebody else answers 409 instead of being taken over. `uid` set: applied with force to exactly that object.
+struct Apply {
+  ObjectRef target;
+  RawJson body;
+  std::string uid;
+  std::string hash;  // of the body; the executor remembers it as what this object was last given
+  std::string why;
+};
+
+// Sets spec.replicas of exactly that Deployment and nothing else.
+struct Scale {
+  ObjectRef target;
+  std::string uid;
+  int replicas = 0;
+  std::string why;
+};
+
+// Deletes exactly that object (UID precondition), its dependents in the background.
+struct Delete {
+  ObjectRef target;
+  std::string uid;
+  std::string why;
+};
+
+// Replaces the status by PUT on the status subresource, with UID and resourceVersion as preconditions: a decision taken on an
+// older state is refused with 409.
+struct WriteStatus {
+  ObjectRef target;
+  std::string uid;
+  std::string resource_version;
+  RawJson status;
+  std::string why;
+};
+
+using Action = std::variant<Apply, Scale, Delete, WriteStatus>;
+
+// An Event on the object, deduplicated by the executor.
+struct Event {
+  ObjectRef regarding;
+  std::string uid;
+  bool warning = false;
+  std::string reason;  // CamelCase
+  std::string note;    // a sentence
+};
+
+// Questions that need I/O. The worker loop hands them to the evidence room; the answer comes back in a later Observed under the same id.
+struct AskPrometheus {
+  std::string query;                        // the candidate's value
+  std::optional<std::string> stable_query;  // versusStable
+  std::optional<std::string> samples_query;
+};
+struct AskConfigMap {  // a quorum read of one key
+  ObjectKey configmap;
+  std::string key;
+};
+struct AskRunResult {  // what the pods of this Job said when they ended: a quorum list of pods, then of a ConfigMap if they name one
+  ObjectKey job;
+  std::string job_uid;
+};
+struct Ask {
+  std::string id;  // unique over all Models; the same id is never asked twice while its answer is kept
+  std::variant<AskPrometheus, AskConfigMap, AskRunResult> question;
+};
+
+// One PromQL answer: a finite number, or why there is none ("no data", "NaN", "the query returned 3 series", "cannot reach Prometheus: …").
+struct Reading {
+  std::optional<Decimal> value;
+  std::string problem;  // empty when there is a value
+};
+struct Answer {
+  TimePoint at{};
+  Reading value, stable, samples;        // AskPrometheus
+  std::optional<std::string> text;       // AskConfigMap: the key's text. AskRunResult: the RunResult's JSON text, unchecked
+  std::string problem;                   // why `text` is missing, for people
+};
+
+struct Plan {
+  std::vector<Action> actions;  // in order; the first error ends the run. Every prefix must be safe: a crash can end it anywhere
+  std::vector<Event> events;    // sent after the actions
+  std::vector<Ask> asks;
+  std::optional<Duration> requeue_after;
+};
+
+}  // namespace mo

@@ -1,0 +1,1 @@
+"""The test rig: a real Kubernetes on one machine, without internet or Docker."""

