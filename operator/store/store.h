@@ -1,0 +1,150 @@
+// What the operator knows of one kind: written by that kind's watcher and, so that it reads its own writes, by the executor.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "operator/api/types.h"
+#include "operator/core/ids.h"
+
+namespace mo {
+
+// The Models that an object concerns, as keys to look it up by and to queue. Cluster-scoped kinds concern none in particular.
+std::vector<ObjectKey> models_of(const api::Model& o);         // itself
+std::vector<ObjectKey> models_of(const api::ModelVersion& o);  // spec.modelRef
+std::vector<ObjectKey> models_of(const api::ModelRollout& o);
+std::vector<ObjectKey> models_of(const api::ModelRuntime& o);
+std::vector<ObjectKey> models_of(const api::Deployment& o);  // by our label
+std::vector<ObjectKey> models_of(const api::Service& o);
+std::vector<ObjectKey> models_of(const api::Job& o);
+std::vector<ObjectKey> models_of(const api::Pod& o);
+std::vector<ObjectKey> models_of(const api::ConfigMap& o);
+
+// Thread-safe. Objects are immutable and shared; a reader keeps what it got.
+// Order is by resourceVersion: an event older than what is held (the watch lags behind our own writes) changes nothing.
+template <class T>
+class Store {
+ public:
+  using Ptr = std::shared_ptr<const T>;
+
+  // Returns false if what is held is as new or newer.
+  bool upsert(T object) {
+    std::unique_lock lock(mutex_);
+    return upsert_locked(std::make_shared<const T>(std::move(object)));
+  }
+
+  // A DELETED event: `uid` guards against the old object's event removing a new object of the same name.
+  bool remove(const ObjectKey& key, const std::string& uid) {
+    std::unique_lock lock(mutex_);
+    auto it = objects_.find(key);
+    if (it == objects_.end() || (!uid.empty() && it->second->meta.uid != uid)) return false;
+    unindex(it->second);
+    objects_.erase(it);
+    return true;
+  }
+
+  // A complete list taken at `resource_version`: what is absent from it and not newer than it is gone. Returns every object
+  // that was added, changed or removed (the removed as they were).
+  std::vector<Ptr> replace(std::vector<T> list, const std::string& resource_version) {
+    std::unique_lock lock(mutex_);
+    std::vector<Ptr> changed;
+    std::unordered_set<ObjectKey> listed;
+    for (T& object : list) {
+      listed.insert(object.meta.key);
+      auto ptr = std::make_shared<const T>(std::move(object));
+      if (upsert_locked(ptr)) changed.push_back(ptr);
+    }
+    for (auto it = objects_.begin(); it != objects_.end();) {
+      if (listed.count(it->first) || rv_less(resource_version, it->second->meta.resource_version)) {
+        ++it;
+        continue;
+      }
+      changed.push_back(it->second);
+      unindex(it->second);
+      it = objects_.erase(it);
+    }
+    synced_ = true;
+    return changed;
+  }
+
+  Ptr get(const ObjectKey& key) const {
+    std::shared_lock lock(mutex_);
+    auto it = objects_.find(key);
+    return it == objects_.end() ? nullptr : it->second;
+  }
+
+  // By name, so that the order never depends on hashing.
+  std::vector<Ptr> of_model(const ObjectKey& model) const {
+    std::shared_lock lock(mutex_);
+    auto it = by_model_.find(model);
+    if (it == by_model_.end()) return {};
+    std::vector<Ptr> found = it->second;
+    std::sort(found.begin(), found.end(), [](const Ptr& a, const Ptr& b) { return a->meta.key < b->meta.key; });
+    return found;
+  }
+
+  std::vector<Ptr> all() const {
+    std::shared_lock lock(mutex_);
+    std::vector<Ptr> found;
+    found.reserve(objects_.size());
+    for (const auto& [key, object] : objects_) found.push_back(object);
+    return found;
+  }
+
+  size_t size() const {
+    std::shared_lock lock(mutex_);
+    return objects_.size();
+  }
+  // A first complete list has been taken. Nothing may be decided before all stores are.
+  bool synced() const {
+    std::shared_lock lock(mutex_);
+    return synced_;
+  }
+
+ private:
+  bool upsert_locked(Ptr ptr) {
+    auto [it, inserted] = objects_.try_emplace(ptr->meta.key, ptr);
+    if (!inserted) {
+      // Compared across UIDs too: of two objects of one name the one written later is the one that exists.
+      if (!rv_less(it->second->meta.resource_version, ptr->meta.resource_version)) return false;
+      unindex(it->second);
+      it->second = ptr;
+    }
+    for (const ObjectKey& model : models_of(*ptr)) by_model_[model].push_back(ptr);
+    return true;
+  }
+  void unindex(const Ptr& ptr) {
+    for (const ObjectKey& model : models_of(*ptr)) {
+      auto it = by_model_.find(model);
+      if (it == by_model_.end()) continue;
+      std::erase(it->second, ptr);
+      if (it->second.empty()) by_model_.erase(it);
+    }
+  }
+
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<ObjectKey, Ptr> objects_;
+  std::unordered_map<ObjectKey, std::vector<Ptr>> by_model_;
+  bool synced_ = false;
+};
+
+struct Stores {
+  Store<api::Model> models;
+  Store<api::ModelVersion> versions;
+  Store<api::ModelRollout> rollouts;
+  Store<api::ModelRuntime> runtimes;
+  Store<api::Deployment> deployments;
+  Store<api::Service> services;
+  Store<api::Job> jobs;
+  Store<api::Pod> pods;
+  Store<api::ConfigMap> configmaps;  // names and versions only
+};
+
+}  // namespace mo
