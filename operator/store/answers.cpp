@@ -1,0 +1,69 @@
+#include "operator/store/answers.h"
+
+namespace mo {
+namespace {
+constexpr Duration kLostAfter = std::chrono::minutes(5);
+}
+
+std::map<std::string, Answer> AnswerBook::of(const ObjectKey& model) const {
+  std::lock_guard lock(mutex_);
+  std::map<std::string, Answer> found;
+  if (auto page = pages_.find(model); page != pages_.end())
+    for (const auto& [id, kept] : page->second.answers) found.emplace(id, kept.answer);
+  return found;
+}
+
+void AnswerBook::put(const ObjectKey& model, const std::string& id, Answer answer) {
+  {
+    std::lock_guard lock(mutex_);
+    Page& page = pages_[model];
+    page.under_way.erase(id);
+    page.answers[id] = Kept{++sequence_, std::move(answer)};
+  }
+  if (wake_) wake_(model);
+}
+
+uint64_t AnswerBook::mark() const {
+  std::lock_guard lock(mutex_);
+  return sequence_;
+}
+
+void AnswerBook::retain(const ObjectKey& model, const std::set<std::string>& asked, uint64_t mark) {
+  std::lock_guard lock(mutex_);
+  auto page = pages_.find(model);
+  if (page == pages_.end()) return;
+  std::erase_if(page->second.answers,
+                [&](const auto& entry) { return entry.second.sequence <= mark && !asked.count(entry.first); });
+  erase_if_empty(model);
+}
+
+std::vector<Ask> AnswerBook::begin(const ObjectKey& model, std::vector<Ask> asks, TimePoint now) {
+  if (asks.empty()) return asks;
+  std::lock_guard lock(mutex_);
+  Page& page = pages_[model];
+  std::erase_if(asks, [&](const Ask& ask) {
+    if (page.answers.count(ask.id)) return true;
+    auto [under_way, fresh] = page.under_way.try_emplace(ask.id, now);
+    if (!fresh && now - under_way->second < kLostAfter) return true;
+    under_way->second = now;
+    return false;
+  });
+  // Lost asks that no plan repeats must not pile up.
+  std::erase_if(page.under_way, [&](const auto& entry) { return now - entry.second >= 2 * kLostAfter; });
+  erase_if_empty(model);
+  return asks;
+}
+
+size_t AnswerBook::size() const {
+  std::lock_guard lock(mutex_);
+  size_t total = 0;
+  for (const auto& [model, page] : pages_) total += page.answers.size() + page.under_way.size();
+  return total;
+}
+
+void AnswerBook::erase_if_empty(const ObjectKey& model) {
+  auto page = pages_.find(model);
+  if (page != pages_.end() && page->second.answers.empty() && page->second.under_way.empty()) pages_.erase(page);
+}
+
+}  // namespace mo
