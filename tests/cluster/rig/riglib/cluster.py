@@ -1,0 +1,364 @@
+"""up, down, status: one rig seen from the host."""
+
+import asyncio
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+from riglib import build, cgroups, components, image, inside, pki, relay
+from riglib.layout import (FIXED_PORTS, NODE_IP, NODE_NAME, PROMETHEUS_CLUSTER_IP, alive, first_child,
+                           identity)
+from riglib.util import RIG_DIR, RigError, locked, missing_packages, run, say, wait_for, write_atomically
+
+FAKE_NODES = 4
+UNSHARE = ["unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--mount-proc", "--kill-child"]
+
+
+# --- up ---
+
+def up(layout, kind):
+    kind = kind or _default_kind()
+    started = time.monotonic()
+    require_packages()
+    build.ensure()
+    if kind == "real":
+        layout.require_uncovered(build.home(), RIG_DIR)
+    layout.make()
+    with locked(layout.lock):
+        if healthy(layout, kind):
+            say(f"a healthy cluster with a {kind} node already runs")
+        else:
+            clean(layout)
+            _start(layout, kind)
+    say(f"{kind} node, up in {time.monotonic() - started:.1f} s")
+    print(f"KUBECONFIG={layout.kubeconfig}")
+    print(f"PROMETHEUS_URL={prometheus_url(layout)}")
+
+
+def require_packages():
+    missing = missing_packages()
+    if missing:
+        raise RigError(f"Debian packages are missing: {' '.join(missing)}\n"
+                       f"install them with: {RIG_DIR}/rig.py install")
+
+
+def _default_kind():
+    reason = _why_not_real()
+    if not reason:
+        return "real"
+    say(f"{reason}: using fake nodes. They make pods Ready without running them: no container starts, nothing "
+        "answers requests, Prometheus scrapes no pods. Everything about objects and their states is real.")
+    return "fake"
+
+
+def _why_not_real():
+    if os.geteuid() != 0:
+        return "not root"
+    if not cgroups.available():
+        return "no cgroups"
+    probe = subprocess.run([*UNSHARE, "mount", "-t", "tmpfs", "probe", "/run"], capture_output=True, text=True)
+    return f"namespaces can't be made ({probe.stderr.strip()})" if probe.returncode else None
+
+
+def _start(layout, kind):
+    shutil.rmtree(layout.logs, ignore_errors=True)
+    (layout.dir / "audit.log").unlink(missing_ok=True)
+    layout.make()
+    (layout.dir / "bin" / "kubectl").symlink_to(build.bin_dir() / "kubectl")
+    pki.create(layout)
+    listeners = [relay.listen(), relay.listen()]
+    host = [listener.getsockname()[1] for listener in listeners]
+    if kind == "real":
+        ports = FIXED_PORTS
+        cgroups.create(layout.name)
+    else:
+        for listener in listeners:
+            listener.close()
+        ports = _free_ports()
+        host, listeners = [ports["api"], ports["prometheus"]], []
+    components.write_configs(layout, kind, ports)
+    write_atomically(layout.kubeconfig, pki.kubeconfig(layout, "admin", f"https://127.0.0.1:{host[0]}"), 0o600)
+    write_atomically(layout.dir / "prometheus.url", f"http://127.0.0.1:{host[1]}\n")
+    layout.save(kind=kind, ports=ports)
+    holder = _spawn_holder(layout, listeners)
+    try:
+        _bootstrap(layout, kind, holder)
+    except RigError as error:
+        raise RigError(f"{error}\nthe programs' logs are in {layout.logs}") from error
+
+
+def _free_ports():
+    listeners = {name: relay.listen() for name in FIXED_PORTS}
+    ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
+    for listener in listeners.values():
+        listener.close()
+    return ports
+
+
+def _spawn_holder(layout, listeners):
+    handles = [listener.fileno() for listener in listeners]
+    command = [sys.executable, RIG_DIR / "rig.py", "_hold", "--dir", layout.dir, *handles]
+    with open(layout.logs / "holder.log", "ab") as log:
+        process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   cwd="/", start_new_session=True, pass_fds=handles)
+    write_atomically(layout.pidfile, f"{process.pid}\n")
+    return process
+
+
+def _bootstrap(layout, kind, holder):
+    """Wait until the cluster can take work, and give it what every test relies on."""
+    def check():
+        if holder.poll() is not None:
+            raise RigError(f"the rig died while starting; see {layout.logs}/holder.log")
+    wait_for("the API server", lambda: _ready(layout), timeout=120, alive=check)
+    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": _bootstrap_objects(kind)})
+    kubectl(layout, "apply", "--server-side", "-f", "-", stdin=objects)
+    if kind == "real":
+        wait_for("containerd", lambda: ctr(layout, "version").returncode == 0, alive=check)
+        pause = layout.state / "pause.tar"
+        image.write(pause, "localhost/pause:1", image.Spec(entrypoint=["/pause"]),
+                    [image.Tree().add_file(build.bin_dir() / "pause", "/pause", 0o755)])
+        load(layout, [pause])
+    wait_for("the nodes", lambda: _nodes_ready(layout, kind), timeout=90, interval=0.2, alive=check)
+    wait_for("the default service account", lambda: kubectl_ok(layout, "get", "serviceaccount", "default"),
+             alive=check, interval=0.2)
+    wait_for("Prometheus", lambda: _fetch(prometheus_url(layout) + "/-/ready"), alive=check)
+
+
+def _bootstrap_objects(kind):
+    meta = {"name": "prometheus", "namespace": "monitoring"}
+    ports = [{"name": "http", "port": 80, "targetPort": 9090}]
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta,
+         "spec": {"clusterIP": PROMETHEUS_CLUSTER_IP, "ports": ports}},
+        {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+         "metadata": meta | {"labels": {"kubernetes.io/service-name": "prometheus"}},
+         "ports": [{"name": "http", "port": 9090}], "endpoints": [{"addresses": [NODE_IP]}]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "rig-prometheus"},
+         "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+         "metadata": {"name": "rig-prometheus"},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "rig-prometheus"},
+         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "rig-prometheus"}]}]
+    if kind == "fake":
+        objects += [{"apiVersion": "v1", "kind": "Node",
+                     "metadata": {"name": f"fake-{n}", "annotations": {"kwok.x-k8s.io/node": "fake"},
+                                  "labels": {"kubernetes.io/hostname": f"fake-{n}", "kubernetes.io/os": "linux",
+                                             "kubernetes.io/arch": "amd64", "type": "kwok"}}}
+                    for n in range(FAKE_NODES)]
+    return objects
+
+
+# --- asking the cluster ---
+
+def kubectl(layout, *args, stdin=None):
+    return run([build.bin_dir() / "kubectl", f"--kubeconfig={layout.kubeconfig}", *args], input=stdin)
+
+
+def kubectl_ok(layout, *args):
+    with contextlib.suppress(RigError):
+        return kubectl(layout, "--request-timeout=5s", *args) or "yes"
+
+
+def _ready(layout):
+    return kubectl_ok(layout, "get", "--raw", "/readyz")
+
+
+def _nodes_ready(layout, kind):
+    text = kubectl_ok(layout, "get", "nodes", "-o", "json")
+    nodes = json.loads(text)["items"] if text else []
+    ready = [node["metadata"]["name"] for node in nodes
+             if any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+             and not node["spec"].get("taints")]
+    return ready == [NODE_NAME] if kind == "real" else len(ready) == FAKE_NODES
+
+
+def prometheus_url(layout):
+    return (layout.dir / "prometheus.url").read_text().strip()
+
+
+def _fetch(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.read() or b"ok"
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def healthy(layout, kind):
+    record = layout.record()
+    return (record.get("kind") == kind and alive(record.get("holder")) and _ready(layout)
+            and _nodes_ready(layout, kind) and _fetch(prometheus_url(layout) + "/-/ready"))
+
+
+def status(layout):
+    record = layout.record()
+    if not alive(record.get("holder")):
+        print("down" if not record else "crashed (`up` or `down` cleans up)")
+        return 1
+    nodes, prom = _nodes_ready(layout, record["kind"]), _fetch(prometheus_url(layout) + "/-/ready")
+    print(f"{record['kind']} node, process {record['holder']['pid']}")
+    print(f"API server  {'ready' if _ready(layout) else 'NOT READY'}  KUBECONFIG={layout.kubeconfig}")
+    print(f"nodes       {'ready' if nodes else 'NOT READY'}")
+    print(f"Prometheus  {'ready' if prom else 'NOT READY'}  {prometheus_url(layout)}")
+    return 0 if nodes and prom else 1
+
+
+# --- the holder: the one process on the host that everything hangs on ---
+
+def hold(layout, handles):
+    """Start the inside, relay into it, end with it. Killing this process takes everything along."""
+    layout.save(holder=identity(os.getpid()))
+    ready, announce = os.pipe()
+    command = [sys.executable, RIG_DIR / "rig.py", "_inside", "--dir", layout.dir, announce]
+    if layout.record()["kind"] == "real":
+        command = [*UNSHARE, *command]
+    child = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, pass_fds=[announce],
+                             preexec_fn=inside.die_with_parent)
+    os.close(announce)
+    if os.read(ready, 1) != b"x":
+        raise RigError("the inside of the rig did not start")
+    layout.save(inside=identity(first_child(child.pid) if handles else child.pid), outer=identity(child.pid))
+    routes = []
+    if handles:
+        listeners = [socket.socket(fileno=handle) for handle in handles]
+        relay.enter_network(child.pid)
+        targets = [("127.0.0.1", FIXED_PORTS["api"]), ("127.0.0.1", FIXED_PORTS["prometheus"])]
+        routes = list(zip(listeners, targets))
+    asyncio.run(relay.serve(routes, child.pid))
+    say("the inside of the rig ended")
+
+
+# --- down ---
+
+def down(layout):
+    if not layout.dir.exists():
+        return
+    with locked(layout.lock):
+        clean(layout)
+    layout.lock.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        layout.metrics.rmdir()
+    say("down")
+
+
+def clean(layout):
+    """Remove every trace but the logs, whatever state the rig is in."""
+    record = layout.record()
+    doomed = [record[role] for role in ("holder", "outer", "inside") if alive(record.get(role))]
+    doomed += [identity(pid) for pid in _our_processes(layout)]
+    for process in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process["pid"], signal.SIGKILL)
+    wait_for("the rig's processes to end", lambda: not any(alive(p) for p in doomed), timeout=30)
+    if cgroups.present(layout.name):
+        cgroups.remove(layout.name)
+    for name in ("state", "bin", "forwards"):
+        shutil.rmtree(layout.dir / name, ignore_errors=True)
+    for path in (layout.kubeconfig, layout.dir / "prometheus.url", layout.pidfile, layout.record_file):
+        path.unlink(missing_ok=True)
+
+
+def _our_processes(layout):
+    """Processes of this rig by their command line, for when its records are lost."""
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            role = {"_hold", "_inside", "_forward"} & set(arguments)
+            if role and str(layout.dir) in arguments and any(a.endswith("/rig.py") for a in arguments):
+                yield int(entry.name)
+
+
+# --- the inside, from outside ---
+
+def enter_command(layout, command):
+    """The command line that runs `command` inside the rig; nsenter alone would lose the folder."""
+    record = layout.record()
+    if not alive(record.get("holder")):
+        raise RigError("no rig runs here; start it with `up`")
+    if record["kind"] == "fake":
+        return list(command)
+    return ["nsenter", f"--target={record['inside']['pid']}", "--net", "--mount", "--pid", "--ipc", "--uts", "--",
+            "sh", "-c", 'cd "$0" 2>/dev/null; exec "$@"', os.getcwd(), *map(str, command)]
+
+
+def execute(layout, command):
+    env = dict(os.environ, KUBECONFIG=str(layout.conf / "admin.kubeconfig"))
+    arguments = enter_command(layout, command)
+    os.execvpe(arguments[0], arguments, env)
+
+
+def ctr(layout, *args):
+    command = ["ctr", "--address", components.CONTAINERD_SOCKET, "--namespace", "k8s.io", *args]
+    return subprocess.run(enter_command(layout, command), text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+
+
+def load(layout, archives):
+    if layout.record().get("kind") == "fake":
+        say("fake nodes run no images; nothing to load")
+        return
+    for archive in archives:
+        archive = pathlib.Path(archive).resolve()
+        config = image.config_digest(archive)
+        answer = ctr(layout, "images", "import", archive)
+        if answer.returncode:
+            raise RigError(f"importing {archive} failed:\n{answer.stdout}")
+        # The kubelet's side learns of an import by an event; a pod started before would not find the image.
+        wait_for(f"{archive.name} to be known", lambda: config in ctr(layout, "images", "list", "-q").stdout.split())
+
+
+def forward(layout, port, target, background):
+    address = _resolve(layout, target)
+    record = layout.record()
+    listener = relay.listen(port)
+    print(f"127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    if background:
+        handle = listener.fileno()
+        command = [sys.executable, RIG_DIR / "rig.py", "_forward", "--dir", layout.dir, handle, *address]
+        with open(layout.logs / "forward.log", "ab") as log:
+            subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                             start_new_session=True, pass_fds=[handle])
+    else:
+        run_forward(record, listener, address)
+
+
+def run_forward(record, listener, address):
+    if record["kind"] == "real":
+        relay.enter_network(record["inside"]["pid"])
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(relay.serve([(listener, address)], record["holder"]["pid"]))
+
+
+def _resolve(layout, target):
+    """ADDRESS:PORT, or SERVICE.NAMESPACE:PORT looked up as its ClusterIP."""
+    if not alive(layout.record().get("holder")):
+        raise RigError("no rig runs here; start it with `up`")
+    host, _, port = target.rpartition(":")
+    if not port.isdigit() or not host:
+        raise RigError(f"{target}: want ADDRESS:PORT or SERVICE.NAMESPACE:PORT")
+    if not host.replace(".", "").isdigit():
+        name, _, namespace = host.partition(".")
+        host = kubectl(layout, "-n", namespace or "default", "get", "service", name, "-o",
+                       "jsonpath={.spec.clusterIP}").strip()
+    return host, int(port)
+
+
+def signal_component(layout, name, number):
+    """Stop, continue or kill one program of the rig; a killed one comes back after half a second."""
+    pids = dict(line.split() for line in (layout.state / "pids").read_text().splitlines())
+    if name not in pids:
+        raise RigError(f"no program {name}; there are: {', '.join(sorted(pids))}")
+    run(enter_command(layout, ["kill", f"-{number}", pids[name]]))

@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+"""Proves the rig: up, work, down without a trace; with --crash its first process is killed in the middle.
+
+    selftest.py [--node real|fake] [--rounds N] [--crash] [--dir DIR]
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+RIG_DIR = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(RIG_DIR))
+
+from riglib import cgroups  # noqa: E402
+from riglib.layout import Layout  # noqa: E402
+from riglib.util import run, say, wait_for  # noqa: E402
+
+POD_PORT = 8080
+
+
+def workload(replicas, node):
+    container = {"name": "hello", "image": "localhost/hello:dev", "imagePullPolicy": "IfNotPresent",
+                 "env": [{"name": "HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}
+    if node == "real":
+        container["readinessProbe"] = {"httpGet": {"path": "/", "port": POD_PORT}, "periodSeconds": 1}
+    labels = {"app": "hello", "modelops.dev/model": "greeter", "modelops.dev/version": "v1"}
+    notes = {"prometheus.io/scrape": "true", "prometheus.io/port": str(POD_PORT), "prometheus.io/path": "/metrics"}
+    template = {"metadata": {"labels": labels, "annotations": notes},
+                "spec": {"containers": [container], "terminationGracePeriodSeconds": 1}}
+    return {"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "hello", "namespace": "default"},
+         "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "hello"}}, "template": template}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "hello", "namespace": "default"},
+         "spec": {"selector": {"app": "hello"}, "ports": [{"port": 80, "targetPort": POD_PORT}]}}]}
+
+
+class Round:
+    def __init__(self, node, directory):
+        self.node = node
+        self.layout = Layout(directory)
+
+    def rig(self, command, *args):
+        return run([RIG_DIR / "rig.py", command, "--dir", self.layout.dir, *args])
+
+    def kubectl(self, *args, stdin=None):
+        return run([self.layout.dir / "bin" / "kubectl", f"--kubeconfig={self.layout.kubeconfig}", *args],
+                   input=stdin)
+
+    def play(self, crash):
+        started = time.monotonic()
+        self.rig("up", "--node", self.node)
+        if crash:
+            self._crash()
+            self.rig("up", "--node", self.node)
+        before = time.monotonic()
+        self._work()
+        worked = time.monotonic()
+        self.rig("down")
+        self._nothing_left()
+        say(f"{self.node}{' with a crash' if crash else ''}: up {before - started:.1f} s, work "
+            f"{worked - before:.1f} s, down {time.monotonic() - worked:.1f} s")
+
+    def _crash(self):
+        run(["kill", "-9", self.layout.pidfile.read_text().strip()])
+        assert subprocess.run([RIG_DIR / "rig.py", "status", "--dir", self.layout.dir]).returncode == 1
+
+    def _work(self):
+        replicas = 2 if self.node == "real" else 20
+        if self.node == "real":
+            self._load_image()
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(workload(replicas, self.node)))
+        self.kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
+        if self.node == "real":
+            self._answers()
+            self._scraped(replicas)
+        self._pushed_metric()
+        self._audited()
+
+    def _load_image(self):
+        with tempfile.TemporaryDirectory() as folder:
+            run(["gcc", "-static", "-O1", "-s", "-o", f"{folder}/hello", RIG_DIR / "c" / "hello.c"])
+            tar = f"{folder}/hello.tar"
+            run([RIG_DIR / "rig.py", "image", "--name", "localhost/hello:dev", "--out", tar,
+                 "--file", f"{folder}/hello:/hello:755", "--entrypoint", "/hello", "--user", "65532"])
+            self.rig("load", tar)
+
+    def _answers(self):
+        """By ClusterIP from the host through a forward, and by name from inside the rig."""
+        address = self.rig("forward", "--background", "0", "hello.default:80").strip()
+        names = set()
+
+        def both():
+            try:
+                with urllib.request.urlopen(f"http://{address}/", timeout=2) as answer:
+                    names.add(answer.read().split()[2])
+            except OSError:
+                pass
+            return len(names) == 2
+        wait_for("both pods to answer", both, timeout=20)
+        script = "import urllib.request as u; print(u.urlopen('http://hello.default.svc.cluster.local/').read())"
+        assert "hello from" in self.rig("exec", "--", "/usr/bin/python3", "-c", script)
+
+    def _query(self, query):
+        url = (self.layout.dir / "prometheus.url").read_text().strip()
+        with urllib.request.urlopen(f"{url}/api/v1/query?query={urllib.parse.quote(query)}", timeout=5) as answer:
+            return json.load(answer)["data"]["result"]
+
+    def _scraped(self, replicas):
+        query = 'hello_requests_total{model="greeter",version="v1",namespace="default",pod=~"hello-.+"}'
+        wait_for("Prometheus to scrape the pods", lambda: len(self._query(query)) == replicas, timeout=20)
+
+    def _pushed_metric(self):
+        (self.layout.metrics / "selftest.prom").write_text('accuracy{model="m",version="v2"} 0.75\n')
+        query = 'accuracy{model="m",version="v2"}'
+        found = wait_for("the pushed metric", lambda: self._query(query), timeout=20)
+        assert found[0]["value"][1] == "0.75", found
+        (self.layout.metrics / "selftest.prom").unlink()
+
+    def _audited(self):
+        events = [json.loads(line) for line in (self.layout.dir / "audit.log").read_text().splitlines()]
+        assert not {"get", "list", "watch"} & {event["verb"] for event in events}
+        assert any(event["objectRef"].get("resource") == "deployments" and event["user"]["username"] == "rig-admin"
+                   for event in events if event.get("objectRef"))
+
+    def _nothing_left(self):
+        left = {path.name for path in self.layout.dir.iterdir()} - {"logs", "audit.log"}
+        assert not left, f"files: {left}"
+        assert not cgroups.present(self.layout.name), "cgroups"
+        assert str(self.layout.dir) not in pathlib.Path("/proc/self/mounts").read_text(), "mounts"
+        wait_for("the processes to be gone", lambda: not self._processes(), timeout=15)
+
+    def _processes(self):
+        lines = run(["ps", "-eo", "stat,args"]).splitlines()
+        return [line for line in lines if str(self.layout.dir) in line and "selftest.py" not in line]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--node", choices=["real", "fake"], default="real")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--crash", action="store_true")
+    parser.add_argument("--dir")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rig-selftest-") as own:
+        for _ in range(arguments.rounds):
+            Round(arguments.node, arguments.dir or own).play(arguments.crash)
+    say("selftest passed")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
