@@ -1,0 +1,371 @@
+#include "operator/api/run_result.h"
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+
+#include "operator/core/decimal.h"
+
+namespace mo::api {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int kMaxDepth = 16;
+constexpr size_t kMaxEntries = 256;  // of metrics, parameters, data sets
+constexpr size_t kMaxName = 128;     // bytes of a metric's or parameter's name
+constexpr size_t kMaxText = 4096;    // bytes of any other text
+constexpr size_t kMaxUri = 2048;
+
+// The reader of one RunResult gives up at the first thing that is wrong; only parse_run_result sees this.
+struct Wrong {
+  std::string message;
+};
+
+[[noreturn]] void wrong(std::string message) { throw Wrong{std::move(message)}; }
+
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// The value as JSON for a message.
+std::string got(const Json& value) {
+  if (value.is_null()) return "null";
+  return excerpt(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+[[noreturn]] void wrong_value(const std::string& path, const std::string& wanted, const Json& value) {
+  wrong("the RunResult's " + path + " must be " + wanted + ", got " + got(value));
+}
+
+void only_fields(const Json& object, const std::string& path, std::initializer_list<std::string_view> known) {
+  for (const auto& [name, value] : object.items()) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    std::string list;
+    for (std::string_view field : known) list += (list.empty() ? "" : ", ") + std::string(field);
+    wrong("the RunResult's " + path + (path.empty() ? "" : ".") + excerpt(name) +
+          " is not a field that is known here; known are " + list);
+  }
+}
+
+const Json* find(const Json& object, const char* name) {
+  auto it = object.find(name);
+  return it == object.end() ? nullptr : &*it;
+}
+
+std::string text_at(const Json& value, const std::string& path, const std::string& wanted,
+                    size_t max = kMaxText) {
+  if (!value.is_string()) wrong_value(path, wanted, value);
+  const auto& text = value.get_ref<const std::string&>();
+  if (text.empty()) wrong_value(path, wanted, value);
+  if (text.size() > max)
+    wrong("the RunResult's " + path + " is longer than " + std::to_string(max) + " bytes");
+  if (std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+    wrong_value(path, wanted + " without control characters", value);
+  return text;
+}
+
+bool is_digest(std::string_view text) {
+  constexpr std::string_view prefix = "sha256:";
+  if (text.size() != prefix.size() + 64 || !text.starts_with(prefix)) return false;
+  return text.substr(prefix.size()).find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+std::string digest_at(const Json& value, const std::string& path) {
+  if (!value.is_string() || !is_digest(value.get_ref<const std::string&>()))
+    wrong_value(path, "sha256: and 64 hexadecimal digits in lower case", value);
+  return value.get<std::string>();
+}
+
+// A name that can stand in a path of the API server.
+bool is_object_name(std::string_view name) {
+  if (name.empty() || name.size() > 253) return false;
+  if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-") != std::string_view::npos)
+    return false;
+  return name.front() != '-' && name.front() != '.' && name.back() != '-' && name.back() != '.' &&
+         name.find("..") == std::string_view::npos;
+}
+
+bool is_configmap_key(std::string_view key) {
+  if (key.empty() || key.size() > 253 || key == "." || key == "..") return false;
+  return key.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+         std::string_view::npos;
+}
+
+bool has_parent_segment(std::string_view path) {
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    if (path.substr(begin, end - begin) == "..") return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+// scheme://first/rest
+struct SplitUri {
+  std::string_view scheme, first, rest;
+};
+std::optional<SplitUri> split_uri(std::string_view uri) {
+  const size_t colon = uri.find("://");
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::string_view after = uri.substr(colon + 3);
+  const size_t slash = std::min(after.find('/'), after.size());
+  return SplitUri{uri.substr(0, colon), after.substr(0, slash),
+                  slash < after.size() ? after.substr(slash + 1) : ""};
+}
+
+void check_uri(const std::string& uri, const Json& value) {
+  const std::string path = "artifact.uri";
+  if (uri.size() > kMaxUri)
+    wrong("the RunResult's artifact.uri is longer than " + std::to_string(kMaxUri) + " bytes");
+  if (uri.find(' ') != std::string::npos) wrong_value(path, "a URI without blanks", value);
+  const auto parts = split_uri(uri);
+  const std::string_view scheme = parts ? parts->scheme : "";
+  if (scheme == "http" || scheme == "https") {
+    if (parts->first.empty()) wrong_value(path, "an absolute http(s) address with a host", value);
+  } else if (scheme == "configmap") {
+    if (!is_object_name(parts->first) || !is_configmap_key(parts->rest))
+      wrong_value(path, "configmap://name/key", value);
+  } else if (scheme == "pvc") {
+    if (!is_object_name(parts->first) || parts->rest.empty() || parts->rest.back() == '/' ||
+        has_parent_segment(parts->rest))
+      wrong_value(path, "pvc://claim/path of a file below the claim", value);
+  } else {
+    wrong_value(path, "a configmap://, pvc://, http:// or https:// URI", value);
+  }
+}
+
+std::map<std::string, std::string> read_metrics(const Json& value) {
+  if (!value.is_object()) wrong_value("metrics", "an object of decimal strings", value);
+  if (value.size() > kMaxEntries)
+    wrong("the RunResult has more than " + std::to_string(kMaxEntries) + " metrics");
+  std::map<std::string, std::string> metrics;
+  for (const auto& [name, metric] : value.items()) {
+    if (name.empty() || name.size() > kMaxName)
+      wrong("the RunResult's metrics have a name that is empty or longer than " + std::to_string(kMaxName) +
+            " bytes: \"" + excerpt(name) + "\"");
+    const auto* text = metric.get_ptr<const Json::string_t*>();
+    if (!text || text->size() > kMaxName || !Decimal::parse(*text))
+      wrong_value("metrics." + excerpt(name), "a decimal string such as \"0.947\"", metric);
+    metrics.emplace(name, *text);
+  }
+  return metrics;
+}
+
+Artifact read_artifact(const Json& value) {
+  if (!value.is_object()) wrong_value("artifact", "an object with uri, digest and format", value);
+  only_fields(value, "artifact", {"uri", "digest", "format"});
+  for (const char* field : {"uri", "digest", "format"})
+    if (!value.contains(field)) wrong("the RunResult's artifact." + std::string(field) + " is missing");
+  Artifact artifact;
+  artifact.uri = text_at(value["uri"], "artifact.uri", "a configmap://, pvc://, http:// or https:// URI");
+  check_uri(artifact.uri, value["uri"]);
+  artifact.digest = digest_at(value["digest"], "artifact.digest");
+  const Json& format = value["format"];
+  if (!format.is_object()) wrong_value("artifact.format", "an object with name and version", format);
+  only_fields(format, "artifact.format", {"name", "version"});
+  if (!format.contains("name")) wrong("the RunResult's artifact.format.name is missing");
+  artifact.format.name =
+      text_at(format["name"], "artifact.format.name", "a string that is not empty", kMaxName);
+  if (const Json* version = find(format, "version"))
+    artifact.format.version =
+        text_at(*version, "artifact.format.version", "a string such as \"1\"", kMaxName);
+  return artifact;
+}
+
+Json read_texts(const Json& value, const std::string& path, std::initializer_list<std::string_view> fields) {
+  if (!value.is_object()) wrong_value(path, "an object", value);
+  only_fields(value, path, fields);
+  for (const auto& [name, field] : value.items())
+    text_at(field, path + "." + name, "a string that is not empty");
+  return value;
+}
+
+Json read_parameters(const Json& value) {
+  if (!value.is_object()) wrong_value("lineage.parameters", "an object of strings", value);
+  if (value.size() > kMaxEntries)
+    wrong("the RunResult has more than " + std::to_string(kMaxEntries) + " parameters");
+  for (const auto& [name, parameter] : value.items()) {
+    if (name.empty() || name.size() > kMaxName)
+      wrong("the RunResult's lineage.parameters have a name that is empty or longer than " +
+            std::to_string(kMaxName) + " bytes: \"" + excerpt(name) + "\"");
+    const auto* text = parameter.get_ptr<const Json::string_t*>();
+    if (!text || text->size() > kMaxText)
+      wrong_value("lineage.parameters." + excerpt(name), "a string such as \"0.1\"", parameter);
+  }
+  return value;
+}
+
+Json read_data(const Json& value) {
+  if (!value.is_array()) wrong_value("lineage.data", "a list of data sets", value);
+  if (value.size() > kMaxEntries)
+    wrong("the RunResult has more than " + std::to_string(kMaxEntries) + " data sets");
+  for (size_t i = 0; i < value.size(); ++i) {
+    const std::string path = "lineage.data[" + std::to_string(i) + "]";
+    const Json& set = value[i];
+    if (!set.is_object()) wrong_value(path, "an object with name, digest and rows", set);
+    only_fields(set, path, {"name", "digest", "rows"});
+    if (!set.contains("name")) wrong("the RunResult's " + path + ".name is missing");
+    text_at(set["name"], path + ".name", "a string that is not empty");
+    if (const Json* digest = find(set, "digest")) digest_at(*digest, path + ".digest");
+    const Json* rows = find(set, "rows");
+    if (rows && !(rows->is_number_integer() && *rows >= 0 && *rows <= INT64_MAX))
+      wrong_value(path + ".rows", "a whole number that is not negative", *rows);
+  }
+  return value;
+}
+
+Json read_lineage(const Json& value) {
+  if (!value.is_object()) wrong_value("lineage", "an object", value);
+  only_fields(value, "lineage", {"code", "data", "environment", "parameters", "seed"});
+  Json lineage = Json::object();
+  if (const Json* code = find(value, "code"))
+    lineage["code"] = read_texts(*code, "lineage.code", {"repository", "revision"});
+  if (const Json* data = find(value, "data")) lineage["data"] = read_data(*data);
+  if (const Json* environment = find(value, "environment"))
+    lineage["environment"] = read_texts(*environment, "lineage.environment", {"image"});
+  if (const Json* parameters = find(value, "parameters"))
+    lineage["parameters"] = read_parameters(*parameters);
+  if (const Json* seed = find(value, "seed"))
+    lineage["seed"] = text_at(*seed, "lineage.seed", "a string such as \"7\"", kMaxName);
+  return lineage;
+}
+
+// The document, or why the text is none.
+Json read_document(std::string_view text) {
+  bool too_deep = false;
+  try {
+    return Json::parse(text, [&](int depth, Json::parse_event_t, Json&) {
+      // Going on would only cost memory; what is left is thrown away below.
+      if (depth > kMaxDepth) throw std::length_error("nested too deep");
+      return true;
+    });
+  } catch (const std::length_error&) {
+    too_deep = true;
+  } catch (const Json::parse_error& e) {
+    const std::string quoted = ": " + excerpt(text);
+    if (text.size() >= kTerminationMessageLimit && text.size() <= kTerminationMessageLimit + 2)
+      wrong(
+          "the RunResult is oversized: Kubernetes keeps only the last 4096 bytes of a termination message; "
+          "write it to a ConfigMap and name "
+          "that in the message. What was kept begins" +
+          quoted);
+    if (e.byte > text.size())
+      wrong("the RunResult is cut: its JSON ends after " + std::to_string(text.size()) + " bytes" + quoted);
+    wrong("the RunResult is not JSON (byte " + std::to_string(e.byte) + ")" + quoted);
+  } catch (const Json::exception&) {  // a number out of range
+  }
+  wrong("the RunResult is not JSON that can be read" +
+        std::string(too_deep ? ", it is nested too deep" : "") + ": " + excerpt(text));
+}
+
+void check_kind(const Json& document) {
+  for (const auto& [field, wanted] :
+       {std::pair<const char*, const char*>{"apiVersion", kApiVersion}, {"kind", "RunResult"}}) {
+    const Json* value = find(document, field);
+    if (!value)
+      wrong("the RunResult's " + std::string(field) + " is missing, it must be \"" + wanted +
+            "\": " + got(document));
+    if (*value != wanted) wrong_value(field, "\"" + std::string(wanted) + "\"", *value);
+  }
+}
+
+std::optional<Json> try_document(std::string_view text) {
+  if (text.empty() || text.front() != '{' || text.size() > kRunResultLimit) return std::nullopt;
+  try {
+    return read_document(text);
+  } catch (const Wrong&) {
+    return std::nullopt;
+  }
+}
+
+// The length of the UTF-8 character at the start, 0 if there is none.
+size_t character_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  const size_t length = lead < 0x80   ? 1
+                        : lead < 0xc2 ? 0
+                        : lead < 0xe0 ? 2
+                        : lead < 0xf0 ? 3
+                        : lead < 0xf5 ? 4
+                                      : 0;
+  if (length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  // Overlong forms, surrogates and what lies beyond U+10FFFF.
+  if ((lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) > 0x9f) ||
+      (lead == 0xf0 && byte(1) < 0x90) || (lead == 0xf4 && byte(1) > 0x8f))
+    return 0;
+  return length;
+}
+
+}  // namespace
+
+Result<RunResult> parse_run_result(std::string_view text) {
+  text = trim(text);
+  if (text.empty())
+    return fail(ErrorKind::Invalid, "the RunResult is missing: the Job reported an empty text");
+  if (text.size() > kRunResultLimit)
+    return fail(ErrorKind::Invalid, "the RunResult is oversized: " + std::to_string(text.size()) +
+                                        " bytes, at most " + std::to_string(kRunResultLimit) + " are read");
+  try {
+    const Json document = read_document(text);
+    if (!document.is_object()) wrong("the RunResult must be a JSON object, got " + got(document));
+    check_kind(document);
+    only_fields(document, "", {"apiVersion", "kind", "metrics", "artifact", "lineage"});
+    RunResult result;
+    if (const Json* metrics = find(document, "metrics")) result.metrics = read_metrics(*metrics);
+    const Json* artifact = find(document, "artifact");
+    if (!artifact) wrong("the RunResult's artifact is missing: " + got(document));
+    result.artifact = read_artifact(*artifact);
+    if (const Json* lineage = find(document, "lineage")) result.lineage = read_lineage(*lineage);
+    return result;
+  } catch (const Wrong& what) {
+    return fail(ErrorKind::Invalid, what.message);
+  }
+}
+
+std::optional<ConfigMapKey> result_reference(std::string_view termination_message) {
+  constexpr const char* default_key = "result";
+  const std::string_view text = trim(termination_message);
+  ConfigMapKey found;
+  if (text.starts_with("configmap://")) {
+    const auto parts = split_uri(text);
+    found = {std::string(parts->first), parts->rest.empty() ? default_key : std::string(parts->rest)};
+  } else if (const auto document = try_document(text)) {
+    const Json* reference = find(*document, "configMapKeyRef");
+    if (!reference || !reference->is_object()) return std::nullopt;
+    const Json* name = find(*reference, "name");
+    const Json* key = find(*reference, "key");
+    if (!name || !name->is_string() || (key && !key->is_string())) return std::nullopt;
+    found = {name->get<std::string>(), key ? key->get<std::string>() : default_key};
+  } else {
+    return std::nullopt;
+  }
+  if (!is_object_name(found.name) || !is_configmap_key(found.key)) return std::nullopt;
+  return found;
+}
+
+std::string excerpt(std::string_view text, size_t max_bytes) {
+  std::string out;
+  bool blank = false;  // runs of white space become one blank
+  while (!text.empty()) {
+    const auto c = static_cast<unsigned char>(text.front());
+    const size_t length = character_length(text);
+    const bool space = is_space(text.front());
+    const std::string_view piece = space                                  ? (blank ? "" : " ")
+                                   : c < 0x20 || c == 0x7f || length == 0 ? "?"
+                                                                          : text.substr(0, length);
+    if (out.size() + piece.size() > max_bytes) return out + "…";
+    out += piece;
+    blank = space;
+    text.remove_prefix(std::max<size_t>(length, 1));
+  }
+  return out;
+}
+
+}  // namespace mo::api
