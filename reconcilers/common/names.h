@@ -1,0 +1,23 @@
+// Names of what the operator writes. All are functions of what they name, so that a repeat of a write is harmless.
+#pragma once
+
+#include <string>
+
+#include "operator/api/types.h"
+
+namespace mo {
+
+// "fraud-v2" -> "v2" for Model fraud; a version that isn't named after its Model keeps its whole name.
+std::string version_suffix(const std::string& model, const std::string& version);
+// Deployment of one version: <model>-<version suffix>.
+std::string deployment_name(const std::string& model, const std::string& version);
+std::string candidate_service_name(const std::string& model);
+// ModelVersion of an inline or retrained artifact: <model>-<first 10 of the digest>.
+std::string version_name_for(const std::string& model, const std::string& digest);
+// ModelRollout for what the spec of this generation asks.
+std::string spec_rollout_name(const std::string& model, const std::string& version, int64_t generation);
+// ModelRollout for what a retraining run made.
+std::string retraining_rollout_name(const std::string& model, const std::string& version, int64_t run);
+std::string retraining_job_name(const std::string& model, int64_t run);
+
+}  // namespace mo

@@ -1,0 +1,46 @@
+// Everything that is known of one Model at one moment: the input of every decision about it. Immutable.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "operator/api/types.h"
+#include "operator/core/plan.h"
+#include "operator/store/refusals.h"
+
+namespace mo {
+
+template <class T>
+using Ref = std::shared_ptr<const T>;
+
+// One of our objects, with whether it still is what we made it.
+template <class T>
+struct Owned {
+  Ref<T> object;
+  std::string applied;  // hash of the body that it agrees with; "" if somebody changed it since
+};
+
+struct Observed {
+  ObjectKey key;
+  Ref<api::Model> model;                          // null: there is no such Model (any more)
+  std::vector<Ref<api::ModelVersion>> versions;   // whose modelRef names this Model
+  std::map<std::string, Ref<api::ModelVersion>> named;  // each version that the Model or a rollout names, whoever's it is
+  std::vector<Ref<api::ModelRollout>> rollouts;   // whose modelRef names this Model
+  std::vector<Ref<api::ModelRuntime>> runtimes;   // all
+  std::map<std::string, Owned<api::Deployment>> deployments;  // by name, only those that this Model owns
+  std::map<std::string, Owned<api::Service>> services;
+  std::map<std::string, Ref<api::Job>> jobs;
+  std::vector<Ref<api::Pod>> pods;
+  std::map<std::string, std::string> configmaps;  // those that dataset triggers name -> resourceVersion
+  std::map<std::string, Answer> answers;          // by Ask::id
+  std::vector<Refusal> refusals;
+
+  Ref<api::ModelVersion> version(const std::string& name) const {
+    auto it = named.find(name);
+    return it == named.end() ? nullptr : it->second;
+  }
+};
+
+}  // namespace mo

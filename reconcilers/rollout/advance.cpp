@@ -1,0 +1,371 @@
+#include "reconcilers/rollout/advance.h"
+
+#include <algorithm>
+
+#include "reconcilers/rollout/gates.h"
+
+namespace mo::rollout {
+namespace {
+
+// Status keeps whole seconds. Rounded up, so that no pause or deadline ever ends early.
+TimePoint whole_second(TimePoint t) { return std::chrono::ceil<std::chrono::seconds>(t); }
+
+class Advance {
+ public:
+  Advance(const Input& in, TimePoint now) : in_(in), now_(now) {
+    out_.status = in.rollout.status;
+    s().observed_generation = in.rollout.meta.generation;
+  }
+
+  Advanced run() {
+    if (!s().started) start();
+    decide_ending();
+    if (s().ending) {
+      end();
+    } else if (already_stable()) {
+      succeed();
+    } else {
+      steer();
+      if (!s().paused_at) walk();
+      if (s().ending) end();  // just decided: begin the way back in the same breath
+    }
+    announce_needs();
+    return std::move(out_);
+  }
+
+ private:
+  api::RolloutStatus& s() { return out_.status; }
+  const api::RolloutPolicy& policy() { return *s().policy; }
+  const std::string& candidate() const { return in_.rollout.version; }
+  bool first() { return s().from_version.empty(); }
+  int count() { return static_cast<int>(policy().steps.size()); }
+  bool at_final() { return s().step_index > count(); }
+  const api::Step& step() { return policy().steps[s().step_index - 1]; }
+
+  void event(const std::string& reason, const std::string& note, bool warning = false) {
+    out_.events.push_back({{Kind::ModelRollout, in_.rollout.meta.key}, in_.rollout.meta.uid, warning, reason, note});
+  }
+
+  void look_again(TimePoint at) {
+    if (!out_.look_again || at < *out_.look_again) out_.look_again = at;
+  }
+
+  void start() {
+    s().started = now_;
+    s().policy = in_.policy;
+    s().from_version = in_.stable;
+    s().step_count = count();
+    s().stable_weight = first() ? 0 : 100;
+    s().candidate_weight = 0;
+    s().phase = "Progressing";
+    enter(1);
+    event("RolloutStarted", first() ? "First version " + candidate() : "From " + in_.stable + " to " + candidate());
+  }
+
+  void enter(int index) {
+    s().step_index = index;
+    s().step_started = whole_second(now_);
+    s().step_generation = in_.rollout.meta.generation;
+    if (at_final()) return;
+    for (const std::string& name : step().gates)  // a gate that an earlier step measured is measured anew
+      std::erase_if(s().gates, [&](const api::GateStatus& g) { return g.name == name; });
+  }
+
+  // ---- ends ----
+
+  void decide_ending() {
+    if (s().ending) return;
+    if (in_.rollout.desired_state == "Aborted")
+      decide("Aborted", "Aborted", "aborted by desiredState at " + where());
+    else if (!in_.superseded_by.empty())
+      decide("Superseded", "Superseded", in_.superseded_by);
+  }
+
+  void decide(const std::string& phase, const std::string& reason, const std::string& message) {
+    s().ending = api::Ending{phase, reason, message, now_};
+    event(reason, message, phase != "Superseded");
+  }
+
+  // Back to stable, then over. Traffic first: the phase says so only when stable has it all again.
+  void end() {
+    s().paused_at.reset();
+    s().pause_reason.clear();
+    const serving::Ground& g = in_.ground;
+    const bool back = first() || g.selected == serving::Ground::Selected::Stable || g.selected == serving::Ground::Selected::Nobody;
+    if (!back) {
+      out_.draining = true;
+      s().phase = "Progressing";
+      s().message = "going back to " + s().from_version + ": " + s().ending->message;
+      look_again(std::max(s().ending->at + kDrainLimit, now_ + Duration(1000)));
+      return;
+    }
+    s().stable_weight = first() ? 0 : 100;
+    s().candidate_weight = 0;
+    finish(s().ending->phase, s().ending->message);
+  }
+
+  void finish(const std::string& phase, const std::string& message) {
+    s().phase = phase;
+    s().message = message;
+    s().finished = now_;
+    out_.asks.clear();
+  }
+
+  // The Model took the version as its stable one, and then we crashed.
+  bool already_stable() { return !in_.stable.empty() && in_.stable == candidate() && in_.stable != s().from_version; }
+
+  void succeed() {
+    s().stable_weight = 0;
+    s().candidate_weight = 100;
+    s().step_index = count();
+    s().paused_at.reset();
+    s().pause_reason.clear();
+    finish("Succeeded", candidate() + " serves all traffic");
+    event("RolloutSucceeded", candidate() + " serves all traffic");
+  }
+
+  void fail(const std::string& reason, const std::string& message) {
+    if (policy().on_failure == api::RolloutPolicy::OnFailure::Pause) {
+      pause(reason, message);
+    } else {
+      decide(first() ? "Failed" : "RolledBack", reason, message + " at " + where());
+    }
+  }
+
+  // ---- people ----
+
+  bool wants(const char* state) const { return in_.rollout.desired_state == state; }
+  bool wants_running() const { return in_.rollout.desired_state.empty() || wants("Running"); }
+  // Somebody wrote to the spec since, and it says to run.
+  bool told_to_go_on() { return wants_running() && in_.rollout.meta.generation > s().step_generation; }
+
+  void pause(const std::string& reason, const std::string& message) {
+    s().paused_at = now_;
+    s().pause_reason = reason;
+    s().step_generation = in_.rollout.meta.generation;
+    s().phase = "Paused";
+    s().message = message + "; set desiredState to Running to try this step again, to Promoted or to Aborted";
+    event("RolloutPaused", message, true);
+  }
+
+  void steer() {
+    if (wants("Promoted")) {
+      if (!at_final()) {
+        event("RolloutPromoted", "what was left after " + where() + " is skipped by desiredState");
+        enter(count() + 1);
+      }
+      s().paused_at.reset();
+      s().pause_reason.clear();
+      return;
+    }
+    if (s().paused_at && s().pause_reason != "Requested") {
+      if (!told_to_go_on()) return;
+      s().paused_at.reset();
+      s().pause_reason.clear();
+      enter(s().step_index);
+      event("RolloutResumed", "trying " + where() + " again");
+      return;
+    }
+    if (wants("Paused")) {
+      if (!s().paused_at) {
+        s().paused_at = now_;
+        s().pause_reason = "Requested";
+        event("RolloutPaused", "paused by desiredState at " + where());
+      }
+      s().phase = "Paused";
+      s().message = "paused by desiredState at " + where();
+      return;
+    }
+    if (s().paused_at) {  // was Requested: the clock of the step stood still meanwhile
+      *s().step_started += std::chrono::duration_cast<Duration>(now_ - *s().paused_at);
+      s().paused_at.reset();
+      s().pause_reason.clear();
+      event("RolloutResumed", "resumed at " + where());
+    }
+  }
+
+  // ---- steps ----
+
+  std::string where() {
+    if (count() == 0) return "the start";
+    if (at_final()) return "the end";
+    return "step " + std::to_string(s().step_index) + "/" + std::to_string(count()) + " (" + describe(step()) + ")";
+  }
+
+  void walk() {
+    s().phase = "Progressing";
+    while (!s().ending && !s().paused_at) {
+      if (at_final()) return final();
+      if (!take_step()) return;
+      enter(s().step_index + 1);
+    }
+  }
+
+  // Returns true once the step is done.
+  bool take_step() {
+    if (step().weight) return first() || reach(*step().weight);
+    if (step().pause) return first() || wait_out(*step().pause);
+    return pass_gates();
+  }
+
+  void final() {
+    if (!reach(100)) return;
+    succeed();
+  }
+
+  bool reach(int weight) {
+    s().candidate_weight = weight;
+    s().stable_weight = first() ? 0 : 100 - weight;
+    if (in_.ground.at(weight)) return true;
+    wait_for_pods(weight);
+    return false;
+  }
+
+  void wait_for_pods(int weight) {
+    const serving::Ground& g = in_.ground;
+    s().message = "waiting for " + candidate() + " at " + std::to_string(weight) + "%: " + std::to_string(g.candidate.ready) + "/" +
+                  std::to_string(serving::capacity_for(g.replicas, weight).candidate) + " pods ready" +
+                  (g.candidate_problem.empty() ? "" : ": " + g.candidate_problem);
+    if (g.digest_mismatch) return fail("DigestMismatch", g.candidate_problem);
+    const TimePoint deadline = *s().step_started + policy().progress_deadline;
+    if (now_ < deadline) return look_again(deadline);
+    fail("ProgressDeadlineExceeded", "not ready within " + format_duration(policy().progress_deadline) + ": " +
+                                         std::to_string(g.candidate.ready) + " pods of " + candidate() + " are ready" +
+                                         (g.candidate_problem.empty() ? "" : ": " + g.candidate_problem));
+  }
+
+  bool wait_out(const api::Step::Pause& pause) {
+    if (!warmed()) return false;
+    if (!pause.duration) {
+      if (told_to_go_on()) return true;
+      s().phase = "Paused";
+      s().message = "waits at " + where() + " until somebody sets desiredState to Running (again) or to Promoted";
+      return false;
+    }
+    const TimePoint until = *s().step_started + *pause.duration;
+    if (now_ >= until) return true;
+    s().message = where() + " until " + format_time(until);
+    look_again(until);
+    return false;
+  }
+
+  // Steps before the first weight that need the candidate's pods: they run without traffic.
+  bool warmed() {
+    if (s().candidate_weight > 0) return true;
+    if (in_.ground.candidate_ready_for(next_weight())) return true;
+    wait_for_pods(next_weight());
+    return false;
+  }
+
+  int next_weight() {
+    for (int i = s().step_index; i <= count(); ++i)
+      if (policy().steps[i - 1].weight) return *policy().steps[i - 1].weight;
+    return 100;
+  }
+
+  bool needs_traffic(const std::vector<std::string>& gates) {
+    return std::any_of(gates.begin(), gates.end(), [&](const std::string& name) {
+      const api::Gate* gate = policy().gate(name);
+      return gate && gate->prometheus_query;
+    });
+  }
+
+  bool pass_gates() {
+    if (!first() && needs_traffic(step().gates) && !warmed()) return false;
+    bool all = true;
+    for (const std::string& name : step().gates) {
+      const api::Gate* gate = policy().gate(name);
+      if (!gate) {  // admission stops this; a snapshot could still carry it
+        fail("GateUndefined", "gate " + name + " is not defined");
+        return false;
+      }
+      if (first() && gate->prometheus_query) continue;  // there is nothing to compare yet and nobody to serve worse than before
+      if (!pass_gate(*gate)) all = false;
+      if (s().ending || s().paused_at) return false;
+    }
+    if (!all) s().message = "measuring at " + where() + gate_messages();
+    return all;
+  }
+
+  std::string gate_messages() {
+    std::string text;
+    for (const api::GateStatus& gate : s().gates) {
+      if (gate.verdict != "Running" || gate.message.empty()) continue;
+      text += ": " + gate.name + ": " + gate.message;
+    }
+    return text;
+  }
+
+  GateContext gate_context() {
+    GateContext context;
+    context.id_prefix = "gate/" + in_.rollout.meta.uid + "/" + std::to_string(s().step_index) + "/" +
+                        std::to_string(s().step_started->time_since_epoch().count());
+    context.ns = in_.rollout.meta.key.ns;
+    context.model = in_.rollout.model;
+    context.stable = s().from_version;
+    context.candidate = candidate();
+    context.candidate_metrics = in_.candidate_metrics;
+    context.stable_metrics = in_.stable_metrics;
+    context.answers = &in_.answers;
+    context.attempt_started = *s().step_started;
+    return context;
+  }
+
+  bool pass_gate(const api::Gate& gate) {
+    auto it = std::find_if(s().gates.begin(), s().gates.end(), [&](const auto& g) { return g.name == gate.name; });
+    if (it == s().gates.end()) it = s().gates.insert(it, api::GateStatus{gate.name, {}, {}, {}, 0, 0, 0, {}, {}});
+    GateProgress progress = measure(gate, *it, gate_context(), now_);
+    const bool news = progress.status.verdict != it->verdict;
+    *it = progress.status;
+    if (progress.ask) out_.asks.push_back(*progress.ask);
+    if (progress.due) look_again(*progress.due);
+    if (it->verdict == "Passed") {
+      if (news) event("GatePassed", "gate " + gate.name + " passed" + (it->value.empty() ? "" : " with " + it->value));
+      return true;
+    }
+    const std::string what = "gate " + gate.name;
+    if (it->verdict == "Failed")
+      fail("GateFailed", what + " failed: " + it->message);
+    else if (it->verdict == "Inconclusive" && gate.on_inconclusive == api::Gate::OnInconclusive::Fail)
+      fail("GateInconclusive", what + " is inconclusive: " + it->message);
+    else if (it->verdict == "Inconclusive")
+      pause("GateInconclusive", what + " is inconclusive: " + it->message);
+    return false;
+  }
+
+  // ---- what serving has to do for where we are ----
+
+  void announce_needs() {
+    if (is_over(s().phase)) {
+      out_.wants_pods = s().phase == "Succeeded";
+      return;
+    }
+    out_.wants_pods = true;
+    if (s().ending || s().candidate_weight > 0) return;
+    out_.warm_for = next_weight();
+    if (at_final() || step().weight) return;
+    out_.wants_pods = in_.ground.candidate.exists || (!first() && (step().pause || needs_traffic(step().gates)));
+  }
+
+  const Input& in_;
+  TimePoint now_;
+  Advanced out_;
+};
+
+}  // namespace
+
+bool is_over(const std::string& phase) {
+  return phase == "Succeeded" || phase == "RolledBack" || phase == "Aborted" || phase == "Superseded" || phase == "Failed";
+}
+
+std::string describe(const api::Step& step) {
+  if (step.weight) return "weight " + std::to_string(*step.weight);
+  if (step.pause) return step.pause->duration ? "pause " + format_duration(*step.pause->duration) : "pause";
+  std::string text = "gates";
+  for (const std::string& gate : step.gates) text += (text == "gates" ? " " : ", ") + gate;
+  return text;
+}
+
+Advanced advance(const Input& input, TimePoint now) { return Advance(input, now).run(); }
+
+}  // namespace mo::rollout

@@ -1,0 +1,50 @@
+// One rollout, one step of time: from its status, the people's word on it and what serving looks like to its next status. Pure.
+//
+//   Pending -> Progressing <-> Paused -> Succeeded
+//                  \-> (ending: traffic goes back) -> RolledBack | Aborted | Superseded | Failed
+//
+// What is decided here is written to status before anything acts on it: weights follow the persisted step, never run ahead of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reconcilers/common/observed.h"
+#include "reconcilers/serving/ground.h"
+
+namespace mo::rollout {
+
+// How long the way back to stable waits for stable's pods before it cuts the candidate off regardless of capacity.
+inline constexpr Duration kDrainLimit = std::chrono::seconds(60);
+
+struct Input {
+  const api::ModelRollout& rollout;
+  const api::RolloutPolicy& policy;  // the Model's, taken as the snapshot when the rollout starts
+  std::string stable;                // the Model's stable version, empty for a first version
+  serving::Ground ground;
+  const std::map<std::string, std::string>* candidate_metrics = nullptr;
+  const std::map<std::string, std::string>* stable_metrics = nullptr;
+  const std::map<std::string, Answer>& answers;
+  std::string superseded_by;  // set: end it, with this sentence
+};
+
+struct Advanced {
+  api::RolloutStatus status;
+  std::vector<Ask> asks;
+  std::vector<Event> events;
+  std::optional<TimePoint> look_again;
+  // What serving is to do now.
+  bool wants_pods = false;  // the candidate's pods are needed (at weight 0 for the first weight to come)
+  int warm_for = 0;         // the weight they are to be ready for while the weight is 0
+  bool draining = false;    // traffic goes back to stable
+};
+
+bool is_over(const std::string& phase);
+
+Advanced advance(const Input& input, TimePoint now);
+
+// "weight 10", "pause 5m", "gates accuracy, latency".
+std::string describe(const api::Step& step);
+
+}  // namespace mo::rollout

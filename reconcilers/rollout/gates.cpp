@@ -1,0 +1,155 @@
+#include "reconcilers/rollout/gates.h"
+
+#include <algorithm>
+
+namespace mo::rollout {
+namespace {
+
+constexpr size_t kMeasurementsKept = 5;
+
+struct Outcome {
+  std::string verdict;  // Passed | Failed | Inconclusive
+  std::string value, stable_value, message;
+};
+
+Outcome inconclusive(std::string message) { return {"Inconclusive", "", "", std::move(message)}; }
+
+Outcome judge(const api::Gate& gate, const Decimal& value, const std::optional<Decimal>& stable, const std::string& stable_problem,
+              const GateContext& context) {
+  Outcome out;
+  out.value = value.to_string();
+  if (stable) out.stable_value = stable->to_string();
+  out.message = shortfall(gate, value, stable, context.stable);
+  if (!out.message.empty()) {
+    out.verdict = "Failed";
+  } else if (gate.versus_stable && !context.stable.empty() && !stable) {
+    out.verdict = "Inconclusive";
+    out.message = "nothing to compare with for " + context.stable + ": " + stable_problem;
+  } else {
+    out.verdict = "Passed";
+  }
+  return out;
+}
+
+Outcome judge_answer(const api::Gate& gate, const Answer& answer, const GateContext& context) {
+  if (gate.samples) {
+    if (!answer.samples.value) return inconclusive("samples: " + answer.samples.problem);
+    const auto wanted = Decimal::parse(std::to_string(gate.samples->min));
+    if (*answer.samples.value < *wanted)
+      return inconclusive("only " + answer.samples.value->to_string() + " of " + std::to_string(gate.samples->min) + " samples so far");
+  }
+  if (!answer.value.value) return inconclusive(answer.value.problem);
+  return judge(gate, *answer.value.value, answer.stable.value, answer.stable.problem, context);
+}
+
+std::optional<Decimal> recorded(const std::map<std::string, std::string>* metrics, const std::string& name) {
+  if (!metrics) return {};
+  auto it = metrics->find(name);
+  return it == metrics->end() ? std::nullopt : Decimal::parse(it->second);
+}
+
+void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, api::GateStatus& status) {
+  status.measurements.push_back({at, outcome.value, outcome.verdict});
+  if (status.measurements.size() > kMeasurementsKept) status.measurements.erase(status.measurements.begin());
+  if (!outcome.value.empty()) status.value = outcome.value;
+  if (!outcome.stable_value.empty()) status.stable_value = outcome.stable_value;
+  status.message = outcome.message;
+  if (outcome.verdict == "Inconclusive") {
+    ++status.inconclusive;  // in a row
+  } else {
+    status.inconclusive = 0;
+    ++(outcome.verdict == "Passed" ? status.passed : status.failed);
+  }
+  if (status.failed > gate.failure_limit)
+    status.verdict = "Failed";
+  else if (status.passed >= gate.count)
+    status.verdict = "Passed";
+  else if (status.inconclusive >= gate.count && gate.on_inconclusive != api::Gate::OnInconclusive::Wait)
+    status.verdict = "Inconclusive";
+  else
+    status.verdict = "Running";
+  // Passed with a tolerated failure last: the message would read like a failure.
+  if (status.verdict == "Passed") status.message.clear();
+}
+
+Ask question(const api::Gate& gate, const GateContext& context, TimePoint after, int measured) {
+  AskPrometheus ask{expand(*gate.prometheus_query, context), {}, {}};
+  if (gate.versus_stable && gate.versus_stable->query && !context.stable.empty())
+    ask.stable_query = expand(*gate.versus_stable->query, context);
+  if (gate.samples) ask.samples_query = expand(gate.samples->query, context);
+  return {context.id_prefix + "/" + gate.name + "/" + std::to_string(after.time_since_epoch().count()) + "-" +
+              std::to_string(measured), ask};
+}
+
+}  // namespace
+
+std::string expand(const std::string& query, const GateContext& context) {
+  const std::pair<const char*, const std::string*> names[] = {{"{{model}}", &context.model},
+                                                              {"{{namespace}}", &context.ns},
+                                                              {"{{stable}}", &context.stable},
+                                                              {"{{candidate}}", &context.candidate}};
+  std::string out = query;
+  for (const auto& [name, value] : names)
+    for (size_t at = out.find(name); at != std::string::npos; at = out.find(name, at + value->size()))
+      out.replace(at, std::string(name).size(), *value);
+  return out;
+}
+
+std::string shortfall(const api::Gate& gate, const Decimal& value, const std::optional<Decimal>& stable, const std::string& stable_name) {
+  if (gate.min && value < *gate.min) return value.to_string() + " is below min " + gate.min->to_string();
+  if (gate.max && value > *gate.max) return value.to_string() + " is above max " + gate.max->to_string();
+  if (!gate.versus_stable || !stable) return "";
+  // With only a max, less is better (latency, error rates); otherwise more is.
+  const bool less_is_better = gate.max && !gate.min;
+  const Decimal worse_by = less_is_better ? value - *stable : *stable - value;
+  if (worse_by <= gate.versus_stable->max_regression) return "";
+  return value.to_string() + " is worse than " + stable_name + "'s " + stable->to_string() + " by " + worse_by.to_string() +
+         ", more than maxRegression " + gate.versus_stable->max_regression.to_string();
+}
+
+api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context, TimePoint now) {
+  api::GateStatus status;
+  status.name = gate.name;
+  const auto value = recorded(context.candidate_metrics, *gate.version_metric);
+  const auto stable = recorded(context.stable_metrics, *gate.version_metric);
+  api::Gate once = gate;
+  once.count = 1;
+  once.failure_limit = 0;  // a recorded value doesn't change: measuring again tells nothing
+  if (!value)
+    take_in(once, inconclusive(context.candidate + " has no recorded metric " + *gate.version_metric), now, status);
+  else
+    take_in(once, judge(gate, *value, stable, "no recorded metric " + *gate.version_metric, context), now, status);
+  return status;
+}
+
+GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const GateContext& context, TimePoint now) {
+  GateProgress progress{before, {}, {}};
+  progress.status.name = gate.name;
+  if (before.verdict == "Passed" || before.verdict == "Failed" || before.verdict == "Inconclusive") return progress;
+  if (gate.version_metric) {
+    api::GateStatus judged = judge_recorded(gate, context, now);
+    // A wait on what cannot change is kept as it was first seen, so that status does not change with the clock.
+    if (!(judged.verdict == "Running" && before.verdict == "Running")) progress.status = std::move(judged);
+    return progress;
+  }
+  if (progress.status.verdict.empty()) progress.status.verdict = "Running";
+  const bool first = before.measurements.empty();
+  const TimePoint last = first ? context.attempt_started : before.measurements.back().at;
+  const TimePoint due = first ? context.attempt_started : last + gate.interval;
+  if (now < due) {
+    progress.due = due;
+    return progress;
+  }
+  Ask ask = question(gate, context, last, before.passed + before.failed + before.inconclusive);
+  auto answer = context.answers->find(ask.id);
+  if (answer == context.answers->end()) {
+    progress.ask = std::move(ask);
+    return progress;
+  }
+  // At least a millisecond later than the last, so that every measurement has an id of its own.
+  take_in(gate, judge_answer(gate, answer->second, context), std::max(answer->second.at, last + Duration(1)), progress.status);
+  if (progress.status.verdict == "Running") progress.due = progress.status.measurements.back().at + gate.interval;
+  return progress;
+}
+
+}  // namespace mo::rollout

@@ -1,0 +1,58 @@
+#include "reconcilers/serving/capacity.h"
+
+#include <algorithm>
+
+namespace mo::serving {
+namespace {
+int ceil_div(int64_t a, int64_t b) { return static_cast<int>((a + b - 1) / b); }
+}  // namespace
+
+Capacity capacity_for(int replicas, int weight) {
+  if (replicas == 0) return {0, 0};
+  if (weight <= 0) return {replicas, 0};
+  if (weight >= 100) return {0, replicas};
+  const int candidate = std::max(1, ceil_div(int64_t{replicas} * weight, 100));
+  const int needed = ceil_div(int64_t{replicas} * (100 - weight), 100);
+  const int diluting = ceil_div(int64_t{candidate} * (100 - weight), weight);
+  return {std::max(needed, diluting), candidate};
+}
+
+int smallest_weight(int replicas) {
+  const int limit = std::max(2 * replicas, replicas + 20);
+  for (int weight = 1; weight < 100; ++weight) {
+    const Capacity c = capacity_for(replicas, weight);
+    if (c.stable + c.candidate <= limit) return weight;
+  }
+  return 100;
+}
+
+bool ratio_holds(int weight, const Pods& stable, const Pods& candidate) {
+  const int64_t pods = std::max(candidate.running, candidate.wanted);
+  return pods * (100 - weight) <= int64_t{stable.ready} * weight;
+}
+
+Capacity next_step(const Capacity& goal, int weight, const Pods& stable, const Pods& candidate) {
+  Capacity next{goal.stable, goal.candidate};
+  const bool candidate_carries = candidate.ready >= goal.candidate;
+  if (goal.stable < stable.wanted && !candidate_carries) next.stable = stable.wanted;
+  if (goal.candidate > candidate.wanted) {
+    Pods grown = candidate;
+    grown.wanted = goal.candidate;
+    // Counted against the smaller of what is ready and what will stay.
+    Pods steady = stable;
+    steady.ready = std::min(stable.ready, std::max(next.stable, 0));
+    if (!ratio_holds(weight, steady, grown)) next.candidate = candidate.wanted;
+  }
+  return next;
+}
+
+bool reached(const Capacity& goal, const Pods& stable, const Pods& candidate) {
+  return stable.ready >= goal.stable && candidate.ready >= goal.candidate && stable.wanted == goal.stable &&
+         candidate.wanted == goal.candidate;
+}
+
+Capacity next_step_back(int replicas, const Pods& stable, const Pods& candidate) {
+  return {replicas, std::min(candidate.wanted, std::max(0, replicas - stable.ready))};
+}
+
+}  // namespace mo::serving

@@ -1,0 +1,44 @@
+// Weights as replicas: how many pods each version needs so that an even spread over ready pods is the weight.
+#pragma once
+
+#include <cstdint>
+
+namespace mo::serving {
+
+struct Capacity {
+  int stable = 0;
+  int candidate = 0;
+  bool operator==(const Capacity&) const = default;
+};
+
+// What `weight` percent (0..100) for the candidate needs of a Model that asks for `replicas` pods:
+//   candidate >= ceil(replicas * weight / 100), at least one once weight > 0;
+//   stable >= ceil(replicas * (100 - weight) / 100), and so many that candidate / (candidate + stable) never exceeds the weight.
+// Few replicas and a small weight so need more stable pods than the Model asks for (3 replicas at 10 %: 9 + 1).
+Capacity capacity_for(int replicas, int weight);
+
+// The smallest weight that may be asked without `capacity_for` needing more than max(2 * replicas, replicas + 20) pods.
+int smallest_weight(int replicas);
+
+// What is there now.
+struct Pods {
+  bool exists = false;
+  int wanted = 0;   // spec.replicas
+  int running = 0;  // status.replicas, ready or not
+  int ready = 0;
+};
+
+// The next replica counts on the way to `goal` at `weight`, given what is there: traffic is on both versions, so the candidate grows only
+// where the ratio allows it, and stable shrinks only when the candidate carries its part.
+Capacity next_step(const Capacity& goal, int weight, const Pods& stable, const Pods& candidate);
+
+// The candidate, fully started, would get no more than `weight` of the traffic if both versions were selected now.
+bool ratio_holds(int weight, const Pods& stable, const Pods& candidate);
+
+// Both versions have the ready pods that the weight needs.
+bool reached(const Capacity& goal, const Pods& stable, const Pods& candidate);
+
+// On the way back to stable alone: stable grows at once, the candidate gives way as stable becomes ready.
+Capacity next_step_back(int replicas, const Pods& stable, const Pods& candidate);
+
+}  // namespace mo::serving

@@ -1,0 +1,25 @@
+// What serving looks like right now, as far as rollouts have to know.
+#pragma once
+
+#include <string>
+
+#include "reconcilers/serving/capacity.h"
+
+namespace mo::serving {
+
+struct Ground {
+  int replicas = 0;  // that the Model asks for
+  Pods stable, candidate;
+  // Whom the Model's Service selects.
+  enum class Selected { Nobody, Stable, Both, Candidate } selected = Selected::Nobody;
+  bool candidate_settled = false;  // every candidate pod runs the template that was last applied, and is ready
+  std::string candidate_problem;   // why pods are not ready or not there, in the cluster's own words
+  bool digest_mismatch = false;    // of the candidate
+
+  // `weight` is what there is: the Service selects whom it should and the pods that it takes are ready.
+  bool at(int weight) const;
+  // The candidate has the pods that `weight` will need, ready, whoever is selected.
+  bool candidate_ready_for(int weight) const;
+};
+
+}  // namespace mo::serving

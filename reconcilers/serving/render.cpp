@@ -1,0 +1,227 @@
+#include "reconcilers/serving/render.h"
+
+#include <algorithm>
+
+#include "operator/json/strategic_merge.h"
+#include "reconcilers/common/names.h"
+
+namespace mo::serving {
+namespace {
+
+constexpr const char* kArtifactVolume = "modelops-artifact";
+constexpr const char* kSourceVolume = "modelops-source";
+constexpr const char* kFetchContainer = "modelops-fetch";
+
+struct Source {
+  std::string file;                 // the artifact's file name under /artifact
+  std::optional<Json> volume;       // to mount at /source
+};
+
+bool take_prefix(std::string& text, const std::string& prefix) {
+  if (text.compare(0, prefix.size(), prefix) != 0) return false;
+  text.erase(0, prefix.size());
+  return true;
+}
+
+// Only characters that are plain in a path and a shell; a query string is no part of the name.
+std::string file_name(std::string path) {
+  path = path.substr(0, path.find_first_of("?#"));
+  const size_t slash = path.find_last_of('/');
+  std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  for (char& c : name)
+    if (!(std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-' || c == '_')) c = '_';
+  return name.empty() || name[0] == '.' ? "model" + name : name;
+}
+
+Result<Source> source_of(const api::Artifact& artifact) {
+  std::string rest = artifact.uri;
+  const bool configmap = take_prefix(rest, "configmap://");
+  const bool claim = !configmap && take_prefix(rest, "pvc://");
+  if (!configmap && !claim) {
+    if (rest.rfind("http://", 0) == 0 || rest.rfind("https://", 0) == 0) return Source{file_name(rest), {}};
+    return fail(ErrorKind::Invalid, "artifact uri " + artifact.uri + " is none of configmap://name/key, pvc://claim/path, http(s)://…");
+  }
+  const size_t slash = rest.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == rest.size())
+    return fail(ErrorKind::Invalid, "artifact uri " + artifact.uri + " names no " + (configmap ? "key: configmap://name/key" : "path: pvc://claim/path"));
+  const std::string name = rest.substr(0, slash);
+  Json volume = {{"name", kSourceVolume}};
+  if (configmap)
+    volume["configMap"] = {{"name", name}};
+  else
+    volume["persistentVolumeClaim"] = {{"claimName", name}, {"readOnly", true}};
+  return Source{file_name(rest.substr(slash + 1)), std::move(volume)};
+}
+
+Json fetch_container(const api::Artifact& artifact, const Source& source, const Settings& settings) {
+  Json mounts = Json::array({{{"name", kArtifactVolume}, {"mountPath", "/artifact"}}});
+  if (source.volume) mounts.push_back({{"name", kSourceVolume}, {"mountPath", "/source"}, {"readOnly", true}});
+  return {{"name", kFetchContainer},
+          {"image", settings.fetch_image},
+          {"args", {"fetch", "--uri", artifact.uri, "--digest", artifact.digest, "--output", "/artifact/" + source.file}},
+          {"volumeMounts", std::move(mounts)},
+          {"resources", {{"requests", {{"cpu", "10m"}, {"memory", "32Mi"}}}}},
+          {"securityContext",
+           {{"allowPrivilegeEscalation", false}, {"readOnlyRootFilesystem", true}, {"capabilities", {{"drop", {"ALL"}}}}}}};
+}
+
+// The front of a list keeps what the user's template has under the same name out of our way: the user's entry comes later and wins.
+void put_first(Json& object, const char* list, Json entries) {
+  if (object.contains(list) && object[list].is_array())
+    for (Json& entry : object[list]) {
+      const std::string name = entry.is_object() && entry.contains("name") && entry["name"].is_string() ? entry["name"].get<std::string>() : "";
+      std::erase_if(entries.get_ref<Json::array_t&>(), [&](const Json& ours) { return ours["name"] == name && !name.empty(); });
+      entries.push_back(entry);
+    }
+  object[list] = std::move(entries);
+}
+
+Json* find_server(Json& pod_template) {
+  if (!pod_template.contains("spec") || !pod_template["spec"].is_object()) return nullptr;
+  Json& spec = pod_template["spec"];
+  if (!spec.contains("containers") || !spec["containers"].is_array()) return nullptr;
+  for (Json& container : spec["containers"])
+    if (container.is_object() && container.value("name", Json()) == "server") return &container;
+  return nullptr;
+}
+
+Json& object_at(Json& parent, const char* name) {
+  Json& child = parent[name];
+  if (!child.is_object()) child = Json::object();
+  return child;
+}
+
+// The Service targets the port by name, so that versions on runtimes with different ports can share it.
+void name_port(Json& server, int port) {
+  if (!server.contains("ports") || !server["ports"].is_array()) server["ports"] = Json::array();
+  for (Json& entry : server["ports"]) {
+    if (!entry.is_object() || entry.value("containerPort", Json()) != port) continue;
+    entry["name"] = "http";
+    return;
+  }
+  server["ports"].push_back({{"name", "http"}, {"containerPort", port}, {"protocol", "TCP"}});
+}
+
+void dress_server(Json& server, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime, const Source& source) {
+  put_first(server, "env",
+            Json::array({{{"name", "MODEL_NAME"}, {"value", model.meta.key.name}},
+                         {{"name", "MODEL_VERSION"}, {"value", version.meta.key.name}},
+                         {{"name", "MODEL_PATH"}, {"value", "/artifact/" + source.file}}}));
+  put_first(server, "volumeMounts", Json::array({{{"name", kArtifactVolume}, {"mountPath", "/artifact"}, {"readOnly", true}}}));
+  name_port(server, runtime.port);
+  // A pod that ends is still known to proxies for a moment: it serves on meanwhile, or requests are lost.
+  Json& lifecycle = object_at(server, "lifecycle");
+  if (!lifecycle.contains("preStop")) lifecycle["preStop"] = {{"sleep", {{"seconds", 5}}}};
+}
+
+void dress_metadata(Json& pod_template, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+  Json& metadata = object_at(pod_template, "metadata");
+  Json& labels = object_at(metadata, "labels");
+  labels[api::kLabelManagedBy] = "model-operator";
+  labels[api::kLabelModel] = model.meta.key.name;
+  labels[api::kLabelVersion] = version.meta.key.name;
+  if (!runtime.metrics_port) return;
+  Json& annotations = object_at(metadata, "annotations");
+  annotations["prometheus.io/scrape"] = "true";
+  annotations["prometheus.io/port"] = std::to_string(*runtime.metrics_port);
+  annotations["prometheus.io/path"] = runtime.metrics_path;
+}
+
+Result<Json> pod_template_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
+                             const Settings& settings) {
+  Result<Source> source = source_of(version.artifact);
+  if (!source) return fail(source.error());
+  Result<Json> base = parse_json(runtime.pod_template.empty() ? "{}" : runtime.pod_template, 1 << 20);
+  if (!base) return fail(base.error());
+  Json merged = std::move(*base);
+  if (!model.template_overlay.empty()) {
+    Result<Json> overlay = parse_json(model.template_overlay, 1 << 20);
+    if (!overlay) return fail(overlay.error());
+    merged = merge_pod_template(std::move(merged), *overlay);
+  }
+  Json* server = find_server(merged);
+  if (!server)
+    return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name + " with the Model's laid over it has no container named server");
+  dress_server(*server, model, version, runtime, *source);
+  dress_metadata(merged, model, version, runtime);
+  Json& spec = merged["spec"];
+  Json volumes = Json::array({{{"name", kArtifactVolume}, {"emptyDir", Json::object()}}});
+  if (source->volume) volumes.push_back(*source->volume);
+  put_first(spec, "volumes", std::move(volumes));
+  put_first(spec, "initContainers", Json::array({fetch_container(version.artifact, *source, settings)}));
+  return merged;
+}
+
+Rendered sealed(Json body) {
+  std::string hash = hash_of(body.dump());
+  body["metadata"]["annotations"][api::kAnnotationApplied] = hash;
+  return {std::move(body), std::move(hash)};
+}
+
+}  // namespace
+
+Json object_of(const api::Model& model, Kind kind, const std::string& name) {
+  const KindInfo& k = info(kind);
+  return {{"apiVersion", k.api_version()},
+          {"kind", k.kind},
+          {"metadata",
+           {{"name", name},
+            {"namespace", model.meta.key.ns},
+            {"labels", {{api::kLabelManagedBy, "model-operator"}, {api::kLabelModel, model.meta.key.name}}},
+            {"ownerReferences",
+             {{{"apiVersion", api::kApiVersion},
+               {"kind", "Model"},
+               {"name", model.meta.key.name},
+               {"uid", model.meta.uid},
+               {"controller", true},
+               {"blockOwnerDeletion", true}}}}}}};
+}
+
+Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api::Format& format,
+                                              const std::vector<Ref<api::ModelRuntime>>& runtimes) {
+  if (model.runtime) {
+    for (const auto& runtime : runtimes)
+      if (runtime->meta.key.name == *model.runtime) return runtime;
+    return fail(ErrorKind::NotFound, "ModelRuntime " + *model.runtime + " does not exist: create it or change spec.serving.runtime");
+  }
+  Ref<api::ModelRuntime> best;
+  for (const auto& runtime : runtimes) {
+    const bool serves = std::any_of(runtime->formats.begin(), runtime->formats.end(), [&](const api::Format& f) {
+      return f.name == format.name && (f.version == format.version || f.version.empty() || format.version.empty());
+    });
+    if (!serves) continue;
+    if (!best || runtime->priority > best->priority ||
+        (runtime->priority == best->priority && runtime->meta.key.name < best->meta.key.name))
+      best = runtime;
+  }
+  if (best) return best;
+  return fail(ErrorKind::NotFound, "no ModelRuntime serves format " + format.name + (format.version.empty() ? "" : " version " + format.version) +
+                                       ": create one or name one in spec.serving.runtime");
+}
+
+Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
+                                   const Settings& settings) {
+  Result<Json> pods = pod_template_of(model, version, runtime, settings);
+  if (!pods) return fail(pods.error());
+  Json body = object_of(model, Kind::Deployment, deployment_name(model.meta.key.name, version.meta.key.name));
+  body["metadata"]["labels"][api::kLabelVersion] = version.meta.key.name;
+  body["spec"] = {
+      {"selector", {{"matchLabels", {{api::kLabelModel, model.meta.key.name}, {api::kLabelVersion, version.meta.key.name}}}}},
+      {"progressDeadlineSeconds", std::chrono::duration_cast<std::chrono::seconds>(model.rollout.progress_deadline).count()},
+      {"revisionHistoryLimit", 1},
+      {"strategy", {{"type", "RollingUpdate"}, {"rollingUpdate", {{"maxUnavailable", 0}, {"maxSurge", "25%"}}}}},
+      {"template", std::move(*pods)}};
+  return sealed(std::move(body));
+}
+
+void set_replicas(Json& deployment, int replicas) { deployment["spec"]["replicas"] = replicas; }
+
+Rendered render_service(const api::Model& model, const std::string& name, const std::string& version) {
+  Json body = object_of(model, Kind::Service, name);
+  Json selector = {{api::kLabelModel, model.meta.key.name}};
+  if (!version.empty()) selector[api::kLabelVersion] = version;
+  body["spec"] = {{"selector", std::move(selector)}, {"ports", {{{"name", "http"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}}}}};
+  return sealed(std::move(body));
+}
+
+}  // namespace mo::serving

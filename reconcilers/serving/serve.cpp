@@ -1,0 +1,223 @@
+#include "reconcilers/serving/serve.h"
+
+#include <algorithm>
+
+#include "reconcilers/common/names.h"
+
+namespace mo::serving {
+namespace {
+
+using Selected = Ground::Selected;
+
+const Owned<api::Deployment>* deployment_of(const Observed& o, const std::string& version) {
+  if (version.empty()) return nullptr;
+  auto it = o.deployments.find(deployment_name(o.key.name, version));
+  return it == o.deployments.end() ? nullptr : &it->second;
+}
+
+Selected selected_by(const Observed& o, const std::string& stable, const std::string& candidate) {
+  auto it = o.services.find(o.key.name);
+  if (it == o.services.end()) return Selected::Nobody;
+  const auto& selector = it->second.object->selector;
+  auto version = selector.find(api::kLabelVersion);
+  if (version == selector.end()) return Selected::Both;
+  if (!stable.empty() && version->second == stable) return Selected::Stable;
+  if (!candidate.empty() && version->second == candidate) return Selected::Candidate;
+  return Selected::Nobody;
+}
+
+class Serve {
+ public:
+  Serve(const Observed& o, const Wanted& w, const Settings& settings, TimePoint now)
+      : o_(o), w_(w), settings_(settings), now_(now), g_(survey(o, w.stable, w.candidate)), n_(o.model->replicas) {}
+
+  Served run() {
+    const Capacity goal = replicas();
+    const bool candidate_wanted = !w_.candidate.empty() && (w_.candidate_pods || w_.weight > 0 || w_.draining);
+    if (!w_.stable.empty()) deployment(w_.stable, goal.stable, w_.freeze_stable);
+    if (candidate_wanted) deployment(w_.candidate, goal.candidate, false);
+    services(candidate_wanted);
+    append(downs_);
+    remove_the_rest(candidate_wanted);
+    return std::move(out_);
+  }
+
+ private:
+  void append(std::vector<Action>& actions) {
+    for (Action& action : actions) out_.actions.push_back(std::move(action));
+    actions.clear();
+  }
+
+  Capacity replicas() const {
+    if (w_.draining) return next_step_back(n_, g_.stable, g_.candidate);
+    if (w_.candidate.empty()) return {n_, 0};
+    if (w_.stable.empty()) return {0, n_};
+    if (w_.weight <= 0) return {n_, std::max(g_.candidate.wanted, capacity_for(n_, w_.warm_for).candidate)};
+    if (w_.weight >= 100) return {g_.stable.exists ? g_.stable.wanted : n_, n_};
+    const Capacity goal = capacity_for(n_, w_.weight);
+    // As long as stable alone is selected it carries everything.
+    if (g_.selected != Selected::Both) return {std::max(goal.stable, n_), goal.candidate};
+    return next_step(goal, w_.weight, g_.stable, g_.candidate);
+  }
+
+  // Whom the Model's Service should select now. Traffic moves only to pods that are there for it.
+  Selected selection() const {
+    if (w_.stable.empty()) return Selected::Candidate;
+    if (w_.candidate.empty()) return Selected::Stable;
+    if (w_.draining) return way_back();
+    if (w_.weight <= 0) return Selected::Stable;
+    if (w_.weight >= 100) {
+      if (g_.candidate_ready_for(100)) return Selected::Candidate;
+      return g_.selected == Selected::Nobody ? Selected::Stable : g_.selected;
+    }
+    const Capacity goal = capacity_for(n_, w_.weight);
+    const bool open = g_.selected == Selected::Both ||
+                      (g_.candidate_settled && g_.candidate.ready >= goal.candidate && g_.stable.ready >= goal.stable &&
+                       ratio_holds(w_.weight, g_.stable, g_.candidate));
+    return open ? Selected::Both : Selected::Stable;
+  }
+
+  Selected way_back() const {
+    const bool enough = g_.stable.ready >= n_;
+    const bool waited = w_.drain_until && now_ >= *w_.drain_until && g_.stable.ready > 0;
+    if (enough || waited || g_.candidate.ready == 0) return Selected::Stable;
+    return g_.selected == Selected::Nobody ? Selected::Stable : g_.selected;
+  }
+
+  void services(bool candidate_wanted) {
+    const Selected selection = this->selection();
+    const std::string version = selection == Selected::Both ? "" : selection == Selected::Candidate ? w_.candidate : w_.stable;
+    if (!version.empty() || selection == Selected::Both)
+      service(o_.key.name, version,
+              selection == Selected::Both ? "traffic to " + w_.stable + " and " + w_.candidate : "traffic to " + version + " alone");
+    if (candidate_wanted && !w_.stable.empty())
+      service(candidate_service_name(o_.key.name), w_.candidate, "reach " + w_.candidate + " without traffic");
+    else
+      remove_service(candidate_service_name(o_.key.name));
+  }
+
+  void service(const std::string& name, const std::string& version, const std::string& why) {
+    Rendered rendered = render_service(*o_.model, name, version);
+    auto it = o_.services.find(name);
+    std::string uid;
+    if (it != o_.services.end()) {
+      if (it->second.applied == rendered.hash || it->second.object->meta.deleting) return;
+      uid = it->second.object->meta.uid;
+    }
+    apply({Kind::Service, {o_.key.ns, name}}, std::move(rendered), uid, why);
+  }
+
+  void remove_service(const std::string& name) {
+    auto it = o_.services.find(name);
+    if (it == o_.services.end() || it->second.object->meta.deleting) return;
+    downs_.push_back(Delete{{Kind::Service, {o_.key.ns, name}}, it->second.object->meta.uid, "no candidate any more"});
+  }
+
+  void apply(const ObjectRef& target, Rendered rendered, const std::string& uid, const std::string& why) {
+    if (!uid.empty()) rendered.body["metadata"]["uid"] = uid;
+    out_.actions.push_back(Apply{target, rendered.body.dump(), uid, rendered.hash, why});
+  }
+
+  // Brings one version's Deployment to its template and size.
+  void deployment(const std::string& version, int replicas, bool frozen) {
+    const Owned<api::Deployment>* have = deployment_of(o_, version);
+    if (have && have->object->meta.deleting) return;  // made again once it is gone
+    const ObjectRef ref{Kind::Deployment, {o_.key.ns, deployment_name(o_.key.name, version)}};
+    if (!have || !frozen) {
+      Result<Rendered> rendered = render(version);
+      if (!rendered) {
+        out_.problem = rendered.error().message;
+        out_.problem_reason = rendered.error().kind == ErrorKind::NotFound ? "RuntimeNotFound" : "InvalidTemplate";
+      } else if (!have || have->applied != rendered->hash) {
+        set_replicas(rendered->body, replicas);
+        apply(ref, std::move(*rendered), have ? have->object->meta.uid : "",
+              (have ? "bring " : "serve ") + version + (have ? " back to its template" : ""));
+        return;
+      }
+    }
+    if (!have || have->object->replicas == replicas) return;
+    Scale scale{ref, have->object->meta.uid, replicas, version + " from " + std::to_string(have->object->replicas) + " to " + std::to_string(replicas)};
+    if (replicas > have->object->replicas)
+      out_.actions.push_back(std::move(scale));
+    else
+      downs_.push_back(std::move(scale));  // after the Service has turned away
+  }
+
+  Result<Rendered> render(const std::string& version) {
+    Ref<api::ModelVersion> record = o_.version(version);
+    if (!record) return fail(ErrorKind::Invalid, "ModelVersion " + version + " does not exist any more");
+    Result<Ref<api::ModelRuntime>> runtime = choose_runtime(*o_.model, record->artifact.format, o_.runtimes);
+    if (!runtime) return fail(runtime.error());
+    return render_deployment(*o_.model, *record, **runtime, settings_);
+  }
+
+  // Deployments of versions that no longer matter, once no Service sends them anything.
+  void remove_the_rest(bool candidate_wanted) {
+    const bool everyone = g_.selected == Selected::Both;
+    for (const auto& [name, owned] : o_.deployments) {
+      const std::string& version = owned.object->version;
+      if (version == w_.stable || (version == w_.candidate && candidate_wanted)) continue;
+      if (owned.object->meta.deleting || everyone) continue;
+      auto service = o_.services.find(o_.key.name);
+      if (service != o_.services.end()) {
+        auto label = service->second.object->selector.find(api::kLabelVersion);
+        if (label != service->second.object->selector.end() && label->second == version) continue;
+      }
+      out_.actions.push_back(Delete{{Kind::Deployment, owned.object->meta.key}, owned.object->meta.uid, version + " serves nobody"});
+    }
+  }
+
+  const Observed& o_;
+  const Wanted& w_;
+  const Settings& settings_;
+  TimePoint now_;
+  Ground g_;
+  int n_;
+  std::vector<Action> downs_;
+  Served out_;
+};
+
+}  // namespace
+
+Pods pods_of(const Observed& o, const std::string& version) {
+  const Owned<api::Deployment>* have = deployment_of(o, version);
+  if (!have) return {};
+  const api::Deployment& d = *have->object;
+  return {true, d.replicas, d.status_replicas, d.ready_replicas};
+}
+
+bool settled(const Observed& o, const std::string& version) {
+  const Owned<api::Deployment>* have = deployment_of(o, version);
+  if (!have) return false;
+  const api::Deployment& d = *have->object;
+  return d.observed_generation >= d.meta.generation && d.updated_replicas == d.replicas && d.status_replicas == d.replicas &&
+         d.ready_replicas >= d.replicas && !d.meta.deleting;
+}
+
+std::string pods_problem(const Observed& o, const std::string& version) {
+  const Owned<api::Deployment>* have = deployment_of(o, version);
+  if (have && !have->object->replica_failure.empty()) return have->object->replica_failure;
+  for (const auto& pod : o.pods)
+    if (pod->version == version && !pod->ready && !pod->problem.empty()) return pod->problem;
+  return "";
+}
+
+Ground survey(const Observed& o, const std::string& stable, const std::string& candidate) {
+  Ground g;
+  g.replicas = o.model->replicas;
+  g.stable = pods_of(o, stable);
+  g.candidate = pods_of(o, candidate);
+  g.selected = selected_by(o, stable, candidate);
+  g.candidate_settled = settled(o, candidate);
+  g.candidate_problem = candidate.empty() ? "" : pods_problem(o, candidate);
+  g.digest_mismatch = std::any_of(o.pods.begin(), o.pods.end(), [&](const auto& pod) {
+    return pod->version == candidate && !pod->ready && pod->digest_mismatch;
+  });
+  return g;
+}
+
+Served serve(const Observed& observed, const Wanted& wanted, const Settings& settings, TimePoint now) {
+  return Serve(observed, wanted, settings, now).run();
+}
+
+}  // namespace mo::serving

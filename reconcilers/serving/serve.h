@@ -1,0 +1,44 @@
+// From the versions that should serve, and how much, to the writes that get there from what there is. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reconcilers/common/observed.h"
+#include "reconcilers/serving/ground.h"
+#include "reconcilers/serving/render.h"
+
+namespace mo::serving {
+
+// What is wanted of traffic. Stable and candidate may be empty.
+struct Wanted {
+  std::string stable;
+  std::string candidate;
+  int weight = 0;           // the candidate's
+  bool candidate_pods = false;
+  int warm_for = 0;         // at weight 0: the weight whose pods the candidate gets ready for
+  bool draining = false;    // back to stable alone
+  std::optional<TimePoint> drain_until;  // when draining stops to wait for stable's pods
+  bool freeze_stable = false;  // stable keeps the template that it has: the spec speaks of another version
+};
+
+struct Served {
+  std::vector<Action> actions;
+  std::string problem;         // why something could not even be rendered (no runtime, unusable URI), for people
+  std::string problem_reason;  // RuntimeNotFound | InvalidTemplate
+};
+
+// The facts about `stable` and `candidate` (either may be empty).
+Ground survey(const Observed& observed, const std::string& stable, const std::string& candidate);
+
+Served serve(const Observed& observed, const Wanted& wanted, const Settings& settings, TimePoint now);
+
+// "fraud-v1: ErrImagePull: …" for a version whose pods are not ready; empty if nothing is known.
+std::string pods_problem(const Observed& observed, const std::string& version);
+
+Pods pods_of(const Observed& observed, const std::string& version);
+// All pods run what was last applied and are ready.
+bool settled(const Observed& observed, const std::string& version);
+
+}  // namespace mo::serving
