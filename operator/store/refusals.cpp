@@ -26,13 +26,15 @@ bool Refusals::record(const ObjectKey& model, Refusal refusal) {
   return true;
 }
 
-bool Refusals::clear(const ObjectKey& model, const ObjectRef& target) {
+bool Refusals::clear(const ObjectKey& model, const ObjectRef& target, bool applied) {
   std::lock_guard lock(mutex_);
-  auto it = refusals_.find(model);
-  if (it == refusals_.end()) return false;
-  const bool cleared = it->second.erase(target) > 0;
-  if (it->second.empty()) refusals_.erase(it);
-  return cleared;
+  auto of_model = refusals_.find(model);
+  if (of_model == refusals_.end()) return false;
+  auto refusal = of_model->second.find(target);
+  if (refusal == of_model->second.end() || (!applied && !refusal->second.body_hash.empty())) return false;
+  of_model->second.erase(refusal);
+  if (of_model->second.empty()) refusals_.erase(of_model);
+  return true;
 }
 
 void Refusals::forget(const ObjectKey& model) {

@@ -30,8 +30,9 @@ class Refusals {
 
   // Returns false if the same refusal (error and body) was there already; its `at` then stays.
   bool record(const ObjectKey& model, Refusal refusal);
-  // Returns whether there was one.
-  bool clear(const ObjectKey& model, const ObjectRef& target);
+  // An action on the target succeeded. `applied`: what a whole body was refused for (body_hash) is settled too; a status write or a
+  // scale that went through says nothing about that. Returns whether there was one.
+  bool clear(const ObjectKey& model, const ObjectRef& target, bool applied);
   void forget(const ObjectKey& model);
 
  private:

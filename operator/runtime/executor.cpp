@@ -1,0 +1,244 @@
+#include "operator/runtime/executor.h"
+
+#include <rapidjson/document.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include "operator/api/parse.h"
+#include "operator/runtime/log.h"
+
+namespace mo {
+namespace {
+
+using rapidjson::StringBuffer;
+using Writer = rapidjson::Writer<StringBuffer>;
+
+void member(Writer& writer, const char* key, const std::string& value) {
+  writer.Key(key);
+  writer.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+}
+
+const ObjectRef& target_of(const Action& action) {
+  return std::visit([](const auto& it) -> const ObjectRef& { return it.target; }, action);
+}
+const std::string& why_of(const Action& action) {
+  return std::visit([](const auto& it) -> const std::string& { return it.why; }, action);
+}
+const char* verb_of(const Action& action) {
+  static constexpr const char* kVerbs[] = {"apply", "scale", "delete", "write status"};
+  return kVerbs[action.index()];
+}
+
+// Does `f(store)` with the store that holds this kind; kinds without one are passed over.
+template <class F>
+void with_store(Stores& stores, Kind kind, F f) {
+  switch (kind) {
+    case Kind::Model: return f(stores.models);
+    case Kind::ModelVersion: return f(stores.versions);
+    case Kind::ModelRollout: return f(stores.rollouts);
+    case Kind::ModelRuntime: return f(stores.runtimes);
+    case Kind::Deployment: return f(stores.deployments);
+    case Kind::Service: return f(stores.services);
+    case Kind::Job: return f(stores.jobs);
+    case Kind::Pod: return f(stores.pods);
+    case Kind::ConfigMap: return f(stores.configmaps);
+    case Kind::Lease:
+    case Kind::Event: return;
+  }
+}
+
+template <class T>
+T object_type(const Store<T>&);
+
+rapidjson::Value& child_object(rapidjson::Document& doc, rapidjson::Value& parent, const char* name) {
+  auto it = parent.FindMember(name);
+  if (it == parent.MemberEnd()) {
+    parent.AddMember(rapidjson::StringRef(name), rapidjson::Value(rapidjson::kObjectType), doc.GetAllocator());
+    it = parent.FindMember(name);
+  }
+  return it->value;
+}
+
+void set_string(rapidjson::Document& doc, rapidjson::Value& object, const char* name, const std::string& text) {
+  rapidjson::Value value(text.data(), static_cast<rapidjson::SizeType>(text.size()), doc.GetAllocator());
+  if (auto it = object.FindMember(name); it != object.MemberEnd())
+    it->value = value;
+  else
+    object.AddMember(rapidjson::StringRef(name), value, doc.GetAllocator());
+}
+
+}  // namespace
+
+const char* to_string(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::Kind::Done: return "done";
+    case Outcome::Kind::Conflict: return "conflict";
+    case Outcome::Kind::Refused: return "refused";
+    case Outcome::Kind::Retry: return "retry";
+    case Outcome::Kind::Cancelled: return "cancelled";
+  }
+  return "";
+}
+
+Result<std::string> apply_body(const std::string& body, const std::string& uid, const std::string& hash) {
+  if (uid.empty() && hash.empty()) return body;
+  rapidjson::Document doc;
+  doc.Parse<rapidjson::kParseIterativeFlag>(body.data(), body.size());
+  if (doc.HasParseError() || !doc.IsObject()) return fail(ErrorKind::Invalid, "the plan's body is not a JSON object");
+  auto& metadata = child_object(doc, doc, "metadata");
+  if (!metadata.IsObject()) return fail(ErrorKind::Invalid, "the plan's metadata is not a JSON object");
+  if (!uid.empty()) set_string(doc, metadata, "uid", uid);
+  if (!hash.empty()) {
+    auto& annotations = child_object(doc, metadata, "annotations");
+    if (!annotations.IsObject()) return fail(ErrorKind::Invalid, "the plan's annotations are not a JSON object");
+    set_string(doc, annotations, api::kAnnotationApplied, hash);
+  }
+  StringBuffer buffer;
+  Writer writer(buffer);
+  doc.Accept(writer);
+  return std::string(buffer.GetString(), buffer.GetSize());
+}
+
+std::string scale_body(const Scale& scale) {
+  StringBuffer buffer;
+  Writer writer(buffer);
+  writer.StartObject();
+  writer.Key("metadata");
+  writer.StartObject();
+  member(writer, "uid", scale.uid);
+  writer.EndObject();
+  writer.Key("spec");
+  writer.StartObject();
+  writer.Key("replicas");
+  writer.Int(scale.replicas);
+  writer.EndObject();
+  writer.EndObject();
+  return std::string(buffer.GetString(), buffer.GetSize());
+}
+
+std::string status_body(const WriteStatus& write) {
+  const KindInfo& kind = info(write.target.kind);
+  StringBuffer buffer;
+  Writer writer(buffer);
+  writer.StartObject();
+  member(writer, "apiVersion", kind.api_version());
+  member(writer, "kind", kind.kind);
+  writer.Key("metadata");
+  writer.StartObject();
+  member(writer, "name", write.target.key.name);
+  if (!write.target.key.ns.empty()) member(writer, "namespace", write.target.key.ns);
+  member(writer, "uid", write.uid);
+  member(writer, "resourceVersion", write.resource_version);
+  writer.EndObject();
+  writer.Key("status");
+  writer.RawValue(write.status.data(), write.status.size(), rapidjson::kObjectType);
+  writer.EndObject();
+  return std::string(buffer.GetString(), buffer.GetSize());
+}
+
+Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, std::stop_token stop) {
+  const std::string model_text = ObjectRef{Kind::Model, model}.to_string();
+  for (const Action& action : plan.actions) {
+    if (stop.stop_requested() || (may_write_ && !may_write_())) return Outcome{Outcome::Kind::Cancelled, {}, {}, false};
+    const ObjectRef& target = target_of(action);
+    const auto result = std::visit([&](const auto& it) { return act(it, stop); }, action);
+    if (!result) return judge(model, action, result.error(), now);
+    // Thousands of status writes are no news; what they say is in the object.
+    log::write(std::holds_alternative<WriteStatus>(action) ? spdlog::level::debug : spdlog::level::info, verb_of(action),
+               target.to_string(), {{"why", why_of(action)}, {"for", target.kind == Kind::Model ? "" : model_text}});
+    refusals_.clear(model, target, std::holds_alternative<Apply>(action) || std::holds_alternative<Delete>(action));
+  }
+  return Outcome{};
+}
+
+Outcome Executor::judge(const ObjectKey& model, const Action& action, const Error& error, TimePoint now) {
+  const ObjectRef& target = target_of(action);
+  Outcome outcome;
+  outcome.what = std::string(verb_of(action)) + " " + target.to_string();
+  if (!why_of(action).empty()) outcome.what += " (" + why_of(action) + ")";
+  outcome.error = error;
+  const auto* apply = std::get_if<Apply>(&action);
+  switch (error.kind) {
+    case ErrorKind::Invalid:
+    case ErrorKind::Forbidden:
+      outcome.kind = Outcome::Kind::Refused;
+      break;
+    case ErrorKind::Conflict:
+    case ErrorKind::AlreadyExists:
+      // Without a UID we took it for a new object: another owner's fields are in the way.
+      outcome.kind = apply && apply->uid.empty() ? Outcome::Kind::Refused : Outcome::Kind::Conflict;
+      break;
+    case ErrorKind::NotFound:
+      // Gone under us; or, on a first apply, its namespace or its CRD is not there.
+      outcome.kind = apply && apply->uid.empty() ? Outcome::Kind::Retry : Outcome::Kind::Conflict;
+      break;
+    case ErrorKind::Cancelled:
+      outcome.kind = Outcome::Kind::Cancelled;
+      break;
+    case ErrorKind::Gone:
+    case ErrorKind::Unauthorized:
+    case ErrorKind::TooManyRequests:
+    case ErrorKind::ServerError:
+    case ErrorKind::Transport:
+    case ErrorKind::Malformed:
+      outcome.kind = Outcome::Kind::Retry;
+      break;
+  }
+  if (outcome.kind == Outcome::Kind::Refused)
+    outcome.fresh_refusal = refusals_.record(model, Refusal{target, error, apply ? apply->hash : "", now});
+  return outcome;
+}
+
+Result<void> Executor::act(const Apply& apply, std::stop_token stop) {
+  const auto body = apply_body(apply.body, apply.uid, apply.hash);
+  if (!body) return fail(body.error());
+  const auto stored = client_.apply(apply.target, *body, !apply.uid.empty(), stop);
+  if (!stored) return fail(stored.error());
+  keep(apply.target, *stored, apply.hash);
+  return {};
+}
+
+Result<void> Executor::act(const Scale& scale, std::stop_token stop) {
+  const auto stored = client_.merge_patch(scale.target, scale_body(scale), "", stop);
+  if (!stored) return fail(stored.error());
+  keep(scale.target, *stored, "");
+  return {};
+}
+
+Result<void> Executor::act(const Delete& removal, std::stop_token stop) {
+  const auto removed = client_.remove(removal.target, removal.uid, stop);
+  if (!removed && removed.error().kind != ErrorKind::NotFound) return fail(removed.error());
+  drop(removal.target, removal.uid);
+  return {};
+}
+
+Result<void> Executor::act(const WriteStatus& write, std::stop_token stop) {
+  const auto stored = client_.put(write.target, status_body(write), "status", stop);
+  if (!stored) return fail(stored.error());
+  keep(write.target, *stored, "");
+  return {};
+}
+
+// Read your own writes. An answer that cannot be read was a success all the same: the watch will bring the object.
+void Executor::keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash) {
+  with_store(stores_, target.kind, [&](auto& store) {
+    using T = decltype(object_type(store));
+    auto object = api::parse<T>(stored);
+    if (!object) {
+      log::warn("cannot read the answer to a write", target, {{"error", log::to_string(object.error())}});
+      return;
+    }
+    if constexpr (requires { object->spec_hash; }) {
+      // Before the store, so that no reconcile sees the new object without its entry.
+      if (!applied_hash.empty()) ledger_.record(object->meta.uid, applied_hash, object->spec_hash);
+    }
+    store.upsert(std::move(*object));
+  });
+}
+
+void Executor::drop(const ObjectRef& target, const std::string& uid) {
+  with_store(stores_, target.kind, [&](auto& store) { store.remove(target.key, uid); });
+  if (!uid.empty()) ledger_.forget(uid);
+}
+
+}  // namespace mo

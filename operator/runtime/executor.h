@@ -1,0 +1,67 @@
+// Carries out plans: the only place that writes to the API server on behalf of a reconciler.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "operator/core/ids.h"
+#include "operator/core/plan.h"
+#include "operator/core/result.h"
+#include "operator/kube/client.h"
+#include "operator/store/ledger.h"
+#include "operator/store/refusals.h"
+#include "operator/store/store.h"
+
+namespace mo {
+
+// What became of a plan's actions.
+struct Outcome {
+  enum class Kind {
+    Done,       // all of them
+    Conflict,   // decided on an older state than the API server's: look again once the watch has caught up
+    Refused,    // the API server will not have it; kept in Refusals
+    Retry,      // no answer, overloaded, failing
+    Cancelled,  // we are stopping, or no longer lead
+  };
+  Kind kind = Kind::Done;
+  std::string what;  // the action that failed, for the log: "apply Deployment a/b (first version)"
+  std::optional<Error> error;
+  bool fresh_refusal = false;  // Refused, and not the same as the last time: status has something new to say
+};
+const char* to_string(Outcome::Kind kind);
+
+// Thread-safe. What is given by reference must outlive it.
+class Executor {
+ public:
+  // `may_write` is asked before each write: with leader election, whether we lead at this moment by our own clock.
+  Executor(kube::Client& client, Stores& stores, Ledger& ledger, Refusals& refusals, std::function<bool()> may_write = {})
+      : client_(client), stores_(stores), ledger_(ledger), refusals_(refusals), may_write_(std::move(may_write)) {}
+
+  // In order, up to the first error. What the API server answers goes into the stores, so that the next reconcile sees its own writes.
+  Outcome run(const ObjectKey& model, const Plan& plan, TimePoint now, std::stop_token stop);
+
+ private:
+  Result<void> act(const Apply& apply, std::stop_token stop);
+  Result<void> act(const Scale& scale, std::stop_token stop);
+  Result<void> act(const Delete& removal, std::stop_token stop);
+  Result<void> act(const WriteStatus& write, std::stop_token stop);
+  Outcome judge(const ObjectKey& model, const Action& action, const Error& error, TimePoint now);
+  void keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash);
+  void drop(const ObjectRef& target, const std::string& uid);
+
+  kube::Client& client_;
+  Stores& stores_;
+  Ledger& ledger_;
+  Refusals& refusals_;
+  std::function<bool()> may_write_;
+};
+
+// The bodies as sent, for tests.
+// The plan's body with metadata.uid (if `uid` is set: the object to be changed and no other) and our annotation with `hash` (if set).
+Result<std::string> apply_body(const std::string& body, const std::string& uid, const std::string& hash);
+std::string scale_body(const Scale& scale);
+std::string status_body(const WriteStatus& write);
+
+}  // namespace mo
