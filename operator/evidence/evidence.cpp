@@ -1,0 +1,166 @@
+#include "operator/evidence/evidence.h"
+
+#include <algorithm>
+#include <exception>
+
+#include "operator/api/run_result.h"
+#include "operator/evidence/job_words.h"
+
+namespace mo::evidence {
+namespace {
+
+using std::chrono::milliseconds;
+using Steady = std::chrono::steady_clock;
+
+constexpr milliseconds kLongestRetry{30'000};
+constexpr int kForbiddenAttempts = 8;  // about two minutes
+constexpr milliseconds kSlow{1'000};   // a refused connection costs nothing and needs no distrust
+
+}  // namespace
+
+Evidence::Evidence(AnswerBook& book, kube::HttpTransport& http, kube::Client& client, EvidenceOptions options)
+    : book_(book),
+      client_(client),
+      options_(std::move(options)),
+      prometheus_(options_.prometheus_url, http),
+      prometheus_pool_(options_.prometheus_threads),
+      kubernetes_pool_(options_.kubernetes_threads) {}
+
+void Evidence::ask(const ObjectKey& model, std::vector<Ask> asks) {
+  for (Ask& ask : asks) {
+    {
+      std::lock_guard lock(mutex_);
+      if (!under_way_.emplace(model, ask.id).second) continue;
+    }
+    start(Question{model, std::move(ask), 0}, milliseconds(0));
+  }
+}
+
+void Evidence::start(Question question, milliseconds delay) {
+  WorkPool& pool =
+      std::holds_alternative<AskPrometheus>(question.ask.question) ? prometheus_pool_ : kubernetes_pool_;
+  pool.post([this, question = std::move(question)](std::stop_token stop) { work_on(question, stop); }, delay);
+}
+
+void Evidence::put(const Question& question, Answer answer) {
+  answer.at = options_.now();
+  {
+    // Before the book is told: whoever it wakes may ask under the same id again.
+    std::lock_guard lock(mutex_);
+    under_way_.erase({question.model, question.ask.id});
+  }
+  book_.put(question.model, question.ask.id, std::move(answer));
+}
+
+void Evidence::work_on(Question question, std::stop_token stop) {
+  Answer answer;
+  try {
+    if (const auto* asked = std::get_if<AskPrometheus>(&question.ask.question)) {
+      answer = ask_prometheus(*asked, stop);
+    } else {
+      const auto* of_job = std::get_if<AskRunResult>(&question.ask.question);
+      const auto text =
+          of_job ? read(*of_job, stop) : read(std::get<AskConfigMap>(question.ask.question), stop);
+      if (text) {
+        answer.text = *text;
+      } else if (const auto delay = retry_after(text.error(), question.attempt);
+                 delay && !stop.stop_requested()) {
+        ++question.attempt;
+        start(std::move(question), *delay);
+        return;
+      } else {
+        answer.problem = text.error().message;
+      }
+    }
+  } catch (const std::exception& e) {
+    answer = Answer{};
+    answer.problem = answer.value.problem = std::string("an error of the operator: ") + e.what();
+  }
+  if (!stop.stop_requested()) put(question, std::move(answer));  // what was cancelled is no answer
+}
+
+Answer Evidence::ask_prometheus(const AskPrometheus& question, std::stop_token stop) {
+  Answer answer;
+  std::string unreached = distrusted();
+  const auto query = [&](const std::string& promql) {
+    if (!unreached.empty()) return Reading{std::nullopt, unreached};
+    const auto begin = Steady::now();
+    auto queried = prometheus_.query(promql, stop);
+    if (!queried.reached) {
+      unreached = queried.reading.problem;
+      if (Steady::now() - begin >= kSlow) distrust(unreached);
+    }
+    return std::move(queried.reading);
+  };
+  answer.value = query(question.query);
+  if (question.stable_query) answer.stable = query(*question.stable_query);
+  if (question.samples_query) answer.samples = query(*question.samples_query);
+  return answer;
+}
+
+Result<std::string> Evidence::read_configmap(const ObjectKey& key, const std::string& entry,
+                                             std::stop_token stop) {
+  auto text = client_.get(ObjectRef{Kind::ConfigMap, key}, stop).and_then([&](const std::string& object) {
+    return configmap_text(object, entry);
+  });
+  if (text) return text;
+  Error error = text.error();
+  error.message = "cannot read ConfigMap " + key.to_string() + ": " + error.message;
+  return fail(std::move(error));
+}
+
+Result<std::string> Evidence::read(const AskConfigMap& question, std::stop_token stop) {
+  return read_configmap(question.configmap, question.key, stop);
+}
+
+Result<std::string> Evidence::read(const AskRunResult& question, std::stop_token stop) {
+  kube::ListOptions options;
+  options.ns = question.job.ns;
+  options.label_selector = "batch.kubernetes.io/controller-uid=" + question.job_uid;
+  const auto words = client_.list(Kind::Pod, options, stop).and_then([](const std::string& list) {
+    return last_words(list);
+  });
+  if (!words) return words;
+  const auto named = api::result_reference(*words);
+  if (!named) return words;
+  auto text = read_configmap(ObjectKey{question.job.ns, named->name}, named->key, stop);
+  if (text) return text;
+  Error error = text.error();
+  error.message = "the Job's termination message names a ConfigMap for its RunResult: " + error.message;
+  return fail(std::move(error));
+}
+
+std::optional<milliseconds> Evidence::retry_after(const Error& error, int attempt) const {
+  const milliseconds delay = std::min(options_.first_retry * (1 << std::min(attempt, 5)), kLongestRetry);
+  switch (error.kind) {
+    case ErrorKind::Transport:
+    case ErrorKind::ServerError:
+    case ErrorKind::TooManyRequests:
+    case ErrorKind::Unauthorized:
+      return std::max(delay, std::min(error.retry_after.value_or(delay), kLongestRetry));
+    case ErrorKind::Forbidden:
+      return attempt < kForbiddenAttempts ? std::optional(delay) : std::nullopt;
+    case ErrorKind::NotFound:
+    case ErrorKind::Conflict:
+    case ErrorKind::AlreadyExists:
+    case ErrorKind::Gone:
+    case ErrorKind::Invalid:
+    case ErrorKind::Cancelled:
+    case ErrorKind::Malformed:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::string Evidence::distrusted() {
+  std::lock_guard lock(mutex_);
+  return Steady::now() < distrust_until_ ? distrust_problem_ : "";
+}
+
+void Evidence::distrust(std::string problem) {
+  std::lock_guard lock(mutex_);
+  distrust_problem_ = std::move(problem);
+  distrust_until_ = Steady::now() + options_.distrust;
+}
+
+}  // namespace mo::evidence

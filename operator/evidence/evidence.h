@@ -1,0 +1,74 @@
+// Finds out what plans asked: Prometheus' numbers, keys of ConfigMaps, what Jobs reported.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "operator/evidence/prometheus.h"
+#include "operator/evidence/work_pool.h"
+#include "operator/kube/client.h"
+#include "operator/store/answers.h"
+
+namespace mo::evidence {
+
+struct EvidenceOptions {
+  std::string prometheus_url;  // empty: none is configured
+  // Threads apart from each other, so that a dead Prometheus holds up no read from the API server.
+  int prometheus_threads = 4;
+  int kubernetes_threads = 2;
+  std::function<TimePoint()> now;                // for Answer::at
+  std::chrono::milliseconds first_retry{1'000};  // doubles up to 30 s
+  std::chrono::milliseconds distrust{5'000};     // how long a Prometheus that timed out is not asked again
+};
+
+// Thread-safe. Each ask is answered once, in the book. Reads from the API server are quorum reads; one that
+// fails for a reason that passes (no connection, 5xx, 429, 401) is tried again until it succeeds, a 403 for
+// two minutes, and everything else is the answer. What is under way or waits when this is destroyed stays
+// unanswered: the next process asks again.
+class Evidence : public Asker {
+ public:
+  // All three must outlive this.
+  Evidence(AnswerBook& book, kube::HttpTransport& http, kube::Client& client, EvidenceOptions options);
+
+  void ask(const ObjectKey& model, std::vector<Ask> asks) override;
+
+ private:
+  struct Question {
+    ObjectKey model;
+    Ask ask;
+    int attempt = 0;
+  };
+  void start(Question question, std::chrono::milliseconds delay);
+  void work_on(Question question, std::stop_token stop);
+  void put(const Question& question, Answer answer);
+
+  Answer ask_prometheus(const AskPrometheus& question, std::stop_token stop);
+  Result<std::string> read(const AskConfigMap& question, std::stop_token stop);
+  Result<std::string> read(const AskRunResult& question, std::stop_token stop);
+  Result<std::string> read_configmap(const ObjectKey& key, const std::string& entry, std::stop_token stop);
+  // The delay until the next attempt, or nothing if the error is the answer.
+  std::optional<std::chrono::milliseconds> retry_after(const Error& error, int attempt) const;
+
+  // The problem that a Prometheus which just timed out would answer with once more, or "".
+  std::string distrusted();
+  void distrust(std::string problem);
+
+  AnswerBook& book_;
+  kube::Client& client_;
+  EvidenceOptions options_;
+  Prometheus prometheus_;
+
+  std::mutex mutex_;
+  std::set<std::pair<ObjectKey, std::string>> under_way_;
+  std::string distrust_problem_;
+  std::chrono::steady_clock::time_point distrust_until_{};
+
+  // Last: their threads end before anything they use.
+  WorkPool prometheus_pool_;
+  WorkPool kubernetes_pool_;
+};
+
+}  // namespace mo::evidence

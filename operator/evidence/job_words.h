@@ -1,0 +1,19 @@
+// What a finished Job's pods said, out of the API server's JSON. Pure functions, thread-safe.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "operator/core/result.h"
+
+namespace mo::evidence {
+
+// The termination message that counts, out of a PodList of one Job's pods: of the newest pod that succeeded,
+// or of the newest that ended if none did; of its containers the one that ended with 0 and, of several, the
+// one that reports or names a RunResult. ErrorKind::NotFound with a sentence for people when there is none.
+Result<std::string> last_words(std::string_view pod_list);
+
+// The text of one key out of a ConfigMap's JSON. ErrorKind::NotFound when the key is absent or binary.
+Result<std::string> configmap_text(std::string_view configmap, const std::string& key);
+
+}  // namespace mo::evidence
