@@ -138,6 +138,7 @@ struct Intent {
   std::string rollout;           // name of the ModelRollout that carries it; empty for a first version that needs none
   std::string outcome;           // empty while under way, else the rollout's last phase
   std::string reason, message;   // of the outcome
+  std::optional<TimePoint> since;  // older rollouts that still wait are superseded by it
 };
 
 struct RetrainingRun {

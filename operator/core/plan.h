@@ -47,6 +47,9 @@ struct WriteStatus {
   std::string resource_version;
   RawJson status;
   std::string why;
+  // Nothing hangs on it but what people see of counts: the executor may hold it back so that one object's status is written so at most once in
+  // five seconds. The plan then comes again.
+  bool may_wait = false;
 };
 
 using Action = std::variant<Apply, Scale, Delete, WriteStatus>;

@@ -35,7 +35,7 @@ class Serve {
     const Capacity goal = replicas();
     const bool candidate_wanted = !w_.candidate.empty() && (w_.candidate_pods || w_.weight > 0 || w_.draining);
     if (!w_.stable.empty()) deployment(w_.stable, goal.stable, w_.freeze_stable);
-    if (candidate_wanted) deployment(w_.candidate, goal.candidate, false);
+    if (candidate_wanted && !(w_.draining && !g_.candidate.exists)) deployment(w_.candidate, goal.candidate, w_.draining);
     services(candidate_wanted);
     append(downs_);
     remove_the_rest(candidate_wanted);

@@ -1,0 +1,63 @@
+#include "reconcilers/model/observe.h"
+
+#include <algorithm>
+
+#include "reconcilers/common/names.h"
+
+namespace mo::model {
+namespace {
+
+template <class T>
+void take_owned(const Store<T>& store, Ledger& ledger, const Observed& o, std::map<std::string, Owned<T>>& into) {
+  for (const auto& object : store.of_model(o.key)) {
+    if (object->meta.controller_uid != o.model->meta.uid) continue;  // labelled like ours, but not ours
+    into[object->meta.key.name] = {object, ledger.agrees_with(object->meta.uid, object->applied_hash, object->spec_hash, object->foreign_spec_manager)};
+  }
+}
+
+void take_named(const Stores& stores, Observed& o) {
+  const auto take = [&](const std::string& name) {
+    if (name.empty() || o.named.count(name)) return;
+    if (auto version = stores.versions.get({o.key.ns, name})) o.named[name] = version;
+  };
+  for (const auto& rollout : o.rollouts) take(rollout->version);
+  for (const auto& version : o.versions) take(version->meta.key.name);
+  if (!o.model) return;
+  if (o.model->version) take(*o.model->version);
+  if (o.model->artifact) take(version_name_for(o.key.name, o.model->artifact->digest));
+  take(o.model->status.stable_version);
+  take(o.model->status.intent.version);
+}
+
+void take_datasets(const Stores& stores, Observed& o) {
+  if (!o.model->retraining) return;
+  for (const api::Trigger& trigger : o.model->retraining->triggers) {
+    if (!trigger.dataset) continue;
+    if (auto configmap = stores.configmaps.get({o.key.ns, trigger.dataset->name}))
+      o.configmaps[trigger.dataset->name] = configmap->meta.resource_version;
+  }
+}
+
+}  // namespace
+
+Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers, const Refusals& refusals, const ObjectKey& key) {
+  Observed o;
+  o.key = key;
+  o.model = stores.models.get(key);
+  o.versions = stores.versions.of_model(key);
+  o.rollouts = stores.rollouts.of_model(key);
+  take_named(stores, o);
+  if (!o.model) return o;
+  o.runtimes = stores.runtimes.all();
+  take_owned(stores.deployments, ledger, o, o.deployments);
+  take_owned(stores.services, ledger, o, o.services);
+  for (const auto& job : stores.jobs.of_model(key))
+    if (job->meta.controller_uid == o.model->meta.uid) o.jobs[job->meta.key.name] = job;
+  o.pods = stores.pods.of_model(key);
+  take_datasets(stores, o);
+  o.answers = answers.of(key);
+  o.refusals = refusals.of(key);
+  return o;
+}
+
+}  // namespace mo::model

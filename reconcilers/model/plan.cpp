@@ -1,0 +1,276 @@
+#include "reconcilers/model/plan.h"
+
+#include <algorithm>
+
+#include "reconcilers/model/intent.h"
+#include "reconcilers/model/status.h"
+#include "reconcilers/retraining/retraining.h"
+#include "reconcilers/rollout/advance.h"
+#include "reconcilers/rollout/status.h"
+#include "reconcilers/serving/serve.h"
+#include "reconcilers/version/phase.h"
+
+namespace mo::model {
+namespace {
+
+// A Model that cannot get on by itself is looked at again now and then, for what no watch tells.
+constexpr Duration kStalledPoll = std::chrono::seconds(30);
+
+template <class Map>
+const typename Map::mapped_type* find(const Map& map, const std::string& name) {
+  auto it = map.find(name);
+  return it == map.end() ? nullptr : &it->second;
+}
+
+template <class T>
+void append(std::vector<T>& to, std::vector<T> from) {
+  for (T& item : from) to.push_back(std::move(item));
+}
+
+class Planner {
+ public:
+  Planner(const Observed& o, TimePoint now, const Settings& settings) : o_(o), m_(*o.model), settings_(settings), now_(now) {}
+
+  Plan run() {
+    spec_ = resolve_spec(o_);
+    decided_ = decide_intent(o_, spec_, now_);
+    advance_rollout();
+    take_first_version();
+    retrain();
+    serve();
+    write_statuses();
+    append(plan_.actions, std::move(spec_.actions));
+    append(plan_.actions, std::move(decided_.actions));
+    append(plan_.actions, std::move(training_.actions));
+    append(plan_.actions, std::move(served_.actions));
+    append(plan_.events, std::move(decided_.events));
+    append(plan_.events, std::move(training_.events));
+    append(plan_.asks, std::move(training_.asks));
+    set_requeue();
+    return std::move(plan_);
+  }
+
+ private:
+  api::ModelStatus& status() { return decided_.status; }
+
+  // ---- rollouts ----
+
+  void advance_rollout() {
+    if (!decided_.active) return;
+    const api::ModelRollout& r = *decided_.active;
+    const Ref<api::ModelVersion> candidate = o_.version(r.version);
+    const Ref<api::ModelVersion> stable = o_.version(status().stable_version);
+    const std::string* superseded = find(decided_.superseded, r.meta.key.name);
+    rollout::Input input{r,
+                         m_.rollout,
+                         status().stable_version,
+                         serving::survey(o_, status().stable_version, r.version),
+                         candidate ? &candidate->metrics : nullptr,
+                         stable ? &stable->metrics : nullptr,
+                         o_.answers,
+                         superseded ? *superseded : ""};
+    advanced_ = rollout::advance(input, now_);
+    look_again(advanced_->look_again);
+    append(plan_.asks, advanced_->asks);
+    append(plan_.events, advanced_->events);
+    if (rollout::is_over(advanced_->status.phase)) conclude(r);
+  }
+
+  // The Model learns the outcome in the same plan, before the rollout's own status says so: whichever of the two is lost in a
+  // crash follows from the other.
+  void conclude(const api::ModelRollout& r) {
+    const api::RolloutStatus& s = advanced_->status;
+    if (s.phase == "Succeeded") status().stable_version = r.version;
+    api::Intent& intent = status().intent;
+    if (intent.rollout != r.meta.key.name) return;
+    intent.outcome = s.phase;
+    intent.reason = s.ending ? s.ending->reason : s.phase;
+    intent.message = s.message;
+  }
+
+  bool rolling() const { return advanced_ && !rollout::is_over(advanced_->status.phase); }
+
+  // A first version without gates has no rollout: it is stable once it serves.
+  void take_first_version() {
+    api::Intent& intent = status().intent;
+    const bool first = status().stable_version.empty() && under_way(intent) && intent.rollout.empty() && !decided_.active;
+    if (!first || !o_.version(intent.version) || !spec_.problem.empty()) return;
+    first_ = intent.version;
+    const serving::Ground ground = serving::survey(o_, "", first_);
+    if (!ground.at(100)) return;
+    status().stable_version = first_;
+    intent.outcome = "Succeeded";
+    plan_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, false, "Serving", first_ + " serves"});
+    first_.clear();
+  }
+
+  std::string candidate() const { return rolling() ? decided_.active->version : first_; }
+
+  // ---- retraining ----
+
+  void retrain() {
+    const bool pinned = m_.track != "Promoted" && (m_.version || m_.artifact);
+    const bool rolls_out = m_.retraining && m_.retraining->on_success == api::Retraining::OnSuccess::Rollout && !pinned;
+    training_ = retraining::plan(o_, status().stable_version, rolls_out, now_);
+    status().retraining = training_.status;
+    look_again(training_.look_again);
+  }
+
+  // ---- serving ----
+
+  void serve() {
+    serving::Wanted wanted;
+    wanted.stable = status().stable_version;
+    wanted.candidate = candidate();
+    if (rolling()) {
+      wanted.weight = advanced_->status.candidate_weight;
+      wanted.candidate_pods = advanced_->wants_pods;
+      wanted.warm_for = advanced_->warm_for;
+      wanted.draining = advanced_->draining;
+      if (advanced_->status.ending) wanted.drain_until = advanced_->status.ending->at + rollout::kDrainLimit;
+    } else if (!first_.empty()) {
+      wanted.weight = 100;
+      wanted.candidate_pods = true;
+    }
+    const api::Intent& intent = status().intent;
+    wanted.freeze_stable = !m_.problem.empty() || (intent.version != wanted.stable && intent.outcome != "Succeeded" && !intent.version.empty());
+    served_ = serving::serve(o_, wanted, settings_, now_);
+  }
+
+  // ---- statuses ----
+
+  // What the API server said no to, of what this plan would write again.
+  std::string refused() const {
+    for (const Refusal& refusal : o_.refusals) {
+      if (refusal.target.kind == Kind::Job) continue;  // a training run's own affair
+      const auto repeats = [&](const Action& action) {
+        if (const auto* apply = std::get_if<Apply>(&action)) return apply->target == refusal.target && apply->hash == refusal.body_hash;
+        if (const auto* scale = std::get_if<Scale>(&action)) return scale->target == refusal.target;
+        return false;
+      };
+      for (const auto* actions : {&spec_.actions, &decided_.actions, &training_.actions, &served_.actions})
+        if (std::any_of(actions->begin(), actions->end(), repeats)) return refusal.target.to_string() + ": " + refusal.error.message;
+    }
+    return "";
+  }
+
+  void write_statuses() {
+    const std::string refused = this->refused();
+    write_model(refused);
+    for (const auto& r : o_.rollouts) write_rollout(*r, refused);
+    write_versions();
+  }
+
+  void write_model(const std::string& refused) {
+    Findings f{o_, spec_, status(), candidate(), nullptr, status().intent.rollout, {}, refused, served_.problem_reason, served_.problem, training_.problem};
+    if (rolling()) {
+      f.rollout = &advanced_->status;
+      f.rollout_name = decided_.active->meta.key.name;
+    }
+    if (const rollout::Waiting* waiting = find(decided_.waiting, status().intent.rollout)) f.waiting = *waiting;
+    const Json next = render_status(f, now_);
+    const std::string text = next.dump();
+    for (const Json& condition : next["conditions"])
+      if (condition["type"] == "Stalled" && condition["status"] == "True") look_again(now_ + kStalledPoll);
+    if (text == m_.status.raw) return;
+    WriteStatus write{{Kind::Model, o_.key}, m_.meta.uid, m_.meta.resource_version, text, next["message"].get<std::string>()};
+    Result<Json> before = parse_json(m_.status.raw.empty() ? "{}" : m_.status.raw, 1 << 22);
+    write.may_wait = before && only_counts_differ(*before, next);
+    plan_.actions.push_back(std::move(write));
+  }
+
+  void write_rollout(const api::ModelRollout& r, const std::string& refused) {
+    if (rollout::is_over(r.status.phase) || r.meta.deleting) return;
+    const std::string& name = r.meta.key.name;
+    api::RolloutStatus next = r.status;
+    next.observed_generation = r.meta.generation;
+    rollout::Waiting waiting;
+    const bool active = decided_.active && decided_.active->meta.key.name == name;
+    if (active) {
+      next = advanced_->status;
+    } else if (const api::RolloutStatus* closed = find(decided_.closed, name)) {
+      next = *closed;
+    } else if (const rollout::Waiting* why = find(decided_.waiting, name)) {
+      waiting = *why;
+      next.phase = "Pending";
+    } else {
+      return;
+    }
+    std::string problem = active ? (refused.empty() ? served_.problem : refused) : "";
+    const std::string text = rollout::render_status(r, next, waiting, problem, now_).dump();
+    if (text == r.status.raw) return;
+    plan_.actions.push_back(WriteStatus{{Kind::ModelRollout, r.meta.key}, r.meta.uid, r.meta.resource_version, text, next.phase + ": " + next.message});
+  }
+
+  void write_versions() {
+    version::Role role{status().stable_version, "", training_.rejected_version, training_.rejected_message};
+    // Until the rollout's end is on record its version stays the candidate: only then is it known how it ended.
+    if (decided_.active) role.candidate = decided_.active->version;
+    for (const auto& v : o_.versions) {
+      if (v->meta.deleting) continue;
+      const auto next = version::next_status(*v, role, o_, now_);
+      if (!next || next->dump() == v->status_raw) continue;
+      plan_.actions.push_back(WriteStatus{{Kind::ModelVersion, v->meta.key}, v->meta.uid, v->meta.resource_version, next->dump(), (*next)["phase"].get<std::string>()});
+    }
+  }
+
+  // ---- when to look again ----
+
+  void look_again(const std::optional<TimePoint>& at) {
+    if (at && (!look_again_ || *at < *look_again_)) look_again_ = at;
+  }
+
+  void set_requeue() {
+    // What was written leads to the next step, and the watch doesn't tell us of our own writes.
+    const bool wrote = std::any_of(plan_.actions.begin(), plan_.actions.end(), [](const Action& action) {
+      const auto* status = std::get_if<WriteStatus>(&action);
+      return !status || !status->may_wait;
+    });
+    if (wrote) look_again(now_);
+    if (look_again_) plan_.requeue_after = std::max(Duration(0), std::chrono::duration_cast<Duration>(*look_again_ - now_));
+  }
+
+  const Observed& o_;
+  const api::Model& m_;
+  const Settings& settings_;
+  TimePoint now_;
+  SpecVersion spec_;
+  Decided decided_;
+  std::optional<rollout::Advanced> advanced_;
+  std::string first_;  // a first version on its way without a rollout
+  retraining::Planned training_;
+  serving::Served served_;
+  std::optional<TimePoint> look_again_;
+  Plan plan_;
+};
+
+// Rollouts and versions whose Model isn't there: they say so, and wait for it.
+Plan plan_without_model(const Observed& o, TimePoint now) {
+  Plan plan;
+  const std::string missing = "Model " + o.key.name + " does not exist in namespace " + o.key.ns;
+  for (const auto& r : o.rollouts) {
+    if (rollout::is_over(r->status.phase) || r->meta.deleting) continue;
+    api::RolloutStatus next = r->status;
+    next.observed_generation = r->meta.generation;
+    if (next.phase.empty()) next.phase = "Pending";
+    const std::string text = rollout::render_status(*r, next, {"ModelNotFound", missing, true}, "", now).dump();
+    if (text != r->status.raw)
+      plan.actions.push_back(WriteStatus{{Kind::ModelRollout, r->meta.key}, r->meta.uid, r->meta.resource_version, text, missing});
+  }
+  for (const auto& v : o.versions) {
+    if (v->meta.deleting || (v->phase != "Serving" && v->phase != "Candidate")) continue;
+    const auto next = version::next_status(*v, {}, o, now);
+    if (next) plan.actions.push_back(WriteStatus{{Kind::ModelVersion, v->meta.key}, v->meta.uid, v->meta.resource_version, next->dump(), missing});
+  }
+  return plan;
+}
+
+}  // namespace
+
+Plan plan(const Observed& observed, TimePoint now, const Settings& settings) {
+  if (!observed.model) return plan_without_model(observed, now);
+  if (observed.model->meta.deleting) return {};  // its owner references take everything down
+  return Planner(observed, now, settings).run();
+}
+
+}  // namespace mo::model

@@ -1,0 +1,261 @@
+#include "reconcilers/model/status.h"
+
+#include <algorithm>
+
+#include "reconcilers/common/conditions.h"
+#include "reconcilers/rollout/advance.h"
+
+namespace mo::model {
+namespace {
+
+using serving::Ground;
+
+// One word on where the Model stands. `ready`, `reconciling` and `stalled` exclude each other.
+struct Standing {
+  enum class Is { Ready, Reconciling, Stalled } is = Is::Reconciling;
+  std::string phase, reason, message;
+};
+
+Standing stalled(const std::string& phase, const std::string& reason, const std::string& message) {
+  return {Standing::Is::Stalled, phase, reason, message};
+}
+Standing reconciling(const std::string& phase, const std::string& reason, const std::string& message) {
+  return {Standing::Is::Reconciling, phase, reason, message};
+}
+
+class Status {
+ public:
+  Status(const Findings& f, TimePoint now)
+      : f_(f), o_(f.observed), m_(*f.observed.model), now_(now), ground_(serving::survey(o_, f.status.stable_version, f.candidate)) {}
+
+  Json render() {
+    const Standing standing = this->standing();
+    Json out = {{"observedGeneration", m_.meta.generation}, {"phase", standing.phase}, {"message", standing.message}};
+    put_versions(out);
+    put_pods(out);
+    put_intent(out);
+    put_retraining(out);
+    out["conditions"] = conditions(standing);
+    return out;
+  }
+
+ private:
+  const std::string& stable() const { return f_.status.stable_version; }
+  // A Model that serves something is degraded by what keeps it from its spec; one that never served is still pending.
+  std::string hurt() const { return stable().empty() ? "Pending" : "Degraded"; }
+
+  // ---- where it stands: the first that applies ----
+
+  Standing standing() const {
+    if (f_.spec.reason == "InvalidSpec") return stalled(hurt(), f_.spec.reason, f_.spec.problem);
+    if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.reason, f_.spec.problem);
+    if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
+    if (!f_.serve_problem.empty()) return stalled(hurt(), f_.serve_reason, f_.serve_problem);
+    if (!f_.retraining_problem.empty()) return stalled(hurt(), "InvalidSchedule", f_.retraining_problem);
+    if (f_.waiting.stalled) return stalled(hurt(), f_.waiting.reason, f_.rollout_name + ": " + f_.waiting.message);
+    if (f_.rollout) return rolling();
+    if (failed()) return after_failure();
+    if (stable().empty()) return first_version();
+    return serving();
+  }
+
+  Standing rolling() const {
+    const std::string message = "ModelRollout " + f_.rollout_name + " to " + f_.candidate + ": " + f_.rollout->message;
+    if (f_.rollout->phase == "Paused") return reconciling("Paused", "RolloutPaused", message);
+    return reconciling("Progressing", "RolloutInProgress", message);
+  }
+
+  bool failed() const {
+    const api::Intent& i = f_.status.intent;
+    if (!ended_badly(i) || i.outcome == "Superseded") return false;
+    // Aborting is a person's word: nothing is wrong where the spec asks for what serves.
+    const bool spec_agrees = !f_.spec.name.empty() && f_.spec.name == stable();
+    return i.version != stable() && !(i.outcome == "Aborted" && (spec_agrees || m_.track == "Promoted"));
+  }
+
+  Standing after_failure() const {
+    const api::Intent& i = f_.status.intent;
+    const std::string reason = i.outcome == "RolledBack" ? "RolledBack" : i.outcome == "Aborted" ? "RolloutAborted" : "RolloutFailed";
+    const std::string serves = stable().empty() ? "nothing serves" : stable() + " serves on";
+    return stalled("Degraded", reason, "the rollout of " + i.version + " was " + (i.outcome == "Aborted" ? "aborted" : i.outcome == "RolledBack" ? "rolled back" : "given up") +
+                                           ": " + i.message + "; " + serves + ". Change the spec, or write a new ModelRollout to try again");
+  }
+
+  Standing first_version() const {
+    if (f_.candidate.empty()) {
+      if (m_.retraining) return reconciling("Pending", "AwaitingRetraining", "waits for its first version from retraining" + retraining_note());
+      return stalled("Pending", "NoVersion", "spec names neither a version nor an artifact, and there is no retraining to make one");
+    }
+    return deploying(f_.candidate);
+  }
+
+  std::string retraining_note() const {
+    const std::string& last = f_.status.retraining.last_result;
+    return last.empty() ? "" : "; last run: " + last;
+  }
+
+  Standing deploying(const std::string& version) const {
+    const serving::Pods pods = serving::pods_of(o_, version);
+    const std::string problem = serving::pods_problem(o_, version);
+    const std::string message = version + ": " + std::to_string(pods.ready) + "/" + std::to_string(m_.replicas) + " pods ready" +
+                                (problem.empty() ? "" : ": " + problem);
+    const bool mismatch = std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& p) {
+      return p->version == version && !p->ready && p->digest_mismatch;
+    });
+    if (mismatch) return stalled("Degraded", "DigestMismatch", message);
+    for (const auto& [name, d] : o_.deployments)
+      if (d.object->version == version && d.object->progressing_reason == "ProgressDeadlineExceeded" && !serving::settled(o_, version))
+        return stalled("Degraded", "ProgressDeadlineExceeded", message);
+    const bool available = pods.ready > 0 || m_.replicas == 0;
+    return reconciling(stable().empty() || available ? "Progressing" : "Degraded", "Deploying", message);
+  }
+
+  bool overridden() const { return m_.track != "Promoted" && !f_.spec.name.empty() && f_.spec.name != stable(); }
+
+  Standing serving() const {
+    const serving::Pods pods = serving::pods_of(o_, stable());
+    if (!serving::settled(o_, stable()) || pods.wanted != m_.replicas || ground_.selected != Ground::Selected::Stable) return deploying(stable());
+    if (overridden())
+      return stalled("Degraded", "Overridden", stable() + " serves by ModelRollout " + f_.status.intent.rollout + ", while the spec asks for " +
+                                                   f_.spec.name + ": change the spec to agree, or to ask for another version");
+    return {Standing::Is::Ready, "Ready", "Ready", stable() + " serves"};
+  }
+
+  // ---- parts ----
+
+  // What serves people right now. It is taken over from the rollout once that weight is reached, not while it is on the way.
+  std::vector<api::TrafficShare> traffic() const {
+    switch (ground_.selected) {
+      case Ground::Selected::Stable: return {{stable(), 100}};
+      case Ground::Selected::Candidate:
+        if (stable().empty() && ground_.candidate.ready == 0) return {};
+        return {{f_.candidate, 100}};
+      case Ground::Selected::Both:
+        if (f_.rollout && ground_.at(f_.rollout->candidate_weight))
+          return {{stable(), f_.rollout->stable_weight}, {f_.candidate, f_.rollout->candidate_weight}};
+        return m_.status.traffic.size() == 2 || !f_.rollout ? m_.status.traffic
+                                                            : std::vector<api::TrafficShare>{{stable(), 100 - f_.rollout->candidate_weight},
+                                                                                             {f_.candidate, f_.rollout->candidate_weight}};
+      case Ground::Selected::Nobody: return {};
+    }
+    return {};
+  }
+
+  void put_versions(Json& out) const {
+    if (!stable().empty()) out["stableVersion"] = stable();
+    if (!f_.candidate.empty()) out["candidateVersion"] = f_.candidate;
+    const std::string& rollout = f_.rollout_name.empty() ? f_.status.rollout : f_.rollout_name;
+    if (!rollout.empty()) out["rollout"] = rollout;
+    Json shares = Json::array();
+    std::string summary;
+    for (const api::TrafficShare& share : traffic()) {
+      shares.push_back({{"version", share.version}, {"weight", share.weight}});
+      summary += (summary.empty() ? "" : " / ") + share.version + " " + std::to_string(share.weight) + "%";
+    }
+    out["traffic"] = std::move(shares);
+    out["trafficSummary"] = summary;
+  }
+
+  void put_pods(Json& out) const {
+    serving::Pods sum = ground_.stable;
+    const bool candidate_serves = ground_.selected == Ground::Selected::Both || ground_.selected == Ground::Selected::Candidate;
+    if (candidate_serves) {
+      sum.wanted += ground_.candidate.wanted;
+      sum.running += ground_.candidate.running;
+      sum.ready += ground_.candidate.ready;
+    }
+    const int wanted = std::max(sum.wanted, m_.replicas);
+    out["replicas"] = sum.running;
+    out["readyReplicas"] = sum.ready;
+    out["ready"] = std::to_string(sum.ready) + "/" + std::to_string(wanted);
+    out["selector"] = std::string(api::kLabelModel) + "=" + m_.meta.key.name;
+  }
+
+  void put_intent(Json& out) const {
+    const api::ModelStatus& s = f_.status;
+    if (!s.spec_version.empty()) out["spec"] = {{"version", s.spec_version}, {"revision", s.spec_revision}, {"generation", s.spec_generation}};
+    const api::Intent& i = s.intent;
+    if (i.version.empty()) return;
+    Json intent = {{"version", i.version}, {"origin", i.origin}};
+    if (!i.rollout.empty()) intent["rollout"] = i.rollout;
+    if (!i.outcome.empty()) intent["outcome"] = i.outcome;
+    if (!i.reason.empty()) intent["reason"] = i.reason;
+    if (!i.message.empty()) intent["message"] = i.message;
+    if (i.since) intent["since"] = format_time(*i.since);
+    out["intent"] = std::move(intent);
+  }
+
+  void put_retraining(Json& out) const {
+    if (!m_.retraining) return;
+    const api::RetrainingStatus& r = f_.status.retraining;
+    Json t = {{"runsToday", r.runs_today}, {"day", r.day}, {"runNumber", r.run_number}};
+    const auto text = [&](const char* name, const std::string& value) {
+      if (!value.empty()) t[name] = value;
+    };
+    const auto time = [&](const char* name, const std::optional<TimePoint>& value) {
+      if (value) t[name] = format_time(*value);
+    };
+    text("lastTrigger", r.last_trigger);
+    text("lastRun", r.last_run);
+    text("lastResult", r.last_result);
+    text("suppressed", r.suppressed);
+    time("nextScheduled", r.next_scheduled);
+    time("lastRetrained", r.last_retrained);
+    time("lastStarted", r.last_started);
+    time("lastFinished", r.last_finished);
+    time("observedRequest", r.observed_request);
+    time("scheduleChecked", r.schedule_checked);
+    if (r.run) {
+      t["run"] = {{"number", r.run->number}, {"name", r.run->name}, {"trigger", r.run->trigger}, {"startedAt", format_time(r.run->started)}};
+      if (!r.run->job_uid.empty()) t["run"]["jobUID"] = r.run->job_uid;
+    }
+    for (const auto& [trigger, digest] : r.datasets) t["datasets"].push_back({{"trigger", trigger}, {"digest", digest}});
+    out["retraining"] = std::move(t);
+  }
+
+  Verdict available() const {
+    if (ground_.selected == Ground::Selected::Nobody) return {false, "NoTraffic", "no version serves"};
+    if (m_.replicas == 0) return {true, "ScaledToZero", "spec.serving.replicas is 0"};
+    const bool stable_serves = ground_.selected != Ground::Selected::Candidate;
+    const bool candidate_serves = ground_.selected != Ground::Selected::Stable;
+    const int ready = (stable_serves ? ground_.stable.ready : 0) + (candidate_serves ? ground_.candidate.ready : 0);
+    const int needed = std::max(1, m_.replicas - m_.replicas / 4);
+    const std::string count = std::to_string(ready) + " of " + std::to_string(m_.replicas) + " pods are ready";
+    return {ready >= needed, ready >= needed ? "Serving" : "TooFewReady", ready >= needed ? "" : count};
+  }
+
+  Json conditions(const Standing& standing) const {
+    using Is = Standing::Is;
+    Conditions conditions(m_.status.conditions, m_.meta.generation, now_);
+    conditions.set("Ready", {standing.is == Is::Ready, standing.reason, standing.message});
+    conditions.set("Reconciling", {standing.is == Is::Reconciling, standing.reason, standing.is == Is::Reconciling ? standing.message : ""});
+    conditions.set("Stalled", {standing.is == Is::Stalled, standing.reason, standing.is == Is::Stalled ? standing.message : ""});
+    conditions.set("Available", available());
+    return to_json(conditions.get());
+  }
+
+  const Findings& f_;
+  const Observed& o_;
+  const api::Model& m_;
+  TimePoint now_;
+  Ground ground_;
+};
+
+}  // namespace
+
+Json render_status(const Findings& findings, TimePoint now) { return Status(findings, now).render(); }
+
+bool only_counts_differ(const Json& a, const Json& b) {
+  Json x = a, y = b;
+  for (Json* j : {&x, &y}) {
+    if (!j->is_object()) return false;
+    // While pods are counted up the message counts too; what people must see at once moves phase or a condition's status or reason.
+    for (const char* count : {"replicas", "readyReplicas", "ready", "message"}) j->erase(count);
+    if (j->contains("conditions") && (*j)["conditions"].is_array())
+      for (Json& c : (*j)["conditions"])
+        if (c.is_object()) c.erase("message");
+  }
+  return x == y;
+}
+
+}  // namespace mo::model

@@ -1,0 +1,32 @@
+// Model.status: what there is, in conditions that kubectl wait, Argo CD and Flux understand. Pure.
+#pragma once
+
+#include <string>
+
+#include "operator/json/json.h"
+#include "reconcilers/common/observed.h"
+#include "reconcilers/model/intent.h"
+#include "reconcilers/serving/serve.h"
+
+namespace mo::model {
+
+// What the parts of the plan found out.
+struct Findings {
+  const Observed& observed;
+  const SpecVersion& spec;
+  api::ModelStatus status;            // intent, stable and retraining as decided
+  std::string candidate;              // of a rollout, or a first version on its way
+  const api::RolloutStatus* rollout = nullptr;  // of the one under way, as decided
+  std::string rollout_name;
+  rollout::Waiting waiting;           // why the rollout that the intent names cannot start
+  std::string refused;                // what the API server said no to, word for word
+  std::string serve_reason, serve_problem;
+  std::string retraining_problem;
+};
+
+Json render_status(const Findings& findings, TimePoint now);
+
+// The two differ in nothing but counts of pods: that may wait a moment.
+bool only_counts_differ(const Json& a, const Json& b);
+
+}  // namespace mo::model

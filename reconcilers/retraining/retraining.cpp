@@ -1,0 +1,300 @@
+#include "reconcilers/retraining/retraining.h"
+
+#include <algorithm>
+
+#include "operator/core/cron.h"
+#include "reconcilers/common/names.h"
+#include "reconcilers/retraining/job.h"
+#include "reconcilers/rollout/advance.h"
+#include "reconcilers/rollout/gates.h"
+
+namespace mo::retraining {
+namespace {
+
+constexpr int kFinishedJobsKept = 3;
+constexpr size_t kResultKept = 1024;  // characters of a result's message in status
+
+
+std::string day_of(TimePoint t) { return format_time(t).substr(0, 10); }
+
+class Training {
+ public:
+  Training(const Observed& o, const std::string& stable, bool rolls_out, TimePoint now)
+      : o_(o), spec_(*o.model->retraining), stable_(stable), rolls_out_(rolls_out), now_(now) {
+    out_.status = o.model->status.retraining;
+  }
+
+  Planned run() {
+    if (s().day != day_of(now_)) {
+      s().day = day_of(now_);
+      s().runs_today = 0;
+    }
+    read_datasets();
+    read_schedules();
+    if (s().run) follow();
+    if (!s().run) fire();
+    prune_jobs();
+    return std::move(out_);
+  }
+
+ private:
+  api::RetrainingStatus& s() { return out_.status; }
+
+  void look_again(TimePoint at) {
+    if (!out_.look_again || at < *out_.look_again) out_.look_again = at;
+  }
+  void event(const std::string& reason, const std::string& note, bool warning = false) {
+    out_.events.push_back({{Kind::Model, o_.key}, o_.model->meta.uid, warning, reason, note});
+  }
+
+  // ---- triggers ----
+
+  // Digests are read again only when the ConfigMap's resourceVersion moves: the ask stands as long as that version does.
+  void read_datasets() {
+    for (const api::Trigger& trigger : spec_.triggers) {
+      if (!trigger.dataset) continue;
+      auto seen = o_.configmaps.find(trigger.dataset->name);
+      if (seen == o_.configmaps.end()) {
+        waiting_ = "trigger " + trigger.name + ": ConfigMap " + trigger.dataset->name + " does not exist";
+        continue;
+      }
+      Ask ask{"dataset/" + o_.model->meta.uid + "/" + trigger.name + "/" + trigger.dataset->key + "@" + seen->second,
+              AskConfigMap{{o_.key.ns, trigger.dataset->name}, trigger.dataset->key}};
+      auto answer = o_.answers.find(ask.id);
+      out_.asks.push_back(std::move(ask));
+      if (answer == o_.answers.end()) continue;
+      if (!answer->second.text)
+        waiting_ = "trigger " + trigger.name + ": " + answer->second.problem;
+      else
+        digests_[trigger.name] = answer->second.text->substr(0, 256);
+    }
+    // The first digest of a Model that has a version is what that version was made from, as far as anybody knows.
+    const bool has_version = !stable_.empty() || o_.model->version || o_.model->artifact;
+    for (const auto& [trigger, digest] : digests_)
+      if (has_version && !s().datasets.count(trigger)) s().datasets[trigger] = digest;
+  }
+
+  void read_schedules() {
+    if (!s().schedule_checked) s().schedule_checked = std::chrono::floor<std::chrono::seconds>(now_);
+    s().next_scheduled.reset();
+    for (const api::Trigger& trigger : spec_.triggers) {
+      if (!trigger.schedule) continue;
+      Result<CronSchedule> cron = CronSchedule::parse(trigger.schedule->cron, trigger.schedule->time_zone);
+      if (!cron) {
+        out_.problem = "retraining trigger " + trigger.name + ": " + cron.error().message;
+        continue;
+      }
+      // Fires that were missed while nobody looked count as one.
+      const auto due = cron->next(*s().schedule_checked);
+      if (due && *due <= now_ && cron_due_.empty()) cron_due_ = trigger.name;
+      const auto next = cron->next(now_);
+      if (next && (!s().next_scheduled || *next < *s().next_scheduled)) s().next_scheduled = *next;
+    }
+    if (s().next_scheduled) look_again(*s().next_scheduled);
+  }
+
+  // The trigger that wants a run now; a person's word first, and new data before the clock.
+  std::string wanting() const {
+    const api::RetrainingStatus& s = out_.status;
+    if (spec_.requested_at && spec_.requested_at != s.observed_request) return "requested";
+    for (const auto& [trigger, digest] : digests_) {
+      auto old = s.datasets.find(trigger);
+      if (old == s.datasets.end() || old->second != digest) return trigger;
+    }
+    return cron_due_;
+  }
+
+  // Why there may be no run now; empty if there may.
+  std::string held_back() {
+    if (spec_.cooldown.count() > 0 && s().last_finished && now_ < *s().last_finished + spec_.cooldown) {
+      look_again(*s().last_finished + spec_.cooldown);
+      return "cooldown until " + format_time(*s().last_finished + spec_.cooldown);
+    }
+    if (spec_.max_per_day && s().runs_today >= *spec_.max_per_day) {
+      look_again(std::chrono::floor<std::chrono::days>(now_) + std::chrono::days(1));
+      return "maxPerDay " + std::to_string(*spec_.max_per_day) + " reached";
+    }
+    return "";
+  }
+
+  void fire() {
+    const std::string trigger = wanting();
+    if (trigger.empty()) {
+      s().suppressed = waiting_;
+      return;
+    }
+    const std::string why_not = held_back();
+    const bool by_clock = trigger == cron_due_ && trigger != "requested";
+    if (!why_not.empty()) {
+      s().suppressed = trigger + ": " + why_not + (by_clock ? "; this firing is skipped" : "; it runs afterwards");
+      if (by_clock) skip_schedule();
+      return;
+    }
+    s().suppressed.clear();
+    start(trigger);
+  }
+
+  void skip_schedule() {
+    s().schedule_checked = std::chrono::floor<std::chrono::seconds>(now_);
+    cron_due_.clear();
+  }
+
+  // One run answers everything that asked for one so far: it sees the newest data.
+  void start(const std::string& trigger) {
+    api::RetrainingRun run;
+    run.number = ++s().run_number;
+    run.name = retraining_job_name(o_.key.name, run.number);
+    run.trigger = trigger;
+    run.started = now_;
+    s().run = run;
+    s().last_trigger = trigger;
+    s().last_run = run.name;
+    s().last_result = "Running";
+    s().last_started = now_;
+    ++s().runs_today;
+    s().observed_request = spec_.requested_at;
+    for (const auto& [name, digest] : digests_) s().datasets[name] = digest;
+    skip_schedule();
+    event("RetrainingStarted", "Job " + run.name + ", triggered by " + trigger);
+    make_job();
+  }
+
+  // ---- the run ----
+
+  void make_job() {
+    Result<Json> job = render_job(*o_.model, *s().run, stable_);
+    if (!job) return close("Rejected: " + job.error().message, true);
+    apply(Kind::Job, *job, "retrain, triggered by " + s().run->trigger);
+  }
+
+  void apply(Kind kind, const Json& body, const std::string& why) {
+    const std::string text = body.dump();
+    Apply action{{kind, {o_.key.ns, body["metadata"]["name"].get<std::string>()}}, text, "", hash_of(text), why};
+    // An API server that says no to this very body (a template that is none) says it again: the run ends with its words. Quota and rights
+    // may come back, so for them it waits.
+    for (const Refusal& refusal : o_.refusals)
+      if (refusal.target == action.target && refusal.body_hash == action.hash && refusal.error.kind == ErrorKind::Invalid)
+        return close("Rejected: " + refusal.error.message, true);
+    out_.actions.push_back(std::move(action));
+  }
+
+  void follow() {
+    if (!cron_due_.empty()) {  // concurrency: Forbid
+      s().suppressed = cron_due_ + ": " + s().run->name + " still runs; this firing is skipped";
+      skip_schedule();
+    }
+    auto found = o_.jobs.find(s().run->name);
+    if (found == o_.jobs.end()) {
+      if (s().run->job_uid.empty()) return make_job();
+      return close("Rejected: Job " + s().run->name + " disappeared before its result was read", true);
+    }
+    const api::Job& job = *found->second;
+    s().run->job_uid = job.meta.uid;
+    if (job.failed) return close("Rejected: Job " + job.meta.key.name + " failed: " + job.failure_message, true);
+    if (job.complete) take_result(job);
+  }
+
+  void take_result(const api::Job& job) {
+    Ask ask{"run/" + job.meta.uid, AskRunResult{job.meta.key, job.meta.uid}};
+    auto answer = o_.answers.find(ask.id);
+    out_.asks.push_back(std::move(ask));
+    if (answer == o_.answers.end()) return;
+    if (!answer->second.text) return close("Rejected: " + answer->second.problem, true);
+    Result<api::RunResult> result = api::parse_run_result(*answer->second.text);
+    if (!result) return close("Rejected: " + result.error().message, true);
+    register_version(job, *result);
+  }
+
+  void register_version(const api::Job& job, const api::RunResult& result) {
+    const std::string name = version_name_for(o_.key.name, result.artifact.digest);
+    const Ref<api::ModelVersion> record = own_version(name);
+    if (!record) return apply(Kind::ModelVersion, render_version(*o_.model, result, *s().run, job, stable_), "register what " + s().run->name + " made");
+    if (record->artifact.digest != result.artifact.digest)
+      return close("Rejected: ModelVersion " + name + " exists with another digest", true);
+    if (name == stable_) return close("Unchanged: the run made the same bits as " + name + ", which serves", false);
+    judge(*record);
+  }
+
+  Ref<api::ModelVersion> own_version(const std::string& name) const {
+    for (const auto& version : o_.versions)
+      if (version->meta.key.name == name) return version;
+    return nullptr;
+  }
+
+  void judge(const api::ModelVersion& record) {
+    const std::string& name = record.meta.key.name;
+    const Ref<api::ModelVersion> stable = own_version(stable_);
+    rollout::GateContext context;
+    context.ns = o_.key.ns;
+    context.model = o_.key.name;
+    context.stable = stable_;
+    context.candidate = name;
+    context.candidate_metrics = &record.metrics;
+    context.stable_metrics = stable ? &stable->metrics : nullptr;
+    for (const std::string& gate_name : spec_.gates) {
+      const api::Gate* gate = o_.model->rollout.gate(gate_name);
+      if (!gate || !gate->version_metric) return reject(name, "gate " + gate_name + " is no gate on a recorded metric");
+      const api::GateStatus status = rollout::judge_recorded(*gate, context, now_);
+      if (status.verdict != "Passed") return reject(name, "gate " + gate_name + " did not pass: " + status.message);
+    }
+    if (!rolls_out_) return registered("Registered: " + name);
+    const std::string rollout = retraining_rollout_name(o_.key.name, name, s().run->number);
+    const bool there = std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) { return r->meta.key.name == rollout; });
+    if (!there) return apply(Kind::ModelRollout, render_rollout(*o_.model, rollout, name, "retraining"), "roll out what " + s().run->name + " made");
+    registered("Registered: " + name + ", ModelRollout " + rollout);
+  }
+
+  void reject(const std::string& version, const std::string& why) {
+    out_.rejected_version = version;
+    out_.rejected_message = why;
+    close("Rejected: " + version + ": " + why, true);
+  }
+
+  void registered(const std::string& result) {
+    s().last_retrained = now_;
+    close(result, false);
+  }
+
+  void close(const std::string& result, bool bad) {
+    s().last_result = result.substr(0, kResultKept);
+    s().last_finished = now_;
+    s().run.reset();
+    event(bad ? "RetrainingRejected" : "RetrainingFinished", result, bad);
+    // A person may have asked, or data may have changed, meanwhile.
+    look_again(now_);
+  }
+
+  // ---- history ----
+
+  void prune_jobs() {
+    std::vector<Ref<api::Job>> over;
+    for (const auto& [name, job] : o_.jobs)
+      if ((job->complete || job->failed) && !job->meta.deleting && !(s().run && s().run->name == name)) over.push_back(job);
+    std::sort(over.begin(), over.end(), [](const auto& a, const auto& b) { return a->meta.created > b->meta.created; });
+    for (size_t i = kFinishedJobsKept; i < over.size(); ++i)
+      out_.actions.push_back(Delete{{Kind::Job, over[i]->meta.key}, over[i]->meta.uid, "only the last few finished Jobs are kept"});
+  }
+
+  const Observed& o_;
+  const api::Retraining& spec_;
+  const std::string& stable_;
+  bool rolls_out_;
+  TimePoint now_;
+  std::map<std::string, std::string> digests_;  // by trigger, as they are now
+  std::string cron_due_;                        // the trigger whose schedule has come
+  std::string waiting_;                         // a trigger that cannot be read, and why
+  Planned out_;
+};
+
+}  // namespace
+
+Planned plan(const Observed& observed, const std::string& stable, bool rolls_out, TimePoint now) {
+  if (!observed.model->retraining) {
+    Planned none;
+    none.status = observed.model->status.retraining;
+    return none;
+  }
+  return Training(observed, stable, rolls_out, now).run();
+}
+
+}  // namespace mo::retraining

@@ -1,0 +1,30 @@
+// Continuous training: which trigger fires, the Job that runs, and what becomes of its result. Pure.
+//
+// A firing is written to status (a run with a number) before its Job is made, and the Job is named after the number: a crash
+// anywhere between repeats the same Job, never a second one. A run is closed in status only once everything that it led to
+// is seen to exist.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reconcilers/common/observed.h"
+
+namespace mo::retraining {
+
+struct Planned {
+  api::RetrainingStatus status;
+  std::vector<Action> actions;  // to run after status is written
+  std::vector<Ask> asks;
+  std::vector<Event> events;
+  std::optional<TimePoint> look_again;
+  std::string problem;  // a schedule that cannot be read: shown as Stalled
+  // A version whose recorded metrics did not pass, and why.
+  std::string rejected_version, rejected_message;
+};
+
+// `stable` is the version that serves ("" if none). `rolls_out`: a version that passes becomes a ModelRollout, else it is only registered.
+Planned plan(const Observed& observed, const std::string& stable, bool rolls_out, TimePoint now);
+
+}  // namespace mo::retraining

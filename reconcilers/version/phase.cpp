@@ -1,0 +1,51 @@
+#include "reconcilers/version/phase.h"
+
+#include "reconcilers/common/conditions.h"
+
+namespace mo::version {
+namespace {
+
+struct Phase {
+  std::string name, message;
+};
+
+// How the last rollout to this version ended.
+Ref<api::ModelRollout> last_rollout(const Observed& o, const std::string& version) {
+  Ref<api::ModelRollout> last;
+  for (const auto& rollout : o.rollouts)
+    if (rollout->version == version && rollout->status.finished && (!last || *last->status.finished <= *rollout->status.finished)) last = rollout;
+  return last;
+}
+
+Phase decide(const api::ModelVersion& version, const Role& role, const Observed& o) {
+  const std::string& name = version.meta.key.name;
+  if (name == role.stable) return {"Serving", "serves Model " + version.model};
+  if (name == role.candidate) return {"Candidate", "is being rolled out"};
+  if (name == role.rejected) return {"Rejected", role.rejected_message};
+  if (version.phase == "Serving") return {"Superseded", role.stable.empty() ? "its Model is gone" : "after it came " + role.stable};
+  if (version.phase == "Candidate") {
+    const auto last = last_rollout(o, name);
+    if (last && (last->status.phase == "RolledBack" || last->status.phase == "Failed")) return {"Rejected", last->status.message};
+    return {"Registered", last ? "its last rollout ended as " + last->status.phase : ""};
+  }
+  return {version.phase.empty() ? "Registered" : version.phase, version.message};
+}
+
+}  // namespace
+
+std::optional<Json> next_status(const api::ModelVersion& version, const Role& role, const Observed& o, TimePoint now) {
+  const Phase phase = decide(version, role, o);
+  const bool first = version.phase.empty() || version.phase == "Registered";
+  if (phase.name == version.phase && phase.message == version.message) return {};
+  if (first && phase.name == "Registered" && phase.message.empty()) return {};
+  const bool rejected = phase.name == "Rejected";
+  Conditions conditions(version.conditions, version.meta.generation, now);
+  conditions.set("Ready", {!rejected, phase.name, phase.message});
+  conditions.set("Reconciling", {false, phase.name, ""});
+  conditions.set("Stalled", {rejected, phase.name, rejected ? phase.message : ""});
+  Json status = {{"observedGeneration", version.meta.generation}, {"phase", phase.name}, {"conditions", to_json(conditions.get())}};
+  if (!phase.message.empty()) status["message"] = phase.message;
+  return status;
+}
+
+}  // namespace mo::version

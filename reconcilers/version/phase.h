@@ -1,0 +1,22 @@
+// What a ModelVersion is to its Model right now. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "operator/json/json.h"
+#include "reconcilers/common/observed.h"
+
+namespace mo::version {
+
+struct Role {
+  std::string stable;     // the Model's versions after this plan
+  std::string candidate;  // of the rollout under way
+  std::string rejected, rejected_message;  // by the gates of a retraining run
+};
+
+// The new status, or nothing if it stays as it is. Phases: Registered -> Candidate -> Serving -> Superseded; Rejected after a rollout that
+// failed on evidence.
+std::optional<Json> next_status(const api::ModelVersion& version, const Role& role, const Observed& observed, TimePoint now);
+
+}  // namespace mo::version
