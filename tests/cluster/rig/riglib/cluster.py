@@ -311,13 +311,32 @@ def load(layout, archives):
         say("fake nodes run no images; nothing to load")
         return
     for archive in archives:
-        archive = pathlib.Path(archive).resolve()
-        config = image.config_digest(archive)
-        answer = ctr(layout, "images", "import", archive)
-        if answer.returncode:
-            raise RigError(f"importing {archive} failed:\n{answer.stdout}")
-        # The kubelet's side learns of an import by an event; a pod started before would not find the image.
-        wait_for(f"{archive.name} to be known", lambda: config in ctr(layout, "images", "list", "-q").stdout.split())
+        _load_one(layout, pathlib.Path(archive).resolve())
+
+
+def _load_one(layout, archive):
+    name, manifest, config = image.describe(archive)
+    before = _images(layout)
+    if before.get(name, [""])[0] == manifest and config in before:
+        return
+    answer = ctr(layout, "images", "import", archive)
+    if answer.returncode:
+        raise RigError(f"importing {archive} failed:\n{answer.stdout}")
+    if name in before and config not in before:
+        # For a name that moves to another image, containerd's CRI leaves out the reference by id.
+        ctr(layout, "images", "tag", name, config)
+
+    # The kubelet's side learns of an import by an event; a pod started before would not find the image.
+    def known():
+        after = _images(layout)
+        return after.get(name, [""])[0] == manifest and "managed" in after.get(config, ["", ""])[1]
+    wait_for(f"{archive.name} to be known", known)
+
+
+def _images(layout):
+    """What the node has: reference → (digest, labels)."""
+    rows = [line.split() for line in ctr(layout, "images", "list").stdout.splitlines()[1:]]
+    return {row[0]: (row[2], row[-1]) for row in rows}
 
 
 def forward(layout, port, target, background):

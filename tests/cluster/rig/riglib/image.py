@@ -190,17 +190,17 @@ def _blob_path(digest):
 
 
 def _manifest(tar):
-    try:
-        index = json.load(tar.extractfile("index.json"))
-        return json.load(tar.extractfile(_blob_path(index["manifests"][0]["digest"])))
-    except (KeyError, IndexError, ValueError) as error:
-        raise RigError(f"{tar.name}: not an OCI image layout ({error})") from error
+    index = json.load(tar.extractfile("index.json"))
+    return json.load(tar.extractfile(_blob_path(index["manifests"][0]["digest"])))
 
 
-def config_digest(archive):
-    """The image's id, as the container runtime names it."""
+def describe(archive):
+    """The image's name, its manifest's digest, and its id, which is its configuration's digest."""
     try:
         with tarfile.open(archive) as tar:
-            return _manifest(tar)["config"]["digest"]
-    except (OSError, tarfile.TarError) as error:
-        raise RigError(f"{archive}: {error}") from error
+            entry = json.load(tar.extractfile("index.json"))["manifests"][0]
+            notes = entry["annotations"]
+            name = notes.get("io.containerd.image.name") or notes["org.opencontainers.image.ref.name"]
+            return name, entry["digest"], _manifest(tar)["config"]["digest"]
+    except (OSError, tarfile.TarError, LookupError, ValueError) as error:
+        raise RigError(f"{archive}: not a tar of one named OCI image ({error!r})") from error

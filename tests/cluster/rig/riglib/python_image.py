@@ -39,7 +39,8 @@ def write(out, name, app, entrypoint):
 
 
 def base():
-    key = hashlib.sha256(repr((VERSION, DEBS, WHEELS, SHELL_TOOLS, spec())).encode()).hexdigest()[:16]
+    recipe = pathlib.Path(__file__).read_bytes() + pathlib.Path(image.__file__).read_bytes()
+    key = hashlib.sha256(recipe).hexdigest()[:16]
     target = cache_root() / f"python-{key}.tar"
     if target.exists():
         return target
@@ -57,6 +58,7 @@ def _build(target):
         _unpack_debs(pathlib.Path(scratch), root)
         _install_wheels(root)
         _trim(root)
+        _compile(root)
         image.write(target, "localhost/sklearn:base", spec(), [image.Tree().add_tree(root)])
     say(f"made {target} in {time.monotonic() - started:.0f} s")
 
@@ -111,8 +113,18 @@ def _pip_python():
 
 
 def _trim(root):
-    """Drop what no program reads: half of the wheels' files are tests."""
+    """Drop what no program reads, the big test suites above all (numpy imports parts of its own)."""
     packages = root / "usr" / "lib" / "python3" / "dist-packages"
-    for folder in [*packages.rglob("tests"), *root.rglob("__pycache__"), root / "usr" / "share" / "doc",
-                   root / "usr" / "share" / "man", root / "usr" / "share" / "locale", packages / "bin"]:
+    for folder in [*(packages / "scipy").rglob("tests"), *(packages / "sklearn").rglob("tests"),
+                   *root.rglob("__pycache__"), root / "usr" / "share" / "doc", root / "usr" / "share" / "man",
+                   root / "usr" / "share" / "locale", packages / "bin"]:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _compile(root):
+    """Bytecode that needs no timestamps: a read-only container could not keep its own, and would start slowly."""
+    if "%d.%d" % sys.version_info[:2] != VERSION:
+        return
+    # Some of the wheels' templates are no Python; compileall says so and goes on.
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash",
+                    "-s", root, "-p", "/", root / "usr" / "lib"], check=False)

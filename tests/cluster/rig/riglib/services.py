@@ -3,6 +3,7 @@
 import http.server
 import json
 import pathlib
+import select
 import socket
 import ssl
 import struct
@@ -38,15 +39,18 @@ def pushpage(folder, port):
 
 def dns(layout):
     """Answer <service>.<namespace>.svc.cluster.local; deny every other name at once."""
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("0.0.0.0", 53))
     lookup = _Lookup(layout)
+    # A socket per address: resolvers refuse an answer from another address than they asked.
+    servers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for server, address in zip(servers, (NODE_IP, "127.0.0.1")):
+        server.bind((address, 53))
     while True:
-        query, client = server.recvfrom(4096)
-        try:
-            server.sendto(_reply(query, lookup), client)
-        except (struct.error, IndexError, UnicodeDecodeError, OSError):
-            pass  # not a question we can read
+        for server in select.select(servers, [], [])[0]:
+            query, client = server.recvfrom(4096)
+            try:
+                server.sendto(_reply(query, lookup), client)
+            except (struct.error, IndexError, UnicodeDecodeError, OSError):
+                pass  # not a question we can read
 
 
 def _reply(query, lookup):
