@@ -1,0 +1,73 @@
+# model-operator. `make help` lists what there is; every target is idempotent and installs what it needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON := /usr/bin/python3
+JOBS ?= $(shell nproc)
+NODE ?= $(if $(filter 0,$(shell id -u)),real,fake)
+RIG := $(PYTHON) tests/cluster/rig/rig.py
+BIN := build/release/bin
+export PATH := $(CURDIR)/.cluster/bin:$(PATH)
+
+.PHONY: help deps rig-deps build images demo test unit asan tsan cluster-test cluster-up cluster-down deploy run fmt lint verify bench clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+deps: ## Install the Debian packages that the C++ side needs
+	@scripts/install-deps.sh scripts/packages.txt
+
+rig-deps: deps
+	@scripts/install-deps.sh tests/cluster/rig/packages.txt
+
+build: deps ## Build the programs into build/release/bin
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS)
+
+images: build rig-deps ## Make the container images, without any registry
+	@$(PYTHON) images/build.py
+
+demo: build rig-deps ## The whole loop on an embedded cluster: serve, roll out, roll back, retrain
+	@$(PYTHON) demo/demo.py
+
+test: verify unit asan tsan cluster-test ## Every test: checks, unit and simulation (plain, ASan+UBSan, TSan), the real cluster
+
+unit: build
+	@cd build/release && ctest --output-on-failure -j $(JOBS)
+
+asan tsan: deps
+	@cmake --preset $@ >/dev/null
+	@cmake --build --preset $@ -j $(JOBS) --target unit_tests sim_tests
+	@cd build/$@ && ctest --output-on-failure -j $(JOBS) -R '^(unit|sim)'
+
+cluster-test: build rig-deps
+	@$(PYTHON) tests/cluster/run.py
+
+cluster-up: rig-deps ## Start a real Kubernetes on this machine (NODE=real runs containers, NODE=fake has simulated nodes)
+	@$(RIG) up --node $(NODE)
+
+cluster-down: ## Stop it and leave nothing behind
+	@$(RIG) down
+
+deploy: ## Install CRDs and operator into the cluster that KUBECONFIG names
+	kubectl apply --server-side -k crds
+	kubectl apply --server-side -k manifests
+
+run: build ## Run the operator on this machine against KUBECONFIG (default: the embedded cluster)
+	@kubectl --kubeconfig "$${KUBECONFIG:-.cluster/kubeconfig}" apply --server-side -k crds
+	$(BIN)/model-operator run --kubeconfig "$${KUBECONFIG:-.cluster/kubeconfig}" --prometheus-url "$${PROMETHEUS_URL:-$$(cat .cluster/prometheus.url 2>/dev/null)}"
+
+fmt: deps ## Format the C++ sources
+	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
+
+lint: build ## clang-tidy over what the compiler sees
+	@git ls-files 'operator/*.cpp' 'reconcilers/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/release --quiet
+
+verify: deps ## Checks that need no build: rooms, API reference
+	@$(PYTHON) scripts/verify-rooms.py
+	@$(PYTHON) scripts/crd-docs.py --check
+
+bench: build rig-deps ## 1,000 Models on simulated nodes: writes, memory, time
+	@$(PYTHON) tests/bench/scale.py
+
+clean: cluster-down ## Remove what was built (not the cached cluster binaries)
+	@rm -rf build .cluster

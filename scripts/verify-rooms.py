@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Keeps includes inside the rooms that each room may see, and third-party libraries inside the rooms that own them."""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+MAY_SEE = {
+    "operator/core": [],
+    "operator/json": ["operator/core"],
+    "operator/api": ["operator/core", "operator/json"],
+    "operator/store": ["operator/core", "operator/api"],
+    "operator/kube": ["operator/core"],
+    "operator/runtime": ["operator/core", "operator/json", "operator/api", "operator/store", "operator/kube"],
+    "operator/evidence": ["operator/core", "operator/json", "operator/api", "operator/store", "operator/kube"],
+    "operator/serve": ["operator/core", "operator/api", "operator/store"],
+    "operator/fetch": ["operator/core", "operator/kube"],
+    "reconcilers": ["operator/core", "operator/json", "operator/api", "operator/store"],
+    "model-server": [],
+}
+OWNED = {  # library header prefix: rooms that may include it
+    "cpprest/": ["operator/kube"],
+    "pplx/": ["operator/kube"],
+    "curl/": ["operator/kube"],
+    "openssl/": ["operator/kube", "operator/fetch"],
+    "simdjson": ["operator/api"],
+    "yaml-cpp/": ["operator/kube", "operator/runtime", "operator/app"],
+    "prometheus/": ["operator/serve", "model-server", "operator/app"],
+    "boost/beast": ["operator/serve", "model-server"],
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
+
+
+def room_of(path: str):
+    return next((room for room in MAY_SEE if path == room or path.startswith(room + "/")), None)
+
+
+def main() -> int:
+    wrong = []
+    for top in ("operator", "reconcilers", "model-server"):
+        for file in sorted((ROOT / top).rglob("*")):
+            if file.suffix not in (".h", ".cpp"):
+                continue
+            rel = file.relative_to(ROOT).as_posix()
+            room = room_of(rel)
+            for kind, header in INCLUDE.findall(file.read_text()):
+                owners = next((rooms for prefix, rooms in OWNED.items() if header.startswith(prefix)), None)
+                if kind == "<" and owners is not None and not any(rel.startswith(o + "/") for o in owners):
+                    wrong.append(f"{rel}: <{header}> belongs in {', '.join(owners)}")
+                seen = room_of(header)
+                if kind == '"' and room and seen and seen != room and seen not in MAY_SEE[room]:
+                    wrong.append(f"{rel}: {room} may not include {header}")
+    print("\n".join(wrong) or "rooms: every include is where it may be")
+    return 1 if wrong else 0
+
+
+sys.exit(main())
