@@ -1,22 +1,11 @@
 #include "operator/runtime/executor.h"
 
-#include <rapidjson/document.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
 #include "operator/api/parse.h"
+#include "operator/json/json.h"
 #include "operator/runtime/log.h"
 
 namespace mo {
 namespace {
-
-using rapidjson::StringBuffer;
-using Writer = rapidjson::Writer<StringBuffer>;
-
-void member(Writer& writer, const char* key, const std::string& value) {
-  writer.Key(key);
-  writer.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-}
 
 const ObjectRef& target_of(const Action& action) {
   return std::visit([](const auto& it) -> const ObjectRef& { return it.target; }, action);
@@ -50,22 +39,9 @@ void with_store(Stores& stores, Kind kind, F f) {
 template <class T>
 T object_type(const Store<T>&);
 
-rapidjson::Value& child_object(rapidjson::Document& doc, rapidjson::Value& parent, const char* name) {
-  auto it = parent.FindMember(name);
-  if (it == parent.MemberEnd()) {
-    parent.AddMember(rapidjson::StringRef(name), rapidjson::Value(rapidjson::kObjectType), doc.GetAllocator());
-    it = parent.FindMember(name);
-  }
-  return it->value;
-}
-
-void set_string(rapidjson::Document& doc, rapidjson::Value& object, const char* name, const std::string& text) {
-  rapidjson::Value value(text.data(), static_cast<rapidjson::SizeType>(text.size()), doc.GetAllocator());
-  if (auto it = object.FindMember(name); it != object.MemberEnd())
-    it->value = value;
-  else
-    object.AddMember(rapidjson::StringRef(name), value, doc.GetAllocator());
-}
+// Bodies are ours; the bounds only keep a bug from becoming a crash.
+constexpr size_t kMaxBody = 8u << 20;
+constexpr int kMaxDepth = 200;
 
 }  // namespace
 
@@ -82,58 +58,27 @@ const char* to_string(Outcome::Kind kind) {
 
 Result<std::string> apply_body(const std::string& body, const std::string& uid, const std::string& hash) {
   if (uid.empty() && hash.empty()) return body;
-  rapidjson::Document doc;
-  doc.Parse<rapidjson::kParseIterativeFlag>(body.data(), body.size());
-  if (doc.HasParseError() || !doc.IsObject()) return fail(ErrorKind::Invalid, "the plan's body is not a JSON object");
-  auto& metadata = child_object(doc, doc, "metadata");
-  if (!metadata.IsObject()) return fail(ErrorKind::Invalid, "the plan's metadata is not a JSON object");
-  if (!uid.empty()) set_string(doc, metadata, "uid", uid);
-  if (!hash.empty()) {
-    auto& annotations = child_object(doc, metadata, "annotations");
-    if (!annotations.IsObject()) return fail(ErrorKind::Invalid, "the plan's annotations are not a JSON object");
-    set_string(doc, annotations, api::kAnnotationApplied, hash);
-  }
-  StringBuffer buffer;
-  Writer writer(buffer);
-  doc.Accept(writer);
-  return std::string(buffer.GetString(), buffer.GetSize());
+  auto object = parse_json(body, kMaxBody, kMaxDepth);
+  if (!object) return fail(ErrorKind::Invalid, "the plan's body: " + object.error().message);
+  if (!object->is_object()) return fail(ErrorKind::Invalid, "the plan's body is not a JSON object");
+  Json& metadata = (*object)["metadata"];
+  if (!metadata.is_object()) return fail(ErrorKind::Invalid, "the plan's body has no metadata");
+  if (!uid.empty()) metadata["uid"] = uid;
+  if (!hash.empty()) metadata["annotations"][api::kAnnotationApplied] = hash;
+  return object->dump();
 }
 
 std::string scale_body(const Scale& scale) {
-  StringBuffer buffer;
-  Writer writer(buffer);
-  writer.StartObject();
-  writer.Key("metadata");
-  writer.StartObject();
-  member(writer, "uid", scale.uid);
-  writer.EndObject();
-  writer.Key("spec");
-  writer.StartObject();
-  writer.Key("replicas");
-  writer.Int(scale.replicas);
-  writer.EndObject();
-  writer.EndObject();
-  return std::string(buffer.GetString(), buffer.GetSize());
+  return Json{{"metadata", {{"uid", scale.uid}}}, {"spec", {{"replicas", scale.replicas}}}}.dump();
 }
 
 std::string status_body(const WriteStatus& write) {
   const KindInfo& kind = info(write.target.kind);
-  StringBuffer buffer;
-  Writer writer(buffer);
-  writer.StartObject();
-  member(writer, "apiVersion", kind.api_version());
-  member(writer, "kind", kind.kind);
-  writer.Key("metadata");
-  writer.StartObject();
-  member(writer, "name", write.target.key.name);
-  if (!write.target.key.ns.empty()) member(writer, "namespace", write.target.key.ns);
-  member(writer, "uid", write.uid);
-  member(writer, "resourceVersion", write.resource_version);
-  writer.EndObject();
-  writer.Key("status");
-  writer.RawValue(write.status.data(), write.status.size(), rapidjson::kObjectType);
-  writer.EndObject();
-  return std::string(buffer.GetString(), buffer.GetSize());
+  Json metadata = {{"name", write.target.key.name}, {"uid", write.uid}, {"resourceVersion", write.resource_version}};
+  if (!write.target.key.ns.empty()) metadata["namespace"] = write.target.key.ns;
+  // The status is a complete JSON value already: it is put in as it is.
+  return R"({"apiVersion":")" + kind.api_version() + R"(","kind":")" + kind.kind + R"(","metadata":)" + metadata.dump() +
+         R"(,"status":)" + write.status + "}";
 }
 
 Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, std::stop_token stop) {

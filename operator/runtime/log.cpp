@@ -1,7 +1,5 @@
 #include "operator/runtime/log.h"
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -9,6 +7,8 @@
 #include <memory>
 #include <stdexcept>
 #include <vector>
+
+#include "operator/json/json.h"
 
 namespace mo::log {
 namespace {
@@ -25,12 +25,9 @@ std::vector<std::string_view> split(std::string_view payload) {
   return parts;
 }
 
+// Text from outside may hold broken UTF-8: those bytes become U+FFFD.
 std::string quoted(std::string_view text) {
-  rapidjson::StringBuffer buffer;
-  // Text from outside may hold broken UTF-8; it is passed on rather than lost.
-  rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
-  writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
-  return std::string(buffer.GetString(), buffer.GetSize());
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 // Line breaks from outside (a query's error, a termination message) must not forge lines.

@@ -51,18 +51,20 @@ class Store {
   }
 
   // A complete list taken at `resource_version`: what is absent from it and not newer than it is gone. Returns every object
-  // that was added, changed or removed (the removed as they were).
-  std::vector<Ptr> replace(std::vector<T> list, const std::string& resource_version) {
+  // that was added, changed or removed (the removed as they were). `start_over`: the API server went back in time (etcd was
+  // restored from a backup), so that newer is no longer later and the list alone holds.
+  std::vector<Ptr> replace(std::vector<T> list, const std::string& resource_version, bool start_over = false) {
     std::unique_lock lock(mutex_);
     std::vector<Ptr> changed;
     std::unordered_set<ObjectKey> listed;
     for (T& object : list) {
       listed.insert(object.meta.key);
       auto ptr = std::make_shared<const T>(std::move(object));
-      if (upsert_locked(ptr)) changed.push_back(ptr);
+      if (upsert_locked(ptr, start_over)) changed.push_back(ptr);
     }
     for (auto it = objects_.begin(); it != objects_.end();) {
-      if (listed.count(it->first) || rv_less(resource_version, it->second->meta.resource_version)) {
+      const bool newer = !start_over && rv_less(resource_version, it->second->meta.resource_version);
+      if (listed.count(it->first) || newer) {
         ++it;
         continue;
       }
@@ -98,6 +100,12 @@ class Store {
     return found;
   }
 
+  // There will be no list: we may not look at this kind and do without.
+  void declare_synced() {
+    std::unique_lock lock(mutex_);
+    synced_ = true;
+  }
+
   size_t size() const {
     std::shared_lock lock(mutex_);
     return objects_.size();
@@ -109,11 +117,12 @@ class Store {
   }
 
  private:
-  bool upsert_locked(Ptr ptr) {
+  bool upsert_locked(Ptr ptr, bool start_over = false) {
     auto [it, inserted] = objects_.try_emplace(ptr->meta.key, ptr);
     if (!inserted) {
       // Compared across UIDs too: of two objects of one name the one written later is the one that exists.
-      if (!rv_less(it->second->meta.resource_version, ptr->meta.resource_version)) return false;
+      const std::string& held = it->second->meta.resource_version;
+      if (start_over ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version)) return false;
       unindex(it->second);
       it->second = ptr;
     }

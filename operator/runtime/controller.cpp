@@ -1,0 +1,119 @@
+#include "operator/runtime/controller.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "operator/runtime/log.h"
+
+namespace mo {
+namespace {
+
+// What the API server refused for good is tried again for the case that the world around it changed, but not by the millisecond.
+constexpr Duration kRefusedWait = std::chrono::seconds(1);
+
+TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
+
+void wait_for(std::stop_token stop) {
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(mutex);
+  stopped.wait(lock, stop, [] { return false; });
+}
+
+}  // namespace
+
+void Controller::run(int workers, std::stop_token stop, Duration grace) {
+  std::stop_source hard_stop;
+  std::vector<std::jthread> threads;
+  std::mutex mutex;
+  std::condition_variable finished;
+  int running = workers;
+  for (int i = 0; i < workers; ++i)
+    threads.emplace_back([&] {
+      while (auto model = parts_.queue.get(stop)) {
+        work(*model, wall_now(), hard_stop.get_token());
+        parts_.queue.done(*model);
+      }
+      std::lock_guard lock(mutex);
+      --running;
+      finished.notify_one();
+    });
+  wait_for(stop);
+  {
+    std::unique_lock lock(mutex);
+    finished.wait_for(lock, grace, [&] { return running == 0; });
+  }
+  hard_stop.request_stop();
+}
+
+void Controller::work(const ObjectKey& model, TimePoint now, std::stop_token stop) {
+  const auto began = std::chrono::steady_clock::now();
+  const char* outcome = "bug";
+  try {
+    outcome = to_string(reconcile(model, now, stop).kind);
+  } catch (const std::exception& e) {
+    log::error("a bug in a reconcile", ObjectRef{Kind::Model, model}, {{"error", e.what()}});
+    parts_.queue.retry(model, kRefusedWait);
+  } catch (...) {
+    log::error("a bug in a reconcile", ObjectRef{Kind::Model, model}, {{"error", "unknown exception"}});
+    parts_.queue.retry(model, kRefusedWait);
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  if (parts_.meters.reconciled) parts_.meters.reconciled(outcome, took.count());
+}
+
+Outcome Controller::reconcile(const ObjectKey& model, TimePoint now, std::stop_token stop) {
+  // Before the reconcile observes: an answer that comes in between is kept for the next.
+  const uint64_t mark = parts_.answers.mark();
+  Plan plan = parts_.reconcile(model, now);
+  Outcome outcome = parts_.executor.run(model, plan, now, stop);
+  if (outcome.error)
+    log::write(outcome.kind == Outcome::Kind::Conflict ? spdlog::level::debug : spdlog::level::warn, to_string(outcome.kind),
+               ObjectRef{Kind::Model, model}.to_string(),
+               {{"action", outcome.what}, {"error", log::to_string(*outcome.error)}});
+  follow_up(model, plan, outcome, mark, now);
+  settle(model, outcome);
+  return outcome;
+}
+
+void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& outcome, uint64_t mark, TimePoint now) {
+  const bool done = outcome.kind == Outcome::Kind::Done;
+  if (done) {
+    std::set<std::string> asked;
+    for (const Ask& ask : plan.asks) asked.insert(ask.id);
+    // Only now: what was decided on the other answers is carried out.
+    parts_.answers.retain(model, asked, mark);
+    for (Event& event : plan.events) parts_.events.send(std::move(event));
+  }
+  // A refused object is no reason to stop measuring; a conflict or an outage is: the next plan will be another one.
+  if (!done && outcome.kind != Outcome::Kind::Refused) return;
+  if (auto asks = parts_.answers.begin(model, std::move(plan.asks), now); !asks.empty())
+    parts_.asker.ask(model, std::move(asks));
+  if (plan.requeue_after) parts_.queue.add_after(model, *plan.requeue_after);
+}
+
+void Controller::settle(const ObjectKey& model, const Outcome& outcome) {
+  const Duration retry_after = outcome.error ? outcome.error->retry_after.value_or(Duration{0}) : Duration{0};
+  switch (outcome.kind) {
+    case Outcome::Kind::Done:
+      parts_.queue.forget(model);
+      if (!parts_.stores.models.get(model)) parts_.refusals.forget(model);
+      break;
+    case Outcome::Kind::Refused:
+      // The first time status has to say so at once.
+      parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));
+      break;
+    case Outcome::Kind::Conflict:
+    case Outcome::Kind::Retry:
+      parts_.queue.retry(model, retry_after);
+      break;
+    case Outcome::Kind::Cancelled:
+      break;
+  }
+}
+
+}  // namespace mo

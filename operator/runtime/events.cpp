@@ -1,0 +1,142 @@
+#include "operator/runtime/events.h"
+
+#include "operator/json/json.h"
+#include "operator/runtime/log.h"
+
+namespace mo {
+namespace {
+
+// The same news is not written more often than that; repeats in between are added up.
+constexpr std::chrono::seconds kFold{60};
+constexpr size_t kNote = 1024;
+
+TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
+
+std::string cut(const std::string& text, size_t limit) {
+  if (text.size() <= limit) return text;
+  size_t end = limit - 3;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end) + "...";
+}
+
+std::string namespace_of(const Event& event) {
+  return event.regarding.key.ns.empty() ? "default" : event.regarding.key.ns;
+}
+
+int series_count(const std::string& stored) {
+  const auto event = parse_json(stored, 1u << 20);
+  if (!event) return 1;
+  const auto series = event->find("series");
+  if (series == event->end() || !series->is_object()) return 1;
+  const auto count = series->find("count");
+  return count != series->end() && count->is_number_integer() ? count->get<int>() : 1;
+}
+
+}  // namespace
+
+std::string event_name(const Event& event) {
+  std::string object = event.regarding.key.name.substr(0, 253 - 17);
+  while (!object.empty() && (object.back() == '.' || object.back() == '-')) object.pop_back();
+  return object + "." + hash_of(event.uid + '\0' + event.reason + '\0' + event.note);
+}
+
+std::string event_body(const Event& event, const std::string& instance, TimePoint now) {
+  const KindInfo& kind = info(event.regarding.kind);
+  Json body = {
+      {"apiVersion", "events.k8s.io/v1"},
+      {"kind", "Event"},
+      {"metadata", {{"name", event_name(event)}, {"namespace", namespace_of(event)}}},
+      {"regarding",
+       {{"apiVersion", kind.api_version()}, {"kind", kind.kind}, {"name", event.regarding.key.name}, {"uid", event.uid}}},
+      {"eventTime", format_micro_time(now)},
+      {"type", event.warning ? "Warning" : "Normal"},
+      {"reason", cut(event.reason, 128)},
+      {"action", "Reconcile"},
+      {"note", cut(event.note, kNote)},
+      {"reportingController", "modelops.dev/model-operator"},
+      {"reportingInstance", cut(instance, 128)},
+  };
+  if (!event.regarding.key.ns.empty()) body["regarding"]["namespace"] = event.regarding.key.ns;
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string event_series_patch(int count, TimePoint now) {
+  return R"({"series":{"count":)" + std::to_string(count) + R"(,"lastObservedTime":")" + format_micro_time(now) + R"("}})";
+}
+
+void EventSender::send(Event event) {
+  {
+    std::lock_guard lock(mutex_);
+    if (queue_.size() >= kQueue) {
+      ++dropped_;
+      return;
+    }
+    queue_.push_back(std::move(event));
+  }
+  filled_.notify_one();
+}
+
+void EventSender::run(std::stop_token stop) {
+  std::stop_source last_call;
+  Clock::time_point until = Clock::time_point::max();
+  for (;;) {
+    Event event;
+    {
+      std::unique_lock lock(mutex_);
+      if (!stop.stop_requested()) filled_.wait(lock, stop, [&] { return !queue_.empty(); });
+      if (stop.stop_requested() && until == Clock::time_point::max()) until = Clock::now() + std::chrono::seconds(2);
+      if (queue_.empty() || Clock::now() > until) return;
+      event = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    try {
+      deliver(event, last_call.get_token());
+    } catch (const std::exception& e) {
+      log::debug("cannot send an event", event.regarding, {{"error", e.what()}});
+    }
+  }
+}
+
+// Whether this repeat is only counted for now.
+bool EventSender::fold(const std::string& name) {
+  auto it = sent_.find(name);
+  if (it == sent_.end() || Clock::now() - it->second.at >= kFold) return false;
+  ++it->second.pending;
+  return true;
+}
+
+void EventSender::deliver(const Event& event, std::stop_token stop) {
+  const std::string ns = namespace_of(event);
+  const ObjectRef ref{Kind::Event, ObjectKey{ns, event_name(event)}};
+  const std::string name = ref.key.to_string();
+  if (fold(name)) return;
+  if (sent_.count(name)) return repeat(ref, name, stop);
+  const auto posted = client_.post(Kind::Event, ns, event_body(event, instance_, wall_now()), stop);
+  if (sent_.size() >= kRemembered) sent_.clear();  // costs a POST that answers AlreadyExists, no more
+  if (posted) {
+    sent_[name] = Sent{1, 0, Clock::now()};
+  } else if (posted.error().http_status == 409) {
+    repeat(ref, name, stop);
+  } else {
+    log::debug("cannot send an event", event.regarding, {{"error", log::to_string(posted.error())}});
+  }
+}
+
+void EventSender::repeat(const ObjectRef& ref, const std::string& name, std::stop_token stop) {
+  Sent& sent = sent_[name];
+  if (sent.count == 0) {  // from before our start
+    const auto stored = client_.get(ref, stop);
+    sent.count = stored ? series_count(*stored) : 1;
+  }
+  const int count = sent.count + sent.pending + 1;
+  const auto patched = client_.merge_patch(ref, event_series_patch(count, wall_now()), "", stop);
+  if (patched) {
+    sent = Sent{count, 0, Clock::now()};
+  } else {
+    // Events expire after an hour: the next time is a first time again.
+    sent_.erase(name);
+    log::debug("cannot repeat an event", ref, {{"error", log::to_string(patched.error())}});
+  }
+}
+
+}  // namespace mo

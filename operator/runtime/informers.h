@@ -1,0 +1,76 @@
+// All watches together: they fill the stores and queue the Models that a change concerns.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "operator/kube/client.h"
+#include "operator/runtime/meters.h"
+#include "operator/runtime/queue.h"
+#include "operator/runtime/watcher.h"
+#include "operator/store/ledger.h"
+#include "operator/store/store.h"
+
+namespace mo {
+
+// Which Models name a ConfigMap in a retraining trigger, so that a ConfigMap's change need not look at every Model. Thread-safe.
+class DatasetIndex {
+ public:
+  void update(const api::Model& model, bool removed);
+  std::vector<ObjectKey> models_of(const ObjectKey& configmap) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<ObjectKey, std::set<ObjectKey>> models_;    // by ConfigMap
+  std::unordered_map<ObjectKey, std::set<ObjectKey>> configmaps_;  // by Model
+};
+
+struct InformerOptions {
+  std::string ns;              // empty: all
+  bool watch_runtimes = true;  // false: somebody else fills Stores::runtimes
+};
+
+// start() once; the rest is thread-safe. What is given by reference must outlive it. The destructor stops and joins.
+class Informers {
+ public:
+  Informers(kube::Client& client, Stores& stores, Ledger& ledger, WorkQueue& queue, InformerOptions options, Meters meters);
+
+  // One thread a kind, until `stop` or destruction.
+  void start(std::stop_token stop);
+  void join();
+
+  bool synced() const;
+  // Kinds not yet listed, and watches that have failed for more than 90 s, each with the reason. Empty: all is well.
+  std::vector<std::string> problems() const;
+
+ private:
+  template <class T>
+  void watch(Store<T>& store, WatcherOptions options, typename StoreSink<T>::Changed changed);
+  void watch_ours();
+  void watch_owned();
+  void queue_all_models();
+
+  kube::Client& client_;
+  Stores& stores_;
+  Ledger& ledger_;
+  WorkQueue& queue_;
+  InformerOptions options_;
+  Meters meters_;
+  DatasetIndex datasets_;
+  struct Watch {
+    std::unique_ptr<Watcher> watcher;
+    std::function<bool()> synced;
+  };
+  std::vector<Watch> watches_;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace mo
