@@ -281,7 +281,7 @@ SpecVersion resolve_spec(const Observed& o) {
     out.problem = check_owner(*record, m.meta.key.name);
     if (!out.problem.empty()) out.reason = "VersionOfAnotherModel";
     // The record of an inline artifact that was mended before it ever served: the same bits, from elsewhere.
-    const bool ours = m.artifact && record->meta.controller_uid == m.meta.uid && !record->meta.deleting;
+    const bool ours = m.artifact && record->meta.controller_uid == m.meta.uid && !record->meta.deleting && record->phase != "Candidate";
     if (ours && !(record->artifact == *m.artifact) && out.name != m.status.stable_version)
       out.actions.push_back(Delete{{Kind::ModelVersion, record->meta.key}, record->meta.uid, "spec.artifact has changed; registered anew"});
     return out;
