@@ -1,0 +1,15 @@
+// The flags of `model-operator fetch`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "operator/fetch/fetch.h"
+
+namespace mo {
+
+// Adds the subcommand. `chosen` is called during app.parse() if it was given, with its flags; run fetch_main
+// there or later.
+void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> chosen);
+
+}  // namespace mo

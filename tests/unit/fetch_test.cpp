@@ -1,0 +1,258 @@
+// The init container: only the right bytes arrive, whole; and it says what went wrong.
+#include "operator/fetch/fetch.h"
+
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "operator/fetch/command.h"
+#include "operator/fetch/sha256.h"
+#include "operator/fetch/source.h"
+
+namespace mo {
+namespace {
+
+namespace fs = std::filesystem;
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+using namespace std::chrono_literals;
+
+class TempDir {
+ public:
+  TempDir() {
+    std::string name = (fs::temp_directory_path() / "fetch-XXXXXX").string();
+    path = ::mkdtemp(name.data());
+  }
+  ~TempDir() { fs::remove_all(path); }
+  fs::path path;
+};
+
+std::string digest_of(std::string_view text) {
+  fetch::Sha256 hash;
+  hash.add(text);
+  return hash.finish();
+}
+void write(const fs::path& path, std::string_view text) { std::ofstream(path) << text; }
+std::string read(const fs::path& path) {
+  std::ostringstream out;
+  out << std::ifstream(path).rdbuf();
+  return out.str();
+}
+
+// One scripted attempt after the other; the last one stays.
+class FakeHttp : public kube::PlainTransport {
+ public:
+  struct Attempt {
+    int status = 200;
+    std::string body;
+    std::optional<Error> error;  // after the body
+    bool hang = false;
+  };
+  Result<kube::HttpResponse> download(const kube::HttpRequest& request, const kube::ChunkSink& sink,
+                                      std::stop_token stop) override {
+    requests.push_back(request.target);
+    const Attempt attempt = attempts.front();
+    if (attempts.size() > 1) attempts.pop_front();
+    while (attempt.hang && !stop.stop_requested()) std::this_thread::sleep_for(1ms);
+    if (stop.stop_requested()) return fail(ErrorKind::Cancelled, "cancelled");
+    if (attempt.status / 100 != 2) return kube::HttpResponse{attempt.status, {}, attempt.body};
+    for (char c : attempt.body)
+      if (!sink({&c, 1})) return fail(ErrorKind::Cancelled, "the sink ended it");
+    if (attempt.error) return fail(*attempt.error);
+    return kube::HttpResponse{attempt.status, {}, ""};
+  }
+  Result<kube::HttpResponse> send(const kube::HttpRequest&, std::stop_token) override {
+    return fail(ErrorKind::Invalid, "");
+  }
+  Result<kube::HttpResponse> stream(const kube::HttpRequest&, const kube::LineSink&,
+                                    std::stop_token) override {
+    return fail(ErrorKind::Invalid, "");
+  }
+  std::deque<Attempt> attempts{{}};
+  std::vector<std::string> requests;
+};
+
+struct Fixture {
+  TempDir dir;
+  FakeHttp http;
+  FetchOptions options;
+  std::ostringstream log;
+  std::stop_source stop;
+
+  Fixture() {
+    fs::create_directory(dir.path / "source");
+    fs::create_directory(dir.path / "artifact");
+    write(dir.path / "log", "");
+    options.uri = "http://store/model.json";
+    options.digest = digest_of("model");
+    options.output = dir.path / "artifact" / "model.json";
+    options.source_dir = dir.path / "source";
+    options.termination_log = dir.path / "log";
+    options.first_retry = 1ms;
+  }
+  int run() { return fetch_artifact(options, http, log, stop.get_token()); }
+  std::string said() { return read(dir.path / "log"); }
+  bool nothing_left() { return fs::is_empty(dir.path / "artifact"); }
+};
+
+TEST_CASE("a digest is what sha256sum prints", "[fetch]") {
+  CHECK(digest_of("") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(fetch::is_digest(digest_of("x")));
+  for (const char* bad : {"", "sha256:", "sha256:abc", "md5:abc"}) CHECK_FALSE(fetch::is_digest(bad));
+}
+
+TEST_CASE("a mounted file is verified and put in place read-only", "[fetch]") {
+  Fixture f;
+  // As the kubelet mounts a ConfigMap.
+  fs::create_directory(f.options.source_dir / "..2026_01");
+  write(f.options.source_dir / "..2026_01" / "model.json", "model");
+  fs::create_symlink("..2026_01", f.options.source_dir / "..data");
+  fs::create_symlink("..data/model.json", f.options.source_dir / "model.json");
+  f.options.uri = "configmap://rules/model.json";
+  CHECK(f.run() == 0);
+  CHECK(read(f.options.output) == "model");
+  struct stat status {};
+  REQUIRE(::stat(f.options.output.c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777) == 0444);
+  CHECK(f.said() == "fetched configmap://rules/model.json, 5 bytes, " + digest_of("model"));
+  CHECK(f.log.str() == f.said() + "\n");
+  CHECK(f.run() == 0);  // the container restarts
+}
+
+TEST_CASE("a wrong digest never arrives", "[fetch]") {
+  Fixture f;
+  fs::create_directory(f.options.source_dir / "fraud");
+  write(f.options.source_dir / "fraud" / "2.json", "another");
+  f.options.uri = "pvc://models/fraud/2.json";
+  CHECK(f.run() == kFetchMismatch);
+  CHECK(f.said() == "digest mismatch: pvc://models/fraud/2.json has " + digest_of("another") + ", expected " +
+                        digest_of("model"));
+  CHECK(f.nothing_left());
+}
+
+TEST_CASE("nothing outside the mount is read", "[fetch]") {
+  Fixture f;
+  write(f.dir.path / "secret", "model");
+  fs::create_directory(f.dir.path / "source-beside");
+  write(f.dir.path / "source-beside" / "x", "model");
+  fs::create_symlink("../secret", f.options.source_dir / "link");
+  fs::create_symlink(f.dir.path / "source-beside", f.options.source_dir / "beside");
+  for (const char* path : {"link", "beside/x"}) {
+    f.options.uri = std::string("pvc://models/") + path;
+    CHECK(f.run() == kFetchNoSource);
+    CHECK_THAT(f.said(), Contains("leads out of"));
+  }
+  for (const char* uri : {"pvc://models/../secret", "pvc://models/a/../../secret", "pvc://models//etc/passwd",
+                          "pvc://models", "pvc://models/", "configmap://x", "file:///etc/passwd", "s3://a/b",
+                          "", "x", "http://", "https:///x"}) {
+    f.options.uri = uri;
+    CHECK(f.run() == kFetchUsage);
+    CHECK_THAT(f.said(), StartsWith("--uri"));
+  }
+  CHECK(f.nothing_left());
+  CHECK(f.http.requests.empty());
+}
+
+TEST_CASE("what is no file is said to be none", "[fetch]") {
+  Fixture f;
+  f.options.uri = "pvc://models/x";
+  CHECK(f.run() == kFetchNoSource);
+  CHECK(f.said() == "pvc://models/x: cannot read x: No such file or directory");
+  fs::create_directory(f.options.source_dir / "x");
+  CHECK(f.run() == kFetchNoSource);
+  CHECK_THAT(f.said(), Contains("it is a directory"));
+  fs::remove(f.options.source_dir / "x");
+  REQUIRE(::mkfifo((f.options.source_dir / "x").c_str(), 0600) == 0);
+  CHECK(f.run() == kFetchNoSource);
+  CHECK_THAT(f.said(), Contains("no regular file"));
+  f.options.source_dir = f.dir.path / "absent";
+  CHECK(f.run() == kFetchNoSource);
+}
+
+TEST_CASE("a download begins anew until it is whole", "[fetch]") {
+  Fixture f;
+  f.http.attempts = {{200, "mod", Error{ErrorKind::Transport, "body: cut", 0, {}, {}}, false},
+                     {503, "busy", {}, false},
+                     {429, "", {}, false},
+                     {200, "model", {}, false}};
+  CHECK(f.run() == 0);
+  CHECK(read(f.options.output) == "model");
+  CHECK(f.http.requests.size() == 4);
+  CHECK_THAT(f.log.str(), Contains("body: cut; again in ") && Contains("HTTP 503"));
+}
+
+TEST_CASE("a server's refusal is final", "[fetch]") {
+  Fixture f;
+  f.http.attempts = {{404, "no such model", {}, false}};
+  CHECK(f.run() == kFetchNoSource);
+  CHECK(f.said() == "http://store/model.json: the server answered HTTP 404");
+  CHECK(f.http.requests.size() == 1);
+}
+
+TEST_CASE("time is bounded, for a dead server and for a silent one", "[fetch]") {
+  Fixture f;
+  f.options.timeout = 50ms;
+  f.http.attempts = {{200, "", Error{ErrorKind::Transport, "connect: refused", 0, {}, {}}, false}};
+  CHECK(f.run() == kFetchNetwork);
+  CHECK_THAT(f.said(), StartsWith("http://store/model.json: connect: refused; given up after 50ms"));
+  f.http.attempts = {{200, "", {}, true}};
+  CHECK(f.run() == kFetchNetwork);
+  CHECK(f.said() == "http://store/model.json: not complete within 50ms");
+  CHECK(f.nothing_left());
+}
+
+TEST_CASE("a stop ends it at once", "[fetch]") {
+  Fixture f;
+  f.http.attempts = {{200, "", {}, true}};
+  std::jthread stopper([&] {
+    std::this_thread::sleep_for(10ms);
+    f.stop.request_stop();
+  });
+  CHECK(f.run() == kFetchStopped);
+  CHECK(f.nothing_left());
+}
+
+TEST_CASE("size is bounded", "[fetch]") {
+  Fixture f;
+  f.options.max_bytes = 4;
+  f.http.attempts = {{200, "model", {}, false}};
+  CHECK(f.run() == kFetchNoSource);
+  CHECK_THAT(f.said(), Contains("is larger than the 4 bytes"));
+  CHECK(f.nothing_left());
+  f.options.max_bytes = 5;
+  CHECK(f.run() == 0);
+}
+
+TEST_CASE("an output that cannot be written is told from a source that cannot be read", "[fetch]") {
+  Fixture f;
+  f.http.attempts = {{200, "model", {}, false}};
+  f.options.output = f.dir.path / "absent" / "x";
+  CHECK(f.run() == kFetchOutput);
+  CHECK_THAT(f.said(), Contains("cannot create"));
+  f.options.digest = "sha256:abc";
+  CHECK(f.run() == kFetchUsage);
+}
+
+TEST_CASE("the flags of fetch", "[fetch]") {
+  CLI::App app;
+  std::optional<FetchOptions> chosen;
+  add_fetch_command(app, [&](const FetchOptions& options) { chosen = options; });
+  app.parse("fetch --uri http://a/b --digest sha256:1 --output /artifact/b --timeout 1m30s --max-bytes 7",
+            false);
+  REQUIRE(chosen);
+  CHECK(chosen->uri == "http://a/b");
+  CHECK(chosen->output == "/artifact/b");
+  CHECK(chosen->timeout == 90s);
+  CHECK(chosen->max_bytes == 7);
+  CHECK(chosen->source_dir == "/source");
+  CHECK_THROWS_AS(app.parse("fetch --uri x --digest y --output z --timeout soon", false), CLI::ParseError);
+  CHECK_THROWS_AS(app.parse("fetch --uri x", false), CLI::ParseError);
+}
+
+}  // namespace
+}  // namespace mo
