@@ -33,6 +33,9 @@ def parser():
     add("load", "import image tars into the node").add_argument("tar", nargs="+")
     add("exec", "run a command inside the rig").add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD")
     _forward_arguments(add("forward", "relay a port of the host into the rig"))
+    sub = add("kubeconfig", "write a kubeconfig with a token of a ServiceAccount")
+    sub.add_argument("account", metavar="NAMESPACE/NAME")
+    sub.add_argument("--out", required=True)
     sub = add("signal", "send a signal to one program of the rig; a killed one is restarted")
     sub.add_argument("name")
     sub.add_argument("number", help="KILL, STOP, CONT or another signal", nargs="?", default="KILL")
@@ -109,6 +112,8 @@ def dispatch_rig(command, layout, arguments):
         cluster.execute(layout, argv or ["sh"])
     elif command == "forward":
         cluster.forward(layout, arguments.hostport, arguments.target, arguments.background)
+    elif command == "kubeconfig":
+        cluster.kubeconfig_for(layout, arguments.account, arguments.out)
     elif command == "signal":
         cluster.signal_component(layout, arguments.name, arguments.number.removeprefix("SIG"))
     return 0

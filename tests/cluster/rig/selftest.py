@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Proves the rig: up, work, down without a trace; with --crash its first process is killed in the middle.
+"""Proves the rig: up, work, down without a trace; with --crash one of its first processes is killed in the middle.
 
     selftest.py [--node real|fake] [--rounds N] [--crash] [--dir DIR]
 """
@@ -18,10 +18,12 @@ RIG_DIR = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(RIG_DIR))
 
 from riglib import cgroups  # noqa: E402
-from riglib.layout import Layout  # noqa: E402
+from riglib.layout import Layout, alive  # noqa: E402
 from riglib.util import run, say, wait_for  # noqa: E402
 
 POD_PORT = 8080
+# The processes whose death must take everything along; each round kills another.
+VICTIMS = ("holder", "outer", "inside")
 
 
 def workload(replicas, node):
@@ -52,23 +54,26 @@ class Round:
         return run([self.layout.dir / "bin" / "kubectl", f"--kubeconfig={self.layout.kubeconfig}", *args],
                    input=stdin)
 
-    def play(self, crash):
+    def play(self, victim):
         started = time.monotonic()
         self.rig("up", "--node", self.node)
-        if crash:
-            self._crash()
+        if victim:
+            self._crash(victim)
             self.rig("up", "--node", self.node)
         before = time.monotonic()
         self._work()
         worked = time.monotonic()
         self.rig("down")
         self._nothing_left()
-        say(f"{self.node}{' with a crash' if crash else ''}: up {before - started:.1f} s, work "
+        say(f"{self.node}{f', {victim} killed' if victim else ''}: up {before - started:.1f} s, work "
             f"{worked - before:.1f} s, down {time.monotonic() - worked:.1f} s")
 
-    def _crash(self):
-        run(["kill", "-9", self.layout.pidfile.read_text().strip()])
-        assert subprocess.run([RIG_DIR / "rig.py", "status", "--dir", self.layout.dir]).returncode == 1
+    def _crash(self, victim):
+        record = self.layout.record()
+        run(["kill", "-9", str(record[victim]["pid"])])
+        wait_for("the whole rig to die with it", lambda: not alive(record["holder"]), timeout=10)
+        assert subprocess.run([RIG_DIR / "rig.py", "status", "--dir", self.layout.dir],
+                              stdout=subprocess.DEVNULL).returncode == 1
 
     def _work(self):
         replicas = 2 if self.node == "real" else 20
@@ -148,8 +153,8 @@ def main():
     parser.add_argument("--dir")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rig-selftest-") as own:
-        for _ in range(arguments.rounds):
-            Round(arguments.node, arguments.dir or own).play(arguments.crash)
+        for number in range(arguments.rounds):
+            Round(arguments.node, arguments.dir or own).play(VICTIMS[number % 3] if arguments.crash else None)
     say("selftest passed")
 
 

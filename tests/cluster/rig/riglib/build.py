@@ -75,8 +75,6 @@ def _build_all(temporary):
     os.mkdir(programs)
     go, env = _go()
     module = RIG_DIR / "go"
-    say("downloading the Go modules")
-    run([go, "mod", "download"], cwd=module, env=env)
     _compile(go, env, module, programs)
     os.rename(os.path.join(programs, "server"), os.path.join(programs, "etcd"))
     missing = [name for name in TOOLS if not os.path.exists(os.path.join(programs, name))]
@@ -90,12 +88,13 @@ def _compile(go, env, module, programs):
     command = [go, "build", "-v", *BUILD_FLAGS, "-o", programs + "/", *TOOLS.values()]
     process = subprocess.Popen(command, cwd=module, env=env, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT)
-    started, last, lines = time.monotonic(), 0.0, []
+    started, last, lines, packages = time.monotonic(), 0.0, [], 0
     for line in process.stdout:
         lines.append(line.rstrip())
+        packages += not line.startswith("go: ")
         if time.monotonic() - last > 15:
             last = time.monotonic()
-            say(f"  {len(lines):5} packages, {last - started:4.0f} s, now {lines[-1]}")
+            say(f"  {packages:5} packages, {last - started:4.0f} s, now {lines[-1]}")
     if process.wait() != 0:
         raise RigError("the Go build failed:\n" + "\n".join(lines[-15:]))
 
