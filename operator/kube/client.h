@@ -1,6 +1,7 @@
 // The Kubernetes API by verb and kind. Bodies are JSON text; parsing is the api room's work.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,34 +30,68 @@ struct WatchOptions {
   std::string ns;
   std::string label_selector;
   std::string resource_version;
-  bool send_initial_events = false;  // WatchList: with resourceVersionMatch=NotOlderThan, allowWatchBookmarks=true
+  bool send_initial_events =
+      false;  // WatchList: with resourceVersionMatch=NotOlderThan, allowWatchBookmarks=true
   bool metadata_only = false;
   std::chrono::seconds timeout{300};  // timeoutSeconds
+  // The longest silence before the connection counts as dead; the API server sends a bookmark each minute.
+  std::chrono::milliseconds idle_deadline{90'000};
 };
 
-// Told of every finished call: verb (get, list, watch, apply, patch, put, post, delete), plural, HTTP status (0: no answer), seconds.
-using CallObserver = std::function<void(std::string_view verb, std::string_view plural, int status, double seconds)>;
+// Told of every finished HTTP exchange, repeats too: verb (get, list, watch, apply, patch, put, post,
+// delete), plural, HTTP status (0: no answer), seconds. Called on the caller's thread; must be thread-safe.
+using CallObserver =
+    std::function<void(std::string_view verb, std::string_view plural, int status, double seconds)>;
 
-// Thread-safe. Adds credentials to each request, reads them again at a 401 once, and sets User-Agent model-operator/<version>.
-// GETs are repeated at 429 and 5xx (Retry-After is obeyed, at most 3 times); writes never: that is for the caller, who knows
-// whether name and preconditions make a repeat harmless. HTTP errors come back as Error with the API server's message word for word.
+// Thread-safe. Adds credentials to each request. After a 401, which means that nothing was executed, it reads
+// them again and repeats any verb once. GETs are repeated at 429 and 5xx, at most 3 times: after Retry-After
+// if that is at most 10 s (else the Error comes back at once and carries it), without one after 0.5, 1 and 2
+// s, each with jitter. Writes never: that is for the caller, who knows whether name and preconditions make a
+// repeat harmless. Watches neither. HTTP errors come back as Error with the API server's message word for
+// word; a body that is no metav1.Status is cut to a line. A Transport error on a write does not say whether
+// it was executed.
 class Client {
  public:
   virtual ~Client() = default;
 
   virtual Result<std::string> get(const ObjectRef& ref, std::stop_token stop) = 0;
   virtual Result<std::string> list(Kind kind, const ListOptions& options, std::stop_token stop) = 0;
-  // Each line is one watch event. Returns when the server ends the stream (success) or with what went wrong.
-  virtual Result<void> watch(Kind kind, const WatchOptions& options, const LineSink& line, std::stop_token stop) = 0;
+  // Each line is one watch event, handed over on this thread; a sink that returns false ends the watch
+  // (success). Returns when the server ends the stream (success) or with what went wrong. A 410 also comes as
+  // an ERROR event inside the stream: that is the sink's.
+  virtual Result<void> watch(Kind kind, const WatchOptions& options, const LineSink& line,
+                             std::stop_token stop) = 0;
 
   // Server-side apply with field manager model-operator. Returns the object as stored.
-  virtual Result<std::string> apply(const ObjectRef& ref, const std::string& body, bool force, std::stop_token stop) = 0;
-  // JSON merge patch; `subresource` may be empty, "status" or "scale". Put metadata.uid / resourceVersion in the body as preconditions.
-  virtual Result<std::string> merge_patch(const ObjectRef& ref, const std::string& body, const std::string& subresource, std::stop_token stop) = 0;
-  virtual Result<std::string> put(const ObjectRef& ref, const std::string& body, const std::string& subresource, std::stop_token stop) = 0;
-  virtual Result<std::string> post(Kind kind, const std::string& ns, const std::string& body, std::stop_token stop) = 0;
+  // apply and post ask for fieldValidation=Strict: a misspelt field in a pod template is an error and not
+  // silently dropped.
+  virtual Result<std::string> apply(const ObjectRef& ref, const std::string& body, bool force,
+                                    std::stop_token stop) = 0;
+  // JSON merge patch; `subresource` may be empty, "status" or "scale". Put metadata.uid / resourceVersion in
+  // the body as preconditions.
+  virtual Result<std::string> merge_patch(const ObjectRef& ref, const std::string& body,
+                                          const std::string& subresource, std::stop_token stop) = 0;
+  virtual Result<std::string> put(const ObjectRef& ref, const std::string& body,
+                                  const std::string& subresource, std::stop_token stop) = 0;
+  virtual Result<std::string> post(Kind kind, const std::string& ns, const std::string& body,
+                                   std::stop_token stop) = 0;
   // propagationPolicy Background; `uid` (if set) is a precondition.
   virtual Result<void> remove(const ObjectRef& ref, const std::string& uid, std::stop_token stop) = 0;
 };
+
+struct ClientOptions {
+  std::string version = "dev";  // for the User-Agent
+  CallObserver observer;        // may be empty
+  std::chrono::milliseconds first_backoff{500};
+  std::chrono::milliseconds longest_wait{10'000};
+  std::chrono::milliseconds deadline{30'000};  // of each exchange but watches
+};
+
+// `transport` talks to the server of `credentials`.
+std::unique_ptr<Client> make_client(std::unique_ptr<HttpTransport> transport,
+                                    std::shared_ptr<Credentials> credentials, ClientOptions options = {});
+
+// What an HTTP answer that is not 2xx means.
+Error error_of(const HttpResponse& response);
 
 }  // namespace mo::kube

@@ -1,0 +1,323 @@
+#include "operator/kube/client.h"
+
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "operator/kube/credentials.h"
+
+namespace mo::kube {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr const char* field_manager = "model-operator";
+constexpr int max_repeats = 3;
+
+bool unreserved(unsigned char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+         c == '.' || c == '~';
+}
+
+std::string escaped(std::string_view text) {
+  static constexpr char hex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const unsigned char c : text) {
+    if (unreserved(c)) {
+      out += static_cast<char>(c);
+    } else {
+      out += '%';
+      out += hex[c >> 4];
+      out += hex[c & 15];
+    }
+  }
+  return out;
+}
+
+std::string collection_path(Kind kind, const std::string& ns) {
+  const KindInfo& about = info(kind);
+  std::string path = *about.group ? std::string("/apis/") + about.group : std::string("/api");
+  path += std::string("/") + about.version;
+  if (about.namespaced && !ns.empty()) path += "/namespaces/" + escaped(ns);
+  return path + "/" + about.plural;
+}
+
+// An empty name or namespace would make a path that means the whole collection: a DELETE of it deletes all.
+Result<std::string> object_path(const ObjectRef& ref, const std::string& subresource) {
+  const bool dots = ref.key.name == "." || ref.key.name == ".." || ref.key.ns == "." || ref.key.ns == "..";
+  if (ref.key.name.empty() || dots || (info(ref.kind).namespaced && ref.key.ns.empty())) {
+    return fail(ErrorKind::Invalid, "not the name of an object: " + ref.to_string());
+  }
+  std::string path = collection_path(ref.kind, ref.key.ns) + "/" + escaped(ref.key.name);
+  return subresource.empty() ? path : path + "/" + subresource;
+}
+
+// "?a=b&c=d"; pairs whose value is empty are left out.
+class Query {
+ public:
+  Query& add(const char* name, std::string_view value) {
+    if (value.empty()) return *this;
+    text_ += text_.empty() ? '?' : '&';
+    text_ += std::string(name) + "=" + escaped(value);
+    return *this;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+std::string accept(bool metadata_only, const char* partial_kind) {
+  if (!metadata_only) return "application/json";
+  return std::string("application/json;as=") + partial_kind + ";g=meta.k8s.io;v=v1";
+}
+
+std::string delete_options(const std::string& uid) {
+  rapidjson::StringBuffer out;
+  rapidjson::Writer<rapidjson::StringBuffer> json(out);
+  json.StartObject();
+  json.Key("apiVersion");
+  json.String("v1");
+  json.Key("kind");
+  json.String("DeleteOptions");
+  json.Key("propagationPolicy");
+  json.String("Background");
+  if (!uid.empty()) {
+    json.Key("preconditions");
+    json.StartObject();
+    json.Key("uid");
+    json.String(uid.c_str());
+    json.EndObject();
+  }
+  json.EndObject();
+  return out.GetString();
+}
+
+// False if the stop token ended the wait.
+bool wait_for(milliseconds time, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, stop, time, [] { return false; });
+  return !stop.stop_requested();
+}
+
+class HttpClient final : public Client {
+ public:
+  HttpClient(std::unique_ptr<HttpTransport> transport, std::shared_ptr<Credentials> credentials,
+             ClientOptions options)
+      : transport_(std::move(transport)),
+        credentials_(std::move(credentials)),
+        options_(std::move(options)) {}
+
+  Result<std::string> get(const ObjectRef& ref, std::stop_token stop) override {
+    const auto path = object_path(ref, "");
+    if (!path) return fail(path.error());
+    return read({"get", ref.kind, "GET", *path, accept(false, ""), {}, {}}, stop);
+  }
+
+  Result<std::string> list(Kind kind, const ListOptions& options, std::stop_token stop) override {
+    Query query;
+    query.add("labelSelector", options.label_selector).add("fieldSelector", options.field_selector);
+    query.add("resourceVersion", options.resource_version)
+        .add("resourceVersionMatch", options.resource_version_match);
+    query.add("continue", options.continue_token);
+    if (options.limit > 0) query.add("limit", std::to_string(options.limit));
+    return read({"list",
+                 kind,
+                 "GET",
+                 collection_path(kind, options.ns) + query.text(),
+                 accept(options.metadata_only, "PartialObjectMetadataList"),
+                 {},
+                 {}},
+                stop);
+  }
+
+  Result<void> watch(Kind kind, const WatchOptions& options, const LineSink& line,
+                     std::stop_token stop) override {
+    Query query;
+    query.add("watch", "true")
+        .add("allowWatchBookmarks", "true")
+        .add("labelSelector", options.label_selector);
+    query.add("resourceVersion", options.resource_version);
+    if (options.send_initial_events)
+      query.add("sendInitialEvents", "true").add("resourceVersionMatch", "NotOlderThan");
+    query.add("timeoutSeconds", std::to_string(options.timeout.count()));
+    const Call call{"watch",
+                    kind,
+                    "GET",
+                    collection_path(kind, options.ns) + query.text(),
+                    accept(options.metadata_only, "PartialObjectMetadata"),
+                    {},
+                    {}};
+    const auto response = exchange(call, stop, [&](HttpRequest& request) {
+      request.idle_deadline = options.idle_deadline;
+      return transport_->stream(request, line, stop);
+    });
+    if (!response) return fail(response.error());
+    return {};
+  }
+
+  Result<std::string> apply(const ObjectRef& ref, const std::string& body, bool force,
+                            std::stop_token stop) override {
+    Query query;
+    query.add("fieldManager", field_manager)
+        .add("force", force ? "true" : "false")
+        .add("fieldValidation", "Strict");
+    return write({"apply", ref.kind, "PATCH", query.text(), {}, "application/apply-patch+yaml", body}, ref,
+                 "", stop);
+  }
+
+  Result<std::string> merge_patch(const ObjectRef& ref, const std::string& body,
+                                  const std::string& subresource, std::stop_token stop) override {
+    const std::string query = Query().add("fieldManager", field_manager).text();
+    return write({"patch", ref.kind, "PATCH", query, {}, "application/merge-patch+json", body}, ref,
+                 subresource, stop);
+  }
+
+  Result<std::string> put(const ObjectRef& ref, const std::string& body, const std::string& subresource,
+                          std::stop_token stop) override {
+    const std::string query = Query().add("fieldManager", field_manager).text();
+    return write({"put", ref.kind, "PUT", query, {}, "application/json", body}, ref, subresource, stop);
+  }
+
+  Result<std::string> post(Kind kind, const std::string& ns, const std::string& body,
+                           std::stop_token stop) override {
+    if (info(kind).namespaced && ns.empty()) return fail(ErrorKind::Invalid, "no namespace to create in");
+    const std::string query =
+        Query().add("fieldManager", field_manager).add("fieldValidation", "Strict").text();
+    return unary({"post", kind, "POST", collection_path(kind, ns) + query, accept(false, ""),
+                  "application/json", body},
+                 stop);
+  }
+
+  Result<void> remove(const ObjectRef& ref, const std::string& uid, std::stop_token stop) override {
+    const auto done =
+        write({"delete", ref.kind, "DELETE", "", {}, "application/json", delete_options(uid)}, ref, "", stop);
+    if (!done) return fail(done.error());
+    return {};
+  }
+
+ private:
+  struct Call {
+    const char* verb;
+    Kind kind;
+    const char* method;
+    std::string target;
+    std::string accept;
+    std::string content_type;
+    std::string body;
+  };
+
+  // `call.target` is the query only.
+  Result<std::string> write(Call call, const ObjectRef& ref, const std::string& subresource,
+                            const std::stop_token& stop) {
+    const auto path = object_path(ref, subresource);
+    if (!path) return fail(path.error());
+    call.target = *path + call.target;
+    call.accept = accept(false, "");
+    return unary(call, stop);
+  }
+
+  Result<std::string> unary(const Call& call, const std::stop_token& stop) {
+    auto response =
+        exchange(call, stop, [&](HttpRequest& request) { return transport_->send(request, stop); });
+    if (!response) return fail(response.error());
+    return std::move(response->body);
+  }
+
+  // Repeats where the API server asked to come again.
+  Result<std::string> read(const Call& call, const std::stop_token& stop) {
+    milliseconds backoff = options_.first_backoff;
+    for (int repeats = 0;; ++repeats) {
+      auto answer = unary(call, stop);
+      if (answer || repeats == max_repeats) return answer;
+      const Error& error = answer.error();
+      if (error.kind != ErrorKind::TooManyRequests && error.kind != ErrorKind::ServerError) return answer;
+      const milliseconds wait = error.retry_after.value_or(backoff) + jitter(backoff / 2);
+      if (error.retry_after && *error.retry_after > options_.longest_wait) return answer;
+      if (!wait_for(wait, stop)) return fail(ErrorKind::Cancelled, "cancelled");
+      backoff *= 2;
+    }
+  }
+
+  // One exchange, and a second one after a 401 if other credentials can be had.
+  template <class Send>
+  Result<HttpResponse> exchange(const Call& call, const std::stop_token& stop, const Send& send) {
+    for (bool second = false;; second = true) {
+      HttpRequest request = request_of(call);
+      std::string authorization;
+      if (auto added = add_authorization(request, authorization); !added) return fail(added.error());
+      const auto start = steady_clock::now();
+      auto response = send(request);
+      observe(call, response, steady_clock::now() - start);
+      if (!response) return fail(where(call, std::move(response.error())));
+      if (response->status / 100 == 2) return response;
+      const bool again = response->status == 401 && !second && !stop.stop_requested();
+      if (!again || !credentials_->refresh(authorization)) return fail(error_of(*response));
+    }
+  }
+
+  HttpRequest request_of(const Call& call) const {
+    HttpRequest request;
+    request.method = call.method;
+    request.target = call.target;
+    request.body = call.body;
+    request.deadline = options_.deadline;
+    request.headers.emplace_back("Accept", call.accept);
+    request.headers.emplace_back("User-Agent", "model-operator/" + options_.version);
+    if (!call.content_type.empty()) request.headers.emplace_back("Content-Type", call.content_type);
+    const std::string& as = credentials_->config().impersonate_user;
+    if (!as.empty()) request.headers.emplace_back("Impersonate-User", as);
+    return request;
+  }
+
+  Result<void> add_authorization(HttpRequest& request, std::string& value) {
+    auto got = credentials_->authorization();
+    if (!got) return fail(got.error());
+    value = std::move(*got);
+    if (!value.empty()) request.headers.emplace_back("Authorization", value);
+    return {};
+  }
+
+  void observe(const Call& call, const Result<HttpResponse>& response, steady_clock::duration took) const {
+    if (!options_.observer) return;
+    options_.observer(call.verb, info(call.kind).plural, response ? response->status : 0,
+                      std::chrono::duration<double>(took).count());
+  }
+
+  // The transport knows neither verb nor kind.
+  static Error where(const Call& call, Error error) {
+    if (error.kind != ErrorKind::Cancelled)
+      error.message = std::string(call.verb) + " " + info(call.kind).plural + ": " + error.message;
+    return error;
+  }
+
+  milliseconds jitter(milliseconds most) {
+    const std::lock_guard lock(random_mutex_);
+    return milliseconds(std::uniform_int_distribution<milliseconds::rep>(
+        0, std::max<milliseconds::rep>(0, most.count()))(random_));
+  }
+
+  const std::unique_ptr<HttpTransport> transport_;
+  const std::shared_ptr<Credentials> credentials_;
+  const ClientOptions options_;
+  std::mutex random_mutex_;
+  std::minstd_rand random_{std::random_device{}()};
+};
+
+}  // namespace
+
+std::unique_ptr<Client> make_client(std::unique_ptr<HttpTransport> transport,
+                                    std::shared_ptr<Credentials> credentials, ClientOptions options) {
+  return std::make_unique<HttpClient>(std::move(transport), std::move(credentials), std::move(options));
+}
+
+}  // namespace mo::kube

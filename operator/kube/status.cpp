@@ -1,0 +1,94 @@
+// HTTP answers that are no success, as Errors.
+#include <rapidjson/document.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "operator/kube/client.h"
+#include "operator/kube/files.h"
+
+namespace mo::kube {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr size_t max_status_bytes = 64u << 10;
+constexpr size_t max_message_bytes =
+    16u << 10;  // of a metav1.Status: validation of a large object has a lot to say
+constexpr size_t max_junk_bytes = 300;
+constexpr int max_retry_after = 3600;
+
+ErrorKind kind_of(int status, const std::string& reason) {
+  switch (status) {
+    case 401:
+      return ErrorKind::Unauthorized;
+    case 403:
+      return ErrorKind::Forbidden;
+    case 404:
+      return ErrorKind::NotFound;
+    case 408:
+      return ErrorKind::ServerError;  // the server gave up waiting, which says nothing about the request
+    case 409:
+      return reason == "AlreadyExists" ? ErrorKind::AlreadyExists : ErrorKind::Conflict;
+    case 410:
+      return ErrorKind::Gone;
+    case 429:
+      return ErrorKind::TooManyRequests;
+    default:
+      break;
+  }
+  if (status >= 500) return ErrorKind::ServerError;
+  return status >= 400 ? ErrorKind::Invalid : ErrorKind::Malformed;
+}
+
+std::optional<std::chrono::milliseconds> retry_after_header(const HttpResponse& response) {
+  const std::string* text = response.header("retry-after");
+  if (!text) return std::nullopt;
+  int value = 0;
+  const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), value);
+  // Only seconds: Kubernetes sends no dates here.
+  if (problem != std::errc() || end != text->data() + text->size() || value < 0) return std::nullopt;
+  return seconds(std::min(value, max_retry_after));
+}
+
+std::string text_of(const rapidjson::Value& object, const char* name) {
+  const auto it = object.FindMember(name);
+  if (it == object.MemberEnd() || !it->value.IsString()) return {};
+  return {it->value.GetString(), it->value.GetStringLength()};
+}
+
+// Fills in what a metav1.Status says. False if the body is none.
+bool read_status(const std::string& body, Error& error) {
+  if (body.empty() || body.size() > max_status_bytes) return false;
+  rapidjson::Document document;
+  // The iterative parser: nesting from outside must not use up the stack.
+  document.Parse<rapidjson::kParseIterativeFlag>(body.data(), body.size());
+  if (document.HasParseError() || !document.IsObject() || text_of(document, "kind") != "Status") return false;
+  error.message = text_of(document, "message").substr(0, max_message_bytes);
+  error.reason = text_of(document, "reason");
+  const auto details = document.FindMember("details");
+  if (details != document.MemberEnd() && details->value.IsObject()) {
+    const auto wait = details->value.FindMember("retryAfterSeconds");
+    if (wait != details->value.MemberEnd() && wait->value.IsInt() && wait->value.GetInt() > 0) {
+      error.retry_after = seconds(std::min(wait->value.GetInt(), max_retry_after));
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+Error error_of(const HttpResponse& response) {
+  Error error;
+  error.http_status = response.status;
+  if (!read_status(response.body, error) || error.message.empty()) {
+    const std::string said =
+        bounded_text(std::string_view(response.body).substr(0, max_status_bytes), max_junk_bytes);
+    error.message = "HTTP " + std::to_string(response.status) + (said.empty() ? "" : ": " + said);
+  }
+  error.kind = kind_of(response.status, error.reason);
+  if (auto wait = retry_after_header(response)) error.retry_after = wait;
+  return error;
+}
+
+}  // namespace mo::kube
