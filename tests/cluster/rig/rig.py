@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from riglib import build, cluster, discovery, image, inside, install, python_image, services  # noqa: E402
+from riglib import access, build, cluster, discovery, image, inside, install, python_image, services  # noqa: E402
 from riglib.layout import Layout  # noqa: E402
 from riglib.util import RigError  # noqa: E402
 
@@ -106,16 +106,16 @@ def dispatch_rig(command, layout, arguments):
     elif command == "status":
         return cluster.status(layout)
     elif command == "load":
-        cluster.load(layout, arguments.tar)
+        access.load(layout, arguments.tar)
     elif command == "exec":
         argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
-        cluster.execute(layout, argv or ["sh"])
+        access.execute(layout, argv or ["sh"])
     elif command == "forward":
-        cluster.forward(layout, arguments.hostport, arguments.target, arguments.background)
+        access.forward(layout, arguments.hostport, arguments.target, arguments.background)
     elif command == "kubeconfig":
-        cluster.kubeconfig_for(layout, arguments.account, arguments.out)
+        access.kubeconfig_for(layout, arguments.account, arguments.out)
     elif command == "signal":
-        cluster.signal_component(layout, arguments.name, arguments.number.removeprefix("SIG"))
+        access.signal_component(layout, arguments.name, arguments.number.removeprefix("SIG"))
     return 0
 
 
@@ -130,7 +130,7 @@ def internal(role, arguments):
         return inside.main(layout, layout.record()["kind"], layout.record()["ports"], int(rest[0]))
     if role == "_forward":
         listener = socket.socket(fileno=int(rest[0]))
-        return cluster.run_forward(layout.record(), listener, (rest[1], int(rest[2])))
+        return access.run_forward(layout.record(), listener, (rest[1], int(rest[2])))
     return discovery.main(layout) if role == "_discovery" else services.dns(layout)
 
 

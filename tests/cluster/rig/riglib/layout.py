@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import pathlib
 
 from riglib.util import REPO, RigError, write_atomically
