@@ -1,8 +1,13 @@
-// Projection: one JSON object of the API server into one narrow struct, without a DOM. Thread-safe (no shared state but a
-// thread-local parser). Errors are ErrorKind::Malformed. Unknown fields are passed over.
+// Projection: one JSON object of the API server into one narrow struct, without a DOM. Thread-safe (no shared
+// state but a thread-local parser, which keeps at most a few hundred kB a thread). Errors are
+// ErrorKind::Malformed: the text is not JSON, not an object, or has no metadata.name. Anything else that is
+// not what it should be (admission lets it not happen) leaves its field at the default; within the spec of a
+// Model or ModelRollout the first such field is named in `problem`. Null is as good as absent.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "operator/api/types.h"
 #include "operator/core/result.h"
@@ -12,18 +17,47 @@ namespace mo::api {
 // The kinds that stores hold.
 template <class T>
 struct KindOf;
-template <> struct KindOf<Model> { static constexpr Kind value = Kind::Model; };
-template <> struct KindOf<ModelVersion> { static constexpr Kind value = Kind::ModelVersion; };
-template <> struct KindOf<ModelRollout> { static constexpr Kind value = Kind::ModelRollout; };
-template <> struct KindOf<ModelRuntime> { static constexpr Kind value = Kind::ModelRuntime; };
-template <> struct KindOf<Deployment> { static constexpr Kind value = Kind::Deployment; };
-template <> struct KindOf<Service> { static constexpr Kind value = Kind::Service; };
-template <> struct KindOf<Job> { static constexpr Kind value = Kind::Job; };
-template <> struct KindOf<Pod> { static constexpr Kind value = Kind::Pod; };
-template <> struct KindOf<ConfigMap> { static constexpr Kind value = Kind::ConfigMap; };
+template <>
+struct KindOf<Model> {
+  static constexpr Kind value = Kind::Model;
+};
+template <>
+struct KindOf<ModelVersion> {
+  static constexpr Kind value = Kind::ModelVersion;
+};
+template <>
+struct KindOf<ModelRollout> {
+  static constexpr Kind value = Kind::ModelRollout;
+};
+template <>
+struct KindOf<ModelRuntime> {
+  static constexpr Kind value = Kind::ModelRuntime;
+};
+template <>
+struct KindOf<Deployment> {
+  static constexpr Kind value = Kind::Deployment;
+};
+template <>
+struct KindOf<Service> {
+  static constexpr Kind value = Kind::Service;
+};
+template <>
+struct KindOf<Job> {
+  static constexpr Kind value = Kind::Job;
+};
+template <>
+struct KindOf<Pod> {
+  static constexpr Kind value = Kind::Pod;
+};
+template <>
+struct KindOf<ConfigMap> {
+  static constexpr Kind value = Kind::ConfigMap;
+};
 
-// `json` is one complete object; it need not be padded.
+// `json` is one complete object of at most 8 MB; it need not be padded. `unread`, if given, gets the path of
+// every field that was passed over ("spec.lineage.code"); so a test can tell that a CRD has no field that
+// nobody reads.
 template <class T>
-Result<T> parse(std::string_view json);
+Result<T> parse(std::string_view json, std::vector<std::string>* unread = nullptr);
 
 }  // namespace mo::api

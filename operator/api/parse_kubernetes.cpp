@@ -1,0 +1,303 @@
+// Deployments, Services, Jobs, Pods and ConfigMaps, as far as the operator looks at them.
+#include "operator/api/parse.h"
+#include "operator/api/read.h"
+#include "operator/json/json.h"
+
+namespace mo::api {
+namespace read {
+namespace {
+
+// Only what all kinds' conditions have.
+struct PlainCondition {
+  std::string type, status, reason, message;
+  std::optional<TimePoint> last_transition;
+};
+constexpr Field<PlainCondition> kCondition[] = {
+    {"type", member<&PlainCondition::type>},
+    {"status", member<&PlainCondition::status>},
+    {"reason", member<&PlainCondition::reason>},
+    {"message", member<&PlainCondition::message>},
+    {"lastTransitionTime", member<&PlainCondition::last_transition>},
+};
+
+template <class Visitor>
+void each_condition(value& v, const Path& at, const Visitor& visit) {
+  each_item(v, at, [&](value& item, const Path& here) {
+    PlainCondition condition;
+    if (read_object(item, condition, kCondition, here)) visit(condition);
+  });
+}
+
+std::string joined(const std::string& reason, const std::string& message) {
+  return reason.empty() || message.empty() ? reason + message : reason + ": " + message;
+}
+
+// ---- Deployment ----
+
+// The hash runs over the text as the API server sends it: minified, and in the same order each time.
+void read_deployment_spec(value& v, Root<Deployment>& out, const Path& at) {
+  simdjson::ondemand::object spec;
+  if (const auto error = v.get_object().get(spec)) return at.mismatch(v, error, "an object");
+  Hasher hasher;
+  each_field(spec, at, [&](std::string_view key, value& part) {
+    const Path here(at, key);
+    if (key == "replicas") return void(read(part, out.object.replicas, here));
+    hasher.add(key);
+    hasher.add(":");
+    hasher.add(raw_text(part, here));
+    hasher.add(",");
+  });
+  out.object.spec_hash = hasher.hex();
+}
+
+void read_deployment_conditions(value& v, Deployment& out, const Path& at) {
+  each_condition(v, at, [&](PlainCondition& c) {
+    if (c.type == "Progressing") out.progressing_reason = std::move(c.reason);
+    if (c.type == "ReplicaFailure" && c.status == "True") out.replica_failure = std::move(c.message);
+  });
+}
+
+constexpr Field<Deployment> kDeploymentStatus[] = {
+    {"observedGeneration", member<&Deployment::observed_generation>},
+    {"replicas", member<&Deployment::status_replicas>},
+    {"updatedReplicas", member<&Deployment::updated_replicas>},
+    {"readyReplicas", member<&Deployment::ready_replicas>},
+    {"availableReplicas", member<&Deployment::available_replicas>},
+    {"conditions", read_deployment_conditions},
+};
+constexpr Field<Root<Deployment>> kDeployment[] = {
+    {"metadata", root_metadata}, {"spec", read_deployment_spec}, {"status", root_part<kDeploymentStatus>}};
+
+// ---- Service ----
+
+constexpr Field<Service> kServiceSpec[] = {{"selector", member<&Service::selector>}};
+void read_service_spec(value& v, Root<Service>& out, const Path& at) {
+  simdjson::ondemand::object spec;
+  if (const auto error = v.get_object().get(spec)) return at.mismatch(v, error, "an object");
+  std::string_view text;
+  if (const auto error = spec.raw_json().get(text)) return at.broken(error);
+  out.object.spec_hash = hash_of(text.substr(0, text.find_last_not_of(" \t\r\n") + 1));
+  if (const auto error = spec.reset().error()) return at.broken(error);
+  read_fields(spec, out.object, kServiceSpec, at);
+}
+constexpr Field<Root<Service>> kService[] = {{"metadata", root_metadata}, {"spec", read_service_spec}};
+
+// ---- Job ----
+
+void read_job_conditions(value& v, Job& out, const Path& at) {
+  each_condition(v, at, [&](const PlainCondition& c) {
+    if (c.status != "True") return;
+    if (c.type == "Complete") out.complete = true;
+    if (c.type != "Complete" && c.type != "Failed") return;
+    if (c.type == "Failed") {
+      out.failed = true;
+      out.failure_message = joined(c.reason, c.message);
+    }
+    if (!out.finished) out.finished = c.last_transition;
+  });
+}
+
+void read_first_image(value& v, Job& out, const Path& at) {
+  static constexpr Field<Job> kContainer[] = {{"image", member<&Job::image>}};
+  bool first = true;
+  each_item(v, at, [&](value& item, const Path& here) {
+    if (std::exchange(first, false)) read_object(item, out, kContainer, here);
+  });
+}
+
+constexpr Field<Job> kPodSpec[] = {{"containers", read_first_image}};
+constexpr Field<Job> kPodTemplate[] = {{"spec", into<kPodSpec>}};
+constexpr Field<Job> kJobSpec[] = {{"template", into<kPodTemplate>}};
+constexpr Field<Job> kJobStatus[] = {{"conditions", read_job_conditions},
+                                     {"completionTime", member<&Job::finished>}};
+constexpr Field<Root<Job>> kJob[] = {
+    {"metadata", root_metadata}, {"spec", root_part<kJobSpec>}, {"status", root_part<kJobStatus>}};
+
+// ---- Pod ----
+
+constexpr const char* kFetchContainer = "modelops-fetch";
+constexpr int kDigestMismatch = 65;  // exit code of the fetch container
+
+struct Terminated {
+  int exit_code = 0;
+  std::string reason, message;
+};
+constexpr Field<Terminated> kTerminated[] = {{"exitCode", member<&Terminated::exit_code>},
+                                             {"reason", member<&Terminated::reason>},
+                                             {"message", member<&Terminated::message>}};
+bool read(value& v, Terminated& out, const Path& at) { return read_object(v, out, kTerminated, at); }
+
+struct Waiting {
+  std::string reason, message;
+};
+constexpr Field<Waiting> kWaiting[] = {{"reason", member<&Waiting::reason>},
+                                       {"message", member<&Waiting::message>}};
+bool read(value& v, Waiting& out, const Path& at) { return read_object(v, out, kWaiting, at); }
+
+struct ContainerState {
+  std::optional<Waiting> waiting;
+  std::optional<Terminated> terminated;
+};
+constexpr Field<ContainerState> kState[] = {{"waiting", member<&ContainerState::waiting>},
+                                            {"terminated", member<&ContainerState::terminated>}};
+bool read(value& v, ContainerState& out, const Path& at) { return read_object(v, out, kState, at); }
+
+struct ContainerStatus {
+  std::string name;
+  ContainerState state, last_state;
+  bool ready = false;
+  int restarts = 0;
+};
+constexpr Field<ContainerStatus> kContainerStatus[] = {
+    {"name", member<&ContainerStatus::name>},
+    {"state", member<&ContainerStatus::state>},
+    {"lastState", member<&ContainerStatus::last_state>},
+    {"ready", member<&ContainerStatus::ready>},
+    {"restartCount", member<&ContainerStatus::restarts>},
+};
+bool read(value& v, ContainerStatus& out, const Path& at) {
+  return read_object(v, out, kContainerStatus, at);
+}
+
+// How the container ended, if it ended badly and did not end well since.
+const Terminated* failure_of(const ContainerStatus& c) {
+  if (c.state.terminated) return c.state.terminated->exit_code != 0 ? &*c.state.terminated : nullptr;
+  const auto& last = c.last_state.terminated;
+  return last && last->exit_code != 0 && !c.ready ? &*last : nullptr;
+}
+
+// "Back-off pulling image "x": ErrImagePull: no such image" and "ErrImagePull: no such image" take turns for
+// as long as the image is missing. Said alike they do not turn into a status write each time.
+std::string image_problem(const Waiting& waiting) {
+  constexpr std::string_view kInner = "ErrImagePull: ";
+  const size_t inner =
+      waiting.reason == "ImagePullBackOff" ? waiting.message.find(kInner) : std::string::npos;
+  return inner == std::string::npos ? joined(waiting.reason, waiting.message) : waiting.message.substr(inner);
+}
+
+std::string trimmed(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
+}
+
+// Like image_problem, the same words whether the container waits for its next try, runs it or has just failed
+// it.
+std::string crash_problem(const ContainerStatus& c, const Terminated& end) {
+  if (c.name == kFetchContainer && !trimmed(end.message).empty()) return trimmed(end.message);
+  const std::string how = end.reason.empty() || end.reason == "Error" ? "" : " (" + end.reason + ")";
+  return joined(std::string(c.restarts > 0 ? "CrashLoopBackOff: " : "") + "container " + c.name +
+                    " ended with exit code " + std::to_string(end.exit_code) + how,
+                trimmed(end.message));
+}
+
+std::string problem_of(const ContainerStatus& c) {
+  if (const Terminated* end = failure_of(c)) return crash_problem(c, *end);
+  const auto& waiting = c.state.waiting;
+  if (!waiting || waiting->reason == "PodInitializing" || waiting->reason == "ContainerCreating") return "";
+  return image_problem(*waiting);
+}
+
+struct PodStatus {
+  std::string phase, reason, message;
+  std::string unscheduled;
+  bool ready = false;
+  std::vector<ContainerStatus> init_containers, containers;
+};
+void read_pod_conditions(value& v, PodStatus& out, const Path& at) {
+  each_condition(v, at, [&](const PlainCondition& c) {
+    if (c.type == "Ready") out.ready = c.status == "True";
+    if (c.type == "PodScheduled" && c.status == "False") out.unscheduled = joined(c.reason, c.message);
+  });
+}
+constexpr Field<PodStatus> kPodStatus[] = {
+    {"phase", member<&PodStatus::phase>},
+    {"reason", member<&PodStatus::reason>},
+    {"message", member<&PodStatus::message>},
+    {"conditions", read_pod_conditions},
+    {"initContainerStatuses", member<&PodStatus::init_containers>},
+    {"containerStatuses", member<&PodStatus::containers>},
+};
+
+// The first of: no node, a container in the order they start, the pod as a whole (evicted).
+std::string problem_of(const PodStatus& status) {
+  if (status.ready) return "";
+  if (!status.unscheduled.empty()) return status.unscheduled;
+  for (const auto* containers : {&status.init_containers, &status.containers}) {
+    for (const ContainerStatus& c : *containers) {
+      if (std::string problem = problem_of(c); !problem.empty()) return problem;
+    }
+  }
+  return status.phase == "Failed" ? joined(status.reason, status.message) : "";
+}
+
+void read_pod_status(value& v, Root<Pod>& out, const Path& at) {
+  PodStatus status;
+  if (!read_object(v, status, kPodStatus, at)) return;
+  out.object.ready = status.ready;
+  out.object.problem = problem_of(status);
+  for (const ContainerStatus& c : status.init_containers) {
+    const Terminated* end = failure_of(c);
+    if (c.name == kFetchContainer && end != nullptr && end->exit_code == kDigestMismatch)
+      out.object.digest_mismatch = true;
+  }
+}
+constexpr Field<Root<Pod>> kPod[] = {{"metadata", root_metadata}, {"status", read_pod_status}};
+
+// ---- ConfigMap ----
+
+constexpr Field<Root<ConfigMap>> kConfigMap[] = {{"metadata", root_metadata}};
+
+// What came from the metadata, where each kind keeps it.
+void take(Extra& extra, Deployment& out) {
+  out.model = std::move(extra.model);
+  out.version = std::move(extra.version);
+  out.applied_hash = std::move(extra.applied_hash);
+  out.foreign_spec_manager = extra.foreign_spec_manager;
+}
+void take(Extra& extra, Service& out) {
+  out.model = std::move(extra.model);
+  out.applied_hash = std::move(extra.applied_hash);
+  out.foreign_spec_manager = extra.foreign_spec_manager;
+}
+void take(Extra& extra, Job& out) { out.model = std::move(extra.model); }
+void take(Extra& extra, Pod& out) {
+  out.model = std::move(extra.model);
+  out.version = std::move(extra.version);
+}
+void take(Extra&, ConfigMap&) {}
+
+template <class T, size_t N>
+Result<T> parse_with(std::string_view json, const Field<Root<T>> (&table)[N],
+                     std::vector<std::string>* unread) {
+  Report report{{}, {}, unread};
+  auto root = read_root(json, table, report);
+  if (!root) return fail(root.error());
+  take(root->extra, root->object);
+  return std::move(root->object);
+}
+
+}  // namespace
+}  // namespace read
+
+template <>
+Result<Deployment> parse<Deployment>(std::string_view json, std::vector<std::string>* unread) {
+  return read::parse_with(json, read::kDeployment, unread);
+}
+template <>
+Result<Service> parse<Service>(std::string_view json, std::vector<std::string>* unread) {
+  return read::parse_with(json, read::kService, unread);
+}
+template <>
+Result<Job> parse<Job>(std::string_view json, std::vector<std::string>* unread) {
+  return read::parse_with(json, read::kJob, unread);
+}
+template <>
+Result<Pod> parse<Pod>(std::string_view json, std::vector<std::string>* unread) {
+  return read::parse_with(json, read::kPod, unread);
+}
+template <>
+Result<ConfigMap> parse<ConfigMap>(std::string_view json, std::vector<std::string>* unread) {
+  return read::parse_with(json, read::kConfigMap, unread);
+}
+
+}  // namespace mo::api

@@ -1,0 +1,359 @@
+// Models, ModelVersions, ModelRollouts and ModelRuntimes. Each table below is one object of the CRDs, its
+// names in their order.
+#include "operator/api/parse.h"
+#include "operator/api/read.h"
+
+namespace mo::api {
+
+const Gate* RolloutPolicy::gate(const std::string& name) const {
+  const auto found = std::find_if(gates.begin(), gates.end(), [&](const Gate& g) { return g.name == name; });
+  return found == gates.end() ? nullptr : &*found;
+}
+
+namespace read {
+
+// ---- shared ----
+
+constexpr Field<Condition> kCondition[] = {
+    {"type", member<&Condition::type>},
+    {"status", member<&Condition::status>},
+    {"reason", member<&Condition::reason>},
+    {"message", member<&Condition::message>},
+    {"lastTransitionTime", member<&Condition::last_transition>},
+    {"observedGeneration", member<&Condition::observed_generation>},
+};
+bool read(value& v, Condition& out, const Path& at) { return read_object(v, out, kCondition, at); }
+
+constexpr Field<Format> kFormat[] = {{"name", member<&Format::name>}, {"version", member<&Format::version>}};
+bool read(value& v, Format& out, const Path& at) { return read_object(v, out, kFormat, at); }
+
+constexpr Field<Artifact> kArtifact[] = {{"uri", member<&Artifact::uri>},
+                                         {"digest", member<&Artifact::digest>},
+                                         {"format", member<&Artifact::format>}};
+bool read(value& v, Artifact& out, const Path& at) { return read_object(v, out, kArtifact, at); }
+
+// ---- rollout policy ----
+
+constexpr Field<Gate::VersusStable> kVersusStable[] = {
+    {"query", member<&Gate::VersusStable::query>},
+    {"maxRegression", member<&Gate::VersusStable::max_regression>}};
+bool read(value& v, Gate::VersusStable& out, const Path& at) {
+  return read_object(v, out, kVersusStable, at);
+}
+
+constexpr Field<Gate::Samples> kSamples[] = {{"query", member<&Gate::Samples::query>},
+                                             {"min", member<&Gate::Samples::min>}};
+bool read(value& v, Gate::Samples& out, const Path& at) { return read_object(v, out, kSamples, at); }
+
+constexpr Words<Gate::OnInconclusive> kOnInconclusive[] = {{"Pause", Gate::OnInconclusive::Pause},
+                                                           {"Wait", Gate::OnInconclusive::Wait},
+                                                           {"Fail", Gate::OnInconclusive::Fail}};
+constexpr Field<Gate> kGatePrometheus[] = {{"query", member<&Gate::prometheus_query>}};
+constexpr Field<Gate> kGateVersion[] = {{"metric", member<&Gate::version_metric>}};
+constexpr Field<Gate> kGate[] = {
+    {"name", member<&Gate::name>},
+    {"prometheus", into<kGatePrometheus>},
+    {"version", into<kGateVersion>},
+    {"min", member<&Gate::min>},
+    {"max", member<&Gate::max>},
+    {"versusStable", member<&Gate::versus_stable>},
+    {"samples", member<&Gate::samples>},
+    {"interval", member<&Gate::interval>},
+    {"count", member<&Gate::count>},
+    {"failureLimit", member<&Gate::failure_limit>},
+    {"onInconclusive", word<&Gate::on_inconclusive, kOnInconclusive>},
+};
+bool read(value& v, Gate& out, const Path& at) { return read_object(v, out, kGate, at); }
+
+constexpr Field<Step::Pause> kPause[] = {{"duration", member<&Step::Pause::duration>}};
+bool read(value& v, Step::Pause& out, const Path& at) { return read_object(v, out, kPause, at); }
+
+constexpr Field<Step> kStep[] = {
+    {"weight", member<&Step::weight>}, {"pause", member<&Step::pause>}, {"gates", member<&Step::gates>}};
+bool read(value& v, Step& out, const Path& at) { return read_object(v, out, kStep, at); }
+
+constexpr Words<RolloutPolicy::OnFailure> kOnFailure[] = {{"Rollback", RolloutPolicy::OnFailure::Rollback},
+                                                          {"Pause", RolloutPolicy::OnFailure::Pause}};
+constexpr Field<RolloutPolicy> kPolicy[] = {
+    {"steps", member<&RolloutPolicy::steps>},
+    {"gates", member<&RolloutPolicy::gates>},
+    {"onFailure", word<&RolloutPolicy::on_failure, kOnFailure>},
+    {"progressDeadlineSeconds",
+     [](value& v, RolloutPolicy& out, const Path& at) {
+       int seconds = 0;
+       if (read(v, seconds, at)) out.progress_deadline = std::chrono::seconds(seconds);
+     }},
+};
+bool read(value& v, RolloutPolicy& out, const Path& at) {
+  return read_object_and_raw(v, out, out.raw, kPolicy, at);
+}
+
+// ---- Model.spec ----
+
+constexpr Field<Trigger::Schedule> kSchedule[] = {{"cron", member<&Trigger::Schedule::cron>},
+                                                  {"timeZone", member<&Trigger::Schedule::time_zone>}};
+bool read(value& v, Trigger::Schedule& out, const Path& at) { return read_object(v, out, kSchedule, at); }
+
+constexpr Field<Trigger::ConfigMapKeyRef> kKeyRef[] = {{"name", member<&Trigger::ConfigMapKeyRef::name>},
+                                                       {"key", member<&Trigger::ConfigMapKeyRef::key>}};
+bool read(value& v, Trigger::ConfigMapKeyRef& out, const Path& at) {
+  return read_object(v, out, kKeyRef, at);
+}
+
+constexpr Field<Trigger> kDataset[] = {{"configMapKeyRef", member<&Trigger::dataset>}};
+constexpr Field<Trigger> kTrigger[] = {
+    {"name", member<&Trigger::name>}, {"schedule", member<&Trigger::schedule>}, {"dataset", into<kDataset>}};
+bool read(value& v, Trigger& out, const Path& at) { return read_object(v, out, kTrigger, at); }
+
+constexpr Words<Retraining::OnSuccess> kOnSuccess[] = {{"Rollout", Retraining::OnSuccess::Rollout},
+                                                       {"Register", Retraining::OnSuccess::Register}};
+constexpr Field<Retraining> kLimits[] = {{"cooldown", member<&Retraining::cooldown>},
+                                         {"maxPerDay", member<&Retraining::max_per_day>}};
+constexpr Field<Retraining> kRetraining[] = {
+    {"triggers", member<&Retraining::triggers>},
+    {"requestedAt", member<&Retraining::requested_at>},
+    {"limits", into<kLimits>},
+    {"template", raw_member<&Retraining::job_template>},
+    {"gates", member<&Retraining::gates>},
+    {"onSuccess", word<&Retraining::on_success, kOnSuccess>},
+};
+bool read(value& v, Retraining& out, const Path& at) { return read_object(v, out, kRetraining, at); }
+
+constexpr Field<Model> kRuntimeRef[] = {{"name", member<&Model::runtime>}};
+constexpr Field<Model> kServing[] = {{"runtime", into<kRuntimeRef>},
+                                     {"replicas", member<&Model::replicas>},
+                                     {"template", raw_member<&Model::template_overlay>}};
+constexpr Field<Model> kModelSpec[] = {
+    {"track", member<&Model::track>},       {"version", member<&Model::version>},
+    {"artifact", member<&Model::artifact>}, {"serving", into<kServing>},
+    {"rollout", member<&Model::rollout>},   {"retraining", member<&Model::retraining>},
+};
+
+// ---- Model.status ----
+
+constexpr Field<TrafficShare> kTrafficShare[] = {{"version", member<&TrafficShare::version>},
+                                                 {"weight", member<&TrafficShare::weight>}};
+bool read(value& v, TrafficShare& out, const Path& at) { return read_object(v, out, kTrafficShare, at); }
+
+constexpr Field<ModelStatus> kSpecIntent[] = {{"version", member<&ModelStatus::spec_version>},
+                                              {"revision", member<&ModelStatus::spec_revision>},
+                                              {"generation", member<&ModelStatus::spec_generation>}};
+
+constexpr Field<Intent> kIntent[] = {
+    {"version", member<&Intent::version>}, {"origin", member<&Intent::origin>},
+    {"rollout", member<&Intent::rollout>}, {"outcome", member<&Intent::outcome>},
+    {"reason", member<&Intent::reason>},   {"message", member<&Intent::message>},
+    {"since", member<&Intent::since>},
+};
+bool read(value& v, Intent& out, const Path& at) { return read_object(v, out, kIntent, at); }
+
+constexpr Field<RetrainingRun> kRun[] = {
+    {"number", member<&RetrainingRun::number>},   {"name", member<&RetrainingRun::name>},
+    {"trigger", member<&RetrainingRun::trigger>}, {"startedAt", member<&RetrainingRun::started>},
+    {"jobUID", member<&RetrainingRun::job_uid>},
+};
+bool read(value& v, RetrainingRun& out, const Path& at) { return read_object(v, out, kRun, at); }
+
+struct DatasetDigest {
+  std::string trigger, digest;
+};
+constexpr Field<DatasetDigest> kDatasetDigest[] = {{"trigger", member<&DatasetDigest::trigger>},
+                                                   {"digest", member<&DatasetDigest::digest>}};
+void read_datasets(value& v, RetrainingStatus& out, const Path& at) {
+  each_item(v, at, [&](value& item, const Path& here) {
+    DatasetDigest found;
+    if (read_object(item, found, kDatasetDigest, here)) out.datasets[found.trigger] = found.digest;
+  });
+}
+
+constexpr Field<RetrainingStatus> kRetrainingStatus[] = {
+    {"lastTrigger", member<&RetrainingStatus::last_trigger>},
+    {"lastRun", member<&RetrainingStatus::last_run>},
+    {"lastResult", member<&RetrainingStatus::last_result>},
+    {"nextScheduled", member<&RetrainingStatus::next_scheduled>},
+    {"lastRetrained", member<&RetrainingStatus::last_retrained>},
+    {"runsToday", member<&RetrainingStatus::runs_today>},
+    {"day", member<&RetrainingStatus::day>},
+    {"suppressed", member<&RetrainingStatus::suppressed>},
+    {"runNumber", member<&RetrainingStatus::run_number>},
+    {"run", member<&RetrainingStatus::run>},
+    {"lastStarted", member<&RetrainingStatus::last_started>},
+    {"lastFinished", member<&RetrainingStatus::last_finished>},
+    {"observedRequest", member<&RetrainingStatus::observed_request>},
+    {"scheduleChecked", member<&RetrainingStatus::schedule_checked>},
+    {"datasets", read_datasets},
+};
+bool read(value& v, RetrainingStatus& out, const Path& at) {
+  return read_object(v, out, kRetrainingStatus, at);
+}
+
+constexpr Field<ModelStatus> kModelStatus[] = {
+    {"observedGeneration", member<&ModelStatus::observed_generation>},
+    {"phase", member<&ModelStatus::phase>},
+    {"message", member<&ModelStatus::message>},
+    {"conditions", member<&ModelStatus::conditions>},
+    {"stableVersion", member<&ModelStatus::stable_version>},
+    {"candidateVersion", member<&ModelStatus::candidate_version>},
+    {"rollout", member<&ModelStatus::rollout>},
+    {"traffic", member<&ModelStatus::traffic>},
+    {"spec", into<kSpecIntent>},
+    {"intent", member<&ModelStatus::intent>},
+    {"retraining", member<&ModelStatus::retraining>},
+};
+bool read(value& v, ModelStatus& out, const Path& at) {
+  return read_object_and_raw(v, out, out.raw, kModelStatus, at);
+}
+
+// ---- ModelVersion ----
+
+constexpr Field<ModelVersion> kVersionModel[] = {{"name", member<&ModelVersion::model>}};
+constexpr Field<ModelVersion> kLineage[] = {{"parent", member<&ModelVersion::parent>}};
+constexpr Field<ModelVersion> kVersionSpec[] = {
+    {"modelRef", into<kVersionModel>},
+    {"artifact", member<&ModelVersion::artifact>},
+    {"lineage", into<kLineage>},
+    {"metrics", member<&ModelVersion::metrics>},
+};
+constexpr Field<ModelVersion> kVersionStatus[] = {
+    {"phase", member<&ModelVersion::phase>},
+    {"message", member<&ModelVersion::message>},
+    {"conditions", member<&ModelVersion::conditions>},
+};
+
+// ---- ModelRollout ----
+
+constexpr Field<ModelRollout> kRolloutModel[] = {{"name", member<&ModelRollout::model>}};
+constexpr Field<ModelRollout> kRolloutSpec[] = {
+    {"modelRef", into<kRolloutModel>},
+    {"version", member<&ModelRollout::version>},
+    {"desiredState", member<&ModelRollout::desired_state>},
+};
+
+constexpr Field<Measurement> kMeasurement[] = {{"at", member<&Measurement::at>},
+                                               {"value", member<&Measurement::value>},
+                                               {"verdict", member<&Measurement::verdict>}};
+bool read(value& v, Measurement& out, const Path& at) { return read_object(v, out, kMeasurement, at); }
+
+constexpr Field<GateStatus> kGateStatus[] = {
+    {"name", member<&GateStatus::name>},
+    {"verdict", member<&GateStatus::verdict>},
+    {"value", member<&GateStatus::value>},
+    {"stableValue", member<&GateStatus::stable_value>},
+    {"passed", member<&GateStatus::passed>},
+    {"failed", member<&GateStatus::failed>},
+    {"inconclusive", member<&GateStatus::inconclusive>},
+    {"measurements", member<&GateStatus::measurements>},
+    {"message", member<&GateStatus::message>},
+};
+bool read(value& v, GateStatus& out, const Path& at) { return read_object(v, out, kGateStatus, at); }
+
+constexpr Field<Ending> kEnding[] = {{"phase", member<&Ending::phase>},
+                                     {"reason", member<&Ending::reason>},
+                                     {"message", member<&Ending::message>},
+                                     {"at", member<&Ending::at>}};
+bool read(value& v, Ending& out, const Path& at) { return read_object(v, out, kEnding, at); }
+
+constexpr Field<RolloutStatus> kStepStatus[] = {{"index", member<&RolloutStatus::step_index>},
+                                                {"count", member<&RolloutStatus::step_count>}};
+constexpr Field<RolloutStatus> kWeights[] = {{"stable", member<&RolloutStatus::stable_weight>},
+                                             {"candidate", member<&RolloutStatus::candidate_weight>}};
+constexpr Field<RolloutStatus> kRolloutStatus[] = {
+    {"observedGeneration", member<&RolloutStatus::observed_generation>},
+    {"phase", member<&RolloutStatus::phase>},
+    {"message", member<&RolloutStatus::message>},
+    {"conditions", member<&RolloutStatus::conditions>},
+    {"fromVersion", member<&RolloutStatus::from_version>},
+    {"step", into<kStepStatus>},
+    {"weights", into<kWeights>},
+    {"gates", member<&RolloutStatus::gates>},
+    {"startedAt", member<&RolloutStatus::started>},
+    {"finishedAt", member<&RolloutStatus::finished>},
+    {"stepStartedAt", member<&RolloutStatus::step_started>},
+    {"stepGeneration", member<&RolloutStatus::step_generation>},
+    {"pausedAt", member<&RolloutStatus::paused_at>},
+    {"pauseReason", member<&RolloutStatus::pause_reason>},
+    {"policy", member<&RolloutStatus::policy>},
+    {"ending", member<&RolloutStatus::ending>},
+};
+bool read(value& v, RolloutStatus& out, const Path& at) {
+  return read_object_and_raw(v, out, out.raw, kRolloutStatus, at);
+}
+
+// ---- ModelRuntime ----
+
+constexpr Field<ModelRuntime> kMetrics[] = {{"port", member<&ModelRuntime::metrics_port>},
+                                            {"path", member<&ModelRuntime::metrics_path>}};
+constexpr Field<ModelRuntime> kRuntimeSpec[] = {
+    {"formats", member<&ModelRuntime::formats>},   {"priority", member<&ModelRuntime::priority>},
+    {"port", member<&ModelRuntime::port>},         {"metrics", into<kMetrics>},
+    {"protocol", member<&ModelRuntime::protocol>}, {"template", raw_member<&ModelRuntime::pod_template>},
+};
+
+// ---- roots ----
+
+void read_model_status(value& v, Root<Model>& out, const Path& at) { read(v, out.object.status, at); }
+void read_rollout_status(value& v, Root<ModelRollout>& out, const Path& at) {
+  read(v, out.object.status, at);
+}
+void read_version_status(value& v, Root<ModelVersion>& out, const Path& at) {
+  read_object_and_raw(v, out.object, out.object.status_raw, kVersionStatus, at);
+}
+
+constexpr Field<Root<Model>> kModel[] = {{"apiVersion", ignored},
+                                         {"kind", ignored},
+                                         {"metadata", root_metadata},
+                                         {"spec", root_part<kModelSpec>},
+                                         {"status", read_model_status}};
+constexpr Field<Root<ModelVersion>> kVersion[] = {{"apiVersion", ignored},
+                                                  {"kind", ignored},
+                                                  {"metadata", root_metadata},
+                                                  {"spec", root_part<kVersionSpec>},
+                                                  {"status", read_version_status}};
+constexpr Field<Root<ModelRollout>> kRollout[] = {{"apiVersion", ignored},
+                                                  {"kind", ignored},
+                                                  {"metadata", root_metadata},
+                                                  {"spec", root_part<kRolloutSpec>},
+                                                  {"status", read_rollout_status}};
+constexpr Field<Root<ModelRuntime>> kRuntime[] = {{"apiVersion", ignored},
+                                                  {"kind", ignored},
+                                                  {"metadata", root_metadata},
+                                                  {"spec", root_part<kRuntimeSpec>}};
+
+}  // namespace read
+
+template <>
+Result<Model> parse<Model>(std::string_view json, std::vector<std::string>* unread) {
+  read::Report report{{}, {}, unread};
+  auto root = read::read_root(json, read::kModel, report);
+  if (!root) return fail(root.error());
+  root->object.problem = std::move(report.problem);
+  return std::move(root->object);
+}
+
+template <>
+Result<ModelVersion> parse<ModelVersion>(std::string_view json, std::vector<std::string>* unread) {
+  read::Report report{{}, {}, unread};
+  auto root = read::read_root(json, read::kVersion, report);
+  if (!root) return fail(root.error());
+  return std::move(root->object);
+}
+
+template <>
+Result<ModelRollout> parse<ModelRollout>(std::string_view json, std::vector<std::string>* unread) {
+  read::Report report{{}, {}, unread};
+  auto root = read::read_root(json, read::kRollout, report);
+  if (!root) return fail(root.error());
+  root->object.origin = std::move(root->extra.origin);
+  root->object.problem = std::move(report.problem);
+  return std::move(root->object);
+}
+
+template <>
+Result<ModelRuntime> parse<ModelRuntime>(std::string_view json, std::vector<std::string>* unread) {
+  read::Report report{{}, {}, unread};
+  auto root = read::read_root(json, read::kRuntime, report);
+  if (!root) return fail(root.error());
+  return std::move(root->object);
+}
+
+}  // namespace mo::api
