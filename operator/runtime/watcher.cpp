@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "operator/api/wire.h"
 #include "operator/json/json.h"
 #include "operator/json/scan.h"
 #include "operator/runtime/log.h"
@@ -12,47 +13,25 @@ namespace {
 
 constexpr auto kFailingTooLong = std::chrono::seconds(90);
 
-// One watch line: {"type": "ADDED", "object": {…}}.
-struct WatchLine {
-  std::string_view type, object;
-};
-
-Result<WatchLine> split_line(std::string_view text) {
-  WatchLine line;
-  const bool whole = json::each_member(text, [&](std::string_view key, std::string_view value) {
-    if (key == "type" && value.size() > 2) line.type = value.substr(1, value.size() - 2);
-    if (key == "object") line.object = value;
-    return true;
-  });
-  if (!whole || line.type.empty() || line.object.empty()) return fail(ErrorKind::Malformed, "a watch line is not an event");
-  return line;
-}
-
-watch::Line::Type type_of(std::string_view type) {
-  if (type == "ADDED") return watch::Line::Type::Added;
-  if (type == "MODIFIED") return watch::Line::Type::Modified;
-  if (type == "DELETED") return watch::Line::Type::Deleted;
-  if (type == "BOOKMARK") return watch::Line::Type::Bookmark;
-  if (type == "ERROR") return watch::Line::Type::Error;
+watch::Line::Type type_of(api::WatchEvent::Type type) {
+  switch (type) {
+    case api::WatchEvent::Type::Added: return watch::Line::Type::Added;
+    case api::WatchEvent::Type::Modified: return watch::Line::Type::Modified;
+    case api::WatchEvent::Type::Deleted: return watch::Line::Type::Deleted;
+    case api::WatchEvent::Type::Bookmark: return watch::Line::Type::Bookmark;
+    case api::WatchEvent::Type::Error: return watch::Line::Type::Error;
+    case api::WatchEvent::Type::Unknown: break;
+  }
   return watch::Line::Type::Unknown;
 }
 
-std::string text_at(const Json& json, const Json::json_pointer& path) {
-  return json.contains(path) && json.at(path).is_string() ? json.at(path).get<std::string>() : "";
-}
-
-void read_bookmark(std::string_view object, watch::Line& line) {
-  const auto json = parse_json(object, 1u << 20);
-  if (!json) return;
-  line.resource_version = text_at(*json, "/metadata/resourceVersion"_json_pointer);
-  line.initial_events_end = text_at(*json, "/metadata/annotations/k8s.io~1initial-events-end"_json_pointer) == "true";
-}
-
-void read_status(std::string_view object, watch::Line& line) {
-  const auto json = parse_json(object, 1u << 20);
-  if (!json) return;
-  if (json->contains("code") && json->at("code").is_number_integer()) line.code = json->at("code").get<int>();
-  line.message = text_at(*json, "/reason"_json_pointer) + ": " + text_at(*json, "/message"_json_pointer);
+Error error_of(const api::WatchEvent& event) {
+  const ErrorKind kind = event.code == 410   ? ErrorKind::Gone
+                         : event.code == 429 ? ErrorKind::TooManyRequests
+                         : event.code == 403 ? ErrorKind::Forbidden
+                         : event.code == 401 ? ErrorKind::Unauthorized
+                                             : ErrorKind::ServerError;
+  return Error{kind, event.reason.empty() ? event.message : event.reason + ": " + event.message, event.code, event.reason, {}};
 }
 
 std::string unquoted(std::string_view value) {
@@ -125,29 +104,13 @@ watch::Command Watcher::list(const watch::StartList& start, std::stop_token stop
   const auto text = client_.list(options_.kind, options, stop);
   if (stop.stop_requested()) return start;
   if (!text) return failed(text.error());
-  watch::Page page;
-  bool items = false;
-  const bool whole = json::each_member(*text, [&](std::string_view key, std::string_view value) {
-    if (key == "metadata")
-      return json::each_member(value, [&](std::string_view name, std::string_view inner) {
-        if (name == "continue") page.continue_token = unquoted(inner);
-        if (name == "resourceVersion") page.resource_version = unquoted(inner);
-        return true;
-      });
-    if (key == "items" && value != "null")
-      items = json::each_item(value, [&](std::string_view item) {
-        read(item);
-        sink_->apply(watch::Effect::Collect, {});
-        return true;
-      });
-    else if (key == "items")
-      items = true;
-    return true;
+  const auto meta = api::split_list(*text, [this](std::string_view item) {
+    read(item);
+    sink_->apply(watch::Effect::Collect, {});
   });
-  if (!whole || !items || page.resource_version.empty())
-    return failed(Error{ErrorKind::Malformed, "the answer is not a list", 200, {}, {}});
+  if (!meta) return failed(meta.error());
   heard();
-  return step(page);
+  return step(watch::Page{meta->continue_token, meta->resource_version});
 }
 
 watch::Command Watcher::stream(const kube::WatchOptions& options, std::stop_token stop) {
@@ -170,32 +133,28 @@ watch::Command Watcher::stream(const kube::WatchOptions& options, std::stop_toke
 
 watch::Command Watcher::on_line(std::string_view text) {
   if (text.empty()) return watch::GoOn{};
-  const auto split = split_line(text);
-  if (!split) return failed(split.error());
+  const auto event = api::split_watch_event(text);
+  if (!event) return failed(event.error());
   watch::Line line;
-  line.type = type_of(split->type);
+  line.type = type_of(event->type);
+  line.resource_version = event->resource_version;
+  line.initial_events_end = event->initial_events_end;
   switch (line.type) {
-    case watch::Line::Type::Error:
-      read_status(split->object, line);
-      return failed(Error{line.code == 410   ? ErrorKind::Gone
-                          : line.code == 429 ? ErrorKind::TooManyRequests
-                          : line.code == 403 ? ErrorKind::Forbidden
-                                             : ErrorKind::ServerError,
-                          line.message, line.code, {}, {}});
-    case watch::Line::Type::Bookmark: read_bookmark(split->object, line); break;
-    case watch::Line::Type::Unknown: break;
+    case watch::Line::Type::Error: return failed(error_of(*event));
     case watch::Line::Type::Added:
     case watch::Line::Type::Modified:
-    case watch::Line::Type::Deleted: line.resource_version = read(split->object); break;
+    case watch::Line::Type::Deleted: read(event->object); break;
+    case watch::Line::Type::Bookmark:
+    case watch::Line::Type::Unknown: break;
   }
   heard();
   return step(line);
 }
 
-// The object's RV; empty if it cannot be read. Such an object is counted and passed over: it must not keep others away.
-std::string Watcher::read(std::string_view json) {
-  auto version = sink_->read(json);
-  if (version) return *version;
+// An object that cannot be read is counted and passed over: it must not keep others away.
+void Watcher::read(std::string_view json) {
+  const auto taken = sink_->read(json);
+  if (taken) return;
   if (meters_.unreadable) meters_.unreadable(options_.kind);
   ObjectRef object{options_.kind, {}};
   json::each_member(json, [&](std::string_view key, std::string_view value) {
@@ -207,8 +166,7 @@ std::string Watcher::read(std::string_view json) {
     });
     return false;
   });
-  log::warn("cannot read an object, passing it over", object, {{"error", version.error().message}});
-  return {};
+  log::warn("cannot read an object, passing it over", object, {{"error", taken.error().message}});
 }
 
 watch::Command Watcher::step(const watch::Input& input) {

@@ -29,8 +29,8 @@ class WatchSink {
   virtual ~WatchSink() = default;
   // Throws away what was collected.
   virtual void clear() = 0;
-  // Takes one object in hand and returns its resourceVersion.
-  virtual Result<std::string> read(std::string_view json) = 0;
+  // Takes one object in hand; on failure there is none in hand.
+  virtual Result<void> read(std::string_view json) = 0;
   // Does that with the object in hand (passed over if there is none), or with what was collected.
   virtual void apply(watch::Effect effect, const std::string& resource_version) = 0;
 };
@@ -44,12 +44,12 @@ class StoreSink : public WatchSink {
 
   void clear() override { collected_ = {}; }
 
-  Result<std::string> read(std::string_view json) override {
+  Result<void> read(std::string_view json) override {
     in_hand_.reset();
     auto object = api::parse<T>(json);
     if (!object) return fail(object.error());
     in_hand_ = std::move(*object);
-    return in_hand_->meta.resource_version;
+    return {};
   }
 
   void apply(watch::Effect effect, const std::string& resource_version) override {
@@ -138,7 +138,7 @@ class Watcher {
   watch::Command on_line(std::string_view line);
   watch::Command step(const watch::Input& input);
   watch::Command failed(const Error& error);
-  std::string read(std::string_view json);
+  void read(std::string_view json);
   kube::WatchOptions watch_options(std::chrono::seconds timeout) const;
   void heard();
   double random() { return std::uniform_real_distribution<>(0, 1)(random_); }
