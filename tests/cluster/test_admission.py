@@ -1,0 +1,668 @@
+"""What the API server refuses, and the words it says so with: the CRDs and admission policies against a real API server."""
+
+import copy
+import uuid
+
+import pytest
+import yaml
+
+from kube import ApiError, Kube
+
+DIGEST = "sha256:" + "a" * 64
+MODEL = yaml.safe_load("""
+apiVersion: modelops.dev/v1alpha1
+kind: Model
+metadata: {name: fraud}
+spec:
+  class: MachineLearning
+  description: Scores card payments
+  owner: {team: payments-ml, contact: payments-ml@example.com}
+  riskTier: high
+  track: Promoted
+  artifact: {uri: "configmap://fraud/model.json", digest: "DIGEST", format: {name: rules, version: "1"}}
+  serving: {runtime: {name: rules}, replicas: 3, template: {spec: {anything: [goes, {here: true}]}}}
+  rollout:
+    strategy: Canary
+    steps:
+    - gates: [recorded]
+    - weight: 10
+    - pause: {duration: 5m}
+    - gates: [accuracy, latency]
+    - weight: 50
+    - pause: {}
+    gates:
+    - name: accuracy
+      prometheus: {query: 'model_accuracy{version="{{candidate}}"}'}
+      min: "0.92"
+      versusStable: {query: 'model_accuracy{version="{{stable}}"}', maxRegression: "0.005"}
+      samples: {query: 'model_requests_total{version="{{candidate}}"}', min: 200}
+      interval: 10s
+      count: 3
+      failureLimit: 1
+      onInconclusive: Wait
+    - name: latency
+      prometheus: {query: 'histogram_quantile(0.99, sum by (le) (rate(latency_bucket[1m])))'}
+      max: "1e-1"
+    - name: recorded
+      version: {metric: f1}
+      min: "0.9"
+      max: "1"
+    onFailure: Pause
+    progressDeadlineSeconds: 60
+  retraining:
+    triggers:
+    - {name: nightly, schedule: {cron: "0 2 * * *", timeZone: Europe/Berlin}}
+    - {name: data, dataset: {configMapKeyRef: {name: fraud-data, key: digest}}}
+    requestedAt: "2026-11-22T09:00:00Z"
+    limits: {cooldown: 1h, maxPerDay: 24, concurrency: Forbid}
+    template: {spec: {template: {spec: {containers: [{name: train, image: trainer}]}}}}
+    gates: [recorded]
+    onSuccess: Register
+""".replace("DIGEST", DIGEST))
+VERSION = yaml.safe_load("""
+apiVersion: modelops.dev/v1alpha1
+kind: ModelVersion
+metadata: {name: fraud-v2}
+spec:
+  modelRef: {name: fraud}
+  artifact: {uri: "pvc://models/fraud/2.joblib", digest: "DIGEST", format: {name: sklearn}}
+  lineage:
+    code: {repository: "https://git.example/fraud", revision: 9fceb02}
+    data: [{name: payments-2026-10, digest: "DIGEST", rows: 120000}]
+    environment: {image: "trainer@DIGEST"}
+    run: {kind: Job, name: fraud-retrain-000042, parameters: {C: "0.1"}, seed: "7"}
+    parent: fraud-v1
+  metrics: {accuracy: "0.947", loss: "-1.5e-3", f1: ".93"}
+""".replace("DIGEST", DIGEST))
+ROLLOUT = yaml.safe_load("""
+apiVersion: modelops.dev/v1alpha1
+kind: ModelRollout
+metadata: {name: fraud-to-v2}
+spec: {modelRef: {name: fraud}, version: fraud-v2}
+""")
+RUNTIME = yaml.safe_load("""
+apiVersion: modelops.dev/v1alpha1
+kind: ModelRuntime
+metadata: {name: admission-test}
+spec:
+  formats: [{name: admission-test, version: "1"}]
+  priority: 10
+  port: 8080
+  metrics: {port: 8080}
+  protocol: v2
+  template:
+    metadata: {labels: {a: b}}
+    spec: {containers: [{name: server, image: x, env: [{name: A, value: b}]}, {name: sidecar, image: y}], volumes: [{name: tmp, emptyDir: {}}]}
+""")
+REMOVED = object()
+
+
+def changed(base, **paths):
+    """A copy of `base` with values put at paths such as spec__rollout__gates__0__min; REMOVED takes the field away."""
+    out = copy.deepcopy(base)
+    for path, value in paths.items():
+        *parents, last = [int(part) if part.isdigit() else part for part in path.split("__")]
+        at = out
+        for part in parents:
+            at = at.setdefault(part, {}) if isinstance(at, dict) else at[part]
+        if value is REMOVED:
+            del at[last]
+        else:
+            at[last] = value
+    return out
+
+
+def model(**paths):
+    return changed(MODEL, **paths)
+
+
+def gate(number=0, **fields):
+    """The Model with fields of one of its gates (0 accuracy, 1 latency, 2 recorded) changed."""
+    return model(**{f"spec__rollout__gates__{number}__{field}": value for field, value in fields.items()})
+
+
+def cron(expression, zone="UTC"):
+    return model(spec__retraining__triggers__0__schedule={"cron": expression, "timeZone": zone})
+
+
+def artifact(**fields):
+    return model(**{f"spec__artifact__{field}": value for field, value in fields.items()})
+
+
+@pytest.fixture(scope="module")
+def kube():
+    kube = Kube()
+    kube.install_crds()
+    kube.apply_folder("manifests/admission")
+    return kube
+
+
+@pytest.fixture(scope="module")
+def namespace(kube):
+    name = "admission-" + uuid.uuid4().hex[:8]
+    kube.make_namespace(name)
+    yield name
+    for version in kube.list("ModelVersion", name):  # a Serving one would hold nothing up, but leave no doubt
+        kube.patch("ModelVersion", version["metadata"]["name"], {"status": {"phase": "Retired"}}, name, "status")
+    kube.delete("Namespace", name)
+
+
+def refusal(call, *args, **kwargs):
+    """What the API server says against it."""
+    with pytest.raises(ApiError) as caught:
+        call(*args, **kwargs)
+    assert caught.value.code in (400, 403, 422), caught.value
+    return caught.value.message
+
+
+def assert_words(message, words):
+    for word in words:
+        assert word in message, f"{word!r} is not in: {message}"
+
+
+GOOD = {
+    "everything that a Model can say": MODEL,
+    "a Model that says nothing yet": model(spec={}),
+    "a Model that pins a version": model(spec={"version": "fraud-v2"}),
+    "a version that begins with a digit": model(spec={"version": "2-fraud"}),
+    "the longest name": model(metadata={"name": "m" * 48}),
+    "an artifact behind http": artifact(uri="http://store.example:8080/fraud/2.joblib?versionId=a%20b"),
+    "an artifact behind https without a path": artifact(uri="https://store.example"),
+    "an artifact in a claim": artifact(uri="pvc://models/deep/er/..hidden/model_v2.json"),
+    "a ConfigMap key with dots": artifact(uri="configmap://fraud.v1/model.v1_2-a.json"),
+    "no replicas": model(spec__serving__replicas=0),
+    "a rollout without steps": model(spec__rollout={"onFailure": "Rollback"}, spec__retraining__gates=[]),
+    "only manual retraining": model(spec__retraining={"template": {}}),
+    "an empty list of triggers": model(spec__retraining__triggers=[]),
+    "equal weights": model(spec__rollout__steps=[{"weight": 10}, {"weight": 10}, {"weight": 100}]),
+    "min equal to max": gate(2, min="0.90", max=".9"),
+    "a negative bound": gate(1, max="-12"),
+    "only versusStable": gate(0, min=REMOVED),
+    "a version gate with versusStable": gate(2, min=REMOVED, max=REMOVED, versusStable={"maxRegression": "0"}),
+    "a PromQL selector of many braces": gate(1, prometheus={"query": 'sum(a{b=~"{x}|y{1,2}",m="{{model}}",n="{{namespace}}"}) / sum(a{})'}),
+    "cron: macro": cron("@daily"),
+    "cron: lists, ranges, steps, names": cron("*/15,3 8-18/2,20 1,15-20 JAN-mar,12 MON-FRI,7"),
+    "cron: double blanks and tabs": cron("0  2\t* * *"),
+    "time zone: three parts": cron("0 2 * * *", "America/Argentina/Buenos_Aires"),
+    "time zone: signed": cron("0 2 * * *", "Etc/GMT+5"),
+    "everything that a ModelVersion can say": VERSION,
+    "a ModelVersion of 63 characters": changed(VERSION, metadata={"name": "v" * 63}),
+    "a ModelRollout": ROLLOUT,
+    "a paused ModelRollout": changed(ROLLOUT, spec__desiredState="Paused"),
+    "everything that a ModelRuntime can say": RUNTIME,
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_is_accepted(kube, namespace, name):
+    kube.create(GOOD[name], namespace, dry_run=True)
+
+
+BAD = {
+    # wrong types and unknown fields
+    "replicas as text": (model(spec__serving__replicas="three"), ["spec.serving.replicas", "integer"]),
+    "replicas below zero": (model(spec__serving__replicas=-1), ["spec.serving.replicas", "greater than or equal to 0"]),
+    "a threshold as a number": (gate(0, min=0.92), ["spec.rollout.gates[0].min", "string"]),
+    "steps as text": (model(spec__rollout__steps="10, 50"), ["spec.rollout.steps", "array"]),
+    "an unknown field": (model(spec__replicas=3), ['unknown field "spec.replicas"']),
+    "an unknown field deep down": (gate(0, minimum="0.9"), ['unknown field "spec.rollout.gates[0].minimum"']),
+    "an unknown class": (model(spec__class="Magic"), ["spec.class", "MachineLearning", "Generative"]),
+    "an unknown track": (model(spec__track="Loose"), ["spec.track", "Pinned", "Promoted"]),
+    "an unknown strategy": (model(spec__rollout__strategy="BlueGreen"), ["spec.rollout.strategy", "Canary"]),
+    "an unknown onFailure": (model(spec__rollout__onFailure="Cry"), ["spec.rollout.onFailure", "Rollback", "Pause"]),
+    "no spec": (model(spec=REMOVED), ["spec", "Required value"]),
+    "a tier of two words": (model(spec__riskTier="very high"), ["spec.riskTier", "lower case word"]),
+    # names
+    "a Model's name too long": (model(metadata={"name": "m" * 49}), ["metadata.name", "at most 48 characters", "choose another name"]),
+    "a Model's name with a dot": (model(metadata={"name": "fraud.v1"}), ["metadata.name", "lower case letters"]),
+    "a Model's name with a digit first": (model(metadata={"name": "1fraud"}), ["metadata.name", "beginning with a letter"]),
+    "a version's name that cannot be": (model(spec={"version": "Fraud_V2"}), ["spec.version", "name of a ModelVersion"]),
+    # what serves
+    "version and artifact": (model(spec__version="fraud-v1"), ["version and artifact are both set", "remove"]),
+    "a store that is not supported": (artifact(uri="s3://bucket/model"), ["spec.artifact.uri", "s3://bucket/model", "configmap://name/key, pvc://claim/path"]),
+    "a uri without a scheme": (artifact(uri="/models/fraud"), ["spec.artifact.uri", "is not supported"]),
+    "a ConfigMap without a key": (artifact(uri="configmap://fraud"), ["spec.artifact.uri", "configmap://name/key"]),
+    "a key with a slash": (artifact(uri="configmap://fraud/a/b"), ["spec.artifact.uri", "configmap://name/key"]),
+    "a path out of the claim": (artifact(uri="pvc://models/../../etc/passwd"), ["spec.artifact.uri", '".."']),
+    "a blank in a uri": (artifact(uri="https://store.example/a b"), ["spec.artifact.uri", "is not supported"]),
+    "a short digest": (artifact(digest="sha256:abc"), ["spec.artifact.digest", "64 lower case hexadecimal digits"]),
+    "a digest in capitals": (artifact(digest="sha256:" + "A" * 64), ["spec.artifact.digest", "64 lower case"]),
+    "another digest": (artifact(digest="md5:" + "a" * 32), ["spec.artifact.digest", "sha256:"]),
+    "no digest": (artifact(digest=REMOVED), ["spec.artifact.digest", "Required value"]),
+    # steps
+    "an empty list of steps": (model(spec__rollout__steps=[]), ["spec.rollout.steps", "empty", "remove steps"]),
+    "an empty step": (model(spec__rollout__steps__0={}), ["spec.rollout.steps[0]", "exactly one of weight, pause and gates"]),
+    "a step of two": (model(spec__rollout__steps__0={"weight": 5, "pause": {}}), ["spec.rollout.steps[0]", "exactly one of", "its own step"]),
+    "weight 0": (model(spec__rollout__steps__1={"weight": 0}), ["spec.rollout.steps[1].weight", "greater than or equal to 1"]),
+    "weight 101": (model(spec__rollout__steps__4={"weight": 101}), ["spec.rollout.steps[4].weight", "less than or equal to 100"]),
+    "falling weights": (model(spec__rollout__steps__4={"weight": 5}), ["spec.rollout.steps", "go down", "rising order"]),
+    "a pause of no duration": (model(spec__rollout__steps__2={"pause": {"duration": "5 minutes"}}),
+                               ["spec.rollout.steps[2].pause.duration", '"5 minutes" is no duration', "5m"]),
+    "a negative pause": (model(spec__rollout__steps__2={"pause": {"duration": "-5m"}}), ["pause.duration", "is no duration"]),
+    "a pause of a lifetime": (model(spec__rollout__steps__2={"pause": {"duration": "999999h"}}), ["pause.duration", "at most ten years"]),
+    "a gate that is not defined": (model(spec__rollout__steps__3={"gates": ["accuracy", "fairness"]}),
+                                   ["spec.rollout", 'gate "fairness"', "not defined", "define it there"]),
+    "gates in steps but none defined": (model(spec__rollout__gates=REMOVED, spec__retraining=REMOVED), ['gate "recorded"', "not defined"]),
+    "a step that waits for no gates": (model(spec__rollout__steps__3={"gates": []}), ["spec.rollout.steps[3].gates", "at least 1"]),
+    "a gate twice in a step": (model(spec__rollout__steps__3={"gates": ["latency", "latency"]}), ["spec.rollout.steps[3].gates[1]", "Duplicate"]),
+    # gates
+    "two gates of one name": (gate(1, name="accuracy"), ["spec.rollout.gates[1]", "Duplicate"]),
+    "a gate without a source": (gate(1, prometheus=REMOVED), ['gate "latency"', "either prometheus or version"]),
+    "a gate with two sources": (gate(1, version={"metric": "f1"}), ['gate "latency"', "either prometheus or version"]),
+    "a gate without a bound": (gate(1, max=REMOVED), ['gate "latency"', "no bound", "min, max or versusStable"]),
+    "a threshold that is no decimal": (gate(0, min="high"), ["spec.rollout.gates[0].min", '"high" must be a decimal such as "0.92"']),
+    "a threshold with a comma": (gate(0, min="0,92"), ["must be a decimal"]),
+    "a threshold in percent": (gate(1, max="5%"), ["spec.rollout.gates[1].max", "must be a decimal"]),
+    "a threshold NaN": (gate(0, min="NaN"), ["must be a decimal"]),
+    "a threshold without end": (gate(1, max="1e31"), ["must be a decimal"]),
+    "an empty threshold": (gate(0, min=""), ["must be a decimal"]),
+    "min above max": (gate(2, min="1.1"), ['gate "recorded"', "min 1.1 greater than max 1"]),
+    "a regression below zero": (gate(0, versusStable={"query": "x", "maxRegression": "-0.1"}), ["maxRegression", "zero or more"]),
+    "versusStable without a query": (gate(0, versusStable={"maxRegression": "0.1"}), ['gate "accuracy"', "needs versusStable.query"]),
+    "versusStable without maxRegression": (gate(0, versusStable={"query": "x"}), ["versusStable.maxRegression", "Required value"]),
+    "a version gate with a query": (gate(2, versusStable={"query": "x", "maxRegression": "0"}), ['gate "recorded"', "remove versusStable.query"]),
+    "a version gate with samples": (gate(2, samples={"query": "x", "min": 1}), ['gate "recorded"', "remove samples"]),
+    "an empty query": (gate(1, prometheus={"query": ""}), ["prometheus.query", "at least 1"]),
+    "an unknown placeholder": (gate(1, prometheus={"query": 'x{v="{{candiate}}"}'}), ["prometheus.query", "placeholder", "{{candidate}}"]),
+    "an interval below a second": (gate(0, interval="500ms"), ["gates[0].interval", '"500ms"', "at least one second"]),
+    "count 0": (gate(0, count=0), ["gates[0].count", "greater than or equal to 1"]),
+    "failureLimit -1": (gate(0, failureLimit=-1), ["gates[0].failureLimit", "greater than or equal to 0"]),
+    "an unknown onInconclusive": (gate(0, onInconclusive="Shrug"), ["gates[0].onInconclusive", "Pause", "Wait", "Fail"]),
+    "a deadline of 0": (model(spec__rollout__progressDeadlineSeconds=0), ["progressDeadlineSeconds", "greater than or equal to 1"]),
+    # retraining
+    "retraining without a template": (model(spec__retraining__template=REMOVED), ["spec.retraining.template", "Required value"]),
+    "retraining with a gate that is not defined": (model(spec__retraining__gates=["fairness"]), ["spec.retraining.gates", 'gate "fairness"', "not defined"]),
+    "retraining with a gate without a rollout": (model(spec__rollout=REMOVED), ["spec.retraining.gates", 'gate "recorded"', "not defined"]),
+    "retraining with a gate that asks Prometheus": (model(spec__retraining__gates=["latency"]),
+                                                    ["spec.retraining.gates", 'gate "latency" asks Prometheus', "kind version"]),
+    "a trigger of nothing": (model(spec__retraining__triggers__0={"name": "nightly"}), ['trigger "nightly"', "exactly one of schedule and dataset"]),
+    "a trigger of both": (model(spec__retraining__triggers__0__dataset={"configMapKeyRef": {"name": "a", "key": "b"}}),
+                          ['trigger "nightly"', "exactly one of"]),
+    "two triggers of one name": (model(spec__retraining__triggers__1__name="nightly"), ["spec.retraining.triggers[1]", "Duplicate"]),
+    "a trigger named requested": (model(spec__retraining__triggers__0__name="requested"), ["triggers[0].name", '"requested"']),
+    "a request at no time": (model(spec__retraining__requestedAt="tomorrow"), ["spec.retraining.requestedAt", "date-time"]),
+    "a cooldown of no duration": (model(spec__retraining__limits={"cooldown": "1 day"}), ["limits.cooldown", '"1 day" is no duration']),
+    "maxPerDay 0": (model(spec__retraining__limits={"maxPerDay": 0}), ["limits.maxPerDay", "greater than or equal to 1"]),
+    "concurrency Allow": (model(spec__retraining__limits={"concurrency": "Allow"}), ["limits.concurrency", "Forbid"]),
+    "onSuccess Deploy": (model(spec__retraining__onSuccess="Deploy"), ["spec.retraining.onSuccess", "Rollout", "Register"]),
+    "cron: four fields": (cron("0 2 * *"), ["schedule.cron", "five fields", "0 2 * * *"]),
+    "cron: six fields": (cron("0 0 2 * * *"), ["schedule.cron", "five fields"]),
+    "cron: words": (cron("every night"), ["schedule.cron", "five fields"]),
+    "cron: empty": (cron(""), ["schedule.cron", "five fields"]),
+    "cron: with a zone": (cron("CRON_TZ=UTC 0 2 * * *"), ["schedule.cron", "timeZone"]),
+    "cron: unknown macro": (cron("@every 5m"), ["schedule.cron", '"@every 5m"', "@daily"]),
+    "cron: minute 60": (cron("60 2 * * *"), ["the minute (first field)", "0 to 59"]),
+    "cron: step 0": (cron("*/0 2 * * *"), ["the minute (first field)"]),
+    "cron: hour 24": (cron("0 24 * * *"), ["the hour (second field)", "0 to 23"]),
+    "cron: day 32": (cron("0 2 32 * *"), ["the day of the month (third field)", "1 to 31"]),
+    "cron: day 0": (cron("0 2 0 * *"), ["the day of the month (third field)", "1 to 31"]),
+    "cron: month 13": (cron("0 2 * 13 *"), ["the month (fourth field)", "1 to 12"]),
+    "cron: month FOO": (cron("0 2 * FOO *"), ["the names in", "JAN to DEC"]),
+    "cron: weekday 8": (cron("0 2 * * 8"), ["the day of the week (fifth field)", "0 to 7"]),
+    "cron: weekday XYZ": (cron("0 2 * * MON,XYZ"), ["the names in", "SUN to SAT"]),
+    "cron: dangling comma": (cron("0, 2 * * *"), ["the minute (first field)"]),
+    "time zone: none such": (cron("0 2 * * *", "Mars/Olympus"), ["schedule.timeZone", "Mars/Olympus", "IANA"]),
+    "time zone: offset": (cron("0 2 * * *", "+02:00"), ["schedule.timeZone", "IANA"]),
+    "time zone: Local": (cron("0 2 * * *", "Local"), ["schedule.timeZone", "IANA"]),
+    "time zone: blank": (cron("0 2 * * *", "Europe Berlin"), ["schedule.timeZone", "IANA"]),
+    "time zone: a path": (cron("0 2 * * *", "../etc/passwd"), ["schedule.timeZone", "IANA"]),
+    "a dataset without a key": (model(spec__retraining__triggers__1__dataset={"configMapKeyRef": {"name": "a"}}), ["configMapKeyRef.key", "Required value"]),
+    # the other kinds
+    "a ModelVersion without a Model": (changed(VERSION, spec__modelRef=REMOVED), ["spec.modelRef", "Required value"]),
+    "a ModelVersion without an artifact": (changed(VERSION, spec__artifact=REMOVED), ["spec.artifact", "Required value"]),
+    "a ModelVersion's bad digest": (changed(VERSION, spec__artifact__digest="abc"), ["spec.artifact.digest", "64 lower case"]),
+    "a ModelVersion's bad uri": (changed(VERSION, spec__artifact__uri="oci://x"), ["spec.artifact.uri", "oci://x", "not supported"]),
+    "a recorded metric that is no decimal": (changed(VERSION, spec__metrics={"f1": "good"}), ["spec.metrics", "f1", 'must be a decimal such as "0.947"']),
+    "a recorded metric as a number": (changed(VERSION, spec__metrics={"f1": 0.9}), ["spec.metrics", "string"]),
+    "a parameter as a number": (changed(VERSION, spec__lineage__run__parameters={"C": 1}), ["parameters", "string"]),
+    "a ModelVersion's name too long": (changed(VERSION, metadata={"name": "v" * 64}), ["metadata.name", "at most 63 characters"]),
+    "a ModelVersion's name with a dot": (changed(VERSION, metadata={"name": "fraud.v2"}), ["metadata.name", "lower case letters"]),
+    "a ModelRollout without a version": (changed(ROLLOUT, spec__version=REMOVED), ["spec.version", "Required value"]),
+    "a ModelRollout in no state": (changed(ROLLOUT, spec__desiredState="Stopped"), ["spec.desiredState", "Running", "Paused", "Promoted", "Aborted"]),
+    "a ModelRuntime without formats": (changed(RUNTIME, spec__formats=[]), ["spec.formats", "at least 1"]),
+    "a ModelRuntime without a server": (changed(RUNTIME, spec__template__spec__containers__0__name="main"),
+                                        ["spec.template.spec.containers", 'named "server"', "rename"]),
+    "a ModelRuntime without containers": (changed(RUNTIME, spec__template__spec__containers=REMOVED), ["spec.template.spec.containers", "Required value"]),
+    "a ModelRuntime at no port": (changed(RUNTIME, spec__port=70000), ["spec.port", "65535"]),
+    "a ModelRuntime's metrics at no path": (changed(RUNTIME, spec__metrics={"port": 1, "path": "metrics"}), ["spec.metrics.path", 'begin with "/"']),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_is_refused_in_clear_words(kube, namespace, name):
+    body, words = BAD[name]
+    assert_words(refusal(kube.create, body, namespace, dry_run=True), words)
+
+
+def test_defaults(kube, namespace):
+    made = kube.create(model(spec={"rollout": {"gates": [{"name": "a", "version": {"metric": "m"}, "min": "1"}]},
+                                   "retraining": {"template": {}, "limits": {}, "triggers": [{"name": "t", "schedule": {"cron": "@daily"}}]}}),
+                       namespace, dry_run=True)
+    spec = made["spec"]
+    assert spec["track"] == "Pinned"
+    assert spec["serving"] == {"replicas": 1}
+    assert {k: v for k, v in spec["rollout"].items() if k != "gates"} == {
+        "strategy": "Canary", "onFailure": "Rollback", "progressDeadlineSeconds": 600}
+    assert spec["rollout"]["gates"][0] == {"name": "a", "version": {"metric": "m"}, "min": "1", "interval": "10s", "count": 1,
+                                           "failureLimit": 0, "onInconclusive": "Pause"}
+    assert spec["retraining"]["onSuccess"] == "Rollout"
+    assert spec["retraining"]["limits"] == {"concurrency": "Forbid"}
+    assert spec["retraining"]["triggers"][0]["schedule"] == {"cron": "@daily", "timeZone": "UTC"}
+    assert "desiredState" not in kube.create(ROLLOUT, namespace, dry_run=True)["spec"]
+    # A new object says at once that nobody has looked at it: kstatus then waits instead of calling it ready.
+    kube.create(changed(MODEL, metadata={"name": "fresh"}), namespace)
+    assert kube.get("Model", "fresh", namespace)["status"] == {"observedGeneration": -1, "phase": "Pending"}
+    kube.delete("Model", "fresh", namespace)
+
+
+def test_open_templates_come_through_untouched(kube, namespace):
+    made = kube.create(MODEL, namespace, dry_run=True)
+    assert made["spec"]["serving"]["template"] == MODEL["spec"]["serving"]["template"]
+    assert made["spec"]["retraining"]["template"] == MODEL["spec"]["retraining"]["template"]
+    assert kube.create(RUNTIME, dry_run=True)["spec"]["template"] == RUNTIME["spec"]["template"]
+
+
+def test_scale_subresource(kube, namespace):
+    kube.create(changed(MODEL, metadata={"name": "scaled"}), namespace)
+    kube.patch("Model", "scaled", {"status": {"replicas": 2, "selector": "modelops.dev/model=scaled"}}, namespace, "status")
+    kube.scale("Model", "scaled", 5, namespace)
+    scale = kube.get("Model", "scaled", namespace, "scale")
+    assert scale["spec"]["replicas"] == 5
+    assert scale["status"] == {"replicas": 2, "selector": "modelops.dev/model=scaled"}
+    assert kube.get("Model", "scaled", namespace)["spec"]["serving"]["replicas"] == 5
+    kube.delete("Model", "scaled", namespace)
+
+
+def test_what_is_recorded_cannot_be_changed(kube, namespace):
+    version = changed(VERSION, metadata={"name": "fixed"})
+    kube.create(version, namespace)
+    for patch in ({"artifact": {"digest": "sha256:" + "b" * 64}}, {"metrics": {"accuracy": "0.99"}}, {"lineage": None}, {"modelRef": {"name": "other"}}):
+        message = refusal(kube.patch, "ModelVersion", "fixed", {"spec": patch}, namespace)
+        assert_words(message, ["cannot be changed once created", "create another ModelVersion"])
+    kube.patch("ModelVersion", "fixed", {"metadata": {"labels": {"a": "b"}}}, namespace)
+    kube.apply(version, namespace)  # the same again, as GitOps does
+    kube.delete("ModelVersion", "fixed", namespace)
+
+
+def test_a_rollout_is_steered_but_not_pointed_elsewhere(kube, namespace):
+    kube.create(changed(ROLLOUT, metadata={"name": "steered"}), namespace)
+    for patch, word in (({"modelRef": {"name": "other"}}, "one Model"), ({"version": "fraud-v3"}, "one version")):
+        assert_words(refusal(kube.patch, "ModelRollout", "steered", {"spec": patch}, namespace), [word, "create a new ModelRollout"])
+    for state in ("Paused", "Running", "Promoted", "Aborted", None):
+        kube.patch("ModelRollout", "steered", {"spec": {"desiredState": state}}, namespace)
+    kube.delete("ModelRollout", "steered", namespace)
+
+
+def test_field_selectors(kube, namespace):
+    for name in ("fraud", "churn"):
+        kube.create(changed(ROLLOUT, metadata={"name": "of-" + name}, spec__modelRef={"name": name}), namespace)
+    found = kube.list("ModelRollout", namespace, fields="spec.modelRef.name=churn")
+    assert [r["metadata"]["name"] for r in found] == ["of-churn"]
+    for name in ("of-fraud", "of-churn"):
+        kube.delete("ModelRollout", name, namespace)
+
+
+# Statuses as the operator writes them: every field once.
+MODEL_STATUS = yaml.safe_load("""
+observedGeneration: 1
+phase: Progressing
+message: ModelRollout fraud-2 is under way
+conditions:
+- {type: Ready, status: "False", reason: RolloutInProgress, message: "", lastTransitionTime: "2026-11-22T09:00:00Z", observedGeneration: 1}
+stableVersion: fraud-v1
+candidateVersion: fraud-v2
+rollout: fraud-2
+traffic: [{version: fraud-v1, weight: 90}, {version: fraud-v2, weight: 10}]
+trafficSummary: fraud-v1 90% / fraud-v2 10%
+replicas: 4
+readyReplicas: 4
+ready: 4/4
+selector: modelops.dev/model=fraud
+spec: {version: fraud-v2, revision: 0f3c, generation: 1}
+intent: {version: fraud-v2, origin: Spec, rollout: fraud-2, outcome: "", reason: "", message: "", since: "2026-11-22T09:00:00Z"}
+retraining:
+  lastTrigger: nightly
+  lastRun: fraud-retrain-000001
+  lastResult: registered fraud-v2
+  nextScheduled: "2026-11-23T02:00:00Z"
+  lastRetrained: "2026-11-22T02:00:00Z"
+  runsToday: 1
+  day: "2026-11-22"
+  suppressed: cooldown until 2026-11-22T03:00:00Z
+  runNumber: 2
+  run: {number: 2, name: fraud-retrain-000002, trigger: data, startedAt: "2026-11-22T09:00:00Z", jobUID: 1-2-3}
+  lastStarted: "2026-11-22T09:00:00Z"
+  lastFinished: "2026-11-22T02:10:00Z"
+  observedRequest: "2026-11-22T01:00:00Z"
+  scheduleChecked: "2026-11-22T09:00:00Z"
+  datasets: [{trigger: data, digest: abc}]
+""")
+ROLLOUT_STATUS = yaml.safe_load("""
+observedGeneration: 1
+phase: Progressing
+message: gates accuracy
+conditions:
+- {type: Complete, status: "False", reason: InProgress, message: "", lastTransitionTime: "2026-11-22T09:00:00Z", observedGeneration: 1}
+fromVersion: fraud-v1
+step: {index: 2, count: 5, description: pause 5m}
+stepSummary: 2/5
+weights: {stable: 90, candidate: 10}
+gates:
+- name: accuracy
+  verdict: Running
+  value: "0.951"
+  stableValue: "0.95"
+  passed: 1
+  failed: 0
+  inconclusive: 2
+  measurements: [{at: "2026-11-22T09:00:00Z", value: "0.951", verdict: Passed}, {at: "2026-11-22T09:00:10Z", verdict: Inconclusive}]
+  message: no data
+startedAt: "2026-11-22T09:00:00Z"
+finishedAt: "2026-11-22T09:10:00Z"
+stepStartedAt: "2026-11-22T09:00:00Z"
+stepGeneration: 1
+pausedAt: "2026-11-22T09:00:00Z"
+pauseReason: Requested
+policy: {steps: [{weight: 10}], gates: [{name: accuracy, version: {metric: f1}, min: "0.9"}], onFailure: Rollback}
+ending: {phase: RolledBack, reason: GateFailed, message: accuracy, at: "2026-11-22T09:00:00Z"}
+""")
+VERSION_STATUS = yaml.safe_load("""
+observedGeneration: 1
+phase: Superseded
+message: after it came fraud-v3
+conditions:
+- {type: Ready, status: "True", reason: Recorded, message: "", lastTransitionTime: "2026-11-22T09:00:00Z", observedGeneration: 1}
+""")
+
+
+@pytest.mark.parametrize("base,status", [(MODEL, MODEL_STATUS), (ROLLOUT, ROLLOUT_STATUS), (VERSION, VERSION_STATUS)],
+                         ids=["Model", "ModelRollout", "ModelVersion"])
+def test_no_field_of_a_status_is_lost(kube, namespace, base, status):
+    made = kube.create(changed(base, metadata={"name": "told"}), namespace)
+    made["status"] = status
+    kube.replace(made, namespace, "status")  # strict: an unknown field would be refused
+    assert kube.get(base["kind"], "told", namespace)["status"] == status
+    message = refusal(kube.patch, base["kind"], "told", {"status": {"phase": "Happy"}}, namespace, "status")
+    assert_words(message, ["status.phase", "Unsupported value"])
+    kube.delete(base["kind"], "told", namespace)
+
+
+def test_what_kubectl_get_prints(kube):
+    def headers(kind):
+        crd = kube.get("CustomResourceDefinition", kube.path(kind).rsplit("/", 1)[1] + ".modelops.dev")
+        columns = crd["spec"]["versions"][0]["additionalPrinterColumns"]
+        return [c["name"].upper() for c in columns if not c.get("priority")], [c["name"].upper() for c in columns if c.get("priority")]
+
+    assert headers("Model") == (["VERSION", "PHASE", "TRAFFIC", "READY", "AGE"], ["CLASS", "TIER", "OWNER", "LAST RETRAINED", "MESSAGE"])
+    assert headers("ModelRollout") == (["MODEL", "FROM", "TO", "PHASE", "STEP", "WEIGHT", "AGE"], ["MESSAGE"])
+
+
+# ---- who may write what
+
+
+def grant(kube, namespace, user, rules):
+    name = user.replace(":", "-")
+    kube.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name, "namespace": namespace}, "rules": rules})
+    kube.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": name, "namespace": namespace},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]})
+
+
+OURS = {"apiGroups": ["modelops.dev"], "resources": ["*"], "verbs": ["*"]}
+DEPLOYMENTS = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"]}
+JOBS = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"]}
+
+
+@pytest.fixture(scope="module")
+def people(kube, namespace):
+    """Clients in the name of people with more or less rights. The policies are in force once this is there."""
+    rights = {"dana": [OURS, DEPLOYMENTS, JOBS], "wanda": [OURS], "dora": [OURS, DEPLOYMENTS], "john": [OURS, JOBS]}
+    for user, rules in rights.items():
+        grant(kube, namespace, user, rules)
+    clients = {user: kube.as_user(user, "system:authenticated") for user in rights}
+
+    # Both RBAC and policies reach the API server's caches a moment after they were written.
+    def settled():
+        for user in ("dana", "wanda"):
+            try:
+                clients[user].create(MODEL, namespace, dry_run=True)
+                clients[user].create(VERSION, namespace, dry_run=True)
+                said = ""
+            except ApiError as error:
+                said = error.message
+            if ("ValidatingAdmissionPolicy" in said) != (user == "wanda") or (said and user == "dana"):
+                return False
+        return True
+
+    kube.wait_for(settled, 30, "roles and admission policies are in force")
+    return clients
+
+
+def test_who_may_deploy_and_run_jobs_may_write_models(people, namespace):
+    dana = people["dana"]
+    for body in (MODEL, VERSION, ROLLOUT):
+        dana.create(body, namespace, dry_run=True)
+    dana.apply(MODEL, namespace, dry_run=True)
+
+
+@pytest.mark.parametrize("user,lacks", [("wanda", "Deployments"), ("dora", "Jobs"), ("john", "Deployments")])
+def test_the_operator_lends_its_rights_to_nobody(people, namespace, user, lacks):
+    for write in (people[user].create, people[user].apply):
+        message = refusal(write, MODEL, namespace, dry_run=True)
+        assert_words(message, [f"{user} may not create {lacks} in namespace {namespace}", "ask for the role edit"])
+
+
+def test_nor_through_an_update(kube, people, namespace):
+    kube.create(changed(MODEL, metadata={"name": "watched", "finalizers": ["example.com/hold"]}), namespace)
+    wanda = people["wanda"]
+    template = {"spec": {"serving": {"template": {"spec": {"serviceAccountName": "admin"}}}}}
+    assert_words(refusal(wanda.patch, "Model", "watched", template, namespace), ["wanda may not create Deployments"])
+    # What lends no rights is theirs by RBAC alone: labels, finalizers (as the garbage collector), scale (as an autoscaler), status.
+    wanda.patch("Model", "watched", {"metadata": {"labels": {"a": "b"}}}, namespace)
+    wanda.patch("Model", "watched", {"metadata": {"finalizers": None}}, namespace)
+    wanda.scale("Model", "watched", 2, namespace)
+    wanda.patch("Model", "watched", {"status": {"message": "hello"}}, namespace, "status")
+    wanda.delete("Model", "watched", namespace)
+    kube.wait_gone("Model", "watched", namespace)
+
+
+def test_versions_and_rollouts_are_written_by_who_may_deploy(kube, people, namespace):
+    for body in (VERSION, ROLLOUT):
+        people["dora"].create(body, namespace, dry_run=True)
+        for user in ("wanda", "john"):
+            assert_words(refusal(people[user].create, body, namespace, dry_run=True),
+                         [f"{user} may not create Deployments in namespace {namespace}", body["kind"]])
+    # On call, without the right to deploy: steer what is under way.
+    kube.create(changed(ROLLOUT, metadata={"name": "on-call"}), namespace)
+    people["wanda"].patch("ModelRollout", "on-call", {"spec": {"desiredState": "Aborted"}}, namespace)
+    kube.delete("ModelRollout", "on-call", namespace)
+
+
+@pytest.mark.parametrize("phase,words", [("Serving", ["fraud-in-use serves", "move Model fraud to another version first"]),
+                                         ("Candidate", ["fraud-in-use is being rolled out", "abort its ModelRollout"])])
+def test_a_version_in_use_cannot_be_deleted(kube, people, namespace, phase, words):
+    kube.create(changed(VERSION, metadata={"name": "fraud-in-use"}), namespace)
+    kube.patch("ModelVersion", "fraud-in-use", {"status": {"phase": phase}}, namespace, "status")
+    for client in (kube, people["dana"]):
+        assert_words(refusal(client.delete, "ModelVersion", "fraud-in-use", namespace), words)
+    kube.as_service_account("kube-system", "generic-garbage-collector").delete("ModelVersion", "fraud-in-use", namespace, dry_run=True)
+    kube.as_service_account("kube-system", "namespace-controller").delete("ModelVersion", "fraud-in-use", namespace, dry_run=True)
+    kube.patch("ModelVersion", "fraud-in-use", {"status": {"phase": "Superseded"}}, namespace, "status")
+    kube.delete("ModelVersion", "fraud-in-use", namespace)
+    kube.wait_gone("ModelVersion", "fraud-in-use", namespace)
+
+
+def test_a_model_takes_the_version_that_serves_along(kube, namespace):
+    owner = kube.create(changed(MODEL, metadata={"name": "owner"}), namespace)
+    reference = {"apiVersion": owner["apiVersion"], "kind": "Model", "name": "owner", "uid": owner["metadata"]["uid"],
+                 "controller": True, "blockOwnerDeletion": True}
+    kube.create(changed(VERSION, metadata={"name": "owned", "ownerReferences": [reference]}, spec__modelRef={"name": "owner"}), namespace)
+    kube.patch("ModelVersion", "owned", {"status": {"phase": "Serving"}}, namespace, "status")
+    kube.delete("Model", "owner", namespace, propagation="Foreground")  # the collector also removes its finalizer from the Model
+    kube.wait_gone("ModelVersion", "owned", namespace)
+    kube.wait_gone("Model", "owner", namespace)
+
+
+# ---- the operator's own rights
+
+
+@pytest.fixture(scope="module")
+def operator(kube):
+    kube.apply_folder("manifests/rbac")
+    return kube.as_service_account("model-operator-system", "model-operator")
+
+
+def allowed(kube, user, namespace, verb, group, resource, subresource=""):
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {},
+              "spec": {"user": user, "resourceAttributes": {"namespace": namespace, "verb": verb, "group": group, "resource": resource,
+                                                            "subresource": subresource}}}
+    return kube.create(review)["status"]["allowed"]
+
+
+@pytest.mark.parametrize("namespaced", [False, True], ids=["cluster", "namespaced"])
+def test_what_the_operator_may_do(kube, operator, namespaced):
+    namespace = "models" if namespaced else "anywhere"
+    account = f"system:serviceaccount:{namespace if namespaced else 'model-operator-system'}:model-operator"
+    if namespaced:
+        kube.make_namespace("models")
+        kube.apply_folder("manifests/namespaced", skip=("Deployment",))
+
+    def may(verb, resource, group="", subresource="", where=namespace):
+        return allowed(kube, account, where, verb, group, resource, subresource)
+
+    kube.wait_for(lambda: may("create", "deployments", "apps"), 10, "the roles are in force")
+    for kind in ("models", "modelversions", "modelrollouts"):
+        assert may("watch", kind, "modelops.dev") and may("update", kind, "modelops.dev", "status")
+    for kind in ("modelversions", "modelrollouts"):
+        assert may("create", kind, "modelops.dev") and may("patch", kind, "modelops.dev")
+    assert may("update", "models", "modelops.dev", "finalizers")
+    for group, kind in (("apps", "deployments"), ("batch", "jobs"), ("", "services")):
+        for verb in ("get", "list", "watch", "create", "patch", "delete"):
+            assert may(verb, kind, group), (verb, kind)
+    assert may("patch", "deployments", "apps", "scale")
+    assert may("create", "events", "events.k8s.io")
+    assert may("list", "pods") and may("get", "configmaps")
+    for verb in ("create", "update", "patch", "delete"):
+        assert not may(verb, "models", "modelops.dev"), "a rollback leaves the spec untouched"
+        assert not may(verb, "pods") and not may(verb, "configmaps") and not may(verb, "modelruntimes", "modelops.dev")
+    for verb in ("get", "list", "watch", "create"):
+        assert not may(verb, "secrets")
+    assert not may("create", "rolebindings", "rbac.authorization.k8s.io")
+    if namespaced:
+        assert not may("list", "models", "modelops.dev", where="default")
+        assert not may("list", "modelruntimes", "modelops.dev", where="")
+        assert may("update", "leases", "coordination.k8s.io")
+        kube.delete("Namespace", "models")
+
+
+def test_the_operator_passes_its_own_policies(kube, operator, people, namespace):
+    """It creates versions and rollouts, and writes every status, also of a Model whose spec it could not write."""
+    kube.wait_for(lambda: allowed(kube, "system:serviceaccount:model-operator-system:model-operator", namespace, "create", "apps", "deployments"),
+                  10, "the operator's role is in force")
+    operator.apply(changed(VERSION, metadata={"name": "by-operator"}), namespace)
+    operator.apply(changed(ROLLOUT, metadata={"name": "by-operator"}), namespace)
+    made = kube.create(changed(MODEL, metadata={"name": "by-person"}), namespace)
+    made["status"] = MODEL_STATUS
+    operator.replace(made, namespace, "status")
+    for kind, name in (("ModelVersion", "by-operator"), ("ModelRollout", "by-operator"), ("Model", "by-person")):
+        kube.delete(kind, name, namespace)
