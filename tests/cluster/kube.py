@@ -212,6 +212,9 @@ class Kube:
 
     # ---- addresses
 
+    def is_namespaced(self, kind):
+        return self._kinds[kind][2]
+
     def path(self, kind, name=None, namespace=None, subresource=None):
         api_version, plural, namespaced = self._kinds[kind]
         parts = ["api" if "/" not in api_version else "apis", api_version]

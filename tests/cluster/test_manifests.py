@@ -1,0 +1,112 @@
+"""What is under manifests/ agrees with itself and is accepted by a real API server."""
+
+import base64
+import hashlib
+import subprocess
+import sys
+import uuid
+
+import pytest
+import yaml
+
+from kube import REPO, Kube
+
+MANIFESTS = REPO / "manifests"
+
+
+@pytest.fixture(scope="module")
+def kube():
+    kube = Kube()
+    kube.install_crds()
+    return kube
+
+
+@pytest.fixture(scope="module")
+def namespace(kube):
+    """One that lets in only pods of the restricted Pod Security Standard."""
+    name = "manifests-" + uuid.uuid4().hex[:8]
+    kube.make_namespace(name, {"pod-security.kubernetes.io/enforce": "restricted"})
+    kube.wait_for(lambda: kube.find("ServiceAccount", "default", name), 30, "the namespace has its ServiceAccount")
+    yield name
+    kube.delete("Namespace", name)
+
+
+def find(documents, kind, name):
+    return next(d for d in documents if d["kind"] == kind and d["metadata"]["name"] == name)
+
+
+def pod_of(template, name, namespace):
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace, **template.get("metadata", {})},
+            "spec": {**template["spec"], "serviceAccountName": "default"}}
+
+
+def test_the_api_reference_is_fresh():
+    subprocess.run([sys.executable, REPO / "scripts" / "crd-docs.py", "--check"], check=True)
+
+
+@pytest.mark.parametrize("folder", ["manifests", "manifests/namespaced", "manifests/samples", "manifests/samples/retraining"])
+def test_a_kustomization_is_accepted(kube, namespace, folder):
+    present = {"Namespace", "CustomResourceDefinition"}
+    for document in kube.render(folder):
+        if document["kind"] in present:
+            continue
+        if kube.is_namespaced(document["kind"]):
+            document["metadata"]["namespace"] = namespace
+        kube.apply(document, manager="test-manifests", dry_run=True)
+
+
+def test_the_operator_fetches_with_its_own_image(kube):
+    for folder in ("manifests", "manifests/namespaced"):
+        container = find(kube.render(folder), "Deployment", "model-operator")["spec"]["template"]["spec"]["containers"][0]
+        assert {"name": "FETCH_IMAGE", "value": container["image"]} in container["env"]
+        assert "--fetch-image=$(FETCH_IMAGE)" in container["args"]
+
+
+def test_pods_meet_the_restricted_standard(kube, namespace):
+    documents = kube.render("manifests")
+    templates = {d["metadata"]["name"]: d["spec"]["template"] for d in documents if d["kind"] in ("Deployment", "ModelRuntime")}
+    assert set(templates) == {"model-operator", "rules", "sklearn"}
+    for name, template in templates.items():
+        kube.create(pod_of(template, name, namespace), dry_run=True)
+    training = find(kube.render("manifests/samples/retraining"), "Model", "limits")["spec"]["retraining"]["template"]["spec"]
+    kube.create(pod_of(training["template"], "training", namespace), dry_run=True)
+
+
+def test_in_one_namespace_the_operator_has_the_same_rights_but_none_beyond_it(kube):
+    everywhere = find(kube.render("manifests"), "ClusterRole", "model-operator")["rules"]
+    documents = kube.render("manifests/namespaced")
+    here = find(documents, "Role", "model-operator")["rules"]
+
+    def rights(rules, without=()):
+        return {(g, r, v) for rule in rules for g in rule["apiGroups"] for r in rule["resources"] for v in rule["verbs"] if r not in without}
+
+    assert rights(here) == rights(everywhere, without=("modelruntimes",))
+    assert not [d["kind"] for d in documents if d["kind"].startswith("Cluster")]
+    for document in documents:
+        assert document["metadata"]["namespace"] == "models"
+        for subject in document.get("subjects", []):
+            assert subject["namespace"] == "models"
+
+
+def test_the_runtimes_file_is_the_same_as_the_runtimes():
+    assert (MANIFESTS / "namespaced" / "runtimes.yaml").read_bytes() == (MANIFESTS / "runtimes" / "runtimes.yaml").read_bytes()
+
+
+def test_the_samples_digests_are_those_of_their_artifacts(kube):
+    documents = kube.render("manifests/samples")
+    versions = [d for d in documents if d["kind"] == "ModelVersion"]
+    assert len(versions) == 2
+    for version in versions:
+        artifact = version["spec"]["artifact"]
+        name, key = artifact["uri"].removeprefix("configmap://").split("/")
+        config_map = find(documents, "ConfigMap", name)
+        data = config_map["data"][key].encode() if key in config_map.get("data", {}) else base64.b64decode(config_map["binaryData"][key])
+        assert artifact["digest"] == "sha256:" + hashlib.sha256(data).hexdigest(), f"run sha256sum manifests/samples/{key}"
+
+
+def test_crds_are_plain_to_read():
+    """One document a file, no anchors: whatever reads YAML reads them."""
+    for file in sorted((REPO / "crds").glob("model*.yaml")):
+        text = file.read_text()
+        assert len(list(yaml.safe_load_all(text))) == 1
+        assert not any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)), file
