@@ -1,0 +1,49 @@
+// The Open Inference Protocol V2 over JSON: requests into rows of values, predictions into responses.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model-server/model.h"
+
+namespace model_server {
+
+using Json = nlohmann::json;
+
+inline constexpr size_t kMaxRows = 10'000;  // of one request
+
+// Becomes the response {"error": what()} with this HTTP status.
+struct ApiError : std::runtime_error {
+  ApiError(int status, const std::string& message) : std::runtime_error(message), status(status) {}
+  int status;
+};
+
+struct Inference {
+  std::string id;  // empty if the caller gave none
+  std::vector<std::vector<Value>> rows;
+  std::vector<std::string> outputs;  // the names asked for; empty: all
+  std::optional<std::vector<std::string>>
+      labels;  // parameters.labels: what would have been right, one class per row
+};
+
+// A JSON object from outside. Throws ApiError 400.
+Json parse_object(std::string_view body);
+
+// Throws ApiError 400 with what is wrong.
+Inference parse_inference(std::string_view body, const Model& model);
+
+// A list of labels (numbers, texts, true and false) as class texts. Throws ApiError 400.
+std::vector<std::string> classes_of(const Json& list, const std::string& name);
+
+// Throws ApiError 400 if an output is asked for that this model does not have.
+Json render_inference(const Inference& inference, const std::vector<Prediction>& predictions,
+                      const Model& model, const std::string& model_name, const std::string& model_version);
+
+// The answer to GET /v2/models/{name}.
+Json render_metadata(const Model& model, const std::string& model_name, const std::string& model_version);
+
+}  // namespace model_server
