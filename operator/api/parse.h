@@ -54,10 +54,15 @@ struct KindOf<ConfigMap> {
   static constexpr Kind value = Kind::ConfigMap;
 };
 
-// `json` is one complete object of at most 8 MB; it need not be padded. `unread`, if given, gets the path of
-// every field that was passed over ("spec.lineage.code"); so a test can tell that a CRD has no field that
-// nobody reads.
+// How well a text and the parser's tables agree; for the test that holds the CRDs against the parser.
+struct Coverage {
+  std::vector<std::string> unread;  // paths in the text that no table names: "spec.lineage.code"
+  std::vector<std::string>
+      absent;  // paths that a table names and that the text lacks, though it has the object around them
+};
+
+// `json` is one complete object of at most 8 MB; it need not be padded. `coverage` costs time; leave it out.
 template <class T>
-Result<T> parse(std::string_view json, std::vector<std::string>* unread = nullptr);
+Result<T> parse(std::string_view json, Coverage* coverage = nullptr);
 
 }  // namespace mo::api

@@ -267,9 +267,8 @@ void take(Extra& extra, Pod& out) {
 void take(Extra&, ConfigMap&) {}
 
 template <class T, size_t N>
-Result<T> parse_with(std::string_view json, const Field<Root<T>> (&table)[N],
-                     std::vector<std::string>* unread) {
-  Report report{{}, {}, unread};
+Result<T> parse_with(std::string_view json, const Field<Root<T>> (&table)[N], Coverage* coverage) {
+  Report report{{}, {}, coverage};
   auto root = read_root(json, table, report);
   if (!root) return fail(root.error());
   take(root->extra, root->object);
@@ -280,24 +279,24 @@ Result<T> parse_with(std::string_view json, const Field<Root<T>> (&table)[N],
 }  // namespace read
 
 template <>
-Result<Deployment> parse<Deployment>(std::string_view json, std::vector<std::string>* unread) {
-  return read::parse_with(json, read::kDeployment, unread);
+Result<Deployment> parse<Deployment>(std::string_view json, Coverage* coverage) {
+  return read::parse_with(json, read::kDeployment, coverage);
 }
 template <>
-Result<Service> parse<Service>(std::string_view json, std::vector<std::string>* unread) {
-  return read::parse_with(json, read::kService, unread);
+Result<Service> parse<Service>(std::string_view json, Coverage* coverage) {
+  return read::parse_with(json, read::kService, coverage);
 }
 template <>
-Result<Job> parse<Job>(std::string_view json, std::vector<std::string>* unread) {
-  return read::parse_with(json, read::kJob, unread);
+Result<Job> parse<Job>(std::string_view json, Coverage* coverage) {
+  return read::parse_with(json, read::kJob, coverage);
 }
 template <>
-Result<Pod> parse<Pod>(std::string_view json, std::vector<std::string>* unread) {
-  return read::parse_with(json, read::kPod, unread);
+Result<Pod> parse<Pod>(std::string_view json, Coverage* coverage) {
+  return read::parse_with(json, read::kPod, coverage);
 }
 template <>
-Result<ConfigMap> parse<ConfigMap>(std::string_view json, std::vector<std::string>* unread) {
-  return read::parse_with(json, read::kConfigMap, unread);
+Result<ConfigMap> parse<ConfigMap>(std::string_view json, Coverage* coverage) {
+  return read::parse_with(json, read::kConfigMap, coverage);
 }
 
 }  // namespace mo::api

@@ -322,8 +322,8 @@ constexpr Field<Root<ModelRuntime>> kRuntime[] = {{"apiVersion", ignored},
 }  // namespace read
 
 template <>
-Result<Model> parse<Model>(std::string_view json, std::vector<std::string>* unread) {
-  read::Report report{{}, {}, unread};
+Result<Model> parse<Model>(std::string_view json, Coverage* coverage) {
+  read::Report report{{}, {}, coverage};
   auto root = read::read_root(json, read::kModel, report);
   if (!root) return fail(root.error());
   root->object.problem = std::move(report.problem);
@@ -331,16 +331,16 @@ Result<Model> parse<Model>(std::string_view json, std::vector<std::string>* unre
 }
 
 template <>
-Result<ModelVersion> parse<ModelVersion>(std::string_view json, std::vector<std::string>* unread) {
-  read::Report report{{}, {}, unread};
+Result<ModelVersion> parse<ModelVersion>(std::string_view json, Coverage* coverage) {
+  read::Report report{{}, {}, coverage};
   auto root = read::read_root(json, read::kVersion, report);
   if (!root) return fail(root.error());
   return std::move(root->object);
 }
 
 template <>
-Result<ModelRollout> parse<ModelRollout>(std::string_view json, std::vector<std::string>* unread) {
-  read::Report report{{}, {}, unread};
+Result<ModelRollout> parse<ModelRollout>(std::string_view json, Coverage* coverage) {
+  read::Report report{{}, {}, coverage};
   auto root = read::read_root(json, read::kRollout, report);
   if (!root) return fail(root.error());
   root->object.origin = std::move(root->extra.origin);
@@ -349,8 +349,8 @@ Result<ModelRollout> parse<ModelRollout>(std::string_view json, std::vector<std:
 }
 
 template <>
-Result<ModelRuntime> parse<ModelRuntime>(std::string_view json, std::vector<std::string>* unread) {
-  read::Report report{{}, {}, unread};
+Result<ModelRuntime> parse<ModelRuntime>(std::string_view json, Coverage* coverage) {
+  read::Report report{{}, {}, coverage};
   auto root = read::read_root(json, read::kRuntime, report);
   if (!root) return fail(root.error());
   return std::move(root->object);

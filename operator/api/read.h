@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "operator/api/parse.h"
 #include "operator/api/types.h"
 #include "operator/core/result.h"
 
@@ -26,9 +27,9 @@ using simdjson::ondemand::value;
 
 // What is found out on the way besides the object itself.
 struct Report {
-  std::string problem;                         // the first; for people
-  std::string broken;                          // the text is not JSON: nothing of it can be trusted
-  std::vector<std::string>* unread = nullptr;  // if set: gets the paths of fields that no table names
+  std::string problem;           // the first; for people
+  std::string broken;            // the text is not JSON: nothing of it can be trusted
+  Coverage* coverage = nullptr;  // if set: is filled
 };
 
 // Where in the object: "spec.rollout.gates[1].min". Lives on the stack, a frame each level.
@@ -94,16 +95,22 @@ void each_field(simdjson::ondemand::object& object, const Path& at, const Visito
 
 template <class T, size_t N>
 void read_fields(simdjson::ondemand::object& object, T& out, const Field<T> (&table)[N], const Path& at) {
+  Coverage* const coverage = at.report().coverage;
+  bool seen[N] = {};
   each_field(object, at, [&](std::string_view key, value& v) {
-    const auto field =
+    const auto* field =
         std::find_if(std::begin(table), std::end(table), [&](const Field<T>& f) { return f.name == key; });
     const Path here(at, key);
     if (field != std::end(table)) {
+      seen[field - table] = true;
       field->reader(v, out, here);
-    } else if (at.report().unread != nullptr) {
-      at.report().unread->push_back(here.text());
+    } else if (coverage != nullptr) {
+      coverage->unread.push_back(here.text());
     }
   });
+  for (size_t i = 0; coverage != nullptr && i < N; ++i) {
+    if (!seen[i]) coverage->absent.push_back(Path(at, table[i].name).text());
+  }
 }
 
 template <class T, size_t N>

@@ -1,4 +1,5 @@
-// Objects as a broken proxy, a poisoned etcd or an admission that was switched off may send them. Nothing here may crash; sanitizers look on.
+// Objects as a broken proxy, a poisoned etcd or an admission that was switched off may send them. Nothing
+// here may crash; sanitizers look on.
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -14,7 +15,8 @@ void parse_as_each(const std::string& json) {
   (static_cast<void>(parse<T>(json)), ...);
 }
 void parse_as_all(const std::string& json) {
-  parse_as_each<Model, ModelVersion, ModelRollout, ModelRuntime, Deployment, Service, Job, Pod, ConfigMap>(json);
+  parse_as_each<Model, ModelVersion, ModelRollout, ModelRuntime, Deployment, Service, Job, Pod, ConfigMap>(
+      json);
 }
 
 // Holds a little of everything that the parsers look for.
@@ -37,9 +39,11 @@ void check_malformed(const std::string& json) {
 }  // namespace
 
 TEST_CASE("hostile: no object, no name, no JSON", "[api]") {
-  for (const char* json : {"", " ", "null", "7", "\"x\"", "[]", "{}", "{", "}", R"({"metadata":null})", R"({"metadata":{"name":7}})",
-                           R"({"metadata":{"name":""}})", R"({"metadata":{"name":"a"})", R"({"metadata":{"name":"a"}}})",
-                           R"({"metadata":{"name":"a"}} {})", R"({"metadata":{"name":"a"},})", R"({"metadata":{"name":"a"} "b":1})"}) {
+  for (const char* json :
+       {"", " ", "null", "7", "\"x\"", "[]", "{}", "{", "}", R"({"metadata":null})",
+        R"({"metadata":{"name":7}})", R"({"metadata":{"name":""}})", R"({"metadata":{"name":"a"})",
+        R"({"metadata":{"name":"a"}}})", R"({"metadata":{"name":"a"}} {})", R"({"metadata":{"name":"a"},})",
+        R"({"metadata":{"name":"a"} "b":1})"}) {
     check_malformed<Model>(json);
     check_malformed<Deployment>(json);
     check_malformed<ConfigMap>(json);
@@ -64,9 +68,14 @@ TEST_CASE("hostile: bytes changed at random", "[api]") {
     for (int changes = 1 + static_cast<int>(random() % 4); changes > 0; --changes) {
       const size_t at = random() % json.size();
       switch (random() % 3) {
-        case 0: json[at] = kBytes[random() % kBytes.size()]; break;
-        case 1: json.erase(at, 1 + random() % 8); break;
-        default: json.insert(at, 1 + random() % 3, kBytes[random() % kBytes.size()]);
+        case 0:
+          json[at] = kBytes[random() % kBytes.size()];
+          break;
+        case 1:
+          json.erase(at, 1 + random() % 8);
+          break;
+        default:
+          json.insert(at, 1 + random() % 3, kBytes[random() % kBytes.size()]);
       }
       if (json.empty()) json = "{";
     }
@@ -76,8 +85,11 @@ TEST_CASE("hostile: bytes changed at random", "[api]") {
 }
 
 TEST_CASE("hostile: every value replaced by one of another type", "[api]") {
-  const std::vector<std::string> values = {"null", "true", "7", "-0.5", "1e400", "99999999999999999999999999", "\"\"", "\"x\"", "[]", "{}", "[[{}]]"};
-  // A value begins after each colon and bracket; the scan is crude, what counts is that many of the texts are whole.
+  const std::vector<std::string> values = {
+      "null", "true",  "7",  "-0.5", "1e400", "99999999999999999999999999",
+      "\"\"", "\"x\"", "[]", "{}",   "[[{}]]"};
+  // A value begins after each colon and bracket; the scan is crude, what counts is that many of the texts are
+  // whole.
   for (size_t at = 0; at + 1 < kEverything.size(); ++at) {
     if (kEverything[at] != ':' || kEverything[at - 1] != '"') continue;
     size_t end = at + 1;
@@ -87,15 +99,17 @@ TEST_CASE("hostile: every value replaced by one of another type", "[api]") {
       if (kEverything[end] == '}' || kEverything[end] == ']') --depth;
       ++end;
     } while (depth > 0 || (kEverything[end] != ',' && kEverything[end] != '}'));
-    for (const std::string& value : values) parse_as_all(kEverything.substr(0, at + 1) + value + kEverything.substr(end));
+    for (const std::string& value : values)
+      parse_as_all(kEverything.substr(0, at + 1) + value + kEverything.substr(end));
   }
 }
 
 TEST_CASE("hostile: nested deeply", "[api]") {
   for (const size_t depth : {100, 1000, 1100, 100000}) {
-    for (const char* around : {R"({"metadata":{"name":"n"},"spec":)", R"({"metadata":{"name":"n"},"spec":{"rollout":)",
-                               R"({"metadata":{"name":"n"},"spec":{"serving":{"template":)", R"({"metadata":{"name":"n"},"status":)",
-                               R"({"metadata":{"name":"n"},"else":)"}) {
+    for (const char* around :
+         {R"({"metadata":{"name":"n"},"spec":)", R"({"metadata":{"name":"n"},"spec":{"rollout":)",
+          R"({"metadata":{"name":"n"},"spec":{"serving":{"template":)",
+          R"({"metadata":{"name":"n"},"status":)", R"({"metadata":{"name":"n"},"else":)"}) {
       const std::string open(around);
       const std::string close(static_cast<size_t>(std::count(open.begin(), open.end(), '{')) - 1, '}');
       parse_as_all(open + std::string(depth, '[') + std::string(depth, ']') + close);
@@ -108,14 +122,16 @@ TEST_CASE("hostile: nested deeply", "[api]") {
 }
 
 TEST_CASE("hostile: keys twice, keys escaped, keys empty", "[api]") {
-  const auto m = parse<Model>(R"({"metadata":{"name":"a"},"metadata":{"na\u006de":"b","":1},"spec":{"version":"x","version":"y"}})");
+  const auto m = parse<Model>(
+      R"({"metadata":{"name":"a"},"metadata":{"na\u006de":"b","":1},"spec":{"version":"x","version":"y"}})");
   REQUIRE(m);
   CHECK(m->meta.key.name == "b");
   CHECK(m->version == "y");
 }
 
 TEST_CASE("hostile: large objects leave no large buffers and no wrong answers", "[api]") {
-  const std::string large = R"({"metadata":{"name":"n","annotations":{"x":")" + std::string(3 << 20, 'x') + R"("}},"spec":{"version":"v"}})";
+  const std::string large = R"({"metadata":{"name":"n","annotations":{"x":")" + std::string(3 << 20, 'x') +
+                            R"("}},"spec":{"version":"v"}})";
   CHECK(parse<Model>(large)->version == "v");
   CHECK(parse<Model>(R"({"metadata":{"name":"n"},"spec":{"version":"w"}})")->version == "w");
   check_malformed<Model>(std::string(9 << 20, ' '));

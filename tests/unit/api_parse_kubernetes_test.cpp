@@ -15,7 +15,8 @@ std::string deployment(const std::string& replicas, const std::string& image, co
          R"("ownerReferences":[{"apiVersion":"modelops.dev/v1alpha1","kind":"Model","name":"fraud","uid":"m-1","controller":true}],)"
          R"("managedFields":[)" +
          managers + R"(]},"spec":{"replicas":)" + replicas +
-         R"(,"selector":{"matchLabels":{"a":"b"}},"template":{"spec":{"containers":[{"name":"server","image":")" + image +
+         R"(,"selector":{"matchLabels":{"a":"b"}},"template":{"spec":{"containers":[{"name":"server","image":")" +
+         image +
          R"("}]}},"progressDeadlineSeconds":600},"status":{"observedGeneration":2,"replicas":3,"updatedReplicas":3,"readyReplicas":1,)"
          R"("availableReplicas":1,"unavailableReplicas":2,"conditions":[)"
          R"({"type":"Available","status":"False","reason":"MinimumReplicasUnavailable","message":"x"},)"
@@ -23,11 +24,14 @@ std::string deployment(const std::string& replicas, const std::string& image, co
          R"({"type":"ReplicaFailure","status":"True","reason":"FailedCreate","message":"exceeded quota: small"}]}})";
 }
 
-bool foreign(const char* managers) { return parse<Deployment>(deployment("3", "a", managers))->foreign_spec_manager; }
+bool foreign(const char* managers) {
+  return parse<Deployment>(deployment("3", "a", managers))->foreign_spec_manager;
+}
 
 Pod pod(const std::string& status) {
   const auto parsed = parse<Pod>(
-      R"({"metadata":{"name":"p","labels":{"modelops.dev/model":"fraud","modelops.dev/version":"fraud-v2"}},"status":)" + status + "}");
+      R"({"metadata":{"name":"p","labels":{"modelops.dev/model":"fraud","modelops.dev/version":"fraud-v2"}},"status":)" +
+      status + "}");
   INFO(status);
   REQUIRE(parsed);
   return *parsed;
@@ -63,33 +67,47 @@ TEST_CASE("a Deployment's hash is of its spec but for the replicas", "[api]") {
 }
 
 TEST_CASE("who else owns a part of spec", "[api]") {
-  CHECK_FALSE(foreign(R"({"manager":"model-operator","operation":"Apply","fieldsV1":{"f:spec":{"f:template":{}}}})"));
-  CHECK(foreign(R"({"manager":"kubectl-edit","operation":"Update","fieldsV1":{"f:spec":{"f:template":{"f:spec":{}}}}})"));
+  CHECK_FALSE(
+      foreign(R"({"manager":"model-operator","operation":"Apply","fieldsV1":{"f:spec":{"f:template":{}}}})"));
+  CHECK(foreign(
+      R"({"manager":"kubectl-edit","operation":"Update","fieldsV1":{"f:spec":{"f:template":{"f:spec":{}}}}})"));
   CHECK(foreign(R"({"fieldsV1":{"f:spec":{"f:paused":{}}}})"));
-  CHECK_FALSE(foreign(R"({"manager":"kube-controller-manager","operation":"Update","subresource":"status","fieldsV1":{"f:status":{}}})"));
-  CHECK_FALSE(foreign(R"({"manager":"kubectl","operation":"Update","subresource":"scale","fieldsV1":{"f:spec":{"f:replicas":{}}}})"));
-  CHECK_FALSE(foreign(R"({"manager":"kubectl-patch","operation":"Update","fieldsV1":{"f:spec":{"f:replicas":{}}}})"));
-  CHECK_FALSE(foreign(R"({"manager":"x","fieldsV1":{"f:metadata":{"f:labels":{}}}},{"manager":"y","fieldsV1":null},7)"));
+  CHECK_FALSE(foreign(
+      R"({"manager":"kube-controller-manager","operation":"Update","subresource":"status","fieldsV1":{"f:status":{}}})"));
+  CHECK_FALSE(foreign(
+      R"({"manager":"kubectl","operation":"Update","subresource":"scale","fieldsV1":{"f:spec":{"f:replicas":{}}}})"));
+  CHECK_FALSE(
+      foreign(R"({"manager":"kubectl-patch","operation":"Update","fieldsV1":{"f:spec":{"f:replicas":{}}}})"));
+  CHECK_FALSE(foreign(
+      R"({"manager":"x","fieldsV1":{"f:metadata":{"f:labels":{}}}},{"manager":"y","fieldsV1":null},7)"));
 }
 
 TEST_CASE("a Service", "[api]") {
   const auto service = [](const char* spec) {
     return *parse<Service>(
-        std::string(R"({"metadata":{"name":"fraud","labels":{"modelops.dev/model":"fraud"},"annotations":{"modelops.dev/applied":"h"}},"spec":)") + spec +
-        R"(,"status":{"loadBalancer":{}}})");
+        std::string(
+            R"({"metadata":{"name":"fraud","labels":{"modelops.dev/model":"fraud"},"annotations":{"modelops.dev/applied":"h"}},"spec":)") +
+        spec + R"(,"status":{"loadBalancer":{}}})");
   };
-  const Service s = service(R"({"clusterIP":"10.0.0.1","ports":[{"port":80}],"selector":{"a":"1","b":"2"},"type":"ClusterIP"})");
+  const Service s = service(
+      R"({"clusterIP":"10.0.0.1","ports":[{"port":80}],"selector":{"a":"1","b":"2"},"type":"ClusterIP"})");
   CHECK(s.model == "fraud");
   CHECK(s.applied_hash == "h");
   CHECK(s.selector == std::map<std::string, std::string>{{"a", "1"}, {"b", "2"}});
-  CHECK(s.spec_hash != service(R"({"clusterIP":"10.0.0.1","ports":[{"port":81}],"selector":{"a":"1","b":"2"},"type":"ClusterIP"})").spec_hash);
+  CHECK(
+      s.spec_hash !=
+      service(
+          R"({"clusterIP":"10.0.0.1","ports":[{"port":81}],"selector":{"a":"1","b":"2"},"type":"ClusterIP"})")
+          .spec_hash);
 }
 
 TEST_CASE("a Job's end", "[api]") {
   const auto job = [](const char* status) {
-    return *parse<Job>(std::string(R"({"metadata":{"name":"j","labels":{"modelops.dev/model":"fraud"}},"spec":{"template":{"spec":{"containers":)"
-                                   R"([{"name":"t","image":"trainer:1"},{"name":"u","image":"other"}]}}},"status":)") +
-                       status + "}");
+    return *parse<Job>(
+        std::string(
+            R"({"metadata":{"name":"j","labels":{"modelops.dev/model":"fraud"}},"spec":{"template":{"spec":{"containers":)"
+            R"([{"name":"t","image":"trainer:1"},{"name":"u","image":"other"}]}}},"status":)") +
+        status + "}");
   };
   const Job done = job(R"({"completionTime":"2026-11-22T09:00:00Z","succeeded":1,"conditions":[
     {"type":"SuccessCriteriaMet","status":"True","lastTransitionTime":"2026-11-22T08:59:00Z"},
@@ -123,58 +141,84 @@ TEST_CASE("a Pod that is ready has no problem", "[api]") {
 }
 
 TEST_CASE("a Pod that starts has no problem either", "[api]") {
-  CHECK(problem(R"({"phase":"Pending","conditions":[{"type":"PodScheduled","status":"True"},{"type":"Ready","status":"False"}],
+  CHECK(
+      problem(
+          R"({"phase":"Pending","conditions":[{"type":"PodScheduled","status":"True"},{"type":"Ready","status":"False"}],
     "initContainerStatuses":[{"name":"modelops-fetch","state":{"running":{}}}],
     "containerStatuses":[{"name":"server","state":{"waiting":{"reason":"PodInitializing"}}}]})") == "");
-  CHECK(problem(R"({"containerStatuses":[{"name":"server","state":{"waiting":{"reason":"ContainerCreating"}}}]})") == "");
+  CHECK(
+      problem(
+          R"({"containerStatuses":[{"name":"server","state":{"waiting":{"reason":"ContainerCreating"}}}]})") ==
+      "");
   CHECK(problem("{}") == "");
 }
 
 TEST_CASE("what keeps a Pod from being ready", "[api]") {
-  CHECK(problem(R"({"conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/3 nodes are available"}]})") ==
-        "Unschedulable: 0/3 nodes are available");
-  CHECK(problem(R"({"containerStatuses":[{"name":"server","state":{"waiting":{"reason":"CreateContainerConfigError","message":"secret \"x\" not found"}}}]})") ==
-        "CreateContainerConfigError: secret \"x\" not found");
-  CHECK(problem(R"({"phase":"Failed","reason":"Evicted","message":"low on memory"})") == "Evicted: low on memory");
-  CHECK(problem(R"({"containerStatuses":[{"name":"server","restartCount":0,"state":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]})") ==
-        "container server ended with exit code 137 (OOMKilled)");
+  CHECK(
+      problem(
+          R"({"conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/3 nodes are available"}]})") ==
+      "Unschedulable: 0/3 nodes are available");
+  CHECK(
+      problem(
+          R"({"containerStatuses":[{"name":"server","state":{"waiting":{"reason":"CreateContainerConfigError","message":"secret \"x\" not found"}}}]})") ==
+      "CreateContainerConfigError: secret \"x\" not found");
+  CHECK(problem(R"({"phase":"Failed","reason":"Evicted","message":"low on memory"})") ==
+        "Evicted: low on memory");
+  CHECK(
+      problem(
+          R"({"containerStatuses":[{"name":"server","restartCount":0,"state":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]})") ==
+      "container server ended with exit code 137 (OOMKilled)");
 }
 
-// A message that changes with each state of the container would be a status write each time, for as long as the fault lasts.
+// A message that changes with each state of the container would be a status write each time, for as long as
+// the fault lasts.
 TEST_CASE("the states of one fault are said in the same words", "[api]") {
   const std::string crash = "CrashLoopBackOff: container server ended with exit code 1: no model";
   const std::string end = R"({"terminated":{"exitCode":1,"reason":"Error","message":"no model\n"}})";
   const auto server = [](const std::string& state, const std::string& last) {
-    return problem(R"({"containerStatuses":[{"name":"server","ready":false,"restartCount":3,"state":)" + state + R"(,"lastState":)" + last + "}]}");
+    return problem(R"({"containerStatuses":[{"name":"server","ready":false,"restartCount":3,"state":)" +
+                   state + R"(,"lastState":)" + last + "}]}");
   };
-  CHECK(server(R"({"waiting":{"reason":"CrashLoopBackOff","message":"back-off 40s restarting failed container"}})", end) == crash);
+  CHECK(
+      server(
+          R"({"waiting":{"reason":"CrashLoopBackOff","message":"back-off 40s restarting failed container"}})",
+          end) == crash);
   CHECK(server(R"({"running":{"startedAt":"2026-11-22T09:00:00Z"}})", end) == crash);
   CHECK(server(end, end) == crash);
 
   const std::string image = "ErrImagePull: image not found";
   CHECK(server(R"({"waiting":{"reason":"ErrImagePull","message":"image not found"}})", "{}") == image);
-  CHECK(server(R"({"waiting":{"reason":"ImagePullBackOff","message":"Back-off pulling image \"x\": ErrImagePull: image not found"}})", "{}") == image);
-  CHECK(server(R"({"waiting":{"reason":"ImagePullBackOff","message":"Back-off pulling image \"x\""}})", "{}") ==
-        "ImagePullBackOff: Back-off pulling image \"x\"");
+  CHECK(
+      server(
+          R"({"waiting":{"reason":"ImagePullBackOff","message":"Back-off pulling image \"x\": ErrImagePull: image not found"}})",
+          "{}") == image);
+  CHECK(server(R"({"waiting":{"reason":"ImagePullBackOff","message":"Back-off pulling image \"x\""}})",
+               "{}") == "ImagePullBackOff: Back-off pulling image \"x\"");
 }
 
 TEST_CASE("the last words of the fetch container", "[api]") {
-  const char* mismatch = R"({"terminated":{"exitCode":65,"reason":"Error","message":"the digest is sha256:1, not sha256:2\n"}})";
+  const char* mismatch =
+      R"({"terminated":{"exitCode":65,"reason":"Error","message":"the digest is sha256:1, not sha256:2\n"}})";
   const auto fetch = [](const std::string& state, const std::string& last) {
-    return pod(R"({"initContainerStatuses":[{"name":"modelops-fetch","restartCount":1,"state":)" + state + R"(,"lastState":)" + last +
-               R"(}],"containerStatuses":[{"name":"server","state":{"waiting":{"reason":"PodInitializing"}}}]})");
+    return pod(
+        R"({"initContainerStatuses":[{"name":"modelops-fetch","restartCount":1,"state":)" + state +
+        R"(,"lastState":)" + last +
+        R"(}],"containerStatuses":[{"name":"server","state":{"waiting":{"reason":"PodInitializing"}}}]})");
   };
-  for (const Pod& p : {fetch(mismatch, "{}"), fetch(R"({"waiting":{"reason":"CrashLoopBackOff"}})", mismatch), fetch(R"({"running":{}})", mismatch)}) {
+  for (const Pod& p : {fetch(mismatch, "{}"), fetch(R"({"waiting":{"reason":"CrashLoopBackOff"}})", mismatch),
+                       fetch(R"({"running":{}})", mismatch)}) {
     CHECK(p.problem == "the digest is sha256:1, not sha256:2");
     CHECK(p.digest_mismatch);
   }
-  const Pod other = fetch(R"({"terminated":{"exitCode":69,"message":"the store does not answer"}})", mismatch);
+  const Pod other =
+      fetch(R"({"terminated":{"exitCode":69,"message":"the store does not answer"}})", mismatch);
   CHECK(other.problem == "the store does not answer");
   CHECK_FALSE(other.digest_mismatch);
 }
 
 TEST_CASE("a ConfigMap's data is not kept", "[api]") {
-  const auto c = parse<ConfigMap>(R"({"metadata":{"name":"c","namespace":"n","resourceVersion":"9"},"data":{"digest":"x"}})");
+  const auto c = parse<ConfigMap>(
+      R"({"metadata":{"name":"c","namespace":"n","resourceVersion":"9"},"data":{"digest":"x"}})");
   REQUIRE(c);
   CHECK(c->meta.key == ObjectKey{"n", "c"});
   CHECK(c->meta.resource_version == "9");

@@ -104,7 +104,9 @@ TEST_CASE("a Model's rollout policy", "[api]") {
   CHECK(p.gate("recorded")->version_metric == "f1");
   CHECK(p.gate("recorded")->count == 1);
   CHECK(p.gate("other") == nullptr);
-  CHECK(p.raw.rfind(R"({"gates":[{"count":3,"failureLimit":1,"interval":"10s","min":"0.92","name":"accuracy")", 0) == 0);
+  CHECK(p.raw.rfind(
+            R"({"gates":[{"count":3,"failureLimit":1,"interval":"10s","min":"0.92","name":"accuracy")", 0) ==
+        0);
 }
 
 TEST_CASE("a Model's retraining", "[api]") {
@@ -150,30 +152,37 @@ TEST_CASE("what a person wrote and nobody can read is named", "[api]") {
         R"(spec.rollout.gates[1].min: "high" is not a decimal number)");
   CHECK(problem(R"({"rollout":{"steps":[{"pause":{"duration":"5 minutes"}}]}})") ==
         R"(spec.rollout.steps[0].pause.duration: "5 minutes" is not a duration such as 90s or 1h30m)");
-  CHECK(problem(R"({"retraining":{"requestedAt":"now"}})") == R"(spec.retraining.requestedAt: "now" is not a time such as 2026-11-22T09:00:00Z)");
+  CHECK(problem(R"({"retraining":{"requestedAt":"now"}})") ==
+        R"(spec.retraining.requestedAt: "now" is not a time such as 2026-11-22T09:00:00Z)");
   CHECK(problem(R"({"serving":{"replicas":"3"}})") == "spec.serving.replicas: is not a whole number");
-  CHECK(problem(R"({"serving":{"replicas":99999999999}})") == "spec.serving.replicas: 99999999999 is out of range");
-  CHECK(problem(R"({"serving":{"replicas":99999999999999999999999999}})") == "spec.serving.replicas: is not a whole number");
+  CHECK(problem(R"({"serving":{"replicas":99999999999}})") ==
+        "spec.serving.replicas: 99999999999 is out of range");
+  CHECK(problem(R"({"serving":{"replicas":99999999999999999999999999}})") ==
+        "spec.serving.replicas: is not a whole number");
   CHECK(problem(R"({"serving":{"replicas":1.5}})") == "spec.serving.replicas: is not a whole number");
-  CHECK(problem(R"({"rollout":{"onFailure":"Explode"}})") == R"(spec.rollout.onFailure: "Explode" is none of Rollback, Pause)");
+  CHECK(problem(R"({"rollout":{"onFailure":"Explode"}})") ==
+        R"(spec.rollout.onFailure: "Explode" is none of Rollback, Pause)");
   CHECK(problem(R"({"rollout":[]})") == "spec.rollout: is not an object");
   CHECK(problem(R"({"rollout":{"gates":{}}})") == "spec.rollout.gates: is not a list");
   CHECK(problem(R"({"version":7})") == "spec.version: is not a text");
   CHECK(problem("[]") == "spec: is not an object");
   // Null is as good as absent, and status is nobody's writing.
   CHECK(problem(R"({"version":null,"rollout":null,"serving":{"replicas":null},"retraining":null})").empty());
-  CHECK(parse<Model>(R"({"metadata":{"name":"m"},"status":{"observedGeneration":"x","traffic":7}})")->problem.empty());
+  CHECK(parse<Model>(R"({"metadata":{"name":"m"},"status":{"observedGeneration":"x","traffic":7}})")
+            ->problem.empty());
 }
 
 TEST_CASE("one bad field does not hide the others", "[api]") {
-  const Model m = model_with_spec(R"({"version":7,"serving":{"replicas":[1,{"a":2}],"runtime":{"name":"r"}},"track":"Promoted"})");
+  const Model m = model_with_spec(
+      R"({"version":7,"serving":{"replicas":[1,{"a":2}],"runtime":{"name":"r"}},"track":"Promoted"})");
   CHECK(m.replicas == 1);
   CHECK(m.runtime == "r");
   CHECK(m.track == "Promoted");
 }
 
 TEST_CASE("a ModelVersion", "[api]") {
-  const auto v = parse<ModelVersion>(R"({"metadata":{"name":"fraud-v2","namespace":"p","deletionTimestamp":"2026-11-22T09:00:00Z",
+  const auto v = parse<ModelVersion>(
+      R"({"metadata":{"name":"fraud-v2","namespace":"p","deletionTimestamp":"2026-11-22T09:00:00Z",
     "ownerReferences":[{"uid":"x"},{"uid":"y","controller":true}]},
     "spec":{"modelRef":{"name":"fraud"},"artifact":{"uri":"configmap://a/b","digest":"sha256:00","format":{"name":"rules","version":"1"}},
       "lineage":{"parent":"fraud-v1","data":[{"rows":120000}],"run":{"parameters":{"C":"0.1"}}},"metrics":{"accuracy":"0.947","f1":"0.93"}},
@@ -190,7 +199,8 @@ TEST_CASE("a ModelVersion", "[api]") {
 }
 
 TEST_CASE("a ModelRollout", "[api]") {
-  const auto r = parse<ModelRollout>(R"({"metadata":{"name":"r1","namespace":"p","labels":{"modelops.dev/origin":"spec"}},
+  const auto r = parse<ModelRollout>(
+      R"({"metadata":{"name":"r1","namespace":"p","labels":{"modelops.dev/origin":"spec"}},
     "spec":{"modelRef":{"name":"fraud"},"version":"fraud-v2","desiredState":"Paused"},
     "status":{"observedGeneration":2,"phase":"Paused","fromVersion":"fraud-v1","step":{"index":2,"count":5,"description":"pause 5m"},
       "weights":{"stable":90,"candidate":10},
@@ -226,7 +236,8 @@ TEST_CASE("a spoilt snapshot of the policy is named", "[api]") {
 }
 
 TEST_CASE("a ModelRuntime", "[api]") {
-  const auto r = parse<ModelRuntime>(R"({"metadata":{"name":"rules"},"spec":{"formats":[{"name":"rules","version":"1"}],"priority":10,"port":9000,
+  const auto r = parse<ModelRuntime>(
+      R"({"metadata":{"name":"rules"},"spec":{"formats":[{"name":"rules","version":"1"}],"priority":10,"port":9000,
     "metrics":{"port":9001,"path":"/m"},"protocol":"v2","template":{"spec":{"containers":[{"name":"server","image":"x"}]}}}})");
   REQUIRE(r);
   CHECK(r->meta.key == ObjectKey{"", "rules"});

@@ -1,0 +1,112 @@
+// The CRDs and the parser name the same fields, both ways: a field that nobody reads is a promise that nobody
+// keeps, and a field that the CRD lacks is pruned by the API server, so that what status was to remember is
+// forgotten.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "operator/api/parse.h"
+#include "tests/unit/crd_schema.h"
+
+using namespace mo;
+
+namespace {
+
+struct Unread {
+  const char* path;  // and what lies under it
+  const char* why;
+};
+
+// Fields that are right not to be read.
+const std::vector<Unread> kUnreadOfModel = {
+    {"spec.class", "for people: a printer column"},
+    {"spec.description", "for people"},
+    {"spec.owner", "for people: a printer column"},
+    {"spec.riskTier", "for people: a printer column; picks a policy once there are any"},
+    {"spec.rollout.strategy", "has one value"},
+    {"spec.retraining.limits.concurrency", "has one value"},
+    {"status.trafficSummary", "a printer column, written from traffic"},
+    {"status.ready", "a printer column, written from replicas"},
+    {"status.replicas", "the scale subresource; counted anew from Deployments"},
+    {"status.readyReplicas", "counted anew from Deployments"},
+    {"status.selector", "the scale subresource"},
+};
+const std::vector<Unread> kUnreadOfVersion = {
+    {"spec.lineage.code", "a record for people and pipelines"},
+    {"spec.lineage.data", "a record for people and pipelines"},
+    {"spec.lineage.environment", "a record for people and pipelines"},
+    {"spec.lineage.run", "a record for people and pipelines"},
+    {"status.observedGeneration", "a ModelVersion's spec never changes"},
+};
+const std::vector<Unread> kUnreadOfRollout = {
+    {"status.step.description", "for people, written from the step"},
+    {"status.stepSummary", "a printer column, written from step"},
+    {"status.policy.strategy", "has one value"},
+};
+
+bool lies_under(const std::string& path, const std::string& root) {
+  return path == root || (path.rfind(root, 0) == 0 && (path[root.size()] == '.' || path[root.size()] == '['));
+}
+
+template <class T>
+void check_agreement(const Json& object, const std::vector<Unread>& allowed) {
+  api::Coverage coverage;
+  const auto parsed = api::parse<T>(object.dump(), &coverage);
+  REQUIRE(parsed);
+  if constexpr (requires { parsed->problem; }) CHECK(parsed->problem == "");
+  std::set<std::string> used;
+  for (const std::string& path : coverage.unread) {
+    const auto why = std::find_if(allowed.begin(), allowed.end(),
+                                  [&](const Unread& u) { return lies_under(path, u.path); });
+    if (why != allowed.end()) used.insert(why->path);
+    INFO("the CRD names " << path << ", which nobody reads and no reason is given for");
+    CHECK(why != allowed.end());
+  }
+  for (const Unread& u : allowed) {
+    INFO("a reason is given for " << u.path << " not to be read, but it is read or is no more");
+    CHECK(used.count(u.path) == 1);
+  }
+  for (const std::string& path : coverage.absent) {
+    INFO("the parser looks for " << path << ", which the CRD does not name");
+    CHECK(lies_under(path, "metadata"));
+  }
+}
+
+Json full(const std::string& plural) {
+  Json object = crd::full_object(crd::schema_of(plural));
+  object["metadata"] = {{"name", "n"}};
+  return object;
+}
+
+}  // namespace
+
+TEST_CASE("the CRD and the parser of Model agree", "[crd]") {
+  check_agreement<api::Model>(full("models"), kUnreadOfModel);
+}
+
+TEST_CASE("the CRD and the parser of ModelVersion agree", "[crd]") {
+  check_agreement<api::ModelVersion>(full("modelversions"), kUnreadOfVersion);
+}
+
+TEST_CASE("the CRD and the parser of ModelRollout agree", "[crd]") {
+  Json rollout = full("modelrollouts");
+  // Its schema is open: it is a Model's spec.rollout as it was.
+  rollout["status"]["policy"] = full("models")["spec"]["rollout"];
+  check_agreement<api::ModelRollout>(rollout, kUnreadOfRollout);
+}
+
+TEST_CASE("the CRD and the parser of ModelRuntime agree", "[crd]") {
+  check_agreement<api::ModelRuntime>(full("modelruntimes"), {});
+}
+
+TEST_CASE("what the API server would prune is found", "[crd]") {
+  const Json schema = crd::schema_of("models");
+  CHECK(crd::unknown_fields(schema, full("models")).empty());
+  CHECK(
+      crd::unknown_fields(
+          schema,
+          Json::parse(
+              R"({"metadata":{"x":1},"spec":{"serving":{"template":{"a":1}},"rollout":{"steps":[{"wait":1}]}},
+                                                     "status":{"mood":"good"}})")) ==
+      std::vector<std::string>{"spec.rollout.steps[].wait", "status.mood"});
+}
