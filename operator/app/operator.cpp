@@ -1,0 +1,227 @@
+#include "operator/app/operator.h"
+
+#include <malloc.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "operator/kube/config.h"
+#include "operator/kube/credentials.h"
+#include "operator/runtime/log.h"
+#include "reconcilers/model/observe.h"
+#include "reconcilers/model/plan.h"
+
+namespace mo::app {
+namespace {
+
+TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
+
+std::string instance() {
+  if (const char* pod = std::getenv("POD_NAME"); pod && *pod) return pod;
+  char name[256] = "unknown";
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+LeaderOptions leader_options(const RunOptions& options, const std::string& ns) {
+  std::random_device random;
+  LeaderOptions leader;
+  leader.lease = ObjectKey{options.leader_election_namespace.empty() ? ns : options.leader_election_namespace, "model-operator"};
+  leader.identity = fmt::format("{}_{:08x}{:08x}", instance(), random(), random());
+  return leader;
+}
+
+evidence::EvidenceOptions evidence_options(const RunOptions& options) {
+  evidence::EvidenceOptions evidence;
+  evidence.prometheus_url = options.prometheus_url;
+  evidence.now = wall_now;
+  return evidence;
+}
+
+Result<std::unique_ptr<kube::HttpTransport>> make_transport(const RunOptions& options,
+                                                            const std::shared_ptr<kube::Credentials>& credentials) {
+  if (options.http_client == "curl") return kube::make_curl_transport(credentials);
+  return kube::make_cpprest_transport(credentials);
+}
+
+// Few arenas and early trimming: the lists at the start are the largest thing this process ever holds.
+void tune_memory() {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_TRIM_THRESHOLD, 256 << 10);
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
+}
+
+}  // namespace
+
+Operator::Operator(const RunOptions& options, std::unique_ptr<kube::HttpTransport> transport,
+                   std::shared_ptr<kube::Credentials> credentials, const std::string& ns)
+    : options_(options),
+      answers_([this](const ObjectKey& model) { queue_.add(model); }),
+      metrics_(MODEL_OPERATOR_VERSION, sources()),
+      client_(kube::make_client(std::move(transport), std::move(credentials),
+                                {.version = MODEL_OPERATOR_VERSION,
+                                 .observer = [this](std::string_view verb, std::string_view plural, int status,
+                                                    double seconds) { metrics_.api_call(verb, plural, status, seconds); }})),
+      events_(*client_, instance()),
+      plain_http_(kube::make_plain_curl_transport({"model-operator/" MODEL_OPERATOR_VERSION, 0, false, {}})),
+      evidence_(answers_, *plain_http_, *client_, evidence_options(options)),
+      executor_(*client_, stores_, ledger_, refusals_, [this] { return !elector_ || elector_->leading(); }),
+      informers_(*client_, stores_, ledger_, queue_, {.ns = options.ns, .watch_runtimes = options.runtimes_file.empty()}, meters()),
+      controller_({.stores = stores_,
+                   .queue = queue_,
+                   .executor = executor_,
+                   .refusals = refusals_,
+                   .answers = answers_,
+                   .asker = evidence_,
+                   .events = events_,
+                   .reconcile = reconcile(),
+                   .meters = meters()}) {
+  if (options_.leader_elect) elector_.emplace(*client_, leader_options(options_, ns));
+  if (!options_.runtimes_file.empty())
+    runtimes_file_.emplace(options_.runtimes_file, stores_.runtimes, [this] {
+      for (const auto& model : stores_.models.all()) queue_.add(model->meta.key);
+    });
+}
+
+serve::Sources Operator::sources() {
+  return {.queue_depth = [this] { return queue_.depth(); },
+          .events_dropped = [this] { return events_.dropped(); },
+          .leading = [this] { return !elector_ || elector_->leading(); },
+          .stores = &stores_};
+}
+
+Meters Operator::meters() {
+  return {.reconciled = [this](std::string_view outcome, double seconds) { metrics_.reconciled(outcome, seconds); },
+          .watch_restarted = [this](Kind kind) { metrics_.watch_restarted(kind); },
+          .unreadable = [this](Kind kind) { metrics_.unreadable(kind); }};
+}
+
+Reconcile Operator::reconcile() {
+  return [this, settings = model::Settings{options_.fetch_image}](const ObjectKey& key, TimePoint now) {
+    return model::plan(model::observe(stores_, ledger_, answers_, refusals_, key), now, settings);
+  };
+}
+
+Result<void> Operator::serve() {
+  auto start = [](const std::string& text, serve::Handler handler) -> Result<std::unique_ptr<serve::HttpServer>> {
+    if (text == "0") return nullptr;
+    const auto address = serve::parse_address(text);
+    if (!address) return fail(address.error());
+    auto server = serve::HttpServer::start(*address, std::move(handler));
+    if (!server) return fail(server.error().kind, text + ": " + server.error().message);
+    return server;
+  };
+  auto metrics = start(options_.metrics_address, [this](std::string_view path) {
+    if (path != "/metrics") return serve::Reply{404, "text/plain; charset=utf-8", "/metrics is what there is\n"};
+    return serve::Reply{200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text()};
+  });
+  if (!metrics) return fail(metrics.error().kind, "--metrics-address: " + metrics.error().message);
+  auto health = start(options_.health_address, [this](std::string_view path) { return this->health(path); });
+  if (!health) return fail(health.error().kind, "--health-address: " + health.error().message);
+  metrics_server_ = std::move(*metrics);
+  health_server_ = std::move(*health);
+  return {};
+}
+
+serve::Reply Operator::health(std::string_view path) {
+  const std::string type = "text/plain; charset=utf-8";
+  if (path == "/healthz") return {200, type, "ok\n"};
+  if (path != "/readyz") return {404, type, "/healthz and /readyz are what there is\n"};
+  if (stopping_) return {503, type, "stopping\n"};
+  std::string text;
+  for (const std::string& problem : informers_.problems()) text += problem + "\n";
+  if (!text.empty()) return {503, type, text};
+  return {200, type, "ok\n"};
+}
+
+Result<void> Operator::read_runtimes() {
+  if (!runtimes_file_) return {};
+  if (auto read = runtimes_file_->poll(); !read) return read;
+  runtimes_thread_ = std::jthread([this](std::stop_token stop) { runtimes_file_->run(stop); });
+  return {};
+}
+
+bool Operator::wait_for_stores(std::stop_token stop) {
+  auto next_word = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!stop.stop_requested() && !informers_.synced()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (std::chrono::steady_clock::now() < next_word) continue;
+    for (const std::string& problem : informers_.problems()) spdlog::warn("still waiting: {}", problem);
+    next_word += std::chrono::seconds(30);
+  }
+  return !stop.stop_requested();
+}
+
+bool Operator::lead(std::stop_token stop) {
+  if (!elector_) return true;
+  if (!elector_->acquire(stop)) return false;
+  lease_thread_ = std::jthread([this](std::stop_token done) {
+    if (elector_->hold(done)) return;
+    spdlog::critical("lost the Lease: another may lead already, ending at once");
+    std::_Exit(1);
+  });
+  return true;
+}
+
+void Operator::work(std::stop_token stop) {
+  std::jthread events([this](std::stop_token done) { events_.run(done); });
+  spdlog::info("working on {} Models with {} workers", stores_.models.size(), options_.workers);
+  controller_.run(options_.workers, stop);
+}
+
+// The Lease goes last: from here on nobody writes.
+void Operator::hand_over() {
+  if (!lease_thread_.joinable()) return;
+  lease_thread_.request_stop();
+  lease_thread_.join();
+  elector_->release();
+}
+
+int Operator::run(std::stop_token stop) {
+  if (auto served = serve(); !served) {
+    spdlog::error(served.error().message);
+    return 1;
+  }
+  if (auto read = read_runtimes(); !read) {
+    spdlog::error("--runtimes-file: {}", read.error().message);
+    return 1;
+  }
+  std::stop_callback on_stop(stop, [this] { stopping_ = true; });
+  // Not by `stop`: while the workers finish, the stores stay alive.
+  informers_.start({});
+  if (wait_for_stores(stop)) {
+    malloc_trim(0);
+    if (lead(stop)) {
+      work(stop);
+      hand_over();
+    }
+  }
+  informers_.join();
+  spdlog::info("stopped");
+  return 0;
+}
+
+int run(const RunOptions& options, std::stop_token stop) {
+  tune_memory();
+  log::set_up(options.log_format, options.log_level);
+  auto places = kube::ConfigPlaces::from_environment();
+  places.kubeconfig = options.kubeconfig;
+  const auto config = kube::load_config(places);
+  if (!config) {
+    spdlog::error(config.error().message);
+    return 1;
+  }
+  spdlog::info("model-operator {} for {} ({})", MODEL_OPERATOR_VERSION, config->server, config->source);
+  auto credentials = std::make_shared<kube::Credentials>(*config);
+  auto transport = make_transport(options, credentials);
+  if (!transport) {
+    spdlog::error(transport.error().message);
+    return 1;
+  }
+  Operator machine(options, std::move(*transport), credentials, config->ns);
+  return machine.run(stop);
+}
+
+}  // namespace mo::app

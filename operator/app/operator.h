@@ -1,0 +1,77 @@
+// The operator as one object: which part is given to which.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "operator/app/options.h"
+#include "operator/core/result.h"
+#include "operator/evidence/evidence.h"
+#include "operator/kube/client.h"
+#include "operator/runtime/controller.h"
+#include "operator/runtime/events.h"
+#include "operator/runtime/executor.h"
+#include "operator/runtime/informers.h"
+#include "operator/runtime/leader.h"
+#include "operator/runtime/queue.h"
+#include "operator/runtime/runtimes_file.h"
+#include "operator/serve/http_server.h"
+#include "operator/serve/metrics.h"
+#include "operator/store/answers.h"
+#include "operator/store/ledger.h"
+#include "operator/store/refusals.h"
+#include "operator/store/store.h"
+
+namespace mo::app {
+
+class Operator {
+ public:
+  // `ns`: where our Lease lives unless the options name another namespace.
+  Operator(const RunOptions& options, std::unique_ptr<kube::HttpTransport> transport,
+           std::shared_ptr<kube::Credentials> credentials, const std::string& ns);
+
+  // Blocks until `stop`. 0 after a clean stop, 1 if it could not start. Losing the Lease ends the process.
+  int run(std::stop_token stop);
+
+ private:
+  Result<void> serve();
+  Result<void> read_runtimes();
+  bool wait_for_stores(std::stop_token stop);
+  bool lead(std::stop_token stop);
+  void work(std::stop_token stop);
+  void hand_over();
+  serve::Reply health(std::string_view path);
+  Meters meters();
+  serve::Sources sources();
+  Reconcile reconcile();
+
+  const RunOptions options_;
+  Stores stores_;
+  Ledger ledger_;
+  Refusals refusals_;
+  WorkQueue queue_;
+  AnswerBook answers_;
+  serve::Metrics metrics_;
+  std::unique_ptr<kube::Client> client_;
+  EventSender events_;
+  std::unique_ptr<kube::HttpTransport> plain_http_;  // to addresses that users wrote
+  evidence::Evidence evidence_;
+  std::optional<LeaderElector> elector_;
+  Executor executor_;
+  Informers informers_;
+  std::optional<RuntimesFile> runtimes_file_;
+  Controller controller_;
+  std::atomic<bool> stopping_{false};
+  // Threads last: they end before what they use.
+  std::unique_ptr<serve::HttpServer> metrics_server_, health_server_;
+  std::jthread runtimes_thread_, lease_thread_;
+};
+
+// Everything from flags to exit code.
+int run(const RunOptions& options, std::stop_token stop);
+
+}  // namespace mo::app

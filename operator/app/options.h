@@ -1,0 +1,29 @@
+// What `model-operator run` can be told.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+namespace mo::app {
+
+struct RunOptions {
+  std::string kubeconfig;      // empty: KUBECONFIG, else in-cluster, else ~/.kube/config
+  std::string ns;              // empty: all
+  std::string prometheus_url;  // empty: gates by Prometheus are inconclusive and say so
+  std::string metrics_address = ":9090";  // "0": none
+  std::string health_address = ":8081";   // "0": none
+  bool leader_elect = false;
+  std::string leader_election_namespace;  // empty: the namespace we run in, or the context's
+  int workers = 4;
+  std::string log_format = "text";
+  std::string log_level = "info";
+  std::string http_client = "cpprest";
+  std::string runtimes_file;  // empty: ModelRuntimes come from the cluster
+  std::string fetch_image = "localhost/model-operator:dev";
+};
+
+// Adds the subcommand; `chosen` is called during app.parse() if it was given.
+void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chosen);
+
+}  // namespace mo::app
