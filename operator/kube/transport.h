@@ -46,10 +46,9 @@ using LineSink = std::function<bool(std::string_view line)>;
 // message. An HTTP error status is not an Error here. Redirects are not followed: a 3xx is an answer like any
 // other.
 //
-// A request whose connection dies: libcurl repeats it by itself on a fresh connection only if the connection
-// was a reused one, no byte of the answer came, and either the method is GET or HEAD or no byte of the body
-// was sent, so a write is sent at most once. cpprestsdk repeats on a reused connection whatever the method,
-// so writes need names and preconditions that make it harmless.
+// Both libraries send a request again by themselves when a pooled connection dies before the answer. Ours may do so only for GET
+// and HEAD, or if no byte of the body was sent: a write is sent at most once, and what is known of it when it fails is
+// "perhaps executed".
 class HttpTransport {
  public:
   virtual ~HttpTransport() = default;

@@ -19,8 +19,8 @@ std::ostream& operator<<(std::ostream& out, Library library) {
   return out << (library == Library::Curl ? "curl" : "cpprest");
 }
 
-#define FOR_BOTH_LIBRARIES()                       \
-  const Library library = GENERATE(Library::Curl); \
+#define FOR_BOTH_LIBRARIES()                                         \
+  const Library library = GENERATE(Library::Curl, Library::Cpprest); \
   CAPTURE(library)
 
 std::shared_ptr<Credentials> credentials_for(const std::string& server, const std::string& ca = "") {
