@@ -20,4 +20,7 @@ std::string spec_rollout_name(const std::string& model, const std::string& versi
 std::string retraining_rollout_name(const std::string& model, const std::string& version, int64_t run);
 std::string retraining_job_name(const std::string& model, int64_t run);
 
+// The ConfigMap of a configmap://name/key artifact; empty for others.
+std::string artifact_configmap(const api::Artifact& artifact);
+
 }  // namespace mo

@@ -33,7 +33,7 @@ struct Observed {
   std::map<std::string, Owned<api::Service>> services;
   std::map<std::string, Ref<api::Job>> jobs;
   std::vector<Ref<api::Pod>> pods;
-  std::map<std::string, std::string> configmaps;  // those that dataset triggers name -> resourceVersion
+  std::map<std::string, std::string> configmaps;  // those that dataset triggers and artifacts name -> resourceVersion
   std::map<std::string, Answer> answers;          // by Ask::id
   std::vector<Refusal> refusals;
 

@@ -29,13 +29,18 @@ void take_named(const Stores& stores, Observed& o) {
   take(o.model->status.intent.version);
 }
 
-void take_datasets(const Stores& stores, Observed& o) {
-  if (!o.model->retraining) return;
-  for (const api::Trigger& trigger : o.model->retraining->triggers) {
-    if (!trigger.dataset) continue;
-    if (auto configmap = stores.configmaps.get({o.key.ns, trigger.dataset->name}))
-      o.configmaps[trigger.dataset->name] = configmap->meta.resource_version;
+// The ConfigMaps that dataset triggers and artifacts name.
+void take_configmaps(const Stores& stores, Observed& o) {
+  const auto take = [&](const std::string& name) {
+    if (auto configmap = stores.configmaps.get({o.key.ns, name})) o.configmaps[name] = configmap->meta.resource_version;
+  };
+  for (const auto& [name, version] : o.named) {
+    const std::string configmap = artifact_configmap(version->artifact);
+    if (!configmap.empty()) take(configmap);
   }
+  if (!o.model->retraining) return;
+  for (const api::Trigger& trigger : o.model->retraining->triggers)
+    if (trigger.dataset) take(trigger.dataset->name);
 }
 
 }  // namespace
@@ -54,7 +59,7 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   for (const auto& job : stores.jobs.of_model(key))
     if (job->meta.controller_uid == o.model->meta.uid) o.jobs[job->meta.key.name] = job;
   o.pods = stores.pods.of_model(key);
-  take_datasets(stores, o);
+  take_configmaps(stores, o);
   o.answers = answers.of(key);
   o.refusals = refusals.of(key);
   return o;

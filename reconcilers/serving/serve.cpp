@@ -199,6 +199,11 @@ std::string pods_problem(const Observed& o, const std::string& version) {
   if (have && !have->object->replica_failure.empty()) return have->object->replica_failure;
   for (const auto& pod : o.pods)
     if (pod->version == version && !pod->ready && !pod->problem.empty()) return pod->problem;
+  // A pod that waits for a volume says nothing in its status.
+  const Ref<api::ModelVersion> record = o.version(version);
+  const std::string configmap = record ? artifact_configmap(record->artifact) : "";
+  if (!configmap.empty() && !o.configmaps.count(configmap) && !settled(o, version))
+    return "ConfigMap " + configmap + ", which holds the artifact, does not exist";
   return "";
 }
 
