@@ -1,0 +1,194 @@
+#include <catch2/catch.hpp>
+
+#include "operator/json/json.h"
+#include "operator/runtime/controller.h"
+#include "operator/runtime/executor.h"
+#include "runtime_fake_client.h"
+
+using namespace mo;
+using namespace std::chrono_literals;
+
+namespace {
+
+const ObjectKey kModel{"pay", "fraud"};
+const ObjectRef kDeployment{Kind::Deployment, {"pay", "fraud-v1"}};
+
+std::string deployment(const std::string& uid, const std::string& rv) {
+  return R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"fraud-v1","namespace":"pay","uid":")" + uid +
+         R"(","resourceVersion":")" + rv +
+         R"(","labels":{"modelops.dev/model":"fraud","modelops.dev/version":"fraud-v1"}},"spec":{"replicas":2}})";
+}
+
+Plan apply_plan(const std::string& uid = "") {
+  Plan plan;
+  plan.actions.push_back(Apply{kDeployment, R"({"metadata":{"name":"fraud-v1"}})", uid, "h1", "first version"});
+  return plan;
+}
+
+struct Rig {
+  FakeClient client;
+  Stores stores;
+  Ledger ledger;
+  Refusals refusals;
+  Executor executor{client, stores, ledger, refusals};
+  Outcome run(const Plan& plan) { return executor.run(kModel, plan, TimePoint{}, {}); }
+  void fail_with(ErrorKind kind, int status) {
+    client.answer = [=](const FakeClient::Call&) -> Result<std::string> { return fail(Error{kind, "no", status, {}, {}}); };
+  }
+};
+
+class NoAsker : public Asker {
+ public:
+  void ask(const ObjectKey&, std::vector<Ask> asks) override {
+    for (auto& ask : asks) asked.push_back(ask.id);
+  }
+  std::vector<std::string> asked;
+};
+
+}  // namespace
+
+TEST_CASE("executor: a first apply is without force and without UID, a later one with both") {
+  Rig rig;
+  rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "7"); };
+  REQUIRE(rig.run(apply_plan()).kind == Outcome::Kind::Done);
+  REQUIRE(rig.run(apply_plan("u1")).kind == Outcome::Kind::Done);
+  const auto calls = rig.client.calls();
+  CHECK_FALSE(calls[0].force);
+  CHECK(calls[0].body.find("\"uid\"") == std::string::npos);
+  CHECK(calls[1].force);
+  const Json body = Json::parse(calls[1].body);
+  CHECK(body["metadata"]["uid"] == "u1");
+  CHECK(body["metadata"]["annotations"]["modelops.dev/applied"] == "h1");
+}
+
+TEST_CASE("executor: reads its own writes and records what was applied") {
+  Rig rig;
+  rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "7"); };
+  rig.run(apply_plan());
+  const auto held = rig.stores.deployments.get(kDeployment.key);
+  REQUIRE(held);
+  CHECK(held->meta.resource_version == "7");
+  CHECK(rig.stores.deployments.of_model(kModel).size() == 1);
+  CHECK(rig.ledger.agrees_with("u1", "h1", held->spec_hash, false) == "h1");
+}
+
+TEST_CASE("executor: stops at the first error") {
+  Rig rig;
+  rig.fail_with(ErrorKind::ServerError, 500);
+  Plan plan = apply_plan();
+  plan.actions.push_back(Delete{kDeployment, "u1", "gone"});
+  const Outcome outcome = rig.run(plan);
+  CHECK(outcome.kind == Outcome::Kind::Retry);
+  CHECK(outcome.what == "apply Deployment pay/fraud-v1 (first version)");
+  CHECK(rig.client.calls().size() == 1);
+}
+
+TEST_CASE("executor: who may retry what") {
+  struct Row {
+    ErrorKind kind;
+    int status;
+    std::string uid;
+    Outcome::Kind expected;
+  };
+  const std::vector<Row> rows = {
+      {ErrorKind::Conflict, 409, "", Outcome::Kind::Refused},  // somebody else's object
+      {ErrorKind::Conflict, 409, "u1", Outcome::Kind::Conflict},
+      {ErrorKind::Invalid, 422, "u1", Outcome::Kind::Refused},
+      {ErrorKind::Forbidden, 403, "u1", Outcome::Kind::Refused},
+      {ErrorKind::TooManyRequests, 429, "u1", Outcome::Kind::Retry},
+      {ErrorKind::Transport, 0, "", Outcome::Kind::Retry},
+      {ErrorKind::NotFound, 404, "", Outcome::Kind::Retry},
+      {ErrorKind::NotFound, 404, "u1", Outcome::Kind::Conflict},
+      {ErrorKind::Cancelled, 0, "u1", Outcome::Kind::Cancelled},
+  };
+  for (const Row& row : rows) {
+    Rig rig;
+    rig.fail_with(row.kind, row.status);
+    CHECK(rig.run(apply_plan(row.uid)).kind == row.expected);
+    CHECK(rig.refusals.of(kModel).size() == (row.expected == Outcome::Kind::Refused ? 1 : 0));
+  }
+}
+
+TEST_CASE("executor: a refusal is news once, and settled by an apply but not by a scale") {
+  Rig rig;
+  rig.fail_with(ErrorKind::Invalid, 422);
+  CHECK(rig.run(apply_plan()).fresh_refusal);
+  CHECK_FALSE(rig.run(apply_plan()).fresh_refusal);
+  REQUIRE(rig.refusals.of(kModel).size() == 1);
+  CHECK(rig.refusals.of(kModel)[0].body_hash == "h1");
+  rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "7"); };
+  Plan scale;
+  scale.actions.push_back(Scale{kDeployment, "u1", 3, "more"});
+  rig.run(scale);
+  CHECK(rig.refusals.of(kModel).size() == 1);
+  rig.run(apply_plan());
+  CHECK(rig.refusals.of(kModel).empty());
+}
+
+TEST_CASE("executor: a delete that finds nothing is done, and the store forgets that object only") {
+  Rig rig;
+  rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "7"); };
+  rig.run(apply_plan());
+  rig.fail_with(ErrorKind::NotFound, 404);
+  Plan other;
+  other.actions.push_back(Delete{kDeployment, "u0", "an older one"});
+  CHECK(rig.run(other).kind == Outcome::Kind::Done);
+  CHECK(rig.stores.deployments.get(kDeployment.key));
+  Plan plan;
+  plan.actions.push_back(Delete{kDeployment, "u1", "not wanted"});
+  CHECK(rig.run(plan).kind == Outcome::Kind::Done);
+  CHECK_FALSE(rig.stores.deployments.get(kDeployment.key));
+}
+
+TEST_CASE("executor: bodies carry their preconditions") {
+  const Json scale = Json::parse(scale_body(Scale{kDeployment, "u1", 0, ""}));
+  CHECK(scale == Json::parse(R"({"metadata":{"uid":"u1"},"spec":{"replicas":0}})"));
+  const Json status = Json::parse(status_body(WriteStatus{{Kind::Model, kModel}, "u2", "9", R"({"phase":"Ready"})", ""}));
+  CHECK(status["metadata"]["uid"] == "u2");
+  CHECK(status["metadata"]["resourceVersion"] == "9");
+  CHECK(status["status"]["phase"] == "Ready");
+  CHECK(status["kind"] == "Model");
+  CHECK_FALSE(apply_body("[", "u", "h"));
+  CHECK_FALSE(apply_body("{}", "u", "h"));
+}
+
+TEST_CASE("executor: writes nothing once it may not") {
+  Rig rig;
+  Executor fenced(rig.client, rig.stores, rig.ledger, rig.refusals, [] { return false; });
+  CHECK(fenced.run(kModel, apply_plan(), TimePoint{}, {}).kind == Outcome::Kind::Cancelled);
+  CHECK(rig.client.calls().empty());
+}
+
+TEST_CASE("controller: an exception backs off and stops nobody else; refusals keep evidence coming; failures keep answers") {
+  Rig rig;
+  WorkQueue queue;
+  AnswerBook answers;
+  NoAsker asker;
+  EventSender events(rig.client, "test");
+  std::vector<std::string> outcomes;
+  Meters meters;
+  meters.reconciled = [&](std::string_view outcome, double) { outcomes.emplace_back(outcome); };
+  Plan next;
+  Controller controller({rig.stores, queue, rig.executor, rig.refusals, answers, asker, events,
+                         [&](const ObjectKey& key, TimePoint) -> Plan {
+                           if (key.name == "bad") throw std::runtime_error("bug");
+                           return next;
+                         },
+                         meters});
+  controller.work({"pay", "bad"}, TimePoint{}, {});
+  next.asks.push_back(Ask{"q1", AskPrometheus{}});
+  controller.work(kModel, TimePoint{}, {});
+  controller.work(kModel, TimePoint{}, {});
+  CHECK(asker.asked == std::vector<std::string>{"q1"});  // under way: not asked twice
+  answers.put(kModel, "q1", Answer{});
+
+  next = apply_plan();  // no longer asks: it has seen the answer
+  rig.fail_with(ErrorKind::ServerError, 500);
+  controller.work(kModel, TimePoint{}, {});
+  CHECK(answers.of(kModel).count("q1") == 1);  // what was decided on it was not carried out
+  rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "7"); };
+  controller.work(kModel, TimePoint{}, {});
+  CHECK(answers.of(kModel).empty());
+  CHECK(answers.size() == 0);
+  CHECK(outcomes == std::vector<std::string>{"bug", "done", "done", "retry", "done"});
+}

@@ -1,0 +1,293 @@
+// Events, leases, files of runtimes, log lines, and the watch shell over a scripted API server.
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <thread>
+
+#include "operator/json/json.h"
+#include "operator/runtime/events.h"
+#include "operator/runtime/informers.h"
+#include "operator/runtime/leader.h"
+#include "operator/runtime/log.h"
+#include "operator/runtime/runtimes_file.h"
+#include "operator/runtime/watcher.h"
+#include "runtime_fake_client.h"
+
+using namespace mo;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string configmap(const std::string& name, const std::string& rv) {
+  return R"({"metadata":{"name":")" + name + R"(","namespace":"pay","uid":"u-)" + name + R"(","resourceVersion":")" + rv + R"("}})";
+}
+std::string line(const std::string& type, const std::string& object) {
+  return R"({"type":")" + type + R"(","object":)" + object + "}";
+}
+std::string end_bookmark(const std::string& rv) {
+  return line("BOOKMARK", R"({"metadata":{"resourceVersion":")" + rv + R"(","annotations":{"k8s.io/initial-events-end":"true"}}})");
+}
+
+void wait_until(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (!condition() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(1ms);
+  REQUIRE(condition());
+}
+
+void sleep_until_stop(std::stop_token stop) {
+  while (!stop.stop_requested()) std::this_thread::sleep_for(1ms);
+}
+
+const Event kEvent{{Kind::Model, {"pay", "fraud"}}, "u1", true, "RolledBack", "gate accuracy: 0.81"};
+
+}  // namespace
+
+TEST_CASE("watcher: a whole life, with a poisoned object, a cut and a 410") {
+  FakeClient client;
+  Store<api::ConfigMap> store;
+  std::atomic<int> calls = 0, unreadable = 0;
+  std::vector<std::string> versions;
+  client.on_watch = [&](const kube::WatchOptions& options, const kube::LineSink& sink, std::stop_token stop) -> Result<void> {
+    versions.push_back(options.resource_version);
+    switch (calls++) {
+      case 0:
+        sink(line("ADDED", configmap("a", "5")));
+        sink(line("ADDED", R"({"metadata":"poison"})"));
+        sink(line("ADDED", configmap("b", "3")));
+        CHECK_FALSE(store.synced());
+        sink(end_bookmark("9"));
+        CHECK(store.synced());
+        sink(line("NOVELTY", configmap("c", "10")));
+        sink(line("MODIFIED", configmap("a", "11")));
+        return fail(ErrorKind::Transport, "cut");
+      case 1:
+        CHECK(options.resource_version == "11");
+        CHECK_FALSE(sink(line("ERROR", R"({"kind":"Status","code":410,"reason":"Expired","message":"too old"})")));
+        return {};
+      case 2:
+        CHECK(options.send_initial_events);
+        sink(line("ADDED", configmap("c", "20")));
+        sink(end_bookmark("21"));
+        break;
+    }
+    sleep_until_stop(stop);
+    return fail(ErrorKind::Cancelled, "stop");
+  };
+  std::mutex mutex;
+  std::vector<std::string> changes;
+  auto changed = [&](const api::ConfigMap& object, bool removed) {
+    std::lock_guard lock(mutex);
+    changes.push_back((removed ? "-" : "+") + object.meta.key.name);
+  };
+  Meters meters;
+  meters.unreadable = [&](Kind) { ++unreadable; };
+  WatcherOptions options;
+  options.kind = Kind::ConfigMap;
+  options.machine.backoff_base = 1ms;
+  Watcher watcher(client, options, std::make_unique<StoreSink<api::ConfigMap>>(store, changed), meters, 1);
+  std::jthread thread([&](std::stop_token stop) { watcher.run(stop); });
+  wait_until([&] { return store.get({"pay", "c"}) != nullptr && store.size() == 1; });
+  thread.request_stop();
+  thread.join();
+  CHECK(unreadable == 1);
+  CHECK(watcher.alive());
+  std::sort(changes.begin(), changes.end());
+  CHECK(changes == std::vector<std::string>{"+a", "+a", "+b", "+c", "-a", "-b"});
+}
+
+TEST_CASE("watcher: pages where WatchList is refused") {
+  FakeClient client;
+  Store<api::ConfigMap> store;
+  client.on_watch = [&](const kube::WatchOptions& options, const kube::LineSink&, std::stop_token stop) -> Result<void> {
+    if (options.send_initial_events) return fail(Error{ErrorKind::Invalid, "forbidden", 422, {}, {}});
+    CHECK(options.resource_version == "50");
+    sleep_until_stop(stop);
+    return fail(ErrorKind::Cancelled, "stop");
+  };
+  client.on_list = [&](const kube::ListOptions& options) -> Result<std::string> {
+    CHECK(options.limit == 500);
+    if (options.continue_token.empty())
+      return R"({"metadata":{"resourceVersion":"50","continue":"x"},"items":[)" + configmap("a", "4") + "]}";
+    CHECK_FALSE(store.synced());
+    return R"({"metadata":{"resourceVersion":"50"},"items":[)" + configmap("b", "5") + "]}";
+  };
+  WatcherOptions options;
+  options.kind = Kind::ConfigMap;
+  Watcher watcher(client, options, std::make_unique<StoreSink<api::ConfigMap>>(store, [](const auto&, bool) {}), {}, 1);
+  std::jthread thread([&](std::stop_token stop) { watcher.run(stop); });
+  wait_until([&] { return store.synced(); });
+  CHECK(store.size() == 2);
+}
+
+TEST_CASE("store: starting over takes older objects and drops newer ones") {
+  Store<api::ConfigMap> store;
+  auto object = [](const std::string& name, const std::string& rv) {
+    api::ConfigMap o;
+    o.meta.key = {"pay", name};
+    o.meta.uid = name;
+    o.meta.resource_version = rv;
+    return o;
+  };
+  store.replace({object("a", "100"), object("b", "101")}, "101");
+  CHECK(store.replace({object("a", "50")}, "60").empty());  // a stale list takes nothing back
+  CHECK(store.size() == 2);
+  store.replace({object("a", "50")}, "60", true);
+  CHECK(store.size() == 1);
+  CHECK(store.get({"pay", "a"})->meta.resource_version == "50");
+}
+
+TEST_CASE("datasets: the index follows the Models") {
+  DatasetIndex index;
+  api::Model model;
+  model.meta.key = {"pay", "fraud"};
+  model.retraining.emplace();
+  api::Trigger trigger;
+  trigger.dataset = api::Trigger::ConfigMapKeyRef{"data", "digest"};
+  model.retraining->triggers = {trigger};
+  index.update(model, false);
+  CHECK(index.models_of({"pay", "data"}) == std::vector<ObjectKey>{model.meta.key});
+  CHECK(index.models_of({"other", "data"}).empty());
+  model.retraining->triggers[0].dataset->name = "data2";
+  index.update(model, false);
+  CHECK(index.models_of({"pay", "data"}).empty());
+  CHECK(index.models_of({"pay", "data2"}).size() == 1);
+  index.update(model, true);
+  CHECK(index.models_of({"pay", "data2"}).empty());
+}
+
+TEST_CASE("events: the same news is the same Event, repeated news is counted") {
+  Event other = kEvent;
+  other.note += "0";
+  CHECK(event_name(kEvent) == event_name(kEvent));
+  CHECK(event_name(kEvent) != event_name(other));
+  CHECK(event_name(kEvent).rfind("fraud.", 0) == 0);
+
+  FakeClient client;
+  client.answer = [](const FakeClient::Call& call) -> Result<std::string> {
+    if (call.verb == "post") return fail(Error{ErrorKind::AlreadyExists, "there", 409, "AlreadyExists", {}});
+    if (call.verb == "get") return R"({"series":{"count":4}})";
+    return "{}";
+  };
+  EventSender sender(client, "test");
+  sender.send(kEvent);
+  sender.send(kEvent);  // within the minute: only counted
+  std::jthread thread([&](std::stop_token stop) { sender.run(stop); });
+  wait_until([&] { return client.calls().size() >= 3; });
+  thread.request_stop();
+  thread.join();
+  const auto calls = client.calls();
+  REQUIRE(calls.size() == 3);
+  CHECK(Json::parse(calls[2].body)["series"]["count"] == 5);
+}
+
+TEST_CASE("events: notes are cut between characters") {
+  Event event = kEvent;
+  event.note = std::string(1020, 'a') + "ääää";
+  const std::string note = Json::parse(event_body(event, "i", TimePoint{}))["note"];
+  CHECK(note.size() <= 1024);
+  CHECK(note.substr(note.size() - 3) == "...");
+}
+
+TEST_CASE("lease: another's is taken only after it stood still for its duration by our own clock") {
+  LeaseObserver observer;
+  LeaseRecord seen;
+  seen.holder = "other";
+  seen.renew_time = "2031-01-01T00:00:00.000000Z";  // years ahead: its clock is not believed
+  CHECK_FALSE(observer.may_take(seen, "me", 0s));
+  CHECK_FALSE(observer.may_take(seen, "me", 15s));
+  seen.renew_time = "2001-01-01T00:00:00.000000Z";
+  CHECK_FALSE(observer.may_take(seen, "me", 16s));
+  CHECK_FALSE(observer.may_take(seen, "me", 30s));
+  CHECK(observer.may_take(seen, "me", 32s));
+  seen.holder.clear();
+  CHECK(LeaseObserver().may_take(seen, "me", 0s));
+  seen.holder = "me";
+  CHECK(LeaseObserver().may_take(seen, "me", 0s));
+}
+
+TEST_CASE("lease: created, renewed with its resourceVersion, lost to another, handed back") {
+  FakeClient client;
+  std::mutex mutex;
+  std::string stored;
+  client.answer = [&](const FakeClient::Call& call) -> Result<std::string> {
+    std::lock_guard lock(mutex);
+    if (call.verb == "get") {
+      if (stored.empty()) return fail(Error{ErrorKind::NotFound, "none", 404, {}, {}});
+      return stored;
+    }
+    Json lease = Json::parse(call.body);
+    lease["metadata"]["resourceVersion"] = "8";
+    return stored = lease.dump();
+  };
+  LeaderOptions options;
+  options.lease = {"ops", "model-operator"};
+  options.identity = "me";
+  options.retry_period = 5ms;
+  LeaderElector elector(client, options);
+  CHECK_FALSE(elector.leading());
+  REQUIRE(elector.acquire({}));
+  CHECK(elector.leading());
+  std::jthread usurper([&] {
+    std::this_thread::sleep_for(50ms);
+    std::lock_guard lock(mutex);
+    Json lease = Json::parse(stored);
+    lease["spec"]["holderIdentity"] = "other";
+    stored = lease.dump();
+  });
+  CHECK_FALSE(elector.hold({}));
+  CHECK_FALSE(elector.leading());
+  elector.release();  // not ours: left alone
+  CHECK(Json::parse(stored)["spec"]["holderIdentity"] == "other");
+  CHECK(Json::parse(client.calls()[3].body)["metadata"]["resourceVersion"] == "8");
+}
+
+TEST_CASE("lease: no answer until the deadline is a loss") {
+  FakeClient client;
+  client.answer = [&](const FakeClient::Call& call) -> Result<std::string> {
+    if (call.verb == "post") return "{}";
+    if (client.calls().size() == 1) return fail(Error{ErrorKind::NotFound, "none", 404, {}, {}});
+    return fail(ErrorKind::Transport, "refused");
+  };
+  LeaderOptions options{{"ops", "model-operator"}, "me", 15s, 100ms, 5ms};
+  LeaderElector elector(client, options);
+  REQUIRE(elector.acquire({}));
+  const auto began = std::chrono::steady_clock::now();
+  CHECK_FALSE(elector.hold({}));
+  CHECK(std::chrono::steady_clock::now() - began < 2s);
+}
+
+TEST_CASE("runtimes file: YAML documents become ModelRuntimes, whole or not at all") {
+  const auto read = read_runtimes(R"(
+apiVersion: modelops.dev/v1alpha1
+kind: ModelRuntime
+metadata: {name: rules}
+spec:
+  formats: [{name: rules, version: "1"}]
+  priority: 10
+  port: 8080
+  template: {spec: {containers: [{name: server, image: model-server:dev}]}}
+---
+---
+kind: ModelRuntime
+metadata: {name: sklearn}
+spec: {formats: [{name: sklearn, version: "1"}], template: {}}
+)");
+  REQUIRE(read);
+  REQUIRE(read->size() == 2);
+  CHECK((*read)[0].meta.key.name == "rules");
+  CHECK((*read)[0].priority == 10);
+  CHECK((*read)[0].formats[0].version == "1");
+  CHECK_FALSE(read_runtimes("kind: Pod\nmetadata: {name: x}"));
+  CHECK_FALSE(read_runtimes("kind: ModelRuntime\nspec: {}"));
+  CHECK_FALSE(read_runtimes("a: [unclosed"));
+  CHECK(yaml_to_json("{a: 1, b: \"1\", c: yes, d: true, e: ~, f: 1.5}").value()[0] ==
+        R"({"a":1,"b":"1","c":"yes","d":true,"e":null,"f":1.5})");
+}
+
+TEST_CASE("log: lines name their object in both formats and cannot be forged") {
+  const std::string payload = "apply\x1fobject\x1fModel pay/fraud\x1fwhy\x1f" "a \"b\"\nc";
+  CHECK(log::format_text(payload) == R"(apply object="Model pay/fraud" why="a \"b\"\nc")");
+  CHECK(log::format_json(payload) == R"("msg":"apply","object":"Model pay/fraud","why":"a \"b\"\nc")");
+  CHECK(log::format_text("one\ntwo") == "one two");
+  CHECK(log::format_json("bad \xff byte") == "\"msg\":\"bad \xef\xbf\xbd byte\"");
+}
