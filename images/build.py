@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the container images as tars in build/images, without any registry or container engine.
 
-    images/build.py [NAME …]      NAME: model-operator, model-server, sklearn; default: all
+    images/build.py [--load] [NAME …]      NAME: model-operator, model-server, sklearn; default: all
 
 An image is made again only when something that goes into it is newer.
 """
@@ -27,7 +27,7 @@ def recipes(binaries):
                             "--file", f"{CERTIFICATES}:{CERTIFICATES}:644", "--rootfs", f"{ZONES}:{ZONES}"],
                            [operator, CERTIFICATES, ZONES / "tzdata.zi"]),
         "model-server": (["image", "--binary", f"{server}:/model-server", "--entrypoint", "/model-server", "--user", "65532:65532"], [server]),
-        "sklearn": (["python-image", "--app", f"{app}:/app", "--entrypoint", "/usr/bin/python3 /app/server.py"],
+        "sklearn": (["python-image", "--app", f"{app}:/app", "--entrypoint", "/usr/bin/python3 /app/main.py"],
                     sorted(app.glob("*.py"))),
     }
 
@@ -46,24 +46,28 @@ def build(name, command, inputs, folder):
         sys.exit(f"{name}: {', '.join(missing)} is missing; run `make build` first")
     if is_fresh(out, inputs):
         print(f"{out.relative_to(ROOT)} is up to date")
-        return
+        return out
     verb, *rest = command
     subprocess.run([sys.executable, RIG / "rig.py", verb, "--name", f"localhost/{name}:dev", "--out", out, *rest], check=True)
     print(f"{out.relative_to(ROOT)}: localhost/{name}:dev, {out.stat().st_size / 1e6:.0f} MB")
+    return out
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--binaries", type=pathlib.Path, default=ROOT / "build" / "release" / "bin", help="where the programs are")
+    parser.add_argument("--load", action="store_true", help="import them into the node of the running rig")
     arguments = parser.parse_args()
     known = recipes(arguments.binaries.resolve())
     folder = ROOT / "build" / "images"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in arguments.names or known:
-        if name not in known:
-            sys.exit(f"there is no image {name}; there are {', '.join(known)}")
-        build(name, *known[name], folder)
+    unknown = [name for name in arguments.names if name not in known]
+    if unknown:
+        sys.exit(f"there is no image {unknown[0]}; there are {', '.join(known)}")
+    tars = [build(name, *known[name], folder) for name in arguments.names or known]
+    if arguments.load:
+        subprocess.run([sys.executable, RIG / "rig.py", "load", *tars], check=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ INFER = "/v2/models/m/infer"
 
 def train(folder, **env):
     result = pathlib.Path(folder, "result")
-    done = subprocess.run([sys.executable, HERE / "sklearn" / "train.py"], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, HERE / "sklearn" / "main.py", "train"], capture_output=True, text=True,
                           env={**os.environ, "OUTPUT_DIR": str(folder), "MODELOPS_OUTPUT": "ns/m/r", "MODELOPS_RESULT": str(result), **env})
     return done.returncode, result.read_text()
 
@@ -77,7 +77,7 @@ class BothServers(unittest.TestCase):
         for kind in ("sklearn", "linear"):
             code, text = train(cls.folder, FORMAT=kind)
             assert code == 0, text
-        commands = {"sklearn": ([sys.executable, HERE / "sklearn" / "server.py"], cls.folder / "ns/m/r.joblib")}
+        commands = {"sklearn": ([sys.executable, HERE / "sklearn" / "main.py"], cls.folder / "ns/m/r.joblib")}
         if MODEL_SERVER.exists():
             commands["model-server"] = ([MODEL_SERVER], cls.folder / "ns/m/r.json")
         cls.processes, cls.clients = {}, {}
@@ -169,7 +169,7 @@ class Stopping(unittest.TestCase):
     def test_a_stop_ends_with_0_although_connections_are_open(self):
         with tempfile.TemporaryDirectory() as folder:
             train(folder)
-            with serving([sys.executable, HERE / "sklearn" / "server.py"], pathlib.Path(folder, "ns/m/r.joblib")) as (process, port):
+            with serving([sys.executable, HERE / "sklearn" / "main.py"], pathlib.Path(folder, "ns/m/r.joblib")) as (process, port):
                 client = Client(port)
                 client.ask("GET", "/v2/health/ready")
                 begin = time.monotonic()
