@@ -57,8 +57,18 @@ std::string text_of(const rapidjson::Value& object, const char* name) {
   return {it->value.GetString(), it->value.GetStringLength()};
 }
 
+// A wrong UID in a patch or an apply is answered with 422 "metadata.uid: field is immutable" and not with
+// 409, as in a PUT or a DELETE. It is our precondition that failed, not the body that is wrong.
+bool blames_uid(const rapidjson::Value& details) {
+  const auto causes = details.FindMember("causes");
+  if (causes == details.MemberEnd() || !causes->value.IsArray()) return false;
+  return std::any_of(causes->value.Begin(), causes->value.End(), [](const rapidjson::Value& cause) {
+    return cause.IsObject() && text_of(cause, "field") == "metadata.uid";
+  });
+}
+
 // Fills in what a metav1.Status says. False if the body is none.
-bool read_status(const std::string& body, Error& error) {
+bool read_status(const std::string& body, Error& error, bool& wrong_uid) {
   if (body.empty() || body.size() > max_status_bytes) return false;
   rapidjson::Document document;
   // The iterative parser: nesting from outside must not use up the stack.
@@ -68,6 +78,7 @@ bool read_status(const std::string& body, Error& error) {
   error.reason = text_of(document, "reason");
   const auto details = document.FindMember("details");
   if (details != document.MemberEnd() && details->value.IsObject()) {
+    wrong_uid = blames_uid(details->value);
     const auto wait = details->value.FindMember("retryAfterSeconds");
     if (wait != details->value.MemberEnd() && wait->value.IsInt() && wait->value.GetInt() > 0) {
       error.retry_after = seconds(std::min(wait->value.GetInt(), max_retry_after));
@@ -81,12 +92,17 @@ bool read_status(const std::string& body, Error& error) {
 Error error_of(const HttpResponse& response) {
   Error error;
   error.http_status = response.status;
-  if (!read_status(response.body, error) || error.message.empty()) {
+  bool wrong_uid = false;
+  if (!read_status(response.body, error, wrong_uid) || error.message.empty()) {
     const std::string said =
         bounded_text(std::string_view(response.body).substr(0, max_status_bytes), max_junk_bytes);
     error.message = "HTTP " + std::to_string(response.status) + (said.empty() ? "" : ": " + said);
   }
   error.kind = kind_of(response.status, error.reason);
+  if (response.status == 422 && wrong_uid) error.kind = ErrorKind::Conflict;
+  // Server-side apply answers a misspelt field with a bare 500, for ever.
+  if (response.status == 500 && error.message.starts_with("failed to create typed patch object"))
+    error.kind = ErrorKind::Invalid;
   if (auto wait = retry_after_header(response)) error.retry_after = wait;
   return error;
 }

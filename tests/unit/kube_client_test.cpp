@@ -208,6 +208,20 @@ TEST_CASE("errors carry the API server's own words", "[kube][client]") {
   CHECK(error(429, "TooManyRequests").kind == ErrorKind::TooManyRequests);
   CHECK(error(504, "Timeout").kind == ErrorKind::ServerError);
   CHECK(error(302, "").kind == ErrorKind::Malformed);
+  // What it says to a patch whose UID is not the object's any more.
+  CHECK(error_of({422,
+                  {},
+                  status_json(422, "Invalid", "field is immutable",
+                              R"({"causes":[{"reason":"FieldValueInvalid","field":"metadata.uid"}]})")})
+            .kind == ErrorKind::Conflict);
+  // What kube-apiserver 1.36 says to an apply with an unknown field: not a server error, a retry changes
+  // nothing.
+  CHECK(error_of({500,
+                  {},
+                  status_json(500, "",
+                              "failed to create typed patch object (/x; /v1, Kind=ConfigMap): .dtaa: field "
+                              "not declared in schema")})
+            .kind == ErrorKind::Invalid);
 }
 
 TEST_CASE("Retry-After from the header or the details", "[kube][client]") {

@@ -200,10 +200,10 @@ TEST_CASE("a stream that is cut is an error, and the lines before it were handed
   TestServer server([&](Connection& connection) {
     connection.read_request();
     connection.write(chunked_head + chunk("one\n"));
-    connection.sleep(50ms);
+    connection.sleep(20ms);
     connection.write(tail);
     if (hard) {
-      connection.sleep(50ms);
+      connection.sleep(20ms);
       connection.reset();
     }
   });
@@ -244,7 +244,7 @@ TEST_CASE("bad chunk sizes fail their request and nothing else", "[kube][transpo
   });
   auto transport = make(library, server);
   auto request = get("/bad");
-  request.deadline = request.idle_deadline = 300ms;
+  request.deadline = request.idle_deadline = 150ms;
   if (GENERATE(false, true)) {
     CHECK_FALSE(transport->send(request, never));
   } else {
