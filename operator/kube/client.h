@@ -48,8 +48,8 @@ using CallObserver =
 // if that is at most 10 s (else the Error comes back at once and carries it), without one after 0.5, 1 and 2
 // s, each with jitter. Writes never: that is for the caller, who knows whether name and preconditions make a
 // repeat harmless. Watches neither. HTTP errors come back as Error with the API server's message word for
-// word; a body that is no metav1.Status is cut to a line. A Transport error on a write does not say whether
-// it was executed.
+// word; a body that is no metav1.Status is cut to a line. A failed precondition (UID, resourceVersion) is
+// always a Conflict, whatever its status. A Transport error on a write does not say whether it was executed.
 class Client {
  public:
   virtual ~Client() = default;
