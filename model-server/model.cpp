@@ -7,12 +7,12 @@
 namespace model_server {
 namespace {
 
-constexpr int kMaxDepth = 16;
+constexpr int kMaxModelDepth = 16;
 
 Json parse(std::string_view text) {
   try {
     return Json::parse(text, [](int depth, Json::parse_event_t, Json&) {
-      if (depth > kMaxDepth) throw BadModel("the model is nested too deep");
+      if (depth > kMaxModelDepth) throw BadModel("the model is nested too deep");
       return true;
     });
   } catch (const Json::parse_error& e) {

@@ -7,7 +7,7 @@
 namespace model_server {
 namespace {
 
-constexpr int kMaxDepth = 32;
+constexpr int kMaxRequestDepth = 32;
 constexpr size_t kMaxId = 256;
 
 struct Tensor {
@@ -181,7 +181,7 @@ Json label_json(const Value& label, LabelType type) {
 Json parse_object(std::string_view body) {
   try {
     Json document = Json::parse(body, [](int depth, Json::parse_event_t, Json&) {
-      if (depth > kMaxDepth) bad("the request is nested too deep");
+      if (depth > kMaxRequestDepth) bad("the request is nested too deep");
       return true;
     });
     if (!document.is_object()) bad("the request must be a JSON object");

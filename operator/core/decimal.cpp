@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "operator/core/ascii.h"
+
 namespace mo {
 namespace {
 
@@ -40,7 +42,6 @@ Wide shift_right(Wide value, int n) {
   return up ? quotient + sign : quotient;
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Reads "[+-]digits"; an exponent of any length saturates.
 std::optional<int> parse_exponent(std::string_view text) {

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "operator/core/ascii.h"
+
 namespace mo {
 namespace {
 
@@ -12,7 +14,6 @@ __extension__ typedef __int128 Wide;
 constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr Wide kMaxNanos = static_cast<Wide>(87600) * 3600 * 1'000'000'000;  // ten years
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Takes exactly `n` digits from the front of `text`.
 std::optional<int> take_digits(std::string_view& text, int n) {

@@ -28,8 +28,6 @@ using std::chrono::steady_clock;
 constexpr size_t max_output = 1u << 20;
 constexpr size_t max_complaint = 512;
 
-std::string reason(int error) { return std::error_code(error, std::generic_category()).message(); }
-
 struct Pipe {
   std::array<int, 2> fd{-1, -1};
   Pipe() {
@@ -146,7 +144,7 @@ Result<pid_t> spawn(const Config& config, const Pipe& out, const Pipe& err) {
   const std::string hint =
       config.exec->install_hint.empty() ? "" : "; " + bounded_text(config.exec->install_hint, max_complaint);
   return fail(ErrorKind::Unauthorized,
-              "cannot run the credential plugin " + args[0] + ": " + reason(error) + hint);
+              "cannot run the credential plugin " + args[0] + ": " + error_text(error) + hint);
 }
 
 // Reads both pipes until both are closed. False if the deadline came first or there was too much.

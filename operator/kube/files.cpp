@@ -21,19 +21,19 @@ struct Descriptor {
   }
 };
 
-std::string reason(int error) { return std::error_code(error, std::generic_category()).message(); }
-
 }  // namespace
+
+std::string error_text(int error) { return std::error_code(error, std::generic_category()).message(); }
 
 Result<std::string> read_file(const std::filesystem::path& file, size_t max_bytes) {
   const Descriptor in{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (in.fd < 0) return fail(ErrorKind::Invalid, "cannot read " + file.string() + ": " + reason(errno));
+  if (in.fd < 0) return fail(ErrorKind::Invalid, "cannot read " + file.string() + ": " + error_text(errno));
   std::string content;
   char piece[16384];
   for (;;) {
     const ssize_t got = ::read(in.fd, piece, sizeof piece);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(ErrorKind::Invalid, "cannot read " + file.string() + ": " + reason(errno));
+    if (got < 0) return fail(ErrorKind::Invalid, "cannot read " + file.string() + ": " + error_text(errno));
     if (got == 0) return content;
     content.append(piece, static_cast<size_t>(got));
     if (content.size() > max_bytes) {

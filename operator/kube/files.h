@@ -27,4 +27,7 @@ std::string encode_base64(std::string_view bytes);
 // Printable, at most `max_bytes`, cut between UTF-8 characters: for texts that a stranger wrote.
 std::string bounded_text(std::string_view text, size_t max_bytes);
 
+// What errno means, in words.
+std::string error_text(int error);
+
 }  // namespace mo::kube

@@ -8,14 +8,13 @@
 #include <vector>
 
 #include "operator/runtime/log.h"
+#include "operator/runtime/wall_clock.h"
 
 namespace mo {
 namespace {
 
 // What the API server refused for good is tried again for the case that the world around it changed, but not by the millisecond.
 constexpr Duration kRefusedWait = std::chrono::seconds(1);
-
-TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
 void wait_for(std::stop_token stop) {
   std::mutex mutex;
@@ -93,7 +92,8 @@ void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& ou
   if (!done && outcome.kind != Outcome::Kind::Refused) return;
   if (auto asks = parts_.answers.begin(model, std::move(plan.asks), now); !asks.empty())
     parts_.asker.ask(model, std::move(asks));
-  if (plan.requeue_after) parts_.queue.add_after(model, *plan.requeue_after);
+  // A plan that writes wants the next look at once; after a refusal that would be the same write again, by the millisecond. settle() backs off.
+  if (plan.requeue_after && (done || *plan.requeue_after >= kRefusedWait)) parts_.queue.add_after(model, *plan.requeue_after);
 }
 
 void Controller::settle(const ObjectKey& model, const Outcome& outcome) {

@@ -2,6 +2,7 @@
 
 #include "operator/json/json.h"
 #include "operator/runtime/log.h"
+#include "operator/runtime/wall_clock.h"
 
 namespace mo {
 namespace {
@@ -9,8 +10,6 @@ namespace {
 // The same news is not written more often than that; repeats in between are added up.
 constexpr std::chrono::seconds kFold{60};
 constexpr size_t kNote = 1024;
-
-TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
 std::string cut(const std::string& text, size_t limit) {
   if (text.size() <= limit) return text;
