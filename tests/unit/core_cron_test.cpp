@@ -1,4 +1,6 @@
 #include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
 
 #include "operator/core/cron.h"
 
@@ -115,4 +117,29 @@ TEST_CASE("cron: what cannot be read is an error with a sentence", "[core]") {
     REQUIRE_FALSE(schedule);
     CHECK(schedule.error().message.find("time zone") != std::string::npos);
   }
+}
+
+// Two thousand random schedules as another implementation reads them; cron_oracle.py wrote the table.
+TEST_CASE("cron: agrees with croniter", "[core]") {
+  std::ifstream table(MO_SOURCE_DIR "/tests/unit/cron_oracle.tsv");
+  int rows = 0, agreed = 0;
+  for (std::string line; std::getline(table, line); ++rows) {
+    std::istringstream columns(line);
+    std::string expression, zone, after, run;
+    std::getline(columns, expression, '\t');
+    std::getline(columns, zone, '\t');
+    std::getline(columns, after, '\t');
+    Times wanted;
+    while (std::getline(columns, run, '\t')) wanted.push_back(run);
+    const Times found =
+        runs(expression.c_str(), zone.c_str(), after.c_str(), static_cast<int>(wanted.size()));
+    if (found == wanted) {
+      ++agreed;
+    } else {
+      INFO(line);
+      CHECK(found == wanted);
+    }
+  }
+  CHECK(rows == 2000);
+  CHECK(agreed == rows);
 }
