@@ -28,9 +28,13 @@ Signals::Signals(std::chrono::seconds patience) {
     if (destroyed.stop_requested()) return;
     spdlog::info("{}, stopping", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     stop_.request_stop();
+    // One wish may come as two signals, to the process and to its group: within a second they count as one.
+    const auto began = std::chrono::steady_clock::now();
     const timespec limit{patience.count(), 0};
-    signal = sigtimedwait(&set, nullptr, &limit);
-    if (destroyed.stop_requested()) return;
+    do {
+      signal = sigtimedwait(&set, nullptr, &limit);
+      if (destroyed.stop_requested()) return;
+    } while (signal > 0 && std::chrono::steady_clock::now() - began < std::chrono::seconds(1));
     spdlog::error(signal > 0 ? "a second signal, ending at once" : "stopping takes too long, ending at once");
     std::_Exit(signal > 0 ? 128 + signal : 1);
   });

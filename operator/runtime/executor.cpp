@@ -43,6 +43,12 @@ T object_type(const Store<T>&);
 constexpr size_t kMaxBody = 8u << 20;
 constexpr int kMaxDepth = 200;
 
+// A wrong metadata.uid in an apply or a patch of an object that exists is answered 422 ("metadata.uid: Invalid value: …: field is immutable"),
+// not 409. It means that the object was deleted and made again under the same name.
+bool uid_mismatch(const Error& error) {
+  return error.kind == ErrorKind::Invalid && error.message.find("metadata.uid: ") != std::string::npos;
+}
+
 }  // namespace
 
 const char* to_string(Outcome::Kind kind) {
@@ -106,7 +112,7 @@ Outcome Executor::judge(const ObjectKey& model, const Action& action, const Erro
   switch (error.kind) {
     case ErrorKind::Invalid:
     case ErrorKind::Forbidden:
-      outcome.kind = Outcome::Kind::Refused;
+      outcome.kind = uid_mismatch(error) ? Outcome::Kind::Conflict : Outcome::Kind::Refused;
       break;
     case ErrorKind::Conflict:
     case ErrorKind::AlreadyExists:

@@ -109,6 +109,21 @@ TEST_CASE("executor: who may retry what") {
   }
 }
 
+// Seen on a real API server: a wrong UID on an object that exists is 422, not 409.
+TEST_CASE("executor: an object that was made again under the same name is a conflict, not a refusal") {
+  Rig rig;
+  rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> {
+    return fail(Error{ErrorKind::Invalid,
+                      R"(Deployment.apps "fraud-v1" is invalid: metadata.uid: Invalid value: "u1": field is immutable)",
+                      422, "Invalid", {}});
+  };
+  CHECK(rig.run(apply_plan("u1")).kind == Outcome::Kind::Conflict);
+  Plan scale;
+  scale.actions.push_back(Scale{kDeployment, "u1", 3, "more"});
+  CHECK(rig.run(scale).kind == Outcome::Kind::Conflict);
+  CHECK(rig.refusals.of(kModel).empty());
+}
+
 TEST_CASE("executor: a refusal is news once, and settled by an apply but not by a scale") {
   Rig rig;
   rig.fail_with(ErrorKind::Invalid, 422);

@@ -209,14 +209,19 @@ TEST_CASE("lease: created, renewed with its resourceVersion, lost to another, ha
   FakeClient client;
   std::mutex mutex;
   std::string stored;
+  int revision = 7;
   client.answer = [&](const FakeClient::Call& call) -> Result<std::string> {
     std::lock_guard lock(mutex);
     if (call.verb == "get") {
       if (stored.empty()) return fail(Error{ErrorKind::NotFound, "none", 404, {}, {}});
       return stored;
     }
+    // Compare and swap, as the API server does.
     Json lease = Json::parse(call.body);
-    lease["metadata"]["resourceVersion"] = "8";
+    const std::string version = lease["metadata"].value("resourceVersion", "");
+    if (!stored.empty() && version != Json::parse(stored)["metadata"]["resourceVersion"])
+      return fail(Error{ErrorKind::Conflict, "modified", 409, {}, {}});
+    lease["metadata"]["resourceVersion"] = std::to_string(++revision);
     return stored = lease.dump();
   };
   LeaderOptions options;
@@ -232,6 +237,7 @@ TEST_CASE("lease: created, renewed with its resourceVersion, lost to another, ha
     std::lock_guard lock(mutex);
     Json lease = Json::parse(stored);
     lease["spec"]["holderIdentity"] = "other";
+    lease["metadata"]["resourceVersion"] = std::to_string(++revision);
     stored = lease.dump();
   });
   CHECK_FALSE(elector.hold({}));
