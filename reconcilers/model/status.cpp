@@ -54,6 +54,7 @@ class Status {
     if (!f_.retraining_problem.empty()) return stalled(hurt(), "InvalidSchedule", f_.retraining_problem);
     if (f_.waiting.stalled) return stalled(hurt(), f_.waiting.reason, f_.rollout_name + ": " + f_.waiting.message);
     if (f_.rollout) return rolling();
+    if (under_way(f_.status.intent) && !f_.status.intent.rollout.empty()) return about_to_roll();
     if (failed()) return after_failure();
     if (stable().empty()) return first_version();
     return serving();
@@ -63,6 +64,12 @@ class Status {
     const std::string message = "ModelRollout " + f_.rollout_name + " to " + f_.candidate + ": " + f_.rollout->message;
     if (f_.rollout->phase == "Paused") return reconciling("Paused", "RolloutPaused", message);
     return reconciling("Progressing", "RolloutInProgress", message);
+  }
+
+  Standing about_to_roll() const {
+    const api::Intent& i = f_.status.intent;
+    return reconciling(stable().empty() ? "Pending" : "Progressing", "RolloutInProgress",
+                       "ModelRollout " + i.rollout + " to " + i.version + (f_.waiting.message.empty() ? " is about to start" : " " + f_.waiting.message));
   }
 
   bool failed() const {
@@ -82,6 +89,8 @@ class Status {
   }
 
   Standing first_version() const {
+    if (f_.candidate.empty() && under_way(f_.status.intent))
+      return reconciling("Progressing", "Deploying", "starts with its first version " + f_.status.intent.version);
     if (f_.candidate.empty()) {
       if (m_.retraining) return reconciling("Pending", "AwaitingRetraining", "waits for its first version from retraining" + retraining_note());
       return stalled("Pending", "NoVersion", "spec names neither a version nor an artifact, and there is no retraining to make one");
@@ -167,7 +176,8 @@ class Status {
     const int wanted = std::max(sum.wanted, m_.replicas);
     out["replicas"] = sum.running;
     out["readyReplicas"] = sum.ready;
-    out["ready"] = std::to_string(sum.ready) + "/" + std::to_string(wanted);
+    // Pods that are on their way out may still be ready.
+    out["ready"] = std::to_string(std::min(sum.ready, wanted)) + "/" + std::to_string(wanted);
     out["selector"] = std::string(api::kLabelModel) + "=" + m_.meta.key.name;
   }
 
