@@ -1,0 +1,60 @@
+// The invariants of api.md's nine rules, from the world's point of view: what pods get traffic, not what plans say.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "tests/sim/operator.h"
+
+namespace mo::sim {
+
+class Invariants : public Observer {
+ public:
+  explicit Invariants(World& world) : w_(world) {}
+
+  // "accuracy/m-v3": this gate must never let this version pass.
+  std::set<std::string> must_not_pass;
+  // Pods fail or Deployments are changed by others: capacity and shares are then not ours alone to keep.
+  bool disturbed = false;
+  // A rollout was deleted while it had traffic, which nobody's status speaks of any more.
+  bool rollout_deleted = false;
+
+  void before(const Action& action, const Ref<api::Model>& known) override;
+  void after_step();
+  // Once nothing moves any more.
+  void at_rest(const std::string& still_to_write);
+
+ private:
+  enum class Selected { Nobody, Everyone, One };
+  struct View {  // of one Model, as it is
+    Ref<api::Model> model;
+    Ref<api::ModelRollout> active;
+    Selected selected = Selected::Nobody;
+    std::string version;  // One
+    std::map<std::string, int> ready;
+  };
+  View look(const api::Model& model) const;
+  int ready_of(const View& view, const std::string& version) const;
+
+  void check_owner(const Action& action, const api::Model& known) const;
+  void check_write(const WriteStatus& write, const Ref<api::Model>& known);
+  void check_conditions(const ObjectRef& ref, const Json& before, const Json& after) const;
+  void check_rollout_status(const ObjectRef& ref, const Json& before, const Json& after);
+  void remember_failure(const ObjectRef& ref, const Json& before, const Json& after, const Ref<api::Model>& known);
+  void check_stable_capacity(const Action& action, const api::Model& known) const;
+  void check_scale_down(const View& view, const api::Model& known, int replicas) const;
+  void check_turn(const View& view, const api::Model& known, const std::string& to) const;
+  void check_not_again(const Apply& apply, const api::Model& known) const;
+  void check_traffic(const View& view) const;
+  void check_share(const View& view) const;
+  void check_model_at_rest(const View& view) const;
+
+  World& w_;
+  std::map<std::string, int> weight_;                       // rollout UID -> highest weight so far
+  std::map<std::string, int64_t> failed_at_;                // "model/version" -> Model generation when a rollout to it failed
+  std::map<std::string, Json> spec_;                        // Model UID/generation -> spec
+  size_t checked_ = 0;
+};
+
+}  // namespace mo::sim
