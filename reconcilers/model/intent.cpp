@@ -77,8 +77,10 @@ class Decide {
         intent() = api::Intent{s().stable_version, intent().origin, "", "Succeeded", "", "", now_};
       return;
     }
-    if (!r && intent().origin != "Spec")
+    if (!r && intent().origin != "Spec") {
       close_intent("Aborted", "RolloutDeleted", "ModelRollout " + intent().rollout + " was deleted");
+      intent().since = now_;
+    }
     if (!r || !rollout::is_over(r->status.phase)) return;
     if (r->status.phase == "Succeeded") s().stable_version = r->version;
     close_intent(r->status.phase, r->status.ending ? r->status.ending->reason : r->status.phase, r->status.message);
@@ -89,7 +91,11 @@ class Decide {
     const std::string revision = revision_of(m_, spec_.name);
     const bool another = spec_.name != s().spec_version;
     const bool mended = ended_badly(intent()) && spec_.name != s().stable_version && revision != s().spec_revision;
-    if (!another && !mended) return;
+    if (!another && !mended) {
+      // Edits while nothing of the spec's is on its way or failed mend nothing: a failure that comes later isn't put right by them.
+      if (!ended_badly(intent()) && !(under_way(intent()) && intent().origin == "Spec")) s().spec_revision = revision;
+      return;
+    }
     s().spec_version = spec_.name;
     s().spec_revision = revision;
     s().spec_generation = m_.meta.generation;
@@ -124,7 +130,10 @@ class Decide {
   }
 
   bool waits(const api::ModelRollout& r) const {
-    return !r.status.started && r.meta.key.name != out_.status.intent.rollout && r.origin != "spec" && !older_than_intent(r);
+    const api::Intent& i = out_.status.intent;
+    // One that bears the name of a rollout that failed was made anew, to try again.
+    const bool carries_intent = r.meta.key.name == i.rollout && !ended_badly(i);
+    return !r.status.started && !carries_intent && r.desired_state != "Aborted" && r.origin != "spec" && !older_than_intent(r);
   }
 
   bool busy() const {
@@ -156,6 +165,28 @@ class Decide {
     intent() = api::Intent{newest->version, newest->origin == "retraining" ? "Retraining" : "Rollout", newest->meta.key.name, "", "", "", now_};
   }
 
+  // The Model knows already how this one ended: we crashed before its own status said so.
+  bool outcome_known(const api::ModelRollout& r) const {
+    const api::Intent& i = out_.status.intent;
+    return r.meta.key.name == i.rollout && !under_way(i) && (r.status.started || (i.outcome == "Succeeded" && r.version == out_.status.stable_version));
+  }
+
+  void record_outcome(const api::ModelRollout& r) {
+    const api::Intent& i = out_.status.intent;
+    const bool succeeded = i.outcome == "Succeeded";
+    api::RolloutStatus status = r.status;
+    status.phase = i.outcome;
+    status.message = i.message;
+    status.finished = now_;
+    status.paused_at.reset();
+    status.pause_reason.clear();
+    if (succeeded) status.step_index = status.step_count;
+    status.candidate_weight = succeeded ? 100 : 0;
+    status.stable_weight = succeeded || status.from_version.empty() ? 0 : 100;
+    if (!succeeded && !status.ending) status.ending = api::Ending{i.outcome, i.reason, i.message, now_};
+    out_.closed[r.meta.key.name] = std::move(status);
+  }
+
   void close(const api::ModelRollout& r, const std::string& phase, const std::string& reason, const std::string& message) {
     api::RolloutStatus status = r.status;
     status.phase = phase;
@@ -169,6 +200,7 @@ class Decide {
   void place(const api::ModelRollout& r, const Ref<api::ModelRollout>& ptr) {
     const std::string& name = r.meta.key.name;
     if (out_.closed.count(name)) return;
+    if (outcome_known(r)) return record_outcome(r);
     if (name == intent().rollout && under_way(intent())) return place_active(r, ptr);
     if (r.status.started) {
       out_.superseded[name] = "superseded by " + (intent().origin == "Spec" ? "the spec, which asks for " + intent().version
@@ -200,7 +232,9 @@ class Decide {
   bool newer_waits(const api::ModelRollout& r) const {
     const auto self = std::find_if(live_.begin(), live_.end(), [&](const auto& l) { return l->meta.key.name == r.meta.key.name; });
     return std::any_of(std::next(self), live_.end(), [&](const auto& l) {
-      return (waits(*l) && cannot_start(*l).empty()) || (l->meta.key.name == out_.status.intent.rollout && out_.status.intent.origin != "Spec");
+      // Times are whole seconds: what began in the same one is not known to be newer.
+      const bool runs = l->meta.key.name == out_.status.intent.rollout && out_.status.intent.origin != "Spec" && l->meta.created > r.meta.created;
+      return runs || (waits(*l) && cannot_start(*l).empty());
     });
   }
 

@@ -51,6 +51,9 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   o.model = stores.models.get(key);
   o.versions = stores.versions.of_model(key);
   o.rollouts = stores.rollouts.of_model(key);
+  // Those that a deleted Model of the same name left to the garbage collector tell nothing of this one.
+  if (o.model)
+    std::erase_if(o.rollouts, [&](const auto& r) { return !r->meta.controller_uid.empty() && r->meta.controller_uid != o.model->meta.uid; });
   take_named(stores, o);
   if (!o.model) return o;
   o.runtimes = stores.runtimes.all();

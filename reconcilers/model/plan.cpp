@@ -127,10 +127,13 @@ class Planner {
       wanted.candidate_pods = advanced_->wants_pods;
       wanted.warm_for = advanced_->warm_for;
       wanted.draining = advanced_->draining;
-      if (advanced_->status.ending) wanted.drain_until = advanced_->status.ending->at + rollout::kDrainLimit;
+      const auto since = advanced_->status.ending ? advanced_->status.ending->at : advanced_->status.started;
+      if (since) wanted.drain_until = *since + rollout::kDrainLimit;
     } else if (!first_.empty()) {
       wanted.weight = 100;
       wanted.candidate_pods = true;
+    } else if (status().intent.since) {
+      wanted.drain_until = *status().intent.since + rollout::kDrainLimit;
     }
     const api::Intent& intent = status().intent;
     wanted.freeze_stable = !m_.problem.empty() || (intent.version != wanted.stable && intent.outcome != "Succeeded" && !intent.version.empty());
@@ -180,7 +183,8 @@ class Planner {
   }
 
   void write_rollout(const api::ModelRollout& r, const std::string& refused) {
-    if (rollout::is_over(r.status.phase) || r.meta.deleting) return;
+    const bool over = rollout::is_over(r.status.phase);
+    if (r.meta.deleting || (over && r.status.observed_generation == r.meta.generation)) return;
     const std::string& name = r.meta.key.name;
     api::RolloutStatus next = r.status;
     next.observed_generation = r.meta.generation;
@@ -193,7 +197,7 @@ class Planner {
     } else if (const rollout::Waiting* why = find(decided_.waiting, name)) {
       waiting = *why;
       next.phase = "Pending";
-    } else {
+    } else if (!over) {
       return;
     }
     std::string problem = active ? (refused.empty() ? served_.problem : refused) : "";

@@ -19,11 +19,14 @@ class Advance {
 
   Advanced run() {
     if (!s().started) start();
+    if (already_stable()) {
+      succeed();
+      announce_needs();
+      return std::move(out_);
+    }
     decide_ending();
     if (s().ending) {
       end();
-    } else if (already_stable()) {
-      succeed();
     } else {
       steer();
       if (!s().paused_at) walk();
@@ -177,7 +180,7 @@ class Advance {
       return;
     }
     if (s().paused_at) {  // was Requested: the clock of the step stood still meanwhile
-      *s().step_started += std::chrono::duration_cast<Duration>(now_ - *s().paused_at);
+      s().step_started = whole_second(*s().step_started + (now_ - *s().paused_at));
       s().paused_at.reset();
       s().pause_reason.clear();
       event("RolloutResumed", "resumed at " + where());
