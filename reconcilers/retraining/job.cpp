@@ -57,8 +57,8 @@ Result<Json> render_job(const api::Model& model, const api::RetrainingRun& run, 
   if (!job["spec"].is_object()) return job;
   Json& pods = object_at(job["spec"], "template");
   Json& labels = object_at(object_at(pods, "metadata"), "labels");
+  // Not the Model's label: the Service selects by that during a canary, and training pods serve nobody.
   labels[api::kLabelManagedBy] = "model-operator";
-  labels[api::kLabelModel] = model.meta.key.name;
   Json& spec = object_at(pods, "spec");
   if (!spec.contains("restartPolicy")) spec["restartPolicy"] = "Never";
   if (spec.contains("containers") && spec["containers"].is_array())

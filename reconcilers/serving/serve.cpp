@@ -35,7 +35,9 @@ class Serve {
     const Capacity goal = replicas();
     const bool candidate_wanted = !w_.candidate.empty() && (w_.candidate_pods || w_.weight > 0 || w_.draining);
     if (!w_.stable.empty()) deployment(w_.stable, goal.stable, w_.freeze_stable);
-    if (candidate_wanted && !(w_.draining && !g_.candidate.exists)) deployment(w_.candidate, goal.candidate, w_.draining);
+    // With traffic on it the candidate keeps its template: a rolling update has more pods for a while, and more traffic than its weight.
+    const bool frozen = w_.draining || g_.selected == Selected::Both;
+    if (candidate_wanted && !(w_.draining && !g_.candidate.exists)) deployment(w_.candidate, goal.candidate, frozen);
     services(candidate_wanted);
     append(downs_);
     remove_the_rest(candidate_wanted);
@@ -63,9 +65,7 @@ class Serve {
   // Whom the Model's Service should select now. Traffic moves only to pods that are there for it.
   Selected selection() const {
     if (w_.stable.empty()) return Selected::Candidate;
-    if (w_.candidate.empty()) return Selected::Stable;
-    if (w_.draining) return way_back();
-    if (w_.weight <= 0) return Selected::Stable;
+    if (w_.draining || w_.candidate.empty() || w_.weight <= 0) return way_back();
     if (w_.weight >= 100) {
       if (g_.candidate_ready_for(100)) return Selected::Candidate;
       return g_.selected == Selected::Nobody ? Selected::Stable : g_.selected;
@@ -73,15 +73,17 @@ class Serve {
     const Capacity goal = capacity_for(n_, w_.weight);
     const bool open = g_.selected == Selected::Both ||
                       (g_.candidate_settled && g_.candidate.ready >= goal.candidate && g_.stable.ready >= goal.stable &&
-                       ratio_holds(w_.weight, g_.stable, g_.candidate));
+                       ratio_holds(w_.weight, g_.stable, g_.candidate) && g_.stray.empty());
     return open ? Selected::Both : Selected::Stable;
   }
 
+  // To stable alone, which it usually is already; where others have traffic (a rollout ends, or was deleted) once stable can carry it.
   Selected way_back() const {
+    if (g_.selected != Selected::Both && g_.selected != Selected::Candidate) return Selected::Stable;
     const bool enough = g_.stable.ready >= n_;
     const bool waited = w_.drain_until && now_ >= *w_.drain_until && g_.stable.ready > 0;
-    if (enough || waited || g_.candidate.ready == 0) return Selected::Stable;
-    return g_.selected == Selected::Nobody ? Selected::Stable : g_.selected;
+    const bool others_serve = std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) { return pod->ready && pod->version != w_.stable; });
+    return enough || waited || !others_serve ? Selected::Stable : g_.selected;
   }
 
   void services(bool candidate_wanted) {
@@ -158,8 +160,11 @@ class Serve {
       const std::string& version = owned.object->version;
       if (version == w_.stable || (version == w_.candidate && candidate_wanted)) continue;
       if (owned.object->meta.deleting || everyone) continue;
+      // Nothing serves yet, and this was given up: its pods must not begin to.
+      const api::Intent& intent = o_.model->status.intent;
+      const bool given_up = w_.stable.empty() && version == intent.version && !intent.outcome.empty();
       auto service = o_.services.find(o_.key.name);
-      if (service != o_.services.end()) {
+      if (service != o_.services.end() && !given_up) {
         auto label = service->second.object->selector.find(api::kLabelVersion);
         if (label != service->second.object->selector.end() && label->second == version) continue;
       }
@@ -207,6 +212,18 @@ std::string pods_problem(const Observed& o, const std::string& version) {
   return "";
 }
 
+// A pod that a Service for every version would send traffic to, although it belongs to neither Deployment: one of a version that was rolled out
+// before, not yet collected.
+std::string stray_pod(const Observed& o, const Ground& g, const std::string& stable, const std::string& candidate) {
+  int of_candidate = 0;
+  for (const auto& pod : o.pods) {
+    const bool may_serve = !pod->meta.deleting && (pod->ready || pod->problem.empty());
+    if (!may_serve || pod->version.empty() || pod->version == stable) continue;
+    if (pod->version != candidate || ++of_candidate > std::max(g.candidate.running, g.candidate.wanted)) return pod->meta.key.name;
+  }
+  return "";
+}
+
 Ground survey(const Observed& o, const std::string& stable, const std::string& candidate) {
   Ground g;
   g.replicas = o.model->replicas;
@@ -214,7 +231,9 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   g.candidate = pods_of(o, candidate);
   g.selected = selected_by(o, stable, candidate);
   g.candidate_settled = settled(o, candidate);
+  g.stray = candidate.empty() ? "" : stray_pod(o, g, stable, candidate);
   g.candidate_problem = candidate.empty() ? "" : pods_problem(o, candidate);
+  if (g.candidate_problem.empty() && !g.stray.empty()) g.candidate_problem = "Pod " + g.stray + " of an earlier rollout has yet to end";
   g.digest_mismatch = std::any_of(o.pods.begin(), o.pods.end(), [&](const auto& pod) {
     return pod->version == candidate && !pod->ready && pod->digest_mismatch;
   });

@@ -19,7 +19,7 @@ struct Wanted {
   bool candidate_pods = false;
   int warm_for = 0;         // at weight 0: the weight whose pods the candidate gets ready for
   bool draining = false;    // back to stable alone
-  std::optional<TimePoint> drain_until;  // when draining stops to wait for stable's pods
+  std::optional<TimePoint> drain_until;  // when the way back to stable alone stops to wait for stable's pods
   bool freeze_stable = false;  // stable keeps the template that it has: the spec speaks of another version
 };
 
