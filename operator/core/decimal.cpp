@@ -42,7 +42,6 @@ Wide shift_right(Wide value, int n) {
   return up ? quotient + sign : quotient;
 }
 
-
 // Reads "[+-]digits"; an exponent of any length saturates.
 std::optional<int> parse_exponent(std::string_view text) {
   bool negative = false;

@@ -14,7 +14,6 @@ __extension__ typedef __int128 Wide;
 constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr Wide kMaxNanos = static_cast<Wide>(87600) * 3600 * 1'000'000'000;  // ten years
 
-
 // Takes exactly `n` digits from the front of `text`.
 std::optional<int> take_digits(std::string_view& text, int n) {
   if (text.size() < static_cast<size_t>(n)) return std::nullopt;
