@@ -132,7 +132,7 @@ class Planner {
     } else if (!first_.empty()) {
       wanted.weight = 100;
       wanted.candidate_pods = true;
-    } else if (status().intent.since) {
+    } else if (status().intent.since && !under_way(status().intent)) {
       wanted.drain_until = *status().intent.since + rollout::kDrainLimit;
     }
     const api::Intent& intent = status().intent;
@@ -209,6 +209,8 @@ class Planner {
   void write_versions() {
     version::Role role{status().stable_version, "", training_.rejected_version, training_.rejected_message};
     // Until the rollout's end is on record its version stays the candidate: only then is it known how it ended.
+    for (const auto& r : o_.rollouts)
+      if (r->status.started && !rollout::is_over(r->status.phase)) role.candidate = r->version;
     if (decided_.active) role.candidate = decided_.active->version;
     for (const auto& v : o_.versions) {
       if (v->meta.deleting) continue;

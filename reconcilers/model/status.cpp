@@ -166,12 +166,13 @@ class Status {
   }
 
   void put_pods(Json& out) const {
-    serving::Pods sum = ground_.stable;
+    serving::Pods sum = serving::pods_of(o_, stable());
     const bool candidate_serves = ground_.selected == Ground::Selected::Both || ground_.selected == Ground::Selected::Candidate;
     if (candidate_serves) {
-      sum.wanted += ground_.candidate.wanted;
-      sum.running += ground_.candidate.running;
-      sum.ready += ground_.candidate.ready;
+      const serving::Pods more = serving::pods_of(o_, f_.candidate);
+      sum.wanted += more.wanted;
+      sum.running += more.running;
+      sum.ready += more.ready;
     }
     const int wanted = std::max(sum.wanted, m_.replicas);
     out["replicas"] = sum.running;
@@ -228,7 +229,7 @@ class Status {
     if (m_.replicas == 0) return {true, "ScaledToZero", "spec.serving.replicas is 0"};
     const bool stable_serves = ground_.selected != Ground::Selected::Candidate;
     const bool candidate_serves = ground_.selected != Ground::Selected::Stable;
-    const int ready = (stable_serves ? ground_.stable.ready : 0) + (candidate_serves ? ground_.candidate.ready : 0);
+    const int ready = (stable_serves ? serving::pods_of(o_, stable()).ready : 0) + (candidate_serves ? serving::pods_of(o_, f_.candidate).ready : 0);
     const int needed = std::max(1, m_.replicas - m_.replicas / 4);
     const std::string count = std::to_string(ready) + " of " + std::to_string(m_.replicas) + " pods are ready";
     return {ready >= needed, ready >= needed ? "Serving" : "TooFewReady", ready >= needed ? "" : count};

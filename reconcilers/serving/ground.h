@@ -9,7 +9,7 @@ namespace mo::serving {
 
 struct Ground {
   int replicas = 0;  // that the Model asks for
-  Pods stable, candidate;
+  Pods stable, candidate;  // `ready` as far as it can be relied on: for people there is pods_of()
   // Whom the Model's Service selects.
   enum class Selected { Nobody, Stable, Both, Candidate } selected = Selected::Nobody;
   bool candidate_settled = false;  // every candidate pod runs the template that was last applied, and is ready

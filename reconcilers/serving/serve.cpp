@@ -82,7 +82,9 @@ class Serve {
     if (g_.selected != Selected::Both && g_.selected != Selected::Candidate) return Selected::Stable;
     const bool enough = g_.stable.ready >= n_;
     const bool waited = w_.drain_until && now_ >= *w_.drain_until && g_.stable.ready > 0;
-    const bool others_serve = std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) { return pod->ready && pod->version != w_.stable; });
+    const bool others_serve =
+        g_.candidate.ready > 0 ||
+        std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) { return pod->ready && pod->version != w_.stable; });
     return enough || waited || !others_serve ? Selected::Stable : g_.selected;
   }
 
@@ -199,6 +201,11 @@ bool settled(const Observed& o, const std::string& version) {
          d.ready_replicas >= d.replicas && !d.meta.deleting;
 }
 
+static bool size_observed(const Observed& o, const std::string& version) {
+  const Owned<api::Deployment>* have = deployment_of(o, version);
+  return have && have->object->observed_generation >= have->object->meta.generation;
+}
+
 std::string pods_problem(const Observed& o, const std::string& version) {
   const Owned<api::Deployment>* have = deployment_of(o, version);
   if (have && !have->object->replica_failure.empty()) return have->object->replica_failure;
@@ -229,6 +236,9 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   g.replicas = o.model->replicas;
   g.stable = pods_of(o, stable);
   g.candidate = pods_of(o, candidate);
+  // Decisions hang on pods that stay: not on those that a smaller size takes away, and not on a count from before the last change of size.
+  if (!size_observed(o, stable)) g.stable.ready = 0;
+  for (Pods* pods : {&g.stable, &g.candidate}) pods->ready = std::min(pods->ready, pods->wanted);
   g.selected = selected_by(o, stable, candidate);
   g.candidate_settled = settled(o, candidate);
   g.stray = candidate.empty() ? "" : stray_pod(o, g, stable, candidate);

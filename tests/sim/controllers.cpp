@@ -3,100 +3,107 @@
 #include <algorithm>
 
 namespace mo::sim {
+
+using PodPtr = Store<api::Pod>::Ptr;
+
+struct Controllers::PodsOf {
+  std::vector<PodPtr> fresh, old;  // by template
+  int fresh_ready = 0, old_ready = 0;
+};
+
+// Of a Deployment's status.
+struct Controllers::Counts {
+  int all = 0, fresh = 0, ready = 0;
+  std::string reason;
+};
+
 namespace {
 
-constexpr const char* kTemplateHash = "pod-template-hash";
-
-bool ready(const Json& pod) {
-  for (const Json& c : pod.value("status", Json::object()).value("conditions", Json::array()))
-    if (c["type"] == "Ready") return c["status"] == "True";
-  return false;
-}
+ObjectRef ref_of(const PodPtr& pod) { return {Kind::Pod, pod->meta.key}; }
 
 // One that isn't ready, if there is one.
-ObjectRef least_useful(const World& w, const std::vector<ObjectRef>& pods) {
-  for (const ObjectRef& ref : pods)
-    if (!ready(w.get(ref))) return ref;
-  return pods.back();
+ObjectRef least_useful(const std::vector<PodPtr>& pods) {
+  const auto unready = std::find_if(pods.begin(), pods.end(), [](const PodPtr& pod) { return !pod->ready; });
+  return ref_of(unready == pods.end() ? pods.back() : *unready);
 }
 
 }  // namespace
 
-struct Controllers::PodsOf {
-  std::vector<ObjectRef> fresh, old;  // by template
-  int fresh_ready = 0, old_ready = 0;
-};
-
-const std::string& Controllers::template_hash(const Json& deployment) const {
-  auto& [generation, hash] = hashes_[deployment["metadata"]["uid"].get_ref<const std::string&>()];
-  const int64_t now = deployment["metadata"]["generation"];
-  if (generation != now) hash = hash_of(deployment["spec"]["template"].dump()).substr(0, 8);
-  generation = now;
-  return hash;
+const std::string& Controllers::template_of(const api::Deployment& d) const {
+  auto& [generation, text] = templates_[d.meta.uid];
+  if (generation != d.meta.generation) text = w_.get({Kind::Deployment, d.meta.key})["spec"]["template"].dump();
+  generation = d.meta.generation;
+  return text;
 }
 
-Controllers::PodsOf Controllers::pods_of(const Json& deployment) const {
+Controllers::PodsOf Controllers::pods_of(const api::Deployment& d) const {
   PodsOf found;
-  const std::string& hash = template_hash(deployment);
-  for (const ObjectRef& ref : w_.all(Kind::Pod)) {
-    const Json& pod = w_.get(ref);
-    if (pod["metadata"]["ownerReferences"][0]["uid"] != deployment["metadata"]["uid"]) continue;
-    const bool fresh = pod["metadata"]["labels"][kTemplateHash] == hash;
-    (fresh ? found.fresh : found.old).push_back(ref);
-    (fresh ? found.fresh_ready : found.old_ready) += ready(pod);
+  const std::string& wanted = template_of(d);
+  for (const PodPtr& pod : w_.truth.pods.of_model({d.meta.key.ns, d.model})) {
+    if (pod->meta.controller_uid != d.meta.uid) continue;
+    const bool fresh = template_of_pod_.at(pod->meta.uid) == wanted;
+    (fresh ? found.fresh : found.old).push_back(pod);
+    (fresh ? found.fresh_ready : found.old_ready) += pod->ready;
   }
   return found;
 }
 
+Controllers::Counts Controllers::counts_of(const api::Deployment& d) const {
+  const PodsOf pods = pods_of(d);
+  const int fresh = static_cast<int>(pods.fresh.size());
+  const bool complete = fresh == d.replicas && pods.old.empty() && pods.fresh_ready == d.replicas;
+  const auto since = progressed_.find(d.meta.uid);
+  bool late = false;
+  if (!complete && since != progressed_.end()) {
+    const Json& spec = w_.get({Kind::Deployment, d.meta.key})["spec"];
+    late = w_.now >= since->second + std::chrono::seconds(spec.value("progressDeadlineSeconds", 600));
+  }
+  return {fresh + static_cast<int>(pods.old.size()), fresh, pods.fresh_ready + pods.old_ready,
+          complete ? "NewReplicaSetAvailable" : late ? "ProgressDeadlineExceeded" : "ReplicaSetUpdated"};
+}
+
 void Controllers::offer(std::vector<Step>& steps) {
   for (const ObjectRef& ref : w_.all(Kind::Deployment)) offer_deployment(steps, ref);
-  for (const ObjectRef& ref : w_.all(Kind::Pod)) offer_pod(steps, ref);
+  for (const ObjectRef& ref : w_.all(Kind::Pod)) offer_pod(steps, *w_.truth.pods.get(ref.key));
   for (const ObjectRef& ref : w_.all(Kind::Job)) offer_job(steps, ref);
   offer_garbage(steps);
 }
 
 // maxUnavailable 0, maxSurge 25 %, one pod at a time.
 void Controllers::offer_deployment(std::vector<Step>& steps, const ObjectRef& ref) {
-  const Json& d = w_.get(ref);
-  if (!d["spec"].contains("template") || !d["spec"]["template"].contains("metadata")) return;
-  const int wanted = d["spec"]["replicas"];
-  const PodsOf pods = pods_of(d);
+  const auto d = w_.truth.deployments.get(ref.key);
+  if (d->meta.controller_uid.empty()) return;  // a foreign one stands still
+  const PodsOf pods = pods_of(*d);
   const int fresh = static_cast<int>(pods.fresh.size()), old = static_cast<int>(pods.old.size());
-  const int surge = old > 0 ? (wanted + 3) / 4 : 0;
-  const auto remove = [&](const std::vector<ObjectRef>& from) {
-    const ObjectRef pod = least_useful(w_, from);
+  const int surge = old > 0 ? (d->replicas + 3) / 4 : 0;
+  const auto remove = [&](const std::vector<PodPtr>& from) {
+    const ObjectRef pod = least_useful(from);
     steps.push_back({"deployment: " + ref.key.name + " deletes " + pod.key.name, [this, pod] { w_.remove(pod); }});
   };
-  if (fresh < wanted && fresh + old < wanted + surge)
+  if (fresh < d->replicas && fresh + old < d->replicas + surge)
     steps.push_back({"deployment: " + ref.key.name + " creates a pod", [this, ref] { make_pod(ref); }});
-  else if (fresh > wanted)
+  else if (fresh > d->replicas)
     remove(pods.fresh);
-  else if (old > 0 && (pods.old_ready < old || pods.fresh_ready + pods.old_ready > wanted || wanted == 0))
+  else if (old > 0 && (pods.old_ready < old || pods.fresh_ready + pods.old_ready > d->replicas || d->replicas == 0))
     remove(pods.old);
-  Json status = status_of(ref, d);
-  if (status != d.value("status", Json()))
-    steps.push_back({"deployment: " + ref.key.name + " writes status " + std::to_string(status["readyReplicas"].get<int>()) + " ready", [this, ref] {
-                       const Json status = status_of(ref, w_.get(ref));
-                       progressed_[w_.get(ref)["metadata"]["uid"]] = w_.now;
-                       w_.update(ref, [&](Json& o) { o["status"] = status; }, "kube-controller-manager");
-                     }});
-}
-
-Json Controllers::status_of(const ObjectRef&, const Json& d) const {
-  const PodsOf pods = pods_of(d);
-  const int wanted = d["spec"]["replicas"];
-  const int fresh = static_cast<int>(pods.fresh.size()), ready = pods.fresh_ready + pods.old_ready;
-  const bool complete = fresh == wanted && pods.old.empty() && pods.fresh_ready == wanted;
-  const auto since = progressed_.find(d["metadata"]["uid"]);
-  const bool late = !complete && since != progressed_.end() &&
-                    w_.now >= since->second + std::chrono::seconds(d["spec"].value("progressDeadlineSeconds", 600));
-  const char* reason = complete ? "NewReplicaSetAvailable" : late ? "ProgressDeadlineExceeded" : "ReplicaSetUpdated";
-  return {{"observedGeneration", d["metadata"]["generation"]},
-          {"replicas", fresh + static_cast<int>(pods.old.size())},
-          {"updatedReplicas", fresh},
-          {"readyReplicas", ready},
-          {"availableReplicas", ready},
-          {"conditions", {{{"type", "Progressing"}, {"status", late ? "False" : "True"}, {"reason", reason}}}}};
+  const Counts now = counts_of(*d);
+  if (d->observed_generation == d->meta.generation && d->status_replicas == now.all && d->updated_replicas == now.fresh &&
+      d->ready_replicas == now.ready && d->progressing_reason == now.reason)
+    return;
+  steps.push_back({"deployment: " + ref.key.name + " writes status " + std::to_string(now.ready) + " ready", [this, ref, now, generation = d->meta.generation] {
+                     progressed_[w_.get(ref)["metadata"]["uid"]] = w_.now;
+                     w_.update(ref,
+                               [&](Json& o) {
+                                 const bool late = now.reason == "ProgressDeadlineExceeded";
+                                 o["status"] = {{"observedGeneration", generation},
+                                                {"replicas", now.all},
+                                                {"updatedReplicas", now.fresh},
+                                                {"readyReplicas", now.ready},
+                                                {"availableReplicas", now.ready},
+                                                {"conditions", {{{"type", "Progressing"}, {"status", late ? "False" : "True"}, {"reason", now.reason}}}}};
+                               },
+                               "kube-controller-manager");
+                   }});
 }
 
 void Controllers::make_pod(const ObjectRef& deployment) {
@@ -107,13 +114,15 @@ void Controllers::make_pod(const ObjectRef& deployment) {
                 {"labels", d["spec"]["template"]["metadata"]["labels"]},
                 {"ownerReferences", {{{"kind", "ReplicaSet"}, {"name", deployment.key.name}, {"uid", d["metadata"]["uid"]}, {"controller", true}}}}}},
               {"spec", d["spec"]["template"]["spec"]}};
-  pod["metadata"]["labels"][kTemplateHash] = template_hash(d);
+  const ObjectRef made = ref(Kind::Pod, pod["metadata"]["name"]);
   w_.create(std::move(pod), "kube-controller-manager");
+  template_of_pod_[w_.get(made)["metadata"]["uid"]] = d["spec"]["template"].dump();
 }
 
-void Controllers::offer_pod(std::vector<Step>& steps, const ObjectRef& ref) {
+void Controllers::offer_pod(std::vector<Step>& steps, const api::Pod& typed) {
+  if (typed.ready) return;
+  const ObjectRef ref{Kind::Pod, typed.meta.key};
   const Json& pod = w_.get(ref);
-  if (ready(pod)) return;
   const PodFate fate = pod_fate ? pod_fate(pod) : PodFate::Ready;
   if (fate != PodFate::Ready && pod.contains("status")) return;
   steps.push_back({"kubelet: " + ref.key.name, [this, ref, fate] {
@@ -153,16 +162,28 @@ void Controllers::offer_job(std::vector<Step>& steps, const ObjectRef& ref) {
                    }});
 }
 
+bool Controllers::owner_went() {
+  for (; log_read_ < w_.log.size(); ++log_read_) {
+    const Change& change = w_.log[log_read_];
+    garbage_ |= change.deleted && (change.kind == Kind::Model || change.kind == Kind::Deployment || change.kind == Kind::Job);
+  }
+  return garbage_;
+}
+
 void Controllers::offer_garbage(std::vector<Step>& steps) {
+  if (!owner_went()) return;
   std::set<std::string> alive;
   for (Kind kind : {Kind::Model, Kind::Deployment, Kind::Job})
     for (const ObjectRef& ref : w_.all(kind)) alive.insert(w_.get(ref)["metadata"]["uid"].get<std::string>());
+  garbage_ = false;
   for (Kind kind : {Kind::Deployment, Kind::Service, Kind::Job, Kind::Pod, Kind::ModelVersion, Kind::ModelRollout})
     for (const ObjectRef& ref : w_.all(kind)) {
       const Json& metadata = w_.get(ref)["metadata"];
       const Json owners = metadata.value("ownerReferences", Json::array());
       const bool orphan = !owners.empty() && std::none_of(owners.begin(), owners.end(), [&](const Json& o) { return alive.count(o["uid"]); });
-      if (orphan) steps.push_back({"gc: " + ref.to_string(), [this, ref] { w_.remove(ref); }});
+      if (!orphan) continue;
+      garbage_ = true;
+      steps.push_back({"gc: " + ref.to_string(), [this, ref] { w_.remove(ref); }});
     }
 }
 

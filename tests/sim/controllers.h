@@ -39,20 +39,25 @@ class Controllers {
 
  private:
   void offer_deployment(std::vector<Step>& steps, const ObjectRef& ref);
-  void offer_pod(std::vector<Step>& steps, const ObjectRef& ref);
+  void offer_pod(std::vector<Step>& steps, const api::Pod& pod);
   void offer_job(std::vector<Step>& steps, const ObjectRef& ref);
   void offer_garbage(std::vector<Step>& steps);
-  Json status_of(const ObjectRef& ref, const Json& deployment) const;
   void make_pod(const ObjectRef& deployment);
   struct PodsOf;
-  PodsOf pods_of(const Json& deployment) const;
-  const std::string& template_hash(const Json& deployment) const;
+  struct Counts;
+  PodsOf pods_of(const api::Deployment& deployment) const;
+  Counts counts_of(const api::Deployment& deployment) const;
+  const std::string& template_of(const api::Deployment& deployment) const;
+  bool owner_went();
 
   World& w_;
   int64_t pod_number_ = 0;
-  mutable std::map<std::string, std::pair<int64_t, std::string>> hashes_;  // Deployment UID -> of the template at a generation
-  std::map<std::string, int> pod_age_;                    // by UID
-  mutable std::map<std::string, TimePoint> progressed_;   // Deployment UID -> when its status last moved
+  mutable std::map<std::string, std::pair<int64_t, std::string>> templates_;  // Deployment UID -> its generation and template then
+  std::map<std::string, std::string> template_of_pod_;                       // by UID
+  std::map<std::string, int> pod_age_;                                       // by UID
+  std::map<std::string, TimePoint> progressed_;                              // Deployment UID -> when its status last moved
+  size_t log_read_ = 0;
+  bool garbage_ = false;
 };
 
 }  // namespace mo::sim

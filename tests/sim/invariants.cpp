@@ -140,7 +140,13 @@ void Invariants::check_write(const WriteStatus& write, const Ref<api::Model>& kn
   check_conditions(write.target, before, after);
   if (write.target.kind == Kind::ModelRollout) {
     check_rollout_status(write.target, before, after);
-    remember_failure(write.target, before, after, known);
+    if (after["phase"] == "RolledBack" || after["phase"] == "Failed")
+      remember_failure(write.target.key.name, w_.truth.rollouts.get(write.target.key)->version, known);
+  }
+  if (write.target.kind == Kind::Model && after.contains("intent")) {
+    const Json& intent = after["intent"];
+    const std::string outcome = intent.value("outcome", "");
+    if (outcome == "RolledBack" || outcome == "Failed") remember_failure(intent["rollout"], intent["version"], known);
   }
   if (write.target.kind == Kind::Model && after.contains("traffic")) {
     int sum = 0;
@@ -192,10 +198,9 @@ void Invariants::check_rollout_status(const ObjectRef& ref, const Json& before, 
   }
 }
 
-void Invariants::remember_failure(const ObjectRef& ref, const Json& before, const Json& after, const Ref<api::Model>& known) {
-  const bool failed = (after["phase"] == "RolledBack" || after["phase"] == "Failed") && !rollout::is_over(before.value("phase", ""));
-  const auto rollout = w_.truth.rollouts.get(ref.key);
-  if (known && failed) failed_at_[rollout->model + "/" + rollout->version] = known->meta.generation;
+// When it was decided: by the Model's status or the rollout's, whichever came first.
+void Invariants::remember_failure(const std::string& rollout, const std::string& version, const Ref<api::Model>& known) {
+  if (known && failed_.insert(rollout).second) failed_at_[known->meta.key.name + "/" + version] = known->meta.generation;
 }
 
 // ---- after every step ----

@@ -41,7 +41,7 @@ class Invariants : public Observer {
   void check_write(const WriteStatus& write, const Ref<api::Model>& known);
   void check_conditions(const ObjectRef& ref, const Json& before, const Json& after) const;
   void check_rollout_status(const ObjectRef& ref, const Json& before, const Json& after);
-  void remember_failure(const ObjectRef& ref, const Json& before, const Json& after, const Ref<api::Model>& known);
+  void remember_failure(const std::string& rollout, const std::string& version, const Ref<api::Model>& known);
   void check_stable_capacity(const Action& action, const api::Model& known) const;
   void check_scale_down(const View& view, const api::Model& known, int replicas) const;
   void check_turn(const View& view, const api::Model& known, const std::string& to) const;
@@ -53,6 +53,7 @@ class Invariants : public Observer {
   World& w_;
   std::map<std::string, int> weight_;                       // rollout UID -> highest weight so far
   std::map<std::string, int64_t> failed_at_;                // "model/version" -> Model generation when a rollout to it failed
+  std::set<std::string> failed_;                            // names of such rollouts
   std::map<std::string, Json> spec_;                        // Model UID/generation -> spec
   size_t checked_ = 0;
 };
