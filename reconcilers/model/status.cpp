@@ -214,7 +214,11 @@ class Status {
     time("lastRetrained", r.last_retrained);
     time("lastStarted", r.last_started);
     time("lastFinished", r.last_finished);
-    time("observedRequest", r.observed_request);
+    // Whole: with its fraction cut off, a request made in the middle of a second would be a new one for ever.
+    if (r.observed_request) {
+      const bool fraction = *r.observed_request != std::chrono::floor<std::chrono::seconds>(*r.observed_request);
+      t["observedRequest"] = fraction ? format_micro_time(*r.observed_request) : format_time(*r.observed_request);
+    }
     time("scheduleChecked", r.schedule_checked);
     if (r.run) {
       t["run"] = {{"number", r.run->number}, {"name", r.run->name}, {"trigger", r.run->trigger}, {"startedAt", format_time(r.run->started)}};
