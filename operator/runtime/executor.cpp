@@ -49,6 +49,14 @@ bool uid_mismatch(const Error& error) {
   return error.kind == ErrorKind::Invalid && error.message.find("metadata.uid: ") != std::string::npos;
 }
 
+// A body with a value of the wrong kind ("lots" as a quantity) is answered with a 500, which looks like an outage; it is the same tomorrow.
+Error for_good(const Action& action, Error error) {
+  const bool unreadable = error.message.find("unable to convert unstructured object") != std::string::npos ||
+                          error.message.find("failed to create typed patch object") != std::string::npos;
+  if (std::holds_alternative<Apply>(action) && error.kind == ErrorKind::ServerError && unreadable) error.kind = ErrorKind::Invalid;
+  return error;
+}
+
 }  // namespace
 
 const char* to_string(Outcome::Kind kind) {
@@ -93,7 +101,7 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
     if (stop.stop_requested() || (may_write_ && !may_write_())) return Outcome{Outcome::Kind::Cancelled, {}, {}, false};
     const ObjectRef& target = target_of(action);
     const auto result = std::visit([&](const auto& it) { return act(it, stop); }, action);
-    if (!result) return judge(model, action, result.error(), now);
+    if (!result) return judge(model, action, for_good(action, result.error()), now);
     // Thousands of status writes are no news; what they say is in the object.
     log::write(std::holds_alternative<WriteStatus>(action) ? spdlog::level::debug : spdlog::level::info, verb_of(action),
                target.to_string(), {{"why", why_of(action)}, {"for", target.kind == Kind::Model ? "" : model_text}});

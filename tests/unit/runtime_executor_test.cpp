@@ -140,6 +140,18 @@ TEST_CASE("executor: a refusal is news once, and settled by an apply but not by 
   CHECK(rig.refusals.of(kModel).empty());
 }
 
+TEST_CASE("executor: a body that the API server cannot even read is refused for good, although it answers 500") {
+  Rig rig;
+  rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> {
+    return fail(ErrorKind::ServerError, "failed to convert new object to proper version: unable to convert unstructured object to apps/v1, Kind=Deployment: "
+                                        "quantities must match the regular expression");
+  };
+  const Outcome outcome = rig.executor.run(kModel, apply_plan(), TimePoint{}, {});
+  CHECK(outcome.kind == Outcome::Kind::Refused);
+  REQUIRE(rig.refusals.of(kModel).size() == 1);
+  CHECK(rig.refusals.of(kModel)[0].error.kind == ErrorKind::Invalid);
+}
+
 TEST_CASE("executor: a delete that finds nothing is done, and the store forgets that object only") {
   Rig rig;
   rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "7"); };
