@@ -1,0 +1,87 @@
+/* The smallest model server and trainer that a test needs; static, starts in a millisecond.
+ *
+ *   tiny                serves on :8080. /ready answers by the artifact's first word: 503 for "unready"; the process ends for "crash".
+ *                       Every other path answers with MODEL_VERSION and the artifact. /metrics has tiny_requests_total.
+ *   tiny files DIR      serves DIR's files on :8080.
+ *   tiny job            writes $RESULT to $MODELOPS_RESULT, $RESULT_REPEAT times, and ends with $EXIT. With $HOLD set it runs until that file is there.
+ */
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static char artifact[65536], body[70000], reply[72000];
+
+static void stop(int sig) { (void)sig; _exit(0); }
+
+static const char *env(const char *name, const char *otherwise) {
+    const char *value = getenv(name);
+    return value ? value : otherwise;
+}
+
+static int read_file(const char *path, char *into, size_t size) {
+    FILE *file = fopen(path, "rb");
+    if (!file) return 0;
+    into[fread(into, 1, size - 1, file)] = 0;
+    fclose(file);
+    return 1;
+}
+
+static int job(void) {
+    while (*env("HOLD", "") && access(env("HOLD", ""), F_OK) != 0) usleep(50000);
+    FILE *file = fopen(env("MODELOPS_RESULT", "/dev/termination-log"), "w");
+    for (int i = 0; file && i < atoi(env("RESULT_REPEAT", "1")); i++) fputs(env("RESULT", ""), file);
+    if (file) fclose(file);
+    return atoi(env("EXIT", "0"));
+}
+
+static int answer(const char *request, const char *folder, long *served) {
+    char path[512] = "", file[1024];
+    sscanf(request, "GET %511s", path);
+    if (folder) {
+        snprintf(file, sizeof file, "%s%s", folder, path);
+        body[0] = 0;
+        return !strstr(path, "..") && read_file(file, body, sizeof body) ? 200 : 404;
+    }
+    if (strncmp(path, "/ready", 6) == 0) {
+        body[0] = 0;
+        return strncmp(artifact, "unready", 7) == 0 ? 503 : 200;
+    }
+    if (strncmp(path, "/metrics", 8) == 0)
+        snprintf(body, sizeof body, "# TYPE tiny_requests_total counter\ntiny_requests_total %ld\n", *served);
+    else
+        ++*served, snprintf(body, sizeof body, "%s %s\n", env("MODEL_VERSION", "none"), artifact);
+    return 200;
+}
+
+int main(int count, char **words) {
+    signal(SIGTERM, stop);
+    signal(SIGPIPE, SIG_IGN);
+    if (count > 1 && strcmp(words[1], "job") == 0) return job();
+    const char *folder = count > 2 ? words[2] : NULL;
+    if (!folder && !read_file(env("MODEL_PATH", "/none"), artifact, sizeof artifact)) fprintf(stderr, "no artifact\n");
+    if (strncmp(artifact, "crash", 5) == 0) {
+        fprintf(stderr, "the artifact says crash\n");
+        return 3;
+    }
+    int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(8080)};
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 64)) return 1;
+    for (long served = 0;;) {
+        int client = accept(listener, 0, 0);
+        struct timeval limit = {1, 0};
+        setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        char request[4096];
+        ssize_t got = read(client, request, sizeof request - 1);
+        request[got > 0 ? got : 0] = 0;
+        int code = answer(request, folder, &served);
+        int size = snprintf(reply, sizeof reply, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %zu\r\n\r\n%s",
+                            code, code == 200 ? "OK" : "Error", strlen(body), body);
+        if (write(client, reply, size) < 0) perror("write");
+        close(client);
+    }
+}
