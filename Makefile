@@ -21,7 +21,7 @@ rig-deps: deps
 
 build: deps ## Build the programs into build/release/bin
 	@cmake --preset release >/dev/null
-	@cmake --build --preset release -j $(JOBS)
+	@cmake --build --preset release -j $(JOBS) --target model-operator model-server
 
 images: build rig-deps ## Make the container images, without any registry
 	@$(PYTHON) images/build.py
@@ -29,15 +29,16 @@ images: build rig-deps ## Make the container images, without any registry
 demo: build rig-deps ## The whole loop on an embedded cluster: serve, roll out, roll back, retrain
 	@$(PYTHON) demo/demo.py
 
-test: verify unit asan tsan cluster-test ## Every test: checks, unit and simulation (plain, ASan+UBSan, TSan), the real cluster
+test: verify build asan tsan cluster-test ## Every test: checks, unit and simulation (ASan+UBSan, TSan), the real cluster
 
-unit: build
-	@cd build/release && ctest --output-on-failure -j $(JOBS)
+unit: deps ## Unit and simulation tests alone, without sanitizers
+	@$(call unit_suites,dev)
 
 asan tsan: deps
-	@cmake --preset $@ >/dev/null
-	@cmake --build --preset $@ -j $(JOBS) --target unit_tests sim_tests
-	@cd build/$@ && ctest --output-on-failure -j $(JOBS) -R '^(unit|sim)'
+	@$(call unit_suites,$@)
+
+unit_suites = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -j $(JOBS) --target unit_tests sim_tests model_server_tests && \
+	ctest --test-dir build/$(1) --output-on-failure -j $(JOBS)
 
 cluster-test: build rig-deps
 	@$(PYTHON) tests/cluster/run.py
@@ -50,6 +51,7 @@ cluster-down: ## Stop it and leave nothing behind
 
 deploy: ## Install CRDs and operator into the cluster that KUBECONFIG names
 	kubectl apply --server-side -k crds
+	kubectl wait --for=condition=Established crd -l app.kubernetes.io/part-of=model-operator --timeout=60s
 	kubectl apply --server-side -k manifests
 
 run: build ## Run the operator on this machine against KUBECONFIG (default: the embedded cluster)
