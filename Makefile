@@ -48,6 +48,7 @@ cluster-up: rig-deps ## Start a real Kubernetes on this machine (NODE=real runs 
 
 cluster-down: ## Stop it and leave nothing behind
 	@$(RIG) down
+	@if [ -d .cluster-test ]; then $(RIG) down --dir .cluster-test; fi
 
 deploy: ## Install CRDs and operator into the cluster that KUBECONFIG names
 	kubectl apply --server-side -k crds
@@ -72,4 +73,4 @@ bench: build rig-deps ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
 
 clean: cluster-down ## Remove what was built (not the cached cluster binaries)
-	@rm -rf build .cluster
+	@rm -rf build .cluster .cluster-test

@@ -6,7 +6,7 @@
 Brings the embedded cluster up (or uses the one that runs), builds and loads the images, installs CRDs, admission policies and rights from manifests/, and
 runs pytest in parallel. `--keep` leaves the cluster, and the namespaces of the tests, for a look. Exits as pytest does.
 
-    MODELOPS_TEST_RIG       the cluster's folder (default: .cluster)
+    MODELOPS_TEST_RIG       the cluster's folder (default: .cluster-test)
     MODELOPS_TEST_OPERATOR  the operator's binary (default: build/release/bin/model-operator)
     MODELOPS_TEST_WORKERS   processes at a time (default: 3 for each processor)
 """
@@ -82,7 +82,8 @@ def run_pytest(arguments):
     parallel = [] if workers == "0" or "-n" in arguments else ["-n", workers, "--dist", "loadgroup"]
     chosen = [a for a in arguments if not a.startswith("-") and ("::" in a or a.endswith(".py"))]
     targets = [] if chosen else [str(HERE)]
-    environment = {**os.environ, "MODELOPS_TEST_RIG": str(settings.RIG), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "MODELOPS_TEST_RIG": str(settings.RIG), "KUBECONFIG": str(settings.KUBECONFIG),
+                   "PATH": f"{settings.RIG / 'bin'}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={HERE}", "--ignore", str(HERE / "rig"),
                "--durations=10", "-ra", *parallel, *arguments, *targets]
     return subprocess.run(command, env=environment).returncode

@@ -6,8 +6,8 @@ import sys
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 RIG_PROGRAM = REPO / "tests" / "cluster" / "rig" / "rig.py"
-# The folder of the rig (rig.py --dir).
-RIG = pathlib.Path(os.environ.get("MODELOPS_TEST_RIG") or REPO / ".cluster").resolve()
+# The folder of the rig (rig.py --dir): not the one of the demo, where another operator may be at work.
+RIG = pathlib.Path(os.environ.get("MODELOPS_TEST_RIG") or REPO / ".cluster-test").resolve()
 KUBECONFIG = RIG / "kubeconfig"
 KUBECTL = RIG / "bin" / "kubectl"
 OPERATOR = pathlib.Path(os.environ.get("MODELOPS_TEST_OPERATOR") or REPO / "build" / "release" / "bin" / "model-operator").resolve()
