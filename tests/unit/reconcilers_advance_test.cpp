@@ -1,0 +1,423 @@
+// One rollout, from phase to phase, by each rule.
+#include <catch2/catch.hpp>
+
+#include "reconcilers/rollout/advance.h"
+#include "tests/unit/reconcilers_make.h"
+
+namespace mo::rollout {
+namespace {
+
+using serving::Ground;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using test::kNow;
+
+// A rollout from m-v1 to m-v2 that is given what it asks for, unless the test holds it back.
+struct Bench {
+  Bench() {
+    r.meta = test::meta("r");
+    r.model = "m";
+    r.version = "m-v2";
+    policy = test::policy();
+    ground.replicas = 10;
+    ground.stable = {true, 10, 10, 10};
+    ground.selected = Ground::Selected::Stable;
+  }
+
+  // What serving makes of a weight.
+  void give(int weight) {
+    const serving::Capacity c = serving::capacity_for(ground.replicas, weight);
+    ground.candidate = {true, c.candidate, c.candidate, c.candidate};
+    ground.candidate_settled = true;
+    ground.stable = {true, c.stable, c.stable, c.stable};
+    ground.selected = weight == 0     ? Ground::Selected::Stable
+                      : weight == 100 ? Ground::Selected::Candidate
+                                      : Ground::Selected::Both;
+    if (weight == 0) ground.stable = {true, ground.replicas, ground.replicas, ground.replicas};
+  }
+
+  Advanced go() {
+    Advanced a = advance(
+        {r, policy, stable, ground, &candidate_metrics, &stable_metrics, answers, superseded_by}, now);
+    r.status = a.status;
+    return a;
+  }
+
+  // Answers the gate that is asked now.
+  Advanced measure(const char* value) {
+    const Advanced asking = go();
+    REQUIRE(asking.asks.size() == 1);
+    Answer answer;
+    answer.at = now;
+    if (*value)
+      answer.value.value = Decimal::parse(value);
+    else
+      answer.value.problem = "no data";
+    answers = {{asking.asks[0].id, answer}};
+    Advanced a = go();
+    answers.clear();
+    return a;
+  }
+
+  // At the gates of step 3 with a weight of 10.
+  void to_gates() {
+    go();
+    give(10);
+    go();
+    now += minutes(1);
+    go();
+    REQUIRE(r.status.step_index == 3);
+  }
+
+  void desire(const char* state) {
+    r.desired_state = state;
+    ++r.meta.generation;
+  }
+
+  api::ModelRollout r;
+  api::RolloutPolicy policy;
+  std::string stable = "m-v1";
+  Ground ground;
+  std::map<std::string, std::string> candidate_metrics, stable_metrics;
+  std::map<std::string, Answer> answers;
+  std::string superseded_by;
+  TimePoint now = kNow;
+};
+
+bool waits_at(const Bench& b, int step, int weight) {
+  return b.r.status.step_index == step && b.r.status.candidate_weight == weight;
+}
+
+TEST_CASE("a rollout takes a snapshot of the policy when it starts") {
+  Bench b;
+  b.go();
+  CHECK(b.r.status.phase == "Progressing");
+  CHECK(b.r.status.from_version == "m-v1");
+  CHECK(b.r.status.step_count == 4);
+  b.policy.steps.clear();
+  b.go();
+  CHECK(waits_at(b, 1, 10));
+}
+
+TEST_CASE("a weight is reached before the next step begins") {
+  Bench b;
+  const Advanced a = b.go();
+  CHECK(waits_at(b, 1, 10));
+  CHECK(a.wants_pods);
+  CHECK(b.r.status.stable_weight == 90);
+  b.ground.candidate = {true, 1, 1, 1};
+  b.ground.candidate_settled = true;
+  b.go();
+  CHECK(waits_at(b, 1, 10));  // ready, but the Service doesn't select it yet
+  b.give(10);
+  b.go();
+  CHECK(waits_at(b, 2, 10));
+}
+
+TEST_CASE("a timed pause lasts as long as it says, and says until when") {
+  Bench b;
+  b.go();
+  b.give(10);
+  const Advanced a = b.go();
+  CHECK(a.look_again == kNow + minutes(1));
+  b.now = kNow + minutes(1) - Duration(1);
+  b.go();
+  CHECK(b.r.status.step_index == 2);
+  b.now = kNow + minutes(1);
+  b.go();
+  CHECK(b.r.status.step_index == 3);
+}
+
+TEST_CASE("the whole way") {
+  Bench b;
+  b.to_gates();
+  b.measure("0.95");
+  CHECK(waits_at(b, 4, 50));
+  b.give(50);
+  b.go();
+  CHECK(waits_at(b, 5, 100));
+  b.give(100);
+  b.go();
+  CHECK(b.r.status.phase == "Succeeded");
+  CHECK(b.r.status.finished == b.now);
+  CHECK(b.r.status.candidate_weight == 100);
+}
+
+TEST_CASE("a failed gate gives the traffic back before it says RolledBack") {
+  Bench b;
+  b.to_gates();
+  const Advanced a = b.measure("0.5");
+  CHECK(a.draining);
+  CHECK(b.r.status.phase == "Progressing");
+  REQUIRE(b.r.status.ending);
+  CHECK(b.r.status.ending->phase == "RolledBack");
+  CHECK(b.r.status.ending->message ==
+        "gate accuracy failed: 0.5 is below min 0.9 at step 3/4 (gates accuracy)");
+  b.give(0);
+  b.go();
+  CHECK(b.r.status.phase == "RolledBack");
+  CHECK(b.r.status.candidate_weight == 0);
+}
+
+TEST_CASE("an ending once decided is never forgotten") {
+  Bench b;
+  b.to_gates();
+  b.measure("0.5");
+  b.desire("Promoted");
+  b.go();
+  CHECK(b.r.status.ending->phase == "RolledBack");
+  b.desire("Running");
+  b.give(0);
+  b.go();
+  CHECK(b.r.status.phase == "RolledBack");
+}
+
+TEST_CASE("abort wins at any step and in any phase") {
+  for (const char* where : {"before it starts", "at a weight", "in a pause", "at gates", "paused by a person",
+                            "paused by failure", "at the end"}) {
+    INFO(where);
+    Bench b;
+    const std::string at = where;
+    if (at == "paused by failure") b.policy.on_failure = api::RolloutPolicy::OnFailure::Pause;
+    if (at != "before it starts") b.go();
+    if (at == "in a pause" || at == "paused by a person") b.give(10), b.go();
+    if (at == "paused by a person") b.desire("Paused"), b.go();
+    if (at == "at gates" || at == "paused by failure") b.give(10), b.go(), b.now += minutes(1), b.go();
+    if (at == "paused by failure") {
+      b.measure("0.1");
+      REQUIRE(b.r.status.phase == "Paused");
+    }
+    if (at == "at the end") b.desire("Promoted"), b.go();
+    b.desire("Aborted");
+    b.go();
+    REQUIRE(b.r.status.ending);
+    CHECK(b.r.status.ending->phase == "Aborted");
+    b.give(0);
+    b.go();
+    CHECK(b.r.status.phase == "Aborted");
+  }
+}
+
+TEST_CASE("a person's pause stops the clock of the step") {
+  Bench b;
+  b.go();
+  b.give(10);
+  b.go();
+  b.now += seconds(20);
+  b.desire("Paused");
+  b.go();
+  CHECK(b.r.status.phase == "Paused");
+  b.now += minutes(30);
+  b.desire("Running");
+  b.go();
+  CHECK(b.r.status.step_index == 2);
+  b.now += seconds(39);
+  b.go();
+  CHECK(b.r.status.step_index == 2);
+  b.now += seconds(1);
+  b.go();
+  CHECK(b.r.status.step_index == 3);
+}
+
+// Status keeps whole seconds. Cut off, a pause that began in the middle of one ended a fraction too early.
+TEST_CASE("a pause never ends early by the fractions of seconds that status does not keep") {
+  Bench b;
+  b.go();
+  b.give(10);
+  b.go();
+  b.now += Duration(20'700);
+  b.desire("Paused");
+  b.go();
+  b.r.status.paused_at = std::chrono::floor<seconds>(*b.r.status.paused_at);
+  b.now += Duration(10'100);
+  b.desire("Running");
+  b.go();
+  CHECK(*b.r.status.step_started == std::chrono::floor<seconds>(*b.r.status.step_started));
+  CHECK(*b.r.status.step_started >= kNow + Duration(10'100));
+}
+
+TEST_CASE("an open pause waits for Running said anew") {
+  Bench b;
+  b.policy.steps = {test::weight(10), test::pause({}), test::weight(50)};
+  b.go();
+  b.give(10);
+  b.go();
+  CHECK(b.r.status.phase == "Paused");
+  b.now += std::chrono::hours(24);
+  b.go();
+  CHECK(b.r.status.step_index == 2);
+  b.desire("Running");
+  b.go();
+  CHECK(waits_at(b, 3, 50));
+}
+
+TEST_CASE("Running said before an open pause began does not skip it") {
+  Bench b;
+  b.policy.steps = {test::weight(10), test::pause({}), test::weight(50)};
+  b.go();
+  b.desire("Running");
+  b.give(10);
+  b.go();
+  CHECK(b.r.status.phase == "Paused");
+}
+
+TEST_CASE("Promoted skips what is left, gates included") {
+  Bench b;
+  b.go();
+  b.desire("Promoted");
+  b.go();
+  CHECK(waits_at(b, 5, 100));
+  b.give(100);
+  b.go();
+  CHECK(b.r.status.phase == "Succeeded");
+}
+
+TEST_CASE("no data pauses, and Running tries the step again from its start") {
+  Bench b;
+  b.to_gates();
+  b.measure("");
+  CHECK(b.r.status.phase == "Paused");
+  CHECK(b.r.status.gates[0].verdict == "Inconclusive");
+  CHECK(b.r.status.candidate_weight == 10);
+  b.desire("Running");
+  b.now += minutes(1);
+  b.go();
+  CHECK(b.r.status.gates[0].verdict == "Running");
+  b.measure("0.95");
+  CHECK(waits_at(b, 4, 50));
+}
+
+TEST_CASE("no data fails where the gate says so") {
+  Bench b;
+  b.policy.gates[0].on_inconclusive = api::Gate::OnInconclusive::Fail;
+  b.to_gates();
+  b.measure("");
+  REQUIRE(b.r.status.ending);
+  CHECK(b.r.status.ending->reason == "GateInconclusive");
+}
+
+TEST_CASE("onFailure Pause keeps the weight and waits for a person") {
+  Bench b;
+  b.policy.on_failure = api::RolloutPolicy::OnFailure::Pause;
+  b.to_gates();
+  b.measure("0.5");
+  CHECK_FALSE(b.r.status.ending);
+  CHECK(b.r.status.phase == "Paused");
+  CHECK(b.r.status.pause_reason == "GateFailed");
+  CHECK(b.r.status.candidate_weight == 10);
+  b.go();
+  CHECK(b.r.status.phase == "Paused");
+}
+
+TEST_CASE("the deadline counts from the step's start and names the cluster's own words") {
+  Bench b;
+  b.policy.progress_deadline = seconds(60);
+  b.ground.candidate_problem = "ErrImagePull: no such image";
+  CHECK(b.go().look_again == kNow + seconds(60));
+  b.now += seconds(59);
+  b.go();
+  CHECK_FALSE(b.r.status.ending);
+  b.now += seconds(1);
+  b.go();
+  CHECK(b.r.status.phase == "RolledBack");
+  CHECK(b.r.status.message.find(
+            "not ready within 1m: 0 pods of m-v2 are ready: ErrImagePull: no such image") == 0);
+}
+
+TEST_CASE("a digest that does not match is not waited for") {
+  Bench b;
+  b.ground.digest_mismatch = true;
+  b.ground.candidate_problem = "digest mismatch";
+  b.go();
+  CHECK(b.r.status.phase == "RolledBack");
+  CHECK(b.r.status.ending->reason == "DigestMismatch");
+}
+
+TEST_CASE("a newer wish supersedes, and gives the traffic back first") {
+  Bench b;
+  b.to_gates();
+  b.superseded_by = "the spec asks for m-v3";
+  CHECK(b.go().draining);
+  b.give(0);
+  b.go();
+  CHECK(b.r.status.phase == "Superseded");
+}
+
+// The Model's status said that m-v2 is stable, then we crashed: the rollout that had succeeded was called
+// superseded.
+TEST_CASE("what the Model took as stable has succeeded, whatever is wished since") {
+  Bench b;
+  b.to_gates();
+  b.stable = "m-v2";
+  b.superseded_by = "the spec asks for m-v3";
+  b.go();
+  CHECK(b.r.status.phase == "Succeeded");
+}
+
+TEST_CASE("gates before the first weight need pods but no traffic") {
+  Bench b;
+  b.policy.steps = {test::gates({"accuracy"}), test::weight(50)};
+  Advanced a = b.go();
+  CHECK(a.wants_pods);
+  CHECK(a.warm_for == 50);
+  CHECK(a.asks.empty());
+  b.ground.candidate = {true, 5, 5, 5};
+  b.ground.candidate_settled = true;
+  b.measure("0.95");
+  CHECK(waits_at(b, 2, 50));
+}
+
+TEST_CASE("gates on recorded metrics need not even pods") {
+  Bench b;
+  b.policy.steps = {test::gates({"recorded"}), test::weight(50)};
+  b.candidate_metrics["f1"] = "0.5";
+  const Advanced a = b.go();
+  CHECK(b.r.status.phase == "RolledBack");
+  CHECK_FALSE(a.wants_pods);
+}
+
+TEST_CASE("a first version skips weights, pauses and Prometheus, not recorded gates") {
+  Bench b;
+  b.stable.clear();
+  b.ground.stable = {};
+  b.ground.selected = Ground::Selected::Nobody;
+  b.policy.steps = {test::gates({"recorded"}), test::weight(10), test::pause({}), test::gates({"accuracy"})};
+  SECTION("that pass") {
+    b.candidate_metrics["f1"] = "0.95";
+    const Advanced a = b.go();
+    CHECK(waits_at(b, 5, 100));
+    CHECK(a.asks.empty());
+    b.give(100);
+    b.go();
+    CHECK(b.r.status.phase == "Succeeded");
+  }
+  SECTION("that fail") {
+    b.candidate_metrics["f1"] = "0.5";
+    b.go();
+    CHECK(b.r.status.phase == "Failed");
+    CHECK(b.r.status.candidate_weight == 0);
+  }
+}
+
+TEST_CASE("a gate that an earlier step measured is measured anew") {
+  Bench b;
+  b.policy.steps = {test::weight(10), test::gates({"accuracy"}), test::gates({"accuracy"})};
+  b.go();
+  b.give(10);
+  b.go();
+  b.measure("0.95");
+  CHECK(b.r.status.step_index == 3);
+  b.now += seconds(1);
+  b.measure("0.1");
+  CHECK(b.r.status.ending);
+}
+
+TEST_CASE("steps in words") {
+  CHECK(describe(test::weight(10)) == "weight 10");
+  CHECK(describe(test::pause(minutes(5))) == "pause 5m");
+  CHECK(describe(test::pause({})) == "pause");
+  CHECK(describe(test::gates({"accuracy", "latency"})) == "gates accuracy, latency");
+}
+
+}  // namespace
+}  // namespace mo::rollout

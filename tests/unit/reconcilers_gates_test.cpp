@@ -1,0 +1,252 @@
+// Gates as tables: measurements in, verdict out.
+#include <catch2/catch.hpp>
+
+#include "reconcilers/rollout/gates.h"
+
+namespace mo::rollout {
+namespace {
+
+const TimePoint kStart = *parse_time("2026-11-22T09:00:00Z");
+
+Decimal dec(const char* text) { return *Decimal::parse(text); }
+
+api::Gate gate() {
+  api::Gate g;
+  g.name = "accuracy";
+  g.prometheus_query = "acc{v=\"{{candidate}}\"}";
+  g.min = dec("0.9");
+  return g;
+}
+
+// Feeds answers one interval after another until the gate has decided or they run out.
+struct Bench {
+  explicit Bench(api::Gate g) : gate(std::move(g)) {
+    context.id_prefix = "gate/u/1/0";
+    context.ns = "ns";
+    context.model = "m";
+    context.stable = "m-v1";
+    context.candidate = "m-v2";
+    context.answers = &answers;
+    context.attempt_started = kStart;
+  }
+
+  Bench& answer(const Answer& given) {
+    GateProgress asked = measure(gate, status, context, now);
+    REQUIRE(asked.ask);
+    REQUIRE(asked_ids.insert(asked.ask->id).second);
+    status = asked.status;
+    Answer at_now = given;
+    at_now.at = now;
+    answers = {{asked.ask->id, at_now}};
+    const GateProgress taken = measure(gate, status, context, now);
+    CHECK_FALSE(taken.ask);
+    status = taken.status;
+    answers.clear();
+    if (taken.due) now = *taken.due;
+    return *this;
+  }
+  Bench& value(const char* text) { return answer({{}, {dec(text), ""}, {}, {}, {}, {}}); }
+  Bench& no_data() { return answer({{}, {{}, "no data"}, {}, {}, {}, {}}); }
+
+  api::Gate gate;
+  GateContext context;
+  std::map<std::string, Answer> answers;
+  std::set<std::string> asked_ids;
+  api::GateStatus status;
+  TimePoint now = kStart;
+};
+
+TEST_CASE("a gate passes once count measurements passed") {
+  api::Gate g = gate();
+  g.count = 3;
+  Bench b(g);
+  CHECK(b.value("0.95").status.verdict == "Running");
+  CHECK(b.value("0.95").status.verdict == "Running");
+  CHECK(b.value("0.95").status.verdict == "Passed");
+  CHECK(b.status.passed == 3);
+  CHECK(b.now >= kStart + 2 * g.interval);
+}
+
+TEST_CASE("a gate fails once more than failureLimit measurements failed") {
+  for (const int limit : {0, 1, 2}) {
+    api::Gate g = gate();
+    g.count = 5;
+    g.failure_limit = limit;
+    Bench b(g);
+    for (int i = 0; i < limit; ++i) CHECK(b.value("0.5").value("0.95").status.verdict == "Running");
+    CHECK(b.value("0.5").status.verdict == "Failed");
+    CHECK(b.status.message == "0.5 is below min 0.9");
+    CHECK(b.status.value == "0.5");
+  }
+}
+
+TEST_CASE("tolerated failures do not make a pass read like a failure") {
+  api::Gate g = gate();
+  g.failure_limit = 1;
+  Bench b(g);
+  b.value("0.5").value("0.95");
+  CHECK(b.status.verdict == "Passed");
+  CHECK(b.status.message == "");
+}
+
+TEST_CASE("no data is inconclusive in a row, never a pass and never a failure") {
+  api::Gate g = gate();
+  g.count = 2;
+  SECTION("two in a row decide") {
+    Bench b(g);
+    CHECK(b.no_data().status.verdict == "Running");
+    CHECK(b.no_data().status.verdict == "Inconclusive");
+    CHECK(b.status.message == "no data");
+    CHECK((b.status.passed == 0 && b.status.failed == 0));
+  }
+  SECTION("a value between starts the row anew") {
+    Bench b(g);
+    b.no_data().value("0.95").no_data();
+    CHECK(b.status.verdict == "Running");
+    CHECK(b.value("0.95").status.verdict == "Passed");
+  }
+  SECTION("with Wait it goes on") {
+    g.on_inconclusive = api::Gate::OnInconclusive::Wait;
+    Bench b(g);
+    for (int i = 0; i < 10; ++i) CHECK(b.no_data().status.verdict == "Running");
+    CHECK(b.status.measurements.size() == 5);
+    b.value("0.95").value("0.95");
+    CHECK(b.status.verdict == "Passed");
+  }
+}
+
+TEST_CASE("every measurement asks under an id of its own") {
+  api::Gate g = gate();
+  g.count = 4;
+  g.failure_limit = 9;
+  g.on_inconclusive = api::Gate::OnInconclusive::Wait;
+  Bench b(g);  // answer() requires that no id comes twice
+  b.no_data().value("0.95").value("0.1").no_data().no_data().value("0.95").value("0.95").value("0.95");
+  CHECK(b.status.verdict == "Passed");
+}
+
+TEST_CASE("a decided gate is left alone") {
+  for (const char* verdict : {"Passed", "Failed", "Inconclusive"}) {
+    Bench b(gate());
+    b.status.name = "accuracy";
+    b.status.verdict = verdict;
+    const GateProgress p = measure(b.gate, b.status, b.context, kStart + std::chrono::hours(1));
+    CHECK_FALSE(p.ask);
+    CHECK(p.status == b.status);
+  }
+}
+
+TEST_CASE("nothing is asked before the interval is over") {
+  api::Gate g = gate();
+  g.count = 2;
+  Bench b(g);
+  b.value("0.95");
+  const GateProgress early = measure(b.gate, b.status, b.context, b.now - Duration(1));
+  CHECK_FALSE(early.ask);
+  CHECK(early.due == b.now);
+  CHECK(measure(b.gate, b.status, b.context, b.now).ask);
+}
+
+TEST_CASE("fewer samples than wanted are inconclusive whatever the value") {
+  api::Gate g = gate();
+  g.samples = api::Gate::Samples{"n{v=\"{{candidate}}\"}", 200};
+  const auto with_samples = [](const char* value, const char* samples) {
+    return Answer{{}, {dec(value), ""}, {}, {dec(samples), ""}, {}, {}};
+  };
+  CHECK(Bench(g).answer(with_samples("0.1", "199")).status.message == "only 199 of 200 samples so far");
+  CHECK(Bench(g).answer(with_samples("0.1", "199")).status.verdict == "Inconclusive");
+  CHECK(Bench(g).answer(with_samples("0.95", "200")).status.verdict == "Passed");
+  CHECK(Bench(g).answer(with_samples("0.1", "200.5")).status.verdict == "Failed");
+  CHECK(Bench(g).answer({{}, {dec("0.95"), ""}, {}, {{}, "NaN"}, {}, {}}).status.message == "samples: NaN");
+}
+
+TEST_CASE("versus stable, in both directions") {
+  api::Gate more = gate();  // min: more is better
+  more.versus_stable = api::Gate::VersusStable{"acc{v=\"{{stable}}\"}", dec("0.01")};
+  api::Gate less = gate();  // only a max: less is better
+  less.min.reset();
+  less.max = dec("100");
+  less.versus_stable = api::Gate::VersusStable{"lat{v=\"{{stable}}\"}", dec("5")};
+  struct Row {
+    const api::Gate& gate;
+    const char *value, *stable, *verdict;
+  };
+  const Row rows[] = {
+      {more, "0.95", "0.95", "Passed"}, {more, "0.94", "0.95", "Passed"}, {more, "0.9399", "0.95", "Failed"},
+      {more, "0.99", "0.95", "Passed"}, {less, "20", "20", "Passed"},     {less, "25", "20", "Passed"},
+      {less, "25.1", "20", "Failed"},   {less, "10", "20", "Passed"},     {less, "101", "101", "Failed"},
+      {more, "0.89", "0.5", "Failed"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.value << " against " << row.stable);
+    CHECK(Bench(row.gate)
+              .answer({{}, {dec(row.value), ""}, {dec(row.stable), ""}, {}, {}, {}})
+              .status.verdict == row.verdict);
+  }
+  SECTION("no figure for stable is inconclusive, unless the bounds fail anyway") {
+    CHECK(Bench(more).answer({{}, {dec("0.95"), ""}, {{}, "no data"}, {}, {}, {}}).status.verdict ==
+          "Inconclusive");
+    CHECK(Bench(more).answer({{}, {dec("0.5"), ""}, {{}, "no data"}, {}, {}, {}}).status.verdict == "Failed");
+  }
+  SECTION("without a stable version there is nothing to compare") {
+    Bench b(more);
+    b.context.stable.clear();
+    b.value("0.95");
+    CHECK(b.status.verdict == "Passed");
+  }
+}
+
+TEST_CASE("bounds are inclusive and exact") {
+  api::Gate g = gate();
+  g.max = dec("1.25");
+  CHECK(Bench(g).value("0.9").status.verdict == "Passed");
+  CHECK(Bench(g).value("1.25").status.verdict == "Passed");
+  CHECK(Bench(g).value("0.89999999999999999").status.verdict == "Failed");
+  CHECK(Bench(g).value("1.2500000001").status.message == "1.2500000001 is above max 1.25");
+}
+
+TEST_CASE("a gate on a recorded metric decides at once") {
+  api::Gate g = gate();
+  g.prometheus_query.reset();
+  g.version_metric = "f1";
+  Bench b(g);
+  std::map<std::string, std::string> candidate, stable;
+  b.context.candidate_metrics = &candidate;
+  b.context.stable_metrics = &stable;
+  const auto verdict = [&] { return measure(b.gate, {}, b.context, kStart).status; };
+  CHECK(verdict().verdict == "Inconclusive");
+  CHECK(verdict().message == "m-v2 has no recorded metric f1");
+  candidate["f1"] = "0.93";
+  CHECK(verdict().verdict == "Passed");
+  candidate["f1"] = "0.85";
+  CHECK(verdict().verdict == "Failed");
+  candidate["f1"] = "not a number";
+  CHECK(verdict().verdict == "Inconclusive");
+  SECTION("and compares with what was recorded of stable") {
+    b.gate.versus_stable = api::Gate::VersusStable{{}, dec("0.01")};
+    candidate["f1"] = "0.93";
+    CHECK(verdict().verdict == "Inconclusive");
+    stable["f1"] = "0.95";
+    CHECK(verdict().verdict == "Failed");
+    stable["f1"] = "0.94";
+    CHECK(verdict().verdict == "Passed");
+  }
+  SECTION("waiting for it does not change status with the clock") {
+    b.gate.on_inconclusive = api::Gate::OnInconclusive::Wait;
+    candidate.clear();
+    const api::GateStatus first = verdict();
+    CHECK(first.verdict == "Running");
+    CHECK(measure(b.gate, first, b.context, kStart + std::chrono::hours(1)).status == first);
+  }
+}
+
+TEST_CASE("placeholders are replaced once, and what they bring is not read again") {
+  Bench b(gate());
+  CHECK(expand("{{model}} {{namespace}} {{stable}} {{candidate}} {{candidate}} {{else}}", b.context) ==
+        "m ns m-v1 m-v2 m-v2 {{else}}");
+  b.context.candidate = "{{candidate}}";
+  CHECK(expand("a {{candidate}} b", b.context) == "a {{candidate}} b");
+}
+
+}  // namespace
+}  // namespace mo::rollout

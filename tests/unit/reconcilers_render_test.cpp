@@ -1,0 +1,244 @@
+// The bodies that we apply.
+#include <catch2/catch.hpp>
+
+#include "reconcilers/retraining/job.h"
+#include "reconcilers/serving/render.h"
+
+namespace mo::serving {
+namespace {
+
+const Settings kSettings{"operator:1"};
+
+api::Model model() {
+  api::Model m;
+  m.meta.key = {"ns", "m"};
+  m.meta.uid = "uid-m";
+  m.rollout.progress_deadline = std::chrono::seconds(90);
+  return m;
+}
+
+api::ModelVersion version(const std::string& uri) {
+  api::ModelVersion v;
+  v.meta.key = {"ns", "m-v2"};
+  v.model = "m";
+  v.artifact = {uri, "sha256:abc", {"rules", "1"}};
+  return v;
+}
+
+api::ModelRuntime runtime(const std::string& pod_template =
+                              R"({"spec": {"containers": [{"name": "server", "image": "server:1"}]}})") {
+  api::ModelRuntime r;
+  r.meta.key.name = "rules";
+  r.port = 9000;
+  r.metrics_port = 9001;
+  r.formats = {{"rules", "1"}};
+  r.pod_template = pod_template;
+  return r;
+}
+
+Json rendered(const api::Model& m, const api::ModelVersion& v, const api::ModelRuntime& r) {
+  const auto result = render_deployment(m, v, r, kSettings);
+  REQUIRE(result);
+  return result->body;
+}
+
+const Json& named(const Json& list, const std::string& name) {
+  static const Json none;
+  for (const Json& item : list)
+    if (item["name"] == name) return item;
+  return none;
+}
+
+TEST_CASE("a Deployment carries who it is of and whose it is") {
+  const Json d = rendered(model(), version("https://store/x/model.json?sig=1"), runtime());
+  CHECK(d["metadata"]["name"] == "m-v2");
+  CHECK(d["metadata"]["namespace"] == "ns");
+  CHECK(d["metadata"]["labels"] == Json({{"app.kubernetes.io/managed-by", "model-operator"},
+                                         {"modelops.dev/model", "m"},
+                                         {"modelops.dev/version", "m-v2"}}));
+  CHECK(d["spec"]["template"]["metadata"]["labels"] == d["metadata"]["labels"]);
+  CHECK(d["metadata"]["ownerReferences"][0]["uid"] == "uid-m");
+  CHECK(d["metadata"]["ownerReferences"][0]["controller"] == true);
+  CHECK(d["spec"]["selector"]["matchLabels"] ==
+        Json({{"modelops.dev/model", "m"}, {"modelops.dev/version", "m-v2"}}));
+  CHECK(d["spec"]["progressDeadlineSeconds"] == 90);
+  CHECK(d["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0);
+  CHECK_FALSE(d["spec"].contains("replicas"));
+  CHECK(d["spec"]["template"]["metadata"]["annotations"] == Json({{"prometheus.io/scrape", "true"},
+                                                                  {"prometheus.io/port", "9001"},
+                                                                  {"prometheus.io/path", "/metrics"}}));
+}
+
+TEST_CASE("the server learns what to serve, and ends without losing requests") {
+  const Json d = rendered(model(), version("https://store/x/model.json?sig=1"), runtime());
+  const Json& server = named(d["spec"]["template"]["spec"]["containers"], "server");
+  CHECK(server["env"] ==
+        Json::parse(R"([{"name": "MODEL_NAME", "value": "m"}, {"name": "MODEL_VERSION", "value": "m-v2"},
+                                         {"name": "MODEL_PATH", "value": "/artifact/model.json"}])"));
+  CHECK(server["ports"] == Json::parse(R"([{"name": "http", "containerPort": 9000, "protocol": "TCP"}])"));
+  CHECK(server["volumeMounts"] ==
+        Json::parse(R"([{"name": "modelops-artifact", "mountPath": "/artifact", "readOnly": true}])"));
+  CHECK(server["lifecycle"]["preStop"]["sleep"]["seconds"] == 5);
+}
+
+TEST_CASE("the artifact is fetched and verified before the server starts") {
+  struct Row {
+    const char *uri, *file, *volume;
+  };
+  const Row rows[] = {
+      {"https://store/x/model.json?sig=1", "/artifact/model.json", "null"},
+      {"configmap://maps/model.json", "/artifact/model.json",
+       R"({"name": "modelops-source", "configMap": {"name": "maps"}})"},
+      {"pvc://claim/a/b/42.joblib", "/artifact/42.joblib",
+       R"({"name": "modelops-source", "persistentVolumeClaim": {"claimName": "claim", "readOnly": true}})"},
+      {"http://store/", "/artifact/model", "null"},
+      {"http://store/.hidden", "/artifact/model.hidden", "null"},
+      {"http://store/a%20b c;rm", "/artifact/a_20b_c_rm", "null"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.uri);
+    const Json d = rendered(model(), version(row.uri), runtime());
+    const Json& spec = d["spec"]["template"]["spec"];
+    const Json& fetch = spec["initContainers"][0];
+    CHECK(fetch["name"] == "modelops-fetch");
+    CHECK(fetch["image"] == "operator:1");
+    CHECK(fetch["args"] == Json({"fetch", "--uri", row.uri, "--digest", "sha256:abc", "--output", row.file}));
+    CHECK(named(spec["volumes"], "modelops-source") == Json::parse(row.volume));
+    CHECK(named(spec["volumes"], "modelops-artifact")["emptyDir"].is_object());
+    CHECK(fetch["volumeMounts"].size() == (Json::parse(row.volume).is_null() ? 1 : 2));
+  }
+}
+
+TEST_CASE("what cannot be rendered says why") {
+  const auto why = [](const std::string& uri, const api::ModelRuntime& r) {
+    const auto result = render_deployment(model(), version(uri), r, kSettings);
+    return result ? "" : result.error().message;
+  };
+  CHECK(why("s3://b/k", runtime()).find("none of configmap://") != std::string::npos);
+  CHECK(why("configmap://maps", runtime()).find("names no key") != std::string::npos);
+  CHECK(why("pvc://claim/", runtime()).find("names no path") != std::string::npos);
+  CHECK(why("http://x/y", runtime(R"({"spec": {"containers": [{"name": "other"}]}})"))
+            .find("no container named server") != std::string::npos);
+  CHECK(why("http://x/y", runtime("{}")).find("no container named server") != std::string::npos);
+}
+
+TEST_CASE("the Model's template lies over the runtime's, and its own entries win over ours") {
+  api::Model m = model();
+  m.template_overlay = R"({"metadata": {"labels": {"team": "a", "modelops.dev/version": "forged"}},
+    "spec": {"nodeSelector": {"disk": "ssd"}, "containers": [
+      {"name": "server", "image": "server:2", "env": [{"name": "MODEL_NAME", "value": "mine"}, {"name": "X", "value": "1"}],
+       "ports": [{"containerPort": 9000, "name": "other"}], "lifecycle": {"preStop": {"exec": {"command": ["true"]}}}},
+      {"name": "sidecar", "image": "side:1"}]}})";
+  const Json d = rendered(m, version("http://x/y"), runtime());
+  const Json& pods = d["spec"]["template"];
+  CHECK(pods["metadata"]["labels"]["team"] == "a");
+  CHECK(pods["metadata"]["labels"]["modelops.dev/version"] == "m-v2");
+  CHECK(pods["spec"]["nodeSelector"]["disk"] == "ssd");
+  const Json& server = named(pods["spec"]["containers"], "server");
+  CHECK(server["image"] == "server:2");
+  CHECK(named(server["env"], "MODEL_NAME")["value"] == "mine");
+  CHECK(named(server["env"], "X")["value"] == "1");
+  CHECK(server["env"].size() == 4);
+  CHECK(server["ports"].size() == 1);
+  CHECK(server["ports"][0]["name"] == "http");
+  CHECK_FALSE(server["lifecycle"]["preStop"].contains("sleep"));
+  CHECK(named(pods["spec"]["containers"], "sidecar")["image"] == "side:1");
+}
+
+TEST_CASE("the hash covers everything but the replicas") {
+  const auto hash = [](const api::Model& m) {
+    return render_deployment(m, version("http://x/y"), runtime(), kSettings)->hash;
+  };
+  api::Model other = model();
+  other.replicas = 9;
+  CHECK(hash(other) == hash(model()));
+  other.template_overlay = R"({"spec": {"priorityClassName": "high"}})";
+  CHECK(hash(other) != hash(model()));
+  const auto result = render_deployment(model(), version("http://x/y"), runtime(), kSettings);
+  CHECK(result->body["metadata"]["annotations"]["modelops.dev/applied"] == result->hash);
+}
+
+TEST_CASE("a Service selects one version or all of them, on port 80 by the port's name") {
+  const Json one = render_service(model(), "m", "m-v2").body, all = render_service(model(), "m", "").body;
+  CHECK(one["spec"]["selector"] == Json({{"modelops.dev/model", "m"}, {"modelops.dev/version", "m-v2"}}));
+  CHECK(all["spec"]["selector"] == Json({{"modelops.dev/model", "m"}}));
+  CHECK(one["spec"]["ports"] ==
+        Json::parse(R"([{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}])"));
+}
+
+TEST_CASE("the runtime is the named one, else the first by priority and then by name") {
+  const auto make = [](const std::string& name, int priority, const api::Format& format) {
+    auto r = std::make_shared<api::ModelRuntime>(runtime());
+    r->meta.key.name = name;
+    r->priority = priority;
+    r->formats = {format};
+    return Ref<api::ModelRuntime>(r);
+  };
+  const std::vector<Ref<api::ModelRuntime>> all = {
+      make("b", 1, {"rules", "1"}), make("a", 1, {"rules", ""}), make("c", 0, {"rules", "1"}),
+      make("d", 9, {"sklearn", "1"}), make("e", 9, {"rules", "2"})};
+  api::Model m = model();
+  CHECK((*choose_runtime(m, {"rules", "1"}, all))->meta.key.name == "a");
+  CHECK((*choose_runtime(m, {"rules", "2"}, all))->meta.key.name == "e");
+  CHECK(choose_runtime(m, {"onnx", "1"}, all).error().kind == ErrorKind::NotFound);
+  m.runtime = "c";
+  CHECK((*choose_runtime(m, {"onnx", "1"}, all))->meta.key.name == "c");
+  m.runtime = "none";
+  CHECK(choose_runtime(m, {"rules", "1"}, all).error().message.find("ModelRuntime none does not exist") == 0);
+}
+
+// ---- training Jobs ----
+
+Json job(const std::string& job_template, const std::string& stable = "m-v1") {
+  api::Model m = model();
+  m.retraining.emplace();
+  m.retraining->job_template = job_template;
+  const auto result = retraining::render_job(m, {7, "m-retrain-000007", "nightly", {}, ""}, stable);
+  REQUIRE(result);
+  return *result;
+}
+
+TEST_CASE("a training Job learns what it needs to know") {
+  const Json j = job(
+      R"({"metadata": {"labels": {"team": "a", "modelops.dev/model": "forged"}, "annotations": {"x": "y"}},
+    "spec": {"backoffLimit": 1, "template": {"spec": {"containers": [
+      {"name": "train", "image": "t:1", "env": [{"name": "MODELOPS_OUTPUT", "value": "mine"}]},
+      {"name": "side", "image": "s:1", "terminationMessagePath": "/tmp/said"}]}}}})");
+  CHECK(j["metadata"]["name"] == "m-retrain-000007");
+  CHECK(j["metadata"]["labels"]["modelops.dev/model"] == "m");
+  CHECK(j["metadata"]["labels"]["team"] == "a");
+  CHECK(j["metadata"]["annotations"]["x"] == "y");
+  CHECK(j["metadata"]["ownerReferences"][0]["uid"] == "uid-m");
+  CHECK(j["spec"]["backoffLimit"] == 1);
+  const Json& pods = j["spec"]["template"];
+  CHECK(pods["spec"]["restartPolicy"] == "Never");
+  const Json& env = pods["spec"]["containers"][0]["env"];
+  for (const auto& [name, value] :
+       std::map<std::string, std::string>{{"MODELOPS_MODEL", "m"},
+                                          {"MODELOPS_NAMESPACE", "ns"},
+                                          {"MODELOPS_VERSION", "m-v1"},
+                                          {"MODELOPS_RUN_ID", "m-retrain-000007"},
+                                          {"MODELOPS_TRIGGER", "nightly"},
+                                          {"MODELOPS_OUTPUT", "mine"},
+                                          {"MODELOPS_RESULT", "/dev/termination-log"}}) {
+    INFO(name);
+    CHECK(named(env, name)["value"] == value);
+  }
+  CHECK(named(pods["spec"]["containers"][1]["env"], "MODELOPS_RESULT")["value"] == "/tmp/said");
+}
+
+// During a canary the Service selects every pod of the Model: a training pod with a port named http would
+// have been sent requests.
+TEST_CASE("training pods are not selected by the Model's Service") {
+  const Json j = job(R"({"spec": {"template": {"spec": {"containers": [{"name": "train"}]}}}})");
+  CHECK_FALSE(j["spec"]["template"]["metadata"]["labels"].contains("modelops.dev/model"));
+}
+
+TEST_CASE("a job template that is none is left for the API server to refuse") {
+  CHECK_NOTHROW(job(R"({"spec": 5})"));
+  CHECK_NOTHROW(job(R"({"spec": {"template": {"spec": {"containers": [5, {"env": "x"}]}}}})"));
+  CHECK_NOTHROW(job(R"({"metadata": {"labels": 5}, "spec": {"template": 5}})"));
+}
+
+}  // namespace
+}  // namespace mo::serving
