@@ -233,9 +233,9 @@ class Training {
     context.stable_metrics = stable ? &stable->metrics : nullptr;
     for (const std::string& gate_name : spec_.gates) {
       const api::Gate* gate = o_.model->rollout.gate(gate_name);
-      if (!gate || !gate->version_metric) return reject(name, "gate " + gate_name + " is no gate on a recorded metric");
+      if (!gate || !gate->version_metric) return reject(record, "gate " + gate_name + " is no gate on a recorded metric");
       const api::GateStatus status = rollout::judge_recorded(*gate, context, now_);
-      if (status.verdict != "Passed") return reject(name, "gate " + gate_name + " did not pass: " + status.message);
+      if (status.verdict != "Passed") return reject(record, "gate " + gate_name + " did not pass: " + status.message);
     }
     if (!rolls_out_) return registered("Registered: " + name);
     const std::string rollout = retraining_rollout_name(o_.key.name, name, s().run->number);
@@ -244,10 +244,14 @@ class Training {
     registered("Registered: " + name + ", ModelRollout " + rollout);
   }
 
-  void reject(const std::string& version, const std::string& why) {
-    out_.rejected_version = version;
+  // The run is closed once the version itself says so, or a crash in between would leave it Registered.
+  void reject(const api::ModelVersion& record, const std::string& why) {
+    out_.rejected_version = record.meta.key.name;
     out_.rejected_message = why;
-    close("Rejected: " + version + ": " + why, true);
+    if (record.phase == "Rejected" || record.phase == "Candidate" || record.phase == "Serving")
+      close("Rejected: " + record.meta.key.name + ": " + why, true);
+    else
+      look_again(now_);
   }
 
   void registered(const std::string& result) {

@@ -73,7 +73,7 @@ class Serve {
     const Capacity goal = capacity_for(n_, w_.weight);
     const bool open = g_.selected == Selected::Both ||
                       (g_.candidate_settled && g_.candidate.ready >= goal.candidate && g_.stable.ready >= goal.stable &&
-                       ratio_holds(w_.weight, g_.stable, g_.candidate) && g_.stray.empty());
+                       ratio_holds(w_.weight, g_.stable, g_.candidate) && g_.stray.empty() && !candidate_rolls_);
     return open ? Selected::Both : Selected::Stable;
   }
 
@@ -133,6 +133,7 @@ class Serve {
         out_.problem = rendered.error().message;
         out_.problem_reason = rendered.error().kind == ErrorKind::NotFound ? "RuntimeNotFound" : "InvalidTemplate";
       } else if (!have || have->applied != rendered->hash) {
+        candidate_rolls_ |= have && version == w_.candidate;
         set_replicas(rendered->body, replicas);
         apply(ref, std::move(*rendered), have ? have->object->meta.uid : "",
               (have ? "bring " : "serve ") + version + (have ? " back to its template" : ""));
@@ -180,6 +181,7 @@ class Serve {
   TimePoint now_;
   Ground g_;
   int n_;
+  bool candidate_rolls_ = false;  // this plan gives it another template: what is settled now will not be
   std::vector<Action> downs_;
   Served out_;
 };
