@@ -34,6 +34,9 @@ test: verify build asan tsan cluster-test ## Every test: checks, unit and simula
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev)
 
+# Random orders of each simulated scenario; the sanitizers need fewer to see all code.
+asan: export SIM_SEEDS = 3
+tsan: export SIM_SEEDS = 1
 asan tsan: deps
 	@$(call unit_suites,$@)
 
