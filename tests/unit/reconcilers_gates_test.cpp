@@ -1,5 +1,6 @@
 // Gates as tables: measurements in, verdict out.
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "reconcilers/rollout/gates.h"
 
