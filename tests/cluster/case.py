@@ -205,7 +205,8 @@ class Case:
     # ---- tools
 
     def kubectl(self, *arguments, check=True):
-        done = subprocess.run([settings.KUBECTL, f"--kubeconfig={settings.KUBECONFIG}", f"--namespace={self.namespace}", *arguments],
+        namespace = [] if "-n" in arguments else [f"--namespace={self.namespace}"]
+        done = subprocess.run([settings.KUBECTL, f"--kubeconfig={settings.KUBECONFIG}", *namespace, *arguments],
                               capture_output=True, text=True, timeout=120, env={**os.environ, "KUBECONFIG": str(settings.KUBECONFIG)})
         assert not check or done.returncode == 0, done.stderr + done.stdout
         return done.stdout if check else done

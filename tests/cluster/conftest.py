@@ -5,6 +5,7 @@
 `alone`       a fresh namespace and no operator at all; no other test runs meanwhile
 """
 
+import contextlib
 import os
 import re
 import uuid
@@ -13,7 +14,7 @@ import pytest
 
 import operators
 import settings
-from case import Case, TINY_RUNTIME
+from case import Case
 
 os.environ["KUBECONFIG"] = str(settings.KUBECONFIG)
 
@@ -40,40 +41,44 @@ def namespace_of(request, cluster):
     return name
 
 
-def end(cluster, case):
-    case.close()
-    # The namespace's end would wait for what the operator's finalizers or owner references hold; nobody waits for it.
-    cluster.delete("Namespace", case.namespace)
+@contextlib.contextmanager
+def room(request, cluster, shared, kind):
+    """A Case in a fresh namespace, for as long as no test of another kind runs."""
+    shared.enter(kind, request.node.nodeid)
+    try:
+        case = Case(cluster, namespace_of(request, cluster), None)
+        try:
+            yield case
+        finally:
+            case.close()
+            cluster.delete("Namespace", case.namespace)  # its end is not waited for
+    finally:
+        shared.leave(request.node.nodeid)
 
 
 @pytest.fixture
 def case(request, cluster, shared):
-    shared.enter("shared", request.node.nodeid)
-    case = Case(cluster, namespace_of(request, cluster), shared.facts())
-    yield case
-    end(cluster, case)
-    shared.leave(request.node.nodeid)
+    with room(request, cluster, shared, "shared") as case:
+        case.operator = shared.facts()
+        yield case
 
 
 @pytest.fixture
 def private(request, cluster, shared):
-    shared.enter("private", request.node.nodeid)
-    case = Case(cluster, namespace_of(request, cluster), None)
-    arguments = [argument.format(namespace=case.namespace) for mark in request.node.iter_markers("operator") for argument in mark.args]
-    case.operator = operators.namespaced(cluster, case.namespace, arguments=arguments).start()
-    yield case
-    case.operator.end()
-    end(cluster, case)
-    shared.leave(request.node.nodeid)
+    with room(request, cluster, shared, "private") as case:
+        arguments = [argument.format(namespace=case.namespace) for mark in request.node.iter_markers("operator") for argument in mark.args]
+        case.operator = operators.namespaced(cluster, case.namespace, arguments=arguments)
+        try:
+            case.operator.start()
+            yield case
+        finally:
+            case.operator.end()
 
 
 @pytest.fixture
 def alone(request, cluster, shared):
-    shared.enter(f"alone-{request.node.nodeid}", request.node.nodeid)
-    case = Case(cluster, namespace_of(request, cluster), None)
-    yield case
-    end(cluster, case)
-    shared.leave(request.node.nodeid)
+    with room(request, cluster, shared, f"alone-{request.node.nodeid}") as case:
+        yield case
 
 
 def pytest_configure(config):

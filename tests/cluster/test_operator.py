@@ -43,7 +43,7 @@ def test_killed_in_the_middle_it_goes_on(private, moment):
     assert history.weights(rollout) in ([25, 50, 100], [0, 25, 50, 100])
     assert [r["metadata"]["name"] for r in case.all("ModelRollout")] == [rollout]
     case.until(lambda: [d["metadata"]["name"] for d in case.all("Deployment")] == ["m-v2"], "one Deployment is left")
-    assert len(case.events(rollout, "RolloutStarted")) == 1
+    assert len(case.events(rollout, "RolloutStarted")) <= 1, "Events may be lost with a process, but are not doubled"
 
 
 def test_killed_while_it_rolls_back_it_goes_on(private):
@@ -241,7 +241,7 @@ def test_help_and_wrong_flags():
 def test_in_the_cluster_by_its_manifests(alone):
     """As `make deploy` does it: a pod with the ServiceAccount's own token."""
     case = alone
-    case.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(settings.REPO / "manifests"))
+    case.kubectl("-n", settings.SYSTEM_NAMESPACE, "apply", "--server-side", "--force-conflicts", "-k", str(settings.REPO / "manifests"))
     try:
         case.kubectl("-n", settings.SYSTEM_NAMESPACE, "rollout", "status", "deployment/model-operator", "--timeout=60s")
         case.version("m-v1")
