@@ -13,7 +13,9 @@ Fixture asking_for_v2(Sim& s, const std::function<void(Json& spec)>& edit = {}) 
   return f;
 }
 
-void never_passes(Sim& s, const std::string& gate, const std::string& version) { s.invariants.must_not_pass.insert(gate + "/" + version); }
+void never_passes(Sim& s, const std::string& gate, const std::string& version) {
+  s.invariants.must_not_pass.insert(gate + "/" + version);
+}
 
 std::string message(const Fixture& f) { return f.status()["message"]; }
 
@@ -78,7 +80,9 @@ TEST_CASE("a good canary succeeds") {
 
 TEST_CASE("gates before the first weight are decided on pods without traffic") {
   explore([](Sim& s) {
-    const Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["steps"] = Json::parse(R"([{"gates": ["accuracy"]}, {"weight": 50}])"); });
+    const Fixture f = asking_for_v2(s, [](Json& spec) {
+      spec["rollout"]["steps"] = Json::parse(R"([{"gates": ["accuracy"]}, {"weight": 50}])");
+    });
     s.op.metrics["accuracy m-v2"] = "0.1";
     never_passes(s, "accuracy", "m-v2");
     s.expect = [f] { f.must_be_degraded("RolledBack", "m-v1"); };
@@ -103,7 +107,9 @@ TEST_CASE("a failed gate rolls back and says which and with what value") {
 TEST_CASE("the second gate fails with half of the traffic on the candidate") {
   explore([](Sim& s) {
     Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 4; });
-    s.then("sees accuracy fall at 50 %", [f] { return f.weight(f.to("m-v2")) == 50; }, [&s] { s.op.metrics["accuracy m-v2"] = "0.2"; });
+    s.then(
+        "sees accuracy fall at 50 %", [f] { return f.weight(f.to("m-v2")) == 50; },
+        [&s] { s.op.metrics["accuracy m-v2"] = "0.2"; });
     s.expect = [f] {
       const std::string end = f.phase(f.to("m-v2"));
       must(end == "RolledBack" || end == "Succeeded", end);  // the gate may just have been asked
@@ -115,7 +121,8 @@ TEST_CASE("the second gate fails with half of the traffic on the candidate") {
 TEST_CASE("worse than stable rolls back") {
   explore([](Sim& s) {
     const Fixture f = asking_for_v2(s, [](Json& spec) {
-      spec["rollout"]["gates"][0]["versusStable"] = {{"query", "accuracy {{stable}}"}, {"maxRegression", "0.01"}};
+      spec["rollout"]["gates"][0]["versusStable"] = {{"query", "accuracy {{stable}}"},
+                                                     {"maxRegression", "0.01"}};
     });
     s.op.metrics["accuracy m-v1"] = "0.97";
     never_passes(s, "accuracy", "m-v2");
@@ -132,11 +139,13 @@ TEST_CASE("no data pauses and a person goes on once there is some") {
   explore([](Sim& s) {
     Fixture f = asking_for_v2(s);
     s.op.metrics.erase("accuracy m-v2");
-    s.then("brings data and says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [f, &s]() mutable {
-      must(f.status()["phase"] == "Paused" && f.reason() == "RolloutPaused", f.status().dump(1));
-      s.op.metrics["accuracy m-v2"] = "0.95";
-      f.desire(f.to("m-v2"), "Running");
-    });
+    s.then(
+        "brings data and says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
+        [f, &s]() mutable {
+          must(f.status()["phase"] == "Paused" && f.reason() == "RolloutPaused", f.status().dump(1));
+          s.op.metrics["accuracy m-v2"] = "0.95";
+          f.desire(f.to("m-v2"), "Running");
+        });
     s.expect = [f] { f.must_serve("m-v2"); };
   });
 }
@@ -149,24 +158,30 @@ TEST_CASE("no data pauses for as long as nobody acts") {
     s.expect = [f] {
       f.must_be(f.to("m-v2"), "Paused");
       must(f.weight(f.to("m-v2")) == 10, "the weight moved");
-      must(f.status()["phase"] == "Paused" && f.condition("Available") == "True" && f.condition("Reconciling") == "True", f.status().dump(1));
+      must(f.status()["phase"] == "Paused" && f.condition("Available") == "True" &&
+               f.condition("Reconciling") == "True",
+           f.status().dump(1));
     };
   });
 }
 
 TEST_CASE("no data waits for data where the gate says Wait") {
   explore([](Sim& s) {
-    const Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["gates"][0]["onInconclusive"] = "Wait"; });
+    const Fixture f =
+        asking_for_v2(s, [](Json& spec) { spec["rollout"]["gates"][0]["onInconclusive"] = "Wait"; });
     s.op.metrics.erase("accuracy m-v2");
-    s.then("brings data much later", [f, &s] { return f.step(f.to("m-v2")) == 3 && s.world.now >= *parse_time("2026-11-22T09:05:00Z"); },
-           [&s] { s.op.metrics["accuracy m-v2"] = "0.95"; });
+    s.then(
+        "brings data much later",
+        [f, &s] { return f.step(f.to("m-v2")) == 3 && s.world.now >= *parse_time("2026-11-22T09:05:00Z"); },
+        [&s] { s.op.metrics["accuracy m-v2"] = "0.95"; });
     s.expect = [f] { f.must_serve("m-v2"); };
   });
 }
 
 TEST_CASE("no data fails where the gate says Fail") {
   explore([](Sim& s) {
-    const Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["gates"][0]["onInconclusive"] = "Fail"; });
+    const Fixture f =
+        asking_for_v2(s, [](Json& spec) { spec["rollout"]["gates"][0]["onInconclusive"] = "Fail"; });
     s.op.metrics.erase("accuracy m-v2");
     never_passes(s, "accuracy", "m-v2");
     s.expect = [f] {
@@ -195,7 +210,8 @@ TEST_CASE("a digest that does not match never serves and is not waited for") {
   explore([](Sim& s) {
     const Fixture f = asking_for_v2(s);
     s.controllers.pod_fate = [](const Json& pod) {
-      return pod["metadata"]["labels"][api::kLabelVersion] == "m-v2" ? PodFate::DigestMismatch : PodFate::Ready;
+      return pod["metadata"]["labels"][api::kLabelVersion] == "m-v2" ? PodFate::DigestMismatch
+                                                                     : PodFate::Ready;
     };
     s.expect = [f] {
       f.must_be_degraded("RolledBack", "m-v1");
@@ -208,14 +224,19 @@ TEST_CASE("a first version whose digest does not match says so and serves once t
   explore([](Sim& s) {
     Fixture f(s);
     f.model_spec.erase("version");
-    f.model_spec["artifact"] = {{"uri", "configmap://a/wrong"}, {"digest", digest("x")}, {"format", {{"name", "rules"}, {"version", "1"}}}};
+    f.model_spec["artifact"] = {{"uri", "configmap://a/wrong"},
+                                {"digest", digest("x")},
+                                {"format", {{"name", "rules"}, {"version", "1"}}}};
     f.make_runtime();
     f.make_model();
     s.controllers.pod_fate = [](const Json& pod) {
-      return pod["spec"]["initContainers"][0]["args"].dump().find("a/wrong") != std::string::npos ? PodFate::DigestMismatch : PodFate::Ready;
+      return pod["spec"]["initContainers"][0]["args"].dump().find("a/wrong") != std::string::npos
+                 ? PodFate::DigestMismatch
+                 : PodFate::Ready;
     };
-    s.then("mends the artifact's URI", [f] { return f.reason() == "DigestMismatch"; },
-           [f]() mutable { f.edit_spec([](Json& spec) { spec["artifact"]["uri"] = "configmap://a/right"; }); });
+    s.then(
+        "mends the artifact's URI", [f] { return f.reason() == "DigestMismatch"; },
+        [f]() mutable { f.edit_spec([](Json& spec) { spec["artifact"]["uri"] = "configmap://a/right"; }); });
     s.expect = [f] { f.must_serve("m-" + digest("x").substr(7, 10)); };
   });
 }
@@ -224,14 +245,15 @@ TEST_CASE("an inline artifact is registered and rolled out like a version") {
   explore([](Sim& s) {
     Fixture f(s);
     f.model_spec.erase("version");
-    f.model_spec["artifact"] = {{"uri", "configmap://a/1"}, {"digest", digest("x")}, {"format", {{"name", "rules"}, {"version", "1"}}}};
+    f.model_spec["artifact"] = {{"uri", "configmap://a/1"},
+                                {"digest", digest("x")},
+                                {"format", {{"name", "rules"}, {"version", "1"}}}};
     f.make_runtime();
     f.make_model();
     const std::string first = "m-" + digest("x").substr(7, 10), second = "m-" + digest("y").substr(7, 10);
     s.op.metrics["accuracy " + second] = "0.95";
-    s.then("changes the artifact", f.serves(first), [f]() mutable {
-      f.edit_spec([](Json& spec) { spec["artifact"]["digest"] = digest("y"); });
-    });
+    s.then("changes the artifact", f.serves(first),
+           [f]() mutable { f.edit_spec([](Json& spec) { spec["artifact"]["digest"] = digest("y"); }); });
     s.expect = [f, second] {
       f.must_serve(second);
       f.must_be(f.to(second), "Succeeded");
@@ -244,7 +266,10 @@ TEST_CASE("a missing runtime stalls and is used once it is there") {
     Fixture f(s);
     f.make_version("m-v1");
     f.make_model();
-    s.then("makes the runtime", [f] { return f.reason() == "RuntimeNotFound" && f.condition("Stalled") == "True"; }, [f]() mutable { f.make_runtime(); });
+    s.then(
+        "makes the runtime",
+        [f] { return f.reason() == "RuntimeNotFound" && f.condition("Stalled") == "True"; },
+        [f]() mutable { f.make_runtime(); });
     s.expect = [f] { f.must_serve("m-v1"); };
   });
 }
@@ -254,8 +279,10 @@ TEST_CASE("a missing version stalls and is used once it is there") {
     Fixture f(s);
     f.make_runtime();
     f.make_model();
-    s.then("registers the version", [f] { return f.reason() == "VersionNotFound" && f.condition("Stalled") == "True"; },
-           [f]() mutable { f.make_version("m-v1"); });
+    s.then(
+        "registers the version",
+        [f] { return f.reason() == "VersionNotFound" && f.condition("Stalled") == "True"; },
+        [f]() mutable { f.make_version("m-v1"); });
     s.expect = [f] { f.must_serve("m-v1"); };
   });
 }

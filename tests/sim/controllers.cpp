@@ -31,7 +31,8 @@ ObjectRef least_useful(const std::vector<PodPtr>& pods) {
 
 const std::string& Controllers::template_of(const api::Deployment& d) const {
   auto& [generation, text] = templates_[d.meta.uid];
-  if (generation != d.meta.generation) text = w_.get({Kind::Deployment, d.meta.key})["spec"]["template"].dump();
+  if (generation != d.meta.generation)
+    text = w_.get({Kind::Deployment, d.meta.key})["spec"]["template"].dump();
   generation = d.meta.generation;
   return text;
 }
@@ -59,7 +60,9 @@ Controllers::Counts Controllers::counts_of(const api::Deployment& d) const {
     late = w_.now >= since->second + std::chrono::seconds(spec.value("progressDeadlineSeconds", 600));
   }
   return {fresh + static_cast<int>(pods.old.size()), fresh, pods.fresh_ready + pods.old_ready,
-          complete ? "NewReplicaSetAvailable" : late ? "ProgressDeadlineExceeded" : "ReplicaSetUpdated"};
+          complete ? "NewReplicaSetAvailable"
+          : late   ? "ProgressDeadlineExceeded"
+                   : "ReplicaSetUpdated"};
 }
 
 void Controllers::offer(std::vector<Step>& steps) {
@@ -78,31 +81,39 @@ void Controllers::offer_deployment(std::vector<Step>& steps, const ObjectRef& re
   const int surge = old > 0 ? (d->replicas + 3) / 4 : 0;
   const auto remove = [&](const std::vector<PodPtr>& from) {
     const ObjectRef pod = least_useful(from);
-    steps.push_back({"deployment: " + ref.key.name + " deletes " + pod.key.name, [this, pod] { w_.remove(pod); }});
+    steps.push_back(
+        {"deployment: " + ref.key.name + " deletes " + pod.key.name, [this, pod] { w_.remove(pod); }});
   };
   if (fresh < d->replicas && fresh + old < d->replicas + surge)
     steps.push_back({"deployment: " + ref.key.name + " creates a pod", [this, ref] { make_pod(ref); }});
   else if (fresh > d->replicas)
     remove(pods.fresh);
-  else if (old > 0 && (pods.old_ready < old || pods.fresh_ready + pods.old_ready > d->replicas || d->replicas == 0))
+  else if (old > 0 &&
+           (pods.old_ready < old || pods.fresh_ready + pods.old_ready > d->replicas || d->replicas == 0))
     remove(pods.old);
   const Counts now = counts_of(*d);
-  if (d->observed_generation == d->meta.generation && d->status_replicas == now.all && d->updated_replicas == now.fresh &&
-      d->ready_replicas == now.ready && d->progressing_reason == now.reason)
+  if (d->observed_generation == d->meta.generation && d->status_replicas == now.all &&
+      d->updated_replicas == now.fresh && d->ready_replicas == now.ready &&
+      d->progressing_reason == now.reason)
     return;
-  steps.push_back({"deployment: " + ref.key.name + " writes status " + std::to_string(now.ready) + " ready", [this, ref, now, generation = d->meta.generation] {
+  steps.push_back({"deployment: " + ref.key.name + " writes status " + std::to_string(now.ready) + " ready",
+                   [this, ref, now, generation = d->meta.generation] {
                      progressed_[w_.get(ref)["metadata"]["uid"]] = w_.now;
-                     w_.update(ref,
-                               [&](Json& o) {
-                                 const bool late = now.reason == "ProgressDeadlineExceeded";
-                                 o["status"] = {{"observedGeneration", generation},
-                                                {"replicas", now.all},
-                                                {"updatedReplicas", now.fresh},
-                                                {"readyReplicas", now.ready},
-                                                {"availableReplicas", now.ready},
-                                                {"conditions", {{{"type", "Progressing"}, {"status", late ? "False" : "True"}, {"reason", now.reason}}}}};
-                               },
-                               "kube-controller-manager");
+                     w_.update(
+                         ref,
+                         [&](Json& o) {
+                           const bool late = now.reason == "ProgressDeadlineExceeded";
+                           o["status"] = {{"observedGeneration", generation},
+                                          {"replicas", now.all},
+                                          {"updatedReplicas", now.fresh},
+                                          {"readyReplicas", now.ready},
+                                          {"availableReplicas", now.ready},
+                                          {"conditions",
+                                           {{{"type", "Progressing"},
+                                             {"status", late ? "False" : "True"},
+                                             {"reason", now.reason}}}}};
+                         },
+                         "kube-controller-manager");
                    }});
 }
 
@@ -112,7 +123,11 @@ void Controllers::make_pod(const ObjectRef& deployment) {
               {"metadata",
                {{"name", deployment.key.name + "-" + std::to_string(++pod_number_)},
                 {"labels", d["spec"]["template"]["metadata"]["labels"]},
-                {"ownerReferences", {{{"kind", "ReplicaSet"}, {"name", deployment.key.name}, {"uid", d["metadata"]["uid"]}, {"controller", true}}}}}},
+                {"ownerReferences",
+                 {{{"kind", "ReplicaSet"},
+                   {"name", deployment.key.name},
+                   {"uid", d["metadata"]["uid"]},
+                   {"controller", true}}}}}},
               {"spec", d["spec"]["template"]["spec"]}};
   const ObjectRef made = ref(Kind::Pod, pod["metadata"]["name"]);
   w_.create(std::move(pod), "kube-controller-manager");
@@ -125,22 +140,28 @@ void Controllers::offer_pod(std::vector<Step>& steps, const api::Pod& typed) {
   const Json& pod = w_.get(ref);
   const PodFate fate = pod_fate ? pod_fate(pod) : PodFate::Ready;
   if (fate != PodFate::Ready && pod.contains("status")) return;
-  steps.push_back({"kubelet: " + ref.key.name, [this, ref, fate] {
-                     if (fate == PodFate::Ready && ++pod_age_[w_.get(ref)["metadata"]["uid"]] < ready_after) return;
-                     w_.update(ref,
-                               [&](Json& o) {
-                                 o["status"]["conditions"] = {{{"type", "Ready"}, {"status", fate == PodFate::Ready ? "True" : "False"}}};
-                                 o["status"].erase("containerStatuses");
-                                 if (fate == PodFate::Never)
-                                   o["status"]["containerStatuses"] = {
-                                       {{"name", "server"}, {"state", {{"waiting", {{"reason", "ErrImagePull"}, {"message", "no such image"}}}}}}};
-                                 if (fate == PodFate::DigestMismatch)
-                                   o["status"]["initContainerStatuses"] = {
-                                       {{"name", "modelops-fetch"},
-                                        {"state", {{"terminated", {{"exitCode", 65}, {"message", "digest mismatch: want sha256:a, got sha256:b"}}}}}}};
-                               },
-                               "kubelet");
-                   }});
+  steps.push_back(
+      {"kubelet: " + ref.key.name, [this, ref, fate] {
+         if (fate == PodFate::Ready && ++pod_age_[w_.get(ref)["metadata"]["uid"]] < ready_after) return;
+         w_.update(
+             ref,
+             [&](Json& o) {
+               o["status"]["conditions"] = {
+                   {{"type", "Ready"}, {"status", fate == PodFate::Ready ? "True" : "False"}}};
+               o["status"].erase("containerStatuses");
+               if (fate == PodFate::Never)
+                 o["status"]["containerStatuses"] = {
+                     {{"name", "server"},
+                      {"state", {{"waiting", {{"reason", "ErrImagePull"}, {"message", "no such image"}}}}}}};
+               if (fate == PodFate::DigestMismatch)
+                 o["status"]["initContainerStatuses"] = {
+                     {{"name", "modelops-fetch"},
+                      {"state",
+                       {{"terminated",
+                         {{"exitCode", 65}, {"message", "digest mismatch: want sha256:a, got sha256:b"}}}}}}};
+             },
+             "kubelet");
+       }});
 }
 
 void Controllers::offer_job(std::vector<Step>& steps, const ObjectRef& ref) {
@@ -150,22 +171,25 @@ void Controllers::offer_job(std::vector<Step>& steps, const ObjectRef& ref) {
   if (fate.is == JobFate::Is::Hangs) return;
   steps.push_back({"job: " + ref.key.name + " ends", [this, ref, fate] {
                      const bool good = fate.is == JobFate::Is::Complete;
-                     w_.update(ref,
-                               [&](Json& o) {
-                                 o["status"]["conditions"] = {{{"type", good ? "Complete" : "Failed"},
-                                                               {"status", "True"},
-                                                               {"reason", good ? "" : "BackoffLimitExceeded"},
-                                                               {"message", good ? "" : "Job has reached the specified backoff limit"},
-                                                               {"lastTransitionTime", format_time(w_.now)}}};
-                               },
-                               "kube-controller-manager");
+                     w_.update(
+                         ref,
+                         [&](Json& o) {
+                           o["status"]["conditions"] = {
+                               {{"type", good ? "Complete" : "Failed"},
+                                {"status", "True"},
+                                {"reason", good ? "" : "BackoffLimitExceeded"},
+                                {"message", good ? "" : "Job has reached the specified backoff limit"},
+                                {"lastTransitionTime", format_time(w_.now)}}};
+                         },
+                         "kube-controller-manager");
                    }});
 }
 
 bool Controllers::owner_went() {
   for (; log_read_ < w_.log.size(); ++log_read_) {
     const Change& change = w_.log[log_read_];
-    garbage_ |= change.deleted && (change.kind == Kind::Model || change.kind == Kind::Deployment || change.kind == Kind::Job);
+    garbage_ |= change.deleted &&
+                (change.kind == Kind::Model || change.kind == Kind::Deployment || change.kind == Kind::Job);
   }
   return garbage_;
 }
@@ -176,11 +200,14 @@ void Controllers::offer_garbage(std::vector<Step>& steps) {
   for (Kind kind : {Kind::Model, Kind::Deployment, Kind::Job})
     for (const ObjectRef& ref : w_.all(kind)) alive.insert(w_.get(ref)["metadata"]["uid"].get<std::string>());
   garbage_ = false;
-  for (Kind kind : {Kind::Deployment, Kind::Service, Kind::Job, Kind::Pod, Kind::ModelVersion, Kind::ModelRollout})
+  for (Kind kind :
+       {Kind::Deployment, Kind::Service, Kind::Job, Kind::Pod, Kind::ModelVersion, Kind::ModelRollout})
     for (const ObjectRef& ref : w_.all(kind)) {
       const Json& metadata = w_.get(ref)["metadata"];
       const Json owners = metadata.value("ownerReferences", Json::array());
-      const bool orphan = !owners.empty() && std::none_of(owners.begin(), owners.end(), [&](const Json& o) { return alive.count(o["uid"]); });
+      const bool orphan = !owners.empty() && std::none_of(owners.begin(), owners.end(), [&](const Json& o) {
+        return alive.count(o["uid"]);
+      });
       if (!orphan) continue;
       garbage_ = true;
       steps.push_back({"gc: " + ref.to_string(), [this, ref] { w_.remove(ref); }});
@@ -193,7 +220,8 @@ std::optional<TimePoint> Controllers::next_due() const {
     const Json& d = w_.get(ref);
     const auto since = progressed_.find(d["metadata"]["uid"]);
     if (since == progressed_.end()) continue;
-    const TimePoint at = since->second + std::chrono::seconds(d["spec"].value("progressDeadlineSeconds", 600));
+    const TimePoint at =
+        since->second + std::chrono::seconds(d["spec"].value("progressDeadlineSeconds", 600));
     if (at > w_.now && (!due || at < *due)) due = at;
   }
   return due;

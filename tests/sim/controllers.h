@@ -1,4 +1,5 @@
-// The rest of a cluster, a step at a time: Deployments and their pods, Jobs, garbage collection. Which step is taken is the scheduler's choice.
+// The rest of a cluster, a step at a time: Deployments and their pods, Jobs, garbage collection. Which step
+// is taken is the scheduler's choice.
 #pragma once
 
 #include <functional>
@@ -52,10 +53,11 @@ class Controllers {
 
   World& w_;
   int64_t pod_number_ = 0;
-  mutable std::map<std::string, std::pair<int64_t, std::string>> templates_;  // Deployment UID -> its generation and template then
-  std::map<std::string, std::string> template_of_pod_;                       // by UID
-  std::map<std::string, int> pod_age_;                                       // by UID
-  std::map<std::string, TimePoint> progressed_;                              // Deployment UID -> when its status last moved
+  mutable std::map<std::string, std::pair<int64_t, std::string>>
+      templates_;                                       // Deployment UID -> its generation and template then
+  std::map<std::string, std::string> template_of_pod_;  // by UID
+  std::map<std::string, int> pod_age_;                  // by UID
+  std::map<std::string, TimePoint> progressed_;         // Deployment UID -> when its status last moved
   size_t log_read_ = 0;
   bool garbage_ = false;
 };

@@ -1,4 +1,5 @@
-// The usual cast: Model m in namespace ns, versions m-v1, m-v2, …, a runtime, and short ways to say what people do and see.
+// The usual cast: Model m in namespace ns, versions m-v1, m-v2, …, a runtime, and short ways to say what
+// people do and see.
 #pragma once
 
 #include <string>
@@ -14,7 +15,8 @@ struct Fixture {
   Json model_spec;  // edit before make_model()
   void make_runtime(const std::string& name = "rules");
   void make_model();
-  void make_version(const std::string& name, const Json& metrics = Json::object(), const std::string& model = "m");
+  void make_version(const std::string& name, const Json& metrics = Json::object(),
+                    const std::string& model = "m");
   void make_rollout(const std::string& name, const std::string& version);
   void edit_spec(const std::function<void(Json& spec)>& edit);
   void ask_for(const std::string& version);
@@ -22,7 +24,7 @@ struct Fixture {
 
   // ---- what they see ----
   const Json& model() const;
-  const Json& status() const;                       // of the Model
+  const Json& status() const;  // of the Model
   const Json* rollout(const std::string& name) const;
   std::string phase(const std::string& rollout) const;  // "" if it isn't there
   int step(const std::string& rollout) const;
@@ -35,7 +37,7 @@ struct Fixture {
   int ready_pods(const std::string& version) const;
   int count_rollouts(const std::string& version) const;
   bool ready() const { return condition("Ready") == "True"; }
-  std::function<bool()> is_ready() const;            // Ready, and status speaks of the newest spec
+  std::function<bool()> is_ready() const;  // Ready, and status speaks of the newest spec
   std::function<bool()> serves(const std::string& version) const;
 
   // ---- what must be in the end ----

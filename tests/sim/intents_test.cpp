@@ -17,10 +17,12 @@ TEST_CASE("a person's ModelRollout overrides the spec until the spec agrees") {
   explore([](Sim& s) {
     Fixture f = usual(s);
     s.then("writes a rollout to m-v2", f.serves("m-v1"), [f]() mutable { f.make_rollout("mine", "m-v2"); });
-    s.then("makes the spec agree", [f] { return f.reason() == "Overridden"; }, [f]() mutable {
-      must(f.stable() == "m-v2" && f.condition("Ready") == "False", f.status().dump(1));
-      f.ask_for("m-v2");
-    });
+    s.then(
+        "makes the spec agree", [f] { return f.reason() == "Overridden"; },
+        [f]() mutable {
+          must(f.stable() == "m-v2" && f.condition("Ready") == "False", f.status().dump(1));
+          f.ask_for("m-v2");
+        });
     s.expect = [f] {
       f.must_serve("m-v2");
       f.must_be("mine", "Succeeded");
@@ -50,11 +52,16 @@ TEST_CASE("a second rollout waits and says for whom and then runs") {
     Fixture f = usual(s);
     auto waited = std::make_shared<bool>(false);
     s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
-    s.then("writes a rollout to m-v3", [f] { return f.phase(f.to("m-v2")) == "Progressing"; }, [f]() mutable { f.make_rollout("mine", "m-v3"); });
-    s.then("looks at it", [f] { return !f.phase("mine").empty() && f.phase("mine") != "Succeeded"; }, [f, waited] {
-      const Json status = (*f.rollout("mine"))["status"];
-      *waited = status["phase"] == "Pending" && status.value("message", "").find(f.to("m-v2")) != std::string::npos;
-    });
+    s.then(
+        "writes a rollout to m-v3", [f] { return f.phase(f.to("m-v2")) == "Progressing"; },
+        [f]() mutable { f.make_rollout("mine", "m-v3"); });
+    s.then(
+        "looks at it", [f] { return !f.phase("mine").empty() && f.phase("mine") != "Succeeded"; },
+        [f, waited] {
+          const Json status = (*f.rollout("mine"))["status"];
+          *waited = status["phase"] == "Pending" &&
+                    status.value("message", "").find(f.to("m-v2")) != std::string::npos;
+        });
     s.expect = [f] {
       f.must_be(f.to("m-v2"), "Succeeded");
       f.must_be("mine", "Succeeded");
@@ -69,11 +76,13 @@ TEST_CASE("of two that wait the newer runs") {
     f.make_version("m-v4");
     s.op.metrics["accuracy m-v4"] = "0.99";
     s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
-    s.then("writes two", [f] { return f.step(f.to("m-v2")) == 2; }, [f, &s]() mutable {
-      f.make_rollout("older", "m-v3");
-      s.world.now += std::chrono::seconds(1);
-      f.make_rollout("younger", "m-v4");
-    });
+    s.then(
+        "writes two", [f] { return f.step(f.to("m-v2")) == 2; },
+        [f, &s]() mutable {
+          f.make_rollout("older", "m-v3");
+          s.world.now += std::chrono::seconds(1);
+          f.make_rollout("younger", "m-v4");
+        });
     s.expect = [f] {
       f.must_be("younger", "Succeeded");
       f.must_be("older", "Superseded");
@@ -98,7 +107,9 @@ TEST_CASE("a rollout back to what serves ends the one under way") {
     Fixture f = usual(s, [](Json& spec) { spec["serving"]["replicas"] = 4; });
     s.op.metrics["accuracy m-v1"] = "0.95";
     s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
-    s.then("writes a rollout back", [f] { return f.step(f.to("m-v2")) >= 4; }, [f]() mutable { f.make_rollout("back", "m-v1"); });
+    s.then(
+        "writes a rollout back", [f] { return f.step(f.to("m-v2")) >= 4; },
+        [f]() mutable { f.make_rollout("back", "m-v1"); });
     s.expect = [f] {
       f.must_be("back", "Succeeded");
       f.must_be_degraded("Overridden", "m-v1");
@@ -111,11 +122,16 @@ TEST_CASE("a rollout to a version that is missing waits for it") {
     Fixture f = usual(s);
     s.op.metrics["accuracy m-v9"] = "0.95";
     s.then("writes it", f.serves("m-v1"), [f]() mutable { f.make_rollout("mine", "m-v9"); });
-    s.then("registers the version", [f] { return f.phase("mine") == "Pending" && (*f.rollout("mine"))["status"].dump().find("VersionNotFound") != std::string::npos; },
-           [f]() mutable {
-             must(f.ready(), "the Model is none the worse");
-             f.make_version("m-v9");
-           });
+    s.then(
+        "registers the version",
+        [f] {
+          return f.phase("mine") == "Pending" &&
+                 (*f.rollout("mine"))["status"].dump().find("VersionNotFound") != std::string::npos;
+        },
+        [f]() mutable {
+          must(f.ready(), "the Model is none the worse");
+          f.make_version("m-v9");
+        });
     s.expect = [f] { f.must_be_degraded("Overridden", "m-v9"); };
   });
 }
@@ -137,12 +153,16 @@ TEST_CASE("aborted before it starts") {
     Fixture f = usual(s);
     s.op.metrics["accuracy m-v2"] = "0.1";
     s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
-    s.then("writes a rollout that is aborted at once", [f] { return f.phase(f.to("m-v2")) == "RolledBack" && f.reason() == "RolledBack"; }, [f, &s]() mutable {
-      s.world.create({{"kind", "ModelRollout"},
-                      {"metadata", {{"name", "mine"}}},
-                      {"spec", {{"modelRef", {{"name", "m"}}}, {"version", "m-v3"}, {"desiredState", "Aborted"}}}},
-                     "kubectl");
-    });
+    s.then(
+        "writes a rollout that is aborted at once",
+        [f] { return f.phase(f.to("m-v2")) == "RolledBack" && f.reason() == "RolledBack"; },
+        [f, &s]() mutable {
+          s.world.create(
+              {{"kind", "ModelRollout"},
+               {"metadata", {{"name", "mine"}}},
+               {"spec", {{"modelRef", {{"name", "m"}}}, {"version", "m-v3"}, {"desiredState", "Aborted"}}}},
+              "kubectl");
+        });
     s.expect = [f] {
       f.must_be("mine", "Aborted");
       f.must_be_degraded("RolledBack", "m-v1");  // what is wrong is still what failed
@@ -181,7 +201,9 @@ TEST_CASE("a failed version is tried again once the template changes") {
     Fixture f = rolled_back(s);
     s.then("mends the template", is_rolled_back(f), [f, &s]() mutable {
       s.op.metrics["accuracy m-v2"] = "0.95";
-      f.edit_spec([](Json& spec) { spec["serving"]["template"] = {{"spec", {{"priorityClassName", "high"}}}}; });
+      f.edit_spec([](Json& spec) {
+        spec["serving"]["template"] = {{"spec", {{"priorityClassName", "high"}}}};
+      });
     });
     s.expect = [f] {
       f.must_serve("m-v2");
@@ -193,7 +215,8 @@ TEST_CASE("a failed version is tried again once the template changes") {
 TEST_CASE("a failed version is not tried again when only the replicas change") {
   explore([](Sim& s) {
     Fixture f = rolled_back(s);
-    s.then("scales", is_rolled_back(f), [f]() mutable { f.edit_spec([](Json& spec) { spec["serving"]["replicas"] = 3; }); });
+    s.then("scales", is_rolled_back(f),
+           [f]() mutable { f.edit_spec([](Json& spec) { spec["serving"]["replicas"] = 3; }); });
     s.expect = [f] {
       f.must_be_degraded("RolledBack", "m-v1");
       must(f.count_rollouts("m-v2") == 1, "tried again");
@@ -223,22 +246,28 @@ TEST_CASE("the failed rollout of a person is put aside by deleting it") {
     Fixture f = usual(s);
     s.op.metrics["accuracy m-v2"] = "0.5";
     s.then("writes a rollout", f.serves("m-v1"), [f]() mutable { f.make_rollout("mine", "m-v2"); });
-    s.then("deletes it", [f] { return f.reason() == "RolledBack" && f.phase("mine") == "RolledBack"; }, [&s] { s.world.remove(ref(Kind::ModelRollout, "mine")); });
+    s.then(
+        "deletes it", [f] { return f.reason() == "RolledBack" && f.phase("mine") == "RolledBack"; },
+        [&s] { s.world.remove(ref(Kind::ModelRollout, "mine")); });
     s.expect = [f] { f.must_serve("m-v1"); };
   });
 }
 
-// A template that was edited while all was well was mistaken for a mended spec when, later, a person's rollout failed: the spec's old version
-// was then rolled out although nobody had asked for it again.
+// A template that was edited while all was well was mistaken for a mended spec when, later, a person's
+// rollout failed: the spec's old version was then rolled out although nobody had asked for it again.
 TEST_CASE("a person's failed rollout does not bring an overridden spec back") {
   explore([](Sim& s) {
     Fixture f = usual(s);
     s.op.metrics["accuracy m-v3"] = "0.5";
     s.then("edits the template", f.serves("m-v1"), [f]() mutable {
-      f.edit_spec([](Json& spec) { spec["serving"]["template"] = {{"spec", {{"priorityClassName", "high"}}}}; });
+      f.edit_spec([](Json& spec) {
+        spec["serving"]["template"] = {{"spec", {{"priorityClassName", "high"}}}};
+      });
     });
     s.then("overrides the spec", f.is_ready(), [f]() mutable { f.make_rollout("good", "m-v2"); });
-    s.then("tries a bad version", [f] { return f.reason() == "Overridden"; }, [f]() mutable { f.make_rollout("bad", "m-v3"); });
+    s.then(
+        "tries a bad version", [f] { return f.reason() == "Overridden"; },
+        [f]() mutable { f.make_rollout("bad", "m-v3"); });
     s.expect = [f] {
       f.must_be("bad", "RolledBack");
       must(f.stable() == "m-v2" && f.count_rollouts("m-v1") == 0, f.status().dump(1));
@@ -249,7 +278,9 @@ TEST_CASE("a person's failed rollout does not bring an overridden spec back") {
 TEST_CASE("without any version in the spec a person's rollout brings the first") {
   explore([](Sim& s) {
     Fixture f = usual(s, [](Json& spec) { spec.erase("version"); });
-    s.then("writes a rollout", [f] { return f.reason() == "NoVersion"; }, [f]() mutable { f.make_rollout("mine", "m-v1"); });
+    s.then(
+        "writes a rollout", [f] { return f.reason() == "NoVersion"; },
+        [f]() mutable { f.make_rollout("mine", "m-v1"); });
     s.expect = [f] {
       f.must_serve("m-v1");
       f.must_be("mine", "Succeeded");
@@ -264,7 +295,10 @@ TEST_CASE("a rollout whose Model does not exist waits for it") {
     f.make_runtime();
     f.make_version("m-v1");
     f.make_rollout("mine", "m-v1");
-    s.then("makes the Model", [f] { return (*f.rollout("mine")).dump().find("ModelNotFound") != std::string::npos; }, [f]() mutable { f.make_model(); });
+    s.then(
+        "makes the Model",
+        [f] { return (*f.rollout("mine")).dump().find("ModelNotFound") != std::string::npos; },
+        [f]() mutable { f.make_model(); });
     s.expect = [f] { f.must_serve("m-v1"); };
   });
 }
@@ -273,7 +307,9 @@ TEST_CASE("people write to a rollout that is over") {
   explore([](Sim& s) {
     Fixture f = usual(s);
     s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
-    s.then("aborts it afterwards", [f] { return over(f, f.to("m-v2"))(); }, [f]() mutable { f.desire(f.to("m-v2"), "Aborted"); });
+    s.then(
+        "aborts it afterwards", [f] { return over(f, f.to("m-v2"))(); },
+        [f]() mutable { f.desire(f.to("m-v2"), "Aborted"); });
     s.expect = [f] {
       f.must_serve("m-v2");
       f.must_be(f.to("m-v2"), "Succeeded");

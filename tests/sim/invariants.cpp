@@ -33,7 +33,8 @@ Invariants::View Invariants::look(const api::Model& model) const {
   if (!view.model) return view;
   for (const auto& r : w_.truth.rollouts.of_model(model.meta.key)) {
     if (!r->status.started || rollout::is_over(r->status.phase)) continue;
-    if (view.active) broken("I4: two rollouts at once: " + view.active->meta.key.name + " and " + r->meta.key.name);
+    if (view.active)
+      broken("I4: two rollouts at once: " + view.active->meta.key.name + " and " + r->meta.key.name);
     view.active = r;
   }
   for (const auto& pod : w_.truth.pods.of_model(model.meta.key)) view.ready[pod->version] += pod->ready;
@@ -62,15 +63,19 @@ void Invariants::before(const Action& action, const Ref<api::Model>& known) {
 
 void Invariants::check_owner(const Action& action, const api::Model& known) const {
   const ObjectRef& target = std::visit([](const auto& a) -> const ObjectRef& { return a.target; }, action);
-  const std::string uid = std::visit([](const auto& a) {
-    if constexpr (requires { a.uid; }) return a.uid;
-  }, action);
-  if (target.kind == Kind::Model || target.kind == Kind::ModelRuntime || target.kind == Kind::Pod || target.kind == Kind::ConfigMap)
+  const std::string uid = std::visit(
+      [](const auto& a) {
+        if constexpr (requires { a.uid; }) return a.uid;
+      },
+      action);
+  if (target.kind == Kind::Model || target.kind == Kind::ModelRuntime || target.kind == Kind::Pod ||
+      target.kind == Kind::ConfigMap)
     broken("I4: writes " + target.to_string());
   const Json* object = w_.find(target);
   if (!object || uid.empty() || (*object)["metadata"]["uid"] != uid) return;  // the API server answers 409
   const Json owners = (*object)["metadata"].value("ownerReferences", Json::array());
-  const bool ours = std::any_of(owners.begin(), owners.end(), [&](const Json& o) { return o["uid"] == known.meta.uid; });
+  const bool ours =
+      std::any_of(owners.begin(), owners.end(), [&](const Json& o) { return o["uid"] == known.meta.uid; });
   if (!ours) broken("I4: touches " + target.to_string() + ", which is not of " + known.meta.key.name);
 }
 
@@ -87,10 +92,15 @@ void Invariants::check_not_again(const Apply& apply, const api::Model& known) co
 
 void Invariants::check_stable_capacity(const Action& action, const api::Model& known) const {
   const View view = look(known);
-  if (!view.model || view.model->status.stable_version.empty() || view.model->meta.uid != known.meta.uid) return;
-  const ObjectRef stable{Kind::Deployment, {known.meta.key.ns, deployment_name(known.meta.key.name, view.model->status.stable_version)}};
-  if (const auto* scale = std::get_if<Scale>(&action); scale && scale->target == stable) check_scale_down(view, known, scale->replicas);
-  if (const auto* removal = std::get_if<Delete>(&action); removal && removal->target == stable) check_scale_down(view, known, 0);
+  if (!view.model || view.model->status.stable_version.empty() || view.model->meta.uid != known.meta.uid)
+    return;
+  const ObjectRef stable{
+      Kind::Deployment,
+      {known.meta.key.ns, deployment_name(known.meta.key.name, view.model->status.stable_version)}};
+  if (const auto* scale = std::get_if<Scale>(&action); scale && scale->target == stable)
+    check_scale_down(view, known, scale->replicas);
+  if (const auto* removal = std::get_if<Delete>(&action); removal && removal->target == stable)
+    check_scale_down(view, known, 0);
   const auto* apply = std::get_if<Apply>(&action);
   if (!apply) return;
   const Json body = Json::parse(apply->body);
@@ -101,24 +111,29 @@ void Invariants::check_stable_capacity(const Action& action, const api::Model& k
 
 void Invariants::check_scale_down(const View& view, const api::Model& known, int replicas) const {
   const std::string& stable = view.model->status.stable_version;
-  const auto deployment = w_.truth.deployments.get({known.meta.key.ns, deployment_name(known.meta.key.name, stable)});
+  const auto deployment =
+      w_.truth.deployments.get({known.meta.key.ns, deployment_name(known.meta.key.name, stable)});
   if (!deployment || replicas >= deployment->replicas) return;
   int need = 0;
   if (view.selected == Selected::Everyone && view.active) {
     const int weight = view.active->status.candidate_weight;
     need = ceil_percent(known.replicas, 100 - weight);
     if (!disturbed && ready_of(view, view.active->version) < ceil_percent(known.replicas, weight))
-      broken("rule 6: stable shrinks to " + std::to_string(replicas) + " before the candidate carries its part");
+      broken("rule 6: stable shrinks to " + std::to_string(replicas) +
+             " before the candidate carries its part");
   } else if (view.selected == Selected::One && view.version == stable) {
     need = known.replicas;
   }
-  if (replicas < need) broken("rule 6: " + stable + " shrinks to " + std::to_string(replicas) + ", its weight needs " + std::to_string(need));
+  if (replicas < need)
+    broken("rule 6: " + stable + " shrinks to " + std::to_string(replicas) + ", its weight needs " +
+           std::to_string(need));
 }
 
 // `to`: the version that alone gets traffic from now on; empty: all do.
 void Invariants::check_turn(const View& view, const api::Model& known, const std::string& to) const {
   if (to.empty() || disturbed || (view.selected == Selected::One && view.version == to)) return;
-  const auto deployment = w_.truth.deployments.get({known.meta.key.ns, deployment_name(known.meta.key.name, to)});
+  const auto deployment =
+      w_.truth.deployments.get({known.meta.key.ns, deployment_name(known.meta.key.name, to)});
   const int carries = std::min(ready_of(view, to), deployment ? deployment->replicas : 0);
   if (carries >= known.replicas) return;
   int others = 0;
@@ -127,7 +142,8 @@ void Invariants::check_turn(const View& view, const api::Model& known, const std
   if (others == 0) return;
   const api::RolloutStatus* status = view.active ? &view.active->status : nullptr;
   if (status && status->ending && w_.now >= status->ending->at + rollout::kDrainLimit) return;
-  broken("rule 6: all traffic turns to " + to + " with " + std::to_string(carries) + " of " + std::to_string(known.replicas) + " pods ready");
+  broken("rule 6: all traffic turns to " + to + " with " + std::to_string(carries) + " of " +
+         std::to_string(known.replicas) + " pods ready");
 }
 
 // ---- statuses ----
@@ -136,7 +152,8 @@ void Invariants::check_write(const WriteStatus& write, const Ref<api::Model>& kn
   const Json* object = w_.find(write.target);
   if (!object || (*object)["metadata"]["resourceVersion"] != write.resource_version) return;  // 409
   const Json before = object->value("status", Json::object()), after = Json::parse(write.status);
-  if (after.at("observedGeneration") > (*object)["metadata"]["generation"]) broken("observedGeneration runs ahead on " + write.target.to_string());
+  if (after.at("observedGeneration") > (*object)["metadata"]["generation"])
+    broken("observedGeneration runs ahead on " + write.target.to_string());
   check_conditions(write.target, before, after);
   if (write.target.kind == Kind::ModelRollout) {
     check_rollout_status(write.target, before, after);
@@ -146,12 +163,14 @@ void Invariants::check_write(const WriteStatus& write, const Ref<api::Model>& kn
   if (write.target.kind == Kind::Model && after.contains("intent")) {
     const Json& intent = after["intent"];
     const std::string outcome = intent.value("outcome", "");
-    if (outcome == "RolledBack" || outcome == "Failed") remember_failure(intent["rollout"], intent["version"], known);
+    if (outcome == "RolledBack" || outcome == "Failed")
+      remember_failure(intent["rollout"], intent["version"], known);
   }
   if (write.target.kind == Kind::Model && after.contains("traffic")) {
     int sum = 0;
     for (const Json& share : after["traffic"]) sum += share["weight"].get<int>();
-    if (sum != 100 && !after["traffic"].empty()) broken("I3: status.traffic adds up to " + std::to_string(sum) + ": " + after["traffic"].dump());
+    if (sum != 100 && !after["traffic"].empty())
+      broken("I3: status.traffic adds up to " + std::to_string(sum) + ": " + after["traffic"].dump());
   }
 }
 
@@ -160,47 +179,59 @@ void Invariants::check_conditions(const ObjectRef& ref, const Json& before, cons
   for (const char* type : {"Ready", "Reconciling", "Stalled"}) standing += status_of(after, type) == "True";
   const bool over = ref.kind == Kind::ModelRollout && rollout::is_over(after["phase"]);
   if (standing != 1 && !(over && standing == 0))
-    broken("Ready, Reconciling and Stalled do not exclude each other on " + ref.to_string() + ": " + after["conditions"].dump());
+    broken("Ready, Reconciling and Stalled do not exclude each other on " + ref.to_string() + ": " +
+           after["conditions"].dump());
   for (const Json& c : after["conditions"]) {
     const Json* old = condition(before, c["type"]);
     if (old && (*old)["status"] == c["status"] && (*old)["lastTransitionTime"] != c["lastTransitionTime"])
-      broken("lastTransitionTime of " + c["type"].get<std::string>() + " moves without its status on " + ref.to_string());
+      broken("lastTransitionTime of " + c["type"].get<std::string>() + " moves without its status on " +
+             ref.to_string());
     const std::string reason = c["reason"];
-    if (reason.empty() || !std::all_of(reason.begin(), reason.end(), [](unsigned char ch) { return std::isalnum(ch); }))
+    if (reason.empty() ||
+        !std::all_of(reason.begin(), reason.end(), [](unsigned char ch) { return std::isalnum(ch); }))
       broken("reason \"" + reason + "\" is no CamelCase word on " + ref.to_string());
   }
 }
 
 void Invariants::check_rollout_status(const ObjectRef& ref, const Json& before, const Json& after) {
-  if (before.contains("finishedAt") && before["phase"] != after["phase"]) broken(ref.to_string() + " was over as " + before["phase"].dump() + " and is now " + after["phase"].dump());
+  if (before.contains("finishedAt") && before["phase"] != after["phase"])
+    broken(ref.to_string() + " was over as " + before["phase"].dump() + " and is now " +
+           after["phase"].dump());
   if (!after.contains("weights")) return;
   const auto rollout = w_.truth.rollouts.get(ref.key);
   const int stable = after["weights"]["stable"], candidate = after["weights"]["candidate"];
   const bool first = !after.contains("fromVersion");
-  if (stable + candidate != 100 && !(first && stable == 0)) broken("I3: weights of " + ref.to_string() + " are " + after["weights"].dump());
+  if (stable + candidate != 100 && !(first && stable == 0))
+    broken("I3: weights of " + ref.to_string() + " are " + after["weights"].dump());
   const bool over = rollout::is_over(after["phase"]);
   if (!over || after["phase"] == "Succeeded") {
     int& highest = weight_[rollout->meta.uid];
-    if (candidate < highest && !after.contains("ending")) broken("I2: the weight of " + ref.to_string() + " goes back to " + std::to_string(candidate));
+    if (candidate < highest && !after.contains("ending"))
+      broken("I2: the weight of " + ref.to_string() + " goes back to " + std::to_string(candidate));
     highest = std::max(highest, candidate);
     const int index = after["step"]["index"], count = after["step"]["count"];
     int allowed = index > count || after["phase"] == "Succeeded" ? 100 : 0;
     const Json steps = after["policy"].value("steps", Json::array());
     for (int i = 0; i < std::min(index, count); ++i)
       if (steps[i].contains("weight")) allowed = std::max(allowed, steps[i]["weight"].get<int>());
-    if (candidate > allowed) broken("I2: " + ref.to_string() + " has weight " + std::to_string(candidate) + " at step " + std::to_string(index));
+    if (candidate > allowed)
+      broken("I2: " + ref.to_string() + " has weight " + std::to_string(candidate) + " at step " +
+             std::to_string(index));
     const int was = before.contains("step") ? before["step"]["index"].get<int>() : 1;
     const bool skipped = rollout->desired_state == "Promoted" || first;
     for (int i = was; i < std::min(index, count + 1) && !skipped; ++i)
       for (const Json& gate : steps[i - 1].value("gates", Json::array()))
         if (must_not_pass.count(gate.get<std::string>() + "/" + rollout->version))
-          broken("I2: " + ref.to_string() + " goes past gate " + gate.get<std::string>() + ", which " + rollout->version + " cannot pass");
+          broken("I2: " + ref.to_string() + " goes past gate " + gate.get<std::string>() + ", which " +
+                 rollout->version + " cannot pass");
   }
 }
 
 // When it was decided: by the Model's status or the rollout's, whichever came first.
-void Invariants::remember_failure(const std::string& rollout, const std::string& version, const Ref<api::Model>& known) {
-  if (known && failed_.insert(rollout).second) failed_at_[known->meta.key.name + "/" + version] = known->meta.generation;
+void Invariants::remember_failure(const std::string& rollout, const std::string& version,
+                                  const Ref<api::Model>& known) {
+  if (known && failed_.insert(rollout).second)
+    failed_at_[known->meta.key.name + "/" + version] = known->meta.generation;
 }
 
 // ---- after every step ----
@@ -217,9 +248,12 @@ void Invariants::check_traffic(const View& view) const {
   const api::ModelStatus& status = view.model->status;
   if (view.selected == Selected::Everyone) return check_share(view);
   if (ready_of(view, view.version) == 0 || view.version == status.stable_version) return;
-  const bool first = status.stable_version.empty() && (status.intent.version == view.version || (view.active && view.active->version == view.version));
-  const bool all_of_it = view.active && view.active->version == view.version && view.active->status.candidate_weight == 100;
-  if (!first && !all_of_it && !rollout_deleted) broken("I2: " + view.version + " gets all traffic, stable is " + status.stable_version);
+  const bool first = status.stable_version.empty() && (status.intent.version == view.version ||
+                                                       (view.active && view.active->version == view.version));
+  const bool all_of_it =
+      view.active && view.active->version == view.version && view.active->status.candidate_weight == 100;
+  if (!first && !all_of_it && !rollout_deleted)
+    broken("I2: " + view.version + " gets all traffic, stable is " + status.stable_version);
 }
 
 void Invariants::check_share(const View& view) const {
@@ -228,10 +262,12 @@ void Invariants::check_share(const View& view) const {
   for (const auto& [version, ready] : view.ready) all += ready;
   for (const auto& [version, ready] : view.ready) {
     if (version == stable || ready == 0 || rollout_deleted) continue;
-    if (!view.active || view.active->version != version) broken("I2: " + version + " gets traffic without a rollout");
+    if (!view.active || view.active->version != version)
+      broken("I2: " + version + " gets traffic without a rollout");
     const int weight = view.active->status.candidate_weight;
     if (weight == 0 || (!disturbed && ready * 100 > all * weight))
-      broken("I2: " + version + " gets " + std::to_string(ready) + " of " + std::to_string(all) + " shares, its weight is " + std::to_string(weight));
+      broken("I2: " + version + " gets " + std::to_string(ready) + " of " + std::to_string(all) +
+             " shares, its weight is " + std::to_string(weight));
   }
 }
 
@@ -241,7 +277,8 @@ void Invariants::at_rest(const std::string& still_to_write) {
   if (!still_to_write.empty()) broken("I5: at rest, but the plan still writes: " + still_to_write);
   for (const auto& model : w_.truth.models.all()) check_model_at_rest(look(*model));
   for (const auto& r : w_.truth.rollouts.all())
-    if (r->status.observed_generation != r->meta.generation) broken("at rest, ModelRollout " + r->meta.key.name + " was not observed");
+    if (r->status.observed_generation != r->meta.generation)
+      broken("at rest, ModelRollout " + r->meta.key.name + " was not observed");
 }
 
 void Invariants::check_model_at_rest(const View& view) const {
@@ -258,9 +295,12 @@ void Invariants::check_model_at_rest(const View& view) const {
         broken("I4: Deployment " + d->meta.key.name + " is left over");
   if (!ready) return;
   const int serving = ready_of(view, m.status.stable_version);
-  if (serving != m.replicas) broken("Ready with " + std::to_string(serving) + " of " + std::to_string(m.replicas) + " pods");
-  if (view.selected != Selected::One || view.version != m.status.stable_version) broken("Ready, but the Service does not select " + m.status.stable_version);
-  if (m.track != "Promoted" && m.version && *m.version != m.status.stable_version) broken("Ready, but the spec asks for " + *m.version);
+  if (serving != m.replicas)
+    broken("Ready with " + std::to_string(serving) + " of " + std::to_string(m.replicas) + " pods");
+  if (view.selected != Selected::One || view.version != m.status.stable_version)
+    broken("Ready, but the Service does not select " + m.status.stable_version);
+  if (m.track != "Promoted" && m.version && *m.version != m.status.stable_version)
+    broken("Ready, but the spec asks for " + *m.version);
 }
 
 }  // namespace mo::sim

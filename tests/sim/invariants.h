@@ -1,4 +1,5 @@
-// The invariants of api.md's nine rules, from the world's point of view: what pods get traffic, not what plans say.
+// The invariants of api.md's nine rules, from the world's point of view: what pods get traffic, not what
+// plans say.
 #pragma once
 
 #include <map>
@@ -51,10 +52,11 @@ class Invariants : public Observer {
   void check_model_at_rest(const View& view) const;
 
   World& w_;
-  std::map<std::string, int> weight_;                       // rollout UID -> highest weight so far
-  std::map<std::string, int64_t> failed_at_;                // "model/version" -> Model generation when a rollout to it failed
-  std::set<std::string> failed_;                            // names of such rollouts
-  std::map<std::string, Json> spec_;                        // Model UID/generation -> spec
+  std::map<std::string, int> weight_;  // rollout UID -> highest weight so far
+  std::map<std::string, int64_t>
+      failed_at_;                     // "model/version" -> Model generation when a rollout to it failed
+  std::set<std::string> failed_;      // names of such rollouts
+  std::map<std::string, Json> spec_;  // Model UID/generation -> spec
   size_t checked_ = 0;
 };
 

@@ -9,8 +9,9 @@ namespace mo::sim {
 namespace {
 
 const model::Settings kSettings{"model-operator:dev"};
-constexpr Kind kWatched[] = {Kind::Model,   Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime, Kind::Deployment,
-                             Kind::Service, Kind::Job,          Kind::Pod,          Kind::ConfigMap};
+constexpr Kind kWatched[] = {Kind::Model,        Kind::ModelVersion, Kind::ModelRollout,
+                             Kind::ModelRuntime, Kind::Deployment,   Kind::Service,
+                             Kind::Job,          Kind::Pod,          Kind::ConfigMap};
 
 const ObjectRef& target_of(const Action& action) {
   return std::visit([](const auto& a) -> const ObjectRef& { return a.target; }, action);
@@ -55,13 +56,15 @@ void Operator::deliver(Kind kind) {
 
 void Operator::offer(std::vector<Step>& steps) {
   for (Kind kind : kWatched)
-    if (next_change(kind)) steps.push_back({std::string("watch: a ") + info(kind).kind, [this, kind] { deliver(kind); }});
+    if (next_change(kind))
+      steps.push_back({std::string("watch: a ") + info(kind).kind, [this, kind] { deliver(kind); }});
   if (m_->in_flight) {
     steps.push_back({"operator: goes on", [this] { act(); }});
   } else {
     for (const auto& [key, at] : m_->timers)
       if (at <= w_.now) m_->queue.insert(key);
-    for (const ObjectKey& key : m_->queue) steps.push_back({"operator: reconciles " + key.name, [this, key] { reconcile(key); }});
+    for (const ObjectKey& key : m_->queue)
+      steps.push_back({"operator: reconciles " + key.name, [this, key] { reconcile(key); }});
   }
   for (size_t i = 0; i < m_->asked.size(); ++i)
     steps.push_back({"evidence: answers " + m_->asked[i].second.id, [this, i] { answer(i); }});
@@ -74,7 +77,8 @@ void Operator::offer_crash(std::vector<Step>& steps) {
 void Operator::offer_whim(std::vector<Step>& steps) {
   if (m_->in_flight) return;
   for (const auto& model : m_->stores.models.all())
-    steps.push_back({"operator: reconciles " + model->meta.key.name + " for no reason", [this, key = model->meta.key] { reconcile(key); }});
+    steps.push_back({"operator: reconciles " + model->meta.key.name + " for no reason",
+                     [this, key = model->meta.key] { reconcile(key); }});
 }
 
 std::optional<TimePoint> Operator::next_due() const {
@@ -91,7 +95,8 @@ void Operator::wake_at(const ObjectKey& key, TimePoint at) {
 
 void Operator::reconcile(const ObjectKey& key) {
   m_->queue.erase(key);
-  if (auto timer = m_->timers.find(key); timer != m_->timers.end() && timer->second <= w_.now) m_->timers.erase(timer);
+  if (auto timer = m_->timers.find(key); timer != m_->timers.end() && timer->second <= w_.now)
+    m_->timers.erase(timer);
   InFlight flight;
   flight.key = key;
   flight.mark = m_->answers.mark();
@@ -118,7 +123,8 @@ void Operator::act() {
       w_.say("    -> " + done.error().message);
       return refuse(action, done.error());
     }
-    m_->refusals.clear(flight.key, target_of(action), std::holds_alternative<Apply>(action) || std::holds_alternative<Delete>(action));
+    m_->refusals.clear(flight.key, target_of(action),
+                       std::holds_alternative<Apply>(action) || std::holds_alternative<Delete>(action));
   }
   if (flight.next == flight.plan.actions.size()) follow_up();
 }
@@ -131,9 +137,10 @@ Result<void> Operator::carry_out(const Action& action) {
     return removed;
   }
   const auto* apply = std::get_if<Apply>(&action);
-  const Result<Json> stored = apply                                 ? w_.apply(*apply)
-                              : std::holds_alternative<Scale>(action) ? w_.scale(std::get<Scale>(action))
-                                                                      : w_.write_status(std::get<WriteStatus>(action));
+  const Result<Json> stored = apply ? w_.apply(*apply)
+                              : std::holds_alternative<Scale>(action)
+                                  ? w_.scale(std::get<Scale>(action))
+                                  : w_.write_status(std::get<WriteStatus>(action));
   if (!stored) return fail(stored.error());
   if (apply && target.kind == Kind::Deployment) {
     const auto object = w_.truth.deployments.get(target.key);
@@ -148,7 +155,9 @@ Result<void> Operator::carry_out(const Action& action) {
 
 // The API server answers with the object as it is now, which goes into the store at once.
 void Operator::keep(const ObjectRef& target) {
-  const auto last = std::find_if(w_.log.rbegin(), w_.log.rend(), [&](const Change& c) { return c.kind == target.kind && c.key == target.key; });
+  const auto last = std::find_if(w_.log.rbegin(), w_.log.rend(), [&](const Change& c) {
+    return c.kind == target.kind && c.key == target.key;
+  });
   if (last != w_.log.rend()) last->take(m_->stores);
 }
 
@@ -182,7 +191,8 @@ void Operator::follow_up() {
   std::set<std::string> wanted;
   for (const Ask& ask : flight.plan.asks) wanted.insert(ask.id);
   m_->answers.retain(flight.key, wanted, flight.mark);
-  for (Ask& ask : m_->answers.begin(flight.key, std::move(flight.plan.asks), w_.now)) m_->asked.push_back({flight.key, std::move(ask)});
+  for (Ask& ask : m_->answers.begin(flight.key, std::move(flight.plan.asks), w_.now))
+    m_->asked.push_back({flight.key, std::move(ask)});
   for (const Event& event : flight.plan.events) w_.say("    event " + event.reason + ": " + event.note);
   if (flight.plan.requeue_after) wake_at(flight.key, w_.now + *flight.plan.requeue_after);
   if (!m_->stores.models.get(flight.key)) m_->refusals.forget(flight.key);
@@ -221,7 +231,8 @@ void Operator::answer(size_t index) {
 std::string Operator::still_to_write() const {
   for (const ObjectRef& ref : w_.all(Kind::Model)) {
     Ledger ledger;
-    const Plan plan = model::plan(model::observe(w_.truth, ledger, m_->answers, m_->refusals, ref.key), w_.now, kSettings);
+    const Plan plan =
+        model::plan(model::observe(w_.truth, ledger, m_->answers, m_->refusals, ref.key), w_.now, kSettings);
     for (const Action& action : plan.actions) return text_of(action);
   }
   return "";

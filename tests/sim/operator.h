@@ -1,5 +1,6 @@
-// The operator without its I/O: stores that lag behind, a queue, plans carried out an action at a time, answers that take their time. It can
-// crash between any two of them and forgets then all that is only in memory.
+// The operator without its I/O: stores that lag behind, a queue, plans carried out an action at a time,
+// answers that take their time. It can crash between any two of them and forgets then all that is only in
+// memory.
 #pragma once
 
 #include <map>
@@ -36,8 +37,8 @@ class Operator {
 
   void restart();
   void offer(std::vector<Step>& steps);
-  void offer_crash(std::vector<Step>& steps);    // only where one would hurt
-  void offer_whim(std::vector<Step>& steps);     // a reconcile that nothing calls for
+  void offer_crash(std::vector<Step>& steps);  // only where one would hurt
+  void offer_whim(std::vector<Step>& steps);   // a reconcile that nothing calls for
   std::optional<TimePoint> next_due() const;
 
   // What a reconcile of every Model would write now if it saw everything; "" for nothing.

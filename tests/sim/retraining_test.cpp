@@ -10,8 +10,12 @@ std::string run_result(const std::string& bits, const std::string& f1) {
   return Json{{"apiVersion", "modelops.dev/v1alpha1"},
               {"kind", "RunResult"},
               {"metrics", {{"f1", f1}}},
-              {"artifact", {{"uri", "pvc://models/" + bits}, {"digest", digest(bits)}, {"format", {{"name", "rules"}, {"version", "1"}}}}},
-              {"lineage", {{"data", {{{"name", "payments"}, {"digest", digest("data")}, {"rows", 12}}}}, {"seed", "7"}}}}
+              {"artifact",
+               {{"uri", "pvc://models/" + bits},
+                {"digest", digest(bits)},
+                {"format", {{"name", "rules"}, {"version", "1"}}}}},
+              {"lineage",
+               {{"data", {{{"name", "payments"}, {"digest", digest("data")}, {"rows", 12}}}}, {"seed", "7"}}}}
       .dump();
 }
 
@@ -19,12 +23,18 @@ std::string made(const std::string& bits) { return "m-" + digest(bits).substr(7,
 
 // Runs make other bits each: Job m-retrain-000001 makes "run1" and so on.
 Fixture training(Sim& s, const std::function<void(Json& spec)>& edit) {
-  s.op.job_result = [](const std::string& job) { return run_result("run" + job.substr(job.size() - 1), "0.95"); };
+  s.op.job_result = [](const std::string& job) {
+    return run_result("run" + job.substr(job.size() - 1), "0.95");
+  };
   for (int run = 1; run < 9; ++run) s.op.metrics["accuracy " + made("run" + std::to_string(run))] = "0.95";
   return usual(s, [&](Json& spec) {
-    spec["rollout"]["gates"].push_back({{"name", "recorded"}, {"version", {{"metric", "f1"}}}, {"min", "0.9"}});
-    spec["retraining"] = {{"template", {{"spec", {{"template", {{"spec", {{"containers", {{{"name", "train"}, {"image", "trainer:1"}}}}}}}}}}}},
-                          {"gates", {"recorded"}}};
+    spec["rollout"]["gates"].push_back(
+        {{"name", "recorded"}, {"version", {{"metric", "f1"}}}, {"min", "0.9"}});
+    spec["retraining"] = {
+        {"template",
+         {{"spec",
+           {{"template", {{"spec", {{"containers", {{{"name", "train"}, {"image", "trainer:1"}}}}}}}}}}}},
+        {"gates", {"recorded"}}};
     spec["track"] = "Promoted";
     edit(spec);
   });
@@ -44,7 +54,8 @@ TEST_CASE("a run that a person asks for becomes a rollout") {
     s.expect = [f, &s] {
       f.must_serve(made("run1"));
       must(jobs(s) == 1 && retraining(f)["runNumber"] == 1, "one run: " + retraining(f).dump());
-      must(s.world.get(ref(Kind::ModelVersion, made("run1")))["spec"]["lineage"]["parent"] == "m-v1", "lineage");
+      must(s.world.get(ref(Kind::ModelVersion, made("run1")))["spec"]["lineage"]["parent"] == "m-v1",
+           "lineage");
     };
   });
 }
@@ -55,7 +66,8 @@ TEST_CASE("a pinned Model's run only registers") {
     s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
     s.expect = [f, &s] {
       f.must_serve("m-v1");
-      must(f.version_phase(made("run1")) == "Registered" && f.count_rollouts(made("run1")) == 0, "rolled out");
+      must(f.version_phase(made("run1")) == "Registered" && f.count_rollouts(made("run1")) == 0,
+           "rolled out");
       must(jobs(s) == 1, "jobs");
     };
   });
@@ -80,35 +92,43 @@ TEST_CASE("a run whose metrics do not pass is rejected and changes nothing") {
     s.expect = [f] {
       f.must_serve("m-v1");
       must(f.version_phase(made("run1")) == "Rejected", f.version_phase(made("run1")));
-      must(retraining(f)["lastResult"].get<std::string>().find("0.5 is below min 0.9") != std::string::npos, retraining(f).dump());
+      must(retraining(f)["lastResult"].get<std::string>().find("0.5 is below min 0.9") != std::string::npos,
+           retraining(f).dump());
       must(f.count_rollouts(made("run1")) == 0, "rolled out");
     };
   });
 }
 
 TEST_CASE("a run that fails or lies is rejected with its reason") {
-  for (const char* lie : {"FAILS", "", "not json", R"({"kind": "RunResult"})"})
-    explore([lie = std::string(lie)](Sim& s) {
-      Fixture f = training(s, [](Json&) {});
-      s.op.job_result = [lie](const std::string&) { return lie; };
-      if (lie == "FAILS") s.controllers.job_fate = [](const std::string&) { return JobFate{JobFate::Is::Failed, ""}; };
-      s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
-      s.expect = [f, &s] {
-        f.must_serve("m-v1");
-        must(retraining(f)["lastResult"].get<std::string>().rfind("Rejected: ", 0) == 0, retraining(f).dump());
-        must(s.world.all(Kind::ModelVersion).size() == 3 && jobs(s) == 1, "something was made of it");
-      };
-    });
+  explore<std::string>({"FAILS", "", "not json", R"({"kind": "RunResult"})"}, [](Sim& s,
+                                                                                 const std::string& lie) {
+    Fixture f = training(s, [](Json&) {});
+    s.op.job_result = [lie](const std::string&) { return lie; };
+    if (lie == "FAILS")
+      s.controllers.job_fate = [](const std::string&) { return JobFate{JobFate::Is::Failed, ""}; };
+    s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
+    s.expect = [f, &s] {
+      f.must_serve("m-v1");
+      must(retraining(f)["lastResult"].get<std::string>().rfind("Rejected: ", 0) == 0, retraining(f).dump());
+      must(s.world.all(Kind::ModelVersion).size() == 3 && jobs(s) == 1, "something was made of it");
+    };
+  });
 }
 
 TEST_CASE("the first version comes from retraining on the first data") {
   explore([](Sim& s) {
     Fixture f = training(s, [](Json& spec) {
       spec.erase("version");
-      spec["retraining"]["triggers"] = {{{"name", "data"}, {"dataset", {{"configMapKeyRef", {{"name", "data"}, {"key", "digest"}}}}}}};
+      spec["retraining"]["triggers"] = {
+          {{"name", "data"}, {"dataset", {{"configMapKeyRef", {{"name", "data"}, {"key", "digest"}}}}}}};
     });
-    s.then("brings data", [f] { return f.reason() == "AwaitingRetraining"; },
-           [&s] { s.world.create({{"kind", "ConfigMap"}, {"metadata", {{"name", "data"}}}, {"data", {{"digest", "a"}}}}, "kubectl"); });
+    s.then(
+        "brings data", [f] { return f.reason() == "AwaitingRetraining"; },
+        [&s] {
+          s.world.create(
+              {{"kind", "ConfigMap"}, {"metadata", {{"name", "data"}}}, {"data", {{"digest", "a"}}}},
+              "kubectl");
+        });
     s.expect = [f, &s] {
       f.must_serve(made("run1"));
       must(jobs(s) == 1, "jobs");
@@ -119,13 +139,23 @@ TEST_CASE("the first version comes from retraining on the first data") {
 TEST_CASE("each new digest of the data brings one run") {
   explore([](Sim& s) {
     Fixture f = training(s, [](Json& spec) {
-      spec["retraining"]["triggers"] = {{{"name", "data"}, {"dataset", {{"configMapKeyRef", {{"name", "data"}, {"key", "digest"}}}}}}};
+      spec["retraining"]["triggers"] = {
+          {{"name", "data"}, {"dataset", {{"configMapKeyRef", {{"name", "data"}, {"key", "digest"}}}}}}};
     });
-    s.world.create({{"kind", "ConfigMap"}, {"metadata", {{"name", "data"}}}, {"data", {{"digest", "a"}}}}, "kubectl");
+    s.world.create({{"kind", "ConfigMap"}, {"metadata", {{"name", "data"}}}, {"data", {{"digest", "a"}}}},
+                   "kubectl");
     const auto set = [&s](const char* key, const char* value) {
-      return [&s, key, value] { s.world.update(ref(Kind::ConfigMap, "data"), [&](Json& o) { o["data"][key] = value; }, "kubectl"); };
+      return [&s, key, value] {
+        s.world.update(
+            ref(Kind::ConfigMap, "data"), [&](Json& o) { o["data"][key] = value; }, "kubectl");
+      };
     };
-    const auto knows = [f](const char* digest) { return [f, digest] { return f.ready() && retraining(f).value("datasets", Json::array()).dump().find(digest) != std::string::npos; }; };
+    const auto knows = [f](const char* digest) {
+      return [f, digest] {
+        return f.ready() &&
+               retraining(f).value("datasets", Json::array()).dump().find(digest) != std::string::npos;
+      };
+    };
     s.then("edits another key", knows("\"a\""), set("other", "x"));
     s.then("brings new data", f.is_ready(), set("digest", "b"));
     s.then("brings newer data", knows("\"b\""), set("digest", "c"));
@@ -139,9 +169,12 @@ TEST_CASE("each new digest of the data brings one run") {
 TEST_CASE("a schedule starts one run each time it comes") {
   explore([](Sim& s) {
     Fixture f = training(s, [](Json& spec) {
-      spec["retraining"]["triggers"] = {{{"name", "nightly"}, {"schedule", {{"cron", "0 2 * * *"}, {"timeZone", "Europe/Berlin"}}}}};
+      spec["retraining"]["triggers"] = {
+          {{"name", "nightly"}, {"schedule", {{"cron", "0 2 * * *"}, {"timeZone", "Europe/Berlin"}}}}};
     });
-    s.until = [f, &s] { return s.world.now >= *parse_time("2026-11-25T00:30:00Z") && f.serves(made("run2"))(); };
+    s.until = [f, &s] {
+      return s.world.now >= *parse_time("2026-11-25T00:30:00Z") && f.serves(made("run2"))();
+    };
     s.expect = [f, &s] {
       must(jobs(s) == 2 && retraining(f)["runNumber"] == 2, "two nights, two runs: " + retraining(f).dump());
       must(retraining(f)["nextScheduled"] == "2026-11-25T01:00:00Z", retraining(f)["nextScheduled"]);
@@ -158,7 +191,8 @@ TEST_CASE("a schedule does not start a second run while one runs") {
     s.until = [&s] { return s.world.now >= *parse_time("2026-11-22T13:30:00Z"); };
     s.expect = [f, &s] {
       must(jobs(s) == 1, "one Job");
-      must(retraining(f)["suppressed"].get<std::string>().find("still runs") != std::string::npos, retraining(f).dump());
+      must(retraining(f)["suppressed"].get<std::string>().find("still runs") != std::string::npos,
+           retraining(f).dump());
     };
   });
 }
@@ -171,7 +205,8 @@ TEST_CASE("the cooldown holds a request back and then lets it through") {
     s.then("asks for another", f.serves(made("run1")), [f]() mutable { request(f, "2026-11-22T09:30:00Z"); });
     s.expect = [f] {
       f.must_serve(made("run2"));
-      const auto first = parse_time("2026-11-22T09:00:00Z"), second = parse_time(retraining(f)["lastStarted"].get<std::string>());
+      const auto first = parse_time("2026-11-22T09:00:00Z"),
+                 second = parse_time(retraining(f)["lastStarted"].get<std::string>());
       must(*second - *first >= std::chrono::hours(2), "too early: " + retraining(f).dump());
     };
   });
@@ -195,11 +230,15 @@ TEST_CASE("a Job that disappears is not a pass") {
     Fixture f = training(s, [](Json&) {});
     s.controllers.job_fate = [](const std::string&) { return JobFate{JobFate::Is::Hangs, ""}; };
     s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
-    s.then("deletes the Job", [f] { return retraining(f).contains("run") && retraining(f)["run"].contains("jobUID"); },
-           [&s] { s.world.remove(ref(Kind::Job, "m-retrain-000001")); });
+    s.then(
+        "deletes the Job",
+        [f] { return retraining(f).contains("run") && retraining(f)["run"].contains("jobUID"); },
+        [&s] { s.world.remove(ref(Kind::Job, "m-retrain-000001")); });
     s.expect = [f, &s] {
       f.must_serve("m-v1");
-      must(jobs(s) == 0 && retraining(f)["lastResult"].get<std::string>().find("disappeared") != std::string::npos, retraining(f).dump());
+      must(jobs(s) == 0 &&
+               retraining(f)["lastResult"].get<std::string>().find("disappeared") != std::string::npos,
+           retraining(f).dump());
     };
   });
 }

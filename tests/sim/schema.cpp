@@ -50,7 +50,8 @@ struct SchemaReader {
     if (node.contains("enum")) s.allowed = node["enum"].get<std::vector<Json>>();
     if (node.contains("default")) s.default_value = std::make_shared<Json>(node["default"]);
     if (node.contains("properties"))
-      for (const auto& [name, property] : node["properties"].items()) s.properties.emplace(name, read(property));
+      for (const auto& [name, property] : node["properties"].items())
+        s.properties.emplace(name, read(property));
     if (node.contains("items")) s.items = std::make_shared<Schema>(read(node["items"]));
     if (node.contains("additionalProperties") && node["additionalProperties"].is_object())
       s.additional = std::make_shared<Schema>(read(node["additionalProperties"]));
@@ -106,7 +107,8 @@ std::string Schema::check(const Json& value, const std::string& path) const {
   if (!has_type(value, type)) return path + " is " + value.dump() + ", not of type " + type;
   if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), value) == allowed.end())
     return path + " is " + value.dump() + ", which the CRD does not allow";
-  if (format == "date-time" && value.is_string() && !parse_time(value.get<std::string>())) return path + " is no time: " + value.dump();
+  if (format == "date-time" && value.is_string() && !parse_time(value.get<std::string>()))
+    return path + " is no time: " + value.dump();
   if (value.is_object()) return check_object(value, path);
   if (value.is_array() && items)
     for (size_t i = 0; i < value.size(); ++i) {

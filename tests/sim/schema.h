@@ -1,5 +1,6 @@
-// What the API server does with an object of ours before it stores it: fields that the CRD doesn't know are found, defaults are filled in,
-// types, enums and required fields are checked. CEL rules are left to the real API server.
+// What the API server does with an object of ours before it stores it: fields that the CRD doesn't know are
+// found, defaults are filled in, types, enums and required fields are checked. CEL rules are left to the real
+// API server.
 #pragma once
 
 #include <map>

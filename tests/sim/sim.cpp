@@ -8,6 +8,14 @@ namespace {
 
 constexpr int64_t kMostSteps = 40000;
 constexpr size_t kTraceShown = 120;
+// As many as take a few seconds.
+#if !defined(__OPTIMIZE__)
+constexpr int kSeeds = 1;
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kSeeds = 5;
+#else
+constexpr int kSeeds = 20;
+#endif
 
 int number_from(const char* variable, int otherwise) {
   const char* text = std::getenv(variable);
@@ -23,7 +31,7 @@ std::string trace_of(const World& world) {
   return text;
 }
 
-void run_once(const std::function<void(Sim&)>& scenario, std::optional<uint32_t> seed) {
+void run_once(const std::function<void(Sim&)>& scenario, size_t variant, std::optional<uint32_t> seed) {
   auto sim = std::make_unique<Sim>();
   std::string failure;
   try {
@@ -33,8 +41,9 @@ void run_once(const std::function<void(Sim&)>& scenario, std::optional<uint32_t>
     failure = v.what();
   }
   if (failure.empty()) return;
-  FAIL((seed ? "SIM_SEED=" + std::to_string(*seed) : std::string("fixed order (SIM_SEED=fixed)")) << ", step " << sim->steps << "\n"
-                                                                                     << trace_of(sim->world) << "=> " << failure);
+  FAIL((seed ? "SIM_SEED=" + std::to_string(*seed) : std::string("fixed order (SIM_SEED=fixed)"))
+       << ", variant " << variant << ", step " << sim->steps << "\n"
+       << trace_of(sim->world) << "=> " << failure);
 }
 
 }  // namespace
@@ -44,11 +53,21 @@ void must(bool holds, const std::string& message) {
 }
 
 void explore(const std::function<void(Sim&)>& scenario) {
+  explore(1, [&](Sim& s, size_t) { scenario(s); });
+}
+
+void explore(size_t variants, const std::function<void(Sim&, size_t)>& scenario) {
+  const auto run = [&](size_t variant, std::optional<uint32_t> seed) {
+    run_once([&](Sim& s) { scenario(s, variant); }, variant, seed);
+  };
   const char* only = std::getenv("SIM_SEED");
-  if (only && std::string(only) != "fixed") return run_once(scenario, static_cast<uint32_t>(std::atoi(only)));
-  run_once(scenario, {});
-  if (only) return;
-  for (int seed = 1; seed <= number_from("SIM_SEEDS", 10); ++seed) run_once(scenario, static_cast<uint32_t>(seed));
+  const bool fixed = !only || std::string(only) == "fixed";
+  for (size_t variant = 0; fixed && variant < variants; ++variant) run(variant, {});
+  if (only && !fixed)
+    run(static_cast<size_t>(std::atoi(only)) % variants, static_cast<uint32_t>(std::atoi(only)));
+  const int seeds = only ? 0 : number_from("SIM_SEEDS", kSeeds);
+  for (int seed = 1; seed <= seeds; ++seed)
+    run(static_cast<size_t>(seed) % variants, static_cast<uint32_t>(seed));
   SUCCEED();
 }
 
@@ -71,7 +90,8 @@ void Sim::offer_mischief(std::vector<Step>& steps) {
     return op.offer_crash(steps);
   }
   if (dice < 5) op.offer_whim(steps);
-  if (dice >= 5 && dice < 8) steps.push_back({"time passes", [this] { world.now += Duration(100 + (*random_)() % 2000); }});
+  if (dice >= 5 && dice < 8)
+    steps.push_back({"time passes", [this] { world.now += Duration(100 + (*random_)() % 2000); }});
 }
 
 void Sim::take(const Step& step) {
@@ -113,7 +133,8 @@ void Sim::run(std::optional<uint32_t> seed) {
     if (step()) continue;
     if (at_rest()) break;
     if (pass_time()) continue;
-    if (next_act_ < acts_.size()) throw Violation("nothing moves any more, and the time never came to: " + acts_[next_act_].what);
+    if (next_act_ < acts_.size())
+      throw Violation("nothing moves any more, and the time never came to: " + acts_[next_act_].what);
     if (until) throw Violation("nothing moves any more before the end of the scenario");
     break;
   }

@@ -30,12 +30,14 @@ class Sim {
   void then(const std::string& what, std::function<bool()> when, std::function<void()> act);
   // What must hold once all acts are done and nothing moves any more.
   std::function<void()> expect;
-  // Set where something always comes next (a schedule): the run ends as soon as all acts are done and this holds.
+  // Set where something always comes next (a schedule): the run ends as soon as all acts are done and this
+  // holds.
   std::function<bool()> until;
   // How long nothing may have been written before the end is believed.
   Duration patience = std::chrono::minutes(11);
 
-  // Without a seed: every watch event at once, people first, the clock last. With one: any order, crashes, late watches.
+  // Without a seed: every watch event at once, people first, the clock last. With one: any order, crashes,
+  // late watches.
   void run(std::optional<uint32_t> seed);
   int64_t steps = 0;
 
@@ -60,8 +62,17 @@ class Sim {
   int64_t writes_ = 0;
 };
 
-// Runs the scenario in the fixed order and in SIM_SEEDS random ones; a failure prints the seed and the last steps.
+// Runs the scenario in the fixed order and in SIM_SEEDS random ones; a failure prints the seed and the last
+// steps.
 void explore(const std::function<void(Sim&)>& scenario);
+
+// The same for a scenario with variants: each in the fixed order, the seeds in turn.
+void explore(size_t variants, const std::function<void(Sim&, size_t variant)>& scenario);
+
+template <class T>
+void explore(const std::vector<T>& variants, const std::function<void(Sim&, const T&)>& scenario) {
+  explore(variants.size(), [&](Sim& s, size_t variant) { scenario(s, variants[variant]); });
+}
 
 // Fails the scenario with `message` unless it holds.
 void must(bool holds, const std::string& message);

@@ -21,55 +21,58 @@ std::function<bool()> at_step(const Fixture& f, const std::string& version, int 
 bool beaten(const Fixture& f) { return f.phase(f.to("m-v2")) == "Succeeded"; }
 
 TEST_CASE("aborted at each step") {
-  for (int step = 0; step <= 6; ++step)
-    explore([step](Sim& s) {
-      Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 3; });
-      s.then("aborts at step " + std::to_string(step), at_step(f, "m-v2", step), [f]() mutable { f.desire(f.to("m-v2"), "Aborted"); });
-      s.expect = [f] {
-        if (beaten(f)) return f.must_serve("m-v2");
-        f.must_be(f.to("m-v2"), "Aborted");
-        f.must_be_degraded("RolloutAborted", "m-v1");
-        must(f.version_phase("m-v2") == "Registered", f.version_phase("m-v2"));
-      };
-    });
+  explore<int>({0, 1, 2, 3, 4, 5, 6}, [](Sim& s, int step) {
+    Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 3; });
+    s.then("aborts at step " + std::to_string(step), at_step(f, "m-v2", step),
+           [f]() mutable { f.desire(f.to("m-v2"), "Aborted"); });
+    s.expect = [f] {
+      if (beaten(f)) return f.must_serve("m-v2");
+      f.must_be(f.to("m-v2"), "Aborted");
+      f.must_be_degraded("RolloutAborted", "m-v1");
+      must(f.version_phase("m-v2") == "Registered", f.version_phase("m-v2"));
+    };
+  });
 }
 
 TEST_CASE("promoted at each step") {
-  for (int step = 0; step <= 6; ++step)
-    explore([step](Sim& s) {
-      Fixture f = asking_for_v2(s);
-      s.op.metrics.erase("accuracy m-v2");
-      s.then("promotes at step " + std::to_string(step), at_step(f, "m-v2", std::min(step, 3)), [f]() mutable { f.desire(f.to("m-v2"), "Promoted"); });
-      s.expect = [f] {
-        f.must_serve("m-v2");
-        f.must_be(f.to("m-v2"), "Succeeded");
-      };
-    });
+  explore<int>({0, 1, 2, 3, 4, 5, 6}, [](Sim& s, int step) {
+    Fixture f = asking_for_v2(s);
+    s.op.metrics.erase("accuracy m-v2");
+    s.then("promotes at step " + std::to_string(step), at_step(f, "m-v2", std::min(step, 3)),
+           [f]() mutable { f.desire(f.to("m-v2"), "Promoted"); });
+    s.expect = [f] {
+      f.must_serve("m-v2");
+      f.must_be(f.to("m-v2"), "Succeeded");
+    };
+  });
 }
 
 TEST_CASE("paused at each step then told to run") {
-  for (int step = 0; step <= 6; ++step)
-    explore([step](Sim& s) {
-      Fixture f = asking_for_v2(s);
-      s.then("pauses at step " + std::to_string(step), at_step(f, "m-v2", step), [f]() mutable { f.desire(f.to("m-v2"), "Paused"); });
-      s.then("says to run", [f] { return beaten(f) || (f.phase(f.to("m-v2")) == "Paused" && f.status()["phase"] == "Paused"); },
-             [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
-      s.expect = [f] { f.must_serve("m-v2"); };
-    });
+  explore<int>({0, 1, 2, 3, 4, 5, 6}, [](Sim& s, int step) {
+    Fixture f = asking_for_v2(s);
+    s.then("pauses at step " + std::to_string(step), at_step(f, "m-v2", step),
+           [f]() mutable { f.desire(f.to("m-v2"), "Paused"); });
+    s.then(
+        "says to run",
+        [f] { return beaten(f) || (f.phase(f.to("m-v2")) == "Paused" && f.status()["phase"] == "Paused"); },
+        [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
+    s.expect = [f] { f.must_serve("m-v2"); };
+  });
 }
 
 TEST_CASE("paused then aborted") {
-  for (int step : {1, 2, 3, 5})
-    explore([step](Sim& s) {
-      Fixture f = asking_for_v2(s);
-      s.then("pauses", at_step(f, "m-v2", step), [f]() mutable { f.desire(f.to("m-v2"), "Paused"); });
-      s.then("aborts", [f] { return f.phase(f.to("m-v2")) == "Paused" || beaten(f); }, [f]() mutable { f.desire(f.to("m-v2"), "Aborted"); });
-      s.expect = [f] {
-        if (beaten(f)) return f.must_serve("m-v2");
-        f.must_be(f.to("m-v2"), "Aborted");
-        must(f.stable() == "m-v1", f.stable());
-      };
-    });
+  explore<int>({1, 2, 3, 5}, [](Sim& s, int step) {
+    Fixture f = asking_for_v2(s);
+    s.then("pauses", at_step(f, "m-v2", step), [f]() mutable { f.desire(f.to("m-v2"), "Paused"); });
+    s.then(
+        "aborts", [f] { return f.phase(f.to("m-v2")) == "Paused" || beaten(f); },
+        [f]() mutable { f.desire(f.to("m-v2"), "Aborted"); });
+    s.expect = [f] {
+      if (beaten(f)) return f.must_serve("m-v2");
+      f.must_be(f.to("m-v2"), "Aborted");
+      must(f.stable() == "m-v1", f.stable());
+    };
+  });
 }
 
 TEST_CASE("promoted then aborted before all of it is there") {
@@ -90,7 +93,8 @@ TEST_CASE("an abort wins while stable's pods do not come back") {
     Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 4; });
     auto broken = std::make_shared<bool>(false);
     s.controllers.pod_fate = [broken](const Json& pod) {
-      return *broken && pod["metadata"]["labels"][api::kLabelVersion] == "m-v1" ? PodFate::Never : PodFate::Ready;
+      return *broken && pod["metadata"]["labels"][api::kLabelVersion] == "m-v1" ? PodFate::Never
+                                                                                : PodFate::Ready;
     };
     s.then("aborts while new pods of m-v1 fail", at_step(f, "m-v2", 5), [f, broken]() mutable {
       *broken = true;
@@ -111,7 +115,9 @@ Json with_open_pause() { return Json::parse(R"([{"weight": 20}, {"pause": {}}, {
 TEST_CASE("an open pause waits for a person who says Running") {
   explore([](Sim& s) {
     Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["steps"] = with_open_pause(); });
-    s.then("says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
+    s.then(
+        "says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
+        [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
     s.expect = [f] { f.must_serve("m-v2"); };
   });
 }
@@ -119,8 +125,11 @@ TEST_CASE("an open pause waits for a person who says Running") {
 TEST_CASE("an open pause goes on after Paused and Running") {
   explore([](Sim& s) {
     Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["steps"] = with_open_pause(); });
-    s.then("says to pause", [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [f]() mutable { f.desire(f.to("m-v2"), "Paused"); });
-    s.then("says to run", [f] { return true; }, [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
+    s.then(
+        "says to pause", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
+        [f]() mutable { f.desire(f.to("m-v2"), "Paused"); });
+    s.then(
+        "says to run", [f] { return true; }, [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
     s.expect = [f] { f.must_serve("m-v2"); };
   });
 }
@@ -138,8 +147,11 @@ TEST_CASE("an open pause waits for ever if nobody comes") {
 
 TEST_CASE("an open pause before the first weight") {
   explore([](Sim& s) {
-    Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["steps"] = Json::parse(R"([{"pause": {}}, {"weight": 50}])"); });
-    s.then("says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
+    Fixture f = asking_for_v2(
+        s, [](Json& spec) { spec["rollout"]["steps"] = Json::parse(R"([{"pause": {}}, {"weight": 50}])"); });
+    s.then(
+        "says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
+        [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
     s.expect = [f] { f.must_serve("m-v2"); };
   });
 }
@@ -147,20 +159,21 @@ TEST_CASE("an open pause before the first weight") {
 // ---- onFailure: Pause ----
 
 TEST_CASE("a failure pauses where the policy says so and a person decides") {
-  for (const char* word : {"Running", "Promoted", "Aborted"})
-    explore([word = std::string(word)](Sim& s) {
-      Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["onFailure"] = "Pause"; });
-      s.op.metrics["accuracy m-v2"] = "0.5";
-      s.then("says " + word, [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [f, word, &s]() mutable {
-        must(f.weight(f.to("m-v2")) == 10, "the weight moved");
-        s.op.metrics["accuracy m-v2"] = "0.95";
-        f.desire(f.to("m-v2"), word);
-      });
-      s.expect = [f, word] {
-        f.must_be(f.to("m-v2"), word == "Aborted" ? "Aborted" : "Succeeded");
-        must(f.stable() == (word == "Aborted" ? "m-v1" : "m-v2"), f.stable());
-      };
-    });
+  explore<std::string>({"Running", "Promoted", "Aborted"}, [](Sim& s, const std::string& word) {
+    Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["onFailure"] = "Pause"; });
+    s.op.metrics["accuracy m-v2"] = "0.5";
+    s.then(
+        "says " + word, [f] { return f.phase(f.to("m-v2")) == "Paused"; },
+        [f, word, &s]() mutable {
+          must(f.weight(f.to("m-v2")) == 10, "the weight moved");
+          s.op.metrics["accuracy m-v2"] = "0.95";
+          f.desire(f.to("m-v2"), word);
+        });
+    s.expect = [f, word] {
+      f.must_be(f.to("m-v2"), word == "Aborted" ? "Aborted" : "Succeeded");
+      must(f.stable() == (word == "Aborted" ? "m-v1" : "m-v2"), f.stable());
+    };
+  });
 }
 
 TEST_CASE("a deadline pauses where the policy says so and running again gives it a new one") {
@@ -168,12 +181,15 @@ TEST_CASE("a deadline pauses where the policy says so and running again gives it
     Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["onFailure"] = "Pause"; });
     auto broken = std::make_shared<bool>(true);
     s.controllers.pod_fate = [broken](const Json& pod) {
-      return *broken && pod["metadata"]["labels"][api::kLabelVersion] == "m-v2" ? PodFate::Never : PodFate::Ready;
+      return *broken && pod["metadata"]["labels"][api::kLabelVersion] == "m-v2" ? PodFate::Never
+                                                                                : PodFate::Ready;
     };
-    s.then("mends the pods and says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [f, broken]() mutable {
-      *broken = false;
-      f.desire(f.to("m-v2"), "Running");
-    });
+    s.then(
+        "mends the pods and says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
+        [f, broken]() mutable {
+          *broken = false;
+          f.desire(f.to("m-v2"), "Running");
+        });
     s.expect = [f] { f.must_serve("m-v2"); };
   });
 }
@@ -181,28 +197,28 @@ TEST_CASE("a deadline pauses where the policy says so and running again gives it
 // ---- other wishes meanwhile ----
 
 TEST_CASE("a newer version supersedes at each step") {
-  for (int step = 0; step <= 6; ++step)
-    explore([step](Sim& s) {
-      Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 3; });
-      s.then("asks for m-v3 at step " + std::to_string(step), at_step(f, "m-v2", step), [f]() mutable { f.ask_for("m-v3"); });
-      s.expect = [f] {
-        f.must_serve("m-v3");
-        must(f.phase(f.to("m-v2")) == "Superseded" || beaten(f), f.phase(f.to("m-v2")));
-      };
-    });
+  explore<int>({0, 1, 2, 3, 4, 5, 6}, [](Sim& s, int step) {
+    Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 3; });
+    s.then("asks for m-v3 at step " + std::to_string(step), at_step(f, "m-v2", step),
+           [f]() mutable { f.ask_for("m-v3"); });
+    s.expect = [f] {
+      f.must_serve("m-v3");
+      must(f.phase(f.to("m-v2")) == "Superseded" || beaten(f), f.phase(f.to("m-v2")));
+    };
+  });
 }
 
 TEST_CASE("going back to what serves ends the rollout at each step") {
-  for (int step = 0; step <= 6; ++step)
-    explore([step](Sim& s) {
-      Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 3; });
-      s.op.metrics["accuracy m-v1"] = "0.95";
-      s.then("asks for m-v1 at step " + std::to_string(step), at_step(f, "m-v2", step), [f]() mutable { f.ask_for("m-v1"); });
-      s.expect = [f] {
-        f.must_serve("m-v1");
-        must(f.phase(f.to("m-v2")) == "Superseded" || beaten(f), f.phase(f.to("m-v2")));
-      };
-    });
+  explore<int>({0, 1, 2, 3, 4, 5, 6}, [](Sim& s, int step) {
+    Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 3; });
+    s.op.metrics["accuracy m-v1"] = "0.95";
+    s.then("asks for m-v1 at step " + std::to_string(step), at_step(f, "m-v2", step),
+           [f]() mutable { f.ask_for("m-v1"); });
+    s.expect = [f] {
+      f.must_serve("m-v1");
+      must(f.phase(f.to("m-v2")) == "Superseded" || beaten(f), f.phase(f.to("m-v2")));
+    };
+  });
 }
 
 TEST_CASE("A and B and A again faster than anybody looks") {
@@ -210,50 +226,56 @@ TEST_CASE("A and B and A again faster than anybody looks") {
     Fixture f = usual(s);
     s.op.metrics["accuracy m-v1"] = "0.95";
     for (const char* version : {"m-v2", "m-v1", "m-v3", "m-v1"})
-      s.then(std::string("asks for ") + version, [f] { return f.stable() != ""; }, [f, version]() mutable { f.ask_for(version); });
+      s.then(
+          std::string("asks for ") + version, [f] { return f.stable() != ""; },
+          [f, version]() mutable { f.ask_for(version); });
     s.expect = [f] { f.must_serve("m-v1"); };
   });
 }
 
 TEST_CASE("scaled in the middle of a canary") {
-  for (int replicas : {0, 1, 5, 7})
-    for (int step : {1, 2, 4, 6})
-      explore([replicas, step](Sim& s) {
-        Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 3; });
-        s.then("scales to " + std::to_string(replicas), at_step(f, "m-v2", step),
-               [f, replicas]() mutable { f.edit_spec([replicas](Json& spec) { spec["serving"]["replicas"] = replicas; }); });
-        s.expect = [f, replicas] {
-          must(f.ready() && f.stable() == "m-v2", f.status().dump(1));
-          must(f.ready_pods("m-v2") == replicas, "pods");
-        };
-      });
+  struct Scaled {
+    int replicas, step;
+  };
+  explore<Scaled>({{0, 1}, {0, 4}, {1, 2}, {1, 6}, {5, 2}, {5, 6}, {7, 4}}, [](Sim& s, const Scaled& scaled) {
+    const auto [replicas, step] = scaled;
+    Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 3; });
+    s.then("scales to " + std::to_string(replicas), at_step(f, "m-v2", step), [f, replicas]() mutable {
+      f.edit_spec([replicas](Json& spec) { spec["serving"]["replicas"] = replicas; });
+    });
+    s.expect = [f, replicas] {
+      must(f.ready() && f.stable() == "m-v2", f.status().dump(1));
+      must(f.ready_pods("m-v2") == replicas, "pods");
+    };
+  });
 }
 
 TEST_CASE("the template changes in the middle of a canary") {
-  for (int step : {1, 2, 4, 6})
-    explore([step](Sim& s) {
-      Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 3; });
-      s.then("changes the template", at_step(f, "m-v2", step), [f]() mutable {
-        f.edit_spec([](Json& spec) { spec["serving"]["template"] = {{"spec", {{"containers", {{{"name", "server"}, {"image", "server:2"}}}}}}}; });
+  explore<int>({1, 2, 4, 6}, [](Sim& s, int step) {
+    Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 3; });
+    s.then("changes the template", at_step(f, "m-v2", step), [f]() mutable {
+      f.edit_spec([](Json& spec) {
+        spec["serving"]["template"] = {
+            {"spec", {{"containers", {{{"name", "server"}, {"image", "server:2"}}}}}}};
       });
-      s.expect = [f, &s] {
-        f.must_serve("m-v2");
-        for (const auto& ref : s.world.all(Kind::Pod))
-          must(s.world.get(ref)["spec"]["containers"][0]["image"] == "server:2", "a pod of the old template");
-      };
     });
+    s.expect = [f, &s] {
+      f.must_serve("m-v2");
+      for (const auto& ref : s.world.all(Kind::Pod))
+        must(s.world.get(ref)["spec"]["containers"][0]["image"] == "server:2", "a pod of the old template");
+    };
+  });
 }
 
 TEST_CASE("the rollout that runs is deleted") {
-  for (int step : {1, 2, 5, 6})
-    explore([step](Sim& s) {
-      Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 4; });
-      s.then("deletes it", at_step(f, "m-v2", step), [f, &s]() mutable {
-        s.invariants.rollout_deleted = true;
-        s.world.remove(ref(Kind::ModelRollout, f.to("m-v2")));
-      });
-      s.expect = [f] { f.must_serve("m-v2"); };  // the spec still asks for it
+  explore<int>({1, 2, 5, 6}, [](Sim& s, int step) {
+    Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 4; });
+    s.then("deletes it", at_step(f, "m-v2", step), [f, &s]() mutable {
+      s.invariants.rollout_deleted = true;
+      s.world.remove(ref(Kind::ModelRollout, f.to("m-v2")));
     });
+    s.expect = [f] { f.must_serve("m-v2"); };  // the spec still asks for it
+  });
 }
 
 }  // namespace

@@ -6,54 +6,73 @@
 namespace mo::sim {
 namespace {
 
-constexpr Kind kStored[] = {Kind::Model,   Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime, Kind::Deployment,
-                            Kind::Service, Kind::Job,          Kind::Pod,          Kind::ConfigMap};
+constexpr Kind kStored[] = {Kind::Model,        Kind::ModelVersion, Kind::ModelRollout,
+                            Kind::ModelRuntime, Kind::Deployment,   Kind::Service,
+                            Kind::Job,          Kind::Pod,          Kind::ConfigMap};
 
 bool is_ours(Kind kind) {
-  return kind == Kind::Model || kind == Kind::ModelVersion || kind == Kind::ModelRollout || kind == Kind::ModelRuntime;
+  return kind == Kind::Model || kind == Kind::ModelVersion || kind == Kind::ModelRollout ||
+         kind == Kind::ModelRuntime;
 }
 
 template <class F>
 void with_store(Kind kind, F f) {
   switch (kind) {
-    case Kind::Model: return f(&Stores::models);
-    case Kind::ModelVersion: return f(&Stores::versions);
-    case Kind::ModelRollout: return f(&Stores::rollouts);
-    case Kind::ModelRuntime: return f(&Stores::runtimes);
-    case Kind::Deployment: return f(&Stores::deployments);
-    case Kind::Service: return f(&Stores::services);
-    case Kind::Job: return f(&Stores::jobs);
-    case Kind::Pod: return f(&Stores::pods);
-    case Kind::ConfigMap: return f(&Stores::configmaps);
+    case Kind::Model:
+      return f(&Stores::models);
+    case Kind::ModelVersion:
+      return f(&Stores::versions);
+    case Kind::ModelRollout:
+      return f(&Stores::rollouts);
+    case Kind::ModelRuntime:
+      return f(&Stores::runtimes);
+    case Kind::Deployment:
+      return f(&Stores::deployments);
+    case Kind::Service:
+      return f(&Stores::services);
+    case Kind::Job:
+      return f(&Stores::jobs);
+    case Kind::Pod:
+      return f(&Stores::pods);
+    case Kind::ConfigMap:
+      return f(&Stores::configmaps);
     case Kind::Lease:
-    case Kind::Event: return;
+    case Kind::Event:
+      return;
   }
 }
 
 template <class T>
 T object_type(Store<T> Stores::*);
 
-// Finds a field that a writer and api::parse call by different names: what stands in a status of ours and nobody reads may only be what is
-// there for people.
+// Finds a field that a writer and api::parse call by different names: what stands in a status of ours and
+// nobody reads may only be what is there for people.
 void complain_of_unread(const ObjectRef& ref, const std::vector<std::string>& unread) {
   static const std::vector<std::string> for_people = {
-      "status.trafficSummary", "status.replicas", "status.readyReplicas", "status.ready", "status.selector",
-      "status.stepSummary",    "status.step.description", "status.observedGeneration"};
+      "status.trafficSummary", "status.replicas",    "status.readyReplicas",    "status.ready",
+      "status.selector",       "status.stepSummary", "status.step.description", "status.observedGeneration"};
   for (const std::string& path : unread)
-    if (path.rfind("status.", 0) == 0 && path.rfind("status.policy.", 0) != 0 && std::find(for_people.begin(), for_people.end(), path) == for_people.end())
+    if (path.rfind("status.", 0) == 0 && path.rfind("status.policy.", 0) != 0 &&
+        std::find(for_people.begin(), for_people.end(), path) == for_people.end())
       throw Violation("nobody reads " + path + " of " + ref.to_string());
 }
 
-Error conflict(const std::string& message) { return Error{ErrorKind::Conflict, message, 409, "Conflict", {}}; }
+Error conflict(const std::string& message) {
+  return Error{ErrorKind::Conflict, message, 409, "Conflict", {}};
+}
 
 }  // namespace
 
-ObjectRef ref(Kind kind, const std::string& name) { return {kind, {info(kind).namespaced ? kNamespace : "", name}}; }
+ObjectRef ref(Kind kind, const std::string& name) {
+  return {kind, {info(kind).namespaced ? kNamespace : "", name}};
+}
 
 ObjectRef ref_of(const Json& object) {
   for (Kind kind : kStored)
     if (object.at("kind") == info(kind).kind)
-      return {kind, {object["metadata"].value("namespace", info(kind).namespaced ? kNamespace : ""), object["metadata"]["name"]}};
+      return {kind,
+              {object["metadata"].value("namespace", info(kind).namespaced ? kNamespace : ""),
+               object["metadata"]["name"]}};
   throw std::logic_error("no such kind: " + object.dump());
 }
 
@@ -72,11 +91,14 @@ const Json& World::get(const ObjectRef& ref) const {
 
 std::vector<ObjectRef> World::all(Kind kind) const {
   std::vector<ObjectRef> found;
-  for (auto it = objects_.lower_bound(ObjectRef{kind, {}}); it != objects_.end() && it->first.kind == kind; ++it) found.push_back(it->first);
+  for (auto it = objects_.lower_bound(ObjectRef{kind, {}}); it != objects_.end() && it->first.kind == kind;
+       ++it)
+    found.push_back(it->first);
   return found;
 }
 
-// Everything that is written goes through here: as text, as an API server would keep it, and back through api::parse.
+// Everything that is written goes through here: as text, as an API server would keep it, and back through
+// api::parse.
 void World::store(const ObjectRef& ref, Json object) {
   if (is_ours(ref.kind)) {
     Schema::of(ref.kind).fill_defaults(object);
@@ -93,7 +115,8 @@ void World::store(const ObjectRef& ref, Json object) {
     complain_of_unread(ref, coverage.unread);
     const auto ptr = std::make_shared<const T>(std::move(*parsed));
     (truth.*member).upsert(*ptr);
-    log.push_back({ref.kind, ref.key, false, models_of(*ptr), [member, ptr](Stores& stores) { return (stores.*member).upsert(*ptr); }});
+    log.push_back({ref.kind, ref.key, false, models_of(*ptr),
+                   [member, ptr](Stores& stores) { return (stores.*member).upsert(*ptr); }});
   });
   objects_[ref] = std::move(object);
 }
@@ -103,7 +126,9 @@ void World::own_spec(const ObjectRef& ref, Json& object, const std::string& mana
   if (alone) managers_[uid] = manager;
   if (managers_[uid] != manager) managers_[uid].clear();
   if (ref.kind != Kind::Deployment && ref.kind != Kind::Service) return;
-  const Json entry = {{"manager", manager}, {"operation", "Update"}, {"fieldsV1", {{"f:spec", {{"f:template", Json::object()}}}}}};
+  const Json entry = {{"manager", manager},
+                      {"operation", "Update"},
+                      {"fieldsV1", {{"f:spec", {{"f:template", Json::object()}}}}}};
   if (alone) object["metadata"]["managedFields"] = Json::array();
   object["metadata"]["managedFields"].push_back(entry);
 }
@@ -122,7 +147,8 @@ void World::create(Json object, const std::string& manager) {
   store(target, std::move(object));
 }
 
-void World::update(const ObjectRef& target, const std::function<void(Json&)>& edit, const std::string& manager) {
+void World::update(const ObjectRef& target, const std::function<void(Json&)>& edit,
+                   const std::string& manager) {
   Json object = get(target);
   const Json before = object;
   edit(object);
@@ -147,8 +173,9 @@ void World::remove(const ObjectRef& target) {
   with_store(target.kind, [&](auto member) {
     const auto ptr = (truth.*member).get(target.key);
     (truth.*member).remove(target.key, uid);
-    log.push_back({target.kind, target.key, true, models_of(*ptr),
-                   [member, key = target.key, uid](Stores& stores) { return (stores.*member).remove(key, uid); }});
+    log.push_back(
+        {target.kind, target.key, true, models_of(*ptr),
+         [member, key = target.key, uid](Stores& stores) { return (stores.*member).remove(key, uid); }});
   });
 }
 
@@ -168,15 +195,16 @@ Result<Json> World::apply(const Apply& apply) {
   // Without force: a repeat of our own write goes through, what is somebody else's doesn't.
   if (apply.uid.empty() && managers_[uid] != api::kFieldManager)
     return fail(conflict("Apply failed with 1 conflict: conflict with \"kubectl\": .spec"));
-  update(apply.target,
-         [&](Json& object) {
-           object["spec"] = body["spec"];
-           object["metadata"]["labels"] = body["metadata"]["labels"];
-           object["metadata"]["ownerReferences"] = body["metadata"]["ownerReferences"];
-           if (!apply.hash.empty()) object["metadata"]["annotations"][api::kAnnotationApplied] = apply.hash;
-           own_spec(apply.target, object, api::kFieldManager, true);
-         },
-         api::kFieldManager);
+  update(
+      apply.target,
+      [&](Json& object) {
+        object["spec"] = body["spec"];
+        object["metadata"]["labels"] = body["metadata"]["labels"];
+        object["metadata"]["ownerReferences"] = body["metadata"]["ownerReferences"];
+        if (!apply.hash.empty()) object["metadata"]["annotations"][api::kAnnotationApplied] = apply.hash;
+        own_spec(apply.target, object, api::kFieldManager, true);
+      },
+      api::kFieldManager);
   return get(apply.target);
 }
 
@@ -184,7 +212,8 @@ Result<Json> World::scale(const Scale& scale) {
   const auto it = objects_.find(scale.target);
   if (it == objects_.end()) return fail(ErrorKind::NotFound, scale.target.to_string() + " not found");
   if (it->second["metadata"]["uid"] != scale.uid) return fail(conflict("UID differs"));
-  update(scale.target, [&](Json& object) { object["spec"]["replicas"] = scale.replicas; }, api::kFieldManager);
+  update(
+      scale.target, [&](Json& object) { object["spec"]["replicas"] = scale.replicas; }, api::kFieldManager);
   return get(scale.target);
 }
 
@@ -201,8 +230,10 @@ Result<Json> World::write_status(const WriteStatus& write) {
   if (it == objects_.end()) return fail(ErrorKind::NotFound, write.target.to_string() + " not found");
   const Json& metadata = it->second["metadata"];
   if (metadata["uid"] != write.uid || metadata["resourceVersion"] != write.resource_version)
-    return fail(conflict("the object has been modified; please apply your changes to the latest version and try again"));
-  update(write.target, [&](Json& object) { object["status"] = Json::parse(write.status); }, api::kFieldManager);
+    return fail(conflict(
+        "the object has been modified; please apply your changes to the latest version and try again"));
+  update(
+      write.target, [&](Json& object) { object["status"] = Json::parse(write.status); }, api::kFieldManager);
   return get(write.target);
 }
 

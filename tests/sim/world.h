@@ -1,4 +1,5 @@
-// A Kubernetes that fits in memory: an API server with UIDs, resourceVersions, preconditions and a log of changes to watch. Single-threaded.
+// A Kubernetes that fits in memory: an API server with UIDs, resourceVersions, preconditions and a log of
+// changes to watch. Single-threaded.
 #pragma once
 
 #include <functional>
@@ -23,8 +24,8 @@ struct Change {
   Kind kind;
   ObjectKey key;
   bool deleted = false;
-  std::vector<ObjectKey> models;       // whom it concerns
-  std::function<bool(Stores&)> take;   // puts it into a store; false if that knew it
+  std::vector<ObjectKey> models;      // whom it concerns
+  std::function<bool(Stores&)> take;  // puts it into a store; false if that knew it
 };
 
 inline constexpr const char* kNamespace = "ns";
