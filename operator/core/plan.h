@@ -47,9 +47,10 @@ struct WriteStatus {
   std::string resource_version;
   RawJson status;
   std::string why;
-  // Nothing hangs on it but what people see of counts: the executor may hold it back so that one object's status is written so at most once in
-  // five seconds. The plan then comes again.
+  // Nothing hangs on it but what people see of counts: the executor holds it back until the last write of this status is `patience` old. The plan
+  // then comes again.
   bool may_wait = false;
+  Duration patience = std::chrono::seconds(5);
 };
 
 using Action = std::variant<Apply, Scale, Delete, WriteStatus>;

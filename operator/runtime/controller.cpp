@@ -81,6 +81,7 @@ Outcome Controller::reconcile(const ObjectKey& model, TimePoint now, std::stop_t
 
 void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& outcome, uint64_t mark, TimePoint now) {
   const bool done = outcome.kind == Outcome::Kind::Done;
+  if (outcome.held) parts_.queue.add_after(model, *outcome.held);
   if (done) {
     std::set<std::string> asked;
     for (const Ask& ask : plan.asks) asked.insert(ask.id);

@@ -97,9 +97,14 @@ std::string status_body(const WriteStatus& write) {
 
 Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, std::stop_token stop) {
   const std::string model_text = ObjectRef{Kind::Model, model}.to_string();
+  Outcome outcome;
   for (const Action& action : plan.actions) {
     if (stop.stop_requested() || (may_write_ && !may_write_())) return Outcome{Outcome::Kind::Cancelled, {}, {}, false};
     const ObjectRef& target = target_of(action);
+    if (const auto wait = hold(action)) {
+      outcome.held = wait;
+      continue;
+    }
     const auto result = std::visit([&](const auto& it) { return act(it, stop); }, action);
     if (!result) return judge(model, action, for_good(action, result.error()), now);
     // Thousands of status writes are no news; what they say is in the object.
@@ -107,7 +112,22 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
                target.to_string(), {{"why", why_of(action)}, {"for", target.kind == Kind::Model ? "" : model_text}});
     refusals_.clear(model, target, std::holds_alternative<Apply>(action) || std::holds_alternative<Delete>(action));
   }
-  return Outcome{};
+  return outcome;
+}
+
+// How long a status that may wait has to, if it does.
+std::optional<Duration> Executor::hold(const Action& action) {
+  const auto* write = std::get_if<WriteStatus>(&action);
+  if (!write) return std::nullopt;
+  constexpr size_t kKept = 4096;
+  const auto now = std::chrono::steady_clock::now();
+  std::lock_guard lock(statuses_mutex_);
+  const auto last = statuses_.find(write->uid);
+  if (write->may_wait && last != statuses_.end() && now < last->second + write->patience)
+    return std::chrono::ceil<Duration>(last->second + write->patience - now);
+  if (statuses_.size() >= kKept) std::erase_if(statuses_, [&](const auto& entry) { return entry.second + std::chrono::minutes(1) < now; });
+  statuses_[write->uid] = now;
+  return std::nullopt;
 }
 
 Outcome Executor::judge(const ObjectKey& model, const Action& action, const Error& error, TimePoint now) {

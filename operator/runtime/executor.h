@@ -1,10 +1,13 @@
 // Carries out plans: the only place that writes to the API server on behalf of a reconciler.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <unordered_map>
 
 #include "operator/core/ids.h"
 #include "operator/core/plan.h"
@@ -29,6 +32,7 @@ struct Outcome {
   std::string what;  // the action that failed, for the log: "apply Deployment a/b (first version)"
   std::optional<Error> error;
   bool fresh_refusal = false;  // Refused, and not the same as the last time: status has something new to say
+  std::optional<Duration> held;  // a status that may wait was held back for that long
 };
 const char* to_string(Outcome::Kind kind);
 
@@ -47,6 +51,7 @@ class Executor {
   Result<void> act(const Scale& scale, std::stop_token stop);
   Result<void> act(const Delete& removal, std::stop_token stop);
   Result<void> act(const WriteStatus& write, std::stop_token stop);
+  std::optional<Duration> hold(const Action& action);
   Outcome judge(const ObjectKey& model, const Action& action, const Error& error, TimePoint now);
   void keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash);
   void drop(const ObjectRef& target, const std::string& uid);
@@ -56,6 +61,8 @@ class Executor {
   Ledger& ledger_;
   Refusals& refusals_;
   std::function<bool()> may_write_;
+  std::mutex statuses_mutex_;
+  std::unordered_map<std::string, std::chrono::steady_clock::time_point> statuses_;  // by UID: when it was written last
 };
 
 // The bodies as sent, for tests.

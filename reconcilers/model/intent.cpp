@@ -129,11 +129,16 @@ class Decide {
     return check_owner(*version, o_.key.name);
   }
 
-  bool waits(const api::ModelRollout& r) const {
+  // One that bears the name of a rollout that failed, but is younger than that, was made anew to try again.
+  bool carries_intent(const api::ModelRollout& r) const {
     const api::Intent& i = out_.status.intent;
-    // One that bears the name of a rollout that failed was made anew, to try again.
-    const bool carries_intent = r.meta.key.name == i.rollout && !ended_badly(i);
-    return !r.status.started && !carries_intent && r.desired_state != "Aborted" && r.origin != "spec" && !older_than_intent(r);
+    const bool younger = i.reason == "RolloutDeleted" || (i.since && r.meta.created > *i.since);
+    const bool anew = ended_badly(i) && !r.status.started && younger;
+    return r.meta.key.name == i.rollout && !anew;
+  }
+
+  bool waits(const api::ModelRollout& r) const {
+    return !r.status.started && !carries_intent(r) && r.desired_state != "Aborted" && r.origin != "spec" && !older_than_intent(r);
   }
 
   bool busy() const {
@@ -168,7 +173,7 @@ class Decide {
   // The Model knows already how this one ended: we crashed before its own status said so.
   bool outcome_known(const api::ModelRollout& r) const {
     const api::Intent& i = out_.status.intent;
-    return r.meta.key.name == i.rollout && !under_way(i) && (r.status.started || (i.outcome == "Succeeded" && r.version == out_.status.stable_version));
+    return carries_intent(r) && !under_way(i) && (i.outcome != "Succeeded" || r.version == out_.status.stable_version);
   }
 
   void record_outcome(const api::ModelRollout& r) {

@@ -89,13 +89,19 @@ class Status {
   }
 
   Standing first_version() const {
-    if (f_.candidate.empty() && under_way(f_.status.intent))
-      return reconciling("Progressing", "Deploying", "starts with its first version " + f_.status.intent.version);
-    if (f_.candidate.empty()) {
+    const std::string& version = first();
+    if (version.empty()) {
       if (m_.retraining) return reconciling("Pending", "AwaitingRetraining", "waits for its first version from retraining" + retraining_note());
       return stalled("Pending", "NoVersion", "spec names neither a version nor an artifact, and there is no retraining to make one");
     }
-    return deploying(f_.candidate);
+    return deploying(version);
+  }
+
+  // The first version on its way, from the moment on that it is decided: said once, and not again when its record or rollout is there.
+  const std::string& first() const {
+    const api::Intent& intent = f_.status.intent;
+    const bool decided = stable().empty() && f_.candidate.empty() && f_.spec.problem.empty() && !f_.waiting.stalled && under_way(intent);
+    return decided ? intent.version : f_.candidate;
   }
 
   std::string retraining_note() const {
@@ -152,7 +158,7 @@ class Status {
 
   void put_versions(Json& out) const {
     if (!stable().empty()) out["stableVersion"] = stable();
-    if (!f_.candidate.empty()) out["candidateVersion"] = f_.candidate;
+    if (!first().empty()) out["candidateVersion"] = first();
     const std::string& rollout = f_.rollout_name.empty() ? f_.status.rollout : f_.rollout_name;
     if (!rollout.empty()) out["rollout"] = rollout;
     Json shares = Json::array();
@@ -234,6 +240,7 @@ class Status {
     const bool stable_serves = ground_.selected != Ground::Selected::Candidate;
     const bool candidate_serves = ground_.selected != Ground::Selected::Stable;
     const int ready = (stable_serves ? serving::pods_of(o_, stable()).ready : 0) + (candidate_serves ? serving::pods_of(o_, f_.candidate).ready : 0);
+    if (ready == 0 && stable().empty()) return {false, "NoTraffic", "no version serves"};
     const int needed = std::max(1, m_.replicas - m_.replicas / 4);
     const std::string count = std::to_string(ready) + " of " + std::to_string(m_.replicas) + " pods are ready";
     return {ready >= needed, ready >= needed ? "Serving" : "TooFewReady", ready >= needed ? "" : count};
@@ -259,6 +266,14 @@ class Status {
 }  // namespace
 
 Json render_status(const Findings& findings, TimePoint now) { return Status(findings, now).render(); }
+
+bool same_but_running(const Json& a, const Json& b) {
+  if (!a.is_object() || !b.is_object()) return false;
+  Json x = a, y = b;
+  x.erase("replicas");
+  y.erase("replicas");
+  return x == y;
+}
 
 bool only_counts_differ(const Json& a, const Json& b) {
   Json x = a, y = b;

@@ -28,5 +28,7 @@ Json render_status(const Findings& findings, TimePoint now);
 
 // The two differ in nothing but counts of pods: that may wait a moment.
 bool only_counts_differ(const Json& a, const Json& b);
+// They differ in nothing but the number of pods that run, ready or not.
+bool same_but_running(const Json& a, const Json& b);
 
 }  // namespace mo::model

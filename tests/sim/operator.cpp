@@ -133,6 +133,7 @@ Result<void> Operator::carry_out(const Action& action) {
   const ObjectRef& target = target_of(action);
   if (const auto* removal = std::get_if<Delete>(&action)) {
     const auto removed = w_.remove(*removal);
+    if (removed && lost()) return fail(ErrorKind::Transport, "the answer was lost");
     if (removed) keep(target);
     return removed;
   }
@@ -142,6 +143,7 @@ Result<void> Operator::carry_out(const Action& action) {
                                   ? w_.scale(std::get<Scale>(action))
                                   : w_.write_status(std::get<WriteStatus>(action));
   if (!stored) return fail(stored.error());
+  if (lost()) return fail(ErrorKind::Transport, "the answer was lost");
   if (apply && target.kind == Kind::Deployment) {
     const auto object = w_.truth.deployments.get(target.key);
     m_->ledger.record(object->meta.uid, apply->hash, object->spec_hash);

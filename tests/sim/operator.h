@@ -33,6 +33,7 @@ class Operator {
   // What evidence says. `metrics`: by whole query; absent is no data.
   std::map<std::string, std::string> metrics;
   std::function<std::string(const std::string& job)> job_result;
+  std::function<bool()> lose_answer;  // whether a write is committed but nobody hears of it
   std::function<bool()> hold_counts;  // whether a status that may wait is held back now
 
   void restart();
@@ -73,6 +74,7 @@ class Operator {
   void act();
   Result<void> carry_out(const Action& action);
   void keep(const ObjectRef& target);
+  bool lost() const { return lose_answer && lose_answer(); }
   void refuse(const Action& action, const Error& error);
   void follow_up();
   void retry(const ObjectKey& key, Duration at_least);

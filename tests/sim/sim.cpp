@@ -125,7 +125,10 @@ bool Sim::at_rest() { return next_act_ == acts_.size() && !until && world.now >=
 
 void Sim::run(std::optional<uint32_t> seed) {
   if (seed) random_.emplace(*seed);
-  if (random_) op.hold_counts = [this] { return (*random_)() % 2 == 0; };
+  if (random_) {
+    op.hold_counts = [this] { return (*random_)() % 2 == 0; };
+    op.lose_answer = [this] { return (*random_)() % 50 == 0; };
+  }
   last_write_ = world.now;
   op.restart();
   while (!(until && next_act_ == acts_.size() && until())) {

@@ -195,6 +195,27 @@ TEST_CASE("what the Model knows of a rollout's end is not decided again") {
   }
 }
 
+// A gate on a recorded metric fails in the very plan that starts the rollout: the crash left a rollout that had not even begun.
+TEST_CASE("an end that the Model knows holds for a rollout that never began") {
+  Scene s;
+  s.model.version.reset();
+  s.model.status.intent = {"m-v2", "Rollout", "mine", "Failed", "GateFailed", "in words", kNow};
+  SECTION("the same") {
+    s.rollout("mine", "m-v2");
+    CHECK(decide(s).closed.at("mine").phase == "Failed");
+  }
+  SECTION("one of its name, made since") {
+    s.rollout("mine", "m-v2").meta.created = kNow + std::chrono::seconds(1);
+    CHECK(decide(s).active);
+  }
+  SECTION("one of its name, made in the second in which it was deleted") {
+    s.model.status.intent.outcome = "Aborted";
+    s.model.status.intent.reason = "RolloutDeleted";
+    s.rollout("mine", "m-v2");
+    CHECK(decide(s).active);
+  }
+}
+
 TEST_CASE("what a rollout's status knows the Model learns") {
   Scene s;
   s.serving("m-v1");
