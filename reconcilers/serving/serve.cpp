@@ -58,7 +58,8 @@ class Serve {
     if (w_.weight >= 100) return {g_.stable.exists ? g_.stable.wanted : n_, n_};
     const Capacity goal = capacity_for(n_, w_.weight);
     // As long as stable alone is selected it carries everything.
-    if (g_.selected != Selected::Both) return {std::max(goal.stable, n_), goal.candidate};
+    // It shrinks only once both are, by next_step().
+    if (g_.selected != Selected::Both) return {std::max({goal.stable, n_, g_.stable.wanted}), goal.candidate};
     return next_step(goal, w_.weight, g_.stable, g_.candidate);
   }
 

@@ -190,8 +190,10 @@ bool Controllers::owner_went() {
     const Change& change = w_.log[log_read_];
     garbage_ |= change.deleted &&
                 (change.kind == Kind::Model || change.kind == Kind::Deployment || change.kind == Kind::Job);
+    model_went_ |= change.deleted && change.kind == Kind::Model;
   }
-  return garbage_;
+  // What is made for a Model that is gone already is garbage from the start.
+  return garbage_ || model_went_;
 }
 
 void Controllers::offer_garbage(std::vector<Step>& steps) {

@@ -59,7 +59,7 @@ class Controllers {
   std::map<std::string, int> pod_age_;                  // by UID
   std::map<std::string, TimePoint> progressed_;         // Deployment UID -> when its status last moved
   size_t log_read_ = 0;
-  bool garbage_ = false;
+  bool garbage_ = false, model_went_ = false;
 };
 
 }  // namespace mo::sim
