@@ -10,7 +10,8 @@
 #include "operator/fetch/command.h"
 
 int main(int argc, char** argv) {
-  CLI::App app("Serves models on Kubernetes, rolls their versions out by evidence, and retrains them.", "model-operator");
+  CLI::App app("Serves models on Kubernetes, rolls their versions out by evidence, and retrains them.",
+               "model-operator");
   app.set_version_flag("--version", "model-operator " MODEL_OPERATOR_VERSION);
   app.require_subcommand(1);
   std::function<int(std::stop_token)> chosen;

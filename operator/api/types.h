@@ -1,5 +1,6 @@
-// The kinds of modelops.dev/v1alpha1 as the operator sees them: narrow, immutable after parsing, cheap to keep by the ten thousand.
-// The CRD YAML in crds/ is the source of truth; tests/unit/crd_test.cpp proves that these structs and the CRDs name the same fields.
+// The kinds of modelops.dev/v1alpha1 as the operator sees them: narrow, immutable after parsing, cheap to
+// keep by the ten thousand. The CRD YAML in crds/ is the source of truth; tests/unit/crd_test.cpp proves that
+// these structs and the CRDs name the same fields.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ inline constexpr const char* kLabelManagedBy = "app.kubernetes.io/managed-by";
 inline constexpr const char* kLabelModel = "modelops.dev/model";
 inline constexpr const char* kLabelVersion = "modelops.dev/version";
 inline constexpr const char* kAnnotationApplied = "modelops.dev/applied";  // hash of what we last applied
-inline constexpr const char* kLabelOrigin = "modelops.dev/origin";         // on ModelRollouts that we wrote: spec | retraining
+inline constexpr const char* kLabelOrigin =
+    "modelops.dev/origin";  // on ModelRollouts that we wrote: spec | retraining
 
 struct ObjectMeta {
   ObjectKey key;
@@ -58,7 +60,6 @@ struct Artifact {
 
 // ---- rollout policy, on Model.spec.rollout and as the snapshot in ModelRollout.status.policy ----
 
-
 struct Gate {
   std::string name;
   // exactly one of the two
@@ -66,7 +67,8 @@ struct Gate {
   std::optional<std::string> version_metric;
   std::optional<Decimal> min, max;
   struct VersusStable {
-    std::optional<std::string> query;  // with prometheus; a version gate compares the stable version's recorded metric
+    std::optional<std::string>
+        query;  // with prometheus; a version gate compares the stable version's recorded metric
     Decimal max_regression;
   };
   std::optional<VersusStable> versus_stable;
@@ -131,13 +133,14 @@ struct TrafficShare {
   bool operator==(const TrafficShare&) const = default;
 };
 
-// What the operator set out to do last; kept in status so that a restart, or a deleted ModelRollout, forgets nothing.
+// What the operator set out to do last; kept in status so that a restart, or a deleted ModelRollout, forgets
+// nothing.
 struct Intent {
   std::string version;
-  std::string origin;            // Spec | Rollout | Retraining
-  std::string rollout;           // name of the ModelRollout that carries it; empty for a first version that needs none
-  std::string outcome;           // empty while under way, else the rollout's last phase
-  std::string reason, message;   // of the outcome
+  std::string origin;   // Spec | Rollout | Retraining
+  std::string rollout;  // name of the ModelRollout that carries it; empty for a first version that needs none
+  std::string outcome;  // empty while under way, else the rollout's last phase
+  std::string reason, message;     // of the outcome
   std::optional<TimePoint> since;  // older rollouts that still wait are superseded by it
 };
 
@@ -161,8 +164,8 @@ struct RetrainingStatus {
   std::optional<RetrainingRun> run;  // the one under way
   std::optional<TimePoint> last_started, last_finished;
   std::optional<TimePoint> observed_request;
-  std::optional<TimePoint> schedule_checked;     // cron fires for times after this
-  std::map<std::string, std::string> datasets;   // trigger name -> digest that was last acted on
+  std::optional<TimePoint> schedule_checked;    // cron fires for times after this
+  std::map<std::string, std::string> datasets;  // trigger name -> digest that was last acted on
 };
 
 struct ModelStatus {
@@ -171,7 +174,8 @@ struct ModelStatus {
   std::vector<Condition> conditions;
   std::string stable_version, candidate_version, rollout;
   std::vector<TrafficShare> traffic;
-  // the spec's intent that was last acted on: its version, a hash of what would make a retry worthwhile, and the generation that brought it
+  // the spec's intent that was last acted on: its version, a hash of what would make a retry worthwhile, and
+  // the generation that brought it
   std::string spec_version, spec_revision;
   int64_t spec_generation = 0;
   Intent intent;
@@ -181,16 +185,16 @@ struct ModelStatus {
 
 struct Model {
   ObjectMeta meta;
-  std::string track;                      // Pinned | Promoted
+  std::string track;  // Pinned | Promoted
   std::optional<std::string> version;
   std::optional<Artifact> artifact;
   std::optional<std::string> runtime;
   int replicas = 1;
-  RawJson template_overlay;               // PodTemplateSpec or empty
+  RawJson template_overlay;  // PodTemplateSpec or empty
   RolloutPolicy rollout;
   std::optional<Retraining> retraining;
   ModelStatus status;
-  std::string problem;                    // the spec could not be read although admission let it pass: why
+  std::string problem;  // the spec could not be read although admission let it pass: why
 };
 
 // ---- ModelVersion ----
@@ -228,7 +232,8 @@ inline bool operator==(const Measurement& a, const Measurement& b) {
   return a.at == b.at && a.value == b.value && a.verdict == b.verdict;
 }
 
-// A decision to end the rollout, persisted before anything is undone, so that a crash in between cannot forget it.
+// A decision to end the rollout, persisted before anything is undone, so that a crash in between cannot
+// forget it.
 struct Ending {
   std::string phase;  // RolledBack | Aborted | Superseded | Failed
   std::string reason, message;
@@ -237,7 +242,8 @@ struct Ending {
 
 struct RolloutStatus {
   int64_t observed_generation = -1;
-  std::string phase;  // Pending | Progressing | Paused | Succeeded | RolledBack | Aborted | Superseded | Failed
+  std::string
+      phase;  // Pending | Progressing | Paused | Succeeded | RolledBack | Aborted | Superseded | Failed
   std::string message;
   std::vector<Condition> conditions;
   std::string from_version;
@@ -245,11 +251,13 @@ struct RolloutStatus {
   int stable_weight = 100, candidate_weight = 0;
   std::vector<GateStatus> gates;
   std::optional<TimePoint> started, finished;
-  std::optional<TimePoint> step_started;   // moved forward by the length of pauses that a person made
-  int64_t step_generation = 0;             // metadata.generation when the step began, or when it paused: a later one that says Running goes on
-  std::optional<TimePoint> paused_at;      // desiredState: Paused, or a pause by failure or inconclusive gates, since then
-  std::string pause_reason;                // empty | Requested | GateFailed | Inconclusive | Step | Deadline
-  std::optional<RolloutPolicy> policy;     // the snapshot
+  std::optional<TimePoint> step_started;  // moved forward by the length of pauses that a person made
+  int64_t step_generation =
+      0;  // metadata.generation when the step began, or when it paused: a later one that says Running goes on
+  std::optional<TimePoint>
+      paused_at;             // desiredState: Paused, or a pause by failure or inconclusive gates, since then
+  std::string pause_reason;  // empty | Requested | GateFailed | Inconclusive | Step | Deadline
+  std::optional<RolloutPolicy> policy;  // the snapshot
   std::optional<Ending> ending;
   RawJson raw = "{}";
 };
@@ -258,7 +266,7 @@ struct ModelRollout {
   ObjectMeta meta;
   std::string model, version;
   std::string desired_state;  // empty is Running
-  std::string origin;         // label modelops.dev/origin: spec | retraining; empty: a person or a pipeline wrote it
+  std::string origin;  // label modelops.dev/origin: spec | retraining; empty: a person or a pipeline wrote it
   RolloutStatus status;
   std::string problem;
 };
@@ -284,11 +292,12 @@ struct Deployment {
   int replicas = 0;            // spec
   int64_t observed_generation = 0;
   int status_replicas = 0, updated_replicas = 0, ready_replicas = 0, available_replicas = 0;
-  std::string progressing_reason;                         // condition Progressing
-  std::string replica_failure;                            // message of condition ReplicaFailure: quota, admission, accounts
-  std::string applied_hash;                               // our annotation
-  std::string spec_hash;                                  // of spec without replicas, as stored
-  bool foreign_spec_manager = false;                      // somebody else owns a field of spec (other than replicas through /scale or status)
+  std::string progressing_reason;  // condition Progressing
+  std::string replica_failure;     // message of condition ReplicaFailure: quota, admission, accounts
+  std::string applied_hash;        // our annotation
+  std::string spec_hash;           // of spec without replicas, as stored
+  bool foreign_spec_manager =
+      false;  // somebody else owns a field of spec (other than replicas through /scale or status)
 };
 
 struct Service {
@@ -305,19 +314,21 @@ struct Job {
   bool complete = false, failed = false;
   std::string failure_message;  // condition Failed: reason and message
   std::optional<TimePoint> finished;
-  std::string image;            // of the first container
+  std::string image;  // of the first container
 };
 
 struct Pod {
   ObjectMeta meta;
   std::string model, version;
   bool ready = false;
-  // The first thing that keeps it from being ready: "ImagePullBackOff: …", "CrashLoopBackOff: …", the last words of our fetch container.
+  // The first thing that keeps it from being ready: "ImagePullBackOff: …", "CrashLoopBackOff: …", the last
+  // words of our fetch container.
   std::string problem;
   bool digest_mismatch = false;  // our fetch container said so
 };
 
-// Metadata only: which version of a ConfigMap is there. The data is read by AskConfigMap when a digest is wanted.
+// Metadata only: which version of a ConfigMap is there. The data is read by AskConfigMap when a digest is
+// wanted.
 struct ConfigMap {
   ObjectMeta meta;
 };

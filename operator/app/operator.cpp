@@ -28,7 +28,8 @@ std::string instance() {
 LeaderOptions leader_options(const RunOptions& options, const std::string& ns) {
   std::random_device random;
   LeaderOptions leader;
-  leader.lease = ObjectKey{options.leader_election_namespace.empty() ? ns : options.leader_election_namespace, "model-operator"};
+  leader.lease = ObjectKey{options.leader_election_namespace.empty() ? ns : options.leader_election_namespace,
+                           "model-operator"};
   leader.identity = fmt::format("{}_{:08x}{:08x}", instance(), random(), random());
   return leader;
 }
@@ -40,8 +41,8 @@ evidence::EvidenceOptions evidence_options(const RunOptions& options) {
   return evidence;
 }
 
-Result<std::unique_ptr<kube::HttpTransport>> make_transport(const RunOptions& options,
-                                                            const std::shared_ptr<kube::Credentials>& credentials) {
+Result<std::unique_ptr<kube::HttpTransport>> make_transport(
+    const RunOptions& options, const std::shared_ptr<kube::Credentials>& credentials) {
   if (options.http_client == "curl") return kube::make_curl_transport(credentials);
   return kube::make_cpprest_transport(credentials);
 }
@@ -60,15 +61,17 @@ Operator::Operator(const RunOptions& options, std::unique_ptr<kube::HttpTranspor
     : options_(options),
       answers_([this](const ObjectKey& model) { queue_.add(model); }),
       metrics_(MODEL_OPERATOR_VERSION, sources()),
-      client_(kube::make_client(std::move(transport), std::move(credentials),
-                                {.version = MODEL_OPERATOR_VERSION,
-                                 .observer = [this](std::string_view verb, std::string_view plural, int status,
-                                                    double seconds) { metrics_.api_call(verb, plural, status, seconds); }})),
+      client_(kube::make_client(
+          std::move(transport), std::move(credentials),
+          {.version = MODEL_OPERATOR_VERSION,
+           .observer = [this](std::string_view verb, std::string_view plural, int status,
+                              double seconds) { metrics_.api_call(verb, plural, status, seconds); }})),
       events_(*client_, instance()),
       plain_http_(kube::make_plain_curl_transport({"model-operator/" MODEL_OPERATOR_VERSION, 0, false, {}})),
       evidence_(answers_, *plain_http_, *client_, evidence_options(options)),
       executor_(*client_, stores_, ledger_, refusals_, [this] { return !elector_ || elector_->leading(); }),
-      informers_(*client_, stores_, ledger_, queue_, {.ns = options.ns, .watch_runtimes = options.runtimes_file.empty()}, meters()),
+      informers_(*client_, stores_, ledger_, queue_,
+                 {.ns = options.ns, .watch_runtimes = options.runtimes_file.empty()}, meters()),
       controller_({.stores = stores_,
                    .queue = queue_,
                    .executor = executor_,
@@ -93,7 +96,8 @@ serve::Sources Operator::sources() {
 }
 
 Meters Operator::meters() {
-  return {.reconciled = [this](std::string_view outcome, double seconds) { metrics_.reconciled(outcome, seconds); },
+  return {.reconciled = [this](std::string_view outcome,
+                               double seconds) { metrics_.reconciled(outcome, seconds); },
           .watch_restarted = [this](Kind kind) { metrics_.watch_restarted(kind); },
           .unreadable = [this](Kind kind) { metrics_.unreadable(kind); }};
 }
@@ -105,7 +109,8 @@ Reconcile Operator::reconcile() {
 }
 
 Result<void> Operator::serve() {
-  auto start = [](const std::string& text, serve::Handler handler) -> Result<std::unique_ptr<serve::HttpServer>> {
+  auto start = [](const std::string& text,
+                  serve::Handler handler) -> Result<std::unique_ptr<serve::HttpServer>> {
     if (text == "0") return nullptr;
     const auto address = serve::parse_address(text);
     if (!address) return fail(address.error());
@@ -114,7 +119,8 @@ Result<void> Operator::serve() {
     return server;
   };
   auto metrics = start(options_.metrics_address, [this](std::string_view path) {
-    if (path != "/metrics") return serve::Reply{404, "text/plain; charset=utf-8", "/metrics is what there is\n"};
+    if (path != "/metrics")
+      return serve::Reply{404, "text/plain; charset=utf-8", "/metrics is what there is\n"};
     return serve::Reply{200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text()};
   });
   if (!metrics) return fail(metrics.error().kind, "--metrics-address: " + metrics.error().message);

@@ -7,11 +7,16 @@ namespace mo::app {
 void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chosen) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* run = app.add_subcommand("run", "Run the operator against a cluster until SIGTERM");
-  run->add_option("--kubeconfig", options->kubeconfig, "Kubeconfig file (default: $KUBECONFIG, else in-cluster)");
-  run->add_option("--namespace", options->ns, "Look after this namespace only, with Role rights (default: all)");
-  run->add_option("--prometheus-url", options->prometheus_url, "Prometheus that answers gates, http://host:port");
-  run->add_option("--metrics-address", options->metrics_address, "Where /metrics is served, 0 for nowhere")->capture_default_str();
-  run->add_option("--health-address", options->health_address, "Where /healthz and /readyz are served, 0 for nowhere")
+  run->add_option("--kubeconfig", options->kubeconfig,
+                  "Kubeconfig file (default: $KUBECONFIG, else in-cluster)");
+  run->add_option("--namespace", options->ns,
+                  "Look after this namespace only, with Role rights (default: all)");
+  run->add_option("--prometheus-url", options->prometheus_url,
+                  "Prometheus that answers gates, http://host:port");
+  run->add_option("--metrics-address", options->metrics_address, "Where /metrics is served, 0 for nowhere")
+      ->capture_default_str();
+  run->add_option("--health-address", options->health_address,
+                  "Where /healthz and /readyz are served, 0 for nowhere")
       ->capture_default_str();
   run->add_flag("--leader-elect", options->leader_elect, "Work only while holding the Lease model-operator");
   run->add_option("--leader-election-namespace", options->leader_election_namespace,
@@ -25,12 +30,14 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
   run->add_option("--log-level", options->log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
       ->capture_default_str();
-  run->add_option("--http-client", options->http_client, "Library that talks to the API server: cpprest or curl")
+  run->add_option("--http-client", options->http_client,
+                  "Library that talks to the API server: cpprest or curl")
       ->check(CLI::IsMember({"cpprest", "curl"}))
       ->capture_default_str();
   run->add_option("--runtimes-file", options->runtimes_file,
                   "YAML with ModelRuntimes to use instead of the cluster's (read again when it changes)");
-  run->add_option("--fetch-image", options->fetch_image, "Image of the init container that brings and verifies artifacts")
+  run->add_option("--fetch-image", options->fetch_image,
+                  "Image of the init container that brings and verifies artifacts")
       ->envname("MODEL_OPERATOR_IMAGE")
       ->capture_default_str();
   run->callback([options, chosen = std::move(chosen)] { chosen(*options); });

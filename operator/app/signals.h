@@ -7,8 +7,9 @@
 
 namespace mo::app {
 
-// Make one in main() before any other thread: it blocks both signals for this thread and all that follow. The first signal requests a stop; a
-// second one, or a stop that takes longer than `patience`, ends the process at once.
+// Make one in main() before any other thread: it blocks both signals for this thread and all that follow. The
+// first signal requests a stop; a second one, or a stop that takes longer than `patience`, ends the process
+// at once.
 class Signals {
  public:
   explicit Signals(std::chrono::seconds patience);

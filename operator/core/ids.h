@@ -32,12 +32,14 @@ enum class Kind {
 
 // How a kind is addressed: "apps/v1", "deployments", "Deployment".
 struct KindInfo {
-  const char* group;     // "" for the core group
+  const char* group;  // "" for the core group
   const char* version;
   const char* plural;
   const char* kind;
   bool namespaced;
-  std::string api_version() const { return *group ? std::string(group) + "/" + version : std::string(version); }
+  std::string api_version() const {
+    return *group ? std::string(group) + "/" + version : std::string(version);
+  }
 };
 const KindInfo& info(Kind kind);
 

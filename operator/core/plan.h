@@ -14,8 +14,9 @@ namespace mo {
 
 using RawJson = std::string;  // one complete, compact JSON value
 
-// Server-side apply with our field manager. `uid` empty: the object must not exist yet as far as we know; the executor then applies
-// without force, so that an object of somebody else answers 409 instead of being taken over. `uid` set: applied with force to exactly that object.
+// Server-side apply with our field manager. `uid` empty: the object must not exist yet as far as we know; the
+// executor then applies without force, so that an object of somebody else answers 409 instead of being taken
+// over. `uid` set: applied with force to exactly that object.
 struct Apply {
   ObjectRef target;
   RawJson body;
@@ -39,16 +40,16 @@ struct Delete {
   std::string why;
 };
 
-// Replaces the status by PUT on the status subresource, with UID and resourceVersion as preconditions: a decision taken on an
-// older state is refused with 409.
+// Replaces the status by PUT on the status subresource, with UID and resourceVersion as preconditions: a
+// decision taken on an older state is refused with 409.
 struct WriteStatus {
   ObjectRef target;
   std::string uid;
   std::string resource_version;
   RawJson status;
   std::string why;
-  // Nothing hangs on it but what people see of counts: the executor holds it back until the last write of this status is `patience` old. The plan
-  // then comes again.
+  // Nothing hangs on it but what people see of counts: the executor holds it back until the last write of
+  // this status is `patience` old. The plan then comes again.
   bool may_wait = false;
   Duration patience = std::chrono::seconds(5);
 };
@@ -64,7 +65,8 @@ struct Event {
   std::string note;    // a sentence
 };
 
-// Questions that need I/O. The worker loop hands them to the evidence room; the answer comes back in a later Observed under the same id.
+// Questions that need I/O. The worker loop hands them to the evidence room; the answer comes back in a later
+// Observed under the same id.
 struct AskPrometheus {
   std::string query;                        // the candidate's value
   std::optional<std::string> stable_query;  // versusStable
@@ -74,7 +76,8 @@ struct AskConfigMap {  // a quorum read of one key
   ObjectKey configmap;
   std::string key;
 };
-struct AskRunResult {  // what the pods of this Job said when they ended: a quorum list of pods, then of a ConfigMap if they name one
+struct AskRunResult {  // what the pods of this Job said when they ended: a quorum list of pods, then of a
+                       // ConfigMap if they name one
   ObjectKey job;
   std::string job_uid;
 };
@@ -83,20 +86,23 @@ struct Ask {
   std::variant<AskPrometheus, AskConfigMap, AskRunResult> question;
 };
 
-// One PromQL answer: a finite number, or why there is none ("no data", "NaN", "the query returned 3 series", "cannot reach Prometheus: …").
+// One PromQL answer: a finite number, or why there is none ("no data", "NaN", "the query returned 3 series",
+// "cannot reach Prometheus: …").
 struct Reading {
   std::optional<Decimal> value;
   std::string problem;  // empty when there is a value
 };
 struct Answer {
   TimePoint at{};
-  Reading value, stable, samples;        // AskPrometheus
-  std::optional<std::string> text;       // AskConfigMap: the key's text. AskRunResult: the RunResult's JSON text, unchecked
-  std::string problem;                   // why `text` is missing, for people
+  Reading value, stable, samples;  // AskPrometheus
+  std::optional<std::string>
+      text;             // AskConfigMap: the key's text. AskRunResult: the RunResult's JSON text, unchecked
+  std::string problem;  // why `text` is missing, for people
 };
 
 struct Plan {
-  std::vector<Action> actions;  // in order; the first error ends the run. Every prefix must be safe: a crash can end it anywhere
+  std::vector<Action> actions;  // in order; the first error ends the run. Every prefix must be safe: a crash
+                                // can end it anywhere
   std::vector<Event> events;    // sent after the actions
   std::vector<Ask> asks;
   std::optional<Duration> requeue_after;

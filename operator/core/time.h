@@ -1,4 +1,5 @@
-// Points in time and spans of time. Time is always an argument: nothing in core, api or reconcilers reads a clock.
+// Points in time and spans of time. Time is always an argument: nothing in core, api or reconcilers reads a
+// clock.
 #pragma once
 
 #include <chrono>

@@ -155,7 +155,8 @@ void write_termination_log(const std::filesystem::path& path, const std::string&
 
 }  // namespace
 
-int fetch_artifact(const FetchOptions& options, kube::PlainTransport& http, std::ostream& log, std::stop_token stop) {
+int fetch_artifact(const FetchOptions& options, kube::PlainTransport& http, std::ostream& log,
+                   std::stop_token stop) {
   Outcome outcome;
   try {
     outcome = run(options, http, log, stop);

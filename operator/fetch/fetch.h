@@ -40,7 +40,8 @@ enum FetchExit : int {
 // Blocks until the file is there or cannot be. The last line on `log` is one sentence that says how it ended;
 // the same goes to the termination log. Nothing but a verified file is ever at `output`, read-only. Never
 // throws.
-int fetch_artifact(const FetchOptions& options, kube::PlainTransport& http, std::ostream& log, std::stop_token stop);
+int fetch_artifact(const FetchOptions& options, kube::PlainTransport& http, std::ostream& log,
+                   std::stop_token stop);
 
 // The same with libcurl (up to 5 redirects, never from https to http; http_proxy and its kin are obeyed) and
 // stderr.

@@ -46,9 +46,9 @@ using LineSink = std::function<bool(std::string_view line)>;
 // message. An HTTP error status is not an Error here. Redirects are not followed: a 3xx is an answer like any
 // other.
 //
-// Both libraries send a request again by themselves when a pooled connection dies before the answer. Ours may do so only for GET
-// and HEAD, or if no byte of the body was sent: a write is sent at most once, and what is known of it when it fails is
-// "perhaps executed".
+// Both libraries send a request again by themselves when a pooled connection dies before the answer. Ours may
+// do so only for GET and HEAD, or if no byte of the body was sent: a write is sent at most once, and what is
+// known of it when it fails is "perhaps executed".
 class HttpTransport {
  public:
   virtual ~HttpTransport() = default;

@@ -13,7 +13,8 @@
 namespace mo {
 namespace {
 
-// What the API server refused for good is tried again for the case that the world around it changed, but not by the millisecond.
+// What the API server refused for good is tried again for the case that the world around it changed, but not
+// by the millisecond.
 constexpr Duration kRefusedWait = std::chrono::seconds(1);
 
 void wait_for(std::stop_token stop) {
@@ -71,15 +72,16 @@ Outcome Controller::reconcile(const ObjectKey& model, TimePoint now, std::stop_t
   Plan plan = parts_.reconcile(model, now);
   Outcome outcome = parts_.executor.run(model, plan, now, stop);
   if (outcome.error)
-    log::write(outcome.kind == Outcome::Kind::Conflict ? spdlog::level::debug : spdlog::level::warn, to_string(outcome.kind),
-               ObjectRef{Kind::Model, model}.to_string(),
+    log::write(outcome.kind == Outcome::Kind::Conflict ? spdlog::level::debug : spdlog::level::warn,
+               to_string(outcome.kind), ObjectRef{Kind::Model, model}.to_string(),
                {{"action", outcome.what}, {"error", log::to_string(*outcome.error)}});
   follow_up(model, plan, outcome, mark, now);
   settle(model, outcome);
   return outcome;
 }
 
-void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& outcome, uint64_t mark, TimePoint now) {
+void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& outcome, uint64_t mark,
+                           TimePoint now) {
   const bool done = outcome.kind == Outcome::Kind::Done;
   if (outcome.held) parts_.queue.add_after(model, *outcome.held);
   if (done) {
@@ -89,12 +91,15 @@ void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& ou
     parts_.answers.retain(model, asked, mark);
     for (Event& event : plan.events) parts_.events.send(std::move(event));
   }
-  // A refused object is no reason to stop measuring; a conflict or an outage is: the next plan will be another one.
+  // A refused object is no reason to stop measuring; a conflict or an outage is: the next plan will be
+  // another one.
   if (!done && outcome.kind != Outcome::Kind::Refused) return;
   if (auto asks = parts_.answers.begin(model, std::move(plan.asks), now); !asks.empty())
     parts_.asker.ask(model, std::move(asks));
-  // A plan that writes wants the next look at once; after a refusal that would be the same write again, by the millisecond. settle() backs off.
-  if (plan.requeue_after && (done || *plan.requeue_after >= kRefusedWait)) parts_.queue.add_after(model, *plan.requeue_after);
+  // A plan that writes wants the next look at once; after a refusal that would be the same write again, by
+  // the millisecond. settle() backs off.
+  if (plan.requeue_after && (done || *plan.requeue_after >= kRefusedWait))
+    parts_.queue.add_after(model, *plan.requeue_after);
 }
 
 void Controller::settle(const ObjectKey& model, const Outcome& outcome) {

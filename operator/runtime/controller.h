@@ -37,8 +37,8 @@ class Controller {
  public:
   explicit Controller(ControllerParts parts) : parts_(std::move(parts)) {}
 
-  // Starts `workers` threads and blocks until `stop`; then lets them finish the plan they are at, but breaks off after `grace`.
-  // Call it when all stores are synced and, with leader election, once we lead.
+  // Starts `workers` threads and blocks until `stop`; then lets them finish the plan they are at, but breaks
+  // off after `grace`. Call it when all stores are synced and, with leader election, once we lead.
   void run(int workers, std::stop_token stop, Duration grace = std::chrono::seconds(10));
 
   // One key, whatever happens: the one catch-all, so that no object can stop the others. For tests too.

@@ -46,7 +46,10 @@ std::string event_body(const Event& event, const std::string& instance, TimePoin
       {"kind", "Event"},
       {"metadata", {{"name", event_name(event)}, {"namespace", namespace_of(event)}}},
       {"regarding",
-       {{"apiVersion", kind.api_version()}, {"kind", kind.kind}, {"name", event.regarding.key.name}, {"uid", event.uid}}},
+       {{"apiVersion", kind.api_version()},
+        {"kind", kind.kind},
+        {"name", event.regarding.key.name},
+        {"uid", event.uid}}},
       {"eventTime", format_micro_time(now)},
       {"type", event.warning ? "Warning" : "Normal"},
       {"reason", cut(event.reason, 128)},
@@ -60,7 +63,8 @@ std::string event_body(const Event& event, const std::string& instance, TimePoin
 }
 
 std::string event_series_patch(int count, TimePoint now) {
-  return R"({"series":{"count":)" + std::to_string(count) + R"(,"lastObservedTime":")" + format_micro_time(now) + R"("}})";
+  return R"({"series":{"count":)" + std::to_string(count) + R"(,"lastObservedTime":")" +
+         format_micro_time(now) + R"("}})";
 }
 
 void EventSender::send(Event event) {
@@ -83,7 +87,8 @@ void EventSender::run(std::stop_token stop) {
     {
       std::unique_lock lock(mutex_);
       if (!stop.stop_requested()) filled_.wait(lock, stop, [&] { return !queue_.empty(); });
-      if (stop.stop_requested() && until == Clock::time_point::max()) until = Clock::now() + std::chrono::seconds(2);
+      if (stop.stop_requested() && until == Clock::time_point::max())
+        until = Clock::now() + std::chrono::seconds(2);
       if (queue_.empty() || Clock::now() > until) return;
       event = std::move(queue_.front());
       queue_.pop_front();

@@ -16,7 +16,8 @@
 
 namespace mo {
 
-// "<object>.<16 hex digits>" of UID, reason and note: the same news about the same object is the same Event, across restarts too.
+// "<object>.<16 hex digits>" of UID, reason and note: the same news about the same object is the same Event,
+// across restarts too.
 std::string event_name(const Event& event);
 
 // The bodies as sent. Notes are cut to the API's 1024 bytes between characters.
@@ -41,9 +42,9 @@ class EventSender {
   static constexpr size_t kRemembered = 4096;
   using Clock = std::chrono::steady_clock;
   struct Sent {
-    int count = 0;          // as the API server has it
-    int pending = 0;        // repeats since
-    Clock::time_point at{}; // last written
+    int count = 0;           // as the API server has it
+    int pending = 0;         // repeats since
+    Clock::time_point at{};  // last written
   };
   void deliver(const Event& event, std::stop_token stop);
   bool fold(const std::string& name);

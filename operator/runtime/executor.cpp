@@ -22,17 +22,27 @@ const char* verb_of(const Action& action) {
 template <class F>
 void with_store(Stores& stores, Kind kind, F f) {
   switch (kind) {
-    case Kind::Model: return f(stores.models);
-    case Kind::ModelVersion: return f(stores.versions);
-    case Kind::ModelRollout: return f(stores.rollouts);
-    case Kind::ModelRuntime: return f(stores.runtimes);
-    case Kind::Deployment: return f(stores.deployments);
-    case Kind::Service: return f(stores.services);
-    case Kind::Job: return f(stores.jobs);
-    case Kind::Pod: return f(stores.pods);
-    case Kind::ConfigMap: return f(stores.configmaps);
+    case Kind::Model:
+      return f(stores.models);
+    case Kind::ModelVersion:
+      return f(stores.versions);
+    case Kind::ModelRollout:
+      return f(stores.rollouts);
+    case Kind::ModelRuntime:
+      return f(stores.runtimes);
+    case Kind::Deployment:
+      return f(stores.deployments);
+    case Kind::Service:
+      return f(stores.services);
+    case Kind::Job:
+      return f(stores.jobs);
+    case Kind::Pod:
+      return f(stores.pods);
+    case Kind::ConfigMap:
+      return f(stores.configmaps);
     case Kind::Lease:
-    case Kind::Event: return;
+    case Kind::Event:
+      return;
   }
 }
 
@@ -43,17 +53,20 @@ T object_type(const Store<T>&);
 constexpr size_t kMaxBody = 8u << 20;
 constexpr int kMaxDepth = 200;
 
-// A wrong metadata.uid in an apply or a patch of an object that exists is answered 422 ("metadata.uid: Invalid value: …: field is immutable"),
-// not 409. It means that the object was deleted and made again under the same name.
+// A wrong metadata.uid in an apply or a patch of an object that exists is answered 422 ("metadata.uid:
+// Invalid value: …: field is immutable"), not 409. It means that the object was deleted and made again under
+// the same name.
 bool uid_mismatch(const Error& error) {
   return error.kind == ErrorKind::Invalid && error.message.find("metadata.uid: ") != std::string::npos;
 }
 
-// A body with a value of the wrong kind ("lots" as a quantity) is answered with a 500, which looks like an outage; it is the same tomorrow.
+// A body with a value of the wrong kind ("lots" as a quantity) is answered with a 500, which looks like an
+// outage; it is the same tomorrow.
 Error for_good(const Action& action, Error error) {
   const bool unreadable = error.message.find("unable to convert unstructured object") != std::string::npos ||
                           error.message.find("failed to create typed patch object") != std::string::npos;
-  if (std::holds_alternative<Apply>(action) && error.kind == ErrorKind::ServerError && unreadable) error.kind = ErrorKind::Invalid;
+  if (std::holds_alternative<Apply>(action) && error.kind == ErrorKind::ServerError && unreadable)
+    error.kind = ErrorKind::Invalid;
   return error;
 }
 
@@ -61,11 +74,16 @@ Error for_good(const Action& action, Error error) {
 
 const char* to_string(Outcome::Kind kind) {
   switch (kind) {
-    case Outcome::Kind::Done: return "done";
-    case Outcome::Kind::Conflict: return "conflict";
-    case Outcome::Kind::Refused: return "refused";
-    case Outcome::Kind::Retry: return "retry";
-    case Outcome::Kind::Cancelled: return "cancelled";
+    case Outcome::Kind::Done:
+      return "done";
+    case Outcome::Kind::Conflict:
+      return "conflict";
+    case Outcome::Kind::Refused:
+      return "refused";
+    case Outcome::Kind::Retry:
+      return "retry";
+    case Outcome::Kind::Cancelled:
+      return "cancelled";
   }
   return "";
 }
@@ -88,18 +106,20 @@ std::string scale_body(const Scale& scale) {
 
 std::string status_body(const WriteStatus& write) {
   const KindInfo& kind = info(write.target.kind);
-  Json metadata = {{"name", write.target.key.name}, {"uid", write.uid}, {"resourceVersion", write.resource_version}};
+  Json metadata = {
+      {"name", write.target.key.name}, {"uid", write.uid}, {"resourceVersion", write.resource_version}};
   if (!write.target.key.ns.empty()) metadata["namespace"] = write.target.key.ns;
   // The status is a complete JSON value already: it is put in as it is.
-  return R"({"apiVersion":")" + kind.api_version() + R"(","kind":")" + kind.kind + R"(","metadata":)" + metadata.dump() +
-         R"(,"status":)" + write.status + "}";
+  return R"({"apiVersion":")" + kind.api_version() + R"(","kind":")" + kind.kind + R"(","metadata":)" +
+         metadata.dump() + R"(,"status":)" + write.status + "}";
 }
 
 Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, std::stop_token stop) {
   const std::string model_text = ObjectRef{Kind::Model, model}.to_string();
   Outcome outcome;
   for (const Action& action : plan.actions) {
-    if (stop.stop_requested() || (may_write_ && !may_write_())) return Outcome{Outcome::Kind::Cancelled, {}, {}, false};
+    if (stop.stop_requested() || (may_write_ && !may_write_()))
+      return Outcome{Outcome::Kind::Cancelled, {}, {}, false};
     const ObjectRef& target = target_of(action);
     if (const auto wait = hold(action)) {
       outcome.held = wait;
@@ -108,9 +128,11 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
     const auto result = std::visit([&](const auto& it) { return act(it, stop); }, action);
     if (!result) return judge(model, action, for_good(action, result.error()), now);
     // Thousands of status writes are no news; what they say is in the object.
-    log::write(std::holds_alternative<WriteStatus>(action) ? spdlog::level::debug : spdlog::level::info, verb_of(action),
-               target.to_string(), {{"why", why_of(action)}, {"for", target.kind == Kind::Model ? "" : model_text}});
-    refusals_.clear(model, target, std::holds_alternative<Apply>(action) || std::holds_alternative<Delete>(action));
+    log::write(std::holds_alternative<WriteStatus>(action) ? spdlog::level::debug : spdlog::level::info,
+               verb_of(action), target.to_string(),
+               {{"why", why_of(action)}, {"for", target.kind == Kind::Model ? "" : model_text}});
+    refusals_.clear(model, target,
+                    std::holds_alternative<Apply>(action) || std::holds_alternative<Delete>(action));
   }
   return outcome;
 }
@@ -125,7 +147,8 @@ std::optional<Duration> Executor::hold(const Action& action) {
   const auto last = statuses_.find(write->uid);
   if (write->may_wait && last != statuses_.end() && now < last->second + write->patience)
     return std::chrono::ceil<Duration>(last->second + write->patience - now);
-  if (statuses_.size() >= kKept) std::erase_if(statuses_, [&](const auto& entry) { return entry.second + std::chrono::minutes(1) < now; });
+  if (statuses_.size() >= kKept)
+    std::erase_if(statuses_, [&](const auto& entry) { return entry.second + std::chrono::minutes(1) < now; });
   statuses_[write->uid] = now;
   return std::nullopt;
 }
@@ -198,7 +221,8 @@ Result<void> Executor::act(const WriteStatus& write, std::stop_token stop) {
   return {};
 }
 
-// Read your own writes. An answer that cannot be read was a success all the same: the watch will bring the object.
+// Read your own writes. An answer that cannot be read was a success all the same: the watch will bring the
+// object.
 void Executor::keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash) {
   with_store(stores_, target.kind, [&](auto& store) {
     using T = decltype(object_type(store));

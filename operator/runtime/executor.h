@@ -39,11 +39,18 @@ const char* to_string(Outcome::Kind kind);
 // Thread-safe. What is given by reference must outlive it.
 class Executor {
  public:
-  // `may_write` is asked before each write: with leader election, whether we lead at this moment by our own clock.
-  Executor(kube::Client& client, Stores& stores, Ledger& ledger, Refusals& refusals, std::function<bool()> may_write = {})
-      : client_(client), stores_(stores), ledger_(ledger), refusals_(refusals), may_write_(std::move(may_write)) {}
+  // `may_write` is asked before each write: with leader election, whether we lead at this moment by our own
+  // clock.
+  Executor(kube::Client& client, Stores& stores, Ledger& ledger, Refusals& refusals,
+           std::function<bool()> may_write = {})
+      : client_(client),
+        stores_(stores),
+        ledger_(ledger),
+        refusals_(refusals),
+        may_write_(std::move(may_write)) {}
 
-  // In order, up to the first error. What the API server answers goes into the stores, so that the next reconcile sees its own writes.
+  // In order, up to the first error. What the API server answers goes into the stores, so that the next
+  // reconcile sees its own writes.
   Outcome run(const ObjectKey& model, const Plan& plan, TimePoint now, std::stop_token stop);
 
  private:
@@ -62,11 +69,13 @@ class Executor {
   Refusals& refusals_;
   std::function<bool()> may_write_;
   std::mutex statuses_mutex_;
-  std::unordered_map<std::string, std::chrono::steady_clock::time_point> statuses_;  // by UID: when it was written last
+  std::unordered_map<std::string, std::chrono::steady_clock::time_point>
+      statuses_;  // by UID: when it was written last
 };
 
 // The bodies as sent, for tests.
-// The plan's body with metadata.uid (if `uid` is set: the object to be changed and no other) and our annotation with `hash` (if set).
+// The plan's body with metadata.uid (if `uid` is set: the object to be changed and no other) and our
+// annotation with `hash` (if set).
 Result<std::string> apply_body(const std::string& body, const std::string& uid, const std::string& hash);
 std::string scale_body(const Scale& scale);
 std::string status_body(const WriteStatus& write);

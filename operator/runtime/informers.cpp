@@ -31,9 +31,14 @@ std::vector<ObjectKey> DatasetIndex::models_of(const ObjectKey& configmap) const
   return {it->second.begin(), it->second.end()};
 }
 
-Informers::Informers(kube::Client& client, Stores& stores, Ledger& ledger, WorkQueue& queue, InformerOptions options,
-                     Meters meters)
-    : client_(client), stores_(stores), ledger_(ledger), queue_(queue), options_(std::move(options)), meters_(std::move(meters)) {
+Informers::Informers(kube::Client& client, Stores& stores, Ledger& ledger, WorkQueue& queue,
+                     InformerOptions options, Meters meters)
+    : client_(client),
+      stores_(stores),
+      ledger_(ledger),
+      queue_(queue),
+      options_(std::move(options)),
+      meters_(std::move(meters)) {
   watch_ours();
   watch_owned();
 }
@@ -61,7 +66,8 @@ void Informers::watch_ours() {
   WatcherOptions runtimes;
   // A Role cannot grant a cluster-scoped kind.
   runtimes.machine.optional = !options_.ns.empty();
-  watch<api::ModelRuntime>(stores_.runtimes, runtimes, [this](const api::ModelRuntime&, bool) { queue_all_models(); });
+  watch<api::ModelRuntime>(stores_.runtimes, runtimes,
+                           [this](const api::ModelRuntime&, bool) { queue_all_models(); });
 }
 
 void Informers::watch_owned() {
@@ -120,7 +126,8 @@ std::vector<std::string> Informers::problems() const {
     else if (!watch.watcher->alive())
       found.push_back(plural + " not watched: " + problem);
   }
-  if (!stores_.runtimes.synced() && !options_.watch_runtimes) found.push_back("the file of runtimes is not read yet");
+  if (!stores_.runtimes.synced() && !options_.watch_runtimes)
+    found.push_back("the file of runtimes is not read yet");
   return found;
 }
 

@@ -21,7 +21,8 @@
 
 namespace mo {
 
-// Which Models name a ConfigMap in a retraining trigger, so that a ConfigMap's change need not look at every Model. Thread-safe.
+// Which Models name a ConfigMap in a retraining trigger, so that a ConfigMap's change need not look at every
+// Model. Thread-safe.
 class DatasetIndex {
  public:
   void update(const api::Model& model, bool removed);
@@ -29,7 +30,7 @@ class DatasetIndex {
 
  private:
   mutable std::mutex mutex_;
-  std::unordered_map<ObjectKey, std::set<ObjectKey>> models_;    // by ConfigMap
+  std::unordered_map<ObjectKey, std::set<ObjectKey>> models_;      // by ConfigMap
   std::unordered_map<ObjectKey, std::set<ObjectKey>> configmaps_;  // by Model
 };
 
@@ -38,17 +39,20 @@ struct InformerOptions {
   bool watch_runtimes = true;  // false: somebody else fills Stores::runtimes
 };
 
-// start() once; the rest is thread-safe. What is given by reference must outlive it. The destructor stops and joins.
+// start() once; the rest is thread-safe. What is given by reference must outlive it. The destructor stops and
+// joins.
 class Informers {
  public:
-  Informers(kube::Client& client, Stores& stores, Ledger& ledger, WorkQueue& queue, InformerOptions options, Meters meters);
+  Informers(kube::Client& client, Stores& stores, Ledger& ledger, WorkQueue& queue, InformerOptions options,
+            Meters meters);
 
   // One thread a kind, until `stop` or destruction.
   void start(std::stop_token stop);
   void join();
 
   bool synced() const;
-  // Kinds not yet listed, and watches that have failed for more than 90 s, each with the reason. Empty: all is well.
+  // Kinds not yet listed, and watches that have failed for more than 90 s, each with the reason. Empty: all
+  // is well.
   std::vector<std::string> problems() const;
 
  private:

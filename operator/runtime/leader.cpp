@@ -76,7 +76,9 @@ bool LeaseObserver::may_take(const LeaseRecord& seen, const std::string& identit
 Duration LeaderElector::monotonic() {
   return std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch());
 }
-TimePoint LeaderElector::wall() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
+TimePoint LeaderElector::wall() {
+  return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+}
 
 bool LeaderElector::leading() const { return monotonic().count() < leads_until_.load(); }
 
@@ -127,7 +129,8 @@ LeaderElector::Attempt LeaderElector::attempt(std::stop_token stop) {
   const auto stored = client_.get(ObjectRef{Kind::Lease, options_.lease}, stop);
   if (!stored && stored.error().kind == ErrorKind::NotFound) return create(stop);
   if (!stored) {
-    log::warn("cannot read the lease", ObjectRef{Kind::Lease, options_.lease}, {{"error", log::to_string(stored.error())}});
+    log::warn("cannot read the lease", ObjectRef{Kind::Lease, options_.lease},
+              {{"error", log::to_string(stored.error())}});
     return Attempt::Failed;
   }
   auto record = read_lease(*stored);
@@ -145,14 +148,16 @@ LeaderElector::Attempt LeaderElector::create(std::stop_token stop) {
   record.duration = options_.lease_duration;
   const auto posted = client_.post(Kind::Lease, options_.lease.ns, lease_body(record, options_.lease), stop);
   if (!posted) {
-    log::warn("cannot create the lease", ObjectRef{Kind::Lease, options_.lease}, {{"error", log::to_string(posted.error())}});
+    log::warn("cannot create the lease", ObjectRef{Kind::Lease, options_.lease},
+              {{"error", log::to_string(posted.error())}});
     return Attempt::Failed;
   }
   leads_until_ = (began + options_.renew_deadline).count();
   return Attempt::Held;
 }
 
-LeaderElector::Attempt LeaderElector::write(LeaseRecord record, const std::string& old_holder, std::stop_token stop) {
+LeaderElector::Attempt LeaderElector::write(LeaseRecord record, const std::string& old_holder,
+                                            std::stop_token stop) {
   // From before the request: the others count from when they see it, which is later.
   const Duration began = monotonic();
   record.renew_time = format_micro_time(wall());
@@ -166,7 +171,8 @@ LeaderElector::Attempt LeaderElector::write(LeaseRecord record, const std::strin
   const auto stored =
       client_.put(ObjectRef{Kind::Lease, options_.lease}, lease_body(record, options_.lease), "", stop);
   if (!stored) {
-    log::warn("cannot write the lease", ObjectRef{Kind::Lease, options_.lease}, {{"error", log::to_string(stored.error())}});
+    log::warn("cannot write the lease", ObjectRef{Kind::Lease, options_.lease},
+              {{"error", log::to_string(stored.error())}});
     return Attempt::Failed;
   }
   leads_until_ = (began + options_.renew_deadline).count();

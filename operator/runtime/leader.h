@@ -1,4 +1,5 @@
-// One leader at a time, by a Lease. A Lease is no fence: whoever loses it must exit, and every write that matters carries a precondition.
+// One leader at a time, by a Lease. A Lease is no fence: whoever loses it must exit, and every write that
+// matters carries a precondition.
 #pragma once
 
 #include <atomic>
@@ -34,8 +35,8 @@ struct LeaseRecord {
 Result<LeaseRecord> read_lease(const std::string& json);
 std::string lease_body(const LeaseRecord& record, const ObjectKey& key);
 
-// When somebody else's Lease has run out by our own monotonic clock: it did not change for its whole duration while we looked.
-// Pure; not thread-safe.
+// When somebody else's Lease has run out by our own monotonic clock: it did not change for its whole duration
+// while we looked. Pure; not thread-safe.
 class LeaseObserver {
  public:
   // Returns whether the lease may be taken over now.
@@ -49,17 +50,19 @@ class LeaseObserver {
 // acquire() and hold() belong to one thread; leading() is thread-safe.
 class LeaderElector {
  public:
-  LeaderElector(kube::Client& client, LeaderOptions options) : client_(client), options_(std::move(options)) {}
+  LeaderElector(kube::Client& client, LeaderOptions options)
+      : client_(client), options_(std::move(options)) {}
 
   // Blocks until we lead (true) or `stop` (false).
   bool acquire(std::stop_token stop);
   // Renews until `stop` (true) or until the Lease is lost (false): the process must then end at once.
   bool hold(std::stop_token stop);
-  // Hands the Lease back, so that the next leader need not wait for it to run out. After all workers have finished.
+  // Hands the Lease back, so that the next leader need not wait for it to run out. After all workers have
+  // finished.
   void release();
 
-  // Whether we lead at this moment, by our own clock: false once the renew deadline has passed since the last renewal was sent,
-  // also when this process was stopped in the meantime.
+  // Whether we lead at this moment, by our own clock: false once the renew deadline has passed since the last
+  // renewal was sent, also when this process was stopped in the meantime.
   bool leading() const;
 
  private:

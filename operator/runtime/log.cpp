@@ -13,8 +13,8 @@
 namespace mo::log {
 namespace {
 
-// Between message and fields in the payload that goes through spdlog. A control character: no message of ours has it, and one
-// that comes from outside with it merely yields an odd field.
+// Between message and fields in the payload that goes through spdlog. A control character: no message of ours
+// has it, and one that comes from outside with it merely yields an odd field.
 constexpr char kSeparator = '\x1f';
 
 std::vector<std::string_view> split(std::string_view payload) {
@@ -46,7 +46,9 @@ class PayloadFlag : public spdlog::custom_flag_formatter {
     const std::string text = json_ ? format_json(payload) : format_text(payload);
     out.append(text.data(), text.data() + text.size());
   }
-  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<PayloadFlag>(json_); }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<PayloadFlag>(json_);
+  }
 
  private:
   bool json_;
@@ -57,14 +59,16 @@ class PayloadFlag : public spdlog::custom_flag_formatter {
 std::string format_text(std::string_view payload) {
   const auto parts = split(payload);
   std::string line = one_line(parts[0]);
-  for (size_t i = 1; i + 1 < parts.size(); i += 2) line += " " + std::string(parts[i]) + "=" + quoted(parts[i + 1]);
+  for (size_t i = 1; i + 1 < parts.size(); i += 2)
+    line += " " + std::string(parts[i]) + "=" + quoted(parts[i + 1]);
   return line;
 }
 
 std::string format_json(std::string_view payload) {
   const auto parts = split(payload);
   std::string members = "\"msg\":" + quoted(parts[0]);
-  for (size_t i = 1; i + 1 < parts.size(); i += 2) members += "," + quoted(parts[i]) + ":" + quoted(parts[i + 1]);
+  for (size_t i = 1; i + 1 < parts.size(); i += 2)
+    members += "," + quoted(parts[i]) + ":" + quoted(parts[i + 1]);
   return members;
 }
 
@@ -75,7 +79,8 @@ void set_up(const std::string& format, const std::string& level) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   const bool json = format == "json";
   formatter->add_flag<PayloadFlag>('*', json);
-  formatter->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%*})" : "%Y-%m-%dT%H:%M:%S.%eZ %-7l %*");
+  formatter->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%*})"
+                              : "%Y-%m-%dT%H:%M:%S.%eZ %-7l %*");
   auto logger = std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_formatter(std::move(formatter));
   logger->set_level(parsed);
@@ -83,7 +88,8 @@ void set_up(const std::string& format, const std::string& level) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-void write(spdlog::level::level_enum level, std::string_view message, std::string_view object, Fields fields) {
+void write(spdlog::level::level_enum level, std::string_view message, std::string_view object,
+           Fields fields) {
   auto* logger = spdlog::default_logger_raw();
   if (!logger || !logger->should_log(level)) return;
   std::string payload(message);

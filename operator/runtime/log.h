@@ -1,12 +1,13 @@
-// Log lines that name their object: spdlog, with fields that come out as key="value" in text and as members in JSON.
+// Log lines that name their object: spdlog, with fields that come out as key="value" in text and as members
+// in JSON.
 #pragma once
+
+#include <spdlog/common.h>
 
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include <spdlog/common.h>
 
 #include "operator/core/ids.h"
 #include "operator/core/result.h"
@@ -15,12 +16,14 @@ namespace mo::log {
 
 using Fields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
-// Sets up spdlog's default logger to write to stderr. Lines that other rooms write with plain spdlog::info come out well formed in both
-// formats. `level` is one of trace, debug, info, warn, error. Throws std::invalid_argument.
+// Sets up spdlog's default logger to write to stderr. Lines that other rooms write with plain spdlog::info
+// come out well formed in both formats. `level` is one of trace, debug, info, warn, error. Throws
+// std::invalid_argument.
 void set_up(const std::string& format, const std::string& level);
 
 // `object` is "Model payments/fraud" or empty where a line concerns none.
-void write(spdlog::level::level_enum level, std::string_view message, std::string_view object, Fields fields = {});
+void write(spdlog::level::level_enum level, std::string_view message, std::string_view object,
+           Fields fields = {});
 
 inline void info(std::string_view message, const ObjectRef& object, Fields fields = {}) {
   write(spdlog::level::info, message, object.to_string(), fields);

@@ -12,7 +12,8 @@ namespace mo {
 struct Meters {
   std::function<void(std::string_view outcome, double seconds)> reconciled;
   std::function<void(Kind)> watch_restarted;
-  std::function<void(Kind)> unreadable;  // an object of the API server that could not be read and was passed over
+  std::function<void(Kind)>
+      unreadable;  // an object of the API server that could not be read and was passed over
 };
 
 }  // namespace mo

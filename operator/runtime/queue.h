@@ -18,12 +18,12 @@
 
 namespace mo {
 
-// How long to wait after the `failures`-th failure in a row (1, 2, …): 5 ms doubling to 30 s, of which the upper half is
-// jittered by `random` in [0, 1).
+// How long to wait after the `failures`-th failure in a row (1, 2, …): 5 ms doubling to 30 s, of which the
+// upper half is jittered by `random` in [0, 1).
 Duration retry_delay(int failures, double random);
 
-// Thread-safe. A key is handed to one worker at a time; what is added while it is being worked on is handed out again after done(), so no
-// wake-up is lost and none is doubled. First come, first served.
+// Thread-safe. A key is handed to one worker at a time; what is added while it is being worked on is handed
+// out again after done(), so no wake-up is lost and none is doubled. First come, first served.
 class WorkQueue {
  public:
   explicit WorkQueue(uint64_t seed = std::random_device{}()) : random_(seed) {}

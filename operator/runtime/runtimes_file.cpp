@@ -23,10 +23,12 @@ Json scalar(const YAML::Node& node) {
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return nullptr;
   const char* end = text.data() + text.size();
   int64_t integer = 0;
-  if (auto r = std::from_chars(text.data(), end, integer); r.ec == std::errc{} && r.ptr == end) return integer;
+  if (auto r = std::from_chars(text.data(), end, integer); r.ec == std::errc{} && r.ptr == end)
+    return integer;
   double number = 0;
   const bool numeric = text.find_first_not_of("0123456789.eE+-") == std::string::npos;
-  if (auto r = std::from_chars(text.data(), end, number); numeric && r.ec == std::errc{} && r.ptr == end) return number;
+  if (auto r = std::from_chars(text.data(), end, number); numeric && r.ec == std::errc{} && r.ptr == end)
+    return number;
   return text;
 }
 
@@ -65,7 +67,8 @@ Result<std::vector<api::ModelRuntime>> read_runtimes(const std::string& yaml) {
   std::vector<api::ModelRuntime> runtimes;
   for (const std::string& document : *documents) {
     const std::string which = "document " + std::to_string(runtimes.size() + 1);
-    if (document.find("\"ModelRuntime\"") == std::string::npos) return fail(ErrorKind::Invalid, which + " is no ModelRuntime");
+    if (document.find("\"ModelRuntime\"") == std::string::npos)
+      return fail(ErrorKind::Invalid, which + " is no ModelRuntime");
     auto runtime = api::parse<api::ModelRuntime>(document);
     if (!runtime) return fail(ErrorKind::Invalid, which + ": " + runtime.error().message);
     if (runtime->meta.key.name.empty()) return fail(ErrorKind::Invalid, which + " has no metadata.name");
@@ -88,7 +91,7 @@ Result<void> RuntimesFile::poll() {
   if (!runtimes) {
     if (!read_) return fail(ErrorKind::Invalid, file_.string() + ": " + runtimes.error().message);
     log::write(spdlog::level::warn, "cannot read the file of runtimes, keeping what it said before", "",
-                           {{"file", file_.string()}, {"error", runtimes.error().message}});
+               {{"file", file_.string()}, {"error", runtimes.error().message}});
     return {};
   }
   const std::string revision = std::to_string(++revision_);
@@ -99,7 +102,8 @@ Result<void> RuntimesFile::poll() {
   const size_t count = runtimes->size();
   store_.replace(std::move(*runtimes), revision);
   read_ = true;
-  log::write(spdlog::level::info, "read the file of runtimes", "", {{"file", file_.string()}, {"runtimes", std::to_string(count)}});
+  log::write(spdlog::level::info, "read the file of runtimes", "",
+             {{"file", file_.string()}, {"runtimes", std::to_string(count)}});
   if (changed_) changed_();
   return {};
 }

@@ -1,4 +1,5 @@
-// --runtimes-file: ModelRuntimes from a file instead of the cluster, for an operator that may not read cluster-scoped objects.
+// --runtimes-file: ModelRuntimes from a file instead of the cluster, for an operator that may not read
+// cluster-scoped objects.
 #pragma once
 
 #include <filesystem>
@@ -13,14 +14,16 @@
 
 namespace mo {
 
-// YAML documents (or JSON, which is YAML) as JSON texts; plain scalars are typed as YAML 1.2's core schema says. Empty documents are passed over.
-// ErrorKind::Invalid with line and column if it is not YAML.
+// YAML documents (or JSON, which is YAML) as JSON texts; plain scalars are typed as YAML 1.2's core schema
+// says. Empty documents are passed over. ErrorKind::Invalid with line and column if it is not YAML.
 Result<std::vector<std::string>> yaml_to_json(const std::string& yaml);
 
-// The ModelRuntimes of a YAML text. ErrorKind::Invalid if one document is something else or has no name: the file is taken whole or not at all.
+// The ModelRuntimes of a YAML text. ErrorKind::Invalid if one document is something else or has no name: the
+// file is taken whole or not at all.
 Result<std::vector<api::ModelRuntime>> read_runtimes(const std::string& yaml);
 
-// Not thread-safe, but fills a store that is. A file that cannot be read leaves what was read last; the log says why.
+// Not thread-safe, but fills a store that is. A file that cannot be read leaves what was read last; the log
+// says why.
 class RuntimesFile {
  public:
   RuntimesFile(std::filesystem::path file, Store<api::ModelRuntime>& store, std::function<void()> changed)

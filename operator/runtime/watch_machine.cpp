@@ -25,8 +25,16 @@ bool resource_version_too_large(const Error& error) {
 
 bool refuses_watch_list(const Error& error) {
   switch (error.http_status) {
-    case 400: case 404: case 405: case 406: case 415: case 422: case 501: return true;
-    default: return error.kind == ErrorKind::Invalid;
+    case 400:
+    case 404:
+    case 405:
+    case 406:
+    case 415:
+    case 422:
+    case 501:
+      return true;
+    default:
+      return error.kind == ErrorKind::Invalid;
   }
 }
 
@@ -48,8 +56,8 @@ Step Machine::step(const Input& input, Duration now, double random) {
   return std::visit([&](const auto& it) { return on(it, now, random); }, input);
 }
 
-// The first commands of a complete state: what a decision hangs on is read at RV "", which is a quorum read; RV 0 could be
-// any cache's past.
+// The first commands of a complete state: what a decision hangs on is read at RV "", which is a quorum read;
+// RV 0 could be any cache's past.
 Command Machine::list_again(double random) {
   if (watch_list_refused_ || whole_list_ || watch_list_cut_ >= kWatchListTries) {
     state_ = State::Listing;
@@ -99,7 +107,9 @@ Step Machine::on(const Line& line, Duration now, double random) {
     Error error;
     error.http_status = line.code;
     error.message = line.message;
-    error.kind = line.code == 410 ? ErrorKind::Gone : line.code == 429 ? ErrorKind::TooManyRequests : ErrorKind::ServerError;
+    error.kind = line.code == 410   ? ErrorKind::Gone
+                 : line.code == 429 ? ErrorKind::TooManyRequests
+                                    : ErrorKind::ServerError;
     return on(Failed{error}, now, random);
   }
   if (state_ == State::Initial) return on_initial_line(line, now);
@@ -110,10 +120,14 @@ Step Machine::on(const Line& line, Duration now, double random) {
 Step Machine::on_initial_line(const Line& line, Duration now) {
   switch (line.type) {
     case Line::Type::Added:
-    case Line::Type::Modified: return Step{Effect::Collect, GoOn{}, {}};
-    case Line::Type::Deleted: return Step{Effect::Discard, GoOn{}, {}};
-    case Line::Type::Bookmark: break;
-    default: return {};
+    case Line::Type::Modified:
+      return Step{Effect::Collect, GoOn{}, {}};
+    case Line::Type::Deleted:
+      return Step{Effect::Discard, GoOn{}, {}};
+    case Line::Type::Bookmark:
+      break;
+    default:
+      return {};
   }
   // Initial objects come in any order, so their RVs prove nothing: only the end bookmark's does.
   if (!line.initial_events_end || line.resource_version.empty()) return {};
@@ -128,9 +142,12 @@ Step Machine::on_watch_line(const Line& line, Duration, double) {
   if (rv_less(resource_version_, line.resource_version)) resource_version_ = line.resource_version;
   switch (line.type) {
     case Line::Type::Added:
-    case Line::Type::Modified: return Step{Effect::Upsert, GoOn{}, {}};
-    case Line::Type::Deleted: return Step{Effect::Remove, GoOn{}, {}};
-    default: return {};
+    case Line::Type::Modified:
+      return Step{Effect::Upsert, GoOn{}, {}};
+    case Line::Type::Deleted:
+      return Step{Effect::Remove, GoOn{}, {}};
+    default:
+      return {};
   }
 }
 
@@ -147,9 +164,12 @@ Step Machine::on(const Ended&, Duration now, double random) {
 Step Machine::on(const Failed& failed, Duration now, double random) {
   switch (state_) {
     case State::Initial:
-    case State::Listing: return on_list_failed(failed.error, now, random);
-    case State::Watching: return on_watch_failed(failed.error, now, random);
-    case State::Waiting: break;
+    case State::Listing:
+      return on_list_failed(failed.error, now, random);
+    case State::Watching:
+      return on_watch_failed(failed.error, now, random);
+    case State::Waiting:
+      break;
   }
   return {};
 }
@@ -173,7 +193,8 @@ Step Machine::on_list_failed(const Error& error, Duration now, double random) {
   }
   if (state_ == State::Initial && error.kind == ErrorKind::Transport) ++watch_list_cut_;
   if (state_ == State::Listing && error.kind == ErrorKind::Gone) {
-    // The pages took longer than the history lasts. The body offers a token to go on inconsistently: that would be a state that never was.
+    // The pages took longer than the history lasts. The body offers a token to go on inconsistently: that
+    // would be a state that never was.
     whole_list_ = true;
     if (!failed_at_ || now - *failed_at_ >= options_.backoff_reset) {
       failed_at_ = now;
@@ -187,13 +208,15 @@ Step Machine::on_watch_failed(const Error& error, Duration now, double random) {
   const Duration at_least = error.retry_after.value_or(Duration{0});
   if (error.kind == ErrorKind::Gone) {
     // The first time at once; a server that keeps saying so must not be listed in a loop.
-    if (failed_at_ && now - *failed_at_ < options_.backoff_reset) return wait(Next::List, now, random, at_least);
+    if (failed_at_ && now - *failed_at_ < options_.backoff_reset)
+      return wait(Next::List, now, random, at_least);
     failed_at_ = now;
     failures_ = 0;
     return Step{Effect::None, list_again(random), {}};
   }
   if (resource_version_too_large(error)) {
-    // Either the cache behind this endpoint lags and will catch up, or etcd was restored to an older revision.
+    // Either the cache behind this endpoint lags and will catch up, or etcd was restored to an older
+    // revision.
     if (++too_large_ >= kTooLargeTries) return wait(Next::List, now, random, at_least);
     return wait(Next::Watch, now, random, at_least);
   }

@@ -1,4 +1,5 @@
-// List and watch as a pure state machine: what came in, what to do next. No I/O, no clock, no randomness of its own.
+// List and watch as a pure state machine: what came in, what to do next. No I/O, no clock, no randomness of
+// its own.
 //
 //   Start ──► Initial (WatchList) ──end bookmark──► Watching ──ended──► Watching (from the last proven RV)
 //                │ refused                              │ 410, history reset
@@ -49,7 +50,8 @@ struct GoOn {};
 struct StartWatchList {
   std::chrono::seconds timeout;
 };
-// A quorum list. `continue_token` empty: the first page, and what was collected is to be thrown away. limit 0: all in one page.
+// A quorum list. `continue_token` empty: the first page, and what was collected is to be thrown away. limit
+// 0: all in one page.
 struct StartList {
   std::string continue_token;
   int limit = 0;
@@ -67,13 +69,14 @@ using Command = std::variant<GoOn, StartWatchList, StartList, StartWatch, Wait>;
 // What to do with the object in hand, or with what was collected.
 enum class Effect {
   None,
-  Collect,   // put the object into the temporary store
-  Discard,   // take it out of the temporary store
-  Upsert,    // put it into the store
-  Remove,    // take it out of the store
-  Swap,      // the temporary store is complete as of Step::resource_version: it becomes the store
-  StartOver, // as Swap, but the API server went back in time (etcd was restored): newer objects in the store are no more
-  Absent,    // we may not look at this kind and are told to do without: it counts as synced
+  Collect,    // put the object into the temporary store
+  Discard,    // take it out of the temporary store
+  Upsert,     // put it into the store
+  Remove,     // take it out of the store
+  Swap,       // the temporary store is complete as of Step::resource_version: it becomes the store
+  StartOver,  // as Swap, but the API server went back in time (etcd was restored): newer objects in the store
+              // are no more
+  Absent,     // we may not look at this kind and are told to do without: it counts as synced
 };
 
 struct Step {
@@ -84,7 +87,8 @@ struct Step {
 
 struct Options {
   int page_limit = 500;
-  bool optional = false;  // 403 or 404 on the first list leaves the kind empty instead of keeping us from starting
+  bool optional =
+      false;  // 403 or 404 on the first list leaves the kind empty instead of keeping us from starting
   Duration backoff_base{800};
   Duration backoff_cap{30'000};
   Duration backoff_reset{120'000};

@@ -15,12 +15,18 @@ constexpr auto kFailingTooLong = std::chrono::seconds(90);
 
 watch::Line::Type type_of(api::WatchEvent::Type type) {
   switch (type) {
-    case api::WatchEvent::Type::Added: return watch::Line::Type::Added;
-    case api::WatchEvent::Type::Modified: return watch::Line::Type::Modified;
-    case api::WatchEvent::Type::Deleted: return watch::Line::Type::Deleted;
-    case api::WatchEvent::Type::Bookmark: return watch::Line::Type::Bookmark;
-    case api::WatchEvent::Type::Error: return watch::Line::Type::Error;
-    case api::WatchEvent::Type::Unknown: break;
+    case api::WatchEvent::Type::Added:
+      return watch::Line::Type::Added;
+    case api::WatchEvent::Type::Modified:
+      return watch::Line::Type::Modified;
+    case api::WatchEvent::Type::Deleted:
+      return watch::Line::Type::Deleted;
+    case api::WatchEvent::Type::Bookmark:
+      return watch::Line::Type::Bookmark;
+    case api::WatchEvent::Type::Error:
+      return watch::Line::Type::Error;
+    case api::WatchEvent::Type::Unknown:
+      break;
   }
   return watch::Line::Type::Unknown;
 }
@@ -31,7 +37,11 @@ Error error_of(const api::WatchEvent& event) {
                          : event.code == 403 ? ErrorKind::Forbidden
                          : event.code == 401 ? ErrorKind::Unauthorized
                                              : ErrorKind::ServerError;
-  return Error{kind, event.reason.empty() ? event.message : event.reason + ": " + event.message, event.code, event.reason, {}};
+  return Error{kind,
+               event.reason.empty() ? event.message : event.reason + ": " + event.message,
+               event.code,
+               event.reason,
+               {}};
 }
 
 std::string unquoted(std::string_view value) {
@@ -41,7 +51,8 @@ std::string unquoted(std::string_view value) {
 
 }  // namespace
 
-Watcher::Watcher(kube::Client& client, WatcherOptions options, std::unique_ptr<WatchSink> sink, Meters meters, uint64_t seed)
+Watcher::Watcher(kube::Client& client, WatcherOptions options, std::unique_ptr<WatchSink> sink, Meters meters,
+                 uint64_t seed)
     : client_(client),
       options_(std::move(options)),
       sink_(std::move(sink)),
@@ -140,12 +151,16 @@ watch::Command Watcher::on_line(std::string_view text) {
   line.resource_version = event->resource_version;
   line.initial_events_end = event->initial_events_end;
   switch (line.type) {
-    case watch::Line::Type::Error: return failed(error_of(*event));
+    case watch::Line::Type::Error:
+      return failed(error_of(*event));
     case watch::Line::Type::Added:
     case watch::Line::Type::Modified:
-    case watch::Line::Type::Deleted: read(event->object); break;
+    case watch::Line::Type::Deleted:
+      read(event->object);
+      break;
     case watch::Line::Type::Bookmark:
-    case watch::Line::Type::Unknown: break;
+    case watch::Line::Type::Unknown:
+      break;
   }
   heard();
   return step(line);
@@ -173,8 +188,8 @@ watch::Command Watcher::step(const watch::Input& input) {
   const watch::Step step = machine_.step(input, now(), random());
   sink_->apply(step.effect, step.resource_version);
   if (step.effect == watch::Effect::StartOver)
-    log::write(spdlog::level::warn, "the API server went back in time, starting over", info(options_.kind).plural,
-               {{"resourceVersion", step.resource_version}});
+    log::write(spdlog::level::warn, "the API server went back in time, starting over",
+               info(options_.kind).plural, {{"resourceVersion", step.resource_version}});
   return step.command;
 }
 
@@ -212,6 +227,8 @@ std::string Watcher::problem() const {
   return problem_;
 }
 
-Duration Watcher::now() const { return std::chrono::duration_cast<Duration>(Clock::now().time_since_epoch()); }
+Duration Watcher::now() const {
+  return std::chrono::duration_cast<Duration>(Clock::now().time_since_epoch());
+}
 
 }  // namespace mo

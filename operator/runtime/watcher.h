@@ -4,8 +4,8 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
-#include <mutex>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <stop_token>
@@ -35,7 +35,8 @@ class WatchSink {
   virtual void apply(watch::Effect effect, const std::string& resource_version) = 0;
 };
 
-// Fills a Store<T>. `changed` hears of every object that is new, different or gone (`removed`; then as it was last seen).
+// Fills a Store<T>. `changed` hears of every object that is new, different or gone (`removed`; then as it was
+// last seen).
 template <class T>
 class StoreSink : public WatchSink {
  public:
@@ -54,18 +55,29 @@ class StoreSink : public WatchSink {
 
   void apply(watch::Effect effect, const std::string& resource_version) override {
     switch (effect) {
-      case watch::Effect::None: break;
+      case watch::Effect::None:
+        break;
       case watch::Effect::Collect:
         if (in_hand_) collected_.insert_or_assign(in_hand_->meta.key, std::move(*in_hand_));
         break;
       case watch::Effect::Discard:
         if (in_hand_) collected_.erase(in_hand_->meta.key);
         break;
-      case watch::Effect::Upsert: upsert(); break;
-      case watch::Effect::Remove: remove(); break;
-      case watch::Effect::Swap: swap(resource_version, false); break;
-      case watch::Effect::StartOver: swap(resource_version, true); break;
-      case watch::Effect::Absent: store_.declare_synced(); break;
+      case watch::Effect::Upsert:
+        upsert();
+        break;
+      case watch::Effect::Remove:
+        remove();
+        break;
+      case watch::Effect::Swap:
+        swap(resource_version, false);
+        break;
+      case watch::Effect::StartOver:
+        swap(resource_version, true);
+        break;
+      case watch::Effect::Absent:
+        store_.declare_synced();
+        break;
     }
     in_hand_.reset();
   }

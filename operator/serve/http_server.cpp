@@ -4,7 +4,6 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-
 #include <charconv>
 #include <optional>
 
@@ -114,7 +113,8 @@ struct HttpServer::Impl {
     acceptor.open(endpoint.protocol(), error);
     if (error) return fail(ErrorKind::Transport, what("open", error));
     acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-    if (endpoint.address().is_v6()) acceptor.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()), error);
+    if (endpoint.address().is_v6())
+      acceptor.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()), error);
     acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(64, error);
     if (!error) return {};
@@ -159,16 +159,19 @@ Result<Address> parse_address(std::string_view text) {
   return address;
 }
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Handler handler, Limits limits) {
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Handler handler,
+                                                      Limits limits) {
   auto impl = std::make_unique<Impl>();
   impl->handler = std::move(handler);
   impl->limits = limits;
   std::vector<tcp::endpoint> candidates;
   if (address.host.empty()) {
-    candidates = {{tcp::v6(), address.port}, {tcp::v4(), address.port}};  // the second where IPv6 is switched off
+    candidates = {{tcp::v6(), address.port},
+                  {tcp::v4(), address.port}};  // the second where IPv6 is switched off
   } else {
     error_code error;
-    for (const auto& found : tcp::resolver(impl->io).resolve(address.host, std::to_string(address.port), error))
+    for (const auto& found :
+         tcp::resolver(impl->io).resolve(address.host, std::to_string(address.port), error))
       candidates.push_back(found.endpoint());
     if (candidates.empty()) return fail(ErrorKind::Transport, what("resolve " + address.host, error));
   }

@@ -1,4 +1,5 @@
-// A small HTTP server for /metrics, /healthz and /readyz. Whoever can reach the port may be hostile: requests, time and connections are bounded.
+// A small HTTP server for /metrics, /healthz and /readyz. Whoever can reach the port may be hostile:
+// requests, time and connections are bounded.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +22,14 @@ struct Reply {
 using Handler = std::function<Reply(std::string_view path)>;
 
 struct Address {
-  std::string host;  // empty: all addresses, IPv6 and IPv4
+  std::string host;   // empty: all addresses, IPv6 and IPv4
   uint16_t port = 0;  // 0: any that is free
 };
 // "host:port", ":port", "1.2.3.4:port", "[::1]:port". ErrorKind::Invalid with a sentence.
 Result<Address> parse_address(std::string_view text);
 
 struct Limits {
-  int connections = 32;  // one more is closed at once
+  int connections = 32;                    // one more is closed at once
   std::chrono::milliseconds idle{20'000};  // for reading a request, for writing an answer, and between two
   size_t header_bytes = 8 << 10;
   size_t body_bytes = 1 << 10;
@@ -38,7 +39,8 @@ struct Limits {
 class HttpServer {
  public:
   // Binds at once: ErrorKind::Transport if the address is taken or is none of ours.
-  static Result<std::unique_ptr<HttpServer>> start(const Address& address, Handler handler, Limits limits = {});
+  static Result<std::unique_ptr<HttpServer>> start(const Address& address, Handler handler,
+                                                   Limits limits = {});
   ~HttpServer();
 
   uint16_t port() const;

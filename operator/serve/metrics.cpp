@@ -26,7 +26,8 @@ using prometheus::Histogram;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-const Histogram::BucketBoundaries kReconcileBuckets{0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30};
+const Histogram::BucketBoundaries kReconcileBuckets{0.001, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                    0.25,  0.5,   1,    2.5,   10,   30};
 const Histogram::BucketBoundaries kCallBuckets{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
 
 ClientMetric gauge(double value, const char* label = nullptr, const std::string& text = {}) {
@@ -42,8 +43,8 @@ MetricFamily family(const char* name, const char* help, std::vector<ClientMetric
 
 // Every phase is always there: a gauge that vanishes at nought breaks alerts.
 template <class T, class PhaseOf>
-MetricFamily by_phase(const char* name, const char* help, const Store<T>& store, std::initializer_list<const char*> phases,
-                      PhaseOf phase_of) {
+MetricFamily by_phase(const char* name, const char* help, const Store<T>& store,
+                      std::initializer_list<const char*> phases, PhaseOf phase_of) {
   std::map<std::string, double> counts;
   for (const char* phase : phases) counts[phase] = 0;
   for (const auto& object : store.all()) {
@@ -72,7 +73,9 @@ double cpu_seconds() {
 double open_descriptors() {
   std::error_code error;
   double count = 0;
-  for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end; it.increment(error)) ++count;
+  for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end;
+       it.increment(error))
+    ++count;
   return count;
 }
 
@@ -81,19 +84,27 @@ double open_descriptors() {
 struct Metrics::Impl {
   prometheus::Registry registry;
   Sources sources;
-  Family<Counter>& calls =
-      BuildCounter().Name("model_operator_api_calls_total").Help("Requests to the API server; code 0: no answer.").Register(registry);
-  Family<Histogram>& call_seconds =
-      BuildHistogram().Name("model_operator_api_call_seconds").Help("Time of requests to the API server, watches left out.").Register(registry);
-  Family<Counter>& reconciles =
-      BuildCounter().Name("model_operator_reconciles_total").Help("Reconciles by outcome.").Register(registry);
+  Family<Counter>& calls = BuildCounter()
+                               .Name("model_operator_api_calls_total")
+                               .Help("Requests to the API server; code 0: no answer.")
+                               .Register(registry);
+  Family<Histogram>& call_seconds = BuildHistogram()
+                                        .Name("model_operator_api_call_seconds")
+                                        .Help("Time of requests to the API server, watches left out.")
+                                        .Register(registry);
+  Family<Counter>& reconciles = BuildCounter()
+                                    .Name("model_operator_reconciles_total")
+                                    .Help("Reconciles by outcome.")
+                                    .Register(registry);
   Histogram& reconcile_seconds = BuildHistogram()
                                      .Name("model_operator_reconcile_seconds")
                                      .Help("Time of a reconcile with its writes.")
                                      .Register(registry)
                                      .Add({}, kReconcileBuckets);
-  Family<Counter>& restarts =
-      BuildCounter().Name("model_operator_watch_restarts_total").Help("Watches that ended or failed, by kind.").Register(registry);
+  Family<Counter>& restarts = BuildCounter()
+                                  .Name("model_operator_watch_restarts_total")
+                                  .Help("Watches that ended or failed, by kind.")
+                                  .Register(registry);
   Family<Counter>& unreadable = BuildCounter()
                                     .Name("model_operator_unreadable_objects_total")
                                     .Help("Objects that could not be read and were passed over.")
@@ -109,8 +120,8 @@ Metrics::Metrics(const std::string& version, Sources sources) : impl_(std::make_
       .Add({{"version", version}, {"compiler", "g++ " __VERSION__}})
       .Set(1);
   // From zero on: a counter that only shows with its first count hides that first count from rate().
-  for (const Kind kind : {Kind::Model, Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime, Kind::Deployment, Kind::Service, Kind::Job, Kind::Pod,
-                          Kind::ConfigMap}) {
+  for (const Kind kind : {Kind::Model, Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime,
+                          Kind::Deployment, Kind::Service, Kind::Job, Kind::Pod, Kind::ConfigMap}) {
     impl_->restarts.Add({{"kind", info(kind).kind}});
     impl_->unreadable.Add({{"kind", info(kind).kind}});
   }
@@ -120,9 +131,11 @@ Metrics::~Metrics() = default;
 
 void Metrics::api_call(std::string_view verb, std::string_view resource, int status, double seconds) {
   const std::string verb_text(verb), resource_text(resource);
-  impl_->calls.Add({{"verb", verb_text}, {"resource", resource_text}, {"code", std::to_string(status)}}).Increment();
+  impl_->calls.Add({{"verb", verb_text}, {"resource", resource_text}, {"code", std::to_string(status)}})
+      .Increment();
   if (verb != "watch")
-    impl_->call_seconds.Add({{"verb", verb_text}, {"resource", resource_text}}, kCallBuckets).Observe(seconds);
+    impl_->call_seconds.Add({{"verb", verb_text}, {"resource", resource_text}}, kCallBuckets)
+        .Observe(seconds);
 }
 
 void Metrics::reconciled(std::string_view outcome, double seconds) {
@@ -136,18 +149,22 @@ void Metrics::unreadable(Kind kind) { impl_->unreadable.Add({{"kind", info(kind)
 std::string Metrics::text() const {
   const Sources& sources = impl_->sources;
   std::vector<MetricFamily> families = impl_->registry.Collect();
-  auto add = [&](const char* name, const char* help, double value) { families.push_back(family(name, help, {gauge(value)})); };
+  auto add = [&](const char* name, const char* help, double value) {
+    families.push_back(family(name, help, {gauge(value)}));
+  };
   if (sources.queue_depth)
-    add("model_operator_queue_depth", "Models waiting for a reconcile.", static_cast<double>(sources.queue_depth()));
+    add("model_operator_queue_depth", "Models waiting for a reconcile.",
+        static_cast<double>(sources.queue_depth()));
   if (sources.leading) add("model_operator_leader", "1 while this process leads.", sources.leading() ? 1 : 0);
   if (sources.stores) {
     families.push_back(by_phase("model_operator_models", "Models by phase.", sources.stores->models,
                                 {"Pending", "Progressing", "Ready", "Paused", "Degraded", "Retired"},
                                 [](const api::Model& m) -> const std::string& { return m.status.phase; }));
-    families.push_back(by_phase("model_operator_rollouts", "ModelRollouts by phase.", sources.stores->rollouts,
-                                {"Pending", "AwaitingApproval", "Progressing", "Paused", "Baking", "Succeeded", "RolledBack",
-                                 "Aborted", "Superseded", "Failed"},
-                                [](const api::ModelRollout& r) -> const std::string& { return r.status.phase; }));
+    families.push_back(
+        by_phase("model_operator_rollouts", "ModelRollouts by phase.", sources.stores->rollouts,
+                 {"Pending", "AwaitingApproval", "Progressing", "Paused", "Baking", "Succeeded", "RolledBack",
+                  "Aborted", "Superseded", "Failed"},
+                 [](const api::ModelRollout& r) -> const std::string& { return r.status.phase; }));
   }
   auto counter = [&](const char* name, const char* help, double value) {
     ClientMetric metric;

@@ -32,8 +32,9 @@ void AnswerBook::retain(const ObjectKey& model, const std::set<std::string>& ask
   std::lock_guard lock(mutex_);
   auto page = pages_.find(model);
   if (page == pages_.end()) return;
-  std::erase_if(page->second.answers,
-                [&](const auto& entry) { return entry.second.sequence <= mark && !asked.count(entry.first); });
+  std::erase_if(page->second.answers, [&](const auto& entry) {
+    return entry.second.sequence <= mark && !asked.count(entry.first);
+  });
   erase_if_empty(model);
 }
 
@@ -63,7 +64,8 @@ size_t AnswerBook::size() const {
 
 void AnswerBook::erase_if_empty(const ObjectKey& model) {
   auto page = pages_.find(model);
-  if (page != pages_.end() && page->second.answers.empty() && page->second.under_way.empty()) pages_.erase(page);
+  if (page != pages_.end() && page->second.answers.empty() && page->second.under_way.empty())
+    pages_.erase(page);
 }
 
 }  // namespace mo

@@ -16,8 +16,8 @@
 
 namespace mo {
 
-// Whoever does the asking. `ask` never blocks: it queues. Every ask is answered exactly once by AnswerBook::put, also
-// when the answer is that there is none (Answer::problem, Reading::problem).
+// Whoever does the asking. `ask` never blocks: it queues. Every ask is answered exactly once by
+// AnswerBook::put, also when the answer is that there is none (Answer::problem, Reading::problem).
 class Asker {
  public:
   virtual ~Asker() = default;
@@ -27,10 +27,11 @@ class Asker {
 // Thread-safe. The life of an answer:
 //   a plan asks an id that is neither answered nor under way    begin() hands it on, once
 //   the answer comes                                            put() keeps it and wakes the Model
-//   a reconcile sees it (of()) and its plan runs to the end     retain() drops it, unless that plan still asks for it
-// So a plan lists an id for as long as it wants the answer kept, and an answer is never lost before a plan that saw it was
-// carried out: if writing the status fails, the next reconcile sees the same answer again. What is held is bounded by what
-// the last plans asked and by what is under way.
+//   a reconcile sees it (of()) and its plan runs to the end     retain() drops it, unless that plan still
+//   asks for it
+// So a plan lists an id for as long as it wants the answer kept, and an answer is never lost before a plan
+// that saw it was carried out: if writing the status fails, the next reconcile sees the same answer again.
+// What is held is bounded by what the last plans asked and by what is under way.
 class AnswerBook {
  public:
   // `wake` is called without locks held, on the thread that puts.
@@ -42,13 +43,14 @@ class AnswerBook {
   // For the evidence room.
   void put(const ObjectKey& model, const std::string& id, Answer answer);
 
-  // For the worker loop. mark() is read before the reconcile observes; retain() is called after its plan ran to the end, and drops
-  // the answers that were there at the mark (hence seen) and whose ids are not in `asked`.
+  // For the worker loop. mark() is read before the reconcile observes; retain() is called after its plan ran
+  // to the end, and drops the answers that were there at the mark (hence seen) and whose ids are not in
+  // `asked`.
   uint64_t mark() const;
   void retain(const ObjectKey& model, const std::set<std::string>& asked, uint64_t mark);
 
-  // The asks that are to be sent now: those without an answer and not under way. An ask without answer for five minutes counts as lost and
-  // is sent again.
+  // The asks that are to be sent now: those without an answer and not under way. An ask without answer for
+  // five minutes counts as lost and is sent again.
   std::vector<Ask> begin(const ObjectKey& model, std::vector<Ask> asks, TimePoint now);
 
   // Answers kept and asks under way, over all Models.

@@ -1,5 +1,5 @@
-// What each of our objects was last given, and what the API server made of it: tells a manual edit from our own work without keeping whole
-// objects.
+// What each of our objects was last given, and what the API server made of it: tells a manual edit from our
+// own work without keeping whole objects.
 #pragma once
 
 #include <mutex>
@@ -11,12 +11,15 @@ namespace mo {
 // Thread-safe.
 class Ledger {
  public:
-  // After an apply: the object with `uid` was given a body of hash `applied`, and the API server stored a spec of hash `stored`.
+  // After an apply: the object with `uid` was given a body of hash `applied`, and the API server stored a
+  // spec of hash `stored`.
   void record(const std::string& uid, const std::string& applied, const std::string& stored);
 
-  // The hash of the body that the object still agrees with, or "" if somebody changed it since and it wants applying again.
-  // Before anything was recorded (after a restart) the annotation is believed unless somebody else owns a part of spec.
-  std::string agrees_with(const std::string& uid, const std::string& annotation, const std::string& stored, bool foreign_manager);
+  // The hash of the body that the object still agrees with, or "" if somebody changed it since and it wants
+  // applying again. Before anything was recorded (after a restart) the annotation is believed unless somebody
+  // else owns a part of spec.
+  std::string agrees_with(const std::string& uid, const std::string& annotation, const std::string& stored,
+                          bool foreign_manager);
 
   void forget(const std::string& uid);
 

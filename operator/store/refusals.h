@@ -13,8 +13,8 @@
 
 namespace mo {
 
-// Invalid (schema, admission), Forbidden (RBAC, quota, admission), or a Conflict on the first apply of an object that turned out to be somebody
-// else's.
+// Invalid (schema, admission), Forbidden (RBAC, quota, admission), or a Conflict on the first apply of an
+// object that turned out to be somebody else's.
 struct Refusal {
   ObjectRef target;
   Error error;
@@ -22,16 +22,17 @@ struct Refusal {
   TimePoint at{};         // when this same refusal first came
 };
 
-// Thread-safe. One refusal per target, kept until an action on the target succeeds or the Model is gone. A refusal whose body_hash is not that
-// of what the plan would apply now speaks of an earlier wish and is to be passed over.
+// Thread-safe. One refusal per target, kept until an action on the target succeeds or the Model is gone. A
+// refusal whose body_hash is not that of what the plan would apply now speaks of an earlier wish and is to be
+// passed over.
 class Refusals {
  public:
   std::vector<Refusal> of(const ObjectKey& model) const;  // by target
 
   // Returns false if the same refusal (error and body) was there already; its `at` then stays.
   bool record(const ObjectKey& model, Refusal refusal);
-  // An action on the target succeeded. `applied`: what a whole body was refused for (body_hash) is settled too; a status write or a
-  // scale that went through says nothing about that. Returns whether there was one.
+  // An action on the target succeeded. `applied`: what a whole body was refused for (body_hash) is settled
+  // too; a status write or a scale that went through says nothing about that. Returns whether there was one.
   bool clear(const ObjectKey& model, const ObjectRef& target, bool applied);
   void forget(const ObjectKey& model);
 

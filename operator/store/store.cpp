@@ -25,8 +25,8 @@ void Ledger::record(const std::string& uid, const std::string& applied, const st
   entries_[uid] = Entry{applied, stored};
 }
 
-std::string Ledger::agrees_with(const std::string& uid, const std::string& annotation, const std::string& stored,
-                                bool foreign_manager) {
+std::string Ledger::agrees_with(const std::string& uid, const std::string& annotation,
+                                const std::string& stored, bool foreign_manager) {
   std::lock_guard lock(mutex_);
   auto it = entries_.find(uid);
   if (it == entries_.end()) {

@@ -1,4 +1,5 @@
-// What the operator knows of one kind: written by that kind's watcher and, so that it reads its own writes, by the executor.
+// What the operator knows of one kind: written by that kind's watcher and, so that it reads its own writes,
+// by the executor.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +17,8 @@
 
 namespace mo {
 
-// The Models that an object concerns, as keys to look it up by and to queue. Cluster-scoped kinds concern none in particular.
+// The Models that an object concerns, as keys to look it up by and to queue. Cluster-scoped kinds concern
+// none in particular.
 std::vector<ObjectKey> models_of(const api::Model& o);         // itself
 std::vector<ObjectKey> models_of(const api::ModelVersion& o);  // spec.modelRef
 std::vector<ObjectKey> models_of(const api::ModelRollout& o);
@@ -28,7 +30,8 @@ std::vector<ObjectKey> models_of(const api::Pod& o);
 std::vector<ObjectKey> models_of(const api::ConfigMap& o);
 
 // Thread-safe. Objects are immutable and shared; a reader keeps what it got.
-// Order is by resourceVersion: an event older than what is held (the watch lags behind our own writes) changes nothing.
+// Order is by resourceVersion: an event older than what is held (the watch lags behind our own writes)
+// changes nothing.
 template <class T>
 class Store {
  public:
@@ -50,10 +53,12 @@ class Store {
     return true;
   }
 
-  // A complete list taken at `resource_version`: what is absent from it and not newer than it is gone. Returns every object
-  // that was added, changed or removed (the removed as they were). `start_over`: the API server went back in time (etcd was
-  // restored from a backup), so that newer is no longer later and the list alone holds.
-  std::vector<Ptr> replace(std::vector<T> list, const std::string& resource_version, bool start_over = false) {
+  // A complete list taken at `resource_version`: what is absent from it and not newer than it is gone.
+  // Returns every object that was added, changed or removed (the removed as they were). `start_over`: the API
+  // server went back in time (etcd was restored from a backup), so that newer is no longer later and the list
+  // alone holds.
+  std::vector<Ptr> replace(std::vector<T> list, const std::string& resource_version,
+                           bool start_over = false) {
     std::unique_lock lock(mutex_);
     std::vector<Ptr> changed;
     std::unordered_set<ObjectKey> listed;
@@ -88,7 +93,8 @@ class Store {
     auto it = by_model_.find(model);
     if (it == by_model_.end()) return {};
     std::vector<Ptr> found = it->second;
-    std::sort(found.begin(), found.end(), [](const Ptr& a, const Ptr& b) { return a->meta.key < b->meta.key; });
+    std::sort(found.begin(), found.end(),
+              [](const Ptr& a, const Ptr& b) { return a->meta.key < b->meta.key; });
     return found;
   }
 
@@ -122,7 +128,8 @@ class Store {
     if (!inserted) {
       // Compared across UIDs too: of two objects of one name the one written later is the one that exists.
       const std::string& held = it->second->meta.resource_version;
-      if (start_over ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version)) return false;
+      if (start_over ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version))
+        return false;
       unindex(it->second);
       it->second = ptr;
     }

@@ -6,7 +6,8 @@ namespace mo {
 
 std::string version_suffix(const std::string& model, const std::string& version) {
   const std::string prefix = model + "-";
-  if (version.size() > prefix.size() && version.compare(0, prefix.size(), prefix) == 0) return version.substr(prefix.size());
+  if (version.size() > prefix.size() && version.compare(0, prefix.size(), prefix) == 0)
+    return version.substr(prefix.size());
   return version;
 }
 

@@ -1,4 +1,5 @@
-// Names of what the operator writes. All are functions of what they name, so that a repeat of a write is harmless.
+// Names of what the operator writes. All are functions of what they name, so that a repeat of a write is
+// harmless.
 #pragma once
 
 #include <string>

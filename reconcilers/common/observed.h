@@ -24,17 +24,19 @@ struct Owned {
 
 struct Observed {
   ObjectKey key;
-  Ref<api::Model> model;                          // null: there is no such Model (any more)
-  std::vector<Ref<api::ModelVersion>> versions;   // whose modelRef names this Model
-  std::map<std::string, Ref<api::ModelVersion>> named;  // each version that the Model or a rollout names, whoever's it is
-  std::vector<Ref<api::ModelRollout>> rollouts;   // whose modelRef names this Model
-  std::vector<Ref<api::ModelRuntime>> runtimes;   // all
+  Ref<api::Model> model;                         // null: there is no such Model (any more)
+  std::vector<Ref<api::ModelVersion>> versions;  // whose modelRef names this Model
+  std::map<std::string, Ref<api::ModelVersion>>
+      named;  // each version that the Model or a rollout names, whoever's it is
+  std::vector<Ref<api::ModelRollout>> rollouts;               // whose modelRef names this Model
+  std::vector<Ref<api::ModelRuntime>> runtimes;               // all
   std::map<std::string, Owned<api::Deployment>> deployments;  // by name, only those that this Model owns
   std::map<std::string, Owned<api::Service>> services;
   std::map<std::string, Ref<api::Job>> jobs;
   std::vector<Ref<api::Pod>> pods;
-  std::map<std::string, std::string> configmaps;  // those that dataset triggers and artifacts name -> resourceVersion
-  std::map<std::string, Answer> answers;          // by Ask::id
+  std::map<std::string, std::string>
+      configmaps;                         // those that dataset triggers and artifacts name -> resourceVersion
+  std::map<std::string, Answer> answers;  // by Ask::id
   std::vector<Refusal> refusals;
 
   Ref<api::ModelVersion> version(const std::string& name) const {

@@ -16,12 +16,15 @@ Json render_inline_version(const api::Model& model, const std::string& name) {
   Json version = serving::object_of(model, Kind::ModelVersion, name);
   Json format = {{"name", model.artifact->format.name}};
   if (!model.artifact->format.version.empty()) format["version"] = model.artifact->format.version;
-  version["spec"] = {{"modelRef", {{"name", model.meta.key.name}}},
-                     {"artifact", {{"uri", model.artifact->uri}, {"digest", model.artifact->digest}, {"format", std::move(format)}}}};
+  version["spec"] = {
+      {"modelRef", {{"name", model.meta.key.name}}},
+      {"artifact",
+       {{"uri", model.artifact->uri}, {"digest", model.artifact->digest}, {"format", std::move(format)}}}};
   return version;
 }
 
-// What makes another try of a version that failed worthwhile: all that shapes its pods and its way, but not the number of replicas.
+// What makes another try of a version that failed worthwhile: all that shapes its pods and its way, but not
+// the number of replicas.
 std::string revision_of(const api::Model& m, const std::string& version) {
   Json parts = {version, m.runtime.value_or(""), m.template_overlay, m.rollout.raw};
   if (m.artifact) parts.push_back(m.artifact->uri);
@@ -35,7 +38,10 @@ std::string check_owner(const api::ModelVersion& version, const std::string& mod
 
 class Decide {
  public:
-  Decide(const Observed& o, const SpecVersion& spec, TimePoint now) : o_(o), m_(*o.model), spec_(spec), now_(now) { out_.status = m_.status; }
+  Decide(const Observed& o, const SpecVersion& spec, TimePoint now)
+      : o_(o), m_(*o.model), spec_(spec), now_(now) {
+    out_.status = m_.status;
+  }
 
   Decided run() {
     learn_outcome();
@@ -72,7 +78,8 @@ class Decide {
     if (intent().rollout.empty()) return;
     const auto r = rollout(intent().rollout);
     if (!under_way(intent())) {
-      // Deleting the failed rollout of a person or a training run is how its failure is put aside; the spec's stays until the spec changes.
+      // Deleting the failed rollout of a person or a training run is how its failure is put aside; the spec's
+      // stays until the spec changes.
       if (!r && ended_badly(intent()) && intent().origin != "Spec")
         intent() = api::Intent{s().stable_version, intent().origin, "", "Succeeded", "", "", now_};
       return;
@@ -83,17 +90,21 @@ class Decide {
     }
     if (!r || !rollout::is_over(r->status.phase)) return;
     if (r->status.phase == "Succeeded") s().stable_version = r->version;
-    close_intent(r->status.phase, r->status.ending ? r->status.ending->reason : r->status.phase, r->status.message);
+    close_intent(r->status.phase, r->status.ending ? r->status.ending->reason : r->status.phase,
+                 r->status.message);
   }
 
   void take_spec() {
     if (spec_.name.empty() || spec_.reason == "InvalidSpec") return;
     const std::string revision = revision_of(m_, spec_.name);
     const bool another = spec_.name != s().spec_version;
-    const bool mended = ended_badly(intent()) && spec_.name != s().stable_version && revision != s().spec_revision;
+    const bool mended =
+        ended_badly(intent()) && spec_.name != s().stable_version && revision != s().spec_revision;
     if (!another && !mended) {
-      // Edits while nothing of the spec's is on its way or failed mend nothing: a failure that comes later isn't put right by them.
-      if (!ended_badly(intent()) && !(under_way(intent()) && intent().origin == "Spec")) s().spec_revision = revision;
+      // Edits while nothing of the spec's is on its way or failed mend nothing: a failure that comes later
+      // isn't put right by them.
+      if (!ended_badly(intent()) && !(under_way(intent()) && intent().origin == "Spec"))
+        s().spec_revision = revision;
       return;
     }
     s().spec_version = spec_.name;
@@ -107,25 +118,30 @@ class Decide {
 
   void make_spec_rollout() {
     const api::Intent& i = intent();
-    if (i.origin != "Spec" || !under_way(i) || i.rollout.empty() || !spec_.problem.empty() || !o_.version(i.version)) return;
+    if (i.origin != "Spec" || !under_way(i) || i.rollout.empty() || !spec_.problem.empty() ||
+        !o_.version(i.version))
+      return;
     if (rollout(i.rollout)) return;
     for (const auto& r : o_.rollouts)
       if (r->meta.key.name == i.rollout) return;  // being deleted: made again once it is gone
     const std::string body = retraining::render_rollout(m_, i.rollout, i.version, "spec").dump();
-    out_.actions.push_back(Apply{{Kind::ModelRollout, {o_.key.ns, i.rollout}}, body, "", hash_of(body), "spec asks for " + i.version});
+    out_.actions.push_back(Apply{
+        {Kind::ModelRollout, {o_.key.ns, i.rollout}}, body, "", hash_of(body), "spec asks for " + i.version});
   }
 
   // ---- those that wait ----
 
   bool older_than_intent(const api::ModelRollout& r) const {
     const api::Intent& i = out_.status.intent;
-    return i.origin == "Spec" && i.since && r.meta.created < std::chrono::floor<std::chrono::seconds>(*i.since);
+    return i.origin == "Spec" && i.since &&
+           r.meta.created < std::chrono::floor<std::chrono::seconds>(*i.since);
   }
 
   std::string cannot_start(const api::ModelRollout& r) const {
     if (!r.problem.empty()) return r.problem;
     const auto version = o_.version(r.version);
-    if (!version) return "ModelVersion " + r.version + " does not exist: create it, or delete this ModelRollout";
+    if (!version)
+      return "ModelVersion " + r.version + " does not exist: create it, or delete this ModelRollout";
     return check_owner(*version, o_.key.name);
   }
 
@@ -138,7 +154,8 @@ class Decide {
   }
 
   bool waits(const api::ModelRollout& r) const {
-    return !r.status.started && !carries_intent(r) && r.desired_state != "Aborted" && r.origin != "spec" && !older_than_intent(r);
+    return !r.status.started && !carries_intent(r) && r.desired_state != "Aborted" && r.origin != "spec" &&
+           !older_than_intent(r);
   }
 
   bool busy() const {
@@ -150,7 +167,8 @@ class Decide {
 
   // A rollout that was superseded while it had traffic still gives it back.
   bool traffic_going_back() const {
-    return std::any_of(live_.begin(), live_.end(), [](const auto& r) { return r->status.started.has_value(); });
+    return std::any_of(live_.begin(), live_.end(),
+                       [](const auto& r) { return r->status.started.has_value(); });
   }
 
   void take_newest_waiting() {
@@ -162,18 +180,26 @@ class Decide {
     if (back_to_stable && under_way(intent()) && !intent().rollout.empty()) {
       // Going back to what is stable while another rollout runs ends that one at once.
       intent() = api::Intent{newest->version, "Rollout", newest->meta.key.name, "Succeeded", "", "", now_};
-      close(*newest, "Succeeded", "Succeeded", newest->version + " serves on; the rollout under way is ended");
+      close(*newest, "Succeeded", "Succeeded",
+            newest->version + " serves on; the rollout under way is ended");
       return;
     }
     if (back_to_stable) return;  // closed by place()
     if (busy()) return;
-    intent() = api::Intent{newest->version, newest->origin == "retraining" ? "Retraining" : "Rollout", newest->meta.key.name, "", "", "", now_};
+    intent() = api::Intent{newest->version,
+                           newest->origin == "retraining" ? "Retraining" : "Rollout",
+                           newest->meta.key.name,
+                           "",
+                           "",
+                           "",
+                           now_};
   }
 
   // The Model knows already how this one ended: we crashed before its own status said so.
   bool outcome_known(const api::ModelRollout& r) const {
     const api::Intent& i = out_.status.intent;
-    return carries_intent(r) && !under_way(i) && (i.outcome != "Succeeded" || r.version == out_.status.stable_version);
+    return carries_intent(r) && !under_way(i) &&
+           (i.outcome != "Succeeded" || r.version == out_.status.stable_version);
   }
 
   void record_outcome(const api::ModelRollout& r) {
@@ -192,7 +218,8 @@ class Decide {
     out_.closed[r.meta.key.name] = std::move(status);
   }
 
-  void close(const api::ModelRollout& r, const std::string& phase, const std::string& reason, const std::string& message) {
+  void close(const api::ModelRollout& r, const std::string& phase, const std::string& reason,
+             const std::string& message) {
     api::RolloutStatus status = r.status;
     status.phase = phase;
     status.message = message;
@@ -208,16 +235,20 @@ class Decide {
     if (outcome_known(r)) return record_outcome(r);
     if (name == intent().rollout && under_way(intent())) return place_active(r, ptr);
     if (r.status.started) {
-      out_.superseded[name] = "superseded by " + (intent().origin == "Spec" ? "the spec, which asks for " + intent().version
-                                                                           : "ModelRollout " + intent().rollout);
+      out_.superseded[name] =
+          "superseded by " + (intent().origin == "Spec" ? "the spec, which asks for " + intent().version
+                                                        : "ModelRollout " + intent().rollout);
       if (!out_.active) out_.active = ptr;  // it may give its traffic back; nobody else starts before
       return;
     }
-    if (r.desired_state == "Aborted") return close(r, "Aborted", "Aborted", "aborted by desiredState before it started");
-    if (!waits(r)) return close(r, "Superseded", "Superseded", "the spec asks for " + intent().version + " since");
+    if (r.desired_state == "Aborted")
+      return close(r, "Aborted", "Aborted", "aborted by desiredState before it started");
+    if (!waits(r))
+      return close(r, "Superseded", "Superseded", "the spec asks for " + intent().version + " since");
     const std::string problem = cannot_start(r);
     if (!problem.empty()) {
-      out_.waiting[name] = {o_.version(r.version) ? "VersionOfAnotherModel" : "VersionNotFound", problem, true};
+      out_.waiting[name] = {o_.version(r.version) ? "VersionOfAnotherModel" : "VersionNotFound", problem,
+                            true};
     } else if (r.version == s().stable_version && !under_way(intent())) {
       close(r, "Failed", "AlreadyServing", r.version + " serves already: there is nothing to roll out");
     } else if (newer_waits(r)) {
@@ -229,16 +260,19 @@ class Decide {
 
   std::string whom() const {
     for (const auto& r : live_)
-      if (r->status.started || r->meta.key.name == out_.status.intent.rollout) return r->meta.key.name + " (" + r->status.phase + ") to end";
+      if (r->status.started || r->meta.key.name == out_.status.intent.rollout)
+        return r->meta.key.name + " (" + r->status.phase + ") to end";
     return out_.status.intent.rollout + " to end";
   }
 
   // Of several that wait the newest is the intent; of two that wait while one runs, too.
   bool newer_waits(const api::ModelRollout& r) const {
-    const auto self = std::find_if(live_.begin(), live_.end(), [&](const auto& l) { return l->meta.key.name == r.meta.key.name; });
+    const auto self = std::find_if(live_.begin(), live_.end(),
+                                   [&](const auto& l) { return l->meta.key.name == r.meta.key.name; });
     return std::any_of(std::next(self), live_.end(), [&](const auto& l) {
       // Times are whole seconds: what began in the same one is not known to be newer.
-      const bool runs = l->meta.key.name == out_.status.intent.rollout && out_.status.intent.origin != "Spec" && l->meta.created > r.meta.created;
+      const bool runs = l->meta.key.name == out_.status.intent.rollout &&
+                        out_.status.intent.origin != "Spec" && l->meta.created > r.meta.created;
       return runs || (waits(*l) && cannot_start(*l).empty());
     });
   }
@@ -247,12 +281,14 @@ class Decide {
     if (!r.status.started) {
       const std::string going_back = whose_traffic_goes_back(r);
       if (!going_back.empty()) {
-        out_.waiting[r.meta.key.name] = {"WaitingForRollout", "waits for ModelRollout " + going_back + " to give its traffic back", false};
+        out_.waiting[r.meta.key.name] = {
+            "WaitingForRollout", "waits for ModelRollout " + going_back + " to give its traffic back", false};
         return;
       }
       const std::string problem = cannot_start(r);
       if (!problem.empty()) {
-        out_.waiting[r.meta.key.name] = {o_.version(r.version) ? "VersionOfAnotherModel" : "VersionNotFound", problem, true};
+        out_.waiting[r.meta.key.name] = {o_.version(r.version) ? "VersionOfAnotherModel" : "VersionNotFound",
+                                         problem, true};
         return;
       }
       const std::string too_small = weight_too_small();
@@ -275,8 +311,11 @@ class Decide {
     const int smallest = serving::smallest_weight(m_.replicas);
     for (const api::Step& step : m_.rollout.steps)
       if (step.weight && *step.weight < smallest)
-        return "weight " + std::to_string(*step.weight) + " cannot be kept with " + std::to_string(m_.replicas) +
-               " replicas, since replicas are the weight: raise spec.serving.replicas, or the weight to at least " + std::to_string(smallest);
+        return "weight " + std::to_string(*step.weight) + " cannot be kept with " +
+               std::to_string(m_.replicas) +
+               " replicas, since replicas are the weight: raise spec.serving.replicas, or the weight to at "
+               "least " +
+               std::to_string(smallest);
     return "";
   }
   const std::string& s_stable() const { return out_.status.stable_version; }
@@ -293,7 +332,9 @@ class Decide {
 
 bool under_way(const api::Intent& intent) { return !intent.version.empty() && intent.outcome.empty(); }
 
-bool ended_badly(const api::Intent& intent) { return !intent.outcome.empty() && intent.outcome != "Succeeded"; }
+bool ended_badly(const api::Intent& intent) {
+  return !intent.outcome.empty() && intent.outcome != "Succeeded";
+}
 
 bool first_version_has_gates(const api::RolloutPolicy& policy) {
   for (const api::Step& step : policy.steps)
@@ -320,21 +361,28 @@ SpecVersion resolve_spec(const Observed& o) {
     out.problem = check_owner(*record, m.meta.key.name);
     if (!out.problem.empty()) out.reason = "VersionOfAnotherModel";
     // The record of an inline artifact that was mended before it ever served: the same bits, from elsewhere.
-    const bool ours = m.artifact && record->meta.controller_uid == m.meta.uid && !record->meta.deleting && record->phase != "Candidate";
+    const bool ours = m.artifact && record->meta.controller_uid == m.meta.uid && !record->meta.deleting &&
+                      record->phase != "Candidate";
     if (ours && !(record->artifact == *m.artifact) && out.name != m.status.stable_version)
-      out.actions.push_back(Delete{{Kind::ModelVersion, record->meta.key}, record->meta.uid, "spec.artifact has changed; registered anew"});
+      out.actions.push_back(Delete{{Kind::ModelVersion, record->meta.key},
+                                   record->meta.uid,
+                                   "spec.artifact has changed; registered anew"});
     return out;
   }
   if (m.version) {
     out.reason = "VersionNotFound";
-    out.problem = "ModelVersion " + out.name + " does not exist in namespace " + o.key.ns + ": create it, or change spec.version";
+    out.problem = "ModelVersion " + out.name + " does not exist in namespace " + o.key.ns +
+                  ": create it, or change spec.version";
     return out;
   }
   const std::string body = render_inline_version(m, out.name).dump();
-  out.actions.push_back(Apply{{Kind::ModelVersion, {o.key.ns, out.name}}, body, "", hash_of(body), "register the inline artifact"});
+  out.actions.push_back(Apply{
+      {Kind::ModelVersion, {o.key.ns, out.name}}, body, "", hash_of(body), "register the inline artifact"});
   return out;
 }
 
-Decided decide_intent(const Observed& observed, const SpecVersion& spec, TimePoint now) { return Decide(observed, spec, now).run(); }
+Decided decide_intent(const Observed& observed, const SpecVersion& spec, TimePoint now) {
+  return Decide(observed, spec, now).run();
+}
 
 }  // namespace mo::model

@@ -1,7 +1,8 @@
 // Which version a Model is to move to, and which ModelRollout carries that: the newest intent wins. Pure.
 //
-// Model.status.intent is the authority. It is written before anything follows from it, so that a crash, a stale cache or a deleted ModelRollout
-// cannot lose or double an intent. Exactly the rollout that it names may run; every other one waits, or is ended.
+// Model.status.intent is the authority. It is written before anything follows from it, so that a crash, a
+// stale cache or a deleted ModelRollout cannot lose or double an intent. Exactly the rollout that it names
+// may run; every other one waits, or is ended.
 #pragma once
 
 #include <map>
@@ -15,26 +16,28 @@ namespace mo::model {
 
 // What spec.version or spec.artifact asks for.
 struct SpecVersion {
-  std::string name;                // empty: the spec names none
-  std::string reason, problem;     // why it cannot be had (yet): VersionNotFound | VersionOfAnotherModel | InvalidSpec
-  std::vector<Action> actions;     // registers an inline artifact
+  std::string name;  // empty: the spec names none
+  std::string reason,
+      problem;  // why it cannot be had (yet): VersionNotFound | VersionOfAnotherModel | InvalidSpec
+  std::vector<Action> actions;  // registers an inline artifact
 };
 
 SpecVersion resolve_spec(const Observed& observed);
 
 struct Decided {
-  api::ModelStatus status;  // spec_*, intent, stable_version brought up to date
-  Ref<api::ModelRollout> active;                              // the rollout that may run now, if it exists and is not over
-  std::map<std::string, rollout::Waiting> waiting;            // those that may not yet, by name
-  std::map<std::string, std::string> superseded;              // those that are to end, by name, and why
-  std::map<std::string, api::RolloutStatus> closed;           // those that are over without having run
-  std::vector<Action> actions;                                // makes the ModelRollout for the spec's intent
+  api::ModelStatus status;        // spec_*, intent, stable_version brought up to date
+  Ref<api::ModelRollout> active;  // the rollout that may run now, if it exists and is not over
+  std::map<std::string, rollout::Waiting> waiting;   // those that may not yet, by name
+  std::map<std::string, std::string> superseded;     // those that are to end, by name, and why
+  std::map<std::string, api::RolloutStatus> closed;  // those that are over without having run
+  std::vector<Action> actions;                       // makes the ModelRollout for the spec's intent
   std::vector<Event> events;
 };
 
 Decided decide_intent(const Observed& observed, const SpecVersion& spec, TimePoint now);
 
-// The gates that a first version has to pass are those on recorded metrics; with none it needs no ModelRollout.
+// The gates that a first version has to pass are those on recorded metrics; with none it needs no
+// ModelRollout.
 bool first_version_has_gates(const api::RolloutPolicy& policy);
 
 // An intent that is neither achieved nor given up.

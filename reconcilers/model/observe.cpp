@@ -8,10 +8,13 @@ namespace mo::model {
 namespace {
 
 template <class T>
-void take_owned(const Store<T>& store, Ledger& ledger, const Observed& o, std::map<std::string, Owned<T>>& into) {
+void take_owned(const Store<T>& store, Ledger& ledger, const Observed& o,
+                std::map<std::string, Owned<T>>& into) {
   for (const auto& object : store.of_model(o.key)) {
     if (object->meta.controller_uid != o.model->meta.uid) continue;  // labelled like ours, but not ours
-    into[object->meta.key.name] = {object, ledger.agrees_with(object->meta.uid, object->applied_hash, object->spec_hash, object->foreign_spec_manager)};
+    into[object->meta.key.name] = {
+        object, ledger.agrees_with(object->meta.uid, object->applied_hash, object->spec_hash,
+                                   object->foreign_spec_manager)};
   }
 }
 
@@ -32,7 +35,8 @@ void take_named(const Stores& stores, Observed& o) {
 // The ConfigMaps that dataset triggers and artifacts name.
 void take_configmaps(const Stores& stores, Observed& o) {
   const auto take = [&](const std::string& name) {
-    if (auto configmap = stores.configmaps.get({o.key.ns, name})) o.configmaps[name] = configmap->meta.resource_version;
+    if (auto configmap = stores.configmaps.get({o.key.ns, name}))
+      o.configmaps[name] = configmap->meta.resource_version;
   };
   for (const auto& [name, version] : o.named) {
     const std::string configmap = artifact_configmap(version->artifact);
@@ -45,7 +49,8 @@ void take_configmaps(const Stores& stores, Observed& o) {
 
 }  // namespace
 
-Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers, const Refusals& refusals, const ObjectKey& key) {
+Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers, const Refusals& refusals,
+                 const ObjectKey& key) {
   Observed o;
   o.key = key;
   o.model = stores.models.get(key);
@@ -53,7 +58,9 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   o.rollouts = stores.rollouts.of_model(key);
   // Those that a deleted Model of the same name left to the garbage collector tell nothing of this one.
   if (o.model)
-    std::erase_if(o.rollouts, [&](const auto& r) { return !r->meta.controller_uid.empty() && r->meta.controller_uid != o.model->meta.uid; });
+    std::erase_if(o.rollouts, [&](const auto& r) {
+      return !r->meta.controller_uid.empty() && r->meta.controller_uid != o.model->meta.uid;
+    });
   take_named(stores, o);
   if (!o.model) return o;
   o.runtimes = stores.runtimes.all();

@@ -9,6 +9,7 @@
 
 namespace mo::model {
 
-Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers, const Refusals& refusals, const ObjectKey& key);
+Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers, const Refusals& refusals,
+                 const ObjectKey& key);
 
 }  // namespace mo::model

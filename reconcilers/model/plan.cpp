@@ -29,7 +29,8 @@ void append(std::vector<T>& to, std::vector<T> from) {
 
 class Planner {
  public:
-  Planner(const Observed& o, TimePoint now, const Settings& settings) : o_(o), m_(*o.model), settings_(settings), now_(now) {}
+  Planner(const Observed& o, TimePoint now, const Settings& settings)
+      : o_(o), m_(*o.model), settings_(settings), now_(now) {}
 
   Plan run() {
     spec_ = resolve_spec(o_);
@@ -76,8 +77,8 @@ class Planner {
     if (rollout::is_over(advanced_->status.phase)) conclude(r);
   }
 
-  // The Model learns the outcome in the same plan, before the rollout's own status says so: whichever of the two is lost in a
-  // crash follows from the other.
+  // The Model learns the outcome in the same plan, before the rollout's own status says so: whichever of the
+  // two is lost in a crash follows from the other.
   void conclude(const api::ModelRollout& r) {
     const api::RolloutStatus& s = advanced_->status;
     if (s.phase == "Succeeded") status().stable_version = r.version;
@@ -93,7 +94,8 @@ class Planner {
   // A first version without gates has no rollout: it is stable once it serves.
   void take_first_version() {
     api::Intent& intent = status().intent;
-    const bool first = status().stable_version.empty() && under_way(intent) && intent.rollout.empty() && !decided_.active;
+    const bool first =
+        status().stable_version.empty() && under_way(intent) && intent.rollout.empty() && !decided_.active;
     if (!first || !o_.version(intent.version) || !spec_.problem.empty()) return;
     first_ = intent.version;
     const serving::Ground ground = serving::survey(o_, "", first_);
@@ -110,7 +112,8 @@ class Planner {
 
   void retrain() {
     const bool pinned = m_.track != "Promoted" && (m_.version || m_.artifact);
-    const bool rolls_out = m_.retraining && m_.retraining->on_success == api::Retraining::OnSuccess::Rollout && !pinned;
+    const bool rolls_out =
+        m_.retraining && m_.retraining->on_success == api::Retraining::OnSuccess::Rollout && !pinned;
     training_ = retraining::plan(o_, status().stable_version, rolls_out, now_);
     status().retraining = training_.status;
     look_again(training_.look_again);
@@ -136,7 +139,8 @@ class Planner {
       wanted.drain_until = *status().intent.since + rollout::kDrainLimit;
     }
     const api::Intent& intent = status().intent;
-    wanted.freeze_stable = !m_.problem.empty() || (intent.version != wanted.stable && intent.outcome != "Succeeded" && !intent.version.empty());
+    wanted.freeze_stable = !m_.problem.empty() || (intent.version != wanted.stable &&
+                                                   intent.outcome != "Succeeded" && !intent.version.empty());
     served_ = serving::serve(o_, wanted, settings_, now_);
   }
 
@@ -147,12 +151,14 @@ class Planner {
     for (const Refusal& refusal : o_.refusals) {
       if (refusal.target.kind == Kind::Job) continue;  // a training run's own affair
       const auto repeats = [&](const Action& action) {
-        if (const auto* apply = std::get_if<Apply>(&action)) return apply->target == refusal.target && apply->hash == refusal.body_hash;
+        if (const auto* apply = std::get_if<Apply>(&action))
+          return apply->target == refusal.target && apply->hash == refusal.body_hash;
         if (const auto* scale = std::get_if<Scale>(&action)) return scale->target == refusal.target;
         return false;
       };
       for (const auto* actions : {&spec_.actions, &decided_.actions, &training_.actions, &served_.actions})
-        if (std::any_of(actions->begin(), actions->end(), repeats)) return refusal.target.to_string() + ": " + refusal.error.message;
+        if (std::any_of(actions->begin(), actions->end(), repeats))
+          return refusal.target.to_string() + ": " + refusal.error.message;
     }
     return "";
   }
@@ -165,18 +171,33 @@ class Planner {
   }
 
   void write_model(const std::string& refused) {
-    Findings f{o_, spec_, status(), candidate(), nullptr, status().intent.rollout, {}, refused, served_.problem_reason, served_.problem, training_.problem};
+    Findings f{o_,
+               spec_,
+               status(),
+               candidate(),
+               nullptr,
+               status().intent.rollout,
+               {},
+               refused,
+               served_.problem_reason,
+               served_.problem,
+               training_.problem};
     if (rolling()) {
       f.rollout = &advanced_->status;
       f.rollout_name = decided_.active->meta.key.name;
     }
-    if (const rollout::Waiting* waiting = find(decided_.waiting, status().intent.rollout)) f.waiting = *waiting;
+    if (const rollout::Waiting* waiting = find(decided_.waiting, status().intent.rollout))
+      f.waiting = *waiting;
     const Json next = render_status(f, now_);
     const std::string text = next.dump();
     for (const Json& condition : next["conditions"])
       if (condition["type"] == "Stalled" && condition["status"] == "True") look_again(now_ + kStalledPoll);
     if (text == m_.status.raw) return;
-    WriteStatus write{{Kind::Model, o_.key}, m_.meta.uid, m_.meta.resource_version, text, next["message"].get<std::string>()};
+    WriteStatus write{{Kind::Model, o_.key},
+                      m_.meta.uid,
+                      m_.meta.resource_version,
+                      text,
+                      next["message"].get<std::string>()};
     Result<Json> before = parse_json(m_.status.raw.empty() ? "{}" : m_.status.raw, 1 << 22);
     write.may_wait = before && only_counts_differ(*before, next);
     // That pods have been made which are not ready yet is worth no write of its own, unless they stay so.
@@ -205,12 +226,17 @@ class Planner {
     std::string problem = active ? (refused.empty() ? served_.problem : refused) : "";
     const std::string text = rollout::render_status(r, next, waiting, problem, now_).dump();
     if (text == r.status.raw) return;
-    plan_.actions.push_back(WriteStatus{{Kind::ModelRollout, r.meta.key}, r.meta.uid, r.meta.resource_version, text, next.phase + ": " + next.message});
+    plan_.actions.push_back(WriteStatus{{Kind::ModelRollout, r.meta.key},
+                                        r.meta.uid,
+                                        r.meta.resource_version,
+                                        text,
+                                        next.phase + ": " + next.message});
   }
 
   void write_versions() {
     version::Role role{status().stable_version, "", training_.rejected_version, training_.rejected_message};
-    // Until the rollout's end is on record its version stays the candidate: only then is it known how it ended.
+    // Until the rollout's end is on record its version stays the candidate: only then is it known how it
+    // ended.
     for (const auto& r : o_.rollouts)
       if (r->status.started && !rollout::is_over(r->status.phase)) role.candidate = r->version;
     if (decided_.active) role.candidate = decided_.active->version;
@@ -218,7 +244,11 @@ class Planner {
       if (v->meta.deleting) continue;
       const auto next = version::next_status(*v, role, o_, now_);
       if (!next || next->dump() == v->status_raw) continue;
-      plan_.actions.push_back(WriteStatus{{Kind::ModelVersion, v->meta.key}, v->meta.uid, v->meta.resource_version, next->dump(), (*next)["phase"].get<std::string>()});
+      plan_.actions.push_back(WriteStatus{{Kind::ModelVersion, v->meta.key},
+                                          v->meta.uid,
+                                          v->meta.resource_version,
+                                          next->dump(),
+                                          (*next)["phase"].get<std::string>()});
     }
   }
 
@@ -235,7 +265,8 @@ class Planner {
       return !status || !status->may_wait;
     });
     if (wrote) look_again(now_);
-    if (look_again_) plan_.requeue_after = std::max(Duration(0), std::chrono::duration_cast<Duration>(*look_again_ - now_));
+    if (look_again_)
+      plan_.requeue_after = std::max(Duration(0), std::chrono::duration_cast<Duration>(*look_again_ - now_));
   }
 
   const Observed& o_;
@@ -261,14 +292,18 @@ Plan plan_without_model(const Observed& o, TimePoint now) {
     api::RolloutStatus next = r->status;
     next.observed_generation = r->meta.generation;
     if (next.phase.empty()) next.phase = "Pending";
-    const std::string text = rollout::render_status(*r, next, {"ModelNotFound", missing, true}, "", now).dump();
+    const std::string text =
+        rollout::render_status(*r, next, {"ModelNotFound", missing, true}, "", now).dump();
     if (text != r->status.raw)
-      plan.actions.push_back(WriteStatus{{Kind::ModelRollout, r->meta.key}, r->meta.uid, r->meta.resource_version, text, missing});
+      plan.actions.push_back(WriteStatus{
+          {Kind::ModelRollout, r->meta.key}, r->meta.uid, r->meta.resource_version, text, missing});
   }
   for (const auto& v : o.versions) {
     if (v->meta.deleting || (v->phase != "Serving" && v->phase != "Candidate")) continue;
     const auto next = version::next_status(*v, {}, o, now);
-    if (next) plan.actions.push_back(WriteStatus{{Kind::ModelVersion, v->meta.key}, v->meta.uid, v->meta.resource_version, next->dump(), missing});
+    if (next)
+      plan.actions.push_back(WriteStatus{
+          {Kind::ModelVersion, v->meta.key}, v->meta.uid, v->meta.resource_version, next->dump(), missing});
   }
   return plan;
 }

@@ -1,7 +1,8 @@
-// Everything that is to be done about one Model, its versions, rollouts, training runs and what serves it. Pure.
+// Everything that is to be done about one Model, its versions, rollouts, training runs and what serves it.
+// Pure.
 //
-// Order of a plan: statuses first (decisions are on record before anything acts on them), then what they call for. A crash after any
-// action leaves a state from which the next plan goes on to the same end.
+// Order of a plan: statuses first (decisions are on record before anything acts on them), then what they call
+// for. A crash after any action leaves a state from which the next plan goes on to the same end.
 #pragma once
 
 #include "reconcilers/common/observed.h"

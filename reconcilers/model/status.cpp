@@ -26,11 +26,16 @@ Standing reconciling(const std::string& phase, const std::string& reason, const 
 class Status {
  public:
   Status(const Findings& f, TimePoint now)
-      : f_(f), o_(f.observed), m_(*f.observed.model), now_(now), ground_(serving::survey(o_, f.status.stable_version, f.candidate)) {}
+      : f_(f),
+        o_(f.observed),
+        m_(*f.observed.model),
+        now_(now),
+        ground_(serving::survey(o_, f.status.stable_version, f.candidate)) {}
 
   Json render() {
     const Standing standing = this->standing();
-    Json out = {{"observedGeneration", m_.meta.generation}, {"phase", standing.phase}, {"message", standing.message}};
+    Json out = {
+        {"observedGeneration", m_.meta.generation}, {"phase", standing.phase}, {"message", standing.message}};
     put_versions(out);
     put_pods(out);
     put_intent(out);
@@ -41,7 +46,8 @@ class Status {
 
  private:
   const std::string& stable() const { return f_.status.stable_version; }
-  // A Model that serves something is degraded by what keeps it from its spec; one that never served is still pending.
+  // A Model that serves something is degraded by what keeps it from its spec; one that never served is still
+  // pending.
   std::string hurt() const { return stable().empty() ? "Pending" : "Degraded"; }
 
   // ---- where it stands: the first that applies ----
@@ -52,7 +58,8 @@ class Status {
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
     if (!f_.serve_problem.empty()) return stalled(hurt(), f_.serve_reason, f_.serve_problem);
     if (!f_.retraining_problem.empty()) return stalled(hurt(), "InvalidSchedule", f_.retraining_problem);
-    if (f_.waiting.stalled) return stalled(hurt(), f_.waiting.reason, f_.rollout_name + ": " + f_.waiting.message);
+    if (f_.waiting.stalled)
+      return stalled(hurt(), f_.waiting.reason, f_.rollout_name + ": " + f_.waiting.message);
     if (f_.rollout) return rolling();
     if (under_way(f_.status.intent) && !f_.status.intent.rollout.empty()) return about_to_roll();
     if (failed()) return after_failure();
@@ -61,7 +68,8 @@ class Status {
   }
 
   Standing rolling() const {
-    const std::string message = "ModelRollout " + f_.rollout_name + " to " + f_.candidate + ": " + f_.rollout->message;
+    const std::string message =
+        "ModelRollout " + f_.rollout_name + " to " + f_.candidate + ": " + f_.rollout->message;
     if (f_.rollout->phase == "Paused") return reconciling("Paused", "RolloutPaused", message);
     return reconciling("Progressing", "RolloutInProgress", message);
   }
@@ -69,7 +77,8 @@ class Status {
   Standing about_to_roll() const {
     const api::Intent& i = f_.status.intent;
     return reconciling(stable().empty() ? "Pending" : "Progressing", "RolloutInProgress",
-                       "ModelRollout " + i.rollout + " to " + i.version + (f_.waiting.message.empty() ? " is about to start" : " " + f_.waiting.message));
+                       "ModelRollout " + i.rollout + " to " + i.version +
+                           (f_.waiting.message.empty() ? " is about to start" : " " + f_.waiting.message));
   }
 
   bool failed() const {
@@ -82,25 +91,37 @@ class Status {
 
   Standing after_failure() const {
     const api::Intent& i = f_.status.intent;
-    const std::string reason = i.outcome == "RolledBack" ? "RolledBack" : i.outcome == "Aborted" ? "RolloutAborted" : "RolloutFailed";
+    const std::string reason = i.outcome == "RolledBack" ? "RolledBack"
+                               : i.outcome == "Aborted"  ? "RolloutAborted"
+                                                         : "RolloutFailed";
     const std::string serves = stable().empty() ? "nothing serves" : stable() + " serves on";
-    return stalled("Degraded", reason, "the rollout of " + i.version + " was " + (i.outcome == "Aborted" ? "aborted" : i.outcome == "RolledBack" ? "rolled back" : "given up") +
-                                           ": " + i.message + "; " + serves + ". Change the spec, or write a new ModelRollout to try again");
+    return stalled("Degraded", reason,
+                   "the rollout of " + i.version + " was " +
+                       (i.outcome == "Aborted"      ? "aborted"
+                        : i.outcome == "RolledBack" ? "rolled back"
+                                                    : "given up") +
+                       ": " + i.message + "; " + serves +
+                       ". Change the spec, or write a new ModelRollout to try again");
   }
 
   Standing first_version() const {
     const std::string& version = first();
     if (version.empty()) {
-      if (m_.retraining) return reconciling("Pending", "AwaitingRetraining", "waits for its first version from retraining" + retraining_note());
-      return stalled("Pending", "NoVersion", "spec names neither a version nor an artifact, and there is no retraining to make one");
+      if (m_.retraining)
+        return reconciling("Pending", "AwaitingRetraining",
+                           "waits for its first version from retraining" + retraining_note());
+      return stalled("Pending", "NoVersion",
+                     "spec names neither a version nor an artifact, and there is no retraining to make one");
     }
     return deploying(version);
   }
 
-  // The first version on its way, from the moment on that it is decided: said once, and not again when its record or rollout is there.
+  // The first version on its way, from the moment on that it is decided: said once, and not again when its
+  // record or rollout is there.
   const std::string& first() const {
     const api::Intent& intent = f_.status.intent;
-    const bool decided = stable().empty() && f_.candidate.empty() && f_.spec.problem.empty() && !f_.waiting.stalled && under_way(intent);
+    const bool decided = stable().empty() && f_.candidate.empty() && f_.spec.problem.empty() &&
+                         !f_.waiting.stalled && under_way(intent);
     return decided ? intent.version : f_.candidate;
   }
 
@@ -112,46 +133,58 @@ class Status {
   Standing deploying(const std::string& version) const {
     const serving::Pods pods = serving::pods_of(o_, version);
     const std::string problem = serving::pods_problem(o_, version);
-    const std::string message = version + ": " + std::to_string(pods.ready) + "/" + std::to_string(m_.replicas) + " pods ready" +
+    const std::string message = version + ": " + std::to_string(pods.ready) + "/" +
+                                std::to_string(m_.replicas) + " pods ready" +
                                 (problem.empty() ? "" : ": " + problem);
     const bool mismatch = std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& p) {
       return p->version == version && !p->ready && p->digest_mismatch;
     });
     if (mismatch) return stalled("Degraded", "DigestMismatch", message);
     for (const auto& [name, d] : o_.deployments)
-      if (d.object->version == version && d.object->progressing_reason == "ProgressDeadlineExceeded" && !serving::settled(o_, version))
+      if (d.object->version == version && d.object->progressing_reason == "ProgressDeadlineExceeded" &&
+          !serving::settled(o_, version))
         return stalled("Degraded", "ProgressDeadlineExceeded", message);
     const bool available = pods.ready > 0 || m_.replicas == 0;
     return reconciling(stable().empty() || available ? "Progressing" : "Degraded", "Deploying", message);
   }
 
-  bool overridden() const { return m_.track != "Promoted" && !f_.spec.name.empty() && f_.spec.name != stable(); }
+  bool overridden() const {
+    return m_.track != "Promoted" && !f_.spec.name.empty() && f_.spec.name != stable();
+  }
 
   Standing serving() const {
     const serving::Pods pods = serving::pods_of(o_, stable());
-    if (!serving::settled(o_, stable()) || pods.wanted != m_.replicas || ground_.selected != Ground::Selected::Stable) return deploying(stable());
+    if (!serving::settled(o_, stable()) || pods.wanted != m_.replicas ||
+        ground_.selected != Ground::Selected::Stable)
+      return deploying(stable());
     if (overridden())
-      return stalled("Degraded", "Overridden", stable() + " serves by ModelRollout " + f_.status.intent.rollout + ", while the spec asks for " +
-                                                   f_.spec.name + ": change the spec to agree, or to ask for another version");
+      return stalled("Degraded", "Overridden",
+                     stable() + " serves by ModelRollout " + f_.status.intent.rollout +
+                         ", while the spec asks for " + f_.spec.name +
+                         ": change the spec to agree, or to ask for another version");
     return {Standing::Is::Ready, "Ready", "Ready", stable() + " serves"};
   }
 
   // ---- parts ----
 
-  // What serves people right now. It is taken over from the rollout once that weight is reached, not while it is on the way.
+  // What serves people right now. It is taken over from the rollout once that weight is reached, not while it
+  // is on the way.
   std::vector<api::TrafficShare> traffic() const {
     switch (ground_.selected) {
-      case Ground::Selected::Stable: return {{stable(), 100}};
+      case Ground::Selected::Stable:
+        return {{stable(), 100}};
       case Ground::Selected::Candidate:
         if (stable().empty() && ground_.candidate.ready == 0) return {};
         return {{f_.candidate, 100}};
       case Ground::Selected::Both:
         if (f_.rollout && ground_.at(f_.rollout->candidate_weight))
           return {{stable(), f_.rollout->stable_weight}, {f_.candidate, f_.rollout->candidate_weight}};
-        return m_.status.traffic.size() == 2 || !f_.rollout ? m_.status.traffic
-                                                            : std::vector<api::TrafficShare>{{stable(), 100 - f_.rollout->candidate_weight},
-                                                                                             {f_.candidate, f_.rollout->candidate_weight}};
-      case Ground::Selected::Nobody: return {};
+        return m_.status.traffic.size() == 2 || !f_.rollout
+                   ? m_.status.traffic
+                   : std::vector<api::TrafficShare>{{stable(), 100 - f_.rollout->candidate_weight},
+                                                    {f_.candidate, f_.rollout->candidate_weight}};
+      case Ground::Selected::Nobody:
+        return {};
     }
     return {};
   }
@@ -173,7 +206,8 @@ class Status {
 
   void put_pods(Json& out) const {
     serving::Pods sum = serving::pods_of(o_, stable());
-    const bool candidate_serves = ground_.selected == Ground::Selected::Both || ground_.selected == Ground::Selected::Candidate;
+    const bool candidate_serves =
+        ground_.selected == Ground::Selected::Both || ground_.selected == Ground::Selected::Candidate;
     if (candidate_serves) {
       const serving::Pods more = serving::pods_of(o_, f_.candidate);
       sum.wanted += more.wanted;
@@ -190,7 +224,9 @@ class Status {
 
   void put_intent(Json& out) const {
     const api::ModelStatus& s = f_.status;
-    if (!s.spec_version.empty()) out["spec"] = {{"version", s.spec_version}, {"revision", s.spec_revision}, {"generation", s.spec_generation}};
+    if (!s.spec_version.empty())
+      out["spec"] = {
+          {"version", s.spec_version}, {"revision", s.spec_revision}, {"generation", s.spec_generation}};
     const api::Intent& i = s.intent;
     if (i.version.empty()) return;
     Json intent = {{"version", i.version}, {"origin", i.origin}};
@@ -222,15 +258,21 @@ class Status {
     time("lastFinished", r.last_finished);
     // Whole: with its fraction cut off, a request made in the middle of a second would be a new one for ever.
     if (r.observed_request) {
-      const bool fraction = *r.observed_request != std::chrono::floor<std::chrono::seconds>(*r.observed_request);
-      t["observedRequest"] = fraction ? format_micro_time(*r.observed_request) : format_time(*r.observed_request);
+      const bool fraction =
+          *r.observed_request != std::chrono::floor<std::chrono::seconds>(*r.observed_request);
+      t["observedRequest"] =
+          fraction ? format_micro_time(*r.observed_request) : format_time(*r.observed_request);
     }
     time("scheduleChecked", r.schedule_checked);
     if (r.run) {
-      t["run"] = {{"number", r.run->number}, {"name", r.run->name}, {"trigger", r.run->trigger}, {"startedAt", format_time(r.run->started)}};
+      t["run"] = {{"number", r.run->number},
+                  {"name", r.run->name},
+                  {"trigger", r.run->trigger},
+                  {"startedAt", format_time(r.run->started)}};
       if (!r.run->job_uid.empty()) t["run"]["jobUID"] = r.run->job_uid;
     }
-    for (const auto& [trigger, digest] : r.datasets) t["datasets"].push_back({{"trigger", trigger}, {"digest", digest}});
+    for (const auto& [trigger, digest] : r.datasets)
+      t["datasets"].push_back({{"trigger", trigger}, {"digest", digest}});
     out["retraining"] = std::move(t);
   }
 
@@ -239,10 +281,12 @@ class Status {
     if (m_.replicas == 0) return {true, "ScaledToZero", "spec.serving.replicas is 0"};
     const bool stable_serves = ground_.selected != Ground::Selected::Candidate;
     const bool candidate_serves = ground_.selected != Ground::Selected::Stable;
-    const int ready = (stable_serves ? serving::pods_of(o_, stable()).ready : 0) + (candidate_serves ? serving::pods_of(o_, f_.candidate).ready : 0);
+    const int ready = (stable_serves ? serving::pods_of(o_, stable()).ready : 0) +
+                      (candidate_serves ? serving::pods_of(o_, f_.candidate).ready : 0);
     if (ready == 0 && stable().empty()) return {false, "NoTraffic", "no version serves"};
     const int needed = std::max(1, m_.replicas - m_.replicas / 4);
-    const std::string count = std::to_string(ready) + " of " + std::to_string(m_.replicas) + " pods are ready";
+    const std::string count =
+        std::to_string(ready) + " of " + std::to_string(m_.replicas) + " pods are ready";
     return {ready >= needed, ready >= needed ? "Serving" : "TooFewReady", ready >= needed ? "" : count};
   }
 
@@ -250,8 +294,10 @@ class Status {
     using Is = Standing::Is;
     Conditions conditions(m_.status.conditions, m_.meta.generation, now_);
     conditions.set("Ready", {standing.is == Is::Ready, standing.reason, standing.message});
-    conditions.set("Reconciling", {standing.is == Is::Reconciling, standing.reason, standing.is == Is::Reconciling ? standing.message : ""});
-    conditions.set("Stalled", {standing.is == Is::Stalled, standing.reason, standing.is == Is::Stalled ? standing.message : ""});
+    conditions.set("Reconciling", {standing.is == Is::Reconciling, standing.reason,
+                                   standing.is == Is::Reconciling ? standing.message : ""});
+    conditions.set("Stalled", {standing.is == Is::Stalled, standing.reason,
+                               standing.is == Is::Stalled ? standing.message : ""});
     conditions.set("Available", available());
     return to_json(conditions.get());
   }
@@ -279,7 +325,8 @@ bool only_counts_differ(const Json& a, const Json& b) {
   Json x = a, y = b;
   for (Json* j : {&x, &y}) {
     if (!j->is_object()) return false;
-    // While pods are counted up the message counts too; what people must see at once moves phase or a condition's status or reason.
+    // While pods are counted up the message counts too; what people must see at once moves phase or a
+    // condition's status or reason.
     for (const char* count : {"replicas", "readyReplicas", "ready", "message"}) j->erase(count);
     if (j->contains("conditions") && (*j)["conditions"].is_array())
       for (Json& c : (*j)["conditions"])

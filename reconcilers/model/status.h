@@ -14,12 +14,12 @@ namespace mo::model {
 struct Findings {
   const Observed& observed;
   const SpecVersion& spec;
-  api::ModelStatus status;            // intent, stable and retraining as decided
-  std::string candidate;              // of a rollout, or a first version on its way
+  api::ModelStatus status;                      // intent, stable and retraining as decided
+  std::string candidate;                        // of a rollout, or a first version on its way
   const api::RolloutStatus* rollout = nullptr;  // of the one under way, as decided
   std::string rollout_name;
-  rollout::Waiting waiting;           // why the rollout that the intent names cannot start
-  std::string refused;                // what the API server said no to, word for word
+  rollout::Waiting waiting;  // why the rollout that the intent names cannot start
+  std::string refused;       // what the API server said no to, word for word
   std::string serve_reason, serve_problem;
   std::string retraining_problem;
 };

@@ -8,21 +8,27 @@
 namespace mo::retraining {
 namespace {
 
-Json environment(const api::Model& model, const api::RetrainingRun& run, const std::string& stable, const Json& container) {
-  const std::string result = container.value("terminationMessagePath", Json()).is_string() ? container["terminationMessagePath"].get<std::string>()
-                                                                                         : "/dev/termination-log";
+Json environment(const api::Model& model, const api::RetrainingRun& run, const std::string& stable,
+                 const Json& container) {
+  const std::string result = container.value("terminationMessagePath", Json()).is_string()
+                                 ? container["terminationMessagePath"].get<std::string>()
+                                 : "/dev/termination-log";
   const std::pair<const char*, std::string> ours[] = {
-      {"MODELOPS_MODEL", model.meta.key.name},  {"MODELOPS_NAMESPACE", model.meta.key.ns},
-      {"MODELOPS_VERSION", stable},             {"MODELOPS_RUN_ID", run.name},
-      {"MODELOPS_TRIGGER", run.trigger},        {"MODELOPS_OUTPUT", model.meta.key.ns + "/" + model.meta.key.name + "/" + run.name},
+      {"MODELOPS_MODEL", model.meta.key.name},
+      {"MODELOPS_NAMESPACE", model.meta.key.ns},
+      {"MODELOPS_VERSION", stable},
+      {"MODELOPS_RUN_ID", run.name},
+      {"MODELOPS_TRIGGER", run.trigger},
+      {"MODELOPS_OUTPUT", model.meta.key.ns + "/" + model.meta.key.name + "/" + run.name},
       {"MODELOPS_RESULT", result},
   };
   Json env = Json::array();
   const Json theirs = container.value("env", Json::array());
   for (const auto& [name, value] : ours) {
-    const bool overridden = theirs.is_array() && std::any_of(theirs.begin(), theirs.end(), [&n = name](const Json& e) {
-      return e.is_object() && e.value("name", Json()) == n;
-    });
+    const bool overridden =
+        theirs.is_array() && std::any_of(theirs.begin(), theirs.end(), [&n = name](const Json& e) {
+          return e.is_object() && e.value("name", Json()) == n;
+        });
     if (!overridden) env.push_back({{"name", name}, {"value", value}});
   }
   if (!theirs.is_array()) return theirs;  // wrong as it is: the API server says so
@@ -67,9 +73,10 @@ Result<Json> render_job(const api::Model& model, const api::RetrainingRun& run, 
   return job;
 }
 
-Json render_version(const api::Model& model, const api::RunResult& result, const api::RetrainingRun& run, const api::Job& job,
-                    const std::string& stable) {
-  Json version = serving::object_of(model, Kind::ModelVersion, version_name_for(model.meta.key.name, result.artifact.digest));
+Json render_version(const api::Model& model, const api::RunResult& result, const api::RetrainingRun& run,
+                    const api::Job& job, const std::string& stable) {
+  Json version = serving::object_of(model, Kind::ModelVersion,
+                                    version_name_for(model.meta.key.name, result.artifact.digest));
   Json lineage = Json::object();
   for (const char* field : {"code", "data", "environment"})
     if (result.lineage.contains(field)) lineage[field] = result.lineage[field];
@@ -88,7 +95,8 @@ Json render_version(const api::Model& model, const api::RunResult& result, const
   return version;
 }
 
-Json render_rollout(const api::Model& model, const std::string& name, const std::string& version, const std::string& origin) {
+Json render_rollout(const api::Model& model, const std::string& name, const std::string& version,
+                    const std::string& origin) {
   Json rollout = serving::object_of(model, Kind::ModelRollout, name);
   rollout["metadata"]["labels"][api::kLabelOrigin] = origin;
   rollout["spec"] = {{"modelRef", {{"name", model.meta.key.name}}}, {"version", version}};

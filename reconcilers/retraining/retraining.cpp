@@ -14,7 +14,6 @@ namespace {
 constexpr int kFinishedJobsKept = 3;
 constexpr size_t kResultKept = 1024;  // characters of a result's message in status
 
-
 std::string day_of(TimePoint t) { return format_time(t).substr(0, 10); }
 
 class Training {
@@ -49,7 +48,8 @@ class Training {
 
   // ---- triggers ----
 
-  // Digests are read again only when the ConfigMap's resourceVersion moves: the ask stands as long as that version does.
+  // Digests are read again only when the ConfigMap's resourceVersion moves: the ask stands as long as that
+  // version does.
   void read_datasets() {
     for (const api::Trigger& trigger : spec_.triggers) {
       if (!trigger.dataset) continue;
@@ -58,7 +58,8 @@ class Training {
         waiting_ = "trigger " + trigger.name + ": ConfigMap " + trigger.dataset->name + " does not exist";
         continue;
       }
-      Ask ask{"dataset/" + o_.model->meta.uid + "/" + trigger.name + "/" + trigger.dataset->key + "@" + seen->second,
+      Ask ask{"dataset/" + o_.model->meta.uid + "/" + trigger.name + "/" + trigger.dataset->key + "@" +
+                  seen->second,
               AskConfigMap{{o_.key.ns, trigger.dataset->name}, trigger.dataset->key}};
       auto answer = o_.answers.find(ask.id);
       out_.asks.push_back(std::move(ask));
@@ -68,7 +69,8 @@ class Training {
       else
         digests_[trigger.name] = answer->second.text->substr(0, 256);
     }
-    // The first digest of a Model that has a version is what that version was made from, as far as anybody knows.
+    // The first digest of a Model that has a version is what that version was made from, as far as anybody
+    // knows.
     const bool has_version = !stable_.empty() || o_.model->version || o_.model->artifact;
     for (const auto& [trigger, digest] : digests_)
       if (has_version && !s().datasets.count(trigger)) s().datasets[trigger] = digest;
@@ -126,7 +128,8 @@ class Training {
     const std::string why_not = held_back();
     const bool by_clock = trigger == cron_due_ && trigger != "requested";
     if (!why_not.empty()) {
-      s().suppressed = trigger + ": " + why_not + (by_clock ? "; this firing is skipped" : "; it runs afterwards");
+      s().suppressed =
+          trigger + ": " + why_not + (by_clock ? "; this firing is skipped" : "; it runs afterwards");
       if (by_clock) skip_schedule();
       return;
     }
@@ -169,11 +172,13 @@ class Training {
 
   void apply(Kind kind, const Json& body, const std::string& why) {
     const std::string text = body.dump();
-    Apply action{{kind, {o_.key.ns, body["metadata"]["name"].get<std::string>()}}, text, "", hash_of(text), why};
-    // An API server that says no to this very body (a template that is none) says it again: the run ends with its words. Quota and rights
-    // may come back, so for them it waits.
+    Apply action{
+        {kind, {o_.key.ns, body["metadata"]["name"].get<std::string>()}}, text, "", hash_of(text), why};
+    // An API server that says no to this very body (a template that is none) says it again: the run ends with
+    // its words. Quota and rights may come back, so for them it waits.
     for (const Refusal& refusal : o_.refusals)
-      if (refusal.target == action.target && refusal.body_hash == action.hash && refusal.error.kind == ErrorKind::Invalid)
+      if (refusal.target == action.target && refusal.body_hash == action.hash &&
+          refusal.error.kind == ErrorKind::Invalid)
         return close("Rejected: " + refusal.error.message, true);
     out_.actions.push_back(std::move(action));
   }
@@ -190,7 +195,8 @@ class Training {
     }
     const api::Job& job = *found->second;
     s().run->job_uid = job.meta.uid;
-    if (job.failed) return close("Rejected: Job " + job.meta.key.name + " failed: " + job.failure_message, true);
+    if (job.failed)
+      return close("Rejected: Job " + job.meta.key.name + " failed: " + job.failure_message, true);
     if (job.complete) take_result(job);
   }
 
@@ -208,10 +214,13 @@ class Training {
   void register_version(const api::Job& job, const api::RunResult& result) {
     const std::string name = version_name_for(o_.key.name, result.artifact.digest);
     const Ref<api::ModelVersion> record = own_version(name);
-    if (!record) return apply(Kind::ModelVersion, render_version(*o_.model, result, *s().run, job, stable_), "register what " + s().run->name + " made");
+    if (!record)
+      return apply(Kind::ModelVersion, render_version(*o_.model, result, *s().run, job, stable_),
+                   "register what " + s().run->name + " made");
     if (record->artifact.digest != result.artifact.digest)
       return close("Rejected: ModelVersion " + name + " exists with another digest", true);
-    if (name == stable_) return close("Unchanged: the run made the same bits as " + name + ", which serves", false);
+    if (name == stable_)
+      return close("Unchanged: the run made the same bits as " + name + ", which serves", false);
     judge(*record);
   }
 
@@ -233,14 +242,19 @@ class Training {
     context.stable_metrics = stable ? &stable->metrics : nullptr;
     for (const std::string& gate_name : spec_.gates) {
       const api::Gate* gate = o_.model->rollout.gate(gate_name);
-      if (!gate || !gate->version_metric) return reject(record, "gate " + gate_name + " is no gate on a recorded metric");
+      if (!gate || !gate->version_metric)
+        return reject(record, "gate " + gate_name + " is no gate on a recorded metric");
       const api::GateStatus status = rollout::judge_recorded(*gate, context, now_);
-      if (status.verdict != "Passed") return reject(record, "gate " + gate_name + " did not pass: " + status.message);
+      if (status.verdict != "Passed")
+        return reject(record, "gate " + gate_name + " did not pass: " + status.message);
     }
     if (!rolls_out_) return registered("Registered: " + name);
     const std::string rollout = retraining_rollout_name(o_.key.name, name, s().run->number);
-    const bool there = std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) { return r->meta.key.name == rollout; });
-    if (!there) return apply(Kind::ModelRollout, render_rollout(*o_.model, rollout, name, "retraining"), "roll out what " + s().run->name + " made");
+    const bool there = std::any_of(o_.rollouts.begin(), o_.rollouts.end(),
+                                   [&](const auto& r) { return r->meta.key.name == rollout; });
+    if (!there)
+      return apply(Kind::ModelRollout, render_rollout(*o_.model, rollout, name, "retraining"),
+                   "roll out what " + s().run->name + " made");
     registered("Registered: " + name + ", ModelRollout " + rollout);
   }
 
@@ -273,10 +287,13 @@ class Training {
   void prune_jobs() {
     std::vector<Ref<api::Job>> over;
     for (const auto& [name, job] : o_.jobs)
-      if ((job->complete || job->failed) && !job->meta.deleting && !(s().run && s().run->name == name)) over.push_back(job);
-    std::sort(over.begin(), over.end(), [](const auto& a, const auto& b) { return a->meta.created > b->meta.created; });
+      if ((job->complete || job->failed) && !job->meta.deleting && !(s().run && s().run->name == name))
+        over.push_back(job);
+    std::sort(over.begin(), over.end(),
+              [](const auto& a, const auto& b) { return a->meta.created > b->meta.created; });
     for (size_t i = kFinishedJobsKept; i < over.size(); ++i)
-      out_.actions.push_back(Delete{{Kind::Job, over[i]->meta.key}, over[i]->meta.uid, "only the last few finished Jobs are kept"});
+      out_.actions.push_back(Delete{
+          {Kind::Job, over[i]->meta.key}, over[i]->meta.uid, "only the last few finished Jobs are kept"});
   }
 
   const Observed& o_;

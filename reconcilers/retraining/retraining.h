@@ -1,8 +1,8 @@
 // Continuous training: which trigger fires, the Job that runs, and what becomes of its result. Pure.
 //
-// A firing is written to status (a run with a number) before its Job is made, and the Job is named after the number: a crash
-// anywhere between repeats the same Job, never a second one. A run is closed in status only once everything that it led to
-// is seen to exist.
+// A firing is written to status (a run with a number) before its Job is made, and the Job is named after the
+// number: a crash anywhere between repeats the same Job, never a second one. A run is closed in status only
+// once everything that it led to is seen to exist.
 #pragma once
 
 #include <optional>
@@ -24,7 +24,8 @@ struct Planned {
   std::string rejected_version, rejected_message;
 };
 
-// `stable` is the version that serves ("" if none). `rolls_out`: a version that passes becomes a ModelRollout, else it is only registered.
+// `stable` is the version that serves ("" if none). `rolls_out`: a version that passes becomes a
+// ModelRollout, else it is only registered.
 Planned plan(const Observed& observed, const std::string& stable, bool rolls_out, TimePoint now);
 
 }  // namespace mo::retraining

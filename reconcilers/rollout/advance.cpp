@@ -46,7 +46,8 @@ class Advance {
   const api::Step& step() { return policy().steps[s().step_index - 1]; }
 
   void event(const std::string& reason, const std::string& note, bool warning = false) {
-    out_.events.push_back({{Kind::ModelRollout, in_.rollout.meta.key}, in_.rollout.meta.uid, warning, reason, note});
+    out_.events.push_back(
+        {{Kind::ModelRollout, in_.rollout.meta.key}, in_.rollout.meta.uid, warning, reason, note});
   }
 
   void look_again(TimePoint at) {
@@ -62,7 +63,8 @@ class Advance {
     s().candidate_weight = 0;
     s().phase = "Progressing";
     enter(1);
-    event("RolloutStarted", first() ? "First version " + candidate() : "From " + in_.stable + " to " + candidate());
+    event("RolloutStarted",
+          first() ? "First version " + candidate() : "From " + in_.stable + " to " + candidate());
   }
 
   void enter(int index) {
@@ -94,7 +96,8 @@ class Advance {
     s().paused_at.reset();
     s().pause_reason.clear();
     const serving::Ground& g = in_.ground;
-    const bool back = first() || g.selected == serving::Ground::Selected::Stable || g.selected == serving::Ground::Selected::Nobody;
+    const bool back = first() || g.selected == serving::Ground::Selected::Stable ||
+                      g.selected == serving::Ground::Selected::Nobody;
     if (!back) {
       out_.draining = true;
       s().phase = "Progressing";
@@ -115,7 +118,9 @@ class Advance {
   }
 
   // The Model took the version as its stable one, and then we crashed.
-  bool already_stable() { return !in_.stable.empty() && in_.stable == candidate() && in_.stable != s().from_version; }
+  bool already_stable() {
+    return !in_.stable.empty() && in_.stable == candidate() && in_.stable != s().from_version;
+  }
 
   void succeed() {
     s().stable_weight = 0;
@@ -192,7 +197,8 @@ class Advance {
   std::string where() {
     if (count() == 0) return "the start";
     if (at_final()) return "the end";
-    return "step " + std::to_string(s().step_index) + "/" + std::to_string(count()) + " (" + describe(step()) + ")";
+    return "step " + std::to_string(s().step_index) + "/" + std::to_string(count()) + " (" +
+           describe(step()) + ")";
   }
 
   void walk() {
@@ -226,14 +232,16 @@ class Advance {
 
   void wait_for_pods(int weight) {
     const serving::Ground& g = in_.ground;
-    s().message = "waiting for " + candidate() + " at " + std::to_string(weight) + "%: " + std::to_string(g.candidate.ready) + "/" +
+    s().message = "waiting for " + candidate() + " at " + std::to_string(weight) +
+                  "%: " + std::to_string(g.candidate.ready) + "/" +
                   std::to_string(serving::capacity_for(g.replicas, weight).candidate) + " pods ready" +
                   (g.candidate_problem.empty() ? "" : ": " + g.candidate_problem);
     if (g.digest_mismatch) return fail("DigestMismatch", g.candidate_problem);
     const TimePoint deadline = *s().step_started + policy().progress_deadline;
     if (now_ < deadline) return look_again(deadline);
-    fail("ProgressDeadlineExceeded", "not ready within " + format_duration(policy().progress_deadline) + ": " +
-                                         std::to_string(g.candidate.ready) + " pods of " + candidate() + " are ready" +
+    fail("ProgressDeadlineExceeded", "not ready within " + format_duration(policy().progress_deadline) +
+                                         ": " + std::to_string(g.candidate.ready) + " pods of " +
+                                         candidate() + " are ready" +
                                          (g.candidate_problem.empty() ? "" : ": " + g.candidate_problem));
   }
 
@@ -242,7 +250,8 @@ class Advance {
     if (!pause.duration) {
       if (told_to_go_on()) return true;
       s().phase = "Paused";
-      s().message = "waits at " + where() + " until somebody sets desiredState to Running (again) or to Promoted";
+      s().message =
+          "waits at " + where() + " until somebody sets desiredState to Running (again) or to Promoted";
       return false;
     }
     const TimePoint until = *s().step_started + *pause.duration;
@@ -282,7 +291,8 @@ class Advance {
         fail("GateUndefined", "gate " + name + " is not defined");
         return false;
       }
-      if (first() && gate->prometheus_query) continue;  // there is nothing to compare yet and nobody to serve worse than before
+      if (first() && gate->prometheus_query)
+        continue;  // there is nothing to compare yet and nobody to serve worse than before
       if (!pass_gate(*gate)) all = false;
       if (s().ending || s().paused_at) return false;
     }
@@ -315,15 +325,19 @@ class Advance {
   }
 
   bool pass_gate(const api::Gate& gate) {
-    auto it = std::find_if(s().gates.begin(), s().gates.end(), [&](const auto& g) { return g.name == gate.name; });
-    if (it == s().gates.end()) it = s().gates.insert(it, api::GateStatus{gate.name, {}, {}, {}, 0, 0, 0, {}, {}});
+    auto it =
+        std::find_if(s().gates.begin(), s().gates.end(), [&](const auto& g) { return g.name == gate.name; });
+    if (it == s().gates.end())
+      it = s().gates.insert(it, api::GateStatus{gate.name, {}, {}, {}, 0, 0, 0, {}, {}});
     GateProgress progress = measure(gate, *it, gate_context(), now_);
     const bool news = progress.status.verdict != it->verdict;
     *it = progress.status;
     if (progress.ask) out_.asks.push_back(*progress.ask);
     if (progress.due) look_again(*progress.due);
     if (it->verdict == "Passed") {
-      if (news) event("GatePassed", "gate " + gate.name + " passed" + (it->value.empty() ? "" : " with " + it->value));
+      if (news)
+        event("GatePassed",
+              "gate " + gate.name + " passed" + (it->value.empty() ? "" : " with " + it->value));
       return true;
     }
     const std::string what = "gate " + gate.name;
@@ -347,7 +361,8 @@ class Advance {
     if (s().ending || s().candidate_weight > 0) return;
     out_.warm_for = next_weight();
     if (at_final() || step().weight) return;
-    out_.wants_pods = in_.ground.candidate.exists || (!first() && (step().pause || needs_traffic(step().gates)));
+    out_.wants_pods =
+        in_.ground.candidate.exists || (!first() && (step().pause || needs_traffic(step().gates)));
   }
 
   const Input& in_;
@@ -358,7 +373,8 @@ class Advance {
 }  // namespace
 
 bool is_over(const std::string& phase) {
-  return phase == "Succeeded" || phase == "RolledBack" || phase == "Aborted" || phase == "Superseded" || phase == "Failed";
+  return phase == "Succeeded" || phase == "RolledBack" || phase == "Aborted" || phase == "Superseded" ||
+         phase == "Failed";
 }
 
 std::string describe(const api::Step& step) {

@@ -1,9 +1,11 @@
-// One rollout, one step of time: from its status, the people's word on it and what serving looks like to its next status. Pure.
+// One rollout, one step of time: from its status, the people's word on it and what serving looks like to its
+// next status. Pure.
 //
 //   Pending -> Progressing <-> Paused -> Succeeded
 //                  \-> (ending: traffic goes back) -> RolledBack | Aborted | Superseded | Failed
 //
-// What is decided here is written to status before anything acts on it: weights follow the persisted step, never run ahead of it.
+// What is decided here is written to status before anything acts on it: weights follow the persisted step,
+// never run ahead of it.
 #pragma once
 
 #include <optional>
@@ -15,7 +17,8 @@
 
 namespace mo::rollout {
 
-// How long the way back to stable waits for stable's pods before it cuts the candidate off regardless of capacity.
+// How long the way back to stable waits for stable's pods before it cuts the candidate off regardless of
+// capacity.
 inline constexpr Duration kDrainLimit = std::chrono::seconds(60);
 
 struct Input {

@@ -14,8 +14,8 @@ struct Outcome {
 
 Outcome inconclusive(std::string message) { return {"Inconclusive", "", "", std::move(message)}; }
 
-Outcome judge(const api::Gate& gate, const Decimal& value, const std::optional<Decimal>& stable, const std::string& stable_problem,
-              const GateContext& context) {
+Outcome judge(const api::Gate& gate, const Decimal& value, const std::optional<Decimal>& stable,
+              const std::string& stable_problem, const GateContext& context) {
   Outcome out;
   out.value = value.to_string();
   if (stable) out.stable_value = stable->to_string();
@@ -36,7 +36,8 @@ Outcome judge_answer(const api::Gate& gate, const Answer& answer, const GateCont
     if (!answer.samples.value) return inconclusive("samples: " + answer.samples.problem);
     const auto wanted = Decimal::parse(std::to_string(gate.samples->min));
     if (*answer.samples.value < *wanted)
-      return inconclusive("only " + answer.samples.value->to_string() + " of " + std::to_string(gate.samples->min) + " samples so far");
+      return inconclusive("only " + answer.samples.value->to_string() + " of " +
+                          std::to_string(gate.samples->min) + " samples so far");
   }
   if (!answer.value.value) return inconclusive(answer.value.problem);
   return judge(gate, *answer.value.value, answer.stable.value, answer.stable.problem, context);
@@ -78,7 +79,8 @@ Ask question(const api::Gate& gate, const GateContext& context, TimePoint after,
     ask.stable_query = expand(*gate.versus_stable->query, context);
   if (gate.samples) ask.samples_query = expand(gate.samples->query, context);
   return {context.id_prefix + "/" + gate.name + "/" + std::to_string(after.time_since_epoch().count()) + "-" +
-              std::to_string(measured), ask};
+              std::to_string(measured),
+          ask};
 }
 
 }  // namespace
@@ -95,7 +97,8 @@ std::string expand(const std::string& query, const GateContext& context) {
   return out;
 }
 
-std::string shortfall(const api::Gate& gate, const Decimal& value, const std::optional<Decimal>& stable, const std::string& stable_name) {
+std::string shortfall(const api::Gate& gate, const Decimal& value, const std::optional<Decimal>& stable,
+                      const std::string& stable_name) {
   if (gate.min && value < *gate.min) return value.to_string() + " is below min " + gate.min->to_string();
   if (gate.max && value > *gate.max) return value.to_string() + " is above max " + gate.max->to_string();
   if (!gate.versus_stable || !stable) return "";
@@ -103,8 +106,8 @@ std::string shortfall(const api::Gate& gate, const Decimal& value, const std::op
   const bool less_is_better = gate.max && !gate.min;
   const Decimal worse_by = less_is_better ? value - *stable : *stable - value;
   if (worse_by <= gate.versus_stable->max_regression) return "";
-  return value.to_string() + " is worse than " + stable_name + "'s " + stable->to_string() + " by " + worse_by.to_string() +
-         ", more than maxRegression " + gate.versus_stable->max_regression.to_string();
+  return value.to_string() + " is worse than " + stable_name + "'s " + stable->to_string() + " by " +
+         worse_by.to_string() + ", more than maxRegression " + gate.versus_stable->max_regression.to_string();
 }
 
 api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context, TimePoint now) {
@@ -116,19 +119,24 @@ api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context
   once.count = 1;
   once.failure_limit = 0;  // a recorded value doesn't change: measuring again tells nothing
   if (!value)
-    take_in(once, inconclusive(context.candidate + " has no recorded metric " + *gate.version_metric), now, status);
+    take_in(once, inconclusive(context.candidate + " has no recorded metric " + *gate.version_metric), now,
+            status);
   else
-    take_in(once, judge(gate, *value, stable, "no recorded metric " + *gate.version_metric, context), now, status);
+    take_in(once, judge(gate, *value, stable, "no recorded metric " + *gate.version_metric, context), now,
+            status);
   return status;
 }
 
-GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const GateContext& context, TimePoint now) {
+GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const GateContext& context,
+                     TimePoint now) {
   GateProgress progress{before, {}, {}};
   progress.status.name = gate.name;
-  if (before.verdict == "Passed" || before.verdict == "Failed" || before.verdict == "Inconclusive") return progress;
+  if (before.verdict == "Passed" || before.verdict == "Failed" || before.verdict == "Inconclusive")
+    return progress;
   if (gate.version_metric) {
     api::GateStatus judged = judge_recorded(gate, context, now);
-    // A wait on what cannot change is kept as it was first seen, so that status does not change with the clock.
+    // A wait on what cannot change is kept as it was first seen, so that status does not change with the
+    // clock.
     if (!(judged.verdict == "Running" && before.verdict == "Running")) progress.status = std::move(judged);
     return progress;
   }
@@ -147,8 +155,10 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
     return progress;
   }
   // At least a millisecond later than the last, so that every measurement has an id of its own.
-  take_in(gate, judge_answer(gate, answer->second, context), std::max(answer->second.at, last + Duration(1)), progress.status);
-  if (progress.status.verdict == "Running") progress.due = progress.status.measurements.back().at + gate.interval;
+  take_in(gate, judge_answer(gate, answer->second, context), std::max(answer->second.at, last + Duration(1)),
+          progress.status);
+  if (progress.status.verdict == "Running")
+    progress.due = progress.status.measurements.back().at + gate.interval;
   return progress;
 }
 

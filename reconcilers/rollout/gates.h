@@ -1,9 +1,11 @@
 // Gates: from measurements to a verdict. Pure.
 //
-// A measurement passes, fails or is inconclusive (no data, too few samples, an answer that is no single number). A gate has
+// A measurement passes, fails or is inconclusive (no data, too few samples, an answer that is no single
+// number). A gate has
 //   failed        once more than `failureLimit` measurements failed,
 //   passed        once `count` measurements passed,
-//   inconclusive  once `count` measurements in a row were inconclusive (with onInconclusive: Wait it goes on measuring instead).
+//   inconclusive  once `count` measurements in a row were inconclusive (with onInconclusive: Wait it goes on
+//   measuring instead).
 #pragma once
 
 #include <functional>
@@ -29,8 +31,10 @@ struct GateProgress {
   std::optional<TimePoint> due;  // when the next one is
 };
 
-// Takes in an answer if it is there, and says what to ask next. `before` is what status holds of this gate (a new GateStatus at first).
-GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const GateContext& context, TimePoint now);
+// Takes in an answer if it is there, and says what to ask next. `before` is what status holds of this gate (a
+// new GateStatus at first).
+GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const GateContext& context,
+                     TimePoint now);
 
 // The verdict over a recorded metric alone, as measure() gives it for `version:` gates.
 api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context, TimePoint now);
@@ -39,6 +43,7 @@ api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context
 std::string expand(const std::string& query, const GateContext& context);
 
 // "0.85 is below min 0.92", "regressed by 0.02 against fraud-v1 (0.95), more than 0.005"; empty if it passes.
-std::string shortfall(const api::Gate& gate, const Decimal& value, const std::optional<Decimal>& stable, const std::string& stable_name);
+std::string shortfall(const api::Gate& gate, const Decimal& value, const std::optional<Decimal>& stable,
+                      const std::string& stable_name);
 
 }  // namespace mo::rollout

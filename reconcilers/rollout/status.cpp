@@ -23,7 +23,8 @@ Verdict succeeded(const api::RolloutStatus& s) {
   return {false, is_over(s.phase) ? ended_as(s) : "InProgress", s.message};
 }
 
-// It will not get there by itself: it ended badly, or it cannot start, or the API server refuses what it needs.
+// It will not get there by itself: it ended badly, or it cannot start, or the API server refuses what it
+// needs.
 Verdict stalled(const api::RolloutStatus& s, const Waiting& waiting, const std::string& problem) {
   if (s.phase == "RolledBack" || s.phase == "Failed") return {true, ended_as(s), s.message};
   if (is_over(s.phase)) return {false, ended_as(s), ""};
@@ -50,8 +51,9 @@ Json gate_json(const api::GateStatus& g) {
     if (!m.value.empty()) one["value"] = m.value;
     measurements.push_back(std::move(one));
   }
-  Json out = {{"name", g.name},     {"verdict", g.verdict},           {"passed", g.passed},
-              {"failed", g.failed}, {"inconclusive", g.inconclusive}, {"measurements", std::move(measurements)}};
+  Json out = {
+      {"name", g.name},     {"verdict", g.verdict},           {"passed", g.passed},
+      {"failed", g.failed}, {"inconclusive", g.inconclusive}, {"measurements", std::move(measurements)}};
   if (!g.value.empty()) out["value"] = g.value;
   if (!g.stable_value.empty()) out["stableValue"] = g.stable_value;
   if (!g.message.empty()) out["message"] = g.message;
@@ -60,7 +62,8 @@ Json gate_json(const api::GateStatus& g) {
 
 std::string step_description(const api::RolloutStatus& s) {
   if (s.phase == "Succeeded") return "done";
-  if (s.step_index == 0 || !s.policy || s.step_index > static_cast<int>(s.policy->steps.size())) return "to 100%";
+  if (s.step_index == 0 || !s.policy || s.step_index > static_cast<int>(s.policy->steps.size()))
+    return "to 100%";
   return describe(s.policy->steps[s.step_index - 1]);
 }
 
@@ -75,7 +78,8 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
   if (!s.started) return;
   put(out, "fromVersion", s.from_version);
   out["step"] = {{"index", s.step_index}, {"count", s.step_count}, {"description", step_description(s)}};
-  out["stepSummary"] = std::to_string(std::min(s.step_index, s.step_count)) + "/" + std::to_string(s.step_count);
+  out["stepSummary"] =
+      std::to_string(std::min(s.step_index, s.step_count)) + "/" + std::to_string(s.step_count);
   out["weights"] = {{"stable", s.stable_weight}, {"candidate", s.candidate_weight}};
   out["stepGeneration"] = s.step_generation;
   if (!s.gates.empty()) {
@@ -94,16 +98,20 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
 
 }  // namespace
 
-Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& s, const Waiting& waiting, const std::string& problem,
-                   TimePoint now) {
+Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& s, const Waiting& waiting,
+                   const std::string& problem, TimePoint now) {
   api::RolloutStatus shown = s;
   if (!waiting.message.empty()) shown.message = waiting.message;
   if (!problem.empty() && !is_over(s.phase)) shown.message = problem;
-  Json out = {{"observedGeneration", rollout.meta.generation}, {"phase", shown.phase}, {"message", shown.message}};
+  Json out = {
+      {"observedGeneration", rollout.meta.generation}, {"phase", shown.phase}, {"message", shown.message}};
   put_progress(out, shown);
   put(out, "finishedAt", s.finished);
   if (s.ending)
-    out["ending"] = {{"phase", s.ending->phase}, {"reason", s.ending->reason}, {"message", s.ending->message}, {"at", format_time(s.ending->at)}};
+    out["ending"] = {{"phase", s.ending->phase},
+                     {"reason", s.ending->reason},
+                     {"message", s.ending->message},
+                     {"at", format_time(s.ending->at)}};
   Conditions conditions(rollout.status.conditions, rollout.meta.generation, now);
   const Verdict stall = stalled(shown, waiting, problem);
   conditions.set("Ready", ready(shown, stall));

@@ -14,8 +14,9 @@ struct Waiting {
   bool stalled = false;
 };
 
-// `status` as decided (its own `conditions` are those from before); `problem` is what the API server said no to, if anything.
-Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& status, const Waiting& waiting, const std::string& problem,
-                   TimePoint now);
+// `status` as decided (its own `conditions` are those from before); `problem` is what the API server said no
+// to, if anything.
+Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& status, const Waiting& waiting,
+                   const std::string& problem, TimePoint now);
 
 }  // namespace mo::rollout

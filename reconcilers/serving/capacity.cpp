@@ -33,11 +33,14 @@ bool ratio_holds(int weight, const Pods& stable, const Pods& candidate) {
 
 Capacity next_step(const Capacity& goal, int weight, const Pods& stable, const Pods& candidate) {
   Capacity next{goal.stable, goal.candidate};
-  // Stable gives way only to a candidate that carries its part, and never so far that the pods of the candidate, those that are yet to go
-  // included, would have more than their weight: when both shrink, the candidate does so first.
+  // Stable gives way only to a candidate that carries its part, and never so far that the pods of the
+  // candidate, those that are yet to go included, would have more than their weight: when both shrink, the
+  // candidate does so first.
   Pods shrunk = stable;
   shrunk.ready = std::min(stable.ready, goal.stable);
-  if (goal.stable < stable.wanted && (candidate.ready < goal.candidate || !ratio_holds(weight, shrunk, candidate))) next.stable = stable.wanted;
+  if (goal.stable < stable.wanted &&
+      (candidate.ready < goal.candidate || !ratio_holds(weight, shrunk, candidate)))
+    next.stable = stable.wanted;
   if (goal.candidate > candidate.wanted) {
     Pods grown = candidate;
     grown.wanted = goal.candidate;

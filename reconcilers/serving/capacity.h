@@ -13,11 +13,14 @@ struct Capacity {
 
 // What `weight` percent (0..100) for the candidate needs of a Model that asks for `replicas` pods:
 //   candidate >= ceil(replicas * weight / 100), at least one once weight > 0;
-//   stable >= ceil(replicas * (100 - weight) / 100), and so many that candidate / (candidate + stable) never exceeds the weight.
-// Few replicas and a small weight so need more stable pods than the Model asks for (3 replicas at 10 %: 9 + 1).
+//   stable >= ceil(replicas * (100 - weight) / 100), and so many that candidate / (candidate + stable) never
+//   exceeds the weight.
+// Few replicas and a small weight so need more stable pods than the Model asks for (3 replicas at 10 %: 9 +
+// 1).
 Capacity capacity_for(int replicas, int weight);
 
-// The smallest weight that may be asked without `capacity_for` needing more than max(2 * replicas, replicas + 20) pods.
+// The smallest weight that may be asked without `capacity_for` needing more than max(2 * replicas, replicas +
+// 20) pods.
 int smallest_weight(int replicas);
 
 // What is there now.
@@ -28,11 +31,13 @@ struct Pods {
   int ready = 0;
 };
 
-// The next replica counts on the way to `goal` at `weight`, given what is there: traffic is on both versions, so the candidate grows only
-// where the ratio allows it, and stable shrinks only when the candidate carries its part.
+// The next replica counts on the way to `goal` at `weight`, given what is there: traffic is on both versions,
+// so the candidate grows only where the ratio allows it, and stable shrinks only when the candidate carries
+// its part.
 Capacity next_step(const Capacity& goal, int weight, const Pods& stable, const Pods& candidate);
 
-// The candidate, fully started, would get no more than `weight` of the traffic if both versions were selected now.
+// The candidate, fully started, would get no more than `weight` of the traffic if both versions were selected
+// now.
 bool ratio_holds(int weight, const Pods& stable, const Pods& candidate);
 
 // Both versions have the ready pods that the weight needs.

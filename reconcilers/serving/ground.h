@@ -8,14 +8,15 @@
 namespace mo::serving {
 
 struct Ground {
-  int replicas = 0;  // that the Model asks for
+  int replicas = 0;        // that the Model asks for
   Pods stable, candidate;  // `ready` as far as it can be relied on: for people there is pods_of()
   // Whom the Model's Service selects.
   enum class Selected { Nobody, Stable, Both, Candidate } selected = Selected::Nobody;
-  bool candidate_settled = false;  // every candidate pod runs the template that was last applied, and is ready
-  std::string stray;               // a pod of an earlier rollout that would get traffic if every version were selected
-  std::string candidate_problem;   // why pods are not ready or not there, in the cluster's own words
-  bool digest_mismatch = false;    // of the candidate
+  bool candidate_settled =
+      false;          // every candidate pod runs the template that was last applied, and is ready
+  std::string stray;  // a pod of an earlier rollout that would get traffic if every version were selected
+  std::string candidate_problem;  // why pods are not ready or not there, in the cluster's own words
+  bool digest_mismatch = false;   // of the candidate
 
   // `weight` is what there is: the Service selects whom it should and the pods that it takes are ready.
   bool at(int weight) const;

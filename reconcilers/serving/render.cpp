@@ -13,8 +13,8 @@ constexpr const char* kSourceVolume = "modelops-source";
 constexpr const char* kFetchContainer = "modelops-fetch";
 
 struct Source {
-  std::string file;                 // the artifact's file name under /artifact
-  std::optional<Json> volume;       // to mount at /source
+  std::string file;            // the artifact's file name under /artifact
+  std::optional<Json> volume;  // to mount at /source
 };
 
 bool take_prefix(std::string& text, const std::string& prefix) {
@@ -39,11 +39,13 @@ Result<Source> source_of(const api::Artifact& artifact) {
   const bool claim = !configmap && take_prefix(rest, "pvc://");
   if (!configmap && !claim) {
     if (rest.rfind("http://", 0) == 0 || rest.rfind("https://", 0) == 0) return Source{file_name(rest), {}};
-    return fail(ErrorKind::Invalid, "artifact uri " + artifact.uri + " is none of configmap://name/key, pvc://claim/path, http(s)://…");
+    return fail(ErrorKind::Invalid, "artifact uri " + artifact.uri +
+                                        " is none of configmap://name/key, pvc://claim/path, http(s)://…");
   }
   const size_t slash = rest.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == rest.size())
-    return fail(ErrorKind::Invalid, "artifact uri " + artifact.uri + " names no " + (configmap ? "key: configmap://name/key" : "path: pvc://claim/path"));
+    return fail(ErrorKind::Invalid, "artifact uri " + artifact.uri + " names no " +
+                                        (configmap ? "key: configmap://name/key" : "path: pvc://claim/path"));
   const std::string name = rest.substr(0, slash);
   Json volume = {{"name", kSourceVolume}};
   if (configmap)
@@ -55,22 +57,31 @@ Result<Source> source_of(const api::Artifact& artifact) {
 
 Json fetch_container(const api::Artifact& artifact, const Source& source, const Settings& settings) {
   Json mounts = Json::array({{{"name", kArtifactVolume}, {"mountPath", "/artifact"}}});
-  if (source.volume) mounts.push_back({{"name", kSourceVolume}, {"mountPath", "/source"}, {"readOnly", true}});
-  return {{"name", kFetchContainer},
-          {"image", settings.fetch_image},
-          {"args", {"fetch", "--uri", artifact.uri, "--digest", artifact.digest, "--output", "/artifact/" + source.file}},
-          {"volumeMounts", std::move(mounts)},
-          {"resources", {{"requests", {{"cpu", "10m"}, {"memory", "32Mi"}}}}},
-          {"securityContext",
-           {{"allowPrivilegeEscalation", false}, {"readOnlyRootFilesystem", true}, {"capabilities", {{"drop", {"ALL"}}}}}}};
+  if (source.volume)
+    mounts.push_back({{"name", kSourceVolume}, {"mountPath", "/source"}, {"readOnly", true}});
+  return {
+      {"name", kFetchContainer},
+      {"image", settings.fetch_image},
+      {"args",
+       {"fetch", "--uri", artifact.uri, "--digest", artifact.digest, "--output", "/artifact/" + source.file}},
+      {"volumeMounts", std::move(mounts)},
+      {"resources", {{"requests", {{"cpu", "10m"}, {"memory", "32Mi"}}}}},
+      {"securityContext",
+       {{"allowPrivilegeEscalation", false},
+        {"readOnlyRootFilesystem", true},
+        {"capabilities", {{"drop", {"ALL"}}}}}}};
 }
 
-// The front of a list keeps what the user's template has under the same name out of our way: the user's entry comes later and wins.
+// The front of a list keeps what the user's template has under the same name out of our way: the user's entry
+// comes later and wins.
 void put_first(Json& object, const char* list, Json entries) {
   if (object.contains(list) && object[list].is_array())
     for (Json& entry : object[list]) {
-      const std::string name = entry.is_object() && entry.contains("name") && entry["name"].is_string() ? entry["name"].get<std::string>() : "";
-      std::erase_if(entries.get_ref<Json::array_t&>(), [&](const Json& ours) { return ours["name"] == name && !name.empty(); });
+      const std::string name = entry.is_object() && entry.contains("name") && entry["name"].is_string()
+                                   ? entry["name"].get<std::string>()
+                                   : "";
+      std::erase_if(entries.get_ref<Json::array_t&>(),
+                    [&](const Json& ours) { return ours["name"] == name && !name.empty(); });
       entries.push_back(entry);
     }
   object[list] = std::move(entries);
@@ -102,19 +113,22 @@ void name_port(Json& server, int port) {
   server["ports"].push_back({{"name", "http"}, {"containerPort", port}, {"protocol", "TCP"}});
 }
 
-void dress_server(Json& server, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime, const Source& source) {
+void dress_server(Json& server, const api::Model& model, const api::ModelVersion& version,
+                  const api::ModelRuntime& runtime, const Source& source) {
   put_first(server, "env",
             Json::array({{{"name", "MODEL_NAME"}, {"value", model.meta.key.name}},
                          {{"name", "MODEL_VERSION"}, {"value", version.meta.key.name}},
                          {{"name", "MODEL_PATH"}, {"value", "/artifact/" + source.file}}}));
-  put_first(server, "volumeMounts", Json::array({{{"name", kArtifactVolume}, {"mountPath", "/artifact"}, {"readOnly", true}}}));
+  put_first(server, "volumeMounts",
+            Json::array({{{"name", kArtifactVolume}, {"mountPath", "/artifact"}, {"readOnly", true}}}));
   name_port(server, runtime.port);
   // A pod that ends is still known to proxies for a moment: it serves on meanwhile, or requests are lost.
   Json& lifecycle = object_at(server, "lifecycle");
   if (!lifecycle.contains("preStop")) lifecycle["preStop"] = {{"sleep", {{"seconds", 5}}}};
 }
 
-void dress_metadata(Json& pod_template, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+void dress_metadata(Json& pod_template, const api::Model& model, const api::ModelVersion& version,
+                    const api::ModelRuntime& runtime) {
   Json& metadata = object_at(pod_template, "metadata");
   Json& labels = object_at(metadata, "labels");
   labels[api::kLabelManagedBy] = "model-operator";
@@ -127,8 +141,8 @@ void dress_metadata(Json& pod_template, const api::Model& model, const api::Mode
   annotations["prometheus.io/path"] = runtime.metrics_path;
 }
 
-Result<Json> pod_template_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
-                             const Settings& settings) {
+Result<Json> pod_template_of(const api::Model& model, const api::ModelVersion& version,
+                             const api::ModelRuntime& runtime, const Settings& settings) {
   Result<Source> source = source_of(version.artifact);
   if (!source) return fail(source.error());
   Result<Json> base = parse_json(runtime.pod_template.empty() ? "{}" : runtime.pod_template, 1 << 20);
@@ -141,7 +155,8 @@ Result<Json> pod_template_of(const api::Model& model, const api::ModelVersion& v
   }
   Json* server = find_server(merged);
   if (!server)
-    return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name + " with the Model's laid over it has no container named server");
+    return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name +
+                                        " with the Model's laid over it has no container named server");
   dress_server(*server, model, version, runtime, *source);
   dress_metadata(merged, model, version, runtime);
   Json& spec = merged["spec"];
@@ -182,34 +197,42 @@ Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api
   if (model.runtime) {
     for (const auto& runtime : runtimes)
       if (runtime->meta.key.name == *model.runtime) return runtime;
-    return fail(ErrorKind::NotFound, "ModelRuntime " + *model.runtime + " does not exist: create it or change spec.serving.runtime");
+    return fail(ErrorKind::NotFound, "ModelRuntime " + *model.runtime +
+                                         " does not exist: create it or change spec.serving.runtime");
   }
   Ref<api::ModelRuntime> best;
   for (const auto& runtime : runtimes) {
-    const bool serves = std::any_of(runtime->formats.begin(), runtime->formats.end(), [&](const api::Format& f) {
-      return f.name == format.name && (f.version == format.version || f.version.empty() || format.version.empty());
-    });
+    const bool serves =
+        std::any_of(runtime->formats.begin(), runtime->formats.end(), [&](const api::Format& f) {
+          return f.name == format.name &&
+                 (f.version == format.version || f.version.empty() || format.version.empty());
+        });
     if (!serves) continue;
     if (!best || runtime->priority > best->priority ||
         (runtime->priority == best->priority && runtime->meta.key.name < best->meta.key.name))
       best = runtime;
   }
   if (best) return best;
-  return fail(ErrorKind::NotFound, "no ModelRuntime serves format " + format.name + (format.version.empty() ? "" : " version " + format.version) +
+  return fail(ErrorKind::NotFound, "no ModelRuntime serves format " + format.name +
+                                       (format.version.empty() ? "" : " version " + format.version) +
                                        ": create one or name one in spec.serving.runtime");
 }
 
-Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
-                                   const Settings& settings) {
+Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version,
+                                   const api::ModelRuntime& runtime, const Settings& settings) {
   Result<Json> pods = pod_template_of(model, version, runtime, settings);
   if (!pods) return fail(pods.error());
   Json body = object_of(model, Kind::Deployment, deployment_name(model.meta.key.name, version.meta.key.name));
   body["metadata"]["labels"][api::kLabelVersion] = version.meta.key.name;
   body["spec"] = {
-      {"selector", {{"matchLabels", {{api::kLabelModel, model.meta.key.name}, {api::kLabelVersion, version.meta.key.name}}}}},
-      {"progressDeadlineSeconds", std::chrono::duration_cast<std::chrono::seconds>(model.rollout.progress_deadline).count()},
+      {"selector",
+       {{"matchLabels",
+         {{api::kLabelModel, model.meta.key.name}, {api::kLabelVersion, version.meta.key.name}}}}},
+      {"progressDeadlineSeconds",
+       std::chrono::duration_cast<std::chrono::seconds>(model.rollout.progress_deadline).count()},
       {"revisionHistoryLimit", 1},
-      {"strategy", {{"type", "RollingUpdate"}, {"rollingUpdate", {{"maxUnavailable", 0}, {"maxSurge", "25%"}}}}},
+      {"strategy",
+       {{"type", "RollingUpdate"}, {"rollingUpdate", {{"maxUnavailable", 0}, {"maxSurge", "25%"}}}}},
       {"template", std::move(*pods)}};
   return sealed(std::move(body));
 }
@@ -220,7 +243,8 @@ Rendered render_service(const api::Model& model, const std::string& name, const 
   Json body = object_of(model, Kind::Service, name);
   Json selector = {{api::kLabelModel, model.meta.key.name}};
   if (!version.empty()) selector[api::kLabelVersion] = version;
-  body["spec"] = {{"selector", std::move(selector)}, {"ports", {{{"name", "http"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}}}}};
+  body["spec"] = {{"selector", std::move(selector)},
+                  {"ports", {{{"name", "http"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}}}}};
   return sealed(std::move(body));
 }
 

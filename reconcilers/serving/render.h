@@ -21,14 +21,14 @@ struct Rendered {
   std::string hash;  // of all but the replicas
 };
 
-// The ModelRuntime that serves this format: the named one, else the highest priority among those that list the format, then the name.
-// ErrorKind::NotFound with what is missing.
+// The ModelRuntime that serves this format: the named one, else the highest priority among those that list
+// the format, then the name. ErrorKind::NotFound with what is missing.
 Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api::Format& format,
                                               const std::vector<Ref<api::ModelRuntime>>& runtimes);
 
 // ErrorKind::Invalid when the artifact's URI or the runtime's template cannot be used.
-Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
-                                   const Settings& settings);
+Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version,
+                                   const api::ModelRuntime& runtime, const Settings& settings);
 // Sets what render_deployment leaves open.
 void set_replicas(Json& deployment, int replicas);
 

@@ -29,15 +29,23 @@ Selected selected_by(const Observed& o, const std::string& stable, const std::st
 class Serve {
  public:
   Serve(const Observed& o, const Wanted& w, const Settings& settings, TimePoint now)
-      : o_(o), w_(w), settings_(settings), now_(now), g_(survey(o, w.stable, w.candidate)), n_(o.model->replicas) {}
+      : o_(o),
+        w_(w),
+        settings_(settings),
+        now_(now),
+        g_(survey(o, w.stable, w.candidate)),
+        n_(o.model->replicas) {}
 
   Served run() {
     const Capacity goal = replicas();
-    const bool candidate_wanted = !w_.candidate.empty() && (w_.candidate_pods || w_.weight > 0 || w_.draining);
+    const bool candidate_wanted =
+        !w_.candidate.empty() && (w_.candidate_pods || w_.weight > 0 || w_.draining);
     if (!w_.stable.empty()) deployment(w_.stable, goal.stable, w_.freeze_stable);
-    // With traffic on it the candidate keeps its template: a rolling update has more pods for a while, and more traffic than its weight.
+    // With traffic on it the candidate keeps its template: a rolling update has more pods for a while, and
+    // more traffic than its weight.
     const bool frozen = w_.draining || g_.selected == Selected::Both;
-    if (candidate_wanted && !(w_.draining && !g_.candidate.exists)) deployment(w_.candidate, goal.candidate, frozen);
+    if (candidate_wanted && !(w_.draining && !g_.candidate.exists))
+      deployment(w_.candidate, goal.candidate, frozen);
     services(candidate_wanted);
     append(downs_);
     remove_the_rest(candidate_wanted);
@@ -72,31 +80,38 @@ class Serve {
       return g_.selected == Selected::Nobody ? Selected::Stable : g_.selected;
     }
     const Capacity goal = capacity_for(n_, w_.weight);
-    const bool open = g_.selected == Selected::Both ||
-                      (g_.candidate_settled && g_.candidate.ready >= goal.candidate && g_.stable.ready >= goal.stable &&
-                       ratio_holds(w_.weight, g_.stable, g_.candidate) && g_.stray.empty() && !candidate_rolls_);
+    const bool open =
+        g_.selected == Selected::Both ||
+        (g_.candidate_settled && g_.candidate.ready >= goal.candidate && g_.stable.ready >= goal.stable &&
+         ratio_holds(w_.weight, g_.stable, g_.candidate) && g_.stray.empty() && !candidate_rolls_);
     return open ? Selected::Both : Selected::Stable;
   }
 
-  // To stable alone, which it usually is already; where others have traffic (a rollout ends, or was deleted) once stable can carry it.
+  // To stable alone, which it usually is already; where others have traffic (a rollout ends, or was deleted)
+  // once stable can carry it.
   Selected way_back() const {
     if (g_.selected != Selected::Both && g_.selected != Selected::Candidate) return Selected::Stable;
     const bool enough = g_.stable.ready >= n_;
     const bool waited = w_.drain_until && now_ >= *w_.drain_until && g_.stable.ready > 0;
     const bool others_serve =
-        g_.candidate.ready > 0 ||
-        std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) { return pod->ready && pod->version != w_.stable; });
+        g_.candidate.ready > 0 || std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) {
+          return pod->ready && pod->version != w_.stable;
+        });
     return enough || waited || !others_serve ? Selected::Stable : g_.selected;
   }
 
   void services(bool candidate_wanted) {
     const Selected selection = this->selection();
-    const std::string version = selection == Selected::Both ? "" : selection == Selected::Candidate ? w_.candidate : w_.stable;
+    const std::string version = selection == Selected::Both        ? ""
+                                : selection == Selected::Candidate ? w_.candidate
+                                                                   : w_.stable;
     if (!version.empty() || selection == Selected::Both)
       service(o_.key.name, version,
-              selection == Selected::Both ? "traffic to " + w_.stable + " and " + w_.candidate : "traffic to " + version + " alone");
+              selection == Selected::Both ? "traffic to " + w_.stable + " and " + w_.candidate
+                                          : "traffic to " + version + " alone");
     if (candidate_wanted && !w_.stable.empty())
-      service(candidate_service_name(o_.key.name), w_.candidate, "reach " + w_.candidate + " without traffic");
+      service(candidate_service_name(o_.key.name), w_.candidate,
+              "reach " + w_.candidate + " without traffic");
     else
       remove_service(candidate_service_name(o_.key.name));
   }
@@ -115,7 +130,8 @@ class Serve {
   void remove_service(const std::string& name) {
     auto it = o_.services.find(name);
     if (it == o_.services.end() || it->second.object->meta.deleting) return;
-    downs_.push_back(Delete{{Kind::Service, {o_.key.ns, name}}, it->second.object->meta.uid, "no candidate any more"});
+    downs_.push_back(
+        Delete{{Kind::Service, {o_.key.ns, name}}, it->second.object->meta.uid, "no candidate any more"});
   }
 
   void apply(const ObjectRef& target, Rendered rendered, const std::string& uid, const std::string& why) {
@@ -132,7 +148,8 @@ class Serve {
       Result<Rendered> rendered = render(version);
       if (!rendered) {
         out_.problem = rendered.error().message;
-        out_.problem_reason = rendered.error().kind == ErrorKind::NotFound ? "RuntimeNotFound" : "InvalidTemplate";
+        out_.problem_reason =
+            rendered.error().kind == ErrorKind::NotFound ? "RuntimeNotFound" : "InvalidTemplate";
       } else if (!have || have->applied != rendered->hash) {
         candidate_rolls_ |= have && version == w_.candidate;
         set_replicas(rendered->body, replicas);
@@ -142,7 +159,9 @@ class Serve {
       }
     }
     if (!have || have->object->replicas == replicas) return;
-    Scale scale{ref, have->object->meta.uid, replicas, version + " from " + std::to_string(have->object->replicas) + " to " + std::to_string(replicas)};
+    Scale scale{
+        ref, have->object->meta.uid, replicas,
+        version + " from " + std::to_string(have->object->replicas) + " to " + std::to_string(replicas)};
     if (replicas > have->object->replicas)
       out_.actions.push_back(std::move(scale));
     else
@@ -172,7 +191,8 @@ class Serve {
         auto label = service->second.object->selector.find(api::kLabelVersion);
         if (label != service->second.object->selector.end() && label->second == version) continue;
       }
-      out_.actions.push_back(Delete{{Kind::Deployment, owned.object->meta.key}, owned.object->meta.uid, version + " serves nobody"});
+      out_.actions.push_back(Delete{
+          {Kind::Deployment, owned.object->meta.key}, owned.object->meta.uid, version + " serves nobody"});
     }
   }
 
@@ -200,8 +220,8 @@ bool settled(const Observed& o, const std::string& version) {
   const Owned<api::Deployment>* have = deployment_of(o, version);
   if (!have) return false;
   const api::Deployment& d = *have->object;
-  return d.observed_generation >= d.meta.generation && d.updated_replicas == d.replicas && d.status_replicas == d.replicas &&
-         d.ready_replicas >= d.replicas && !d.meta.deleting;
+  return d.observed_generation >= d.meta.generation && d.updated_replicas == d.replicas &&
+         d.status_replicas == d.replicas && d.ready_replicas >= d.replicas && !d.meta.deleting;
 }
 
 static bool size_observed(const Observed& o, const std::string& version) {
@@ -222,14 +242,16 @@ std::string pods_problem(const Observed& o, const std::string& version) {
   return "";
 }
 
-// A pod that a Service for every version would send traffic to, although it belongs to neither Deployment: one of a version that was rolled out
-// before, not yet collected.
-std::string stray_pod(const Observed& o, const Ground& g, const std::string& stable, const std::string& candidate) {
+// A pod that a Service for every version would send traffic to, although it belongs to neither Deployment:
+// one of a version that was rolled out before, not yet collected.
+std::string stray_pod(const Observed& o, const Ground& g, const std::string& stable,
+                      const std::string& candidate) {
   int of_candidate = 0;
   for (const auto& pod : o.pods) {
     const bool may_serve = !pod->meta.deleting && (pod->ready || pod->problem.empty());
     if (!may_serve || pod->version.empty() || pod->version == stable) continue;
-    if (pod->version != candidate || ++of_candidate > std::max(g.candidate.running, g.candidate.wanted)) return pod->meta.key.name;
+    if (pod->version != candidate || ++of_candidate > std::max(g.candidate.running, g.candidate.wanted))
+      return pod->meta.key.name;
   }
   return "";
 }
@@ -239,14 +261,16 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   g.replicas = o.model->replicas;
   g.stable = pods_of(o, stable);
   g.candidate = pods_of(o, candidate);
-  // Decisions hang on pods that stay: not on those that a smaller size takes away, and not on a count from before the last change of size.
+  // Decisions hang on pods that stay: not on those that a smaller size takes away, and not on a count from
+  // before the last change of size.
   if (!size_observed(o, stable)) g.stable.ready = 0;
   for (Pods* pods : {&g.stable, &g.candidate}) pods->ready = std::min(pods->ready, pods->wanted);
   g.selected = selected_by(o, stable, candidate);
   g.candidate_settled = settled(o, candidate);
   g.stray = candidate.empty() ? "" : stray_pod(o, g, stable, candidate);
   g.candidate_problem = candidate.empty() ? "" : pods_problem(o, candidate);
-  if (g.candidate_problem.empty() && !g.stray.empty()) g.candidate_problem = "Pod " + g.stray + " of an earlier rollout has yet to end";
+  if (g.candidate_problem.empty() && !g.stray.empty())
+    g.candidate_problem = "Pod " + g.stray + " of an earlier rollout has yet to end";
   g.digest_mismatch = std::any_of(o.pods.begin(), o.pods.end(), [&](const auto& pod) {
     return pod->version == candidate && !pod->ready && pod->digest_mismatch;
   });

@@ -15,17 +15,17 @@ namespace mo::serving {
 struct Wanted {
   std::string stable;
   std::string candidate;
-  int weight = 0;           // the candidate's
+  int weight = 0;  // the candidate's
   bool candidate_pods = false;
-  int warm_for = 0;         // at weight 0: the weight whose pods the candidate gets ready for
-  bool draining = false;    // back to stable alone
+  int warm_for = 0;                      // at weight 0: the weight whose pods the candidate gets ready for
+  bool draining = false;                 // back to stable alone
   std::optional<TimePoint> drain_until;  // when the way back to stable alone stops to wait for stable's pods
   bool freeze_stable = false;  // stable keeps the template that it has: the spec speaks of another version
 };
 
 struct Served {
   std::vector<Action> actions;
-  std::string problem;         // why something could not even be rendered (no runtime, unusable URI), for people
+  std::string problem;  // why something could not even be rendered (no runtime, unusable URI), for people
   std::string problem_reason;  // RuntimeNotFound | InvalidTemplate
 };
 

@@ -13,7 +13,9 @@ struct Phase {
 Ref<api::ModelRollout> last_rollout(const Observed& o, const std::string& version) {
   Ref<api::ModelRollout> last;
   for (const auto& rollout : o.rollouts)
-    if (rollout->version == version && rollout->status.finished && (!last || *last->status.finished <= *rollout->status.finished)) last = rollout;
+    if (rollout->version == version && rollout->status.finished &&
+        (!last || *last->status.finished <= *rollout->status.finished))
+      last = rollout;
   return last;
 }
 
@@ -22,10 +24,12 @@ Phase decide(const api::ModelVersion& version, const Role& role, const Observed&
   if (name == role.stable) return {"Serving", "serves Model " + version.model};
   if (name == role.candidate) return {"Candidate", "is being rolled out"};
   if (name == role.rejected) return {"Rejected", role.rejected_message};
-  if (version.phase == "Serving") return {"Superseded", role.stable.empty() ? "its Model is gone" : "after it came " + role.stable};
+  if (version.phase == "Serving")
+    return {"Superseded", role.stable.empty() ? "its Model is gone" : "after it came " + role.stable};
   if (version.phase == "Candidate") {
     const auto last = last_rollout(o, name);
-    if (last && (last->status.phase == "RolledBack" || last->status.phase == "Failed")) return {"Rejected", last->status.message};
+    if (last && (last->status.phase == "RolledBack" || last->status.phase == "Failed"))
+      return {"Rejected", last->status.message};
     return {"Registered", last ? "its last rollout ended as " + last->status.phase : ""};
   }
   return {version.phase.empty() ? "Registered" : version.phase, version.message};
@@ -33,7 +37,8 @@ Phase decide(const api::ModelVersion& version, const Role& role, const Observed&
 
 }  // namespace
 
-std::optional<Json> next_status(const api::ModelVersion& version, const Role& role, const Observed& o, TimePoint now) {
+std::optional<Json> next_status(const api::ModelVersion& version, const Role& role, const Observed& o,
+                                TimePoint now) {
   const Phase phase = decide(version, role, o);
   const bool first = version.phase.empty() || version.phase == "Registered";
   if (phase.name == version.phase && phase.message == version.message) return {};
@@ -43,7 +48,9 @@ std::optional<Json> next_status(const api::ModelVersion& version, const Role& ro
   conditions.set("Ready", {!rejected, phase.name, phase.message});
   conditions.set("Reconciling", {false, phase.name, ""});
   conditions.set("Stalled", {rejected, phase.name, rejected ? phase.message : ""});
-  Json status = {{"observedGeneration", version.meta.generation}, {"phase", phase.name}, {"conditions", to_json(conditions.get())}};
+  Json status = {{"observedGeneration", version.meta.generation},
+                 {"phase", phase.name},
+                 {"conditions", to_json(conditions.get())}};
   if (!phase.message.empty()) status["message"] = phase.message;
   return status;
 }

@@ -10,13 +10,14 @@
 namespace mo::version {
 
 struct Role {
-  std::string stable;     // the Model's versions after this plan
-  std::string candidate;  // of the rollout under way
+  std::string stable;                      // the Model's versions after this plan
+  std::string candidate;                   // of the rollout under way
   std::string rejected, rejected_message;  // by the gates of a retraining run
 };
 
-// The new status, or nothing if it stays as it is. Phases: Registered -> Candidate -> Serving -> Superseded; Rejected after a rollout that
-// failed on evidence.
-std::optional<Json> next_status(const api::ModelVersion& version, const Role& role, const Observed& observed, TimePoint now);
+// The new status, or nothing if it stays as it is. Phases: Registered -> Candidate -> Serving -> Superseded;
+// Rejected after a rollout that failed on evidence.
+std::optional<Json> next_status(const api::ModelVersion& version, const Role& role, const Observed& observed,
+                                TimePoint now);
 
 }  // namespace mo::version

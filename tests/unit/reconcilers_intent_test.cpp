@@ -195,7 +195,8 @@ TEST_CASE("what the Model knows of a rollout's end is not decided again") {
   }
 }
 
-// A gate on a recorded metric fails in the very plan that starts the rollout: the crash left a rollout that had not even begun.
+// A gate on a recorded metric fails in the very plan that starts the rollout: the crash left a rollout that
+// had not even begun.
 TEST_CASE("an end that the Model knows holds for a rollout that never began") {
   Scene s;
   s.model.version.reset();

@@ -14,14 +14,15 @@ const ObjectKey kModel{"pay", "fraud"};
 const ObjectRef kDeployment{Kind::Deployment, {"pay", "fraud-v1"}};
 
 std::string deployment(const std::string& uid, const std::string& rv) {
-  return R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"fraud-v1","namespace":"pay","uid":")" + uid +
-         R"(","resourceVersion":")" + rv +
+  return R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"fraud-v1","namespace":"pay","uid":")" +
+         uid + R"(","resourceVersion":")" + rv +
          R"(","labels":{"modelops.dev/model":"fraud","modelops.dev/version":"fraud-v1"}},"spec":{"replicas":2}})";
 }
 
 Plan apply_plan(const std::string& uid = "") {
   Plan plan;
-  plan.actions.push_back(Apply{kDeployment, R"({"metadata":{"name":"fraud-v1"}})", uid, "h1", "first version"});
+  plan.actions.push_back(
+      Apply{kDeployment, R"({"metadata":{"name":"fraud-v1"}})", uid, "h1", "first version"});
   return plan;
 }
 
@@ -33,7 +34,9 @@ struct Rig {
   Executor executor{client, stores, ledger, refusals};
   Outcome run(const Plan& plan) { return executor.run(kModel, plan, TimePoint{}, {}); }
   void fail_with(ErrorKind kind, int status) {
-    client.answer = [=](const FakeClient::Call&) -> Result<std::string> { return fail(Error{kind, "no", status, {}, {}}); };
+    client.answer = [=](const FakeClient::Call&) -> Result<std::string> {
+      return fail(Error{kind, "no", status, {}, {}});
+    };
   }
 };
 
@@ -113,9 +116,12 @@ TEST_CASE("executor: who may retry what") {
 TEST_CASE("executor: an object that was made again under the same name is a conflict, not a refusal") {
   Rig rig;
   rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> {
-    return fail(Error{ErrorKind::Invalid,
-                      R"(Deployment.apps "fraud-v1" is invalid: metadata.uid: Invalid value: "u1": field is immutable)",
-                      422, "Invalid", {}});
+    return fail(Error{
+        ErrorKind::Invalid,
+        R"(Deployment.apps "fraud-v1" is invalid: metadata.uid: Invalid value: "u1": field is immutable)",
+        422,
+        "Invalid",
+        {}});
   };
   CHECK(rig.run(apply_plan("u1")).kind == Outcome::Kind::Conflict);
   Plan scale;
@@ -140,11 +146,14 @@ TEST_CASE("executor: a refusal is news once, and settled by an apply but not by 
   CHECK(rig.refusals.of(kModel).empty());
 }
 
-TEST_CASE("executor: a body that the API server cannot even read is refused for good, although it answers 500") {
+TEST_CASE(
+    "executor: a body that the API server cannot even read is refused for good, although it answers 500") {
   Rig rig;
   rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> {
-    return fail(ErrorKind::ServerError, "failed to convert new object to proper version: unable to convert unstructured object to apps/v1, Kind=Deployment: "
-                                        "quantities must match the regular expression");
+    return fail(ErrorKind::ServerError,
+                "failed to convert new object to proper version: unable to convert unstructured object to "
+                "apps/v1, Kind=Deployment: "
+                "quantities must match the regular expression");
   };
   const Outcome outcome = rig.executor.run(kModel, apply_plan(), TimePoint{}, {});
   CHECK(outcome.kind == Outcome::Kind::Refused);
@@ -170,7 +179,8 @@ TEST_CASE("executor: a delete that finds nothing is done, and the store forgets 
 TEST_CASE("executor: bodies carry their preconditions") {
   const Json scale = Json::parse(scale_body(Scale{kDeployment, "u1", 0, ""}));
   CHECK(scale == Json::parse(R"({"metadata":{"uid":"u1"},"spec":{"replicas":0}})"));
-  const Json status = Json::parse(status_body(WriteStatus{{Kind::Model, kModel}, "u2", "9", R"({"phase":"Ready"})", ""}));
+  const Json status =
+      Json::parse(status_body(WriteStatus{{Kind::Model, kModel}, "u2", "9", R"({"phase":"Ready"})", ""}));
   CHECK(status["metadata"]["uid"] == "u2");
   CHECK(status["metadata"]["resourceVersion"] == "9");
   CHECK(status["status"]["phase"] == "Ready");
@@ -186,7 +196,9 @@ TEST_CASE("executor: writes nothing once it may not") {
   CHECK(rig.client.calls().empty());
 }
 
-TEST_CASE("controller: an exception backs off and stops nobody else; refusals keep evidence coming; failures keep answers") {
+TEST_CASE(
+    "controller: an exception backs off and stops nobody else; refusals keep evidence coming; failures keep "
+    "answers") {
   Rig rig;
   WorkQueue queue;
   AnswerBook answers;

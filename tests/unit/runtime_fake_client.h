@@ -18,25 +18,36 @@ class FakeClient : public kube::Client {
     std::string body;
     bool force = false;
   };
-  std::function<Result<std::string>(const Call&)> answer = [](const Call&) -> Result<std::string> { return "{}"; };
+  std::function<Result<std::string>(const Call&)> answer = [](const Call&) -> Result<std::string> {
+    return "{}";
+  };
   std::function<Result<void>(const kube::WatchOptions&, const kube::LineSink&, std::stop_token)> on_watch;
   std::function<Result<std::string>(const kube::ListOptions&)> on_list;
 
-  Result<std::string> get(const ObjectRef& ref, std::stop_token) override { return tell({"get", ref, "", false}); }
-  Result<std::string> list(Kind, const kube::ListOptions& options, std::stop_token) override { return on_list(options); }
-  Result<void> watch(Kind, const kube::WatchOptions& options, const kube::LineSink& line, std::stop_token stop) override {
+  Result<std::string> get(const ObjectRef& ref, std::stop_token) override {
+    return tell({"get", ref, "", false});
+  }
+  Result<std::string> list(Kind, const kube::ListOptions& options, std::stop_token) override {
+    return on_list(options);
+  }
+  Result<void> watch(Kind, const kube::WatchOptions& options, const kube::LineSink& line,
+                     std::stop_token stop) override {
     return on_watch(options, line, stop);
   }
-  Result<std::string> apply(const ObjectRef& ref, const std::string& body, bool force, std::stop_token) override {
+  Result<std::string> apply(const ObjectRef& ref, const std::string& body, bool force,
+                            std::stop_token) override {
     return tell({"apply", ref, body, force});
   }
-  Result<std::string> merge_patch(const ObjectRef& ref, const std::string& body, const std::string& sub, std::stop_token) override {
+  Result<std::string> merge_patch(const ObjectRef& ref, const std::string& body, const std::string& sub,
+                                  std::stop_token) override {
     return tell({"patch" + sub, ref, body, false});
   }
-  Result<std::string> put(const ObjectRef& ref, const std::string& body, const std::string& sub, std::stop_token) override {
+  Result<std::string> put(const ObjectRef& ref, const std::string& body, const std::string& sub,
+                          std::stop_token) override {
     return tell({"put" + sub, ref, body, false});
   }
-  Result<std::string> post(Kind kind, const std::string& ns, const std::string& body, std::stop_token) override {
+  Result<std::string> post(Kind kind, const std::string& ns, const std::string& body,
+                           std::stop_token) override {
     return tell({"post", ObjectRef{kind, {ns, ""}}, body, false});
   }
   Result<void> remove(const ObjectRef& ref, const std::string& uid, std::stop_token) override {

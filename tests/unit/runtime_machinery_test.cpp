@@ -1,7 +1,6 @@
 // Events, leases, files of runtimes, log lines, and the watch shell over a scripted API server.
-#include <catch2/catch.hpp>
-
 #include <atomic>
+#include <catch2/catch.hpp>
 #include <thread>
 
 #include "operator/json/json.h"
@@ -19,13 +18,15 @@ using namespace std::chrono_literals;
 namespace {
 
 std::string configmap(const std::string& name, const std::string& rv) {
-  return R"({"metadata":{"name":")" + name + R"(","namespace":"pay","uid":"u-)" + name + R"(","resourceVersion":")" + rv + R"("}})";
+  return R"({"metadata":{"name":")" + name + R"(","namespace":"pay","uid":"u-)" + name +
+         R"(","resourceVersion":")" + rv + R"("}})";
 }
 std::string line(const std::string& type, const std::string& object) {
   return R"({"type":")" + type + R"(","object":)" + object + "}";
 }
 std::string end_bookmark(const std::string& rv) {
-  return line("BOOKMARK", R"({"metadata":{"resourceVersion":")" + rv + R"(","annotations":{"k8s.io/initial-events-end":"true"}}})");
+  return line("BOOKMARK", R"({"metadata":{"resourceVersion":")" + rv +
+                              R"(","annotations":{"k8s.io/initial-events-end":"true"}}})");
 }
 
 void wait_until(const std::function<bool()>& condition) {
@@ -47,7 +48,8 @@ TEST_CASE("watcher: a whole life, with a poisoned object, a cut and a 410") {
   Store<api::ConfigMap> store;
   std::atomic<int> calls = 0, unreadable = 0;
   std::vector<std::string> versions;
-  client.on_watch = [&](const kube::WatchOptions& options, const kube::LineSink& sink, std::stop_token stop) -> Result<void> {
+  client.on_watch = [&](const kube::WatchOptions& options, const kube::LineSink& sink,
+                        std::stop_token stop) -> Result<void> {
     versions.push_back(options.resource_version);
     switch (calls++) {
       case 0:
@@ -62,7 +64,8 @@ TEST_CASE("watcher: a whole life, with a poisoned object, a cut and a 410") {
         return fail(ErrorKind::Transport, "cut");
       case 1:
         CHECK(options.resource_version == "11");
-        CHECK_FALSE(sink(line("ERROR", R"({"kind":"Status","code":410,"reason":"Expired","message":"too old"})")));
+        CHECK_FALSE(
+            sink(line("ERROR", R"({"kind":"Status","code":410,"reason":"Expired","message":"too old"})")));
         return {};
       case 2:
         CHECK(options.send_initial_events);
@@ -102,7 +105,8 @@ TEST_CASE("watcher: pages where WatchList is refused") {
   auto expect = [&](bool holds) {
     if (!holds) as_expected = false;
   };
-  client.on_watch = [&](const kube::WatchOptions& options, const kube::LineSink&, std::stop_token stop) -> Result<void> {
+  client.on_watch = [&](const kube::WatchOptions& options, const kube::LineSink&,
+                        std::stop_token stop) -> Result<void> {
     if (options.send_initial_events) return fail(Error{ErrorKind::Invalid, "forbidden", 422, {}, {}});
     expect(options.resource_version == "50");
     sleep_until_stop(stop);
@@ -117,7 +121,8 @@ TEST_CASE("watcher: pages where WatchList is refused") {
   };
   WatcherOptions options;
   options.kind = Kind::ConfigMap;
-  Watcher watcher(client, options, std::make_unique<StoreSink<api::ConfigMap>>(store, [](const auto&, bool) {}), {}, 1);
+  Watcher watcher(client, options,
+                  std::make_unique<StoreSink<api::ConfigMap>>(store, [](const auto&, bool) {}), {}, 1);
   std::jthread thread([&](std::stop_token stop) { watcher.run(stop); });
   wait_until([&] { return store.synced(); });
   CHECK(store.size() == 2);
@@ -298,7 +303,9 @@ spec: {formats: [{name: sklearn, version: "1"}], template: {}}
 }
 
 TEST_CASE("log: lines name their object in both formats and cannot be forged") {
-  const std::string payload = "apply\x1fobject\x1fModel pay/fraud\x1fwhy\x1f" "a \"b\"\nc";
+  const std::string payload =
+      "apply\x1fobject\x1fModel pay/fraud\x1fwhy\x1f"
+      "a \"b\"\nc";
   CHECK(log::format_text(payload) == R"(apply object="Model pay/fraud" why="a \"b\"\nc")");
   CHECK(log::format_json(payload) == R"("msg":"apply","object":"Model pay/fraud","why":"a \"b\"\nc")");
   CHECK(log::format_text("one\ntwo") == "one two");

@@ -1,6 +1,5 @@
-#include <catch2/catch.hpp>
-
 #include <atomic>
+#include <catch2/catch.hpp>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -62,7 +61,8 @@ TEST_CASE("queue: stop wakes a worker that waits for nothing, and one that waits
   }
 }
 
-// A worker asleep until the next timer took another key instead, and nobody watched the timer until it was done.
+// A worker asleep until the next timer took another key instead, and nobody watched the timer until it was
+// done.
 TEST_CASE("queue: a timer rings although the worker that watched it is busy") {
   WorkQueue queue;
   std::stop_source stop;

@@ -20,8 +20,11 @@ struct Rig {
   Step operator()(const Input& input) { return machine.step(input, now, random); }
   Step object(Type type, const std::string& rv) { return (*this)(Line{type, rv, false, 0, {}}); }
   Step bookmark(const std::string& rv, bool end) { return (*this)(Line{Type::Bookmark, rv, end, 0, {}}); }
-  Step error_line(int code, const std::string& message = {}) { return (*this)(Line{Type::Error, {}, false, code, message}); }
-  Step failed(ErrorKind kind, int status, const std::string& message = {}, std::optional<Duration> retry_after = {}) {
+  Step error_line(int code, const std::string& message = {}) {
+    return (*this)(Line{Type::Error, {}, false, code, message});
+  }
+  Step failed(ErrorKind kind, int status, const std::string& message = {},
+              std::optional<Duration> retry_after = {}) {
     return (*this)(Failed{Error{kind, message, status, {}, retry_after}});
   }
   void sync(const std::string& rv) { bookmark(rv, true); }
@@ -53,7 +56,8 @@ TEST_CASE("watch: a WatchList collects and swaps on the annotated bookmark only"
   CHECK(rig.machine.resource_version() == "42");
 }
 
-TEST_CASE("watch: a WatchList cut before its end bookmark begins anew, and a list gets its turn after three") {
+TEST_CASE(
+    "watch: a WatchList cut before its end bookmark begins anew, and a list gets its turn after three") {
   Rig rig;
   for (int i = 0; i < 3; ++i) {
     rig.object(Type::Added, "5");
@@ -120,8 +124,10 @@ TEST_CASE("watch: bookmarks move the RV and nothing moves it back") {
 }
 
 TEST_CASE("watch: refused, 429, 5xx and in-stream errors retry the watch, not the list") {
-  const std::vector<std::pair<ErrorKind, int>> errors = {
-      {ErrorKind::Transport, 0}, {ErrorKind::TooManyRequests, 429}, {ErrorKind::ServerError, 503}, {ErrorKind::Forbidden, 403}};
+  const std::vector<std::pair<ErrorKind, int>> errors = {{ErrorKind::Transport, 0},
+                                                         {ErrorKind::TooManyRequests, 429},
+                                                         {ErrorKind::ServerError, 503},
+                                                         {ErrorKind::Forbidden, 403}};
   for (const auto& [kind, status] : errors) {
     Rig rig;
     rig.sync("40");
