@@ -27,7 +27,9 @@ def parser():
 
     add("install", "install the Debian packages of packages.txt, starting no service", rig=False)
     add("build", "build the programs, once, into the cache", rig=False)
-    add("up", "start, or keep what runs").add_argument("--node", choices=["real", "fake"])
+    sub = add("up", "start, or keep what runs")
+    sub.add_argument("--node", choices=["real", "fake"])
+    sub.add_argument("--second-apiserver", action="store_true", help="on the same etcd, by a link that can be frozen: `signal etcd-relay …`")
     add("down", "end and remove everything but the logs")
     add("status", "say what runs; exits 1 unless healthy")
     add("load", "import image tars into the node").add_argument("tar", nargs="+")
@@ -39,6 +41,8 @@ def parser():
     sub = add("signal", "send a signal to one program of the rig; a killed one is restarted")
     sub.add_argument("name")
     sub.add_argument("number", help="KILL, STOP, CONT or another signal", nargs="?", default="KILL")
+    add("save-etcd", "keep what etcd has now under a name").add_argument("name")
+    add("restore-etcd", "go back to what was saved; the API server and all that watch it begin anew").add_argument("name")
     _image_arguments(add("image", "make an image tar from files", rig=False))
     sub = add("python-image", "make an image tar with Python and scikit-learn", rig=False)
     sub.add_argument("--out", required=True)
@@ -100,7 +104,7 @@ def dispatch(arguments):
 
 def dispatch_rig(command, layout, arguments):
     if command == "up":
-        cluster.up(layout, arguments.node)
+        cluster.up(layout, arguments.node, arguments.second_apiserver)
     elif command == "down":
         cluster.down(layout)
     elif command == "status":
@@ -116,6 +120,10 @@ def dispatch_rig(command, layout, arguments):
         access.kubeconfig_for(layout, arguments.account, arguments.out)
     elif command == "signal":
         access.signal_component(layout, arguments.name, arguments.number.removeprefix("SIG"))
+    elif command == "save-etcd":
+        access.save_etcd(layout, arguments.name)
+    elif command == "restore-etcd":
+        access.restore_etcd(layout, arguments.name)
     return 0
 
 
@@ -123,11 +131,15 @@ def internal(role, arguments):
     """The rig's own processes, which start this program anew."""
     if role == "_pushpage":
         return services.pushpage(*arguments)
+    if role == "_etcdrelay":
+        from riglib import etcd_relay  # needs a package that other commands do without
+        return etcd_relay.main(*arguments)
     layout, rest = Layout(arguments[1]), arguments[2:]
     if role == "_hold":
         return cluster.hold(layout, [int(handle) for handle in rest])
     if role == "_inside":
-        return inside.main(layout, layout.record()["kind"], layout.record()["ports"], int(rest[0]))
+        record = layout.record()
+        return inside.main(layout, record["kind"], record["ports"], record["second"], int(rest[0]))
     if role == "_forward":
         listener = socket.socket(fileno=int(rest[0]))
         return access.run_forward(layout.record(), listener, (rest[1], int(rest[2])))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Proves the rig: up, work, down without a trace; with --crash one of its first processes is killed in the middle.
 
-    selftest.py [--node real|fake] [--rounds N] [--crash] [--dir DIR]
+    selftest.py [--node real|fake] [--rounds N] [--crash] [--second-apiserver] [--dir DIR]
 """
 
 import argparse
@@ -43,8 +43,8 @@ def workload(replicas, node):
 
 
 class Round:
-    def __init__(self, node, directory):
-        self.node = node
+    def __init__(self, node, directory, second):
+        self.node, self.second = node, second
         self.layout = Layout(directory)
 
     def rig(self, command, *args):
@@ -56,10 +56,10 @@ class Round:
 
     def play(self, victim):
         started = time.monotonic()
-        self.rig("up", "--node", self.node)
+        self._up()
         if victim:
             self._crash(victim)
-            self.rig("up", "--node", self.node)
+            self._up()
         before = time.monotonic()
         self._work()
         worked = time.monotonic()
@@ -67,6 +67,9 @@ class Round:
         self._nothing_left()
         say(f"{self.node}{f', {victim} killed' if victim else ''}: up {before - started:.1f} s, work "
             f"{worked - before:.1f} s, down {time.monotonic() - worked:.1f} s")
+
+    def _up(self):
+        self.rig("up", "--node", self.node, *(["--second-apiserver"] if self.second else []))
 
     def _crash(self, victim):
         record = self.layout.record()
@@ -86,6 +89,9 @@ class Round:
             self._scraped(replicas)
         self._pushed_metric()
         self._audited()
+        if self.second:
+            self._stale()
+            self._restored()
 
     def _load_image(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -133,8 +139,32 @@ class Round:
         assert any(event["objectRef"].get("resource") == "deployments" and event["user"]["username"] == "rig-admin"
                    for event in events if event.get("objectRef"))
 
+    def _configmaps(self, query):
+        found = run([self.layout.dir / "bin" / "kubectl", f"--kubeconfig={self.layout.second_kubeconfig}", "get", "--raw",
+                     f"/api/v1/namespaces/default/configmaps{query}"])
+        return {item["metadata"]["name"] for item in json.loads(found)["items"]} & {"first", "second"}
+
+    def _stale(self):
+        self.kubectl("create", "configmap", "first")
+        wait_for("the second API server's cache", lambda: self._configmaps("?resourceVersion=0") == {"first"})
+        self.rig("signal", "etcd-relay", "USR1")
+        self.kubectl("create", "configmap", "second")
+        assert self._configmaps("?resourceVersion=0") == {"first"}, "the cache goes on"
+        assert self._configmaps("") == {"first", "second"}, "a quorum read is stale"
+        self.rig("signal", "etcd-relay", "USR2")
+        wait_for("the second API server to catch up", lambda: self._configmaps("?resourceVersion=0") == {"first", "second"})
+
+    def _restored(self):
+        self.kubectl("delete", "configmap", "second")
+        self.rig("save-etcd", "before")
+        self.kubectl("create", "configmap", "second")
+        self.rig("restore-etcd", "before")
+        assert "configmap/second" not in self.kubectl("get", "configmaps", "-o", "name"), "nothing was restored"
+        self.kubectl("scale", "deployment/hello", "--replicas=1")
+        self.kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
+
     def _nothing_left(self):
-        left = {path.name for path in self.layout.dir.iterdir()} - {"logs", "audit.log"}
+        left = {path.name for path in self.layout.dir.iterdir()} - {"logs", "audit.log", "second-audit.log"}
         assert not left, f"files: {left}"
         assert not cgroups.present(self.layout.name), "cgroups"
         assert str(self.layout.dir) not in pathlib.Path("/proc/self/mounts").read_text(), "mounts"
@@ -150,11 +180,12 @@ def main():
     parser.add_argument("--node", choices=["real", "fake"], default="real")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--crash", action="store_true")
+    parser.add_argument("--second-apiserver", action="store_true")
     parser.add_argument("--dir")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rig-selftest-") as own:
         for number in range(arguments.rounds):
-            Round(arguments.node, arguments.dir or own).play(VICTIMS[number % 3] if arguments.crash else None)
+            Round(arguments.node, arguments.dir or own, arguments.second_apiserver).play(VICTIMS[number % 3] if arguments.crash else None)
     say("selftest passed")
 
 

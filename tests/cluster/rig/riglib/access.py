@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -12,14 +13,17 @@ from riglib import build, components, image, relay
 from riglib.layout import alive
 from riglib.util import RIG_DIR, RigError, run, say, wait_for, write_atomically
 
+# These do not watch the API server.
+KEPT_AT_RESTORE = {"containerd", "prometheus", "pushpage", "etcd-relay"}
 
-def kubectl(layout, *args, stdin=None):
-    return run([build.bin_dir() / "kubectl", f"--kubeconfig={layout.kubeconfig}", *args], input=stdin)
+
+def kubectl(layout, *args, stdin=None, kubeconfig=None):
+    return run([build.bin_dir() / "kubectl", f"--kubeconfig={kubeconfig or layout.kubeconfig}", *args], input=stdin)
 
 
-def kubectl_ok(layout, *args):
+def kubectl_ok(layout, *args, kubeconfig=None):
     with contextlib.suppress(RigError):
-        return kubectl(layout, "--request-timeout=5s", *args) or "yes"
+        return kubectl(layout, "--request-timeout=5s", *args, kubeconfig=kubeconfig) or "yes"
 
 
 def enter_command(layout, command):
@@ -127,7 +131,44 @@ def kubeconfig_for(layout, account, out):
 
 def signal_component(layout, name, number):
     """Stop, continue or kill one program of the rig; a killed one comes back after half a second."""
-    pids = dict(line.split() for line in (layout.state / "pids").read_text().splitlines())
+    pids = _pids(layout)
     if name not in pids:
         raise RigError(f"no program {name}; there are: {', '.join(sorted(pids))}")
     run(enter_command(layout, ["kill", f"-{number}", pids[name]]))
+
+
+def _pids(layout):
+    return dict(line.split() for line in (layout.state / "pids").read_text().splitlines())
+
+
+def save_etcd(layout, name):
+    """Keep what etcd has now. It stands still meanwhile, so the copy is what a crash would have left."""
+    signal_component(layout, "etcd", "STOP")
+    try:
+        shutil.rmtree(_saved(layout, name), ignore_errors=True)
+        shutil.copytree(layout.state / "etcd", _saved(layout, name))
+    finally:
+        signal_component(layout, "etcd", "CONT")
+
+
+def restore_etcd(layout, name):
+    """Back to what was saved, as after a disaster: etcd and the API servers begin anew with it, and so does every program of
+    Kubernetes that watches, for none of them would notice that its resourceVersion is from the future."""
+    if not _saved(layout, name).exists():
+        raise RigError(f"nothing is saved as {name}")
+    prepared = layout.state / "etcd.copying"
+    shutil.copytree(_saved(layout, name), prepared)
+    prepared.rename(layout.state / "etcd.restored")
+    before = _pids(layout)
+    restarted = [program for program in before if program not in KEPT_AT_RESTORE]
+    for program in sorted(restarted, key=lambda p: p != "etcd"):
+        signal_component(layout, program, "KILL")
+
+    def back():
+        now = _pids(layout)
+        return all(now.get(p, before[p]) != before[p] for p in restarted) and kubectl_ok(layout, "get", "--raw", "/readyz")
+    wait_for("the API server with the restored etcd", back, timeout=120, interval=0.2)
+
+
+def _saved(layout, name):
+    return layout.state / f"etcd-saved-{name}"

@@ -21,12 +21,13 @@ from riglib.layout import (FIXED_PORTS, NODE_IP, NODE_NAME, PROMETHEUS_CLUSTER_I
 from riglib.util import RIG_DIR, RigError, locked, missing_packages, say, wait_for, write_atomically
 
 FAKE_NODES = 4
+RELAYED = ("api", "prometheus", "second-api")   # what the host sees
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--mount-proc", "--kill-child"]
 
 
 # --- up ---
 
-def up(layout, kind):
+def up(layout, kind, second=False):
     kind = kind or _default_kind()
     started = time.monotonic()
     require_packages()
@@ -35,13 +36,15 @@ def up(layout, kind):
         layout.require_uncovered(build.home(), RIG_DIR)
     layout.make()
     with locked(layout.lock):
-        if healthy(layout, kind):
+        if healthy(layout, kind) and (not second or layout.record().get("second")):
             say(f"a healthy cluster with a {kind} node already runs")
         else:
             clean(layout)
-            _start(layout, kind)
+            _start(layout, kind, second)
     say(f"{kind} node, up in {time.monotonic() - started:.1f} s")
     print(f"KUBECONFIG={layout.kubeconfig}")
+    if layout.record().get("second"):
+        print(f"SECOND_KUBECONFIG={layout.second_kubeconfig}")
     print(f"PROMETHEUS_URL={prometheus_url(layout)}")
 
 
@@ -70,13 +73,14 @@ def _why_not_real():
     return f"namespaces can't be made ({probe.stderr.strip()})" if probe.returncode else None
 
 
-def _start(layout, kind):
+def _start(layout, kind, second):
     shutil.rmtree(layout.logs, ignore_errors=True)
-    (layout.dir / "audit.log").unlink(missing_ok=True)
+    for name in ("audit.log", "second-audit.log"):
+        (layout.dir / name).unlink(missing_ok=True)
     layout.make()
     (layout.dir / "bin" / "kubectl").symlink_to(build.bin_dir() / "kubectl")
     pki.create(layout)
-    listeners = [relay.listen(), relay.listen()]
+    listeners = [relay.listen() for _ in RELAYED]
     host = [listener.getsockname()[1] for listener in listeners]
     if kind == "real":
         ports = FIXED_PORTS
@@ -85,11 +89,13 @@ def _start(layout, kind):
         for listener in listeners:
             listener.close()
         ports = _free_ports()
-        host, listeners = [ports["api"], ports["prometheus"]], []
+        host, listeners = [ports[name] for name in RELAYED], []
     components.write_configs(layout, kind, ports)
     write_atomically(layout.kubeconfig, pki.kubeconfig(layout, "admin", f"https://127.0.0.1:{host[0]}"), 0o600)
     write_atomically(layout.dir / "prometheus.url", f"http://127.0.0.1:{host[1]}\n")
-    layout.save(kind=kind, ports=ports)
+    if second:
+        write_atomically(layout.second_kubeconfig, pki.kubeconfig(layout, "admin", f"https://127.0.0.1:{host[2]}"), 0o600)
+    layout.save(kind=kind, ports=ports, second=second)
     holder = _spawn_holder(layout, listeners)
     try:
         _bootstrap(layout, kind, holder)
@@ -133,6 +139,8 @@ def _bootstrap(layout, kind, holder):
     wait_for("the default service account", lambda: kubectl_ok(layout, "get", "serviceaccount", "default"),
              alive=check, interval=0.2)
     wait_for("Prometheus", lambda: _fetch(prometheus_url(layout) + "/-/ready"), alive=check)
+    if layout.record()["second"]:
+        wait_for("the second API server", lambda: _ready(layout, layout.second_kubeconfig), alive=check, interval=0.2)
 
 
 def _bootstrap_objects(kind):
@@ -162,8 +170,8 @@ def _bootstrap_objects(kind):
 
 # --- asking the cluster ---
 
-def _ready(layout):
-    return kubectl_ok(layout, "get", "--raw", "/readyz")
+def _ready(layout, kubeconfig=None):
+    return kubectl_ok(layout, "get", "--raw", "/readyz", kubeconfig=kubeconfig)
 
 
 def _nodes_ready(layout, kind):
@@ -225,7 +233,7 @@ def hold(layout, handles):
     if handles:
         listeners = [socket.socket(fileno=handle) for handle in handles]
         relay.enter_network(child.pid)
-        targets = [("127.0.0.1", FIXED_PORTS["api"]), ("127.0.0.1", FIXED_PORTS["prometheus"])]
+        targets = [("127.0.0.1", FIXED_PORTS[name]) for name in RELAYED]
         routes = list(zip(listeners, targets))
     asyncio.run(relay.serve(routes, child.pid))
     say("the inside of the rig ended")
@@ -257,7 +265,7 @@ def clean(layout):
         cgroups.remove(layout.name)
     for name in ("state", "bin", "forwards"):
         shutil.rmtree(layout.dir / name, ignore_errors=True)
-    for path in (layout.kubeconfig, layout.dir / "prometheus.url", layout.pidfile, layout.record_file):
+    for path in (layout.kubeconfig, layout.second_kubeconfig, layout.dir / "prometheus.url", layout.pidfile, layout.record_file):
         path.unlink(missing_ok=True)
 
 

@@ -136,20 +136,37 @@ def _pod_job(layout):
         ]}
 
 
-def control_plane(layout, kind, ports):
+# A restored data folder is taken into use between two lives of etcd, so that nobody meets half of it.
+ETCD_START = 'if [ -d "$0.restored" ]; then rm -rf "$0"; mv "$0.restored" "$0"; fi; exec "$@"'
+
+
+def control_plane(layout, kind, ports, second):
     """The programs that start first."""
-    pki_dir, conf, binaries = layout.pki, layout.conf, build.bin_dir()
     etcd = f"http://127.0.0.1:{ports['etcd']}"
     peer = f"http://127.0.0.1:{ports['etcd-peer']}"
-    bind = "0.0.0.0" if kind == "real" else "127.0.0.1"
-    return {
-        "etcd": [binaries / "etcd", f"--data-dir={layout.state}/etcd", "--unsafe-no-fsync", "--log-level=warn",
+    data = layout.state / "etcd"
+    programs = {
+        "etcd": ["/bin/sh", "-c", ETCD_START, data,
+                 build.bin_dir() / "etcd", f"--data-dir={data}", "--unsafe-no-fsync", "--log-level=warn",
                  f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}",
                  f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
                  f"--initial-cluster=default={peer}", "--quota-backend-bytes=4294967296"],
-        "kube-apiserver": [
-            binaries / "kube-apiserver", f"--etcd-servers={etcd}", f"--secure-port={ports['api']}",
-            f"--bind-address={bind}", f"--advertise-address={NODE_IP}",
+        "kube-apiserver": _api_server(layout, kind, etcd, ports["api"], f"{layout.dir}/audit.log"),
+    }
+    if second:
+        relay = f"127.0.0.1:{ports['etcd-relay']}"
+        programs["etcd-relay"] = [sys.executable, RIG_DIR / "rig.py", "_etcdrelay", relay, f"127.0.0.1:{ports['etcd']}"]
+        programs["second-apiserver"] = [
+            *_api_server(layout, kind, f"http://{relay}", ports["second-api"], f"{layout.dir}/second-audit.log"),
+            # The Service kubernetes leads to the first alone.
+            "--endpoint-reconciler-type=none"]
+    return programs
+
+
+def _api_server(layout, kind, etcd, port, audit_log):
+    pki_dir = layout.pki
+    return [build.bin_dir() / "kube-apiserver", f"--etcd-servers={etcd}", f"--secure-port={port}",
+            f"--bind-address={'0.0.0.0' if kind == 'real' else '127.0.0.1'}", f"--advertise-address={NODE_IP}",
             f"--service-cluster-ip-range={SERVICE_CIDR}",
             "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
             f"--client-ca-file={pki_dir}/ca.crt",
@@ -160,10 +177,9 @@ def control_plane(layout, kind, ports):
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={pki_dir}/sa.pub",
             f"--service-account-signing-key-file={pki_dir}/sa.key",
-            f"--audit-policy-file={conf}/audit.json", f"--audit-log-path={layout.dir}/audit.log",
+            f"--audit-policy-file={layout.conf}/audit.json", f"--audit-log-path={audit_log}",
             "--audit-log-maxsize=100000",
-            "--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000"],
-    }
+            "--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000"]
 
 
 def controllers(layout, ports):

@@ -27,7 +27,7 @@ def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def main(layout, kind, ports, ready_fd):
+def main(layout, kind, ports, second, ready_fd):
     if kind == "real":
         _mounts(layout)
         _network()
@@ -35,7 +35,7 @@ def main(layout, kind, ports, ready_fd):
     os.write(ready_fd, b"x")
     os.close(ready_fd)
     supervisor = Supervisor(layout)
-    threading.Thread(target=_start_all, args=(supervisor, layout, kind, ports), daemon=True).start()
+    threading.Thread(target=_start_all, args=(supervisor, layout, kind, ports, second), daemon=True).start()
     supervisor.watch()
 
 
@@ -122,8 +122,8 @@ def _prepare_child():
     os.setsid()
 
 
-def _start_all(supervisor, layout, kind, ports):
-    supervisor.start(components.control_plane(layout, kind, ports))
+def _start_all(supervisor, layout, kind, ports, second):
+    supervisor.start(components.control_plane(layout, kind, ports, second))
     if kind == "real":
         supervisor.start(components.runtime(layout))
     wait_for("the API server", lambda: _answers(layout, f"https://127.0.0.1:{ports['api']}/readyz"), timeout=120)

@@ -14,7 +14,7 @@ CLUSTER_DOMAIN = "cluster.local"
 NODE_NAME = "rig-node"
 
 # A real node has a network of its own, so its ports need no choosing.
-FIXED_PORTS = {"etcd": 2379, "etcd-peer": 2380, "api": 6443, "kcm": 10257, "scheduler": 10259, "kwok": 10247,
+FIXED_PORTS = {"etcd": 2379, "etcd-peer": 2380, "etcd-relay": 2389, "api": 6443, "second-api": 6444, "kcm": 10257, "scheduler": 10259, "kwok": 10247,
                "prometheus": 9090, "pushpage": 9095}
 # These are covered by private mounts inside the rig, so the rig's own files must not lie beneath.
 COVERED = ("/run", "/var/run", "/var/lib", "/var/log", "/proc", "/sys", "/dev")
@@ -29,6 +29,7 @@ class Layout:
         self.logs = self.dir / "logs"
         self.metrics = self.dir / "metrics.d"
         self.kubeconfig = self.dir / "kubeconfig"
+        self.second_kubeconfig = self.dir / "second.kubeconfig"
         self.record_file = self.dir / "rig.json"
         self.pidfile = self.dir / "rig.pid"
         self.lock = self.dir / "rig.lock"
