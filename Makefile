@@ -8,7 +8,7 @@ RIG := $(PYTHON) tests/cluster/rig/rig.py
 BIN := build/release/bin
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
 
-.PHONY: help deps rig-deps build images demo test unit asan tsan cluster-test cluster-up cluster-down deploy run fmt lint verify bench clean
+.PHONY: help deps rig-deps build images demo test unit asan tsan images-test cluster-test cluster-up cluster-down deploy run fmt lint verify bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,7 +29,7 @@ images: build rig-deps ## Make the container images, without any registry
 demo: build rig-deps ## The whole loop on an embedded cluster: serve, roll out, roll back, retrain
 	@$(PYTHON) demo/demo.py
 
-test: verify build asan tsan cluster-test ## Every test: checks, unit and simulation (ASan+UBSan, TSan), the real cluster
+test: verify build asan tsan images-test cluster-test ## Every test: checks, unit and simulation (ASan+UBSan, TSan), servers, the real cluster
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev)
@@ -42,6 +42,10 @@ asan tsan: deps
 
 unit_suites = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -j $(JOBS) --target unit_tests sim_tests model_server_tests && \
 	ctest --test-dir build/$(1) --output-on-failure -j $(JOBS)
+
+images-test: build
+	@scripts/install-deps.sh images/packages.txt
+	@$(PYTHON) images/test_servers.py
 
 cluster-test: build rig-deps
 	@$(PYTHON) tests/cluster/run.py

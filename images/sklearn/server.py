@@ -13,9 +13,13 @@ import sys
 import threading
 import time
 
-import protocol
-import telemetry
-from protocol import ApiError
+# Blocked in every thread that comes, those that numpy starts when it is imported too, and waited for in main().
+# A thread without this would take the signal by its default action: ending at once, or as process 1 ignoring it.
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+
+import protocol  # noqa: E402
+import telemetry  # noqa: E402
+from protocol import ApiError  # noqa: E402
 
 MAX_BODY = 4 << 20
 MAX_CONNECTIONS = 256
@@ -323,7 +327,6 @@ def load(path):
 def main():
     path = os.environ.get("MODEL_PATH") or fail(64, "MODEL_PATH is not set")
     port, window, delay = number("PORT", "8080", 0, 65535), number("FEEDBACK_WINDOW", "1000", 1, 10**6), number("SHUTDOWN_DELAY", "3", 0, 300)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # in every thread that comes; waited for below
     app = App(os.environ.get("MODEL_NAME") or "model", os.environ.get("MODEL_VERSION") or "1", load(path), window)
     try:
         server = Server(port, app)
