@@ -55,7 +55,7 @@ cluster-up: rig-deps ## Start a real Kubernetes on this machine (NODE=real runs 
 
 cluster-down: ## Stop it and leave nothing behind
 	@$(RIG) down
-	@if [ -d .cluster-test ]; then $(RIG) down --dir .cluster-test; fi
+	@for dir in .cluster-test .cluster-chaos; do if [ -d $$dir ]; then $(RIG) down --dir $$dir; fi; done
 
 deploy: ## Install CRDs and operator into the cluster that KUBECONFIG names
 	kubectl apply --server-side -k crds
@@ -76,8 +76,15 @@ verify: deps ## Checks that need no build: rooms, API reference
 	@$(PYTHON) scripts/verify-rooms.py
 	@$(PYTHON) scripts/crd-docs.py --check
 
+.PHONY: chaos chaos-short
+chaos: build rig-deps ## The fault matrix: crashes, lost answers, lying watches, at every point of every scenario
+	@$(PYTHON) tests/chaos/run.py
+
+chaos-short: build rig-deps ## Every row of the fault matrix at least once
+	@$(PYTHON) tests/chaos/run.py --short
+
 bench: build rig-deps ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
 
 clean: cluster-down ## Remove what was built (not the cached cluster binaries)
-	@rm -rf build .cluster .cluster-test
+	@rm -rf build .cluster .cluster-test .cluster-chaos

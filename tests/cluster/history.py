@@ -14,6 +14,8 @@ VERSION = "modelops.dev/version"
 
 
 class History:
+    kinds = KINDS
+
     def __init__(self, kube, namespace):
         self.kube, self.namespace = kube, namespace
         self.events = []   # (resourceVersion, kind, removed, object)
@@ -23,7 +25,7 @@ class History:
         self._threads = []
 
     def __enter__(self):
-        for kind in KINDS:
+        for kind in self.kinds:
             listed = self.kube._call("GET", self.kube.path(kind, None, self.namespace))
             for item in listed["items"]:
                 self.events.append((int(item["metadata"]["resourceVersion"]), kind, False, item))
@@ -39,7 +41,7 @@ class History:
         """Waits until all that is stored by now has been seen."""
         if self._stopping:
             return
-        newest = {kind: max([int(item["metadata"]["resourceVersion"]) for item in self.kube.list(kind, self.namespace)], default=0) for kind in KINDS}
+        newest = {kind: max([int(item["metadata"]["resourceVersion"]) for item in self.kube.list(kind, self.namespace)], default=0) for kind in self.kinds}
         deadline = time.monotonic() + 20
         while any(self._seen(kind) < rv for kind, rv in newest.items()):
             assert not self.failure, self.failure
@@ -78,7 +80,7 @@ class History:
         """After each event: (kind of the event, {kind: {name: object}})."""
         self.stop()
         assert not self.failure, self.failure
-        world = {kind: {} for kind in KINDS}
+        world = {kind: {} for kind in self.kinds}
         versions = {}  # of pods that are gone, too: endpoints may name them a moment longer
         for _, kind, removed, found in sorted(self.events, key=lambda event: event[0]):
             name = found["metadata"]["name"]
@@ -88,7 +90,7 @@ class History:
                 world[kind].pop(name, None)
             else:
                 world[kind][name] = found
-            yield kind, World(world, versions, brief(kind, removed, found))
+            yield kind, World(world, versions, kind, found, removed)
 
     # ---- what a test asks
 
@@ -145,7 +147,7 @@ class History:
                 self._check_gates(rollout, weight)
                 if weight:
                     open_weight = weight
-            if kind != "EndpointSlice":
+            if kind != "EndpointSlice" or model not in world.objects["Model"]:
                 continue
             share = world.endpoints(model)
             assert set(share) <= {stable, candidate}, f"endpoints of {share}"
@@ -179,8 +181,14 @@ class History:
 
 
 class World:
-    def __init__(self, objects, versions, last):
-        self.objects, self.versions, self.last = objects, versions, last
+    """All objects after an event, which was about `found`."""
+
+    def __init__(self, objects, versions, kind, found, removed):
+        self.objects, self.versions, self.kind, self.found, self.removed = objects, versions, kind, found, removed
+
+    @property
+    def last(self):
+        return brief(self.kind, self.removed, self.found)
 
     def status(self, kind, name):
         return self.objects[kind].get(name, {}).get("status", {})
@@ -198,7 +206,7 @@ def brief(kind, removed, found):
             "Model": lambda: [status.get(field) for field in ("phase", "ready", "trafficSummary", "message")],
             "Deployment": lambda: [found["spec"]["replicas"], {k: v for k, v in status.items() if k.endswith("eplicas")}],
             "Service": lambda: found["spec"]["selector"],
-            "Pod": lambda: [status.get("phase"), "ending" if "deletionTimestamp" in found["metadata"] else ""]}[kind]()
+            "Pod": lambda: [status.get("phase"), "ending" if "deletionTimestamp" in found["metadata"] else ""]}.get(kind, lambda: "")()
     return f"{found['metadata']['resourceVersion']} {'gone: ' if removed else ''}{kind} {found['metadata']['name']}: {what}"
 
 

@@ -1,8 +1,10 @@
 """Operators under test: real processes on this host, each with the rights of a ServiceAccount and no more."""
 
-import base64
+import copy
+import functools
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -17,10 +19,14 @@ from kube import ApiError
 START_SECONDS = 30
 
 
+def token_of(kube, namespace, account):
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
+    return kube._call("POST", kube.path("ServiceAccount", account, namespace, "token"), request)["status"]["token"]
+
+
 def kubeconfig_of(kube, namespace, account, out):
     """A kubeconfig with a token of that ServiceAccount."""
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
-    token = kube._call("POST", kube.path("ServiceAccount", account, namespace, "token"), request)["status"]["token"]
+    token = token_of(kube, namespace, account)
     config = json.loads(settings.KUBECONFIG.read_text())
     config["users"][0]["user"] = {"token": token}
     out.write_text(json.dumps(config))
@@ -28,9 +34,15 @@ def kubeconfig_of(kube, namespace, account, out):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the range from which the kernel takes ports for connections: it stays free until the operator has started, and again when it is restarted."""
+    while True:
+        port = random.randrange(12000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 class Operator:
@@ -129,11 +141,14 @@ def tail(log, namespace=None, lines=60):
 
 # ---- an operator for one namespace, with a Role's rights
 
+@functools.cache
+def rendered_rights(kube):
+    return [body for body in kube.render("manifests/namespaced") if body["kind"] in ("ServiceAccount", "Role", "RoleBinding")]
+
+
 def namespaced_rights(kube, namespace):
     """What manifests/namespaced gives, for an operator of this namespace; read access to ModelRuntimes is not part of it."""
-    for body in kube.render("manifests/namespaced"):
-        if body["kind"] not in ("ServiceAccount", "Role", "RoleBinding"):
-            continue
+    for body in copy.deepcopy(rendered_rights(kube)):
         body["metadata"]["namespace"] = namespace
         for subject in body.get("subjects", []):
             subject["namespace"] = namespace

@@ -1,0 +1,125 @@
+"""Watches the API server itself, past the proxy, and holds what happened to the invariants after every single event.
+
+I1 is the comparison of `digest` and `made` with a fault-free run; I2 and I3 are `check`'s rules on weights and endpoints, I4 its rules on owners."""
+
+import collections
+import re
+
+from history import KINDS, VERSION, History
+
+MANAGED = {"app.kubernetes.io/managed-by": "model-operator"}
+WRITTEN = ("Deployment", "Service", "Job", "ModelVersion", "ModelRollout", "Model", "ConfigMap")   # what creates and deletes are counted of
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# What the API server counts, stamps or draws by lot, hashes of what names a UID, and what the tests themselves count: never part of what a run ended in.
+STAMPS = {"managedFields", "resourceVersion", "creationTimestamp", "clusterIP", "clusterIPs", "modelops.dev/applied", "chaos/nudge"}
+
+
+class Observer(History):
+    kinds = (*KINDS, "ModelVersion", "Job", "ConfigMap")
+
+    def __init__(self, kube, namespace):
+        super().__init__(kube, namespace)
+        self.limits = []   # (model, candidate, weight, the resourceVersion up to which no more may flow)
+
+    def now(self):
+        """The API server's present resourceVersion."""
+        return int(self.kube._call("GET", self.kube.path("ConfigMap", None, self.namespace), query={"limit": 1})["metadata"]["resourceVersion"])
+
+    def no_more_until_now(self, model, candidate, weight):
+        """What no gate has opened yet: `candidate` has had no more than `weight` % of the endpoints so far."""
+        self.limits.append((model, candidate, weight, self.now()))
+
+    def made(self):
+        """{(kind, name): (creates, deletes)} of what the operator, and the test, wrote."""
+        self.stop()
+        born, gone = collections.defaultdict(set), collections.defaultdict(int)
+        for _, kind, removed, found in self.events:
+            if kind in WRITTEN:
+                key = f"{kind}/{found['metadata']['name']}"
+                born[key].add(found["metadata"]["uid"])
+                gone[key] += removed
+        return {key: [len(uids), gone[key]] for key, uids in sorted(born.items()) if key != "ConfigMap/kube-root-ca.crt"}
+
+    # ---- rules about every moment
+
+    def check_every_moment(self, model, stable, candidate, replicas):
+        """All that must hold after each event, whatever was done to the operator."""
+        if candidate:
+            self.check(model, stable, candidate, replicas)
+        last = collections.deque(maxlen=30)
+        try:
+            self._check_moments(last)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nafter:\n" + "\n".join(last)) from None
+
+    def _check_moments(self, last):
+        models = {}   # uid: name of every Model there ever was
+        ready = {}    # pods that were ready at some time, by name
+        for kind, world in self.replay():
+            last.append(world.last)
+            found = world.found
+            if kind == "Model":
+                models[found["metadata"]["uid"]] = found["metadata"]["name"]
+                self._check_traffic(world, found)
+            if kind == "ModelRollout" and "weights" in found.get("status", {}):
+                weights = found["status"]["weights"]
+                assert sum(weights.values()) in (0, 100), f"I3: weights {weights}"
+            if kind == "Pod":
+                ready[found["metadata"]["name"]] = found["metadata"]["labels"].get(VERSION)
+            if kind in ("Deployment", "Service", "Job") and found["metadata"].get("labels", {}).items() >= MANAGED.items() and not world.removed:
+                owners = found["metadata"].get("ownerReferences", [])
+                assert len(owners) == 1 and owners[0].get("controller") and owners[0]["uid"] in models, f"I4: {kind} {found['metadata']['name']} has owners {owners}"
+            if kind == "EndpointSlice":
+                for name, candidate, weight, until in self.limits:
+                    share = world.endpoints(name)
+                    if int(found["metadata"]["resourceVersion"]) <= until and share.get(candidate):
+                        assert share[candidate] * 100 <= weight * sum(share.values()), f"I2: {share}, while no more than {weight} % had been opened"
+
+    @staticmethod
+    def _check_traffic(world, model):
+        traffic = model.get("status", {}).get("traffic") or []
+        assert not traffic or sum(part["weight"] for part in traffic) == 100, f"I3: traffic {traffic}"
+        for part in traffic:
+            assert part["weight"] == 0 or part["version"] in world.objects["ModelVersion"], f"I3: traffic to {part['version']}, which is not there"
+
+    # ---- the end
+
+    def digest(self, kube=None):
+        """The end state with all that differs by nature named instead: times, UIDs, this namespace."""
+        kube = kube or self.kube
+        objects = {}
+        for kind in WRITTEN:
+            for found in kube.list(kind, self.namespace):
+                objects[f"{kind}/{found['metadata']['name']}"] = found
+        names = {found["metadata"]["uid"]: f"<uid of {key}>" for key, found in objects.items()}
+
+        def name_of(text):
+            text = UID.sub(lambda m: names.get(m[0], "<uid>"), TIME.sub("<time>", text))
+            return text.replace(self.namespace, "<namespace>")
+
+        def normal(value):
+            if isinstance(value, dict):
+                return {key: normal(entry) for key, entry in value.items() if key not in STAMPS}
+            if isinstance(value, list):
+                return [normal(entry) for entry in value]
+            return name_of(value) if isinstance(value, str) else value
+        return {key: normal(found) for key, found in objects.items() if key != "ConfigMap/kube-root-ca.crt"}
+
+
+def flat(value, path=""):
+    """{path: leaf} of a nested value; lists of conditions go by type."""
+    if isinstance(value, dict) and value:
+        return {p: leaf for key, entry in value.items() for p, leaf in flat(entry, f"{path}.{key}").items()}
+    if isinstance(value, list) and value:
+        keys = [entry.get("type") or entry.get("name") if isinstance(entry, dict) else None for entry in value]
+        keys = keys if all(keys) and len(set(keys)) == len(keys) else range(len(value))
+        return {p: leaf for key, entry in zip(keys, value) for p, leaf in flat(entry, f"{path}[{key}]").items()}
+    return {path: value}
+
+
+def differences(one, other):
+    """The paths at which two digests differ, with both values."""
+    one, other = flat(one), flat(other)
+    return {path: (one.get(path, "nothing"), other.get(path, "nothing")) for path in sorted(one.keys() | other.keys())
+            if one.get(path, "nothing") != other.get(path, "nothing")}

@@ -1,0 +1,245 @@
+#!/usr/bin/python3
+"""The fault matrix: reference scenarios and stories with faults between operator and API server, on simulated nodes.
+
+    run.py [--short] [--rows 1,2] [--case ID]… [--seed N] [--workers N] [--keep]
+
+Two fault-free runs of each scenario learn what differs by nature; then all cases run, many at a time, each in a namespace of its own. Writes
+build/chaos/table.md and table.json, and for each failure what there is to read into build/chaos/failed/. Exits with 1 if a case is red.
+
+    MODELOPS_TEST_RIG       the cluster's folder (default: .cluster-chaos)
+    MODELOPS_TEST_OPERATOR  the operator's binary (default: build/release/bin/model-operator)
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+REPO = HERE.parents[1]
+OUT = REPO / "build" / "chaos"
+os.environ.setdefault("MODELOPS_TEST_RIG", str(REPO / ".cluster-chaos"))
+sys.path[:0] = [str(HERE), str(REPO / "tests" / "cluster")]
+
+import settings  # noqa: E402 - reads the environment
+
+os.environ["KUBECONFIG"] = str(settings.KUBECONFIG)
+
+import rows  # noqa: E402
+import scenarios  # noqa: E402
+import world as worlds  # noqa: E402
+from case import TINY_RUNTIME  # noqa: E402
+from kube import Kube  # noqa: E402
+from observer import differences  # noqa: E402
+
+
+def say(text):
+    print(f"chaos: {text}", flush=True)
+
+
+# ---- one run
+
+_kube = None
+
+
+def cluster():
+    """One client a process."""
+    global _kube
+    _kube = _kube or Kube(settings.KUBECONFIG)
+    return _kube
+
+
+def run_scenario(world, scenario, arm=None, disarm=None):
+    """What the scenario ended in."""
+    scenario.prepare(world)
+    before, began = len(world.proxy.exchanges), time.monotonic()
+    if arm:
+        arm()
+    scenario.drive(world)
+    if disarm:
+        disarm()
+    world.settled()
+    writes = len(world.proxy.writes(since=before))
+    state, made = world.observer.digest(), world.observer.made()
+    world.check(scenario.traffic)
+    return {"state": state, "made": made, "writes": writes, "seconds": time.monotonic() - began}
+
+
+def learn(name, client):
+    """A fault-free run."""
+    with worlds.World(cluster(), client, name="chaos-learn") as world:
+        try:
+            return run_scenario(world, scenarios.ALL[name]())
+        except Exception as error:
+            raise RuntimeError(f"the fault-free run of {name} failed: {error}\n{world.report()}") from None
+
+
+def compare(name, ended, baseline):
+    """I1."""
+    other = {path: values for path, values in differences(baseline["state"], ended["state"]).items() if path not in baseline["by_nature"]}
+    assert not other, "I1: another end state than without faults (path: without, with):\n" + "\n".join(f"  {p}: {a!r} / {b!r}" for p, (a, b) in other.items())
+    made = {key: (baseline["made"].get(key), ended["made"].get(key)) for key in baseline["made"].keys() | ended["made"].keys()
+            if baseline["made"].get(key) != ended["made"].get(key)}
+    assert not made, f"I1: other numbers of [creates, deletes] (without, with): {made}"
+
+
+def run_case(case, index, baseline):
+    """{id, row, hits, verdict, …} of one case, never an exception."""
+    row = rows.load()[case.row][index]
+    began = time.monotonic()
+    told = {"id": case.id, "row": case.row, "index": index, "scenario": case.scenario, "client": case.client, "hits": 0, "reached": True, "error": None, "report": None}
+    world = None
+    try:
+        with worlds.World(cluster(), case.client, f"{case.seed}/{case.id}", f"chaos-{case.row}", row.arguments) as world:
+            try:
+                if case.scenario:
+                    ended = run_scenario(world, scenarios.ALL[case.scenario](), lambda: row.arm(world, case), row.disarm and (lambda: row.disarm(world, case)))
+                    compare(case.scenario, ended, baseline)
+                    # I5: what comes on top is a handful of repeats for each fault.
+                    allowed = baseline["writes"] * 2 + 12 * world.injected() + 10
+                    assert ended["writes"] <= allowed, f"I5: {ended['writes']} writes for {world.injected()} faults, {baseline['writes']} without"
+                else:
+                    row.arm(world, case)
+                # Two reconciles in quick succession may become one, and with them their status writes: then there is no N-th write.
+                told["reached"] = world.injected() > 0
+                assert told["reached"] or (callable(row.points) and case.n > baseline["writes"] * 0.7), "no fault was injected"
+            except Exception as error:
+                told["error"] = str(error) or repr(error)
+                told["report"] = f"{traceback.format_exc()}\n{world.report()}"
+            told["hits"] = world.injected()
+    except Exception as error:  # setting up
+        told["error"] = told["error"] or repr(error)
+        told["report"] = told["report"] or traceback.format_exc()
+    told["seconds"] = time.monotonic() - began
+    return told
+
+
+# ---- all runs
+
+def learn_all(pool, names):
+    """{scenario: end state, counts, and the paths that differ by nature}, by two runs of each."""
+    runs = {name: [pool.submit(learn, name, client) for client in rows.CLIENTS] for name in names}
+    baselines = {}
+    for name, futures in runs.items():
+        one, other = [future.result() for future in futures]
+        assert one["made"] == other["made"], f"two fault-free runs of {name} made different objects: {one['made']} / {other['made']}"
+        by_nature = sorted(differences(one["state"], other["state"]))
+        baselines[name] = {**one, "by_nature": by_nature, "writes": max(one["writes"], other["writes"])}
+        say(f"{name}: {one['writes']} and {other['writes']} writes without faults, {one['seconds']:.1f} s; differs by nature: {', '.join(by_nature) or 'nothing'}")
+    return baselines
+
+
+def up():
+    rig = [sys.executable, str(settings.RIG_PROGRAM)]
+    subprocess.run([str(REPO / "scripts" / "install-deps.sh"), str(REPO / "tests/cluster/packages.txt"), str(REPO / "tests/cluster/rig/packages.txt")], check=True)
+    subprocess.run([*rig, "up", "--node", "fake", "--dir", str(settings.RIG)], check=True, stdout=subprocess.DEVNULL)
+    kube = cluster()
+    kube.install_crds()
+    kube.apply_folder("manifests", skip=("Deployment", "CustomResourceDefinition"))
+    kube.apply(TINY_RUNTIME)
+    worlds.prepare(kube)
+
+
+def down():
+    subprocess.run([sys.executable, str(settings.RIG_PROGRAM), "down", "--dir", str(settings.RIG)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def verdicts(results, table):
+    """[(row, index, name, scenarios, cases, hits, red)]"""
+    found = collections.defaultdict(list)
+    for result in results:
+        found[result["row"], result["index"]].append(result)
+    out = []
+    for (number, index), cases in sorted(found.items()):
+        out.append({"row": number, "name": table[number][index].name, "scenarios": sorted({c["scenario"] or "own" for c in cases}), "cases": sum(1 for c in cases if c["reached"]),
+                    "faults": sum(c["hits"] for c in cases), "red": [c["id"] for c in cases if c["error"]],
+                    "red_by_client": {client: sum(1 for c in cases if c["error"] and c["client"] == client) for client in rows.CLIENTS}})
+    return out
+
+
+def write_table(found, results, seed, seconds):
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "table.json").write_text(json.dumps({"seed": seed, "seconds": seconds, "rows": found,
+                                                "cases": [{k: v for k, v in r.items() if k != "report"} for r in results]}, indent=1))
+    lines = ["| row | fault | scenarios | runs | faults injected | verdict |", "|---|---|---|---|---|---|"]
+    for row in found:
+        verdict = f"RED: {', '.join(row['red'])}" if row["red"] else "green"
+        lines.append(f"| {row['row']} | {row['name']} | {', '.join(row['scenarios'])} | {row['cases']} | {row['faults']} | {verdict} |")
+    lines.append(f"\n{sum(r['faults'] for r in found)} faults injected in {len(results)} runs, {seconds:.0f} s, seed {seed}.")
+    for client in rows.CLIENTS:
+        mine = [r for r in results if r["client"] == client]
+        lines.append(f"{client}: {len(mine)} runs, {sum(r['hits'] for r in mine)} faults, {sum(1 for r in mine if r['error'])} red.")
+    (OUT / "table.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines), flush=True)
+
+
+def save_failure(result):
+    folder = OUT / "failed"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (result["id"].replace("/", "-") + ".txt")
+    path.write_text(f"{result['id']}\n{result['error']}\n\n{result['report']}\n")
+    say(f"RED {result['id']}: {result['error'][:1500]}\n  (all there is: {path})")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="the fault matrix")
+    parser.add_argument("--short", action="store_true", help="every row at least once")
+    parser.add_argument("--rows", type=lambda text: [int(part) for part in text.split(",")], help="these only")
+    parser.add_argument("--case", action="append", help="these only, as the table names them: ROW/SCENARIO/N/CLIENT")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--workers", type=int, default=4 * os.cpu_count())
+    parser.add_argument("--keep", action="store_true", help="leave the cluster")
+    arguments = parser.parse_args()
+    seed = arguments.seed if arguments.seed is not None else int(time.time()) % 100000
+    say(f"seed {seed}")
+    table = rows.load()
+    began = time.monotonic()
+    shutil.rmtree(OUT / "failed", ignore_errors=True)
+    was_up = subprocess.run([sys.executable, str(settings.RIG_PROGRAM), "status", "--dir", str(settings.RIG)], stdout=subprocess.DEVNULL).returncode == 0
+    try:
+        up()
+        results = run(arguments, table, seed)
+    finally:
+        if not (arguments.keep or was_up):
+            down()
+    found = verdicts(results, table)
+    write_table(found, results, seed, time.monotonic() - began)
+    missing = sorted(set(table) - {row["row"] for row in found}) if not (arguments.rows or arguments.case) else []
+    assert not missing, f"rows without a run: {missing}"
+    return 1 if any(row["red"] for row in found) else 0
+
+
+def run(arguments, table, seed):
+    chosen = [(number, index, row) for number, entries in sorted(table.items()) for index, row in enumerate(entries)
+              if not arguments.rows or number in arguments.rows]
+    wanted = [int(case.split("/")[0]) for case in arguments.case or []]
+    chosen = [entry for entry in chosen if not wanted or entry[0] in wanted]
+    names = [name for name in scenarios.ALL if any(name in row.scenarios for _, _, row in chosen)]
+    results = []
+    with concurrent.futures.ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("fork")) as pool:
+        baselines = learn_all(pool, names)
+        cases = [(case, index) for _, index, row in chosen for case in row.cases(baselines, seed, arguments.short)]
+        if arguments.case:
+            cases = [(case, index) for case, index in cases if any(case.id == one or case.id.startswith(one.rstrip("*")) and one.endswith("*") for one in arguments.case)]
+        say(f"{len(cases)} runs, {arguments.workers} at a time")
+        futures = [pool.submit(run_case, case, index, baselines.get(case.scenario)) for case, index in cases]
+        for done, future in enumerate(concurrent.futures.as_completed(futures), 1):
+            result = future.result()
+            results.append(result)
+            if result["error"]:
+                save_failure(result)
+            if done % 50 == 0:
+                say(f"{done} of {len(cases)} runs, {sum(r['hits'] for r in results)} faults, {sum(1 for r in results if r['error'])} red")
+    return results
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""The reference scenarios: what people do to one Model. Faults are armed between `prepare` and `drive`; `drive` returns once the end is reached.
+
+The end state and the numbers of creates and deletes per object are those of a fault-free run, whatever was done to the operator meanwhile."""
+
+import datetime
+
+from case import digest_of, gate
+from world import World
+
+STEPS = [{"weight": 25}, {"pause": {"duration": "1s"}}, {"gates": ["accuracy"]}, {"weight": 50}]
+CANARY = {"replicas": 3, "steps": STEPS, "gates": [gate(min="0.92", query="accuracy of {{candidate}}", onInconclusive="Wait")]}
+RECORDED = {"name": "recorded", "version": {"metric": "f1"}, "min": "0.9"}
+
+
+class Scenario:
+    name = ""
+    traffic = None   # (stable, candidate, replicas) of the rollout that it makes
+
+    def prepare(self, world: World):
+        """What is there before."""
+
+    def drive(self, world: World):
+        """What people do, and the end of it."""
+
+
+class FirstServing(Scenario):
+    """Nothing serves; a version and a Model that pins it are applied."""
+    name = "first"
+
+    def drive(self, world):
+        world.version("m-v1")
+        world.model(version="m-v1", replicas=2)
+        world.ready(version="m-v1")
+        world.served_by({"m-v1": 2})
+        world.until(lambda: world.status("ModelVersion", "m-v1")["phase"] == "Serving", "m-v1 is Serving")
+
+
+class Canary(Scenario):
+    """m-v1 serves; m-v2 comes by steps. The gate has no data until the first weight has been reached."""
+    name = "canary"
+    traffic = ("m-v1", "m-v2", 3)
+    accuracy = "0.95"
+
+    def prepare(self, world):
+        world.serve("m-v1", **CANARY)
+        world.served_by({"m-v1": 3})
+        world.version("m-v2")
+        world.settled()
+
+    def drive(self, world):
+        world.move("m-v2")
+        world.until(lambda: world.endpoints() == {"m-v1": 3, "m-v2": 1}, "a quarter goes to m-v2")
+        world.observer.no_more_until_now("m", "m-v2", 25)
+        world.prometheus.values["accuracy of m-v2"] = self.accuracy
+        self.end(world)
+
+    def end(self, world):
+        world.ready(version="m-v2")
+        world.phase(world.rollout_of("m-v2"), "Succeeded")
+        world.served_by({"m-v2": 3})
+        world.gone("Deployment", "m-v1")
+        world.gone("Service", "m-candidate")
+        world.until(lambda: [world.status("ModelVersion", v)["phase"] for v in ("m-v1", "m-v2")] == ["Superseded", "Serving"], "phases of the versions")
+
+
+class RolledBack(Canary):
+    """The same, but the gate fails."""
+    name = "rollback"
+    accuracy = "0.80"
+
+    def end(self, world):
+        world.stalled("RolledBack")
+        world.phase(world.rollout_of("m-v2"), "RolledBack")
+        world.served_by({"m-v1": 3})
+        world.gone("Deployment", "m-v2")
+        world.gone("Service", "m-candidate")
+        world.until(lambda: [world.status("ModelVersion", v)["phase"] for v in ("m-v1", "m-v2")] == ["Serving", "Rejected"], "phases of the versions")
+
+
+class Retraining(Scenario):
+    """Somebody asks for a run; its result becomes a version, passes the recorded gate and rolls out."""
+    name = "retraining"
+
+    def prepare(self, world):
+        world.version("m-v1", metrics={"f1": "0.92"})
+        world.model(version="m-v1", replicas=2, track="Promoted", gates=[RECORDED], steps=[{"gates": ["recorded"]}, {"weight": 50}],
+                    retraining={"template": world.gated_job(), "gates": ["recorded"]})
+        world.ready(version="m-v1")
+        world.served_by({"m-v1": 2})
+        world.document = {"apiVersion": "modelops.dev/v1alpha1", "kind": "RunResult", "metrics": {"f1": "0.95"}, "artifact": world.artifact("trained"),
+                          "lineage": {"data": [{"name": "payments", "digest": digest_of("data"), "rows": 120000}], "seed": "7"}}
+        self.made = "m-" + world.document["artifact"]["digest"].removeprefix("sha256:")[:10]
+        self.traffic = ("m-v1", self.made, 2)
+        world.settled()
+
+    def drive(self, world):
+        ask(world)
+        world.end_job("m-retrain-000001", world.document)
+        world.ready(version=self.made)
+        world.phase(world.rollout_of(self.made), "Succeeded")
+        world.served_by({self.made: 2})
+        world.gone("Deployment", "m-v1")
+        world.gone("Service", "m-candidate")
+        world.until(lambda: world.status()["retraining"].get("lastRun") and "run" not in world.status()["retraining"], "the run is closed")
+        world.until(lambda: [world.status("ModelVersion", v)["phase"] for v in ("m-v1", self.made)] == ["Superseded", "Serving"], "phases of the versions")
+
+
+class Deletion(Scenario):
+    """The Model is deleted in the middle of a canary."""
+    name = "deletion"
+    traffic = ("m-v1", "m-v2", 3)
+
+    def prepare(self, world):
+        Canary.prepare(self, world)
+
+    def drive(self, world):
+        world.move("m-v2")
+        world.until(lambda: world.endpoints() == {"m-v1": 3, "m-v2": 1}, "a quarter goes to m-v2")
+        world.until(lambda: world.mro(world.rollout_of("m-v2"))["step"]["index"] == 3, "the gate is waited for")
+        world.until(lambda: len(world.all("Service")) == 2, "both Services are there")
+        world.kube.delete("Model", "m", world.namespace)
+        world.gone("Model", "m")
+        for kind in ("Deployment", "Service", "Job", "ModelRollout", "Pod"):
+            world.until(lambda: not world.all(kind), f"no {kind} is left")
+
+
+def ask(world):
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    world.kube.patch("Model", "m", {"spec": {"retraining": {"requestedAt": now}}}, world.namespace)
+
+
+ALL = {scenario.name: scenario for scenario in (FirstServing, Canary, RolledBack, Retraining, Deletion)}

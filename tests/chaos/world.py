@@ -1,0 +1,248 @@
+"""One namespace with an operator of its own behind a proxy of its own, an observer, and a Prometheus that says what the test wants."""
+
+import http.server
+import json
+import random
+import re
+import signal
+import string
+import threading
+import time
+import urllib.parse
+
+import operators
+import settings
+from case import Case
+from kube import ApiError
+from observer import Observer
+from proxy import WRITES, Authority, Match, Proxy
+
+SOON = 45   # seconds for anything that takes one or two on an idle machine
+QUIET = 30
+
+
+class Prometheus:
+    """Answers instant queries from `values`: {a word of the query: number as text, or a function of the query}; without one there is no data."""
+
+    def __init__(self):
+        self.values, self.asked = {}, []
+        self.gate = threading.Event()   # cleared: nobody gets an answer
+        self.gate.set()
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self.gate.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def answer(self, query):
+        self.asked.append(query)
+        value = next((value for word, value in self.values.items() if word in query), None)
+        value = value(query) if callable(value) else value
+        result = [] if value is None else [{"metric": {}, "value": [time.time(), value]}]
+        return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+
+    def _handler(world):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                self._say(urllib.parse.urlsplit(self.path).query)
+
+            def do_POST(self):
+                self._say(self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+            def _say(self, form):
+                world.gate.wait()
+                body = world.answer(dict(urllib.parse.parse_qsl(form)).get("query", ""))
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        return Handler
+
+
+class World(Case):
+    """What a row's function gets: people's verbs and waiting (tests/cluster/case.py), `proxy`, `observer`, `prometheus`, `operator`."""
+
+    def __init__(self, kube, client="cpprest", seed=0, name="chaos", arguments=()):
+        super().__init__(kube, f"{name}-{''.join(random.choices(string.ascii_lowercase + string.digits, k=6))}", None)
+        self.client, self.random = client, random.Random(seed)
+        self.rules, self.faults, self.crashes = [], 0, 0
+        self._restarting = threading.Lock()
+        kube.make_namespace(self.namespace, {"modelops.dev/test": "chaos"})
+        operators.namespaced_rights(kube, self.namespace)
+        self.prometheus = Prometheus()
+        self.proxy = Proxy(settings.KUBECONFIG, Authority(settings.STATE / "pki")).start()
+        self.token = operators.token_of(kube, self.namespace, "model-operator")
+        self.kubeconfig = self.proxy.kubeconfig(self.token, settings.STATE / f"{self.namespace}.kubeconfig")
+        self.operator = operators.Operator(self.namespace, self.kubeconfig, [
+            f"--namespace={self.namespace}", f"--runtimes-file={settings.STATE / 'runtimes.json'}", f"--http-client={client}",
+            f"--prometheus-url={self.prometheus.url}", "--log-level=debug", *arguments])
+        self.observer = Observer(kube, self.namespace)
+
+    def __enter__(self):
+        kube = self.kube
+        self.until(lambda: kube.find("ConfigMap", "kube-root-ca.crt", self.namespace), "the namespace is complete")
+        self.configmap("bystander", words="nothing of the operator's")
+        self.bystander = self._bystander()
+        self.observer.__enter__()
+        self.operator.start()
+        return self
+
+    def __exit__(self, *_):
+        self.proxy.clear()
+        self.proxy.light()
+        if self.operator.running():
+            self.operator.process.kill()
+            self.operator.process.wait()
+        self.observer._stopping = True
+        for connection in self.observer._streams:
+            try:
+                connection.sock.shutdown(2)
+            except (OSError, AttributeError):
+                pass
+        self.proxy.stop()
+        self.prometheus.close()
+        self.kubeconfig.unlink(missing_ok=True)
+        self.kube.delete("Namespace", self.namespace)
+
+    # ---- faults
+
+    def rule(self, match, action):
+        """As Proxy.rule; its hits count as faults of this run."""
+        rule = self.proxy.rule(match, action)
+        self.rules.append(rule)
+        return rule
+
+    def writes(self, **match):
+        """A Match for what the operator writes, Events aside: those are best effort."""
+        match.setdefault("verb", WRITES)
+        return Match(**match, predicate=lambda request: request.resource != "events")
+
+    def fault(self, count=1):
+        """A fault that no rule did."""
+        self.faults += count
+
+    def injected(self):
+        return self.faults + sum(rule.hits for rule in self.rules)
+
+    def crash(self):
+        """SIGKILL, and a new operator at once."""
+        with self._restarting:
+            self.kill()
+            self.restart()
+
+    def kill(self):
+        self.crashes += 1
+        self.operator.process.kill()
+        self.operator.process.wait()
+
+    def restart(self):
+        self.operator.start(wait_ready=False)
+
+    # ---- waiting
+
+    def until(self, predicate, what, timeout=SOON):
+        return super().until(predicate, what, timeout)
+
+    def settled(self):
+        """Waits until a reconcile that was asked for writes nothing any more (I5), and that this stays so for another."""
+        deadline = time.monotonic() + QUIET
+        calm, before = 0, len(self.proxy.exchanges)
+        while calm < 2:
+            self._reconciled_again()
+            written = self.proxy.writes(since=before, events=True)
+            before = len(self.proxy.exchanges)
+            calm = 0 if written else calm + 1
+            if time.monotonic() > deadline:
+                raise AssertionError("I5: still writing after the end was reached:\n" + "\n".join(map(str, written)))
+
+    def _reconciled_again(self):
+        """Touches every Model, and waits for the reconciles."""
+        self.until(lambda: self.operator.running() and self.operator.ready(), "the operator is ready")
+        models = self.all("Model")
+        for model in models:
+            done = self.operator.reconciles()
+            self.kube.patch("Model", model["metadata"]["name"], {"metadata": {"annotations": {"chaos/nudge": str(time.monotonic_ns())}}}, self.namespace)
+            self.until(lambda: self.operator.reconciles() > done, "a reconcile")
+        if not models:
+            time.sleep(0.3)   # nothing to ask for; what comes later is seen in the counts of creates and deletes
+
+    def gone(self, kind, *names):
+        self.until(lambda: not any(self.find(kind, name) for name in names), f"{kind} {names} gone")
+
+    # ---- Jobs: nothing runs them, so the test says how their pods end
+
+    def gated_job(self, **spec):
+        """A JobTemplateSpec whose pod is never scheduled."""
+        container = {"name": "train", "image": settings.TINY_IMAGE}
+        pod = {"restartPolicy": "Never", "schedulingGates": [{"name": "modelops.dev/chaos"}], "containers": [container]}
+        return {"spec": {"backoffLimit": 0, "template": {"spec": pod}, **spec}}
+
+    def end_job(self, name, document=None, message=None, phase="Succeeded"):
+        """Its pod ends, with that RunResult as termination message."""
+        def pod():
+            return next((p for p in self.kube.list("Pod", self.namespace, {"job-name": name})), None)
+        found = self.until(pod, f"Job {name} has a pod")
+        terminated = {"exitCode": 0 if phase == "Succeeded" else 1, "reason": "Completed" if phase == "Succeeded" else "Error",
+                      "startedAt": _now(), "finishedAt": _now(), "message": message if message is not None else json.dumps(document)}
+        status = {"phase": phase, "containerStatuses": [{"name": "train", "image": settings.TINY_IMAGE, "imageID": "", "ready": False, "restartCount": 0,
+                                                         "state": {"terminated": terminated}}]}
+        self.kube.patch("Pod", found["metadata"]["name"], {"status": status}, self.namespace, "status")
+        self.until(lambda: any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in self.status("Job", name).get("conditions", [])),
+                   f"Job {name} is over")
+
+    # ---- the end
+
+    def check(self, traffic=None):
+        """I2 to I4 and I6 over the whole run; `traffic`: (stable, candidate, replicas) of its one rollout."""
+        self.observer.stop()
+        self.observer.check_every_moment("m", *(traffic or (None, None, 0)))
+        assert self._bystander() == self.bystander, "I4: something foreign was touched"
+        self.orphans()
+        assert self.operator.running(), f"I6: the operator ended with {self.operator.process.returncode}"
+        assert self.operator.ready(), f"I6: {self.operator.readyz()}"
+        log = self.operator.log.read_text(errors="replace")
+        bad = re.search(r".* critical .*|.*a bug in.*|.*Sanitizer.*|.*unknown exception.*", log)
+        assert not bad, f"I6: {bad[0]}"
+        code = self.operator.end(signal.SIGTERM)
+        assert code == 0, f"I6: SIGTERM ended the operator with {code}"
+
+    def orphans(self):
+        models = {m["metadata"]["uid"] for m in self.all("Model")}
+        for kind in ("Deployment", "Service", "Job"):
+            for found in self.all(kind, {"app.kubernetes.io/managed-by": "model-operator"}):
+                uids = {owner["uid"] for owner in found["metadata"].get("ownerReferences", [])}
+                assert uids and uids <= models, f"I4: {kind} {found['metadata']['name']} belongs to nobody"
+
+    def _bystander(self):
+        found = self.get("ConfigMap", "bystander")["metadata"]
+        return found["uid"], found["resourceVersion"]
+
+    def report(self):
+        """For people who read a failure."""
+        log = "\n".join(self.operator.log.read_text(errors="replace").splitlines()[-80:])
+        try:
+            state = self.describe()
+        except (ApiError, OSError) as error:
+            state = str(error)
+        return f"{state[:20000]}\n--- exchanges\n{self.proxy.last(120)}\n--- operator\n{log}"
+
+
+def _now():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def prepare(kube):
+    """Once for a rig: what all worlds share."""
+    settings.STATE.mkdir(parents=True, exist_ok=True)
+    Authority(settings.STATE / "pki").certificate()
+    operators.runtimes_file(kube)
