@@ -16,6 +16,8 @@ namespace {
 // What the API server refused for good is tried again for the case that the world around it changed, but not
 // by the millisecond.
 constexpr Duration kRefusedWait = std::chrono::seconds(1);
+// The API server may ask for a pause. For longer than this nobody's word is left unheard.
+constexpr Duration kLongestHold = std::chrono::minutes(1);
 
 void wait_for(std::stop_token stop) {
   std::mutex mutex;
@@ -104,6 +106,8 @@ void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& ou
 
 void Controller::settle(const ObjectKey& model, const Outcome& outcome) {
   const Duration retry_after = outcome.error ? outcome.error->retry_after.value_or(Duration{0}) : Duration{0};
+  // Before the retry: the news that come in meanwhile have to wait with it.
+  if (retry_after > Duration{0}) parts_.queue.hold(model, std::min(retry_after, kLongestHold));
   switch (outcome.kind) {
     case Outcome::Kind::Done:
       parts_.queue.forget(model);

@@ -16,6 +16,10 @@ void WorkQueue::add(const ObjectKey& key) {
 }
 
 void WorkQueue::add_locked(const ObjectKey& key) {
+  if (const auto held = held_.find(key); held != held_.end()) {
+    if (Clock::now() < held->second) return add_at_locked(key, held->second);
+    held_.erase(held);
+  }
   if (!dirty_.insert(key).second || processing_.count(key)) return;
   ready_.push_back(key);
   changed_.notify_one();
@@ -25,11 +29,15 @@ void WorkQueue::add_after(const ObjectKey& key, Duration delay) {
   if (delay <= Duration{0}) return add(key);
   const auto due = Clock::now() + std::min<Duration>(delay, std::chrono::hours(24));
   std::lock_guard lock(mutex_);
-  auto [held, fresh] = due_.try_emplace(key, due);
+  add_at_locked(key, due);
+}
+
+void WorkQueue::add_at_locked(const ObjectKey& key, Clock::time_point due) {
+  auto [planned, fresh] = due_.try_emplace(key, due);
   if (!fresh) {
-    if (held->second <= due) return;
-    timers_.erase({held->second, key});
-    held->second = due;
+    if (planned->second <= due) return;
+    timers_.erase({planned->second, key});
+    planned->second = due;
   }
   timers_.emplace(due, key);
   // Whoever sleeps until the timer that was first may have to get up earlier now.
@@ -44,6 +52,11 @@ void WorkQueue::retry(const ObjectKey& key, Duration at_least) {
     delay = retry_delay(failures, std::uniform_real_distribution<>(0, 1)(random_));
   }
   add_after(key, std::max(delay, at_least));
+}
+
+void WorkQueue::hold(const ObjectKey& key, Duration pause) {
+  std::lock_guard lock(mutex_);
+  held_[key] = Clock::now() + pause;
 }
 
 void WorkQueue::forget(const ObjectKey& key) {
@@ -88,9 +101,7 @@ void WorkQueue::ring_timers_locked(Clock::time_point now) {
 void WorkQueue::done(const ObjectKey& key) {
   std::lock_guard lock(mutex_);
   processing_.erase(key);
-  if (!dirty_.count(key)) return;
-  ready_.push_back(key);
-  changed_.notify_one();
+  if (dirty_.erase(key)) add_locked(key);
 }
 
 size_t WorkQueue::depth() const {

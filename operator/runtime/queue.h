@@ -33,6 +33,8 @@ class WorkQueue {
   void add_after(const ObjectKey& key, Duration delay);
   // add_after by the key's own backoff, and at least `at_least`.
   void retry(const ObjectKey& key, Duration at_least = Duration{0});
+  // Hands the key to nobody for so long, whoever adds it meanwhile: the API server asked for the pause.
+  void hold(const ObjectKey& key, Duration pause);
   // It went well: the next retry starts small.
   void forget(const ObjectKey& key);
 
@@ -46,6 +48,7 @@ class WorkQueue {
  private:
   using Clock = std::chrono::steady_clock;
   void add_locked(const ObjectKey& key);
+  void add_at_locked(const ObjectKey& key, Clock::time_point due);
   void ring_timers_locked(Clock::time_point now);
 
   mutable std::mutex mutex_;
@@ -54,6 +57,7 @@ class WorkQueue {
   std::unordered_set<ObjectKey> dirty_, processing_;  // ready_ holds exactly dirty_ without processing_
   std::unordered_map<ObjectKey, Clock::time_point> due_;
   std::set<std::pair<Clock::time_point, ObjectKey>> timers_;  // due_ by time
+  std::unordered_map<ObjectKey, Clock::time_point> held_;
   std::unordered_map<ObjectKey, int> failures_;
   std::mt19937_64 random_;
 };

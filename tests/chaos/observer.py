@@ -100,7 +100,8 @@ class Observer(History):
 
         def normal(value):
             if isinstance(value, dict):
-                return {key: normal(entry) for key, entry in value.items() if key not in STAMPS}
+                # Nothing stays of annotations that only had stamps.
+                return {key: normal(entry) for key, entry in value.items() if key not in STAMPS and not (key == "annotations" and entry.keys() <= STAMPS)}
             if isinstance(value, list):
                 return [normal(entry) for entry in value]
             return name_of(value) if isinstance(value, str) else value

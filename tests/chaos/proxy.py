@@ -13,6 +13,7 @@ import base64
 import dataclasses
 import json
 import pathlib
+import queue
 import socket
 import ssl
 import subprocess
@@ -47,6 +48,7 @@ class Request:
     namespace: str = ""
     name: str = ""
     query: dict = dataclasses.field(default_factory=dict)
+    connection: object = None
 
     @property
     def json(self):
@@ -151,6 +153,7 @@ class Action:
     watches that began before the rule (unless the match has `nth`)."""
     name = "action"
     edits_events = False
+    before_body = False   # `before` is called when only the head of the request has been read; it has to cut
 
     def before(self, request, exchange):
         """May change the request, return a Response instead of forwarding it, or raise Cut."""
@@ -181,6 +184,12 @@ class drop_before(Action):
 
     def before(self, request, exchange):
         raise Cut
+
+
+class drop_in_body(drop_before):
+    """The connection is cut when the head of the request has arrived."""
+    name = "drop in body"
+    before_body = True
 
 
 class drop_after(Action):
@@ -307,6 +316,18 @@ class rewrite_events(Action):
 
     def event(self, request, event):
         return self.fn(event, request) if self.takes_request else self.fn(event)
+
+
+class late(Action):
+    """Each event of a watch comes so many seconds later, in order."""
+    edits_events = True
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.name = f"events {seconds} s late"
+
+    def event(self, request, event):
+        request.connection.later(self.seconds, event)
 
 
 class answer(Action):
@@ -504,7 +525,7 @@ class Proxy:
     def writes(self, since=0, events=False):
         """The exchanges after that number which were to change something; `events`: Kubernetes Events too."""
         with self.lock:
-            return [e for e in self.exchanges if e.number > since and e.verb in WRITES and (events or e.resource != "events")]
+            return [e for e in self.exchanges if e.number > since and e.verb in WRITES and e.resource != "leases" and (events or e.resource != "events")]
 
     def last(self, count=60):
         """For people who read a failure."""
@@ -543,12 +564,17 @@ class Proxy:
                 self.connections.discard(connection)
             connection.close()
 
-    def _enter(self, request):
+    def _cut_early(self, request):
+        """The rules that act on a request whose body has not been read."""
+        with self.lock:
+            return [rule for rule in self.rules if rule.action.before_body and rule.acts_on(request)]
+
+    def _enter(self, request, early):
         """Numbers a request and finds the rules that act on it."""
         with self.lock:
             request.number = len(self.exchanges) + 1
             request.at = time.monotonic() - self._began
-            acting = [rule for rule in self.rules if rule.acts_on(request)]
+            acting = early or [rule for rule in self.rules if not rule.action.before_body and rule.acts_on(request)]
             for rule in acting:
                 rule.hits += not rule.action.edits_events
             exchange = Exchange(request.number, request.at, request.verb, request.resource, request.subresource, request.namespace, request.name, request.query,
@@ -572,6 +598,7 @@ class Connection:
         self.request = None
         self.streaming = False
         self.framing = []          # of the running watch
+        self.delayed = None
         self.out_lock = threading.Lock()
 
     def close(self):
@@ -586,8 +613,11 @@ class Connection:
                 first, headers = self.wire.head()
                 self.proxy._open.wait()
                 method, target, _ = first.split(" ", 2)
-                request = _request(method, target, headers, self.wire.body(headers))
-                exchange, acting = self.proxy._enter(request)
+                request = _request(method, target, headers)
+                request.connection = self
+                early = self.proxy._cut_early(request)
+                request.body = b"" if early else self.wire.body(headers)
+                exchange, acting = self.proxy._enter(request, early)
                 self.request = request
                 try:
                     self.exchange(request, exchange, acting)
@@ -721,6 +751,25 @@ class Connection:
             events = made
         return [_line(event) for event in events] if changed else [line + b"\n"]
 
+    def later(self, seconds, event):
+        if self.delayed is None:
+            self.delayed = queue.SimpleQueue()
+            threading.Thread(target=self._put_delayed, daemon=True).start()
+        self.delayed.put((time.monotonic() + seconds, _line(event)))
+
+    def _put_delayed(self):
+        try:
+            while self.streaming:
+                try:
+                    due, text = self.delayed.get(timeout=1)
+                except queue.Empty:
+                    continue
+                time.sleep(max(0, due - time.monotonic()))
+                if self.streaming:
+                    self.put(text)
+        except (Closed, Cut):
+            self.close()
+
     def put(self, text):
         """Whole lines, or parts, into the running watch."""
         with self.out_lock:
@@ -750,7 +799,7 @@ def _reason(code):
     return {200: "OK", 201: "Created"}.get(code, "Status")
 
 
-def _request(method, target, headers, body):
+def _request(method, target, headers):
     """What Kubernetes makes of a path: verb, resource, namespace, name."""
     path, _, query = target.partition("?")
     query = dict(urllib.parse.parse_qsl(query))
@@ -763,4 +812,4 @@ def _request(method, target, headers, body):
     kind = header(headers, "content-type")
     verb = {"POST": "create", "PUT": "update", "DELETE": "delete", "PATCH": "apply" if "apply-patch" in kind else "patch",
             "GET": "get" if name else "watch" if query.get("watch") in ("1", "true") else "list"}.get(method, method.lower())
-    return Request(0, 0.0, method, target, headers, body, verb, resource, subresource, namespace, name, query)
+    return Request(0, 0.0, method, target, headers, b"", verb, resource, subresource, namespace, name, query)

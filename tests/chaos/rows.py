@@ -41,10 +41,9 @@ class Row:
     scenarios: tuple          # () for a story of its own
     points: object            # baseline → how many n there are (1…)
     short: tuple              # (scenario, n) of `make chaos-short`; n may be a function of points
-    arguments: tuple = ()     # further flags of the operator
-    before_start: bool = False
-    disarm: object = None
-    extra_writes: int = None
+    arguments: tuple = ()     # further flags of the operator; "{namespace}" is filled in
+    prepare: object = None    # fn(world), before the operator starts
+    disarm: object = None     # fn(world, case), when the scenario has reached its end
 
     def cases(self, baselines, seed, short=False):
         chosen = []

@@ -98,7 +98,7 @@ def run_case(case, index, baseline):
     told = {"id": case.id, "row": case.row, "index": index, "scenario": case.scenario, "client": case.client, "hits": 0, "reached": True, "error": None, "report": None}
     world = None
     try:
-        with worlds.World(cluster(), case.client, f"{case.seed}/{case.id}", f"chaos-{case.row}", row.arguments) as world:
+        with worlds.World(cluster(), case.client, f"{case.seed}/{case.id}", f"chaos-{case.row}", row.arguments, row.prepare) as world:
             try:
                 if case.scenario:
                     ended = run_scenario(world, scenarios.ALL[case.scenario](), lambda: row.arm(world, case), row.disarm and (lambda: row.disarm(world, case)))
@@ -186,7 +186,7 @@ def save_failure(result):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (result["id"].replace("/", "-") + ".txt")
     path.write_text(f"{result['id']}\n{result['error']}\n\n{result['report']}\n")
-    say(f"RED {result['id']}: {result['error'][:1500]}\n  (all there is: {path})")
+    say(f"RED {result['id']}: {result['error'][:600]}\n  (all there is: {path})")
 
 
 def main():

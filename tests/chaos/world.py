@@ -19,6 +19,7 @@ from proxy import WRITES, Authority, Match, Proxy
 
 SOON = 45   # seconds for anything that takes one or two on an idle machine
 QUIET = 30
+WRITTEN = ("models", "modelversions", "modelrollouts", "deployments", "services", "jobs")   # what the operator writes, Events and its Lease aside
 
 
 class Prometheus:
@@ -72,10 +73,12 @@ class Prometheus:
 class World(Case):
     """What a row's function gets: people's verbs and waiting (tests/cluster/case.py), `proxy`, `observer`, `prometheus`, `operator`."""
 
-    def __init__(self, kube, client="cpprest", seed=0, name="chaos", arguments=()):
+    def __init__(self, kube, client="cpprest", seed=0, name="chaos", arguments=(), prepare=None):
         super().__init__(kube, f"{name}-{''.join(random.choices(string.ascii_lowercase + string.digits, k=6))}", None)
         self.client, self.random = client, random.Random(seed)
         self.rules, self.faults, self.crashes = [], 0, 0
+        self.patience = 1   # for faults that make everything slow
+        self._prepare = prepare
         self._restarting = threading.Lock()
         kube.make_namespace(self.namespace, {"modelops.dev/test": "chaos"})
         operators.namespaced_rights(kube, self.namespace)
@@ -85,7 +88,7 @@ class World(Case):
         self.kubeconfig = self.proxy.kubeconfig(self.token, settings.STATE / f"{self.namespace}.kubeconfig")
         self.operator = operators.Operator(self.namespace, self.kubeconfig, [
             f"--namespace={self.namespace}", f"--runtimes-file={settings.STATE / 'runtimes.json'}", f"--http-client={client}",
-            f"--prometheus-url={self.prometheus.url}", "--log-level=debug", *arguments])
+            f"--prometheus-url={self.prometheus.url}", "--log-level=debug", *(argument.format(namespace=self.namespace) for argument in arguments)])
         self.observer = Observer(kube, self.namespace)
 
     def __enter__(self):
@@ -93,6 +96,8 @@ class World(Case):
         self.until(lambda: kube.find("ConfigMap", "kube-root-ca.crt", self.namespace), "the namespace is complete")
         self.configmap("bystander", words="nothing of the operator's")
         self.bystander = self._bystander()
+        if self._prepare:
+            self._prepare(self)
         self.observer.__enter__()
         self.operator.start()
         return self
@@ -125,7 +130,8 @@ class World(Case):
     def writes(self, **match):
         """A Match for what the operator writes, Events aside: those are best effort."""
         match.setdefault("verb", WRITES)
-        return Match(**match, predicate=lambda request: request.resource != "events")
+        match.setdefault("resource", WRITTEN)
+        return Match(**match)
 
     def fault(self, count=1):
         """A fault that no rule did."""
@@ -151,11 +157,11 @@ class World(Case):
     # ---- waiting
 
     def until(self, predicate, what, timeout=SOON):
-        return super().until(predicate, what, timeout)
+        return super().until(predicate, what, timeout * self.patience)
 
     def settled(self):
         """Waits until a reconcile that was asked for writes nothing any more (I5), and that this stays so for another."""
-        deadline = time.monotonic() + QUIET
+        deadline = time.monotonic() + QUIET * self.patience
         calm, before = 0, len(self.proxy.exchanges)
         while calm < 2:
             self._reconciled_again()

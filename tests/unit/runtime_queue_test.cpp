@@ -50,6 +50,30 @@ TEST_CASE("queue: the earliest of two timers wins, and a timer does not fire twi
   CHECK(queue.depth() == 0);
 }
 
+// A write was answered with 429 and Retry-After; the watch brought an event a millisecond later, and the write was
+// repeated at once.
+TEST_CASE("queue: a key that is held comes to nobody before its time, whoever adds it") {
+  WorkQueue queue;
+  const auto began = std::chrono::steady_clock::now();
+  queue.add(key("a"));
+  REQUIRE(queue.get({}));
+  queue.add(key("a"));
+  queue.hold(key("a"), 300ms);
+  queue.retry(key("a"), 300ms);
+  queue.done(key("a"));
+  queue.add(key("a"));
+  queue.add_after(key("a"), 10ms);
+  CHECK(queue.depth() == 0);
+  queue.add(key("b"));
+  CHECK(queue.get({})->name == "b");
+  CHECK(std::chrono::steady_clock::now() - began < 300ms);
+  CHECK(queue.get({})->name == "a");
+  CHECK(std::chrono::steady_clock::now() - began >= 300ms);
+  queue.done(key("a"));
+  queue.add(key("a"));
+  CHECK(queue.depth() == 1);
+}
+
 TEST_CASE("queue: stop wakes a worker that waits for nothing, and one that waits for a timer") {
   for (const bool timer : {false, true}) {
     WorkQueue queue;
