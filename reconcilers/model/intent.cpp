@@ -67,6 +67,13 @@ class Decide {
     return nullptr;
   }
 
+  // Of the rollout that the intent names only as long as it asks for the same: names are free again once
+  // their object is deleted.
+  Ref<api::ModelRollout> carrier() const {
+    const auto r = rollout(out_.status.intent.rollout);
+    return r && r->version == out_.status.intent.version ? r : nullptr;
+  }
+
   void close_intent(const std::string& outcome, const std::string& reason, const std::string& message) {
     intent().outcome = outcome;
     intent().reason = reason;
@@ -76,7 +83,7 @@ class Decide {
   // The rollout that carries the intent is over although the Model doesn't know, or was deleted by somebody.
   void learn_outcome() {
     if (intent().rollout.empty()) return;
-    const auto r = rollout(intent().rollout);
+    const auto r = carrier();
     if (!under_way(intent())) {
       // Deleting the failed rollout of a person or a training run is how its failure is put aside; the spec's
       // stays until the spec changes.
@@ -150,7 +157,7 @@ class Decide {
     const api::Intent& i = out_.status.intent;
     const bool younger = i.reason == "RolloutDeleted" || (i.since && r.meta.created > *i.since);
     const bool anew = ended_badly(i) && !r.status.started && younger;
-    return r.meta.key.name == i.rollout && !anew;
+    return r.meta.key.name == i.rollout && r.version == i.version && !anew;
   }
 
   bool waits(const api::ModelRollout& r) const {
@@ -162,7 +169,7 @@ class Decide {
     const api::Intent& i = out_.status.intent;
     if (!under_way(i)) return traffic_going_back();
     // A first version that never got ready, or a version that is missing, holds nobody up.
-    return !i.rollout.empty() && (rollout(i.rollout) || (i.origin == "Spec" && spec_.problem.empty()));
+    return !i.rollout.empty() && (carrier() || (i.origin == "Spec" && spec_.problem.empty()));
   }
 
   // A rollout that was superseded while it had traffic still gives it back.
@@ -233,7 +240,7 @@ class Decide {
     const std::string& name = r.meta.key.name;
     if (out_.closed.count(name)) return;
     if (outcome_known(r)) return record_outcome(r);
-    if (name == intent().rollout && under_way(intent())) return place_active(r, ptr);
+    if (carries_intent(r) && under_way(intent())) return place_active(r, ptr);
     if (r.status.started) {
       out_.superseded[name] =
           "superseded by " + (intent().origin == "Spec" ? "the spec, which asks for " + intent().version

@@ -90,6 +90,42 @@ TEST_CASE("of two that wait the newer runs") {
   });
 }
 
+// Found by the explorer: the new one was taken for the one that had succeeded, and ended as Superseded.
+TEST_CASE("a ModelRollout under the name of one that succeeded and was deleted is a new one") {
+  explore([](Sim& s) {
+    Fixture f = usual(s);
+    s.then("writes a rollout to m-v2", f.serves("m-v1"), [f]() mutable { f.make_rollout("mine", "m-v2"); });
+    s.then(
+        "deletes it and writes one to m-v3", [f] { return f.phase("mine") == "Succeeded"; },
+        [f, &s]() mutable {
+          s.world.remove(ref(Kind::ModelRollout, "mine"));
+          f.make_rollout("mine", "m-v3");
+        });
+    s.expect = [f] {
+      f.must_be("mine", "Succeeded");
+      f.must_be_degraded("Overridden", "m-v3");
+    };
+  });
+}
+
+TEST_CASE("a ModelRollout replaced under way by one to another version") {
+  explore<int>({0, 2, 4}, [](Sim& s, int step) {
+    Fixture f = usual(s);
+    s.then("writes a rollout to m-v2", f.serves("m-v1"), [f]() mutable { f.make_rollout("mine", "m-v2"); });
+    s.then(
+        "replaces it", [f, step] { return f.step("mine") >= step && f.rollout("mine")->contains("status"); },
+        [f, &s]() mutable {
+          s.invariants.rollout_deleted = true;
+          s.world.remove(ref(Kind::ModelRollout, "mine"));
+          f.make_rollout("mine", "m-v3");
+        });
+    s.expect = [f] {
+      f.must_be("mine", "Succeeded");
+      f.must_be_degraded("Overridden", "m-v3");
+    };
+  });
+}
+
 TEST_CASE("a rollout to what serves has nothing to do") {
   explore([](Sim& s) {
     Fixture f = usual(s);
