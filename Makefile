@@ -29,7 +29,7 @@ images: build rig-deps ## Make the container images, without any registry
 demo: build rig-deps ## The whole loop on an embedded cluster: serve, roll out, roll back, retrain
 	@$(PYTHON) demo/demo.py
 
-test: verify build asan tsan images-test cluster-test ## Every test: checks, unit and simulation (ASan+UBSan, TSan), servers, the real cluster
+test: verify build explore-short asan tsan images-test cluster-test ## Every test: checks, unit and simulation (ASan+UBSan, TSan), servers, the real cluster
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev)
@@ -82,6 +82,20 @@ chaos: build rig-deps ## The fault matrix: crashes, lost answers, lying watches,
 
 chaos-short: build rig-deps ## Every row of the fault matrix at least once
 	@$(PYTHON) tests/chaos/run.py --short
+
+.PHONY: explore explore-short explore-mutants explore-build
+explore-build: deps
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS) --target explore
+
+explore: explore-build ## Every state of small worlds: a million and more
+	@$(BIN)/explore
+
+explore-short: explore-build ## The first 10,000 states of each
+	@$(BIN)/explore --most 10000
+
+explore-mutants: deps ## Shows that exploring finds what is broken on purpose
+	@$(PYTHON) tests/explore/mutants.py
 
 bench: build rig-deps ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py

@@ -38,9 +38,10 @@ class Store {
   using Ptr = std::shared_ptr<const T>;
 
   // Returns false if what is held is as new or newer.
-  bool upsert(T object) {
+  bool upsert(T object) { return upsert(std::make_shared<const T>(std::move(object))); }
+  bool upsert(Ptr object) {
     std::unique_lock lock(mutex_);
-    return upsert_locked(std::make_shared<const T>(std::move(object)));
+    return upsert_locked(std::move(object));
   }
 
   // A DELETED event: `uid` guards against the old object's event removing a new object of the same name.

@@ -21,6 +21,21 @@ namespace {
 
 ObjectRef ref_of(const PodPtr& pod) { return {Kind::Pod, pod->meta.key}; }
 
+constexpr const char* kTemplateHash = "pod-template-hash";
+
+const std::string& template_hash(const Stored& deployment) {
+  if (deployment.template_hash.empty())
+    deployment.template_hash = hash_of(deployment.json["spec"]["template"].dump());
+  return deployment.template_hash;
+}
+
+// When the Deployment has made no progress for too long, unless something moves.
+std::optional<TimePoint> deadline_of(const Json& deployment) {
+  if (!deployment.contains("status")) return {};
+  const auto since = parse_time(deployment["status"]["conditions"][0]["lastUpdateTime"].get<std::string>());
+  return *since + std::chrono::seconds(deployment["spec"].value("progressDeadlineSeconds", 600));
+}
+
 // One that isn't ready, if there is one.
 ObjectRef least_useful(const std::vector<PodPtr>& pods) {
   const auto unready = std::find_if(pods.begin(), pods.end(), [](const PodPtr& pod) { return !pod->ready; });
@@ -29,20 +44,13 @@ ObjectRef least_useful(const std::vector<PodPtr>& pods) {
 
 }  // namespace
 
-const std::string& Controllers::template_of(const api::Deployment& d) const {
-  auto& [generation, text] = templates_[d.meta.uid];
-  if (generation != d.meta.generation)
-    text = w_.get({Kind::Deployment, d.meta.key})["spec"]["template"].dump();
-  generation = d.meta.generation;
-  return text;
-}
-
 Controllers::PodsOf Controllers::pods_of(const api::Deployment& d) const {
   PodsOf found;
-  const std::string& wanted = template_of(d);
+  std::string wanted;
   for (const PodPtr& pod : w_.truth.pods.of_model({d.meta.key.ns, d.model})) {
     if (pod->meta.controller_uid != d.meta.uid) continue;
-    const bool fresh = template_of_pod_.at(pod->meta.uid) == wanted;
+    if (wanted.empty()) wanted = template_hash(*w_.stored({Kind::Deployment, d.meta.key}));
+    const bool fresh = w_.get(ref_of(pod))["metadata"]["labels"][kTemplateHash] == wanted;
     (fresh ? found.fresh : found.old).push_back(pod);
     (fresh ? found.fresh_ready : found.old_ready) += pod->ready;
   }
@@ -53,11 +61,10 @@ Controllers::Counts Controllers::counts_of(const api::Deployment& d) const {
   const PodsOf pods = pods_of(d);
   const int fresh = static_cast<int>(pods.fresh.size());
   const bool complete = fresh == d.replicas && pods.old.empty() && pods.fresh_ready == d.replicas;
-  const auto since = progressed_.find(d.meta.uid);
   bool late = false;
-  if (!complete && since != progressed_.end()) {
-    const Json& spec = w_.get({Kind::Deployment, d.meta.key})["spec"];
-    late = w_.now >= since->second + std::chrono::seconds(spec.value("progressDeadlineSeconds", 600));
+  if (!complete) {
+    const auto deadline = deadline_of(w_.get({Kind::Deployment, d.meta.key}));
+    late = deadline && w_.now >= *deadline;
   }
   return {fresh + static_cast<int>(pods.old.size()), fresh, pods.fresh_ready + pods.old_ready,
           complete ? "NewReplicaSetAvailable"
@@ -98,11 +105,13 @@ void Controllers::offer_deployment(std::vector<Step>& steps, const ObjectRef& re
     return;
   steps.push_back({"deployment: " + ref.key.name + " writes status " + std::to_string(now.ready) + " ready",
                    [this, ref, now, generation = d->meta.generation] {
-                     progressed_[w_.get(ref)["metadata"]["uid"]] = w_.now;
                      w_.update(
                          ref,
                          [&](Json& o) {
                            const bool late = now.reason == "ProgressDeadlineExceeded";
+                           const std::string since =
+                               late ? o["status"]["conditions"][0]["lastUpdateTime"].get<std::string>()
+                                    : format_time(w_.now);
                            o["status"] = {{"observedGeneration", generation},
                                           {"replicas", now.all},
                                           {"updatedReplicas", now.fresh},
@@ -111,6 +120,7 @@ void Controllers::offer_deployment(std::vector<Step>& steps, const ObjectRef& re
                                           {"conditions",
                                            {{{"type", "Progressing"},
                                              {"status", late ? "False" : "True"},
+                                             {"lastUpdateTime", since},
                                              {"reason", now.reason}}}}};
                          },
                          "kube-controller-manager");
@@ -121,7 +131,7 @@ void Controllers::make_pod(const ObjectRef& deployment) {
   const Json& d = w_.get(deployment);
   Json pod = {{"kind", "Pod"},
               {"metadata",
-               {{"name", deployment.key.name + "-" + std::to_string(++pod_number_)},
+               {{"name", free_name(deployment)},
                 {"labels", d["spec"]["template"]["metadata"]["labels"]},
                 {"ownerReferences",
                  {{{"kind", "ReplicaSet"},
@@ -129,9 +139,16 @@ void Controllers::make_pod(const ObjectRef& deployment) {
                    {"uid", d["metadata"]["uid"]},
                    {"controller", true}}}}}},
               {"spec", d["spec"]["template"]["spec"]}};
-  const ObjectRef made = ref(Kind::Pod, pod["metadata"]["name"]);
+  pod["metadata"]["labels"][kTemplateHash] = template_hash(*w_.stored(deployment));
   w_.create(std::move(pod), "kube-controller-manager");
-  template_of_pod_[w_.get(made)["metadata"]["uid"]] = d["spec"]["template"].dump();
+}
+
+// The first that is free: which pods there were before makes no difference.
+std::string Controllers::free_name(const ObjectRef& deployment) const {
+  for (int number = 1;; ++number) {
+    const std::string name = deployment.key.name + "-" + std::to_string(number);
+    if (!w_.find(ref(Kind::Pod, name))) return name;
+  }
 }
 
 void Controllers::offer_pod(std::vector<Step>& steps, const api::Pod& typed) {
@@ -142,7 +159,6 @@ void Controllers::offer_pod(std::vector<Step>& steps, const api::Pod& typed) {
   if (fate != PodFate::Ready && pod.contains("status")) return;
   steps.push_back(
       {"kubelet: " + ref.key.name, [this, ref, fate] {
-         if (fate == PodFate::Ready && ++pod_age_[w_.get(ref)["metadata"]["uid"]] < ready_after) return;
          w_.update(
              ref,
              [&](Json& o) {
@@ -185,46 +201,31 @@ void Controllers::offer_job(std::vector<Step>& steps, const ObjectRef& ref) {
                    }});
 }
 
-bool Controllers::owner_went() {
-  for (; log_read_ < w_.log.size(); ++log_read_) {
-    const Change& change = w_.log[log_read_];
-    garbage_ |= change.deleted &&
-                (change.kind == Kind::Model || change.kind == Kind::Deployment || change.kind == Kind::Job);
-    model_went_ |= change.deleted && change.kind == Kind::Model;
-  }
-  // What is made for a Model that is gone already is garbage from the start.
-  return garbage_ || model_went_;
-}
-
+// One of each kind at a time: which of them goes first makes no difference to anybody.
 void Controllers::offer_garbage(std::vector<Step>& steps) {
-  if (!owner_went()) return;
-  std::set<std::string> alive;
-  for (Kind kind : {Kind::Model, Kind::Deployment, Kind::Job})
-    for (const ObjectRef& ref : w_.all(kind)) alive.insert(w_.get(ref)["metadata"]["uid"].get<std::string>());
-  garbage_ = false;
-  for (Kind kind :
-       {Kind::Deployment, Kind::Service, Kind::Job, Kind::Pod, Kind::ModelVersion, Kind::ModelRollout})
-    for (const ObjectRef& ref : w_.all(kind)) {
-      const Json& metadata = w_.get(ref)["metadata"];
-      const Json owners = metadata.value("ownerReferences", Json::array());
-      const bool orphan = !owners.empty() && std::none_of(owners.begin(), owners.end(), [&](const Json& o) {
-        return alive.count(o["uid"]);
-      });
-      if (!orphan) continue;
-      garbage_ = true;
-      steps.push_back({"gc: " + ref.to_string(), [this, ref] { w_.remove(ref); }});
-    }
+  if (!w_.owner_went()) return;
+  std::optional<Kind> offered;
+  const auto alive = [this](const Json& owner) {
+    return std::any_of(w_.objects().begin(), w_.objects().end(),
+                       [&](const StoredPtr& o) { return owner["uid"] == o->uid; });
+  };
+  for (const StoredPtr& object : w_.objects()) {
+    const Json& metadata = object->json["metadata"];
+    if (offered == object->ref.kind || !metadata.contains("ownerReferences")) continue;
+    const Json& owners = metadata["ownerReferences"];
+    if (owners.empty() || std::any_of(owners.begin(), owners.end(), alive)) continue;
+    offered = object->ref.kind;
+    steps.push_back({"gc: " + object->ref.to_string(), [this, ref = object->ref] { w_.remove(ref); }});
+  }
 }
 
 std::optional<TimePoint> Controllers::next_due() const {
   std::optional<TimePoint> due;
-  for (const ObjectRef& ref : w_.all(Kind::Deployment)) {
-    const Json& d = w_.get(ref);
-    const auto since = progressed_.find(d["metadata"]["uid"]);
-    if (since == progressed_.end()) continue;
-    const TimePoint at =
-        since->second + std::chrono::seconds(d["spec"].value("progressDeadlineSeconds", 600));
-    if (at > w_.now && (!due || at < *due)) due = at;
+  for (const auto& d : w_.truth.deployments.all()) {
+    const Json& deployment = w_.get({Kind::Deployment, d->meta.key});
+    const auto at = deadline_of(deployment);
+    if (!at || *at <= w_.now || (due && *due <= *at)) continue;
+    if (counts_of(*d).reason == "ReplicaSetUpdated") due = at;
   }
   return due;
 }

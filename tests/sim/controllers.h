@@ -1,10 +1,9 @@
 // The rest of a cluster, a step at a time: Deployments and their pods, Jobs, garbage collection. Which step
-// is taken is the scheduler's choice.
+// is taken is the scheduler's choice. All that they remember is in the objects.
 #pragma once
 
 #include <functional>
-#include <map>
-#include <set>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +30,6 @@ class Controllers {
   // What becomes of a pod, by its whole JSON; of a Job, by its name.
   std::function<PodFate(const Json& pod)> pod_fate;
   std::function<JobFate(const std::string& job)> job_fate;
-  int ready_after = 1;  // steps of a kubelet
 
   // Everything that could happen next.
   void offer(std::vector<Step>& steps);
@@ -44,22 +42,13 @@ class Controllers {
   void offer_job(std::vector<Step>& steps, const ObjectRef& ref);
   void offer_garbage(std::vector<Step>& steps);
   void make_pod(const ObjectRef& deployment);
+  std::string free_name(const ObjectRef& deployment) const;
   struct PodsOf;
   struct Counts;
   PodsOf pods_of(const api::Deployment& deployment) const;
   Counts counts_of(const api::Deployment& deployment) const;
-  const std::string& template_of(const api::Deployment& deployment) const;
-  bool owner_went();
 
   World& w_;
-  int64_t pod_number_ = 0;
-  mutable std::map<std::string, std::pair<int64_t, std::string>>
-      templates_;                                       // Deployment UID -> its generation and template then
-  std::map<std::string, std::string> template_of_pod_;  // by UID
-  std::map<std::string, int> pod_age_;                  // by UID
-  std::map<std::string, TimePoint> progressed_;         // Deployment UID -> when its status last moved
-  size_t log_read_ = 0;
-  bool garbage_ = false, model_went_ = false;
 };
 
 }  // namespace mo::sim

@@ -83,8 +83,9 @@ void Invariants::check_not_again(const Apply& apply, const api::Model& known) co
   if (apply.target.kind != Kind::ModelRollout || w_.find(apply.target)) return;
   const Json body = Json::parse(apply.body);
   if (body["metadata"]["labels"].value(api::kLabelOrigin, "") != "spec") return;
-  const auto failed = failed_at_.find(known.meta.key.name + "/" + body["spec"]["version"].get<std::string>());
-  if (failed != failed_at_.end() && failed->second >= known.meta.generation)
+  const auto failed =
+      s_.failed_at.find(known.meta.key.name + "/" + body["spec"]["version"].get<std::string>());
+  if (failed != s_.failed_at.end() && failed->second >= known.meta.generation)
     broken("rule 2: " + failed->first + " failed and is tried again although the spec did not change");
 }
 
@@ -205,7 +206,7 @@ void Invariants::check_rollout_status(const ObjectRef& ref, const Json& before, 
     broken("I3: weights of " + ref.to_string() + " are " + after["weights"].dump());
   const bool over = rollout::is_over(after["phase"]);
   if (!over || after["phase"] == "Succeeded") {
-    int& highest = weight_[rollout->meta.uid];
+    int& highest = s_.weight[rollout->meta.uid];
     if (candidate < highest && !after.contains("ending"))
       broken("I2: the weight of " + ref.to_string() + " goes back to " + std::to_string(candidate));
     highest = std::max(highest, candidate);
@@ -230,16 +231,16 @@ void Invariants::check_rollout_status(const ObjectRef& ref, const Json& before, 
 // When it was decided: by the Model's status or the rollout's, whichever came first.
 void Invariants::remember_failure(const std::string& rollout, const std::string& version,
                                   const Ref<api::Model>& known) {
-  if (known && failed_.insert(rollout).second)
-    failed_at_[known->meta.key.name + "/" + version] = known->meta.generation;
+  if (known && s_.failed.insert(rollout).second)
+    s_.failed_at[known->meta.key.name + "/" + version] = known->meta.generation;
 }
 
 // ---- after every step ----
 
 void Invariants::after_step() {
-  for (; checked_ < w_.log.size(); ++checked_)  // only what somebody could have changed
-    if (checked_ + 1 == w_.log.size())
-      for (const auto& model : w_.truth.models.all()) check_traffic(look(*model));
+  if (checked_ == w_.changes) return;
+  checked_ = w_.changes;
+  for (const auto& model : w_.truth.models.all()) check_traffic(look(*model));
 }
 
 // I2, I3: who gets traffic, against what the persisted statuses allow.

@@ -21,6 +21,24 @@ class Invariants : public Observer {
   // A rollout was deleted while it had traffic, which nobody's status speaks of any more.
   bool rollout_deleted = false;
 
+  // What it has to remember of what was.
+  struct State {
+    std::map<std::string, int> weight;  // rollout UID -> highest weight so far
+    std::map<std::string, int64_t>
+        failed_at;                 // "model/version" -> Model generation when a rollout to it failed
+    std::set<std::string> failed;  // names of such rollouts
+    bool rollout_deleted = false;
+  };
+  State state() const {
+    State state = s_;
+    state.rollout_deleted = rollout_deleted;
+    return state;
+  }
+  void load(const State& state) {
+    s_ = state;
+    rollout_deleted = state.rollout_deleted;
+  }
+
   void before(const Action& action, const Ref<api::Model>& known) override;
   void after_step();
   // Once nothing moves any more.
@@ -52,12 +70,8 @@ class Invariants : public Observer {
   void check_model_at_rest(const View& view) const;
 
   World& w_;
-  std::map<std::string, int> weight_;  // rollout UID -> highest weight so far
-  std::map<std::string, int64_t>
-      failed_at_;                     // "model/version" -> Model generation when a rollout to it failed
-  std::set<std::string> failed_;      // names of such rollouts
-  std::map<std::string, Json> spec_;  // Model UID/generation -> spec
-  size_t checked_ = 0;
+  State s_;
+  int64_t checked_ = 0;
 };
 
 }  // namespace mo::sim

@@ -1,6 +1,7 @@
 #include "tests/sim/operator.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "operator/api/parse.h"
 #include "reconcilers/model/observe.h"
@@ -9,9 +10,7 @@ namespace mo::sim {
 namespace {
 
 const model::Settings kSettings{"model-operator:dev"};
-constexpr Kind kWatched[] = {Kind::Model,        Kind::ModelVersion, Kind::ModelRollout,
-                             Kind::ModelRuntime, Kind::Deployment,   Kind::Service,
-                             Kind::Job,          Kind::Pod,          Kind::ConfigMap};
+constexpr size_t kPlansKept = 4000;
 
 const ObjectRef& target_of(const Action& action) {
   return std::visit([](const auto& a) -> const ObjectRef& { return a.target; }, action);
@@ -23,51 +22,83 @@ std::string text_of(const Action& action) {
          std::visit([](const auto& a) { return a.why; }, action);
 }
 
-}  // namespace
-
-void Operator::restart() {
-  m_ = std::make_unique<Memory>();
-  // A quorum list of everything.
-  for (const Change& change : w_.log) change.take(m_->stores);
-  for (const Change& change : w_.log)
-    if (!change.deleted && w_.find({change.kind, change.key}))
-      for (const ObjectKey& model : change.models) m_->queue.insert(model);
-  for (Kind kind : kWatched) m_->seen[kind] = w_.log.size();
+void fill(AnswerBook& book, const Mind& mind) {
+  for (const auto& kept : mind.answers) book.put(kept.model, kept.id, kept.answer);
+  for (const auto& asked : mind.asked) book.begin(asked.model, {asked.ask}, asked.at);
 }
 
-const Change* Operator::next_change(Kind kind) {
-  size_t& seen = m_->seen[kind];
-  while (seen < w_.log.size() && w_.log[seen].kind != kind) ++seen;
-  return seen < w_.log.size() ? &w_.log[seen] : nullptr;
+void fill(Refusals& refusals, const Mind& mind) {
+  for (const auto& [model, of_model] : mind.refusals)
+    for (const Refusal& refusal : of_model) refusals.record(model, refusal);
+}
+
+}  // namespace
+
+void Operator::load(const Mind& mind) {
+  StoredSet known = std::move(m_.known);
+  m_ = mind;
+  become(mind.known, known, stores_);
+}
+
+void Operator::restart() {
+  read_log();
+  // A quorum list of everything.
+  Mind fresh;
+  fresh.known = w_.objects();
+  for (const StoredPtr& object : fresh.known)
+    for (const ObjectKey& model : object->models) fresh.queue.insert(model);
+  load(fresh);
+}
+
+void Operator::read_log() {
+  for (Change& change : w_.log) m_.late[change.ref().kind].push_back(std::move(change));
+  w_.log.clear();
+}
+
+bool Operator::take(const Change& change) {
+  if (!change.take(stores_)) return false;
+  if (change.deleted)
+    drop(m_.known, change.ref());
+  else
+    put(m_.known, change.object);
+  return true;
 }
 
 void Operator::wake(const Change& change) {
-  if (change.kind == Kind::ModelRuntime || change.kind == Kind::ConfigMap)
-    for (const auto& model : m_->stores.models.all()) m_->queue.insert(model->meta.key);
-  for (const ObjectKey& model : change.models) m_->queue.insert(model);
+  if (change.ref().kind == Kind::ModelRuntime || change.ref().kind == Kind::ConfigMap)
+    for (const auto& model : stores_.models.all()) m_.queue.insert(model->meta.key);
+  for (const ObjectKey& model : change.object->models) m_.queue.insert(model);
 }
 
 void Operator::deliver(Kind kind) {
-  const Change change = *next_change(kind);
-  ++m_->seen[kind];
+  auto late = m_.late.find(kind);
+  const Change change = std::move(late->second.front());
+  late->second.erase(late->second.begin());
+  if (late->second.empty()) m_.late.erase(late);
   // Our own writes are in the store already and wake nobody.
-  if (change.take(m_->stores)) wake(change);
+  if (take(change)) wake(change);
+}
+
+bool Operator::idle() const {
+  const bool due = std::any_of(m_.timers.begin(), m_.timers.end(),
+                               [&](const auto& timer) { return timer.second <= w_.now; });
+  return m_.late.empty() && !m_.flight && m_.queue.empty() && m_.asked.empty() && !due;
 }
 
 void Operator::offer(std::vector<Step>& steps) {
-  for (Kind kind : kWatched)
-    if (next_change(kind))
-      steps.push_back({std::string("watch: a ") + info(kind).kind, [this, kind] { deliver(kind); }});
-  if (m_->in_flight) {
+  read_log();
+  for (const auto& [kind, changes] : m_.late)
+    steps.push_back({std::string("watch: a ") + info(kind).kind, [this, k = kind] { deliver(k); }});
+  if (m_.flight) {
     steps.push_back({"operator: goes on", [this] { act(); }});
   } else {
-    for (const auto& [key, at] : m_->timers)
-      if (at <= w_.now) m_->queue.insert(key);
-    for (const ObjectKey& key : m_->queue)
+    for (const auto& [key, at] : m_.timers)
+      if (at <= w_.now) m_.queue.insert(key);
+    for (const ObjectKey& key : m_.queue)
       steps.push_back({"operator: reconciles " + key.name, [this, key] { reconcile(key); }});
   }
-  for (size_t i = 0; i < m_->asked.size(); ++i)
-    steps.push_back({"evidence: answers " + m_->asked[i].second.id, [this, i] { answer(i); }});
+  for (size_t i = 0; i < m_.asked.size(); ++i)
+    steps.push_back({"evidence: answers " + m_.asked[i].ask.id, [this, i] { answer(i); }});
 }
 
 void Operator::offer_crash(std::vector<Step>& steps) {
@@ -75,58 +106,121 @@ void Operator::offer_crash(std::vector<Step>& steps) {
 }
 
 void Operator::offer_whim(std::vector<Step>& steps) {
-  if (m_->in_flight) return;
-  for (const auto& model : m_->stores.models.all())
+  if (m_.flight) return;
+  for (const auto& model : stores_.models.all())
     steps.push_back({"operator: reconciles " + model->meta.key.name + " for no reason",
                      [this, key = model->meta.key] { reconcile(key); }});
 }
 
 std::optional<TimePoint> Operator::next_due() const {
   std::optional<TimePoint> due;
-  for (const auto& [key, at] : m_->timers)
+  for (const auto& [key, at] : m_.timers)
     if (!due || at < *due) due = at;
   return due;
 }
 
 void Operator::wake_at(const ObjectKey& key, TimePoint at) {
-  auto [it, fresh] = m_->timers.try_emplace(key, at);
+  auto [it, fresh] = m_.timers.try_emplace(key, at);
   if (!fresh) it->second = std::min(it->second, at);
 }
 
+Observed Operator::observe(const ObjectKey& key) {
+  Ledger ledger;
+  AnswerBook answers;
+  Refusals refusals;
+  for (const auto& [uid, given] : m_.ledger) ledger.record(uid, given.applied, given.stored);
+  fill(answers, m_);
+  fill(refusals, m_);
+  const Observed observed = model::observe(stores_, ledger, answers, refusals, key);
+  // What the ledger takes at its word when it sees it for the first time.
+  const auto learn = [&](const auto& owned) {
+    for (const auto& [name, one] : owned)
+      if (!one.object->foreign_spec_manager)
+        m_.ledger.try_emplace(one.object->meta.uid,
+                              Mind::Given{one.object->applied_hash, one.object->spec_hash});
+  };
+  learn(observed.deployments);
+  learn(observed.services);
+  return observed;
+}
+
+// Plans are pure: what was seen before leads to the same one.
+Flight Operator::planned(const ObjectKey& key) {
+  struct Seen {
+    StoredSet known;  // keeps the addresses taken that the key is made of
+    Flight flight;
+    std::map<std::string, Mind::Given> ledger;
+  };
+  static std::unordered_map<std::string, Seen> all;
+  if (all.size() > kPlansKept) all.clear();
+  std::string what = key.name + "@" + std::to_string(w_.now.time_since_epoch().count());
+  const auto add = [&](const std::string& text) { (what += text) += '\n'; };
+  for (const StoredPtr& object : m_.known) {
+    const Stored* address = object.get();
+    what.append(reinterpret_cast<const char*>(&address), sizeof address);
+  }
+  for (const auto& [uid, given] : m_.ledger) add(uid + given.applied + given.stored);
+  for (const auto& [model, id, answer, seen] : m_.answers) {
+    add(model.name + id + std::to_string(answer.at.time_since_epoch().count()) +
+        answer.text.value_or(answer.problem));
+    for (const Reading* r : {&answer.value, &answer.stable, &answer.samples})
+      add(r->value ? r->value->to_string() : r->problem);
+  }
+  for (const auto& [model, refusals] : m_.refusals)
+    for (const Refusal& r : refusals) add(model.name + r.target.to_string() + r.error.message + r.body_hash);
+  auto [it, fresh] = all.try_emplace(std::move(what));
+  Seen& seen = it->second;
+  if (fresh) {
+    const Observed observed = observe(key);
+    seen.known = m_.known;
+    seen.flight = {key, std::make_shared<const Plan>(model::plan(observed, w_.now, kSettings)), 0,
+                   observed.model, std::make_shared<std::shared_ptr<const std::vector<Print>>>()};
+    seen.ledger = m_.ledger;
+  }
+  m_.ledger = seen.ledger;
+  return seen.flight;
+}
+
 void Operator::reconcile(const ObjectKey& key) {
-  m_->queue.erase(key);
-  if (auto timer = m_->timers.find(key); timer != m_->timers.end() && timer->second <= w_.now)
-    m_->timers.erase(timer);
-  InFlight flight;
-  flight.key = key;
-  flight.mark = m_->answers.mark();
-  const Observed observed = model::observe(m_->stores, m_->ledger, m_->answers, m_->refusals, key);
-  flight.known = observed.model;
-  flight.plan = model::plan(observed, w_.now, kSettings);
-  m_->in_flight = std::move(flight);
-  if (m_->in_flight->plan.actions.empty()) follow_up();
+  m_.queue.erase(key);
+  if (auto timer = m_.timers.find(key); timer != m_.timers.end() && timer->second <= w_.now)
+    m_.timers.erase(timer);
+  for (auto& kept : m_.answers) kept.seen = true;
+  m_.flight = planned(key);
+  if (m_.flight->plan->actions.empty()) follow_up();
+}
+
+// As the executor does.
+std::optional<Duration> Operator::hold(const WriteStatus& write) const {
+  if (!write.may_wait) return {};
+  if (hold_counts && hold_counts()) return std::chrono::seconds(5);
+  const auto told = m_.told.find(write.uid);
+  if (!punctual || told == m_.told.end() || w_.now >= told->second + write.patience) return {};
+  return told->second + write.patience - w_.now;
 }
 
 void Operator::act() {
-  InFlight& flight = *m_->in_flight;
-  const Action& action = flight.plan.actions[flight.next++];
+  Flight& flight = *m_.flight;
+  const Action& action = flight.plan->actions[flight.next++];
   const auto* status = std::get_if<WriteStatus>(&action);
-  if (status && status->may_wait && hold_counts && hold_counts()) {
+  if (const auto wait = status ? hold(*status) : std::nullopt) {
     w_.say("  holds back " + text_of(action));
-    wake_at(flight.key, w_.now + std::chrono::seconds(5));
+    wake_at(flight.key, w_.now + *wait);
   } else {
-    w_.say("  " + text_of(action));
+    if (w_.traced) w_.say("  " + text_of(action));
     observer_.before(action, flight.known);
     ++writes;
+    if (status && punctual && status->target.kind == Kind::Model)
+      m_.told[status->uid] = w_.now;  // no other may wait
     const Result<void> done = carry_out(action);
     if (!done) {
       w_.say("    -> " + done.error().message);
       return refuse(action, done.error());
     }
-    m_->refusals.clear(flight.key, target_of(action),
-                       std::holds_alternative<Apply>(action) || std::holds_alternative<Delete>(action));
+    settle(target_of(action),
+           std::holds_alternative<Apply>(action) || std::holds_alternative<Delete>(action));
   }
-  if (flight.next == flight.plan.actions.size()) follow_up();
+  if (flight.next == flight.plan->actions.size()) follow_up();
 }
 
 Result<void> Operator::carry_out(const Action& action) {
@@ -138,66 +232,89 @@ Result<void> Operator::carry_out(const Action& action) {
     return removed;
   }
   const auto* apply = std::get_if<Apply>(&action);
-  const Result<Json> stored = apply ? w_.apply(*apply)
+  const Result<void> stored = apply ? w_.apply(*apply)
                               : std::holds_alternative<Scale>(action)
                                   ? w_.scale(std::get<Scale>(action))
                                   : w_.write_status(std::get<WriteStatus>(action));
   if (!stored) return fail(stored.error());
   if (lost()) return fail(ErrorKind::Transport, "the answer was lost");
-  if (apply && target.kind == Kind::Deployment) {
-    const auto object = w_.truth.deployments.get(target.key);
-    m_->ledger.record(object->meta.uid, apply->hash, object->spec_hash);
-  } else if (apply && target.kind == Kind::Service) {
-    const auto object = w_.truth.services.get(target.key);
-    m_->ledger.record(object->meta.uid, apply->hash, object->spec_hash);
-  }
+  const auto give = [&](const auto& object) {
+    m_.ledger[object->meta.uid] = {apply->hash, object->spec_hash};
+  };
+  if (apply && target.kind == Kind::Deployment) give(w_.truth.deployments.get(target.key));
+  if (apply && target.kind == Kind::Service) give(w_.truth.services.get(target.key));
   keep(target);
   return {};
 }
 
 // The API server answers with the object as it is now, which goes into the store at once.
 void Operator::keep(const ObjectRef& target) {
-  const auto last = std::find_if(w_.log.rbegin(), w_.log.rend(), [&](const Change& c) {
-    return c.kind == target.kind && c.key == target.key;
-  });
-  if (last != w_.log.rend()) last->take(m_->stores);
+  if (const StoredPtr now = w_.stored(target))
+    take({now, false});
+  else if (const StoredPtr gone = find(m_.known, target))
+    take({gone, true});
+}
+
+// An action on the target succeeded.
+void Operator::settle(const ObjectRef& target, bool applied) {
+  if (m_.refusals.empty()) return;
+  Refusals refusals;
+  fill(refusals, m_);
+  const ObjectKey& key = m_.flight->key;
+  refusals.clear(key, target, applied);
+  m_.refusals[key] = refusals.of(key);
+  if (m_.refusals[key].empty()) m_.refusals.erase(key);
 }
 
 void Operator::refuse(const Action& action, const Error& error) {
-  const ObjectKey key = m_->in_flight->key;
+  const ObjectKey key = m_.flight->key;
   const auto* apply = std::get_if<Apply>(&action);
   const bool foreign = error.kind == ErrorKind::Conflict && apply && apply->uid.empty();
   if (error.kind != ErrorKind::Invalid && error.kind != ErrorKind::Forbidden && !foreign) {
-    m_->in_flight.reset();
+    m_.flight.reset();
     return retry(key, Duration(0));
   }
-  const bool fresh = m_->refusals.record(key, {target_of(action), error, apply ? apply->hash : "", w_.now});
-  const Plan plan = std::move(m_->in_flight->plan);
-  m_->in_flight.reset();
-  for (Ask& ask : m_->answers.begin(key, plan.asks, w_.now)) m_->asked.push_back({key, std::move(ask)});
+  Refusals refusals;
+  fill(refusals, m_);
+  const bool fresh = refusals.record(key, {target_of(action), error, apply ? apply->hash : "", w_.now});
+  m_.refusals[key] = refusals.of(key);
+  const auto plan = m_.flight->plan;
+  m_.flight.reset();
+  send(key, plan->asks);
   if (fresh)
-    m_->queue.insert(key);
+    m_.queue.insert(key);
   else
     retry(key, std::chrono::seconds(1));
 }
 
 void Operator::retry(const ObjectKey& key, Duration at_least) {
-  const int failures = std::min(++m_->failures[key], 8);
+  if (punctual && at_least.count() == 0) return void(m_.queue.insert(key));
+  const int failures = punctual ? 0 : std::min(++m_.failures[key], 8);
   wake_at(key, w_.now + std::max(at_least, Duration(5 << failures)));
 }
 
+void Operator::send(const ObjectKey& key, const std::vector<Ask>& asks) {
+  AnswerBook book;
+  fill(book, m_);
+  for (Ask& ask : book.begin(key, asks, w_.now)) {
+    std::erase_if(m_.asked, [&](const Mind::Asked& a) { return a.model == key && a.ask.id == ask.id; });
+    m_.asked.push_back({key, std::move(ask), w_.now});
+  }
+}
+
 void Operator::follow_up() {
-  InFlight flight = std::move(*m_->in_flight);
-  m_->in_flight.reset();
-  m_->failures.erase(flight.key);
+  const Flight flight = std::move(*m_.flight);
+  m_.flight.reset();
+  m_.failures.erase(flight.key);
   std::set<std::string> wanted;
-  for (const Ask& ask : flight.plan.asks) wanted.insert(ask.id);
-  m_->answers.retain(flight.key, wanted, flight.mark);
-  for (Ask& ask : m_->answers.begin(flight.key, std::move(flight.plan.asks), w_.now))
-    m_->asked.push_back({flight.key, std::move(ask)});
-  for (const Event& event : flight.plan.events) w_.say("    event " + event.reason + ": " + event.note);
-  if (flight.plan.requeue_after) wake_at(flight.key, w_.now + *flight.plan.requeue_after);
-  if (!m_->stores.models.get(flight.key)) m_->refusals.forget(flight.key);
+  for (const Ask& ask : flight.plan->asks) wanted.insert(ask.id);
+  std::erase_if(m_.answers, [&](const Mind::Kept& kept) {
+    return kept.model == flight.key && kept.seen && !wanted.count(kept.id);
+  });
+  send(flight.key, flight.plan->asks);
+  for (const Event& event : flight.plan->events) w_.say("    event " + event.reason + ": " + event.note);
+  if (flight.plan->requeue_after) wake_at(flight.key, w_.now + *flight.plan->requeue_after);
+  if (!stores_.models.get(flight.key)) m_.refusals.erase(flight.key);
 }
 
 Answer Operator::answer_to(const Ask& ask) const {
@@ -224,17 +341,22 @@ Answer Operator::answer_to(const Ask& ask) const {
 }
 
 void Operator::answer(size_t index) {
-  const auto [model, ask] = m_->asked[index];
-  m_->asked.erase(m_->asked.begin() + static_cast<std::ptrdiff_t>(index));
-  m_->answers.put(model, ask.id, answer_to(ask));
-  m_->queue.insert(model);
+  const auto [model, ask, at] = m_.asked[index];
+  m_.asked.erase(m_.asked.begin() + static_cast<std::ptrdiff_t>(index));
+  std::erase_if(m_.answers, [&](const Mind::Kept& k) { return k.model == model && k.id == ask.id; });
+  m_.answers.push_back({model, ask.id, answer_to(ask), false});
+  m_.queue.insert(model);
 }
 
 std::string Operator::still_to_write() const {
-  for (const ObjectRef& ref : w_.all(Kind::Model)) {
+  AnswerBook answers;
+  Refusals refusals;
+  fill(answers, m_);
+  fill(refusals, m_);
+  for (const auto& model : w_.truth.models.all()) {
     Ledger ledger;
     const Plan plan =
-        model::plan(model::observe(w_.truth, ledger, m_->answers, m_->refusals, ref.key), w_.now, kSettings);
+        model::plan(model::observe(w_.truth, ledger, answers, refusals, model->meta.key), w_.now, kSettings);
     for (const Action& action : plan.actions) return text_of(action);
   }
   return "";

@@ -26,6 +26,45 @@ class Observer {
   virtual void before(const Action& action, const Ref<api::Model>& known) = 0;
 };
 
+// A plan on its way, and the Model as it was when it was made.
+struct Flight {
+  ObjectKey key;
+  std::shared_ptr<const Plan> plan;
+  size_t next = 0;
+  Ref<api::Model> known;
+  std::shared_ptr<std::shared_ptr<const std::vector<Print>>>
+      prints;  // of the plan; made when first asked for
+};
+
+// All that an operator knows and a crash forgets.
+struct Mind {
+  struct Kept {
+    ObjectKey model;
+    std::string id;
+    Answer answer;
+    bool seen = false;  // by the plan in flight
+  };
+  struct Asked {
+    ObjectKey model;
+    Ask ask;
+    TimePoint at{};
+  };
+  struct Given {  // what an object was given, and what the API server made of it
+    std::string applied, stored;
+  };
+  StoredSet known;
+  std::map<Kind, std::vector<Change>> late;  // what watches have yet to tell
+  std::map<std::string, Given> ledger;       // by UID
+  std::vector<Kept> answers;
+  std::vector<Asked> asked;
+  std::map<ObjectKey, std::vector<Refusal>> refusals;
+  std::set<ObjectKey> queue;
+  std::map<ObjectKey, TimePoint> timers;
+  std::map<ObjectKey, int> failures;
+  std::map<std::string, TimePoint> told;  // by UID: when its status was written last
+  std::optional<Flight> flight;
+};
+
 class Operator {
  public:
   Operator(World& world, Observer& observer) : w_(world), observer_(observer) { restart(); }
@@ -34,7 +73,19 @@ class Operator {
   std::map<std::string, std::string> metrics;
   std::function<std::string(const std::string& job)> job_result;
   std::function<bool()> lose_answer;  // whether a write is committed but nobody hears of it
-  std::function<bool()> hold_counts;  // whether a status that may wait is held back now
+  std::function<bool()> hold_counts;  // whether a status that may wait is held back now, by chance
+  // Holds them back for as long as the executor does, and tries again at once what failed: time then moves in
+  // whole seconds.
+  bool punctual = false;
+
+  const Mind& mind() const { return m_; }
+  void load(const Mind& mind);
+  // Takes note of what watches will tell. Before mind() is read.
+  void read_log();
+  // Nothing to do before somebody else moves or time passes.
+  bool idle() const;
+  // Hears of one more change of this kind.
+  void deliver(Kind kind);
 
   void restart();
   void offer(std::vector<Step>& steps);
@@ -47,36 +98,20 @@ class Operator {
   int64_t writes = 0;
 
  private:
-  struct InFlight {
-    ObjectKey key;
-    Plan plan;
-    size_t next = 0;
-    uint64_t mark = 0;
-    Ref<api::Model> known;
-  };
-  struct Memory {
-    Stores stores;
-    Ledger ledger;
-    AnswerBook answers;
-    Refusals refusals;
-    std::map<Kind, size_t> seen;  // how far into the world's log
-    std::set<ObjectKey> queue;
-    std::map<ObjectKey, TimePoint> timers;
-    std::map<ObjectKey, int> failures;
-    std::optional<InFlight> in_flight;
-    std::vector<std::pair<ObjectKey, Ask>> asked;
-  };
-
-  void deliver(Kind kind);
-  const Change* next_change(Kind kind);
   void wake(const Change& change);
+  Observed observe(const ObjectKey& key);
+  Flight planned(const ObjectKey& key);
   void reconcile(const ObjectKey& key);
   void act();
   Result<void> carry_out(const Action& action);
   void keep(const ObjectRef& target);
+  bool take(const Change& change);
   bool lost() const { return lose_answer && lose_answer(); }
   void refuse(const Action& action, const Error& error);
+  void settle(const ObjectRef& target, bool applied);
+  std::optional<Duration> hold(const WriteStatus& write) const;
   void follow_up();
+  void send(const ObjectKey& key, const std::vector<Ask>& asks);
   void retry(const ObjectKey& key, Duration at_least);
   void answer(size_t index);
   Answer answer_to(const Ask& ask) const;
@@ -84,7 +119,8 @@ class Operator {
 
   World& w_;
   Observer& observer_;
-  std::unique_ptr<Memory> m_;
+  Mind m_;
+  Stores stores_;  // m_.known
 };
 
 }  // namespace mo::sim

@@ -1,11 +1,16 @@
 #include "tests/sim/world.h"
 
+#include <algorithm>
+#include <unordered_map>
+
 #include "operator/api/parse.h"
 #include "tests/sim/schema.h"
 
 namespace mo::sim {
 namespace {
 
+constexpr int64_t kFirstVersion = 1000;
+constexpr size_t kWritesKept = 20000;
 constexpr Kind kStored[] = {Kind::Model,        Kind::ModelVersion, Kind::ModelRollout,
                             Kind::ModelRuntime, Kind::Deployment,   Kind::Service,
                             Kind::Job,          Kind::Pod,          Kind::ConfigMap};
@@ -76,11 +81,64 @@ ObjectRef ref_of(const Json& object) {
   throw std::logic_error("no such kind: " + object.dump());
 }
 
-void World::say(const std::string& line) { trace.push_back(format_time(now).substr(11, 8) + " " + line); }
+namespace {
+
+auto place(const StoredSet& objects, const ObjectRef& ref) {
+  return std::lower_bound(objects.begin(), objects.end(), ref,
+                          [](const StoredPtr& object, const ObjectRef& r) { return object->ref < r; });
+}
+
+}  // namespace
+
+StoredPtr find(const StoredSet& objects, const ObjectRef& ref) {
+  const auto it = place(objects, ref);
+  return it == objects.end() || (*it)->ref != ref ? nullptr : *it;
+}
+
+void put(StoredSet& objects, const StoredPtr& object) {
+  const auto it = place(objects, object->ref);
+  if (it != objects.end() && (*it)->ref == object->ref)
+    objects[it - objects.begin()] = object;
+  else
+    objects.insert(it, object);
+}
+
+void drop(StoredSet& objects, const ObjectRef& ref) {
+  const auto it = place(objects, ref);
+  if (it != objects.end() && (*it)->ref == ref) objects.erase(it);
+}
+
+void become(const StoredSet& wanted, StoredSet& objects, Stores& stores) {
+  auto want = wanted.begin();
+  auto have = objects.begin();
+  while (want != wanted.end() || have != objects.end()) {
+    if (want != wanted.end() && have != objects.end() && *want == *have) {
+      ++want, ++have;
+    } else if (want == wanted.end() || (have != objects.end() && !((*want)->ref < (*have)->ref))) {
+      (*have++)->drop(stores);  // also where an older version is to come back
+    } else {
+      (*want++)->put(stores);
+    }
+  }
+  objects = wanted;
+}
+
+void World::say(const std::string& line) {
+  if (traced) trace.push_back(format_time(now).substr(11, 8) + " " + line);
+}
+
+void World::load(const State& state) {
+  now = state.now;
+  become(state.objects, objects_, truth);
+  gone_ = state.gone;
+  made_ = state.made;
+  owner_went_ = state.owner_went;
+  log.clear();
+}
 
 const Json* World::find(const ObjectRef& ref) const {
-  const auto it = objects_.find(ref);
-  return it == objects_.end() ? nullptr : &it->second;
+  const auto it = place(objects_, ref);
+  return it == objects_.end() || (*it)->ref != ref ? nullptr : &(*it)->json;
 }
 
 const Json& World::get(const ObjectRef& ref) const {
@@ -91,22 +149,31 @@ const Json& World::get(const ObjectRef& ref) const {
 
 std::vector<ObjectRef> World::all(Kind kind) const {
   std::vector<ObjectRef> found;
-  for (auto it = objects_.lower_bound(ObjectRef{kind, {}}); it != objects_.end() && it->first.kind == kind;
-       ++it)
-    found.push_back(it->first);
+  for (auto it = place(objects_, ObjectRef{kind, {}}); it != objects_.end() && (*it)->ref.kind == kind; ++it)
+    found.push_back((*it)->ref);
   return found;
 }
 
-// Everything that is written goes through here: as text, as an API server would keep it, and back through
-// api::parse.
-void World::store(const ObjectRef& ref, Json object) {
+namespace {
+
+// Of equal texts one object is kept, for as long as anybody has it: who explores meets the same ones over and
+// over.
+StoredPtr intern(const ObjectRef& ref, Json object, const std::string& manager, int64_t version) {
+  static std::unordered_map<std::string, std::weak_ptr<const Stored>> all;
+  static size_t sweep_at = 1024;
+  const std::string text = object.dump();
+  std::weak_ptr<const Stored>& held = all[manager + text];
+  if (StoredPtr there = held.lock()) return there;
   if (is_ours(ref.kind)) {
-    Schema::of(ref.kind).fill_defaults(object);
     const std::string complaint = Schema::of(ref.kind).complaint(object);
     if (!complaint.empty()) throw Violation(ref.to_string() + ": " + complaint);
   }
-  object["metadata"]["resourceVersion"] = next_rv();
-  const std::string text = object.dump();
+  auto stored = std::make_shared<Stored>();
+  stored->ref = ref;
+  stored->version = version;
+  stored->manager = manager;
+  stored->uid = object["metadata"]["uid"];
+  stored->json = std::move(object);
   with_store(ref.kind, [&](auto member) {
     using T = decltype(object_type(member));
     api::Coverage coverage;
@@ -114,17 +181,42 @@ void World::store(const ObjectRef& ref, Json object) {
     if (!parsed) throw Violation(ref.to_string() + ": " + parsed.error().message);
     complain_of_unread(ref, coverage.unread);
     const auto ptr = std::make_shared<const T>(std::move(*parsed));
-    (truth.*member).upsert(*ptr);
-    log.push_back({ref.kind, ref.key, false, models_of(*ptr),
-                   [member, ptr](Stores& stores) { return (stores.*member).upsert(*ptr); }});
+    stored->models = models_of(*ptr);
+    stored->put = [member, ptr](Stores& stores) { return (stores.*member).upsert(ptr); };
+    stored->drop = [member, ptr](Stores& stores) {
+      return (stores.*member).remove(ptr->meta.key, ptr->meta.uid);
+    };
   });
-  objects_[ref] = std::move(object);
+  held = stored;
+  if (all.size() > sweep_at) {
+    std::erase_if(all, [](const auto& entry) { return entry.second.expired(); });
+    sweep_at = 2 * all.size();
+  }
+  return stored;
 }
 
-void World::own_spec(const ObjectRef& ref, Json& object, const std::string& manager, bool alone) {
-  const std::string uid = object["metadata"]["uid"];
-  if (alone) managers_[uid] = manager;
-  if (managers_[uid] != manager) managers_[uid].clear();
+}  // namespace
+
+// Everything that is written goes through here: as text, as an API server would keep it, and back through
+// api::parse.
+void World::store(const ObjectRef& ref, Json object, const std::string& manager) {
+  if (is_ours(ref.kind)) Schema::of(ref.kind).fill_defaults(object);
+  const StoredPtr old = stored(ref);
+  const auto gone = gone_.find(ref);
+  const int64_t version = 1 + (old ? old->version : gone != gone_.end() ? gone->second : kFirstVersion);
+  if (gone != gone_.end()) gone_.erase(gone);
+  object["metadata"]["resourceVersion"] = std::to_string(version);
+  take(intern(ref, std::move(object), manager, version));
+}
+
+void World::take(StoredPtr object) {
+  object->put(truth);
+  put(objects_, object);
+  log.push_back({std::move(object), false});
+  ++changes;
+}
+
+void World::own_spec(const ObjectRef& ref, Json& object, const std::string& manager, bool alone) const {
   if (ref.kind != Kind::Deployment && ref.kind != Kind::Service) return;
   const Json entry = {{"manager", manager},
                       {"operation", "Update"},
@@ -133,67 +225,86 @@ void World::own_spec(const ObjectRef& ref, Json& object, const std::string& mana
   object["metadata"]["managedFields"].push_back(entry);
 }
 
+// Numbers that do not depend on what else happened meanwhile, as far as that goes: equal situations then have
+// equal objects.
+std::string World::next_uid(const ObjectRef& ref) {
+  const int64_t kinds = static_cast<int64_t>(ref.kind) * 1000000;
+  if (ref.kind != Kind::Pod) return "uid-" + std::to_string(kinds + ++made_[ref.kind]);
+  static std::map<std::pair<std::string, int64_t>, int64_t> pods;
+  const auto gone = gone_.find(ref);
+  const std::pair which{ref.key.name, gone == gone_.end() ? 0 : gone->second};
+  return "uid-" + std::to_string(kinds + pods.try_emplace(which, pods.size() + 1).first->second);
+}
+
 void World::create(Json object, const std::string& manager) {
   const ObjectRef target = ref_of(object);
-  if (objects_.count(target)) throw Violation("created twice: " + target.to_string());
+  if (find(target)) throw Violation("created twice: " + target.to_string());
   Json& metadata = object["metadata"];
   if (info(target.kind).namespaced) metadata["namespace"] = target.key.ns;
   object["apiVersion"] = info(target.kind).api_version();
-  metadata["uid"] = "uid-" + std::to_string(++uid_);
+  metadata["uid"] = next_uid(target);
   metadata["generation"] = 1;
   metadata["creationTimestamp"] = format_time(now);
   if (target.kind == Kind::Deployment && !object["spec"].contains("replicas")) object["spec"]["replicas"] = 1;
   own_spec(target, object, manager, true);
-  store(target, std::move(object));
+  store(target, std::move(object), manager);
 }
 
 void World::update(const ObjectRef& target, const std::function<void(Json&)>& edit,
                    const std::string& manager) {
-  Json object = get(target);
-  const Json before = object;
+  update(target, edit, manager, false);
+}
+
+void World::update(const ObjectRef& target, const std::function<void(Json&)>& edit,
+                   const std::string& manager, bool whole) {
+  get(target);
+  const StoredPtr old = stored(target);
+  const Json& before = old->json;
+  Json object = before;
   edit(object);
-  if (object == before) return;
+  std::string owner = old->manager;
   const auto shape = [](Json spec) {
     if (spec.is_object()) spec.erase("replicas");
     return spec;
   };
-  if (object.value("spec", Json()) != before.value("spec", Json())) {
-    object["metadata"]["generation"] = before["metadata"]["generation"].get<int64_t>() + 1;
-    if (shape(object["spec"]) != shape(before["spec"])) own_spec(target, object, manager, false);
-  }
-  store(target, std::move(object));
+  const bool another = object.value("spec", Json()) != before.value("spec", Json());
+  const bool shaped = another && shape(object["spec"]) != shape(before["spec"]);
+  if (another) object["metadata"]["generation"] = before["metadata"]["generation"].get<int64_t>() + 1;
+  if (whole || shaped) own_spec(target, object, manager, whole);
+  if (whole)
+    owner = manager;
+  else if (shaped && owner != manager)
+    owner.clear();
+  if (object == before) return;
+  store(target, std::move(object), owner);
 }
 
 void World::remove(const ObjectRef& target) {
-  const Json object = get(target);
-  const std::string uid = object["metadata"]["uid"];
-  objects_.erase(target);
-  managers_.erase(uid);
-  next_rv();
-  with_store(target.kind, [&](auto member) {
-    const auto ptr = (truth.*member).get(target.key);
-    (truth.*member).remove(target.key, uid);
-    log.push_back(
-        {target.kind, target.key, true, models_of(*ptr),
-         [member, key = target.key, uid](Stores& stores) { return (stores.*member).remove(key, uid); }});
-  });
+  get(target);
+  const StoredPtr object = stored(target);
+  drop(objects_, target);
+  gone_[target] = object->version + 1;
+  object->drop(truth);
+  owner_went_ |= target.kind == Kind::Model || target.kind == Kind::Deployment || target.kind == Kind::Job;
+  log.push_back({object, true});
+  ++changes;
 }
 
-Result<Json> World::apply(const Apply& apply) {
+Result<void> World::apply(const Apply& apply) {
   if (admission)
     if (auto error = admission(apply)) return fail(*error);
   Json body = Json::parse(apply.body);
-  const auto it = objects_.find(apply.target);
-  if (it == objects_.end()) {
+  const StoredPtr there = stored(apply.target);
+  if (!there) {
     if (!apply.uid.empty()) return fail(conflict("the object of UID " + apply.uid + " is gone"));
     if (!apply.hash.empty()) body["metadata"]["annotations"][api::kAnnotationApplied] = apply.hash;
     create(std::move(body), api::kFieldManager);
-    return get(apply.target);
+    return {};
   }
-  const std::string uid = it->second["metadata"]["uid"];
-  if (!apply.uid.empty() && apply.uid != uid) return fail(conflict("UID is " + uid + ", not " + apply.uid));
+  if (!apply.uid.empty() && apply.uid != there->uid)
+    return fail(conflict("UID is " + there->uid + ", not " + apply.uid));
   // Without force: a repeat of our own write goes through, what is somebody else's doesn't.
-  if (apply.uid.empty() && managers_[uid] != api::kFieldManager)
+  if (apply.uid.empty() && there->manager != api::kFieldManager)
     return fail(conflict("Apply failed with 1 conflict: conflict with \"kubectl\": .spec"));
   update(
       apply.target,
@@ -202,39 +313,47 @@ Result<Json> World::apply(const Apply& apply) {
         object["metadata"]["labels"] = body["metadata"]["labels"];
         object["metadata"]["ownerReferences"] = body["metadata"]["ownerReferences"];
         if (!apply.hash.empty()) object["metadata"]["annotations"][api::kAnnotationApplied] = apply.hash;
-        own_spec(apply.target, object, api::kFieldManager, true);
       },
-      api::kFieldManager);
-  return get(apply.target);
+      api::kFieldManager, true);
+  return {};
 }
 
-Result<Json> World::scale(const Scale& scale) {
-  const auto it = objects_.find(scale.target);
-  if (it == objects_.end()) return fail(ErrorKind::NotFound, scale.target.to_string() + " not found");
-  if (it->second["metadata"]["uid"] != scale.uid) return fail(conflict("UID differs"));
+Result<void> World::scale(const Scale& scale) {
+  const StoredPtr there = stored(scale.target);
+  if (!there) return fail(ErrorKind::NotFound, scale.target.to_string() + " not found");
+  if (there->uid != scale.uid) return fail(conflict("UID differs"));
   update(
       scale.target, [&](Json& object) { object["spec"]["replicas"] = scale.replicas; }, api::kFieldManager);
-  return get(scale.target);
+  return {};
 }
 
 Result<void> World::remove(const Delete& removal) {
-  const auto it = objects_.find(removal.target);
-  if (it == objects_.end()) return {};
-  if (it->second["metadata"]["uid"] != removal.uid) return fail(conflict("UID differs"));
+  const StoredPtr there = stored(removal.target);
+  if (!there) return {};
+  if (there->uid != removal.uid) return fail(conflict("UID differs"));
   remove(removal.target);
   return {};
 }
 
-Result<Json> World::write_status(const WriteStatus& write) {
-  const auto it = objects_.find(write.target);
-  if (it == objects_.end()) return fail(ErrorKind::NotFound, write.target.to_string() + " not found");
-  const Json& metadata = it->second["metadata"];
-  if (metadata["uid"] != write.uid || metadata["resourceVersion"] != write.resource_version)
+Result<void> World::write_status(const WriteStatus& write) {
+  const StoredPtr there = stored(write.target);
+  if (!there) return fail(ErrorKind::NotFound, write.target.to_string() + " not found");
+  if (there->uid != write.uid || std::to_string(there->version) != write.resource_version)
     return fail(conflict(
         "the object has been modified; please apply your changes to the latest version and try again"));
+  // The same write on the same object has the same outcome.
+  static std::unordered_map<std::string, std::pair<StoredPtr, StoredPtr>> known;
+  if (known.size() > kWritesKept) known.clear();
+  auto& [before, after] = known[std::to_string(reinterpret_cast<uintptr_t>(there.get())) + write.status];
+  if (before == there) {
+    if (after != there) take(after);
+    return {};
+  }
   update(
       write.target, [&](Json& object) { object["status"] = Json::parse(write.status); }, api::kFieldManager);
-  return get(write.target);
+  before = there;
+  after = stored(write.target);
+  return {};
 }
 
 }  // namespace mo::sim

@@ -14,32 +14,74 @@
 
 namespace mo::sim {
 
+struct Print;
+
 // A rule of faults.md or api.md was broken, or an object is not what the CRD allows.
 struct Violation : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// One version of an object as it was stored. Immutable, and shared by whoever saw it.
+struct Stored {
+  ObjectRef ref;
+  Json json;
+  std::string uid, manager;                // who owns spec, "" once several
+  int64_t version = 0;                     // its resourceVersion
+  std::vector<ObjectKey> models;           // whom it concerns
+  std::function<bool(Stores&)> put, drop;  // into a store and out of it; false if that knew it
+  // Made when they are first asked for.
+  mutable std::shared_ptr<const Print> print;
+  mutable std::string template_hash;  // of a Deployment
+};
+using StoredPtr = std::shared_ptr<const Stored>;
+
+// By ref, each at most once.
+using StoredSet = std::vector<StoredPtr>;
+
 // What a watch would tell.
 struct Change {
-  Kind kind;
-  ObjectKey key;
+  StoredPtr object;
   bool deleted = false;
-  std::vector<ObjectKey> models;      // whom it concerns
-  std::function<bool(Stores&)> take;  // puts it into a store; false if that knew it
+  const ObjectRef& ref() const { return object->ref; }
+  bool take(Stores& stores) const { return deleted ? object->drop(stores) : object->put(stores); }
 };
+
+// Brings `objects` to what `wanted` holds, and `stores` with them.
+void become(const StoredSet& wanted, StoredSet& objects, Stores& stores);
+StoredPtr find(const StoredSet& objects, const ObjectRef& ref);
+void put(StoredSet& objects, const StoredPtr& object);
+void drop(StoredSet& objects, const ObjectRef& ref);
 
 inline constexpr const char* kNamespace = "ns";
 
 class World {
  public:
+  // All that makes a difference from now on; the log only as far as somebody has yet to read it.
+  struct State {
+    TimePoint now{};
+    StoredSet objects;
+    std::map<ObjectRef, int64_t> gone;  // the last version of names that are free again
+    std::map<Kind, int64_t> made;
+    bool owner_went = false;
+  };
+  State save() const { return {now, objects_, gone_, made_, owner_went_}; }
+  // The log is left empty.
+  void load(const State& state);
+
   TimePoint now = *parse_time("2026-11-22T09:00:00Z");
-  Stores truth;  // every object as it is, parsed
-  std::vector<Change> log;
+  Stores truth;             // every object as it is, parsed
+  std::vector<Change> log;  // until the operator's watches have read it
+  int64_t changes = 0;
+  bool traced = true;
   std::vector<std::string> trace;
 
   // ---- for everybody ----
   const Json* find(const ObjectRef& ref) const;
   const Json& get(const ObjectRef& ref) const;
+  StoredPtr stored(const ObjectRef& ref) const { return sim::find(objects_, ref); }
+  const StoredSet& objects() const { return objects_; }
+  // Whether something that may own others was ever deleted.
+  bool owner_went() const { return owner_went_; }
   std::vector<ObjectRef> all(Kind kind) const;
   // `object` needs kind, metadata.name and spec; a name that is taken is a Violation.
   void create(Json object, const std::string& manager);
@@ -48,23 +90,28 @@ class World {
   void remove(const ObjectRef& ref);
 
   // ---- the verbs of the executor ----
-  Result<Json> apply(const Apply& apply);
-  Result<Json> scale(const Scale& scale);
+  Result<void> apply(const Apply& apply);
+  Result<void> scale(const Scale& scale);
   Result<void> remove(const Delete& removal);
-  Result<Json> write_status(const WriteStatus& write);
+  Result<void> write_status(const WriteStatus& write);
   // Answers "no" to the first apply of these, as admission or quota would.
   std::function<std::optional<Error>(const Apply&)> admission;
 
   void say(const std::string& line);
 
  private:
-  void store(const ObjectRef& ref, Json object);
-  void own_spec(const ObjectRef& ref, Json& object, const std::string& manager, bool alone);
-  std::string next_rv() { return std::to_string(++rv_); }
+  void store(const ObjectRef& ref, Json object, const std::string& manager);
+  // `whole`: the manager owns all of spec from now on.
+  void update(const ObjectRef& ref, const std::function<void(Json&)>& edit, const std::string& manager,
+              bool whole);
+  void own_spec(const ObjectRef& ref, Json& object, const std::string& manager, bool alone) const;
+  void take(StoredPtr object);
+  std::string next_uid(const ObjectRef& ref);
 
-  std::map<ObjectRef, Json> objects_;
-  std::map<std::string, std::string> managers_;  // UID -> who owns spec, "" once several
-  int64_t rv_ = 1000, uid_ = 0;
+  StoredSet objects_;
+  std::map<ObjectRef, int64_t> gone_;
+  std::map<Kind, int64_t> made_;
+  bool owner_went_ = false;
 };
 
 ObjectRef ref_of(const Json& object);

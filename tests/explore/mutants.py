@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+"""Shows that the explorer can fail: lines of the planner that are broken on purpose, each of which it has to find.
+
+    mutants.py [WORDS]      only those with these words in their description
+
+All breakages are compiled into one program, from a copy of the sources in build/explore, each behind a name that the environment switches on. With none
+on, every world that is named here has to be without a violation.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+TREE = REPO / "build" / "explore"
+MOST = "60000"
+
+HEADER = """#pragma once
+#include <cstdlib>
+#include <cstring>
+// True if this breakage is switched on.
+inline bool broken(const char* name) {
+  static const char* chosen = std::getenv("MODELOPS_BROKEN");
+  return chosen && std::strcmp(chosen, name) == 0;
+}
+"""
+
+# (what is broken, file, the text as it is, the text with the breakage, a world that it shows in, what the violation says)
+MUTANTS = [
+    ("a gate that is still measuring lets pass", "reconcilers/rollout/advance.cpp",
+     "if (!pass_gate(*gate)) all = false;", "if (!pass_gate(*gate) && !BROKEN) all = false;", "a canary that fails", "I2"),
+    ("traffic turns to a candidate that is not ready", "reconcilers/serving/serve.cpp",
+     "if (g_.candidate_ready_for(100)) return Selected::Candidate;", "if (BROKEN || g_.candidate_ready_for(100)) return Selected::Candidate;",
+     "a candidate that is never ready", "rule 6"),
+    ("stable is cut before the candidate carries its part", "reconcilers/serving/capacity.cpp",
+     "  if (goal.stable < stable.wanted &&\n", "  if (!BROKEN && goal.stable < stable.wanted &&\n", "two pods", "rule 6"),
+    ("actions come before the statuses that decide them", "reconcilers/model/plan.cpp",
+     "    append(plan_.actions, std::move(served_.actions));\n",
+     "    append(plan_.actions, std::move(served_.actions));\n    if (BROKEN)\n      std::stable_partition(plan_.actions.begin(), plan_.actions.end(),\n"
+     "                            [](const Action& a) { return !std::holds_alternative<WriteStatus>(a); });\n", "a canary that succeeds", "I2"),
+    ("what an earlier Model of that name owned counts as this one's", "reconcilers/model/observe.cpp",
+     "if (object->meta.controller_uid != o.model->meta.uid) continue;", "if (!BROKEN && object->meta.controller_uid != o.model->meta.uid) continue;",
+     "a Model deleted", "I4"),
+    ("a rollout is known by its name alone", "reconcilers/model/intent.cpp",
+     "return r.meta.key.name == i.rollout && r.version == i.version && !anew;",
+     "return r.meta.key.name == i.rollout && (BROKEN || r.version == i.version) && !anew;", "written, deleted", "at rest"),
+    ("a rollout that the Model has taken is not closed after a crash", "reconcilers/rollout/advance.cpp",
+     "return !in_.stable.empty() && in_.stable == candidate() && in_.stable != s().from_version;",
+     "return !BROKEN && !in_.stable.empty() && in_.stable == candidate() && in_.stable != s().from_version;", "a canary that succeeds", ""),
+    ("nobody looks again after a write", "reconcilers/model/plan.cpp",
+     "    if (wrote) look_again(now_);\n", "    if (wrote && !BROKEN) look_again(now_);\n", "a first version", "at rest"),
+]
+
+
+def copy_sources():
+    """The tracked files as they are now; what did not change keeps its time, so that little is built again."""
+    files = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=REPO, check=True, capture_output=True, text=True).stdout
+    texts = {name: (REPO / name).read_bytes() for name in files.split("\n") if name and (REPO / name).is_file()}
+    for name, _, text in breakages():
+        texts[name] = text(texts[name].decode()).encode()
+    texts["operator/core/broken.h"] = HEADER.encode()
+    for name, text in texts.items():
+        path = TREE / name
+        if path.is_file() and path.read_bytes() == text:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
+
+
+def breakages():
+    for what, name, old, new, _, _ in MUTANTS:
+        def text(source, what=what, name=name, old=old, new=new):
+            if source.count(old) != 1:
+                sys.exit(f"{name}: {what!r} wants a text that is there {source.count(old)} times: {old!r}")
+            header = "" if '"operator/core/broken.h"' in source else '#include "operator/core/broken.h"\n'
+            return header + source.replace(old, new.replace("BROKEN", f'broken("{what}")'))
+        yield name, what, text
+
+
+def explore(world, broken=""):
+    run = subprocess.run([TREE / "build/release/bin/explore", "--most", MOST, "--world", world], capture_output=True, text=True,
+                         env={**os.environ, "MODELOPS_BROKEN": broken})
+    verdicts = [line[3:] for line in run.stdout.split("\n") if line.startswith("=> ")]
+    return run.returncode, verdicts[0] if verdicts else ""
+
+
+def main():
+    words = sys.argv[1] if len(sys.argv) > 1 else ""
+    chosen = [m for m in MUTANTS if words in m[0]]
+    copy_sources()
+    subprocess.run(["cmake", "--preset", "release"], cwd=TREE, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--build", "--preset", "release", "-j", str(os.cpu_count()), "--target", "explore"], cwd=TREE, check=True,
+                   stdout=subprocess.DEVNULL)
+    failures = 0
+    for world in sorted({m[4] for m in chosen}):
+        code, verdict = explore(world)
+        failures += code != 0
+        print(f"{'ok' if code == 0 else 'WRONG':6} nothing is broken: {world}: {verdict or 'no violation'}", flush=True)
+    for what, _, _, _, world, says in chosen:
+        code, verdict = explore(world, what)
+        found = code == 1 and verdict.startswith(says)
+        failures += not found
+        print(f"{'ok' if found else 'MISSED':6} {what}: {verdict or 'not found'}", flush=True)
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

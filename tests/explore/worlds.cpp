@@ -1,0 +1,410 @@
+#include "tests/explore/worlds.h"
+
+#include "tests/sim/fixture.h"
+
+namespace mo::explore {
+namespace {
+
+using sim::Fixture;
+using sim::must;
+using sim::Sim;
+using Edit = std::function<void(Json& spec)>;
+using Acts = std::vector<Act>;
+
+constexpr uint32_t bit(int act) { return 1u << act; }
+bool has(uint32_t acts, int act) { return acts >> act & 1; }
+
+// One pod a version, and steps of both kinds.
+void small(Json& spec) {
+  spec["serving"]["replicas"] = 1;
+  spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}, {"gates": ["accuracy"]}])");
+}
+
+// Model m serves m-v1 and everybody knows: what happened before is no part of the world.
+Fixture serving(Sim& s, const Edit& edit = small) {
+  Fixture f = sim::usual(s, edit);
+  s.op.metrics["accuracy m-v1"] = "0.95";
+  s.run({});
+  f.must_serve("m-v1");
+  return f;
+}
+
+bool over(const Fixture& f, const std::string& rollout) {
+  const std::string phase = f.phase(rollout);
+  return phase != "" && phase != "Pending" && phase != "Progressing" && phase != "Paused";
+}
+
+// Once a rollout is there and not over, a person may say what they want of it.
+Act says(Fixture f, const std::string& rollout, const std::string& state, uint32_t after) {
+  return {"says " + state + " to " + rollout,
+          [f, rollout] { return f.rollout(rollout) && !over(f, rollout); },
+          [f, rollout, state]() mutable { f.desire(rollout, state); }, after};
+}
+
+Act asks_for(Fixture f, const std::string& version, uint32_t after = 0) {
+  return {"asks for " + version, [] { return true; }, [f, version]() mutable { f.ask_for(version); }, after};
+}
+
+Act asks_for_rollout(Fixture f, const std::string& name, const std::string& version, uint32_t after = 0) {
+  return {"writes ModelRollout " + name + " to " + version, [] { return true; },
+          [f, name, version]() mutable { f.make_rollout(name, version); }, after};
+}
+
+// A clock that ran ahead may have run past the deadline.
+bool too_late(const Fixture& f, const std::string& rollout) {
+  const Json* r = f.rollout(rollout);
+  if (f.phase(rollout) != "RolledBack") return false;
+  return (*r)["status"]["ending"]["reason"] == "ProgressDeadlineExceeded";
+}
+
+// ---- the worlds ----
+
+World first_version() {
+  World w;
+  w.name = "a first version";
+  w.set_up = [](Sim& s, Acts&) {
+    return sim::usual(s, [](Json& spec) {
+      small(spec);
+      spec["serving"]["replicas"] = 2;
+    });
+  };
+  w.asked_for = [](const Fixture& f, uint32_t) { f.must_serve("m-v1"); };
+  w.budget = {2, 1, 0};
+  w.late = {Kind::Deployment, Kind::Model};
+  return w;
+}
+
+World good_canary() {
+  World w;
+  w.name = "a canary that succeeds";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s);
+    acts = {asks_for(f, "m-v2")};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    if (too_late(f, "m-v2-2")) return f.must_be_degraded("RolledBack", "m-v1");
+    f.must_serve(has(acts, 0) ? "m-v2" : "m-v1");
+  };
+  w.budget = {1, 1, 1};
+  w.late = {Kind::Deployment, Kind::Pod};
+  return w;
+}
+
+World bad_canary() {
+  World w;
+  w.name = "a canary that fails";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s);
+    acts = {asks_for(f, "m-v2")};
+    s.op.metrics["accuracy m-v2"] = "0.5";
+    s.invariants.must_not_pass = {"accuracy/m-v2"};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    if (!has(acts, 0)) return f.must_serve("m-v1");
+    f.must_be_degraded("RolledBack", "m-v1");
+    f.must_be("m-v2-2", "RolledBack");
+  };
+  w.budget = {2, 1, 0};
+  w.late = {Kind::Deployment, Kind::Service, Kind::ModelRollout};
+  return w;
+}
+
+World steered() {
+  World w;
+  w.name = "a person who pauses, goes on, aborts, promotes";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s);
+    acts = {asks_for(f, "m-v2"), says(f, "m-v2-2", "Paused", bit(0)), says(f, "m-v2-2", "Running", bit(1)),
+            says(f, "m-v2-2", "Aborted", bit(0)), says(f, "m-v2-2", "Promoted", bit(0))};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    if (!has(acts, 0)) return f.must_serve("m-v1");
+    const Json* r = f.rollout("m-v2-2");
+    must(r != nullptr, "no rollout");
+    const std::string wanted = (*r)["spec"].value("desiredState", "Running");
+    const std::string phase = f.phase("m-v2-2");
+    if (phase == "Aborted") {
+      must(has(acts, 3), "aborted although nobody said so");
+      return f.must_be_degraded("RolloutAborted", "m-v1");
+    }
+    if (phase == "Paused") return must(wanted == "Paused", "paused although " + wanted + " is wanted");
+    f.must_be("m-v2-2", "Succeeded");
+    f.must_serve("m-v2");
+  };
+  w.budget = {1, 0, 0};
+  return w;
+}
+
+World there_and_back() {
+  World w;
+  w.name = "spec A to B to A to C";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s);
+    acts = {asks_for(f, "m-v2"), asks_for(f, "m-v1", bit(0)), asks_for(f, "m-v3", bit(1))};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    f.must_serve(has(acts, 2) ? "m-v3" : has(acts, 0) && !has(acts, 1) ? "m-v2" : "m-v1");
+    for (const ObjectRef& r : f.s.world.all(Kind::ModelRollout))
+      must(over(f, r.key.name), r.key.name + " is " + f.phase(r.key.name));
+  };
+  w.budget = {1, 0, 0};
+  w.late = {Kind::Model, Kind::ModelRollout};
+  return w;
+}
+
+World two_rollouts() {
+  World w;
+  w.name = "two rollouts, by the spec and by a person";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s);
+    acts = {asks_for(f, "m-v2"), asks_for_rollout(f, "mine", "m-v3")};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    const std::string mine = f.phase("mine"), specs = f.phase("m-v2-2");
+    for (const ObjectRef& r : f.s.world.all(Kind::ModelRollout))
+      must(over(f, r.key.name), r.key.name + " is " + f.phase(r.key.name));
+    if (!has(acts, 0) && !has(acts, 1)) return f.must_serve("m-v1");
+    if (!has(acts, 1)) return f.must_serve("m-v2");
+    if (!has(acts, 0)) return f.must_be_degraded("Overridden", "m-v3");
+    // Whichever word came last; a rollout that was written while the spec's ran waits and runs after it.
+    if (f.stable() == "m-v3") return f.must_be_degraded("Overridden", "m-v3");
+    must(mine == "Superseded" || mine == "Succeeded", "mine is " + mine);
+    f.must_serve("m-v2");
+  };
+  w.budget = {2, 0, 0};
+  w.late = {Kind::ModelRollout, Kind::Model};
+  return w;
+}
+
+World deletion() {
+  World w;
+  w.name = "a Model deleted in mid-rollout and made again";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s);
+    acts = {asks_for(f, "m-v2"),
+            {"deletes the Model", [] { return true; }, [&s] { s.world.remove(sim::ref(Kind::Model, "m")); },
+             bit(0)},
+            {"makes it again", [] { return true; }, [f]() mutable { f.make_model(); }, bit(1)}};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    if (has(acts, 1) && !has(acts, 2)) {
+      for (Kind kind : {Kind::Deployment, Kind::Service, Kind::Pod, Kind::ModelRollout})
+        must(f.s.world.all(kind).empty(), std::string("left behind: a ") + info(kind).kind);
+      must(f.s.world.all(Kind::ModelVersion).size() == 3, "the versions are people's");
+      return;
+    }
+    f.must_serve(has(acts, 0) && !has(acts, 2) ? "m-v2" : "m-v1");
+  };
+  w.budget = {1, 0, 0};
+  return w;
+}
+
+World retraining() {
+  World w;
+  w.name = "retraining to promotion";
+  static const std::string bits = sim::digest("run");
+  const std::string made = "m-" + bits.substr(7, 10);
+  w.set_up = [made](Sim& s, Acts& acts) {
+    s.op.job_result = [](const std::string&) {
+      return Json{{"apiVersion", "modelops.dev/v1alpha1"},
+                  {"kind", "RunResult"},
+                  {"metrics", {{"f1", "0.95"}}},
+                  {"artifact",
+                   {{"uri", "pvc://models/run"},
+                    {"digest", bits},
+                    {"format", {{"name", "rules"}, {"version", "1"}}}}}}
+          .dump();
+    };
+    s.op.metrics["accuracy " + made] = "0.95";
+    Fixture f = serving(s, [](Json& spec) {
+      small(spec);
+      spec["rollout"]["gates"].push_back(
+          {{"name", "recorded"}, {"version", {{"metric", "f1"}}}, {"min", "0.9"}});
+      spec["retraining"] = {
+          {"template",
+           {{"spec",
+             {{"template", {{"spec", {{"containers", {{{"name", "train"}, {"image", "trainer:1"}}}}}}}}}}}},
+          {"gates", {"recorded"}}};
+      spec["track"] = "Promoted";
+    });
+    acts = {{"asks for a run", [] { return true; },
+             [f]() mutable {
+               f.edit_spec([](Json& spec) { spec["retraining"]["requestedAt"] = "2026-11-22T09:00:00Z"; });
+             }}};
+    return f;
+  };
+  w.asked_for = [made](const Fixture& f, uint32_t acts) {
+    f.must_serve(has(acts, 0) ? made : "m-v1");
+    must(f.s.world.all(Kind::Job).size() == acts, "I4: Jobs");
+    must(f.count_rollouts(made) == static_cast<int>(acts), "I4: rollouts");
+  };
+  w.budget = {2, 2, 0};
+  w.late = {Kind::Job, Kind::ModelVersion, Kind::ModelRollout};
+  return w;
+}
+
+// With two pods a version the sizes of both move several times on the way.
+World two_pods() {
+  World w;
+  w.name = "two pods a version and two weights";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s, [](Json& spec) {
+      spec["serving"]["replicas"] = 2;
+      spec["rollout"]["steps"] = Json::parse(R"([{"weight": 34}, {"weight": 67}])");
+    });
+    acts = {asks_for(f, "m-v2"), says(f, "m-v2-2", "Aborted", bit(0))};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    if (!has(acts, 0)) return f.must_serve("m-v1");
+    if (f.phase("m-v2-2") != "Aborted") return f.must_serve("m-v2");
+    must(has(acts, 1), "aborted although nobody said so");
+    f.must_be_degraded("RolloutAborted", "m-v1");
+  };
+  w.budget = {1, 1, 0};
+  w.late = {Kind::Deployment};
+  return w;
+}
+
+// A candidate that is never ready has a deadline, and its gates come before any traffic.
+World never_ready() {
+  World w;
+  w.name = "a candidate that is never ready";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s, [](Json& spec) {
+      small(spec);
+      spec["rollout"]["steps"] = Json::parse(R"([{"gates": ["accuracy"]}, {"weight": 50}])");
+    });
+    s.controllers.pod_fate = [](const Json& pod) {
+      return pod["metadata"]["labels"][api::kLabelVersion] == "m-v2" ? sim::PodFate::Never
+                                                                     : sim::PodFate::Ready;
+    };
+    acts = {asks_for(f, "m-v2"), says(f, "m-v2-2", "Promoted", bit(0)), asks_for(f, "m-v3", bit(0))};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    if (has(acts, 2) && !too_late(f, "m-v3-3")) return f.must_serve("m-v3");
+    if (!has(acts, 0)) return f.must_serve("m-v1");
+    f.must_be_degraded("RolledBack", "m-v1");
+  };
+  w.budget = {1, 0, 1};
+  return w;
+}
+
+World tried_again() {
+  World w;
+  w.name = "a version that failed, tried again by hand";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s);
+    s.op.metrics["accuracy m-v2"] = "0.5";
+    s.invariants.must_not_pass = {"accuracy/m-v2"};
+    acts = {asks_for(f, "m-v2"),
+            asks_for_rollout(f, "again", "m-v2", bit(0)),
+            {"deletes ModelRollout again", [f] { return f.rollout("again") != nullptr; },
+             [&s] {
+               s.invariants.rollout_deleted = true;
+               s.world.remove(sim::ref(Kind::ModelRollout, "again"));
+             },
+             bit(1)},
+            asks_for(f, "m-v3", bit(0))};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    for (const ObjectRef& r : f.s.world.all(Kind::ModelRollout))
+      must(over(f, r.key.name), r.key.name + " is " + f.phase(r.key.name));
+    if (!has(acts, 0)) return f.must_serve("m-v1");
+    if (f.stable() == "m-v3") return must(has(acts, 3), "nobody asked for m-v3");
+    // Whoever wrote last: the retry may be the newest word.
+    must(f.stable() == "m-v1" && f.condition("Available") == "True", f.status().dump(1));
+    if (!has(acts, 1)) must(!has(acts, 3), "m-v3 should serve");
+  };
+  w.budget = {1, 0, 0};
+  return w;
+}
+
+World by_hand() {
+  World w;
+  w.name = "a ModelRollout written, deleted and written again";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s);
+    acts = {asks_for_rollout(f, "mine", "m-v2"),
+            {"deletes ModelRollout mine", [] { return true; },
+             [&s] {
+               s.invariants.rollout_deleted = true;
+               s.world.remove(sim::ref(Kind::ModelRollout, "mine"));
+             },
+             bit(0)},
+            asks_for_rollout(f, "mine", "m-v3", bit(1))};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    if (has(acts, 2)) return f.must_be_degraded("Overridden", "m-v3");
+    if (!has(acts, 0)) return f.must_serve("m-v1");
+    if (f.stable() == "m-v2") return f.must_be_degraded("Overridden", "m-v2");
+    must(has(acts, 1), "m-v2 should serve");
+    must(f.stable() == "m-v1" && f.condition("Available") == "True", f.status().dump(1));
+  };
+  w.budget = {1, 0, 0};
+  return w;
+}
+
+World edited() {
+  World w;
+  w.name = "a spec edited in mid-rollout";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s);
+    acts = {asks_for(f, "m-v2"),
+            {"scales to 2", [] { return true; },
+             [f]() mutable { f.edit_spec([](Json& spec) { spec["serving"]["replicas"] = 2; }); }},
+            {"changes the template", [] { return true; },
+             [f]() mutable {
+               f.edit_spec([](Json& spec) {
+                 spec["serving"]["template"] = {{"spec", {{"priorityClassName", "high"}}}};
+               });
+             }}};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    f.must_serve(has(acts, 0) ? "m-v2" : "m-v1");
+    for (const ObjectRef& pod : f.s.world.all(Kind::Pod))
+      must(!has(acts, 2) || f.s.world.get(pod)["spec"].value("priorityClassName", "") == "high",
+           "an old pod");
+  };
+  return w;
+}
+
+// Hands in what is ours.
+World meddled() {
+  World w;
+  w.name = "Deployment and Service deleted by hand";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s);
+    s.invariants.disturbed = true;
+    const auto remove = [&s](Kind kind, const std::string& name) {
+      return Act{std::string("deletes ") + info(kind).kind + " " + name,
+                 [&s, kind, name] { return s.world.find(sim::ref(kind, name)) != nullptr; },
+                 [&s, kind, name] { s.world.remove(sim::ref(kind, name)); }, 0};
+    };
+    acts = {asks_for(f, "m-v2"), remove(Kind::Deployment, "m-v2"), remove(Kind::Deployment, "m-v1"),
+            remove(Kind::Service, "m")};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) { f.must_serve(has(acts, 0) ? "m-v2" : "m-v1"); };
+  return w;
+}
+
+}  // namespace
+
+std::vector<World> worlds() {
+  return {first_version(), good_canary(), bad_canary(), steered(),  there_and_back(),
+          two_rollouts(),  deletion(),    retraining(), two_pods(), never_ready(),
+          tried_again(),   by_hand(),     edited(),     meddled()};
+}
+
+}  // namespace mo::explore
