@@ -40,6 +40,8 @@ struct Delete {
   std::string why;
 };
 
+inline constexpr Duration kLongestPatience = std::chrono::minutes(5);
+
 // Replaces the status by PUT on the status subresource, with UID and resourceVersion as preconditions: a
 // decision taken on an older state is refused with 409.
 struct WriteStatus {
@@ -49,7 +51,7 @@ struct WriteStatus {
   RawJson status;
   std::string why;
   // Nothing hangs on it but what people see of counts: the executor holds it back until the last write of
-  // this status is `patience` old. The plan then comes again.
+  // this status is `patience` old (at most kLongestPatience). The plan then comes again.
   bool may_wait = false;
   Duration patience = std::chrono::seconds(5);
 };

@@ -1,5 +1,7 @@
 #include "operator/runtime/executor.h"
 
+#include <algorithm>
+
 #include "operator/api/parse.h"
 #include "operator/json/json.h"
 #include "operator/runtime/log.h"
@@ -141,14 +143,15 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
 std::optional<Duration> Executor::hold(const Action& action) {
   const auto* write = std::get_if<WriteStatus>(&action);
   if (!write) return std::nullopt;
-  constexpr size_t kKept = 4096;
   const auto now = std::chrono::steady_clock::now();
   std::lock_guard lock(statuses_mutex_);
   const auto last = statuses_.find(write->uid);
   if (write->may_wait && last != statuses_.end() && now < last->second + write->patience)
     return std::chrono::ceil<Duration>(last->second + write->patience - now);
-  if (statuses_.size() >= kKept)
-    std::erase_if(statuses_, [&](const auto& entry) { return entry.second + std::chrono::minutes(1) < now; });
+  if (statuses_.size() >= statuses_sweep_at_) {
+    std::erase_if(statuses_, [&](const auto& entry) { return entry.second + kLongestPatience < now; });
+    statuses_sweep_at_ = std::max<size_t>(4096, 2 * statuses_.size());
+  }
   statuses_[write->uid] = now;
   return std::nullopt;
 }

@@ -71,6 +71,7 @@ class Executor {
   std::mutex statuses_mutex_;
   std::unordered_map<std::string, std::chrono::steady_clock::time_point>
       statuses_;  // by UID: when it was written last
+  size_t statuses_sweep_at_ = 4096;
 };
 
 // The bodies as sent, for tests.

@@ -201,7 +201,7 @@ class Planner {
     Result<Json> before = parse_json(m_.status.raw.empty() ? "{}" : m_.status.raw, 1 << 22);
     write.may_wait = before && only_counts_differ(*before, next);
     // That pods have been made which are not ready yet is worth no write of its own, unless they stay so.
-    if (write.may_wait && same_but_running(*before, next)) write.patience = std::chrono::minutes(1);
+    if (write.may_wait && same_but_running(*before, next)) write.patience = kLongestPatience;
     plan_.actions.push_back(std::move(write));
   }
 

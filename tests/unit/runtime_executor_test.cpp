@@ -231,3 +231,31 @@ TEST_CASE(
   CHECK(answers.size() == 0);
   CHECK(outcomes == std::vector<std::string>{"bug", "done", "done", "retry", "done"});
 }
+
+// 1,000 Models that start at once cost a status write for every pod that came up, until what only counts
+// could wait.
+TEST_CASE("executor: a status that only counts waits until the last one is old enough, and no other does") {
+  Rig rig;
+  rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> {
+    return R"({"metadata":{"name":"fraud","namespace":"pay","uid":"m1","resourceVersion":"8"}})";
+  };
+  const auto status = [](const std::string& uid, bool may_wait) {
+    Plan plan;
+    WriteStatus write{{Kind::Model, kModel}, uid, "7", R"({"readyReplicas":1})", "counts"};
+    write.may_wait = may_wait;
+    write.patience = kLongestPatience;
+    plan.actions.push_back(write);
+    return plan;
+  };
+  CHECK_FALSE(rig.run(status("m1", true)).held);  // nothing is known of the last
+  REQUIRE(rig.client.calls().size() == 1);
+  const Outcome second = rig.run(status("m1", true));
+  CHECK(second.kind == Outcome::Kind::Done);
+  REQUIRE(second.held);
+  CHECK(*second.held <= kLongestPatience);
+  CHECK(*second.held > kLongestPatience - 1min);
+  CHECK(rig.client.calls().size() == 1);
+  CHECK_FALSE(rig.run(status("m1", false)).held);
+  CHECK_FALSE(rig.run(status("m2", true)).held);
+  CHECK(rig.client.calls().size() == 3);
+}
