@@ -29,7 +29,7 @@ images: build rig-deps ## Make the container images, without any registry
 demo: build rig-deps ## The whole loop on an embedded cluster: serve, roll out, roll back, retrain
 	@$(PYTHON) demo/demo.py
 
-test: verify build explore-short asan tsan images-test cluster-test ## Every test: checks, unit and simulation (ASan+UBSan, TSan), servers, the real cluster
+test: verify build explore-short asan tsan fuzz-short images-test cluster-test ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev)
@@ -46,6 +46,20 @@ unit_suites = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -j $
 images-test: build
 	@scripts/install-deps.sh images/packages.txt
 	@$(PYTHON) images/test_servers.py
+
+.PHONY: fuzz fuzz-short fuzz-build
+fuzz: export FUZZ_SECONDS ?= 600
+fuzz: fuzz-build ## Fuzz all that reads from outside, and the decisions on it: FUZZ_SECONDS (600) for each target
+	@$(PYTHON) tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
+
+fuzz-short: export FUZZ_SECONDS ?= 60
+fuzz-short: fuzz-build
+	@$(PYTHON) tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
+
+fuzz-build: deps
+	@scripts/install-deps.sh tests/fuzz/packages.txt
+	@cmake --preset fuzz >/dev/null
+	@cmake --build --preset fuzz -j $(JOBS)
 
 cluster-test: build rig-deps
 	@$(PYTHON) tests/cluster/run.py

@@ -10,6 +10,9 @@ namespace {
 constexpr int kMaxModelDepth = 16;
 
 Json parse(std::string_view text) {
+  // The parser would take it for the end and pass over what follows.
+  if (const size_t zero = text.find('\0'); zero != std::string_view::npos)
+    throw BadModel("the model is not JSON: it has a zero byte at " + std::to_string(zero + 1));
   try {
     return Json::parse(text, [](int depth, Json::parse_event_t, Json&) {
       if (depth > kMaxModelDepth) throw BadModel("the model is nested too deep");

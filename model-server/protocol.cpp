@@ -179,6 +179,9 @@ Json label_json(const Value& label, LabelType type) {
 }  // namespace
 
 Json parse_object(std::string_view body) {
+  // The parser would take it for the end and pass over what follows.
+  if (const size_t zero = body.find('\0'); zero != std::string_view::npos)
+    bad("the request is not JSON: it has a zero byte at " + std::to_string(zero + 1));
   try {
     Json document = Json::parse(body, [](int depth, Json::parse_event_t, Json&) {
       if (depth > kMaxRequestDepth) bad("the request is nested too deep");

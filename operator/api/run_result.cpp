@@ -237,6 +237,9 @@ Json read_lineage(const Json& value) {
 
 // The document, or why the text is none.
 Json read_document(std::string_view text) {
+  // The parser would take it for the end and pass over what follows.
+  if (const size_t zero = text.find('\0'); zero != std::string_view::npos)
+    wrong("the RunResult is not JSON (byte " + std::to_string(zero + 1) + "): " + excerpt(text));
   bool too_deep = false;
   try {
     return Json::parse(text, [&](int depth, Json::parse_event_t, Json&) {

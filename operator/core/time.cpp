@@ -14,6 +14,9 @@ __extension__ typedef __int128 Wide;
 constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr Wide kMaxNanos = static_cast<Wide>(87600) * 3600 * 1'000'000'000;  // ten years
 
+constexpr TimePoint kFirst = chrono::sys_days(chrono::year(0) / 1 / 1);
+constexpr TimePoint kEnd = chrono::sys_days(chrono::year(10000) / 1 / 1);
+
 // Takes exactly `n` digits from the front of `text`.
 std::optional<int> take_digits(std::string_view& text, int n) {
   if (text.size() < static_cast<size_t>(n)) return std::nullopt;
@@ -137,7 +140,10 @@ std::optional<TimePoint> parse_time(std::string_view text) {
   if (!clock) return std::nullopt;
   const auto offset = take_offset(text);
   if (!offset || !text.empty()) return std::nullopt;
-  return *date + *clock - *offset;
+  const TimePoint time = *date + *clock - *offset;
+  // The offset may lead out of the years that have four digits; such a time could not be written again.
+  if (time < kFirst || time >= kEnd) return std::nullopt;
+  return time;
 }
 
 std::optional<Duration> parse_duration(std::string_view text) {

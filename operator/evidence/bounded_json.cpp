@@ -5,6 +5,8 @@ namespace mo::evidence {
 using Json = nlohmann::json;
 
 Json parse_bounded(std::string_view text, int max_depth) {
+  // The parser would take it for the end and pass over what follows.
+  if (text.find('\0') != std::string_view::npos) return Json(Json::value_t::discarded);
   struct TooDeep {};
   try {
     return Json::parse(

@@ -22,6 +22,9 @@ Result<Json> parse_json(std::string_view text, size_t max_bytes, int max_depth) 
     return fail(ErrorKind::Malformed,
                 "the JSON text is nested deeper than " + std::to_string(max_depth) + " levels");
   }
+  // The parser would take it for the end and pass over what follows.
+  if (const size_t zero = text.find('\0'); zero != std::string_view::npos)
+    return fail(ErrorKind::Malformed, "the JSON text has a zero byte at " + std::to_string(zero + 1));
   try {
     return Json::parse(text.begin(), text.end());
   } catch (const Json::exception& e) {

@@ -1,7 +1,9 @@
 #include "operator/runtime/runtimes_file.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <condition_variable>
 #include <fstream>
@@ -32,18 +34,70 @@ Json scalar(const YAML::Node& node) {
   return text;
 }
 
-Json value(const YAML::Node& node, int depth) {
-  if (depth > 60) throw YAML::Exception(node.Mark(), "nested too deeply");
+constexpr int kMaxYamlDepth = 60;
+constexpr size_t kMaxYamlValues = 100'000;  // aliases of aliases would multiply without end
+
+Json value(const YAML::Node& node, int depth, size_t& values) {
+  if (depth > kMaxYamlDepth) throw YAML::Exception(node.Mark(), "nested too deeply");
+  if (++values > kMaxYamlValues) throw YAML::Exception(node.Mark(), "too large");
   if (node.IsScalar()) return scalar(node);
   if (node.IsSequence()) {
     Json array = Json::array();
-    for (const auto& item : node) array.push_back(value(item, depth + 1));
+    for (const auto& item : node) array.push_back(value(item, depth + 1, values));
     return array;
   }
   if (!node.IsMap()) return nullptr;
   Json object = Json::object();
-  for (const auto& member : node) object[member.first.Scalar()] = value(member.second, depth + 1);
+  for (const auto& member : node) object[member.first.Scalar()] = value(member.second, depth + 1, values);
   return object;
+}
+
+// Each document apart, with as many line feeds before it as it has in the whole, so that errors name the
+// right line. YAML::LoadAll would make documents out of nothing for ever after a slip such as "," at the
+// beginning.
+std::vector<std::string> documents_of(const std::string& yaml) {
+  std::vector<std::string> documents(1);
+  size_t lines = 0;
+  for (size_t at = 0; at < yaml.size(); ++lines) {
+    const size_t end = std::min(yaml.find('\n', at), yaml.size() - 1) + 1;
+    const std::string_view line = std::string_view(yaml).substr(at, end - at);
+    const bool mark = line.size() == 3 || (line.size() > 3 && std::string_view(" \t\r\n").find(line[3]) !=
+                                                                  std::string_view::npos);
+    if (mark && (line.starts_with("---") || line.starts_with("..."))) documents.emplace_back(lines, '\n');
+    documents.back() += mark && line.starts_with("...") ? "\n" : line;
+    at = end;
+  }
+  return documents;
+}
+
+class Silence : public YAML::EventHandler {
+  void OnDocumentStart(const YAML::Mark& mark) override { at_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  }
+  void OnMapEnd() override {}
+
+ public:
+  const YAML::Mark& at() const { return at_; }
+
+ private:
+  YAML::Mark at_;
+};
+
+// YAML::Load reads one document and says nothing of what follows it.
+YAML::Node load(const std::string& document) {
+  std::istringstream text(document);
+  YAML::Parser parser(text);
+  Silence silence;
+  if (parser.HandleNextDocument(silence) && parser.HandleNextDocument(silence))
+    throw YAML::Exception(silence.at(), "something follows the document");
+  return YAML::Load(document);
 }
 
 }  // namespace
@@ -51,9 +105,11 @@ Json value(const YAML::Node& node, int depth) {
 Result<std::vector<std::string>> yaml_to_json(const std::string& yaml) {
   try {
     std::vector<std::string> documents;
-    for (const YAML::Node& node : YAML::LoadAll(yaml)) {
+    for (const std::string& document : documents_of(yaml)) {
+      const YAML::Node node = load(document);
+      size_t values = 0;
       if (!node.IsDefined() || node.IsNull()) continue;
-      documents.push_back(value(node, 0).dump(-1, ' ', false, Json::error_handler_t::replace));
+      documents.push_back(value(node, 0, values).dump(-1, ' ', false, Json::error_handler_t::replace));
     }
     return documents;
   } catch (const YAML::Exception& e) {

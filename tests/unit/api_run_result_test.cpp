@@ -184,5 +184,11 @@ TEST_CASE("an excerpt is short, on one line and valid UTF-8", "[run_result]") {
   CHECK(excerpt("\xed\xa0\x80") == "???");
 }
 
+TEST_CASE("a zero byte ends no RunResult: what follows it would be passed over", "[api]") {
+  const auto result = parse_run_result(std::string_view("{}\0 {}", 6));
+  REQUIRE_FALSE(result);
+  CHECK(result.error().message == "the RunResult is not JSON (byte 3): {}? {}");
+}
+
 }  // namespace
 }  // namespace mo::api

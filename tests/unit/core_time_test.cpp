@@ -42,6 +42,14 @@ TEST_CASE("what is no time is nothing", "[core]") {
   }
 }
 
+TEST_CASE("a time whose offset leads out of the four-digit years cannot be written again and is nothing",
+          "[core]") {
+  CHECK_FALSE(parse_time("0000-01-01T00:00:00+23:59"));
+  CHECK_FALSE(parse_time("9999-12-31T23:59:59.999-23:59"));
+  CHECK(again("0000-01-01T00:00:00Z") == "0000-01-01T00:00:00Z");
+  CHECK(again("9999-12-31T23:59:59.999+23:59") == "9999-12-31T00:00:59Z");
+}
+
 TEST_CASE("durations as Go writes them", "[core]") {
   CHECK(span("0") == "0s");
   CHECK(span("0s") == "0s");

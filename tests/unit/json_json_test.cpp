@@ -29,6 +29,12 @@ TEST_CASE("what is no JSON is an error that says where", "[json]") {
   }
 }
 
+TEST_CASE("a zero byte ends no JSON: what follows it would be passed over", "[json]") {
+  const auto parsed = parse_json(std::string_view("{}\0{\"x\"", 7), 100);
+  REQUIRE_FALSE(parsed);
+  CHECK(parsed.error().message == "the JSON text has a zero byte at 3");
+}
+
 // They are stored in annotations: a release that computed others would write every object once.
 TEST_CASE("hashes never change", "[json]") {
   CHECK(hash_of("") == "cbf29ce484222325");

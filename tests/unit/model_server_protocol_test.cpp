@@ -231,6 +231,15 @@ TEST_CASE("feedback that cannot be compared says why", "[model_server]") {
              Contains("does not classify"));
 }
 
+TEST_CASE("a zero byte ends neither a model nor a request: what follows it would be passed over",
+          "[model_server]") {
+  Fixture f;
+  const Response response = f.infer(std::string("{}\0{", 4));
+  CHECK(response.status == 400);
+  CHECK_THAT(response.body, Contains("zero byte at 3"));
+  CHECK_THROWS_AS(load_model(std::string(kModel) + '\0'), BadModel);
+}
+
 TEST_CASE("accuracy is over the last feedback, and memory is bounded", "[model_server]") {
   Feedback feedback(4);
   feedback.compare({"1", "1", "1", "1"}, {"0", "0", "0", "0"});

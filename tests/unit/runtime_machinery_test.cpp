@@ -302,6 +302,24 @@ spec: {formats: [{name: sklearn, version: "1"}], template: {}}
         R"({"a":1,"b":"1","c":"yes","d":true,"e":null,"f":1.5})");
 }
 
+TEST_CASE("a slip of the pen in the file of runtimes is an error with its line, not a document without end",
+          "[runtime]") {
+  CHECK_FALSE(yaml_to_json(",,,,,GVGGV"));
+  CHECK_FALSE(yaml_to_json("kind: ModelRuntime\n---\n, b"));
+  CHECK_THAT(yaml_to_json("a: 1\n---\nb: 2\n---\nc: [1\n").error().message, Catch::Contains("line 6"));
+  // Eight levels of ten aliases each are a hundred million values.
+  std::string bomb = "a0: &a0 [x]\n";
+  for (int i = 1; i < 9; ++i) {
+    const std::string last = "*a" + std::to_string(i - 1);
+    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + last;
+    for (int n = 1; n < 10; ++n) bomb += ", " + last;
+    bomb += "]\n";
+  }
+  CHECK_FALSE(yaml_to_json(bomb));
+  CHECK(yaml_to_json("%YAML 1.2\n--- {a: 1} # one\n...\nb: |\n  ---\n  x\n---\n").value() ==
+        std::vector<std::string>{R"({"a":1})", R"({"b":"---\nx\n"})"});
+}
+
 TEST_CASE("log: lines name their object in both formats and cannot be forged") {
   const std::string payload =
       "apply\x1fobject\x1fModel pay/fraud\x1fwhy\x1f"

@@ -1,0 +1,146 @@
+// Decisions on any objects that can be read: whatever a person, a broken admission or a restored backup left
+// there, a plan comes out that is the same each time and that the API server can read. Input: one object a
+// line, with its kind; lines of kind "Answer" answer what is asked.
+#include "operator/api/parse.h"
+#include "reconcilers/model/observe.h"
+#include "reconcilers/model/plan.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace {
+
+using namespace mo;
+using nlohmann::json;
+
+const model::Settings kSettings{"model-operator:dev"};
+constexpr size_t kRounds = 4;
+
+std::string text_at(const json& object, const char* name) {
+  const auto it = object.find(name);
+  return it != object.end() && it->is_string() ? it->get<std::string>() : "";
+}
+
+struct World {
+  Stores stores;
+  Ledger ledger;
+  AnswerBook answers;
+  Refusals refusals;
+  std::map<ObjectRef, json> objects;
+  std::vector<json> to_say;
+  size_t said = 0, writes = 0;
+
+  template <class T>
+  void take(Store<T>& store, const std::string& text, json object) {
+    auto found = api::parse<T>(text);
+    if (!found) return;
+    objects[{api::KindOf<T>::value, found->meta.key}] = std::move(object);
+    store.upsert(std::move(*found));
+  }
+
+  void take(const std::string& text, json object) {
+    const std::string kind = text_at(object, "kind");
+    if (kind == "Model")
+      take(stores.models, text, std::move(object));
+    else if (kind == "ModelVersion")
+      take(stores.versions, text, std::move(object));
+    else if (kind == "ModelRollout")
+      take(stores.rollouts, text, std::move(object));
+    else if (kind == "ModelRuntime")
+      take(stores.runtimes, text, std::move(object));
+    else if (kind == "Deployment")
+      take(stores.deployments, text, std::move(object));
+    else if (kind == "Service")
+      take(stores.services, text, std::move(object));
+    else if (kind == "Job")
+      take(stores.jobs, text, std::move(object));
+    else if (kind == "Pod")
+      take(stores.pods, text, std::move(object));
+    else if (kind == "ConfigMap")
+      take(stores.configmaps, text, std::move(object));
+    else if (kind == "Answer")
+      to_say.push_back(std::move(object));
+  }
+
+  void answer(const ObjectKey& model, const Ask& ask, TimePoint now) {
+    Answer answer;
+    answer.at = now;
+    answer.problem = answer.value.problem = answer.stable.problem = answer.samples.problem = "no data";
+    if (!to_say.empty()) {
+      const json& words = to_say[said++ % to_say.size()];
+      const auto number = [&](const char* name, Reading& into) {
+        into.value = Decimal::parse(text_at(words, name));
+        into.problem = into.value ? "" : "no data";
+      };
+      number("value", answer.value), number("stable", answer.stable), number("samples", answer.samples);
+      if (const auto it = words.find("text"); it != words.end() && it->is_string())
+        answer.text = it->get<std::string>(), answer.problem.clear();
+    }
+    answers.put(model, ask.id, std::move(answer));
+  }
+
+  void write_status(const WriteStatus& write) {
+    json object = objects.at(write.target);
+    object["status"] = json::parse(write.status);
+    object["metadata"]["resourceVersion"] = std::to_string(1'000'000'000 + ++writes);
+    take(object.dump(-1, ' ', false, json::error_handler_t::replace), object);
+  }
+};
+
+void check(const World& world, const Action& action) {
+  if (const auto* apply = std::get_if<Apply>(&action)) {
+    const json body = fuzz::json_of(apply->body);
+    MUST_SHOW(body.is_object(), apply->body);
+    MUST_SHOW(
+        text_at(body.at("metadata"), "name") == apply->target.key.name && !apply->target.key.name.empty(),
+        apply->body);
+    MUST_SHOW(text_at(body, "kind") == info(apply->target.kind).kind, apply->body);
+  } else if (const auto* status = std::get_if<WriteStatus>(&action)) {
+    MUST_SHOW(fuzz::json_of(status->status).is_object(), status->status);
+    MUST_SHOW(world.objects.contains(status->target), status->target.to_string());
+  } else if (const auto* scale = std::get_if<Scale>(&action)) {
+    MUST_SHOW(scale->replicas >= 0 && world.objects.contains(scale->target), scale->target.to_string());
+  } else {
+    const auto& removed = std::get<Delete>(action);
+    MUST_SHOW(world.objects.contains(removed.target), removed.target.to_string());
+  }
+}
+
+std::string text_of(const Plan& plan) {
+  std::string text;
+  for (const Action& action : plan.actions) {
+    text += std::to_string(action.index()) +
+            std::visit([](const auto& a) { return a.target.to_string() + a.uid + a.why; }, action);
+    if (const auto* apply = std::get_if<Apply>(&action)) text += apply->body + apply->hash;
+    if (const auto* status = std::get_if<WriteStatus>(&action)) text += status->status;
+  }
+  for (const Event& event : plan.events) text += event.reason + event.note;
+  for (const Ask& ask : plan.asks) text += ask.id;
+  return text + std::to_string(plan.requeue_after.value_or(Duration(-1)).count());
+}
+
+void run(World& world, const ObjectKey& key) {
+  TimePoint now = *parse_time("2026-11-22T09:00:00Z");
+  for (size_t round = 0; round < kRounds; ++round, now += std::chrono::seconds(7)) {
+    const Observed observed = model::observe(world.stores, world.ledger, world.answers, world.refusals, key);
+    if (!observed.model) return;
+    const Plan plan = model::plan(observed, now, kSettings);
+    if (round == 0) MUST(text_of(plan) == text_of(model::plan(observed, now, kSettings)));
+    if (plan.requeue_after) MUST_SHOW(plan.requeue_after->count() >= 0, text_of(plan));
+    for (const Event& event : plan.events) MUST(!event.reason.empty() && !event.note.empty());
+    for (const Action& action : plan.actions) check(world, action);
+    for (const Action& action : plan.actions)
+      if (const auto* status = std::get_if<WriteStatus>(&action)) world.write_status(*status);
+    for (const Ask& ask : plan.asks) world.answer(key, ask, now);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  World world;
+  for (const std::string_view text : fuzz::pieces(fuzz::view(data, size))) {
+    json object = fuzz::json_of(text);
+    if (object.is_object()) world.take(std::string(text), std::move(object));
+  }
+  for (const auto& model : world.stores.models.all()) run(world, model->meta.key);
+  return 0;
+}
