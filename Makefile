@@ -61,6 +61,11 @@ fuzz-build: deps
 	@cmake --preset fuzz >/dev/null
 	@cmake --build --preset fuzz -j $(JOBS)
 
+.PHONY: soak
+soak: export SOAK_MINUTES ?= 60
+soak: build rig-deps ## 200 Models in random use on simulated nodes, with faults, for SOAK_MINUTES (60): the invariants hold and nothing leaks
+	@$(PYTHON) tests/soak/soak.py --minutes $(SOAK_MINUTES)
+
 cluster-test: build rig-deps
 	@$(PYTHON) tests/cluster/run.py
 
@@ -69,7 +74,7 @@ cluster-up: rig-deps ## Start a real Kubernetes on this machine (NODE=real runs 
 
 cluster-down: ## Stop it and leave nothing behind
 	@$(RIG) down
-	@for dir in .cluster-test .cluster-chaos; do if [ -d $$dir ]; then $(RIG) down --dir $$dir; fi; done
+	@for dir in .cluster-test .cluster-chaos .cluster-soak; do if [ -d $$dir ]; then $(RIG) down --dir $$dir; fi; done
 
 deploy: ## Install CRDs and operator into the cluster that KUBECONFIG names
 	kubectl apply --server-side -k crds
@@ -115,4 +120,4 @@ bench: build rig-deps ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
 
 clean: cluster-down ## Remove what was built (not the cached cluster binaries)
-	@rm -rf build .cluster .cluster-test .cluster-chaos
+	@rm -rf build .cluster .cluster-test .cluster-chaos .cluster-soak
