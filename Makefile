@@ -95,12 +95,15 @@ verify: deps ## Checks that need no build: rooms, API reference
 	@$(PYTHON) scripts/verify-rooms.py
 	@$(PYTHON) scripts/crd-docs.py --check
 
-.PHONY: chaos chaos-short
+.PHONY: chaos chaos-short chaos-mutants
 chaos: build rig-deps ## The fault matrix: crashes, lost answers, lying watches, at every point of every scenario
 	@$(PYTHON) tests/chaos/run.py
 
 chaos-short: build rig-deps ## Every row of the fault matrix at least once
 	@$(PYTHON) tests/chaos/run.py --short
+
+chaos-mutants: deps rig-deps ## Each row can fail: lines broken on purpose, and the rows that turn red
+	@$(PYTHON) tests/chaos/mutants.py
 
 .PHONY: explore explore-short explore-mutants explore-build
 explore-build: deps

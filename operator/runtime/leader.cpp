@@ -113,16 +113,25 @@ bool LeaderElector::hold(std::stop_token stop) {
 }
 
 void LeaderElector::release() {
+  // A renewal that was cancelled on our side may still arrive on the other, between our read and our write.
+  for (int tries = 0; tries < 3; ++tries)
+    if (try_release()) return;
+}
+
+// False if it is worth another try.
+bool LeaderElector::try_release() {
   const ObjectRef ref{Kind::Lease, options_.lease};
   const auto stored = client_.get(ref, {});
-  if (!stored) return;
+  if (!stored) return true;
   auto record = read_lease(*stored);
-  if (!record || record->holder != options_.identity) return;
+  if (!record || record->holder != options_.identity) return true;
   leads_until_ = 0;
   record->holder.clear();
   record->duration = std::chrono::seconds(1);
   record->renew_time = format_micro_time(wall());
-  if (client_.put(ref, lease_body(*record, options_.lease), "", {})) log::info("handed the lease back", ref);
+  const auto written = client_.put(ref, lease_body(*record, options_.lease), "", {});
+  if (written) log::info("handed the lease back", ref);
+  return written || written.error().kind != ErrorKind::Conflict;
 }
 
 LeaderElector::Attempt LeaderElector::attempt(std::stop_token stop) {

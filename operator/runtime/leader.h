@@ -68,6 +68,7 @@ class LeaderElector {
  private:
   enum class Attempt { Held, NotOurs, Failed };
   Attempt attempt(std::stop_token stop);
+  bool try_release();
   Attempt create(std::stop_token stop);
   Attempt write(LeaseRecord record, const std::string& old_holder, std::stop_token stop);
   static Duration monotonic();

@@ -73,7 +73,9 @@ def ended_in_order(world, case):
     action = world.terminated
     assert action.ended.wait(30), "SIGTERM did not end the operator"
     assert action.code == 0, f"SIGTERM in the middle of a reconcile ended it with {action.code}"
-    assert all(e.code and e.code < 300 for e in action.after_it), "it did not wait for its writes:\n" + "\n".join(map(str, action.after_it))
+    # A renewal of the Lease may have been on its way, so that it is handed back at the second try.
+    assert all(e.code and e.code < 300 for e in action.after_it if e.resource != "leases"), "it did not wait for its writes:\n" + "\n".join(map(str, action.after_it))
+    assert action.after_it[-1].code == 200, "the Lease was not handed back:\n" + "\n".join(map(str, action.after_it))
     assert action.after_it[-1].resource == "leases", "something was written after the Lease:\n" + "\n".join(map(str, action.after_it))
 
 

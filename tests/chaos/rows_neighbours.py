@@ -1,7 +1,5 @@
 """Poisoned objects, foreign hands, deletions of whole neighbourhoods."""
 
-import json
-
 from case import condition
 from proxy import Match, rewrite_events
 from rows import own_row
@@ -13,7 +11,7 @@ POISONS = (
     lambda model: model["spec"].update(serving={"replicas": -2147483649}),
     lambda model: model["spec"].update(rollout={"steps": [{"weight": "all"}], "gates": {"not": "a list"}}),
     lambda model: model.update(status={"intent": 7, "conditions": "none", "traffic": [{"weight": "x"}], "retraining": []}),
-    lambda model: model["metadata"].update(annotations={"x\u0000": "\ud83d\ude00" * 4000}),
+    lambda model: model["metadata"].update(annotations={"x\u0000": "\U0001f600" * 4000}),
     lambda model: model["metadata"].update(uid=None, resourceVersion="not a number"),
     lambda model: model["spec"].update(retraining={"triggers": [{"name": "t", "schedule": {"cron": "* * * * * * *", "timeZone": "Mars/Olympus"}}], "template": []}),
 )
@@ -41,8 +39,8 @@ def poisoned_annotations(world, case):
     world.serve("m-v1", replicas=1)
     world.settled()
     kind, name = (("Deployment", "m-v1"), ("Service", "m"), ("ModelVersion", "m-v1"), ("Model", "m"))[case.n - 1]
-    junk = {"modelops.dev/applied": "\ud83d\ude00" * 1000, "modelops.dev/x": "y" * 100000}
-    world.kube.patch(kind, name, json.loads(json.dumps({"metadata": {"annotations": junk}}).encode("utf-8", "surrogatepass")), world.namespace)
+    junk = {"modelops.dev/applied": "\U0001f600" * 1000, "modelops.dev/x": "y" * 100000}
+    world.kube.patch(kind, name, {"metadata": {"annotations": junk}}, world.namespace)
     world.fault()
     world.version("m-v2")
     world.move("m-v2")

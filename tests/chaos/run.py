@@ -181,6 +181,11 @@ def write_table(found, results, seed, seconds):
     print("\n".join(lines), flush=True)
 
 
+def named(identity, pattern):
+    """ROW/SCENARIO/N/CLIENT; what is left out at the end, and *, are any."""
+    return all(wanted in ("*", found) for wanted, found in zip(pattern.split("/"), identity.split("/")))
+
+
 def save_failure(result):
     folder = OUT / "failed"
     folder.mkdir(parents=True, exist_ok=True)
@@ -228,7 +233,7 @@ def run(arguments, table, seed):
         baselines = learn_all(pool, names)
         cases = [(case, index) for _, index, row in chosen for case in row.cases(baselines, seed, arguments.short)]
         if arguments.case:
-            cases = [(case, index) for case, index in cases if any(case.id == one or case.id.startswith(one.rstrip("*")) and one.endswith("*") for one in arguments.case)]
+            cases = [(case, index) for case, index in cases if any(named(case.id, one) for one in arguments.case)]
         say(f"{len(cases)} runs, {arguments.workers} at a time")
         futures = [pool.submit(run_case, case, index, baselines.get(case.scenario)) for case, index in cases]
         for done, future in enumerate(concurrent.futures.as_completed(futures), 1):

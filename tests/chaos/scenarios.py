@@ -122,6 +122,7 @@ class Deletion(Scenario):
         world.gone("Model", "m")
         for kind in ("Deployment", "Service", "Job", "ModelRollout", "Pod"):
             world.until(lambda: not world.all(kind), f"no {kind} is left")
+        world.until(lambda: [world.status("ModelVersion", v)["phase"] for v in ("m-v1", "m-v2")] == ["Superseded", "Registered"], "phases of the versions")
 
 
 def ask(world):

@@ -4,6 +4,7 @@ import http.server
 import json
 import random
 import re
+import shutil
 import signal
 import string
 import threading
@@ -250,5 +251,10 @@ def _now():
 def prepare(kube):
     """Once for a rig: what all worlds share."""
     settings.STATE.mkdir(parents=True, exist_ok=True)
+    # A copy, so that a build meanwhile changes nothing.
+    copy = settings.STATE / "model-operator"
+    copy.unlink(missing_ok=True)
+    shutil.copy2(settings.OPERATOR, copy)
+    settings.OPERATOR = copy
     Authority(settings.STATE / "pki").certificate()
     operators.runtimes_file(kube)

@@ -259,6 +259,37 @@ TEST_CASE("lease: created, renewed with its resourceVersion, lost to another, ha
   CHECK(Json::parse(client.calls()[3].body)["metadata"]["resourceVersion"] == "8");
 }
 
+// At SIGTERM a renewal was cancelled while it was on its way: it was stored after the Lease had been read to
+// hand it back, which was then refused. The next leader waited 15 s.
+TEST_CASE("lease: handed back although a cancelled renewal arrives in between") {
+  FakeClient client;
+  std::string stored;
+  int revision = 1, late_renewals = 0;
+  client.answer = [&](const FakeClient::Call& call) -> Result<std::string> {
+    if (call.verb == "get") {
+      if (stored.empty()) return fail(Error{ErrorKind::NotFound, "none", 404, {}, {}});
+      const std::string seen = stored;
+      if (late_renewals-- > 0) {
+        Json lease = Json::parse(stored);
+        lease["metadata"]["resourceVersion"] = std::to_string(++revision);
+        stored = lease.dump();
+      }
+      return seen;
+    }
+    Json lease = Json::parse(call.body);
+    if (!stored.empty() &&
+        lease["metadata"]["resourceVersion"] != Json::parse(stored)["metadata"]["resourceVersion"])
+      return fail(Error{ErrorKind::Conflict, "modified", 409, {}, {}});
+    lease["metadata"]["resourceVersion"] = std::to_string(++revision);
+    return stored = lease.dump();
+  };
+  LeaderElector elector(client, {{"ops", "model-operator"}, "me", 15s, 10s, 5ms});
+  REQUIRE(elector.acquire({}));
+  late_renewals = 1;
+  elector.release();
+  CHECK(Json::parse(stored)["spec"]["holderIdentity"] == "");
+}
+
 TEST_CASE("lease: no answer until the deadline is a loss") {
   FakeClient client;
   client.answer = [&](const FakeClient::Call& call) -> Result<std::string> {

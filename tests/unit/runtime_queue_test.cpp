@@ -50,8 +50,8 @@ TEST_CASE("queue: the earliest of two timers wins, and a timer does not fire twi
   CHECK(queue.depth() == 0);
 }
 
-// A write was answered with 429 and Retry-After; the watch brought an event a millisecond later, and the write was
-// repeated at once.
+// A write was answered with 429 and Retry-After; the watch brought an event a millisecond later, and the
+// write was repeated at once.
 TEST_CASE("queue: a key that is held comes to nobody before its time, whoever adds it") {
   WorkQueue queue;
   const auto began = std::chrono::steady_clock::now();

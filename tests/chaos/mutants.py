@@ -1,0 +1,190 @@
+#!/usr/bin/python3
+"""Shows that each row can fail: for each, a line of the operator which, broken on purpose, turns it red.
+
+    mutants.py [--rows 1,2] [--keep]
+
+All breakages are compiled into one program, in a worktree of their own, each behind a name that the environment switches on: so one build serves all. Then
+the row's runs named here are made with its breakage on, and at least one of them has to be red; with none on, all of them have to be green.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+REPO = HERE.parents[1]
+TREE = REPO / "build" / "chaos" / "mutants"
+sys.path.insert(0, str(HERE))
+os.environ["MODELOPS_TEST_OPERATOR"] = str(TREE / "build" / "release" / "bin" / "model-operator")
+
+HEADER = """#pragma once
+#include <cstdlib>
+#include <cstring>
+// True if this breakage is switched on.
+inline bool broken(const char* name) {
+  const char* chosen = std::getenv("MODELOPS_BROKEN");
+  return chosen && std::strcmp(chosen, name) == 0;
+}
+"""
+
+# (row, what is broken, file, the text as it is, the text with the breakage, runs of which one has to be red). Without texts: the breakage of that
+# description which stands elsewhere in the list.
+MUTANTS = [
+    (1, "a rollout that the Model has taken is not closed after a crash", "reconcilers/rollout/advance.cpp",
+     "return !in_.stable.empty() && in_.stable == candidate() && in_.stable != s().from_version;",
+     "return !BROKEN && !in_.stable.empty() && in_.stable == candidate() && in_.stable != s().from_version;", ["1/canary/*"]),
+    (2, "actions come before the statuses that decide them", "reconcilers/model/plan.cpp",
+     "    append(plan_.actions, std::move(served_.actions));\n",
+     "    append(plan_.actions, std::move(served_.actions));\n    if (BROKEN)\n      std::stable_partition(plan_.actions.begin(), plan_.actions.end(),\n"
+     "                            [](const Action& a) { return !std::holds_alternative<WriteStatus>(a); });\n", ["2/canary/*", "2/retraining/*"]),
+    (3, "a lost answer is taken for a refusal", "operator/runtime/executor.cpp",
+     "    if (!result) return judge(model, action, for_good(action, result.error()), now);\n",
+     "    if (!result) {\n      Error error = for_good(action, result.error());\n"
+     "      if (BROKEN && error.kind == ErrorKind::Transport) error.kind = ErrorKind::Invalid;\n      return judge(model, action, error, now);\n    }\n",
+     ["3/retraining/4", "3/retraining/5", "3/retraining/6", "3/retraining/7"]),
+    (4, "a rollout that the Model has taken is not closed after a crash", "reconcilers/rollout/advance.cpp", None, None, ["4/canary/*", "4/rollback/*"]),
+    (5, "workers are stopped in the middle of a reconcile", "operator/runtime/controller.cpp",
+     "work(*model, wall_now(), hard_stop.get_token());", "work(*model, wall_now(), BROKEN ? stop : hard_stop.get_token());", ["5/canary/*"]),
+    (6, "actions come before the statuses that decide them", "reconcilers/model/plan.cpp", None, None, ["6/*"]),
+    (9, "own writes are not read back", "operator/runtime/executor.cpp",
+     "    store.upsert(std::move(*object));\n", "    if (!BROKEN) store.upsert(std::move(*object));\n", ["9/*"]),
+    (11, "what an earlier Model of that name owned counts as this one's", "reconcilers/model/observe.cpp",
+     "if (object->meta.controller_uid != o.model->meta.uid) continue;", "if (!BROKEN && object->meta.controller_uid != o.model->meta.uid) continue;", ["11/*"]),
+    (13, "each generation is a change of the version", "reconcilers/model/intent.cpp",
+     "const bool another = spec_.name != s().spec_version;",
+     "const bool another = spec_.name != s().spec_version || (BROKEN && m_.meta.generation > s().spec_generation && !s().spec_version.empty());", ["13/*"]),
+    (14, "any write to a paused rollout lets it go on", "reconcilers/rollout/advance.cpp",
+     'if (wants("Paused")) {', 'if (wants("Paused") && !(BROKEN && s().paused_at && in_.rollout.meta.generation > s().observed_generation)) {', ["14/*"]),
+    (15, "what a list does not name stays", "operator/store/store.h",
+     "if (listed.count(it->first) || newer) {", "if (listed.count(it->first) || newer || BROKEN) {", ["15/*"]),
+    (16, "a Job that disappeared is made again", "reconcilers/retraining/retraining.cpp",
+     "if (s().run->job_uid.empty()) return make_job();", "if (s().run->job_uid.empty() || BROKEN) return make_job();", ["16/*"]),
+    (17, "an older event overwrites what is held", "operator/store/store.h",
+     "if (start_over ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version))",
+     "if (start_over || BROKEN ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version))", ["17/*"]),
+    (26, "a conflict is not tried again", "operator/runtime/executor.cpp",
+     "outcome.kind = apply && apply->uid.empty() ? Outcome::Kind::Refused : Outcome::Kind::Conflict;\n      break;\n    case ErrorKind::NotFound:",
+     "outcome.kind = BROKEN ? Outcome::Kind::Cancelled : apply && apply->uid.empty() ? Outcome::Kind::Refused : Outcome::Kind::Conflict;\n      break;\n"
+     "    case ErrorKind::NotFound:", ["26/first/*", "26/canary/*"]),
+    (27, "Retry-After holds nobody back", "operator/runtime/controller.cpp",
+     "if (retry_after > Duration{0}) parts_", "if (retry_after > Duration{0} && !BROKEN) parts_", ["27/*"]),
+    (28, "a server's error is not tried again", "operator/runtime/executor.cpp",
+     "    case ErrorKind::Malformed:\n      outcome.kind = Outcome::Kind::Retry;",
+     "    case ErrorKind::Malformed:\n      outcome.kind = BROKEN ? Outcome::Kind::Cancelled : Outcome::Kind::Retry;", ["28/first/*", "28/canary/*"]),
+    (29, "an API server that is behind is not asked again", "operator/runtime/watch_machine.cpp",
+     "return wait(Next::Watch, now, random, at_least);\n  }\n  if (error.kind == ErrorKind::Forbidden",
+     "return wait(Next::Watch, now, random, BROKEN ? Duration(3600'000) : at_least);\n  }\n  if (error.kind == ErrorKind::Forbidden", ["29/*"]),
+    (30, "one worker for all Models", "operator/app/operator.cpp",
+     "controller_.run(options_.workers, stop);", "controller_.run(BROKEN ? 1 : options_.workers, stop);", ["30/*"]),
+    (32, "what was refused is not tried again", "operator/runtime/controller.cpp",
+     "      parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n",
+     "      if (!BROKEN) parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n", ["32/*"]),
+    (39, "an object that cannot be read ends its watch", "operator/runtime/watcher.cpp",
+     "  if (taken) return;\n", "  if (taken) return;\n  if (BROKEN) throw std::runtime_error(\"unreadable\");\n", ["39/*"]),
+    (40, "a Model that is being deleted is looked after", "reconcilers/model/plan.cpp",
+     "if (observed.model->meta.deleting) return {};", "if (observed.model->meta.deleting && !BROKEN) return {};", ["40/own/*"]),
+]
+
+
+# ---- the program with all of them
+
+def name_of(mutant):
+    return mutant[1].replace(" ", "-")
+
+
+def build():
+    """The sources as they are here, uncommitted changes included, with every breakage in its place."""
+    TREE.mkdir(parents=True, exist_ok=True)
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=REPO, check=True, capture_output=True, text=True).stdout.split()
+    texts = {file: (REPO / file).read_text() for file in files if (REPO / file).is_file() and file.endswith((".cpp", ".h", ".txt", ".cmake", "CMakePresets.json"))}
+    for row, what, file, old, new, _ in MUTANTS:
+        if old is None:
+            continue
+        assert texts[file].count(old) == 1, f"row {row} ({what}): {file} has its text {texts[file].count(old)} times"
+        texts[file] = texts[file].replace(old, new.replace("BROKEN", f'broken("{what.replace(" ", "-")}")'))
+        if '#include "operator/core/broken.h"' not in texts[file]:
+            first = texts[file].index("#include")
+            texts[file] = texts[file][:first] + '#include "operator/core/broken.h"\n' + texts[file][first:]
+    texts["operator/core/broken.h"] = HEADER
+    for file, text in texts.items():
+        path = TREE / file
+        if not path.exists() or path.read_text() != text:   # what has not changed is not built again
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    subprocess.run(["cmake", "--preset", "release"], cwd=TREE, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--build", "--preset", "release", "-j", str(os.cpu_count()), "--target", "model-operator"], cwd=TREE, check=True, stdout=subprocess.DEVNULL)
+
+
+# ---- runs with one of them
+
+def run_broken(name, case, index, baseline):
+    import run
+    os.environ["MODELOPS_BROKEN"] = name
+    try:
+        return run.run_case(case, index, baseline)
+    finally:
+        del os.environ["MODELOPS_BROKEN"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="each row can fail")
+    parser.add_argument("--rows", type=lambda text: [int(part) for part in text.split(",")])
+    parser.add_argument("--keep", action="store_true", help="leave the cluster")
+    parser.add_argument("--workers", type=int, default=4 * os.cpu_count())
+    arguments = parser.parse_args()
+    build()
+    import rows
+    import run
+    import scenarios
+    table = rows.load()
+    seed = 1
+    run.up()
+    try:
+        with concurrent.futures.ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("fork")) as pool:
+            baselines = run.learn_all(pool, list(scenarios.ALL))
+            jobs, control = [], {}
+            for mutant in MUTANTS:
+                if arguments.rows and mutant[0] not in arguments.rows:
+                    continue
+                cases = [(case, index) for index, row in enumerate(table[mutant[0]]) for case in row.cases(baselines, seed)
+                         if any(run.named(case.id, pattern) for pattern in mutant[5])]
+                # Writes early, in the middle and at the end: a breakage shows at some of them.
+                cases = cases[::max(1, len(cases) // 12)]
+                for case, index in cases:
+                    jobs.append((mutant, pool.submit(run_broken, name_of(mutant), case, index, baselines.get(case.scenario))))
+                    control.setdefault(case.id, pool.submit(run_broken, "nothing", case, index, baselines.get(case.scenario)))
+            results = {}
+            for mutant, job in jobs:
+                results.setdefault((mutant[0], mutant[1]), []).append(job.result())
+            sound = [future.result() for future in control.values()]
+    finally:
+        if not arguments.keep:
+            run.down()
+    return tell(results, sound, table, arguments)
+
+
+def tell(results, sound, table, arguments):
+    lines = ["| row | broken | runs | red | first red |", "|---|---|---|---|---|"]
+    for (row, what), told in sorted(results.items()):
+        red = [t for t in told if t["error"]]
+        first = f"{red[0]['id']}: {red[0]['error'].splitlines()[0][:110]}" if red else "STAYED GREEN"
+        lines.append(f"| {row} | {what} | {len(told)} | {len(red)} | {first} |")
+    wrong = [f"{t['id']}: {t['error'].splitlines()[0][:200]}" for t in sound if t["error"]]
+    lines.append(f"\nWith nothing broken: {len(sound)} runs, {len(wrong)} red. {' '.join(wrong)}")
+    without = sorted(set(arguments.rows or table) - {row for row, _ in results})
+    if without:
+        lines.append(f"Rows without a breakage: {', '.join(map(str, without))}.")
+    out = REPO / "build" / "chaos"
+    (out / "mutants.md").write_text("\n".join(lines) + "\n")
+    (out / "mutants.json").write_text(json.dumps([{"broken": what, **t} for (_, what), told in results.items() for t in told], indent=1))
+    print("\n".join(lines))
+    return 0 if not wrong and all(any(t["error"] for t in told) for told in results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
