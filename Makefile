@@ -29,7 +29,7 @@ images: build rig-deps ## Make the container images, without any registry
 demo: build rig-deps ## The whole loop on an embedded cluster: serve, roll out, roll back, retrain
 	@$(PYTHON) demo/demo.py
 
-test: verify build explore-short asan tsan fuzz-short images-test cluster-test ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster
+test: verify build explore-short asan tsan fuzz-short images-test cluster-test chaos-short ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster, faults
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev)

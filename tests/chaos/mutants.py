@@ -81,6 +81,9 @@ MUTANTS = [
      "return wait(Next::Watch, now, random, BROKEN ? Duration(3600'000) : at_least);\n  }\n  if (error.kind == ErrorKind::Forbidden", ["29/*"]),
     (30, "one worker for all Models", "operator/app/operator.cpp",
      "controller_.run(options_.workers, stop);", "controller_.run(BROKEN ? 1 : options_.workers, stop);", ["30/*"]),
+    (31, "a body that was sent is sent again on another connection", "operator/kube/transport_curl.cpp",
+     "  int on_seek(curl_off_t offset) const {\n",
+     "  int on_seek(curl_off_t offset) {\n    if (BROKEN && offset == 0) {\n      sent_ = 0;\n      return CURL_SEEKFUNC_OK;\n    }\n", ["31/*/*/curl"]),
     (32, "what was refused is not tried again", "operator/runtime/controller.cpp",
      "      parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n",
      "      if (!BROKEN) parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n", ["32/*"]),
@@ -138,8 +141,8 @@ def main():
     parser.add_argument("--workers", type=int, default=4 * os.cpu_count())
     arguments = parser.parse_args()
     build()
+    import run   # finds the other folders
     import rows
-    import run
     import scenarios
     table = rows.load()
     seed = 1
