@@ -14,7 +14,8 @@ struct Ground {
   enum class Selected { Nobody, Stable, Both, Candidate } selected = Selected::Nobody;
   bool candidate_settled =
       false;          // every candidate pod runs the template that was last applied, and is ready
-  std::string stray;  // a pod of an earlier rollout that would get traffic if every version were selected
+  std::string stray;  // a pod or Deployment of an earlier rollout that would get traffic if every version
+                      // were selected
   std::string candidate_problem;  // why pods are not ready or not there, in the cluster's own words
   bool digest_mismatch = false;   // of the candidate
 

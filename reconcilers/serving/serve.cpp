@@ -242,16 +242,19 @@ std::string pods_problem(const Observed& o, const std::string& version) {
   return "";
 }
 
-// A pod that a Service for every version would send traffic to, although it belongs to neither Deployment:
-// one of a version that was rolled out before, not yet collected.
-std::string stray_pod(const Observed& o, const Ground& g, const std::string& stable,
-                      const std::string& candidate) {
+// What a Service for every version would send traffic to, although it belongs to neither: a pod of a version
+// that was rolled out before, not yet collected, or the Deployment of one, which may make a pod at any
+// moment.
+std::string stray(const Observed& o, const Ground& g, const std::string& stable,
+                  const std::string& candidate) {
+  for (const auto& [name, owned] : o.deployments)
+    if (owned.object->version != stable && owned.object->version != candidate) return "Deployment " + name;
   int of_candidate = 0;
   for (const auto& pod : o.pods) {
     const bool may_serve = !pod->meta.deleting && (pod->ready || pod->problem.empty());
     if (!may_serve || pod->version.empty() || pod->version == stable) continue;
     if (pod->version != candidate || ++of_candidate > std::max(g.candidate.running, g.candidate.wanted))
-      return pod->meta.key.name;
+      return "Pod " + pod->meta.key.name;
   }
   return "";
 }
@@ -267,10 +270,10 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   for (Pods* pods : {&g.stable, &g.candidate}) pods->ready = std::min(pods->ready, pods->wanted);
   g.selected = selected_by(o, stable, candidate);
   g.candidate_settled = settled(o, candidate);
-  g.stray = candidate.empty() ? "" : stray_pod(o, g, stable, candidate);
+  g.stray = candidate.empty() ? "" : stray(o, g, stable, candidate);
   g.candidate_problem = candidate.empty() ? "" : pods_problem(o, candidate);
   if (g.candidate_problem.empty() && !g.stray.empty())
-    g.candidate_problem = "Pod " + g.stray + " of an earlier rollout has yet to end";
+    g.candidate_problem = g.stray + " of an earlier rollout has yet to end";
   g.digest_mismatch = std::any_of(o.pods.begin(), o.pods.end(), [&](const auto& pod) {
     return pod->version == candidate && !pod->ready && pod->digest_mismatch;
   });

@@ -1,0 +1,49 @@
+#include <catch2/catch.hpp>
+
+#include "reconcilers/serving/serve.h"
+#include "tests/unit/reconcilers_make.h"
+
+namespace mo::serving {
+namespace {
+
+using namespace mo::test;
+
+bool opens_to_all(const Served& served) {
+  for (const Action& action : served.actions)
+    if (const auto* apply = std::get_if<Apply>(&action); apply && apply->target.kind == Kind::Service)
+      if (Json::parse(apply->body)["spec"]["selector"].size() == 1) return true;
+  return false;
+}
+
+bool deletes(const Served& served, const std::string& deployment) {
+  for (const Action& action : served.actions)
+    if (const auto* removal = std::get_if<Delete>(&action); removal && removal->target.key.name == deployment)
+      return true;
+  return false;
+}
+
+// Found by the explorer: a rollout was superseded before its Deployment had any pod, and the operator crashed
+// before it deleted that. The next rollout opened the Service to every version, which stops such deletions,
+// and then the Deployment made its pod.
+TEST_CASE("traffic is not opened to all while another version's Deployment could still make a pod") {
+  Scene scene;
+  scene.serving("m-v1");
+  scene.deployment("m-v2", 1);
+  Wanted wanted;
+  wanted.stable = "m-v1";
+  wanted.candidate = "m-v2";
+  wanted.weight = 34;
+  wanted.candidate_pods = true;
+  REQUIRE(opens_to_all(serve(scene.observed(), wanted, kSettings, kNow)));
+
+  api::Deployment& left = scene.deployment("m-v3", 1);
+  left.status_replicas = left.updated_replicas = left.ready_replicas = left.available_replicas = 0;
+  const Served served = serve(scene.observed(), wanted, kSettings, kNow);
+  CHECK_FALSE(opens_to_all(served));
+  CHECK(deletes(served, "m-v3"));
+  CHECK(survey(scene.observed(), "m-v1", "m-v2").candidate_problem ==
+        "Deployment m-v3 of an earlier rollout has yet to end");
+}
+
+}  // namespace
+}  // namespace mo::serving
