@@ -40,13 +40,14 @@ class terminate(Action):
     def __init__(self, world):
         self.world = world
         self.ended = threading.Event()
-        self.code = self.written_last = None
+        self.code = self.waited = None
 
     def before(self, request, exchange):
         world, process = self.world, self.world.operator.process
         os.kill(process.pid, signal.SIGTERM)
         threading.Thread(target=self._restart, args=(world, process, exchange), daemon=True).start()
         time.sleep(0.5)
+        self.waited = process.poll() is None
 
     def _restart(self, world, process, exchange):
         self.code = process.wait()
@@ -73,6 +74,7 @@ def ended_in_order(world, case):
     action = world.terminated
     assert action.ended.wait(30), "SIGTERM did not end the operator"
     assert action.code == 0, f"SIGTERM in the middle of a reconcile ended it with {action.code}"
+    assert action.waited, "it did not wait for the answer to its write"
     # A renewal of the Lease may have been on its way, so that it is handed back at the second try.
     assert all(e.code and e.code < 300 for e in action.after_it if e.resource != "leases"), "it did not wait for its writes:\n" + "\n".join(map(str, action.after_it))
     assert action.after_it[-1].code == 200, "the Lease was not handed back:\n" + "\n".join(map(str, action.after_it))

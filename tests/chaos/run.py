@@ -74,12 +74,17 @@ def run_scenario(world, scenario, arm=None, disarm=None):
 
 
 def learn(name, client):
-    """A fault-free run."""
-    with worlds.World(cluster(), client, name="chaos-learn") as world:
-        try:
-            return run_scenario(world, scenarios.ALL[name]())
-        except Exception as error:
-            raise RuntimeError(f"the fault-free run of {name} failed: {error}\n{world.report()}") from None
+    """A fault-free run. Its failure crosses processes as text."""
+    report = ""
+    try:
+        with worlds.World(cluster(), client, name="chaos-learn") as world:
+            try:
+                return run_scenario(world, scenarios.ALL[name]())
+            except Exception:
+                report = world.report()
+                raise
+    except Exception:
+        raise RuntimeError(f"the fault-free run of {name} failed: {traceback.format_exc()}\n{report}") from None
 
 
 def compare(name, ended, baseline):
@@ -208,11 +213,14 @@ def main():
     table = rows.load()
     began = time.monotonic()
     shutil.rmtree(OUT / "failed", ignore_errors=True)
+    if not settings.OPERATOR.exists():
+        sys.exit(f"{settings.OPERATOR} is not there: make build")
     was_up = subprocess.run([sys.executable, str(settings.RIG_PROGRAM), "status", "--dir", str(settings.RIG)], stdout=subprocess.DEVNULL).returncode == 0
     try:
         up()
         results = run(arguments, table, seed)
     finally:
+        worlds.clean()
         if not (arguments.keep or was_up):
             down()
     found = verdicts(results, table)

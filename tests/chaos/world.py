@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import os
 import random
 import re
 import shutil
@@ -252,9 +253,14 @@ def prepare(kube):
     """Once for a rig: what all worlds share."""
     settings.STATE.mkdir(parents=True, exist_ok=True)
     # A copy, so that a build meanwhile changes nothing.
-    copy = settings.STATE / "model-operator"
-    copy.unlink(missing_ok=True)
+    copy = settings.STATE / f"model-operator-{os.getpid()}"
     shutil.copy2(settings.OPERATOR, copy)
     settings.OPERATOR = copy
     Authority(settings.STATE / "pki").certificate()
     operators.runtimes_file(kube)
+
+
+def clean():
+    """Takes the copy away."""
+    if settings.OPERATOR.parent == settings.STATE:
+        settings.OPERATOR.unlink(missing_ok=True)
