@@ -27,10 +27,9 @@ def lost_answer(world, case):
 @scenario_row(4, "two crashes, a sampled pair", on=("canary", "rollback", "retraining"), points=16, short=(("retraining", 2),))
 def crash_twice(world, case):
     """The second may hit the restarted operator anywhere, its first write included."""
-    first = world.random.randint(1, 18)
-    second = first + world.random.randint(1, 6)
-    for n in (first, second):
-        world.rule(world.writes(nth=n, times=1), kill(world.crash, world.random.choice(("before", "after"))))
+    second = case.n + world.random.randint(1, 6)
+    world.rule(world.writes(nth=case.n, times=1), kill(world.crash, ("before", "after")[case.n % 2]))
+    world.rule(world.writes(nth=second, times=1), kill(world.crash, world.random.choice(("before", "after"))))
 
 
 class terminate(Action):

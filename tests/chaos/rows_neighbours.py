@@ -77,6 +77,7 @@ def namespace_deleted(world, case):
     world.move("m-v2")
     world.rollout_of("m-v2")
     began = len(world.proxy.exchanges)
+    world.patience = 4   # the namespaces of other runs are on their way out before it
     world.kube.delete("Namespace", world.namespace)
     world.fault()
     world.until(lambda: not world.find("Namespace", world.namespace), "the namespace is gone")
