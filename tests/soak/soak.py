@@ -42,7 +42,7 @@ CHAPTER = 60          # seconds that an observer remembers
 LIFE_MINUTES = 20
 REST_SECONDS = 240    # for all to come to rest
 CALM_SECONDS = 8      # without a write is rest
-POOL_SECONDS = 40     # the HTTP library drops connections that were idle for 30
+POOL_SECONDS = 70     # idle connections leave the pool after 30 to 60 s, and memory is given back each minute
 TOLERANCE = 0.05
 FINISHED = ("Succeeded", "RolledBack", "Aborted", "Superseded", "Failed")
 
@@ -428,7 +428,7 @@ class Soak:
         return self.at_rest()
 
     def at_rest(self):
-        """The operator's process once idle connections have left its pool."""
+        """The operator's process once idle connections have left its pool, and unused memory its heap."""
         now, since, deadline = Process(self.world.operator.pid), time.monotonic(), time.monotonic() + 4 * POOL_SECONDS
         while time.monotonic() - since < POOL_SECONDS and time.monotonic() < deadline:
             time.sleep(1)
