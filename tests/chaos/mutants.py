@@ -91,7 +91,7 @@ MUTANTS = [
      "      parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n",
      "      if (!BROKEN) parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n", ["32/first/1"]),
     (39, "an object that cannot be read ends its watch", "operator/runtime/watcher.cpp",
-     "  if (taken) return;\n", "  if (taken) return;\n  if (BROKEN) throw std::runtime_error(\"unreadable\");\n", ["39/own"]),
+     "  if (taken) return;\n", "  if (taken) return;\n  if (BROKEN) throw std::runtime_error(\"unreadable\");\n", ["39/own/9", "39/own/10"]),
     (40, "a Model that is being deleted is looked after", "reconcilers/model/plan.cpp",
      "if (observed.model->meta.deleting) return {};", "if (observed.model->meta.deleting && !BROKEN) return {};", ["40/own/1"]),
 ]

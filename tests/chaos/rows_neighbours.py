@@ -14,10 +14,12 @@ POISONS = (
     lambda model: model["metadata"].update(annotations={"x\u0000": "\U0001f600" * 4000}),
     lambda model: model["metadata"].update(uid=None, resourceVersion="not a number"),
     lambda model: model["spec"].update(retraining={"triggers": [{"name": "t", "schedule": {"cron": "* * * * * * *", "timeZone": "Mars/Olympus"}}], "template": []}),
+    lambda model: model["metadata"].update(name=7),
+    lambda model: model.update(metadata="none"),
 )
 
 
-@own_row(39, "poisoned objects in the watch: other Models go on", points=len(POISONS), short=(1, 5))
+@own_row(39, "poisoned objects in the watch: other Models go on", points=len(POISONS), short=(1, 9))
 def poisoned(world, case):
     def poison(event):
         if event["object"].get("metadata", {}).get("name") == "poison":
