@@ -83,6 +83,7 @@ class World(Case):
         self._prepare = prepare
         self._restarting = threading.Lock()
         kube.make_namespace(self.namespace, {"modelops.dev/test": "chaos"})
+        kube.wait_for(lambda: kube.find("ConfigMap", "kube-root-ca.crt", self.namespace), SOON, "the namespace is complete")
         operators.namespaced_rights(kube, self.namespace)
         self.prometheus = Prometheus()
         self.proxy = Proxy(settings.KUBECONFIG, Authority(settings.STATE / "pki")).start()
@@ -94,8 +95,6 @@ class World(Case):
         self.observer = Observer(kube, self.namespace)
 
     def __enter__(self):
-        kube = self.kube
-        self.until(lambda: kube.find("ConfigMap", "kube-root-ca.crt", self.namespace), "the namespace is complete")
         self.configmap("bystander", words="nothing of the operator's")
         self.bystander = self._bystander()
         if self._prepare:
