@@ -71,6 +71,18 @@ void Controller::work(const ObjectKey& model, TimePoint now, std::stop_token sto
 Outcome Controller::reconcile(const ObjectKey& model, TimePoint now, std::stop_token stop) {
   // Before the reconcile observes: an answer that comes in between is kept for the next.
   const uint64_t mark = parts_.answers.mark();
+  if (const auto known = parts_.executor.catch_up(model, stop); !known) {
+    Outcome outcome{
+        known.error().kind == ErrorKind::Cancelled ? Outcome::Kind::Cancelled : Outcome::Kind::Retry,
+        "read what was written last",
+        known.error(),
+        false,
+        {}};
+    log::write(spdlog::level::warn, to_string(outcome.kind), ObjectRef{Kind::Model, model}.to_string(),
+               {{"action", outcome.what}, {"error", log::to_string(*outcome.error)}});
+    settle(model, outcome);
+    return outcome;
+  }
   Plan plan = parts_.reconcile(model, now);
   Outcome outcome = parts_.executor.run(model, plan, now, stop);
   if (outcome.error)

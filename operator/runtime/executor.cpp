@@ -139,6 +139,30 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
   return outcome;
 }
 
+Result<void> Executor::catch_up(const ObjectKey& model, std::stop_token stop) {
+  ObjectRef target;
+  {
+    std::lock_guard lock(unanswered_mutex_);
+    const auto found = unanswered_.find(model);
+    if (found == unanswered_.end()) return {};
+    target = found->second;
+  }
+  // Before it is read: what comes to the store meanwhile may be newer than the answer.
+  std::string uid;
+  with_store(stores_, target.kind, [&](auto& store) {
+    if (const auto known = store.get(target.key)) uid = known->meta.uid;
+  });
+  const auto stored = client_.get(target, stop);
+  if (!stored && stored.error().kind != ErrorKind::NotFound) return fail(stored.error());
+  if (stored)
+    keep(target, *stored, "");
+  else if (!uid.empty())
+    drop(target, uid);
+  std::lock_guard lock(unanswered_mutex_);
+  unanswered_.erase(model);
+  return {};
+}
+
 // How long a status that may wait has to, if it does.
 std::optional<Duration> Executor::hold(const Action& action) {
   const auto* write = std::get_if<WriteStatus>(&action);
@@ -180,12 +204,17 @@ Outcome Executor::judge(const ObjectKey& model, const Action& action, const Erro
     case ErrorKind::Cancelled:
       outcome.kind = Outcome::Kind::Cancelled;
       break;
+    case ErrorKind::ServerError:
+    case ErrorKind::Transport:
+    case ErrorKind::Malformed: {
+      outcome.kind = Outcome::Kind::Retry;
+      std::lock_guard lock(unanswered_mutex_);
+      unanswered_.insert_or_assign(model, target);
+      break;
+    }
     case ErrorKind::Gone:
     case ErrorKind::Unauthorized:
     case ErrorKind::TooManyRequests:
-    case ErrorKind::ServerError:
-    case ErrorKind::Transport:
-    case ErrorKind::Malformed:
       outcome.kind = Outcome::Kind::Retry;
       break;
   }

@@ -49,6 +49,10 @@ class Executor {
         refusals_(refusals),
         may_write_(std::move(may_write)) {}
 
+  // Whether it is known how every write for this Model ended: reads what an unanswered one was about, since a
+  // plan made on the state before it would undo it or build on what is gone. Before the Model is observed.
+  Result<void> catch_up(const ObjectKey& model, std::stop_token stop);
+
   // In order, up to the first error. What the API server answers goes into the stores, so that the next
   // reconcile sees its own writes.
   Outcome run(const ObjectKey& model, const Plan& plan, TimePoint now, std::stop_token stop);
@@ -72,6 +76,8 @@ class Executor {
   std::unordered_map<std::string, std::chrono::steady_clock::time_point>
       statuses_;  // by UID: when it was written last
   size_t statuses_sweep_at_ = 4096;
+  std::mutex unanswered_mutex_;
+  std::unordered_map<ObjectKey, ObjectRef> unanswered_;  // by Model: the write that nobody heard the end of
 };
 
 // The bodies as sent, for tests.

@@ -268,6 +268,8 @@ void Operator::settle(const ObjectRef& target, bool applied) {
 
 void Operator::refuse(const Action& action, const Error& error) {
   const ObjectKey key = m_.flight->key;
+  // As the executor does before the next plan.
+  if (error.kind == ErrorKind::Transport) keep(target_of(action));
   const auto* apply = std::get_if<Apply>(&action);
   const bool foreign = error.kind == ErrorKind::Conflict && apply && apply->uid.empty();
   if (error.kind != ErrorKind::Invalid && error.kind != ErrorKind::Forbidden && !foreign) {

@@ -259,3 +259,28 @@ TEST_CASE("executor: a status that only counts waits until the last one is old e
   CHECK_FALSE(rig.run(status("m2", true)).held);
   CHECK(rig.client.calls().size() == 3);
 }
+
+// Found by exploring: stable was scaled down and the answer lost; with the old size still in the cache all
+// traffic was turned to it when the rollout was aborted.
+TEST_CASE("executor: what an unanswered write was about is read before the next plan") {
+  Rig rig;
+  rig.fail_with(ErrorKind::Transport, 0);
+  REQUIRE(rig.run(apply_plan("u1")).kind == Outcome::Kind::Retry);
+  CHECK_FALSE(rig.executor.catch_up(kModel, {}));
+  rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "7"); };
+  const size_t before = rig.client.calls().size();
+  REQUIRE(rig.executor.catch_up(kModel, {}));
+  REQUIRE(rig.client.calls().size() == before + 1);
+  CHECK(rig.client.calls().back().verb == "get");
+  REQUIRE(rig.stores.deployments.get(kDeployment.key));
+  REQUIRE(rig.executor.catch_up(kModel, {}));
+  CHECK(rig.client.calls().size() == before + 1);  // once
+
+  SECTION("and is forgotten if it is gone") {
+    rig.fail_with(ErrorKind::ServerError, 500);
+    REQUIRE(rig.run(apply_plan("u1")).kind == Outcome::Kind::Retry);
+    rig.fail_with(ErrorKind::NotFound, 404);
+    REQUIRE(rig.executor.catch_up(kModel, {}));
+    CHECK_FALSE(rig.stores.deployments.get(kDeployment.key));
+  }
+}
