@@ -16,28 +16,33 @@ using RawJson = std::string;  // one complete, compact JSON value
 
 // Server-side apply with our field manager. `uid` empty: the object must not exist yet as far as we know; the
 // executor then applies without force, so that an object of somebody else answers 409 instead of being taken
-// over. `uid` set: applied with force to exactly that object.
+// over. `uid` set: applied with force to exactly that object, as it was seen: a leader that was stopped in between must not
+// turn back what another has done since.
 struct Apply {
   ObjectRef target;
   RawJson body;
   std::string uid;
   std::string hash;  // of the body; the executor remembers it as what this object was last given
   std::string why;
+  std::string resource_version = {};  // empty with `uid`
 };
 
-// Sets spec.replicas of exactly that Deployment and nothing else.
+// Sets spec.replicas of exactly that Deployment, as it was seen, and nothing else.
 struct Scale {
   ObjectRef target;
   std::string uid;
   int replicas = 0;
   std::string why;
+  std::string resource_version = {};
 };
 
-// Deletes exactly that object (UID precondition), its dependents in the background.
+// Deletes exactly that object, its dependents in the background; with `resource_version` only if it is still as it was seen,
+// for what may be needed again by then.
 struct Delete {
   ObjectRef target;
   std::string uid;
   std::string why;
+  std::string resource_version = {};
 };
 
 inline constexpr Duration kLongestPatience = std::chrono::minutes(5);

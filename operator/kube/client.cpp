@@ -79,7 +79,7 @@ std::string accept(bool metadata_only, const char* partial_kind) {
   return std::string("application/json;as=") + partial_kind + ";g=meta.k8s.io;v=v1";
 }
 
-std::string delete_options(const std::string& uid) {
+std::string delete_options(const std::string& uid, const std::string& resource_version) {
   rapidjson::StringBuffer out;
   rapidjson::Writer<rapidjson::StringBuffer> json(out);
   json.StartObject();
@@ -89,11 +89,17 @@ std::string delete_options(const std::string& uid) {
   json.String("DeleteOptions");
   json.Key("propagationPolicy");
   json.String("Background");
-  if (!uid.empty()) {
+  if (!uid.empty() || !resource_version.empty()) {
     json.Key("preconditions");
     json.StartObject();
-    json.Key("uid");
-    json.String(uid.c_str());
+    if (!uid.empty()) {
+      json.Key("uid");
+      json.String(uid.c_str());
+    }
+    if (!resource_version.empty()) {
+      json.Key("resourceVersion");
+      json.String(resource_version.c_str());
+    }
     json.EndObject();
   }
   json.EndObject();
@@ -159,6 +165,7 @@ class HttpClient final : public Client {
                     {}};
     const auto response = exchange(call, stop, [&](HttpRequest& request) {
       request.idle_deadline = options.idle_deadline;
+      request.opened = options.opened;
       return transport_->stream(request, line, stop);
     });
     if (!response) return fail(response.error());
@@ -198,9 +205,10 @@ class HttpClient final : public Client {
                  stop);
   }
 
-  Result<void> remove(const ObjectRef& ref, const std::string& uid, std::stop_token stop) override {
-    const auto done =
-        write({"delete", ref.kind, "DELETE", "", {}, "application/json", delete_options(uid)}, ref, "", stop);
+  Result<void> remove(const ObjectRef& ref, const std::string& uid, const std::string& resource_version,
+                      std::stop_token stop) override {
+    const Call call{"delete", ref.kind, "DELETE", "", {}, "application/json", delete_options(uid, resource_version)};
+    const auto done = write(call, ref, "", stop);
     if (!done) return fail(done.error());
     return {};
   }

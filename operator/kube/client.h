@@ -36,6 +36,7 @@ struct WatchOptions {
   std::chrono::seconds timeout{300};  // timeoutSeconds
   // The longest silence before the connection counts as dead; the API server sends a bookmark each minute.
   std::chrono::milliseconds idle_deadline{90'000};
+  std::function<void()> opened;  // may be empty; called on the caller's thread once the API server has accepted the watch
 };
 
 // Told of every finished HTTP exchange, repeats too: verb (get, list, watch, apply, patch, put, post,
@@ -75,8 +76,9 @@ class Client {
                                   const std::string& subresource, std::stop_token stop) = 0;
   virtual Result<std::string> post(Kind kind, const std::string& ns, const std::string& body,
                                    std::stop_token stop) = 0;
-  // propagationPolicy Background; `uid` (if set) is a precondition.
-  virtual Result<void> remove(const ObjectRef& ref, const std::string& uid, std::stop_token stop) = 0;
+  // propagationPolicy Background; `uid` and `resource_version` are preconditions if they are set.
+  virtual Result<void> remove(const ObjectRef& ref, const std::string& uid, const std::string& resource_version,
+                              std::stop_token stop) = 0;
 };
 
 struct ClientOptions {

@@ -163,13 +163,13 @@ class Inbox {
 
   // On the caller's thread.
   enum class News { Some, Deadline, Stopped };
-  // Waits until the head is there and bytes or the end are; fills `bytes` with what came.
-  News wait(steady_clock::time_point until, const std::stop_token& stop, std::string& bytes) {
+  // Waits until the head is there and bytes or the end are (`head_alone`: or neither); fills `bytes` with what came.
+  News wait(steady_clock::time_point until, const std::stop_token& stop, std::string& bytes, bool head_alone) {
     std::optional<std::pair<pplx::task_completion_event<size_t>, size_t>> room;
     {
       std::unique_lock lock(mutex_);
       const bool news =
-          changed_.wait_until(lock, stop, until, [&] { return finished_ || (head_ && !bytes_.empty()); });
+          changed_.wait_until(lock, stop, until, [&] { return finished_ || (head_ && (head_alone || !bytes_.empty())); });
       if (stop.stop_requested()) return News::Stopped;
       if (!news) return News::Deadline;
       bytes.clear();
@@ -565,9 +565,10 @@ class CpprestTransport final : public HttpTransport {
                                    steady_clock::time_point deadline, const std::stop_token& stop) {
     Reader reader(request, sink);
     std::string bytes;
+    bool told = !sink || !request.opened;
     for (;;) {
       const auto until = sink ? inbox.last_news() + request.idle_deadline : deadline;
-      const auto news = inbox.wait(until, stop, bytes);
+      const auto news = inbox.wait(until, stop, bytes, !told);
       auto head = inbox.head();
       if (news == Inbox::News::Stopped) return fail(ErrorKind::Cancelled, "cancelled");
       if (news == Inbox::News::Deadline) {
@@ -575,6 +576,10 @@ class CpprestTransport final : public HttpTransport {
         const std::string what = sink ? "silent for " + format_duration(request.idle_deadline)
                                       : "no complete answer within " + format_duration(request.deadline);
         return fail(transport_error(what, head.has_value()));
+      }
+      if (head && !told) {
+        told = true;
+        if (head->status / 100 == 2) request.opened();
       }
       if (head && !bytes.empty()) {
         const auto more = reader.take(head->status, bytes);

@@ -107,7 +107,7 @@ class Exchange {
       return line.size();
     }
     const size_t colon = line.find(':');
-    if (colon == std::string_view::npos) return line.size();
+    if (colon == std::string_view::npos) return line == "\r\n" || line == "\n" ? on_head(line) : line.size();
     std::string name(line.substr(0, colon));
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
     std::string_view value = line.substr(colon + 1);
@@ -116,6 +116,18 @@ class Exchange {
       value.remove_suffix(1);
     response_.headers.emplace_back(std::move(name), value);
     return line.size();
+  }
+
+  // The empty line after the headers.
+  size_t on_head(std::string_view line) {
+    if (mode_ != Mode::Stream || !request_.opened || status() / 100 != 2) return line.size();
+    try {
+      request_.opened();
+      return line.size();
+    } catch (...) {
+      thrown_ = std::current_exception();
+    }
+    return end(Ended::Threw);
   }
 
   size_t on_body(std::string_view bytes) {
@@ -266,6 +278,7 @@ void set_common(CURL* easy, const HttpRequest& request, Exchange& exchange, char
   set(easy, CURLOPT_TCP_KEEPINTVL, 10L);
   // One connection a call and no sharing between threads: HTTP/2 would multiplex nothing here.
   set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // a proxy's answer is not the server's
   set(easy, CURLOPT_HEADERFUNCTION, &mo_curl_header);
   set(easy, CURLOPT_HEADERDATA, &exchange);
   set(easy, CURLOPT_WRITEFUNCTION, &mo_curl_body);

@@ -90,20 +90,24 @@ const char* to_string(Outcome::Kind kind) {
   return "";
 }
 
-Result<std::string> apply_body(const std::string& body, const std::string& uid, const std::string& hash) {
-  if (uid.empty() && hash.empty()) return body;
+Result<std::string> apply_body(const std::string& body, const std::string& uid, const std::string& resource_version,
+                               const std::string& hash) {
+  if (uid.empty() && resource_version.empty() && hash.empty()) return body;
   auto object = parse_json(body, kMaxBody, kMaxDepth);
   if (!object) return fail(ErrorKind::Invalid, "the plan's body: " + object.error().message);
   if (!object->is_object()) return fail(ErrorKind::Invalid, "the plan's body is not a JSON object");
   Json& metadata = (*object)["metadata"];
   if (!metadata.is_object()) return fail(ErrorKind::Invalid, "the plan's body has no metadata");
   if (!uid.empty()) metadata["uid"] = uid;
+  if (!resource_version.empty()) metadata["resourceVersion"] = resource_version;
   if (!hash.empty()) metadata["annotations"][api::kAnnotationApplied] = hash;
   return object->dump();
 }
 
 std::string scale_body(const Scale& scale) {
-  return Json{{"metadata", {{"uid", scale.uid}}}, {"spec", {{"replicas", scale.replicas}}}}.dump();
+  Json metadata = {{"uid", scale.uid}};
+  if (!scale.resource_version.empty()) metadata["resourceVersion"] = scale.resource_version;
+  return Json{{"metadata", metadata}, {"spec", {{"replicas", scale.replicas}}}}.dump();
 }
 
 std::string status_body(const WriteStatus& write) {
@@ -224,7 +228,7 @@ Outcome Executor::judge(const ObjectKey& model, const Action& action, const Erro
 }
 
 Result<void> Executor::act(const Apply& apply, std::stop_token stop) {
-  const auto body = apply_body(apply.body, apply.uid, apply.hash);
+  const auto body = apply_body(apply.body, apply.uid, apply.resource_version, apply.hash);
   if (!body) return fail(body.error());
   const auto stored = client_.apply(apply.target, *body, !apply.uid.empty(), stop);
   if (!stored) return fail(stored.error());
@@ -240,7 +244,7 @@ Result<void> Executor::act(const Scale& scale, std::stop_token stop) {
 }
 
 Result<void> Executor::act(const Delete& removal, std::stop_token stop) {
-  const auto removed = client_.remove(removal.target, removal.uid, stop);
+  const auto removed = client_.remove(removal.target, removal.uid, removal.resource_version, stop);
   if (!removed && removed.error().kind != ErrorKind::NotFound) return fail(removed.error());
   drop(removal.target, removal.uid);
   return {};

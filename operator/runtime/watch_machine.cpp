@@ -9,12 +9,10 @@ namespace {
 
 // A stream that ended sooner says that something is wrong, whatever it says.
 constexpr Duration kShortStream = std::chrono::seconds(30);
+// A stream may end that much before the time that was asked for.
+constexpr Duration kEarly = std::chrono::seconds(5);
 // So many streams cut before the end bookmark, and a list gets its turn.
 constexpr int kWatchListTries = 3;
-// An API server that says so that often is not slow: its history was reset under us.
-constexpr int kTooLargeTries = 3;
-// Even full jitter must not turn into a busy loop.
-constexpr Duration kLeastWait{50};
 // RBAC does not change by the second.
 constexpr Duration kForbiddenWait = std::chrono::seconds(5);
 
@@ -43,14 +41,14 @@ bool refuses_watch_list(const Error& error) {
 Duration backoff(const Options& options, int failures, double random) {
   const int doublings = std::clamp(failures - 1, 0, 16);
   const auto whole = std::min(options.backoff_base * (1 << doublings), options.backoff_cap);
-  return std::max(kLeastWait, Duration(static_cast<int64_t>(random * static_cast<double>(whole.count()))));
+  return std::max(options.backoff_least, Duration(static_cast<int64_t>(random * static_cast<double>(whole.count()))));
 }
 
 std::chrono::seconds watch_timeout(double random) {
   return std::chrono::seconds(300 + static_cast<int>(random * 300));
 }
 
-Command Machine::start(double random) { return list_again(random); }
+Command Machine::start(Duration now, double random) { return list_again(now, random); }
 
 Step Machine::step(const Input& input, Duration now, double random) {
   return std::visit([&](const auto& it) { return on(it, now, random); }, input);
@@ -58,20 +56,27 @@ Step Machine::step(const Input& input, Duration now, double random) {
 
 // The first commands of a complete state: what a decision hangs on is read at RV "", which is a quorum read;
 // RV 0 could be any cache's past.
-Command Machine::list_again(double random) {
+Command Machine::list_again(Duration now, double random) {
   if (watch_list_refused_ || whole_list_ || watch_list_cut_ >= kWatchListTries) {
     state_ = State::Listing;
     watch_list_cut_ = 0;
     return StartList{"", std::exchange(whole_list_, false) ? 0 : options_.page_limit};
   }
   state_ = State::Initial;
-  return StartWatchList{watch_timeout(random)};
+  stream_began_ = now;
+  stream_timeout_ = watch_timeout(random);
+  return StartWatchList{stream_timeout_};
 }
 
 Command Machine::watch_again(Duration now, double random) {
+  if (cut_) {
+    state_ = State::Probing;
+    return StartProbe{};
+  }
   state_ = State::Watching;
   stream_began_ = now;
-  return StartWatch{resource_version_, watch_timeout(random)};
+  stream_timeout_ = watch_timeout(random);
+  return StartWatch{resource_version_, stream_timeout_};
 }
 
 Step Machine::wait(Next next, Duration now, double random, Duration at_least) {
@@ -88,7 +93,7 @@ Step Machine::take(const std::string& resource_version) {
   const bool back_in_time = !resource_version_.empty() && rv_less(resource_version, resource_version_);
   resource_version_ = resource_version;
   watch_list_cut_ = 0;
-  too_large_ = 0;
+  cut_ = false;
   return Step{back_in_time ? Effect::StartOver : Effect::Swap, GoOn{}, resource_version};
 }
 
@@ -112,12 +117,12 @@ Step Machine::on(const Line& line, Duration now, double random) {
                                     : ErrorKind::ServerError;
     return on(Failed{error}, now, random);
   }
-  if (state_ == State::Initial) return on_initial_line(line, now);
-  if (state_ == State::Watching) return on_watch_line(line, now, random);
+  if (state_ == State::Initial) return on_initial_line(line);
+  if (state_ == State::Watching) return on_watch_line(line);
   return {};
 }
 
-Step Machine::on_initial_line(const Line& line, Duration now) {
+Step Machine::on_initial_line(const Line& line) {
   switch (line.type) {
     case Line::Type::Added:
     case Line::Type::Modified:
@@ -132,12 +137,10 @@ Step Machine::on_initial_line(const Line& line, Duration now) {
   // Initial objects come in any order, so their RVs prove nothing: only the end bookmark's does.
   if (!line.initial_events_end || line.resource_version.empty()) return {};
   state_ = State::Watching;
-  stream_began_ = now;
   return take(line.resource_version);
 }
 
-Step Machine::on_watch_line(const Line& line, Duration, double) {
-  too_large_ = 0;
+Step Machine::on_watch_line(const Line& line) {
   // The stream proves the RV; a replayed older event must not move it back.
   if (rv_less(resource_version_, line.resource_version)) resource_version_ = line.resource_version;
   switch (line.type) {
@@ -157,6 +160,8 @@ Step Machine::on(const Ended&, Duration now, double random) {
     return wait(Next::List, now, random);
   }
   if (state_ != State::Watching) return {};
+  // In good order is also how an API server that shuts down ends its streams.
+  if (now - stream_began_ < stream_timeout_ - kEarly) cut_ = true;
   if (now - stream_began_ < kShortStream) return wait(Next::Watch, now, random);
   return Step{Effect::None, watch_again(now, random), {}};
 }
@@ -166,12 +171,21 @@ Step Machine::on(const Failed& failed, Duration now, double random) {
     case State::Initial:
     case State::Listing:
       return on_list_failed(failed.error, now, random);
+    case State::Probing:
     case State::Watching:
       return on_watch_failed(failed.error, now, random);
     case State::Waiting:
       break;
   }
   return {};
+}
+
+Step Machine::on(const Probed& probed, Duration now, double random) {
+  if (state_ != State::Probing) return {};
+  cut_ = false;
+  if (rv_less(probed.resource_version, resource_version_))
+    return Step{Effect::None, list_again(now, random), {}};
+  return Step{Effect::None, watch_again(now, random), {}};
 }
 
 Step Machine::on_list_failed(const Error& error, Duration now, double random) {
@@ -191,14 +205,15 @@ Step Machine::on_list_failed(const Error& error, Duration now, double random) {
     state_ = State::Listing;
     return Step{Effect::None, StartList{"", options_.page_limit}, {}};
   }
-  if (state_ == State::Initial && error.kind == ErrorKind::Transport) ++watch_list_cut_;
+  // Not only cuts: an API server whose cache lags refuses within the stream what it could list from etcd.
+  if (state_ == State::Initial && error.kind != ErrorKind::TooManyRequests) ++watch_list_cut_;
   if (state_ == State::Listing && error.kind == ErrorKind::Gone) {
     // The pages took longer than the history lasts. The body offers a token to go on inconsistently: that
     // would be a state that never was.
     whole_list_ = true;
     if (!failed_at_ || now - *failed_at_ >= options_.backoff_reset) {
       failed_at_ = now;
-      return Step{Effect::None, list_again(random), {}};
+      return Step{Effect::None, list_again(now, random), {}};
     }
   }
   return wait(Next::List, now, random, at_least);
@@ -212,25 +227,21 @@ Step Machine::on_watch_failed(const Error& error, Duration now, double random) {
       return wait(Next::List, now, random, at_least);
     failed_at_ = now;
     failures_ = 0;
-    return Step{Effect::None, list_again(random), {}};
-  }
-  if (resource_version_too_large(error)) {
-    // Either the cache behind this endpoint lags and will catch up, or etcd was restored to an older
-    // revision.
-    if (++too_large_ >= kTooLargeTries) return wait(Next::List, now, random, at_least);
-    return wait(Next::Watch, now, random, at_least);
+    return Step{Effect::None, list_again(now, random), {}};
   }
   if (error.kind == ErrorKind::Forbidden || error.kind == ErrorKind::Unauthorized)
     return wait(Next::Watch, now, random, std::max(at_least, kForbiddenWait));
   // 400 and 422 on a plain watch: it is our RV that is not understood.
   if (error.kind == ErrorKind::Invalid) return wait(Next::List, now, random, at_least);
+  // Too large an RV: either the cache behind this endpoint lags, or etcd was restored.
+  if (error.kind == ErrorKind::Transport || resource_version_too_large(error)) cut_ = true;
   // Refused, 429, 5xx, cut: the state is good and the RV too. Listing would only add to the load.
   return wait(Next::Watch, now, random, at_least);
 }
 
 Step Machine::on(const Waited&, Duration now, double random) {
   if (state_ != State::Waiting) return {};
-  return Step{Effect::None, next_ == Next::List ? list_again(random) : watch_again(now, random), {}};
+  return Step{Effect::None, next_ == Next::List ? list_again(now, random) : watch_again(now, random), {}};
 }
 
 }  // namespace mo::watch

@@ -6,7 +6,8 @@
 //                ▼                                      ▼
 //             Listing (pages) ──last page──► Watching   Initial / Listing again, with RV ""
 //
-// Any of them may pause in Waiting after a failure.
+// Any of them may pause in Waiting after a failure. After a stream that was cut, Probing comes before Watching: a watch from an
+// RV of the future is accepted and silent, so nothing else would tell that etcd was restored to an older revision.
 #pragma once
 
 #include <optional>
@@ -38,9 +39,13 @@ struct Ended {};
 struct Failed {
   Error error;
 };
+// The API server is that far.
+struct Probed {
+  std::string resource_version;
+};
 // The time that Wait asked for has passed.
 struct Waited {};
-using Input = std::variant<Page, Line, Ended, Failed, Waited>;
+using Input = std::variant<Page, Line, Ended, Failed, Probed, Waited>;
 
 // ---- outputs ----
 
@@ -56,6 +61,8 @@ struct StartList {
   std::string continue_token;
   int limit = 0;
 };
+// A quorum list of one, for its resourceVersion alone.
+struct StartProbe {};
 struct StartWatch {
   std::string resource_version;
   std::chrono::seconds timeout;
@@ -64,7 +71,7 @@ struct StartWatch {
 struct Wait {
   Duration delay;
 };
-using Command = std::variant<GoOn, StartWatchList, StartList, StartWatch, Wait>;
+using Command = std::variant<GoOn, StartWatchList, StartList, StartProbe, StartWatch, Wait>;
 
 // What to do with the object in hand, or with what was collected.
 enum class Effect {
@@ -90,6 +97,7 @@ struct Options {
   bool optional =
       false;  // 403 or 404 on the first list leaves the kind empty instead of keeping us from starting
   Duration backoff_base{800};
+  Duration backoff_least{50};  // even full jitter must not turn into a busy loop
   Duration backoff_cap{30'000};
   Duration backoff_reset{120'000};
 };
@@ -100,7 +108,7 @@ class Machine {
   explicit Machine(Options options = {}) : options_(options) {}
 
   // The first command.
-  Command start(double random);
+  Command start(Duration now, double random);
 
   // `now` is monotonic, from any origin; `random` is in [0, 1).
   Step step(const Input& input, Duration now, double random);
@@ -110,21 +118,22 @@ class Machine {
   bool listing() const { return state_ == State::Initial || state_ == State::Listing; }
 
  private:
-  enum class State { Initial, Listing, Watching, Waiting };
+  enum class State { Initial, Listing, Probing, Watching, Waiting };
   enum class Next { List, Watch };  // after Waiting
 
   Step on(const Page& page, Duration now, double random);
   Step on(const Line& line, Duration now, double random);
   Step on(const Ended& ended, Duration now, double random);
   Step on(const Failed& failed, Duration now, double random);
+  Step on(const Probed& probed, Duration now, double random);
   Step on(const Waited& waited, Duration now, double random);
 
-  Step on_initial_line(const Line& line, Duration now);
-  Step on_watch_line(const Line& line, Duration now, double random);
+  Step on_initial_line(const Line& line);
+  Step on_watch_line(const Line& line);
   Step on_list_failed(const Error& error, Duration now, double random);
   Step on_watch_failed(const Error& error, Duration now, double random);
 
-  Command list_again(double random);
+  Command list_again(Duration now, double random);
   Command watch_again(Duration now, double random);
   Step wait(Next next, Duration now, double random, Duration at_least = Duration{0});
   Step take(const std::string& resource_version);
@@ -137,9 +146,10 @@ class Machine {
   int watch_list_cut_ = 0;           // in a row, before the end bookmark came
   bool whole_list_ = false;          // the next list comes without limit
   int failures_ = 0;                 // in a row, for the backoff
-  int too_large_ = 0;                // in a row
   std::optional<Duration> failed_at_;
   Duration stream_began_{0};
+  std::chrono::seconds stream_timeout_{0};
+  bool cut_ = false;  // the last stream ended before its time: who answers next may be another, or be restored
 };
 
 // Between nothing and 0.8 s doubling to 30 s.

@@ -11,8 +11,6 @@
 namespace mo {
 namespace {
 
-constexpr auto kFailingTooLong = std::chrono::seconds(90);
-
 watch::Line::Type type_of(api::WatchEvent::Type type) {
   switch (type) {
     case api::WatchEvent::Type::Added:
@@ -61,7 +59,7 @@ Watcher::Watcher(kube::Client& client, WatcherOptions options, std::unique_ptr<W
       random_(seed) {}
 
 void Watcher::run(std::stop_token stop) {
-  watch::Command command = machine_.start(random());
+  watch::Command command = machine_.start(now(), random());
   while (!stop.stop_requested()) {
     try {
       command = perform(command, stop);
@@ -92,7 +90,8 @@ watch::Command Watcher::perform(const watch::Command& command, std::stop_token s
     options.send_initial_events = true;
     return stream(options, stop);
   }
-  return machine_.start(random());
+  if (std::holds_alternative<watch::StartProbe>(command)) return probe(stop);
+  return machine_.start(now(), random());
 }
 
 kube::WatchOptions Watcher::watch_options(std::chrono::seconds timeout) const {
@@ -120,12 +119,29 @@ watch::Command Watcher::list(const watch::StartList& start, std::stop_token stop
     sink_->apply(watch::Effect::Collect, {});
   });
   if (!meta) return failed(meta.error());
-  heard();
+  note([](WatchHealth& health) { health.heard(now()); });
   return step(watch::Page{meta->continue_token, meta->resource_version});
 }
 
-watch::Command Watcher::stream(const kube::WatchOptions& options, std::stop_token stop) {
+watch::Command Watcher::probe(std::stop_token stop) {
+  kube::ListOptions options;
+  options.ns = options_.ns;
+  options.label_selector = options_.label_selector;
+  options.metadata_only = true;
+  options.limit = 1;
+  const auto text = client_.list(options_.kind, options, stop);
+  if (stop.stop_requested()) return watch::StartProbe{};
+  if (!text) return failed(text.error());
+  const auto meta = api::split_list(*text, [](std::string_view) {});
+  if (!meta) return failed(meta.error());
+  if (meta->resource_version.empty())
+    return failed(Error{ErrorKind::Malformed, "a list without resourceVersion", 0, {}, {}});
+  return step(watch::Probed{meta->resource_version});
+}
+
+watch::Command Watcher::stream(kube::WatchOptions options, std::stop_token stop) {
   watch::Command next = watch::GoOn{};
+  options.opened = [this] { note([](WatchHealth& health) { health.opened(now()); }); };
   auto on_line_safely = [&](std::string_view line) {
     // Exceptions must not travel through an HTTP library.
     try {
@@ -138,6 +154,7 @@ watch::Command Watcher::stream(const kube::WatchOptions& options, std::stop_toke
   const auto result = client_.watch(options_.kind, options, on_line_safely, stop);
   if (stop.stop_requested() || !std::holds_alternative<watch::GoOn>(next)) return next;
   if (!result) return failed(result.error());
+  note([](WatchHealth& health) { health.ended(now()); });
   if (meters_.watch_restarted) meters_.watch_restarted(options_.kind);
   return step(watch::Ended{});
 }
@@ -162,7 +179,7 @@ watch::Command Watcher::on_line(std::string_view text) {
     case watch::Line::Type::Unknown:
       break;
   }
-  heard();
+  note([](WatchHealth& health) { health.heard(now()); });
   return step(line);
 }
 
@@ -187,6 +204,7 @@ void Watcher::read(std::string_view json) {
 watch::Command Watcher::step(const watch::Input& input) {
   const watch::Step step = machine_.step(input, now(), random());
   sink_->apply(step.effect, step.resource_version);
+  if (step.effect == watch::Effect::Absent) note([](WatchHealth& health) { health.absent(); });
   if (step.effect == watch::Effect::StartOver)
     log::write(spdlog::level::warn, "the API server went back in time, starting over",
                info(options_.kind).plural, {{"resourceVersion", step.resource_version}});
@@ -194,11 +212,8 @@ watch::Command Watcher::step(const watch::Input& input) {
 }
 
 watch::Command Watcher::failed(const Error& error) {
-  {
-    std::lock_guard lock(mutex_);
-    if (!failing_since_) failing_since_ = Clock::now();
-    problem_ = log::to_string(error);
-  }
+  const bool refused = error.kind == ErrorKind::Forbidden || error.kind == ErrorKind::Unauthorized;
+  note([&](WatchHealth& health) { health.failed(now(), log::to_string(error), refused); });
   if (meters_.watch_restarted) meters_.watch_restarted(options_.kind);
   const bool listing = machine_.listing();
   const watch::Command next = step(watch::Failed{error});
@@ -210,25 +225,23 @@ watch::Command Watcher::failed(const Error& error) {
   return next;
 }
 
-void Watcher::heard() {
+void Watcher::note(const std::function<void(WatchHealth&)>& news) {
   std::lock_guard lock(mutex_);
-  if (!failing_since_) return;
-  failing_since_.reset();
-  problem_.clear();
+  news(health_);
 }
 
 bool Watcher::alive() const {
   std::lock_guard lock(mutex_);
-  return !failing_since_ || Clock::now() - *failing_since_ < kFailingTooLong;
+  return health_.alive(now());
 }
 
 std::string Watcher::problem() const {
   std::lock_guard lock(mutex_);
-  return problem_;
+  return health_.problem(now());
 }
 
-Duration Watcher::now() const {
-  return std::chrono::duration_cast<Duration>(Clock::now().time_since_epoch());
+Duration Watcher::now() {
+  return std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch());
 }
 
 }  // namespace mo

@@ -18,6 +18,7 @@
 #include "operator/api/parse.h"
 #include "operator/kube/client.h"
 #include "operator/runtime/meters.h"
+#include "operator/runtime/watch_health.h"
 #include "operator/runtime/watch_machine.h"
 #include "operator/store/store.h"
 
@@ -135,26 +136,25 @@ class Watcher {
   // Until `stop`.
   void run(std::stop_token stop);
 
-  // False once it has failed for 90 s without a line from the server in between.
+  // False once it fails and the last good news is 90 s old, or 15 s after it was refused.
   bool alive() const;
   Kind kind() const { return options_.kind; }
   // Why it fails, empty while it does not. For /readyz.
   std::string problem() const;
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   watch::Command perform(const watch::Command& command, std::stop_token stop);
   watch::Command list(const watch::StartList& start, std::stop_token stop);
-  watch::Command stream(const kube::WatchOptions& options, std::stop_token stop);
+  watch::Command probe(std::stop_token stop);
+  watch::Command stream(kube::WatchOptions options, std::stop_token stop);
   watch::Command on_line(std::string_view line);
   watch::Command step(const watch::Input& input);
   watch::Command failed(const Error& error);
   void read(std::string_view json);
   kube::WatchOptions watch_options(std::chrono::seconds timeout) const;
-  void heard();
+  void note(const std::function<void(WatchHealth&)>& news);
   double random() { return std::uniform_real_distribution<>(0, 1)(random_); }
-  Duration now() const;
+  static Duration now();
 
   kube::Client& client_;
   const WatcherOptions options_;
@@ -163,9 +163,8 @@ class Watcher {
   watch::Machine machine_;
   std::mt19937_64 random_;
 
-  mutable std::mutex mutex_;  // guards the two below
-  std::optional<Clock::time_point> failing_since_;
-  std::string problem_;
+  mutable std::mutex mutex_;  // guards health_
+  WatchHealth health_;
 };
 
 }  // namespace mo

@@ -10,6 +10,9 @@ namespace {
 // Status keeps whole seconds. Rounded up, so that no pause or deadline ever ends early.
 TimePoint whole_second(TimePoint t) { return std::chrono::ceil<std::chrono::seconds>(t); }
 
+// So much may the clocks of two leaders differ without anybody minding; more than the rounding above.
+constexpr Duration kSkew = std::chrono::seconds(5);
+
 class Advance {
  public:
   Advance(const Input& in, TimePoint now) : in_(in), now_(now) {
@@ -19,6 +22,7 @@ class Advance {
 
   Advanced run() {
     if (!s().started) start();
+    mend_clock();
     if (already_stable()) {
       succeed();
       announce_needs();
@@ -37,6 +41,13 @@ class Advance {
   }
 
  private:
+  // A leader whose clock was ahead of ours began this step, or this pause, in what is our future: it begins now instead, or
+  // it would last until then.
+  void mend_clock() {
+    if (s().step_started && *s().step_started > now_ + kSkew) s().step_started = whole_second(now_);
+    if (s().paused_at && *s().paused_at > now_ + kSkew) s().paused_at = now_;
+  }
+
   api::RolloutStatus& s() { return out_.status; }
   const api::RolloutPolicy& policy() { return *s().policy; }
   const std::string& candidate() const { return in_.rollout.version; }

@@ -144,7 +144,9 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
   const bool first = before.measurements.empty();
   const TimePoint last = first ? context.attempt_started : before.measurements.back().at;
   const TimePoint due = first ? context.attempt_started : last + gate.interval;
-  if (now < due) {
+  // Written by a leader whose clock was ahead of ours: to wait for that time would be to wait out its mistake.
+  const bool ahead = last > now + gate.interval;
+  if (now < due && !ahead) {
     progress.due = due;
     return progress;
   }
@@ -155,8 +157,8 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
     return progress;
   }
   // At least a millisecond later than the last, so that every measurement has an id of its own.
-  take_in(gate, judge_answer(gate, answer->second, context), std::max(answer->second.at, last + Duration(1)),
-          progress.status);
+  const TimePoint at = ahead ? answer->second.at : std::max(answer->second.at, last + Duration(1));
+  take_in(gate, judge_answer(gate, answer->second, context), at, progress.status);
   if (progress.status.verdict == "Running")
     progress.due = progress.status.measurements.back().at + gate.interval;
   return progress;

@@ -119,24 +119,31 @@ class Serve {
   void service(const std::string& name, const std::string& version, const std::string& why) {
     Rendered rendered = render_service(*o_.model, name, version);
     auto it = o_.services.find(name);
-    std::string uid;
+    const api::ObjectMeta* have = nullptr;
     if (it != o_.services.end()) {
       if (it->second.applied == rendered.hash || it->second.object->meta.deleting) return;
-      uid = it->second.object->meta.uid;
+      have = &it->second.object->meta;
     }
-    apply({Kind::Service, {o_.key.ns, name}}, std::move(rendered), uid, why);
+    apply({Kind::Service, {o_.key.ns, name}}, std::move(rendered), have, why);
   }
 
   void remove_service(const std::string& name) {
     auto it = o_.services.find(name);
     if (it == o_.services.end() || it->second.object->meta.deleting) return;
-    downs_.push_back(
-        Delete{{Kind::Service, {o_.key.ns, name}}, it->second.object->meta.uid, "no candidate any more"});
+    const api::ObjectMeta& meta = it->second.object->meta;
+    downs_.push_back(Delete{
+        {Kind::Service, {o_.key.ns, name}}, meta.uid, "no candidate any more", meta.resource_version});
   }
 
-  void apply(const ObjectRef& target, Rendered rendered, const std::string& uid, const std::string& why) {
-    if (!uid.empty()) rendered.body["metadata"]["uid"] = uid;
-    out_.actions.push_back(Apply{target, rendered.body.dump(), uid, rendered.hash, why});
+  // `have`: what is there already, or null.
+  void apply(const ObjectRef& target, Rendered rendered, const api::ObjectMeta* have, const std::string& why) {
+    Apply action{target, {}, {}, rendered.hash, why, {}};
+    if (have) {
+      rendered.body["metadata"]["uid"] = action.uid = have->uid;
+      action.resource_version = have->resource_version;
+    }
+    action.body = rendered.body.dump();
+    out_.actions.push_back(std::move(action));
   }
 
   // Brings one version's Deployment to its template and size.
@@ -153,7 +160,7 @@ class Serve {
       } else if (!have || have->applied != rendered->hash) {
         candidate_rolls_ |= have && version == w_.candidate;
         set_replicas(rendered->body, replicas);
-        apply(ref, std::move(*rendered), have ? have->object->meta.uid : "",
+        apply(ref, std::move(*rendered), have ? &have->object->meta : nullptr,
               (have ? "bring " : "serve ") + version + (have ? " back to its template" : ""));
         return;
       }
@@ -161,7 +168,8 @@ class Serve {
     if (!have || have->object->replicas == replicas) return;
     Scale scale{
         ref, have->object->meta.uid, replicas,
-        version + " from " + std::to_string(have->object->replicas) + " to " + std::to_string(replicas)};
+        version + " from " + std::to_string(have->object->replicas) + " to " + std::to_string(replicas),
+        have->object->meta.resource_version};
     if (replicas > have->object->replicas)
       out_.actions.push_back(std::move(scale));
     else
@@ -191,8 +199,9 @@ class Serve {
         auto label = service->second.object->selector.find(api::kLabelVersion);
         if (label != service->second.object->selector.end() && label->second == version) continue;
       }
+      const api::ObjectMeta& meta = owned.object->meta;
       out_.actions.push_back(Delete{
-          {Kind::Deployment, owned.object->meta.key}, owned.object->meta.uid, version + " serves nobody"});
+          {Kind::Deployment, meta.key}, meta.uid, version + " serves nobody", meta.resource_version});
     }
   }
 

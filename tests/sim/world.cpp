@@ -66,6 +66,11 @@ Error conflict(const std::string& message) {
   return Error{ErrorKind::Conflict, message, 409, "Conflict", {}};
 }
 
+// The precondition on the resourceVersion, if there is one.
+bool as_seen(const Stored& there, const std::string& resource_version) {
+  return resource_version.empty() || std::to_string(there.version) == resource_version;
+}
+
 }  // namespace
 
 ObjectRef ref(Kind kind, const std::string& name) {
@@ -303,6 +308,7 @@ Result<void> World::apply(const Apply& apply) {
   }
   if (!apply.uid.empty() && apply.uid != there->uid)
     return fail(conflict("UID is " + there->uid + ", not " + apply.uid));
+  if (!as_seen(*there, apply.resource_version)) return fail(conflict("the object has been modified"));
   // Without force: a repeat of our own write goes through, what is somebody else's doesn't.
   if (apply.uid.empty() && there->manager != api::kFieldManager)
     return fail(conflict("Apply failed with 1 conflict: conflict with \"kubectl\": .spec"));
@@ -322,6 +328,7 @@ Result<void> World::scale(const Scale& scale) {
   const StoredPtr there = stored(scale.target);
   if (!there) return fail(ErrorKind::NotFound, scale.target.to_string() + " not found");
   if (there->uid != scale.uid) return fail(conflict("UID differs"));
+  if (!as_seen(*there, scale.resource_version)) return fail(conflict("the object has been modified"));
   update(
       scale.target, [&](Json& object) { object["spec"]["replicas"] = scale.replicas; }, api::kFieldManager);
   return {};
@@ -331,6 +338,7 @@ Result<void> World::remove(const Delete& removal) {
   const StoredPtr there = stored(removal.target);
   if (!there) return {};
   if (there->uid != removal.uid) return fail(conflict("UID differs"));
+  if (!as_seen(*there, removal.resource_version)) return fail(conflict("the object has been modified"));
   remove(removal.target);
   return {};
 }

@@ -124,11 +124,11 @@ TEST_CASE("each verb as the API server wants it", "[kube][client]") {
   CHECK_THAT(f.last().target,
              Catch::StartsWith("/apis/batch/v1/namespaces/payments/jobs?fieldManager=model-operator"));
 
-  REQUIRE(f.client->remove(fraud, "uid-1", never));
+  REQUIRE(f.client->remove(fraud, "uid-1", "7", never));
   CHECK(f.last().method == "DELETE");
   CHECK_THAT(f.last().body, Catch::Contains("\"propagationPolicy\":\"Background\"") &&
-                                Catch::Contains("\"preconditions\":{\"uid\":\"uid-1\"}"));
-  REQUIRE(f.client->remove(fraud, "", never));
+                                Catch::Contains("\"preconditions\":{\"uid\":\"uid-1\",\"resourceVersion\":\"7\"}"));
+  REQUIRE(f.client->remove(fraud, "", "", never));
   CHECK_THAT(f.last().body, !Catch::Contains("preconditions"));
 }
 
@@ -182,7 +182,7 @@ TEST_CASE("a name that would make another path is refused", "[kube][client]") {
   Fixture f;
   f.answers(200, "{}");
   for (const ObjectKey& key : {ObjectKey{"payments", ""}, {"", "fraud"}, {"payments", ".."}, {"..", "x"}}) {
-    CHECK(f.client->remove({Kind::Model, key}, "", never).error().kind == ErrorKind::Invalid);
+    CHECK(f.client->remove({Kind::Model, key}, "", "", never).error().kind == ErrorKind::Invalid);
   }
   CHECK(f.log->requests.empty());
   REQUIRE(f.client->get({Kind::Model, {"payments", "a/b?c#d"}}, never));
@@ -275,7 +275,7 @@ TEST_CASE("GETs are repeated when the server asks for it, writes never", "[kube]
   f.answers(status, "busy", {{"retry-after", "1"}});
   CHECK(f.client->apply(fraud, "{}", true, never).error().retry_after == 1s);
   CHECK_FALSE(f.client->post(Kind::Job, "x", "{}", never));
-  CHECK_FALSE(f.client->remove(fraud, "", never));
+  CHECK_FALSE(f.client->remove(fraud, "", "", never));
   CHECK_FALSE(f.client->watch(
       Kind::Pod, {}, [](std::string_view) { return true; }, never));
   CHECK(f.log->requests.size() == 4);

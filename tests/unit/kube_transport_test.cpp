@@ -191,6 +191,37 @@ TEST_CASE("a line is handed over when it comes, not when the stream ends", "[kub
   CHECK(lines == std::vector<std::string>{"one", "two"});
 }
 
+TEST_CASE("a stream says when it was accepted, before its first line", "[kube][transport]") {
+  FOR_BOTH_LIBRARIES();
+  std::promise<void> opened;
+  auto was_opened = opened.get_future();
+  bool in_time = false;
+  TestServer server([&](Connection& connection) {
+    const auto request = connection.read_request();
+    if (request && request->target == "/refused") {
+      connection.write(answer(403, "no"));
+      return;
+    }
+    connection.write(chunked_head);
+    in_time = was_opened.wait_for(3s) == std::future_status::ready;
+    connection.write(chunk("one\n") + last_chunk);
+  });
+  Collected collected;
+  int times = 0;
+  auto request = get();
+  request.opened = [&] {
+    if (times++ == 0) opened.set_value();
+  };
+  auto transport = make(library, server);
+  REQUIRE(transport->stream(request, collected.sink, never));
+  CHECK(in_time);
+  CHECK(times == 1);
+  CHECK(collected.lines == std::vector<std::string>{"one"});
+  request.target = "/refused";
+  REQUIRE(transport->stream(request, collected.sink, never));
+  CHECK(times == 1);
+}
+
 TEST_CASE("a stream that is cut is an error, and the lines before it were handed over", "[kube][transport]") {
   FOR_BOTH_LIBRARIES();
   const std::string tail =

@@ -128,6 +128,22 @@ TEST_CASE("a timed pause lasts as long as it says, and says until when") {
   CHECK(b.r.status.step_index == 3);
 }
 
+// A leader's clock was an hour ahead; under the next one the pause lasted an hour longer.
+TEST_CASE("a pause that began in the future begins now") {
+  Bench b;
+  b.now = kNow + minutes(60);
+  b.go();
+  b.give(10);
+  b.go();
+  REQUIRE(b.r.status.step_index == 2);
+  b.now = kNow;
+  const Advanced a = b.go();
+  CHECK(a.look_again == kNow + minutes(1));
+  b.now = kNow + minutes(1);
+  b.go();
+  CHECK(b.r.status.step_index == 3);
+}
+
 TEST_CASE("the whole way") {
   Bench b;
   b.to_gates();

@@ -148,6 +148,24 @@ TEST_CASE("nothing is asked before the interval is over") {
   CHECK(measure(b.gate, b.status, b.context, b.now).ask);
 }
 
+// A leader's clock was an hour ahead; the next one waited that hour for the next measurement.
+TEST_CASE("a measurement from the future holds nothing up, and the next ones keep their interval") {
+  api::Gate g = gate();
+  g.count = 3;
+  Bench b(g);
+  b.value("0.95");
+  b.now -= std::chrono::hours(1);
+  const TimePoint ours = b.now;
+  b.value("0.95");
+  CHECK(b.now == ours + g.interval);
+  CHECK(b.status.measurements.back().at == ours);
+  b.value("0.95");
+  CHECK(b.status.verdict == "Passed");
+  Bench first(gate());
+  first.context.attempt_started = kStart + std::chrono::hours(1);
+  CHECK(measure(first.gate, first.status, first.context, kStart).ask);
+}
+
 TEST_CASE("fewer samples than wanted are inconclusive whatever the value") {
   api::Gate g = gate();
   g.samples = api::Gate::Samples{"n{v=\"{{candidate}}\"}", 200};

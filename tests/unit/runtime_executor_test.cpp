@@ -177,16 +177,18 @@ TEST_CASE("executor: a delete that finds nothing is done, and the store forgets 
 }
 
 TEST_CASE("executor: bodies carry their preconditions") {
-  const Json scale = Json::parse(scale_body(Scale{kDeployment, "u1", 0, ""}));
-  CHECK(scale == Json::parse(R"({"metadata":{"uid":"u1"},"spec":{"replicas":0}})"));
+  const Json scale = Json::parse(scale_body(Scale{kDeployment, "u1", 0, "", "8"}));
+  CHECK(scale == Json::parse(R"({"metadata":{"uid":"u1","resourceVersion":"8"},"spec":{"replicas":0}})"));
+  const Json apply = Json::parse(*apply_body(R"({"metadata":{"name":"fraud-v1"}})", "u1", "8", ""));
+  CHECK(apply == Json::parse(R"({"metadata":{"name":"fraud-v1","uid":"u1","resourceVersion":"8"}})"));
   const Json status =
       Json::parse(status_body(WriteStatus{{Kind::Model, kModel}, "u2", "9", R"({"phase":"Ready"})", ""}));
   CHECK(status["metadata"]["uid"] == "u2");
   CHECK(status["metadata"]["resourceVersion"] == "9");
   CHECK(status["status"]["phase"] == "Ready");
   CHECK(status["kind"] == "Model");
-  CHECK_FALSE(apply_body("[", "u", "h"));
-  CHECK_FALSE(apply_body("{}", "u", "h"));
+  CHECK_FALSE(apply_body("[", "u", "1", "h"));
+  CHECK_FALSE(apply_body("{}", "u", "1", "h"));
 }
 
 TEST_CASE("executor: writes nothing once it may not") {

@@ -76,6 +76,10 @@ TEST_CASE("watcher: a whole life, with a poisoned object, a cut and a 410") {
     sleep_until_stop(stop);
     return fail(ErrorKind::Cancelled, "stop");
   };
+  client.on_list = [](const kube::ListOptions& options) -> Result<std::string> {
+    if (options.limit != 1) return fail(ErrorKind::Invalid, "only how far it is");
+    return R"({"metadata":{"resourceVersion":"11"},"items":[]})";
+  };
   std::mutex mutex;
   std::vector<std::string> changes;
   auto changed = [&](const api::ConfigMap& object, bool removed) {

@@ -1,0 +1,92 @@
+#include <catch2/catch.hpp>
+
+#include "operator/runtime/watch_health.h"
+
+using namespace mo;
+using namespace std::chrono_literals;
+
+namespace {
+// A watch that works and brought its last line at `now`.
+WatchHealth working(Duration now) {
+  WatchHealth health;
+  health.opened(now - 10s);
+  health.heard(now);
+  return health;
+}
+}  // namespace
+
+TEST_CASE("watch health: a failure is forgiven until the last good news is 90 s old") {
+  WatchHealth health = working(1000s);
+  CHECK(health.alive(1059s));
+  health.failed(1060s, "cut", false);
+  CHECK(health.alive(1089s));
+  CHECK(health.problem(1089s) == "cut");
+  CHECK_FALSE(health.alive(1090s));
+  health.heard(1091s);
+  CHECK(health.alive(1091s));
+  CHECK(health.problem(1091s).empty());
+}
+
+// It used to stay not ready until the next line, which may be a bookmark a minute away.
+TEST_CASE("watch health: a stream that is open again for a second is good news") {
+  WatchHealth health = working(1000s);
+  health.failed(1001s, "refused", false);
+  REQUIRE_FALSE(health.alive(1200s));
+  health.opened(1200s);
+  CHECK_FALSE(health.alive(1200s));
+  CHECK(health.alive(1201s));
+  CHECK(health.problem(1201s).empty());
+  // And it is the news that the next failure is measured from.
+  health.failed(1230s, "cut", false);
+  CHECK(health.alive(1290s));
+  CHECK_FALSE(health.alive(1291s));
+}
+
+TEST_CASE("watch health: streams that are closed as soon as they were opened are no good news") {
+  WatchHealth health = working(1000s);
+  Duration now = 1010s;
+  for (; now < 1200s; now += 10s) {
+    health.opened(now);
+    health.ended(now + 10ms);
+    CHECK(health.alive(now + 1s) == (now + 1s < 1090s));
+  }
+  CHECK(health.problem(now) == "closed at once");
+  health.opened(now);
+  health.ended(now + 400s);
+  CHECK(health.alive(now + 400s));
+}
+
+TEST_CASE("watch health: silence is noticed at once, and only a line mends it") {
+  WatchHealth health = working(1000s);
+  CHECK(health.alive(1089s));
+  health.failed(1090s, "silent for 90s", false);  // a black hole
+  CHECK_FALSE(health.alive(1090s));
+  health.opened(1091s);
+  CHECK(health.alive(1092s));  // another connection, and no reason to doubt it yet
+  health.failed(1181s, "silent for 90s", false);
+  CHECK_FALSE(health.alive(1182s));
+  health.opened(1182s);
+  CHECK_FALSE(health.alive(1190s));  // it accepted a watch before, and was silent
+  health.heard(1240s);
+  CHECK(health.alive(1240s));
+}
+
+TEST_CASE("watch health: a refusal is believed after 15 s") {
+  WatchHealth health = working(1000s);
+  health.failed(1060s, "cut", false);
+  health.failed(1061s, "forbidden", true);
+  CHECK(health.alive(1075s));
+  health.failed(1070s, "forbidden", true);
+  CHECK_FALSE(health.alive(1076s));
+  health.opened(1080s);
+  CHECK(health.alive(1081s));
+}
+
+// An operator of one namespace may not look at ModelRuntimes, is told to do without, and was not ready after 90 s all the same.
+TEST_CASE("watch health: a kind that there is no right to and no need for is no problem") {
+  WatchHealth health;
+  health.failed(1000s, "forbidden", true);
+  health.absent();
+  CHECK(health.alive(5000s));
+  CHECK(health.problem(5000s).empty());
+}
