@@ -74,7 +74,7 @@ cluster-up: rig-deps ## Start a real Kubernetes on this machine (NODE=real runs 
 
 cluster-down: ## Stop it and leave nothing behind
 	@$(RIG) down
-	@for dir in .cluster-test .cluster-chaos .cluster-soak; do if [ -d $$dir ]; then $(RIG) down --dir $$dir; fi; done
+	@for dir in .cluster-test .cluster-chaos .cluster-chaos-stale .cluster-soak; do if [ -d $$dir ]; then $(RIG) down --dir $$dir; fi; done
 
 deploy: ## Install CRDs and operator into the cluster that KUBECONFIG names
 	kubectl apply --server-side -k crds
@@ -123,4 +123,4 @@ bench: build rig-deps ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
 
 clean: cluster-down ## Remove what was built (not the cached cluster binaries)
-	@rm -rf build .cluster .cluster-test .cluster-chaos .cluster-soak
+	@rm -rf build .cluster .cluster-test .cluster-chaos .cluster-chaos-stale .cluster-soak

@@ -386,6 +386,7 @@ def status(code, reason=None, message=None, **details):
 
 class Authority:
     """A certificate authority in a folder, and server certificates for 127.0.0.1. Made once, used by every proxy."""
+    openssl = ("openssl",)
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -409,7 +410,7 @@ class Authority:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             folder = pathlib.Path(folder)
             (folder / "openssl.cnf").write_text("[req]\ndistinguished_name=dn\n[dn]\n")
-            command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650", "-subj", subject,
+            command = [*self.openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650", "-subj", subject,
                        "-config", folder / "openssl.cnf", "-keyout", folder / "key", "-out", folder / "crt", *more]
             subprocess.run(command, check=True, capture_output=True)
             (folder / "key").rename(self.folder / f"{name}.key")

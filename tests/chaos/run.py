@@ -154,7 +154,9 @@ def up():
 
 
 def down():
-    subprocess.run([sys.executable, str(settings.RIG_PROGRAM), "down", "--dir", str(settings.RIG)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for folder in (settings.RIG, worlds.STALE_RIG):
+        if folder.exists():
+            subprocess.run([sys.executable, str(settings.RIG_PROGRAM), "down", "--dir", str(folder)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def verdicts(results, table):

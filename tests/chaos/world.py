@@ -19,6 +19,8 @@ from kube import ApiError
 from observer import Observer
 from proxy import WRITES, Authority, Match, Proxy
 
+# A cluster with a second API server, for rows about stale ones.
+STALE_RIG = settings.RIG.with_name(settings.RIG.name + "-stale")
 SOON = 45   # seconds for anything that takes one or two on an idle machine
 QUIET = 30
 WRITTEN = ("models", "modelversions", "modelrollouts", "deployments", "services", "jobs")   # what the operator writes, Events and its Lease aside
@@ -86,7 +88,7 @@ class World(Case):
         kube.wait_for(lambda: kube.find("ConfigMap", "kube-root-ca.crt", self.namespace), SOON, "the namespace is complete")
         operators.namespaced_rights(kube, self.namespace)
         self.prometheus = Prometheus()
-        self.proxy = Proxy(settings.KUBECONFIG, Authority(settings.STATE / "pki")).start()
+        self.proxy = Proxy(kube.kubeconfig, Authority(settings.STATE / "pki")).start()
         self.token = operators.token_of(kube, self.namespace, "model-operator")
         self.kubeconfig = self.proxy.kubeconfig(self.token, settings.STATE / f"{self.namespace}.kubeconfig")
         self.operator = operators.Operator(self.namespace, self.kubeconfig, [

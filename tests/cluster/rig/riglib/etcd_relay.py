@@ -14,7 +14,7 @@ import hpack
 
 WATCH = "/etcdserverpb.Watch/Watch"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEADERS, CONTINUATION = 1, 9
+DATA, HEADERS, WINDOW_UPDATE, CONTINUATION = 0, 1, 8, 9
 END_HEADERS, PADDED, PRIORITY = 0x4, 0x8, 0x20
 
 
@@ -42,7 +42,7 @@ async def _serve(listen, target):
             return
         watches = set()
         try:
-            await asyncio.gather(_requests(reader, far_writer, watches), _answers(far_reader, writer, watches, flow))
+            await asyncio.gather(_requests(reader, far_writer, watches), _answers(far_reader, far_writer, writer, watches, flow))
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -81,7 +81,7 @@ def _fragment(kind, flags, payload):
     return payload[5:] if flags & PRIORITY else payload
 
 
-async def _answers(reader, writer, watches, flow):
+async def _answers(reader, back, writer, watches, flow):
     held = []
 
     async def let_go():
@@ -90,9 +90,12 @@ async def _answers(reader, writer, watches, flow):
         held.clear()
     waiting = None
     while True:
-        _, _, stream, frame = await _frame(reader)
+        kind, _, stream, frame = await _frame(reader)
         if stream in watches and (held or not flow.is_set()):
             held.append(frame)
+            if kind == DATA and len(frame) > 9:
+                # Other streams share this connection's window: what is held must not use it up.
+                back.write(b"\x00\x00\x04" + bytes([WINDOW_UPDATE]) + bytes(5) + (len(frame) - 9).to_bytes(4, "big"))
             if waiting is None or waiting.done():
                 waiting = asyncio.ensure_future(let_go())
         else:
