@@ -81,11 +81,10 @@ class History:
         self.stop()
         assert not self.failure, self.failure
         world = {kind: {} for kind in self.kinds}
-        versions = {}  # of pods that are gone, too: endpoints may name them a moment longer
+        # Of every pod of this history: endpoints may name one that is gone a moment longer, and when the listing began one that has been written since.
+        versions = {found["metadata"]["name"]: found["metadata"].get("labels", {}).get(VERSION) for _, kind, _, found in self.events if kind == "Pod"}
         for _, kind, removed, found in sorted(self.events, key=lambda event: event[0]):
             name = found["metadata"]["name"]
-            if kind == "Pod":
-                versions[name] = found["metadata"].get("labels", {}).get(VERSION)
             if removed:
                 world[kind].pop(name, None)
             else:

@@ -191,7 +191,10 @@ class Shared:
             fcntl.flock(lock, fcntl.LOCK_EX)
             room = json.loads(self.file.read_text()) if self.file.exists() else {"kind": None, "tests": [], "operator": None}
             done = change(room)
-            self.file.write_text(json.dumps(room))
+            # Whole or not at all: facts() reads it without the lock.
+            temporary = self.file.with_suffix(".new")
+            temporary.write_text(json.dumps(room))
+            temporary.rename(self.file)
             return done
 
     def enter(self, kind, test, timeout=600):
