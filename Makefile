@@ -54,7 +54,7 @@ fuzz: fuzz-build ## Fuzz all that reads from outside, and the decisions on it: F
 
 fuzz-short: export FUZZ_SECONDS ?= 60
 fuzz-short: fuzz-build
-	@$(PYTHON) tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
+	@$(PYTHON) tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS) --seed 1
 
 fuzz-build: deps
 	@scripts/install-deps.sh tests/fuzz/packages.txt

@@ -152,7 +152,10 @@ constexpr Field<RetrainingRun> kRun[] = {
     {"trigger", member<&RetrainingRun::trigger>}, {"startedAt", member<&RetrainingRun::started>},
     {"jobUID", member<&RetrainingRun::job_uid>},
 };
-bool read(value& v, RetrainingRun& out, const Path& at) { return read_object(v, out, kRun, at); }
+// A run without a name, of a status that somebody else wrote, is none: there is no Job to look for.
+bool read(value& v, RetrainingRun& out, const Path& at) {
+  return read_object(v, out, kRun, at) && !out.name.empty();
+}
 
 struct DatasetDigest {
   std::string trigger, digest;

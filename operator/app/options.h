@@ -18,7 +18,7 @@ struct RunOptions {
   int workers = 4;
   std::string log_format = "text";
   std::string log_level = "info";
-  std::string http_client = "cpprest";
+  std::string http_client = "curl";
   std::string runtimes_file;  // empty: ModelRuntimes come from the cluster
   std::string fetch_image = "localhost/model-operator:dev";
 };

@@ -12,6 +12,7 @@
 
 #include "operator/core/time.h"
 #include "operator/kube/credentials.h"
+#include "operator/kube/idle_pool.h"
 #include "operator/kube/lines.h"
 #include "operator/kube/request_check.h"
 #include "operator/kube/transport.h"
@@ -24,6 +25,7 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds connect_limit{10'000};
 constexpr size_t max_idle_sessions = 32;
+constexpr std::chrono::seconds idle_session_limit{30};  // servers keep connections longer
 
 // libcurl's own global state; done once for the process, since it must be.
 void init_libcurl() {
@@ -47,30 +49,6 @@ struct Session {
     curl_easy_cleanup(easy);
     curl_multi_cleanup(multi);
   }
-};
-
-// Thread-safe. Last in, first out, so that under little load few connections stay open.
-class SessionPool {
- public:
-  std::unique_ptr<Session> take() {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!idle_.empty()) {
-        auto session = std::move(idle_.back());
-        idle_.pop_back();
-        return session;
-      }
-    }
-    return std::make_unique<Session>();
-  }
-  void give_back(std::unique_ptr<Session> session) {
-    const std::lock_guard lock(mutex_);
-    if (idle_.size() < max_idle_sessions) idle_.push_back(std::move(session));
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Session>> idle_;
 };
 
 struct Slist {
@@ -333,8 +311,9 @@ Error transport_error(CURL* easy, const Exchange& exchange, const std::string& w
 
 class BorrowedSession {  // gives the session back however the call ends
  public:
-  BorrowedSession(SessionPool& pool, std::unique_ptr<Session> session)
-      : pool_(pool), session_(std::move(session)) {}
+  explicit BorrowedSession(IdlePool<Session>& pool) : pool_(pool), session_(pool.take()) {
+    if (!session_) session_ = std::make_unique<Session>();
+  }
   BorrowedSession(const BorrowedSession&) = delete;
   BorrowedSession& operator=(const BorrowedSession&) = delete;
   ~BorrowedSession() {
@@ -344,7 +323,7 @@ class BorrowedSession {  // gives the session back however the call ends
   Session& session() { return *session_; }
 
  private:
-  SessionPool& pool_;
+  IdlePool<Session>& pool_;
   std::unique_ptr<Session> session_;
 };
 
@@ -447,7 +426,7 @@ class CurlCalls {
     const auto deadline = steady_clock::now() + request.deadline;
     if (stop.stop_requested()) return fail(ErrorKind::Cancelled, "cancelled");
     if (auto fine = check_request(request); !fine) return fail(fine.error());
-    BorrowedSession borrowed(pool_, pool_.take());
+    BorrowedSession borrowed(pool_);
     CURL* easy = borrowed.session().easy;
     char error_text[CURL_ERROR_SIZE] = "";
     Slist headers, extra;
@@ -467,7 +446,7 @@ class CurlCalls {
   virtual Result<void> set_peer(CURL* easy, const HttpRequest& request, Slist& headers, Slist& extra) = 0;
 
  private:
-  SessionPool pool_;
+  IdlePool<Session> pool_{max_idle_sessions, idle_session_limit};
 };
 
 class CurlTransport final : public HttpTransport, private CurlCalls {

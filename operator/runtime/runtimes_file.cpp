@@ -48,7 +48,9 @@ Json value(const YAML::Node& node, int depth, size_t& values) {
   }
   if (!node.IsMap()) return nullptr;
   Json object = Json::object();
-  for (const auto& member : node) object[member.first.Scalar()] = value(member.second, depth + 1, values);
+  for (const auto& member : node)
+    if (!object.emplace(member.first.Scalar(), value(member.second, depth + 1, values)).second)
+      throw YAML::Exception(member.first.Mark(), "a key is there twice: " + member.first.Scalar());
   return object;
 }
 
@@ -109,11 +111,13 @@ Result<std::vector<std::string>> yaml_to_json(const std::string& yaml) {
       const YAML::Node node = load(document);
       size_t values = 0;
       if (!node.IsDefined() || node.IsNull()) continue;
-      documents.push_back(value(node, 0, values).dump(-1, ' ', false, Json::error_handler_t::replace));
+      documents.push_back(value(node, 0, values).dump());
     }
     return documents;
   } catch (const YAML::Exception& e) {
     return fail(ErrorKind::Invalid, e.what());
+  } catch (const Json::exception&) {
+    return fail(ErrorKind::Invalid, "the text is not UTF-8");
   }
 }
 

@@ -478,7 +478,7 @@ def main():
     parser.add_argument("--models", type=int, default=200)
     parser.add_argument("--rate", type=float, default=4, help="deeds of people a second")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100000)
-    parser.add_argument("--client", choices=("cpprest", "curl"), default="cpprest")
+    parser.add_argument("--client", choices=("cpprest", "curl"), default="curl")
     parser.add_argument("--keep", action="store_true", help="leave the cluster running")
     options = parser.parse_args()
     say(f"seed {options.seed}, {options.models} Models, {options.minutes:g} minutes, {options.client}")

@@ -56,6 +56,15 @@ Model model_with_spec(const std::string& spec) {
 
 std::string problem(const std::string& spec) { return model_with_spec(spec).problem; }
 
+// A story: a status with an empty run made the planner ask for a Job without a name.
+TEST_CASE("a retraining run without a name is none") {
+  const auto model = parse<Model>(
+      R"({"metadata":{"name":"m","namespace":"n"},"status":{"retraining":{"runNumber":4,"run":{"number":4}}}})");
+  REQUIRE(model);
+  CHECK(model->status.retraining.run_number == 4);
+  CHECK_FALSE(model->status.retraining.run);
+}
+
 }  // namespace
 
 TEST_CASE("a Model's metadata and spec", "[api]") {

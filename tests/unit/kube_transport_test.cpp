@@ -5,6 +5,7 @@
 
 #include "kube_test_server.h"
 #include "operator/kube/credentials.h"
+#include "operator/kube/idle_pool.h"
 #include "operator/kube/lines.h"
 #include "operator/kube/transport.h"
 
@@ -677,6 +678,31 @@ TEST_CASE("lines: the splitter is the same whatever the cuts", "[kube]") {
   CHECK(lines == std::vector<std::string>{"ab", "cd", "0123456789"});
   CHECK(splitter.feed("01234") == LineSplitter::Fed::More);
   CHECK(splitter.feed("567890") == LineSplitter::Fed::TooLong);
+}
+
+// A story: after a busy minute the pool kept its connections for good, since nothing counted how long they had been idle.
+TEST_CASE("idle connections: the newest is used again, and what was not used for long is let go", "[kube]") {
+  struct Counted {
+    explicit Counted(int& alive) : alive_(alive) { ++alive_; }
+    ~Counted() { --alive_; }
+    int& alive_;
+  };
+  int alive = 0;
+  const auto start = steady_clock::now();
+  IdlePool<Counted> pool(3, 30s);
+  CHECK(pool.take(start) == nullptr);
+  for (int i = 0; i < 4; ++i) pool.give_back(std::make_unique<Counted>(alive), start + i * 1s);
+  CHECK(alive == 3);
+  auto used = pool.take(start + 20s);
+  REQUIRE(used);
+  pool.give_back(std::move(used), start + 21s);
+  CHECK(alive == 3);
+  used = pool.take(start + 40s);
+  CHECK(alive == 1);
+  CHECK(pool.take(start + 40s) == nullptr);
+  pool.give_back(std::move(used), start + 40s);
+  CHECK(pool.take(start + 71s) == nullptr);
+  CHECK(alive == 0);
 }
 
 TEST_CASE("the plain transport: schemes, redirects, downloads", "[kube][transport]") {
