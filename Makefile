@@ -21,7 +21,7 @@ rig-deps: deps
 
 build: deps ## Build the programs into build/release/bin
 	@cmake --preset release >/dev/null
-	@cmake --build --preset release -j $(JOBS) --target model-operator model-server
+	@cmake --build --preset release -j $(JOBS) --target model-operator model-server kubectl-model
 
 images: build rig-deps ## Make the container images, without any registry
 	@$(PYTHON) images/build.py
@@ -89,7 +89,7 @@ fmt: deps ## Format the C++ sources
 	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
 
 lint: build ## clang-tidy over what the compiler sees
-	@git ls-files 'operator/*.cpp' 'reconcilers/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/release --quiet
+	@git ls-files 'operator/*.cpp' 'reconcilers/*.cpp' 'plugin/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/release --quiet
 
 verify: deps ## Checks that need no build: rooms, API reference
 	@$(PYTHON) scripts/verify-rooms.py

@@ -9,15 +9,17 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAY_SEE = {
     "operator/core": [],
     "operator/json": ["operator/core"],
+    "operator/yaml": ["operator/core", "operator/json"],
     "operator/api": ["operator/core", "operator/json"],
     "operator/store": ["operator/core", "operator/api"],
     "operator/kube": ["operator/core"],
-    "operator/runtime": ["operator/core", "operator/json", "operator/api", "operator/store", "operator/kube"],
+    "operator/runtime": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube"],
     "operator/evidence": ["operator/core", "operator/json", "operator/api", "operator/store", "operator/kube"],
     "operator/serve": ["operator/core", "operator/api", "operator/store"],
     "operator/fetch": ["operator/core", "operator/kube"],
     "reconcilers": ["operator/core", "operator/json", "operator/api", "operator/store"],
     "model-server": [],
+    "plugin": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube", "reconcilers"],
 }
 OWNED = {  # library header prefix: rooms that may include it
     "cpprest/": ["operator/kube"],
@@ -25,8 +27,9 @@ OWNED = {  # library header prefix: rooms that may include it
     "curl/": ["operator/kube"],
     "openssl/": ["operator/kube", "operator/fetch"],
     "simdjson": ["operator/api"],
-    "yaml-cpp/": ["operator/kube", "operator/runtime", "operator/app"],
+    "yaml-cpp/": ["operator/kube", "operator/yaml"],
     "prometheus/": ["operator/serve", "model-server", "operator/app"],
+    "re2/": ["plugin"],
     "boost/beast": ["operator/serve", "model-server"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
@@ -38,7 +41,7 @@ def room_of(path: str):
 
 def main() -> int:
     wrong = []
-    for top in ("operator", "reconcilers", "model-server"):
+    for top in ("operator", "reconcilers", "model-server", "plugin"):
         for file in sorted((ROOT / top).rglob("*")):
             if file.suffix not in (".h", ".cpp"):
                 continue

@@ -18,7 +18,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr const char* field_manager = "model-operator";
 constexpr int max_repeats = 3;
 
 bool unreserved(unsigned char c) {
@@ -175,7 +174,7 @@ class HttpClient final : public Client {
   Result<std::string> apply(const ObjectRef& ref, const std::string& body, bool force,
                             std::stop_token stop) override {
     Query query;
-    query.add("fieldManager", field_manager)
+    query.add("fieldManager", options_.program)
         .add("force", force ? "true" : "false")
         .add("fieldValidation", "Strict");
     return write({"apply", ref.kind, "PATCH", query.text(), {}, "application/apply-patch+yaml", body}, ref,
@@ -184,14 +183,14 @@ class HttpClient final : public Client {
 
   Result<std::string> merge_patch(const ObjectRef& ref, const std::string& body,
                                   const std::string& subresource, std::stop_token stop) override {
-    const std::string query = Query().add("fieldManager", field_manager).text();
+    const std::string query = Query().add("fieldManager", options_.program).text();
     return write({"patch", ref.kind, "PATCH", query, {}, "application/merge-patch+json", body}, ref,
                  subresource, stop);
   }
 
   Result<std::string> put(const ObjectRef& ref, const std::string& body, const std::string& subresource,
                           std::stop_token stop) override {
-    const std::string query = Query().add("fieldManager", field_manager).text();
+    const std::string query = Query().add("fieldManager", options_.program).text();
     return write({"put", ref.kind, "PUT", query, {}, "application/json", body}, ref, subresource, stop);
   }
 
@@ -199,7 +198,7 @@ class HttpClient final : public Client {
                            std::stop_token stop) override {
     if (info(kind).namespaced && ns.empty()) return fail(ErrorKind::Invalid, "no namespace to create in");
     const std::string query =
-        Query().add("fieldManager", field_manager).add("fieldValidation", "Strict").text();
+        Query().add("fieldManager", options_.program).add("fieldValidation", "Strict").text();
     return unary({"post", kind, "POST", collection_path(kind, ns) + query, accept(false, ""),
                   "application/json", body},
                  stop);
@@ -280,7 +279,7 @@ class HttpClient final : public Client {
     request.body = call.body;
     request.deadline = options_.deadline;
     request.headers.emplace_back("Accept", call.accept);
-    request.headers.emplace_back("User-Agent", "model-operator/" + options_.version);
+    request.headers.emplace_back("User-Agent", options_.program + "/" + options_.version);
     if (!call.content_type.empty()) request.headers.emplace_back("Content-Type", call.content_type);
     const std::string& as = credentials_->config().impersonate_user;
     if (!as.empty()) request.headers.emplace_back("Impersonate-User", as);

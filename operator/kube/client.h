@@ -63,7 +63,7 @@ class Client {
   virtual Result<void> watch(Kind kind, const WatchOptions& options, const LineSink& line,
                              std::stop_token stop) = 0;
 
-  // Server-side apply with field manager model-operator. Returns the object as stored.
+  // Server-side apply. Returns the object as stored.
   // apply and post ask for fieldValidation=Strict: a misspelt field in a pod template is an error and not
   // silently dropped.
   virtual Result<std::string> apply(const ObjectRef& ref, const std::string& body, bool force,
@@ -82,7 +82,8 @@ class Client {
 };
 
 struct ClientOptions {
-  std::string version = "dev";  // for the User-Agent
+  std::string version = "dev";             // for the User-Agent
+  std::string program = "model-operator";  // the same, and the field manager of all writes
   CallObserver observer;        // may be empty
   std::chrono::milliseconds first_backoff{500};
   std::chrono::milliseconds longest_wait{10'000};

@@ -177,13 +177,15 @@ void read_user(const Entry& entry, Config& config) {
   }
 }
 
-Config from_files(const std::vector<fs::path>& files) {
+Config from_files(const std::vector<fs::path>& files, const std::string& chosen_context) {
   Merged merged;
   for (const fs::path& file : files) merge_file(file, merged);
+  if (!chosen_context.empty()) merged.current_context = chosen_context;
   if (merged.current_context.empty()) throw Wrong(merged.files + ": no current-context");
   const auto context = merged.contexts.find(merged.current_context);
   if (context == merged.contexts.end()) {
-    throw Wrong(merged.files + ": current-context \"" + merged.current_context + "\" does not exist");
+    throw Wrong(merged.files + ": " + (chosen_context.empty() ? "current-context" : "context") + " \"" +
+                merged.current_context + "\" does not exist");
   }
   const Entry& chosen = context->second;
   Config config;
@@ -221,17 +223,17 @@ Config in_cluster(const ConfigPlaces& places) {
 }
 
 Config load_or_throw(const ConfigPlaces& places) {
-  if (!places.kubeconfig.empty()) return from_files({places.kubeconfig});
+  if (!places.kubeconfig.empty()) return from_files({places.kubeconfig}, places.context);
   if (!places.kubeconfig_env.empty()) {
     const auto files = existing(places.kubeconfig_env);
     if (files.empty()) throw Wrong("KUBECONFIG names no file that exists: " + places.kubeconfig_env);
-    return from_files(files);
+    return from_files(files, places.context);
   }
   std::error_code ignored;
   if (!places.service_host.empty() && fs::exists(places.service_account / "token", ignored))
     return in_cluster(places);
   const fs::path default_file = fs::path(places.home) / ".kube" / "config";
-  if (!places.home.empty() && fs::exists(default_file, ignored)) return from_files({default_file});
+  if (!places.home.empty() && fs::exists(default_file, ignored)) return from_files({default_file}, places.context);
   throw Wrong(
       "no cluster: neither --kubeconfig nor KUBECONFIG is set, this is not a pod with a service account (" +
       places.service_account.string() + "), and " + default_file.string() + " does not exist");

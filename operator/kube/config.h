@@ -48,6 +48,7 @@ struct Config {
 // The places to look at, so that tests can name others.
 struct ConfigPlaces {
   std::string kubeconfig;      // --kubeconfig: one file, which must exist
+  std::string context;         // --context: one of the files' contexts, instead of their current-context
   std::string kubeconfig_env;  // $KUBECONFIG: files separated by ':'; those that do not exist are passed over
   std::string home;            // $HOME
   std::string service_host;    // $KUBERNETES_SERVICE_HOST

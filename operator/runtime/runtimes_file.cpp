@@ -1,124 +1,24 @@
 #include "operator/runtime/runtimes_file.h"
 
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/yaml.h>
-
-#include <algorithm>
-#include <charconv>
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
 #include <sstream>
 
 #include "operator/api/parse.h"
-#include "operator/json/json.h"
 #include "operator/runtime/log.h"
+#include "operator/yaml/yaml.h"
 
 namespace mo {
-namespace {
-
-Json scalar(const YAML::Node& node) {
-  const std::string& text = node.Scalar();
-  if (node.Tag() != "?") return text;  // quoted, or with a tag of its own
-  if (text == "true" || text == "True" || text == "TRUE") return true;
-  if (text == "false" || text == "False" || text == "FALSE") return false;
-  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return nullptr;
-  const char* end = text.data() + text.size();
-  int64_t integer = 0;
-  if (auto r = std::from_chars(text.data(), end, integer); r.ec == std::errc{} && r.ptr == end)
-    return integer;
-  double number = 0;
-  const bool numeric = text.find_first_not_of("0123456789.eE+-") == std::string::npos;
-  if (auto r = std::from_chars(text.data(), end, number); numeric && r.ec == std::errc{} && r.ptr == end)
-    return number;
-  return text;
-}
-
-constexpr int kMaxYamlDepth = 60;
-constexpr size_t kMaxYamlValues = 100'000;  // aliases of aliases would multiply without end
-
-Json value(const YAML::Node& node, int depth, size_t& values) {
-  if (depth > kMaxYamlDepth) throw YAML::Exception(node.Mark(), "nested too deeply");
-  if (++values > kMaxYamlValues) throw YAML::Exception(node.Mark(), "too large");
-  if (node.IsScalar()) return scalar(node);
-  if (node.IsSequence()) {
-    Json array = Json::array();
-    for (const auto& item : node) array.push_back(value(item, depth + 1, values));
-    return array;
-  }
-  if (!node.IsMap()) return nullptr;
-  Json object = Json::object();
-  for (const auto& member : node)
-    if (!object.emplace(member.first.Scalar(), value(member.second, depth + 1, values)).second)
-      throw YAML::Exception(member.first.Mark(), "a key is there twice: " + member.first.Scalar());
-  return object;
-}
-
-// Each document apart, with as many line feeds before it as it has in the whole, so that errors name the
-// right line. YAML::LoadAll would make documents out of nothing for ever after a slip such as "," at the
-// beginning.
-std::vector<std::string> documents_of(const std::string& yaml) {
-  std::vector<std::string> documents(1);
-  size_t lines = 0;
-  for (size_t at = 0; at < yaml.size(); ++lines) {
-    const size_t end = std::min(yaml.find('\n', at), yaml.size() - 1) + 1;
-    const std::string_view line = std::string_view(yaml).substr(at, end - at);
-    const bool mark = line.size() == 3 || (line.size() > 3 && std::string_view(" \t\r\n").find(line[3]) !=
-                                                                  std::string_view::npos);
-    if (mark && (line.starts_with("---") || line.starts_with("..."))) documents.emplace_back(lines, '\n');
-    documents.back() += mark && line.starts_with("...") ? "\n" : line;
-    at = end;
-  }
-  return documents;
-}
-
-class Silence : public YAML::EventHandler {
-  void OnDocumentStart(const YAML::Mark& mark) override { at_ = mark; }
-  void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
-  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                       YAML::EmitterStyle::value) override {}
-  void OnSequenceEnd() override {}
-  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
-  }
-  void OnMapEnd() override {}
-
- public:
-  const YAML::Mark& at() const { return at_; }
-
- private:
-  YAML::Mark at_;
-};
-
-// YAML::Load reads one document and says nothing of what follows it.
-YAML::Node load(const std::string& document) {
-  std::istringstream text(document);
-  YAML::Parser parser(text);
-  Silence silence;
-  if (parser.HandleNextDocument(silence) && parser.HandleNextDocument(silence))
-    throw YAML::Exception(silence.at(), "something follows the document");
-  return YAML::Load(document);
-}
-
-}  // namespace
 
 Result<std::vector<std::string>> yaml_to_json(const std::string& yaml) {
-  try {
-    std::vector<std::string> documents;
-    for (const std::string& document : documents_of(yaml)) {
-      const YAML::Node node = load(document);
-      size_t values = 0;
-      if (!node.IsDefined() || node.IsNull()) continue;
-      documents.push_back(value(node, 0, values).dump());
-    }
-    return documents;
-  } catch (const YAML::Exception& e) {
-    return fail(ErrorKind::Invalid, e.what());
-  } catch (const Json::exception&) {
-    return fail(ErrorKind::Invalid, "the text is not UTF-8");
-  }
+  const auto documents = yaml::read(yaml);
+  if (!documents)
+    return fail(ErrorKind::Invalid,
+                "line " + std::to_string(documents.error().line) + ": " + documents.error().message);
+  std::vector<std::string> texts;
+  for (const yaml::Document& document : *documents) texts.push_back(document.value.dump());
+  return texts;
 }
 
 Result<std::vector<api::ModelRuntime>> read_runtimes(const std::string& yaml) {

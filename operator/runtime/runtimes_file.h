@@ -14,8 +14,7 @@
 
 namespace mo {
 
-// YAML documents (or JSON, which is YAML) as JSON texts; plain scalars are typed as YAML 1.2's core schema
-// says. Empty documents are passed over. ErrorKind::Invalid with line and column if it is not YAML.
+// YAML documents as JSON texts; see operator/yaml. ErrorKind::Invalid with the line if it is not YAML.
 Result<std::vector<std::string>> yaml_to_json(const std::string& yaml);
 
 // The ModelRuntimes of a YAML text. ErrorKind::Invalid if one document is something else or has no name: the

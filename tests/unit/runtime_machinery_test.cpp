@@ -334,7 +334,7 @@ spec: {formats: [{name: sklearn, version: "1"}], template: {}}
   CHECK_FALSE(read_runtimes("kind: ModelRuntime\nspec: {}"));
   CHECK_FALSE(read_runtimes("a: [unclosed"));
   CHECK(yaml_to_json("{a: 1, b: \"1\", c: yes, d: true, e: ~, f: 1.5}").value()[0] ==
-        R"({"a":1,"b":"1","c":"yes","d":true,"e":null,"f":1.5})");
+        R"({"a":1,"b":"1","c":true,"d":true,"e":null,"f":1.5})");
 }
 
 TEST_CASE("a slip of the pen in the file of runtimes is an error with its line, not a document without end",

@@ -1,0 +1,211 @@
+#include "operator/yaml/yaml.h"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+#include "operator/core/time.h"
+
+namespace mo::yaml {
+namespace {
+
+// As kubectl's parser types them, which follows YAML 1.1 here.
+bool is_true(const std::string& text) {
+  for (const char* word : {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y"})
+    if (text == word) return true;
+  return false;
+}
+bool is_false(const std::string& text) {
+  for (const char* word : {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N"})
+    if (text == word) return true;
+  return false;
+}
+
+Json scalar(const std::string& text) {
+  if (is_true(text)) return true;
+  if (is_false(text)) return false;
+  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return nullptr;
+  const char* end = text.data() + text.size();
+  const bool hex = text.size() > 2 && text.starts_with("0x");
+  int64_t integer = 0;
+  if (auto r = std::from_chars(text.data() + (hex ? 2 : 0), end, integer, hex ? 16 : 10);
+      r.ec == std::errc{} && r.ptr == end)
+    return integer;
+  double number = 0;
+  const bool numeric = text.find_first_not_of("0123456789.eE+-") == std::string::npos;
+  if (auto r = std::from_chars(text.data(), end, number); numeric && r.ec == std::errc{} && r.ptr == end)
+    return number;
+  return text;
+}
+
+constexpr int kMaxYamlDepth = 60;
+constexpr size_t kMaxYamlValues = 100'000;  // aliases of aliases would multiply without end
+
+class Reader {
+ public:
+  explicit Reader(std::map<std::string, int>& lines) : lines_(lines) {}
+
+  Json value(const YAML::Node& node, const std::string& pointer, int depth = 0) {
+    if (depth > kMaxYamlDepth) throw YAML::Exception(node.Mark(), "nested too deeply");
+    if (++values_ > kMaxYamlValues) throw YAML::Exception(node.Mark(), "too large");
+    lines_.try_emplace(pointer, node.Mark().line + 1);
+    // Quoted, or with a tag of its own: a text.
+    if (node.IsScalar()) return node.Tag() == "?" ? scalar(node.Scalar()) : Json(node.Scalar());
+    if (node.IsSequence()) {
+      Json array = Json::array();
+      for (const auto& item : node)
+        array.push_back(value(item, pointer + "/" + std::to_string(array.size()), depth + 1));
+      return array;
+    }
+    return node.IsMap() ? object(node, pointer, depth) : Json(nullptr);
+  }
+
+ private:
+  Json object(const YAML::Node& node, const std::string& pointer, int depth) {
+    Json object = Json::object();
+    std::vector<Json> merged;
+    for (const auto& member : node) {
+      const std::string& key = member.first.Scalar();
+      const std::string at = pointer + "/" + escaped(key);
+      if (key == "<<" && member.first.Tag() == "?") {
+        const Json base = value(member.second, at, depth + 1);
+        for (const Json& one : base.is_array() ? base : Json::array({base})) merged.push_back(one);
+        continue;
+      }
+      lines_.try_emplace(at, member.first.Mark().line + 1);
+      if (!object.emplace(key, value(member.second, at, depth + 1)).second)
+        throw YAML::Exception(member.first.Mark(), "a key is there twice: " + key);
+    }
+    for (const Json& base : merged)
+      if (base.is_object()) object.insert(base.begin(), base.end());
+    return object;
+  }
+
+  static std::string escaped(const std::string& key) {
+    std::string out;
+    for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+    return out;
+  }
+
+  std::map<std::string, int>& lines_;
+  size_t values_ = 0;
+};
+
+// Each document apart, with as many line feeds before it as it has in the whole, so that errors name the
+// right line. YAML::LoadAll would make documents out of nothing for ever after a slip such as "," at the
+// beginning.
+std::vector<std::string> documents_of(const std::string& yaml) {
+  std::vector<std::string> documents(1);
+  size_t lines = 0;
+  for (size_t at = 0; at < yaml.size(); ++lines) {
+    const size_t end = std::min(yaml.find('\n', at), yaml.size() - 1) + 1;
+    const std::string_view line = std::string_view(yaml).substr(at, end - at);
+    const bool mark = line.size() == 3 || (line.size() > 3 && std::string_view(" \t\r\n").find(line[3]) !=
+                                                                  std::string_view::npos);
+    if (mark && (line.starts_with("---") || line.starts_with("..."))) documents.emplace_back(lines, '\n');
+    documents.back() += mark && line.starts_with("...") ? "\n" : line;
+    at = end;
+  }
+  return documents;
+}
+
+class Silence : public YAML::EventHandler {
+  void OnDocumentStart(const YAML::Mark& mark) override { at_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  }
+  void OnMapEnd() override {}
+
+ public:
+  const YAML::Mark& at() const { return at_; }
+
+ private:
+  YAML::Mark at_;
+};
+
+// YAML::Load reads one document and says nothing of what follows it.
+YAML::Node load(const std::string& document) {
+  std::istringstream text(document);
+  YAML::Parser parser(text);
+  Silence silence;
+  if (parser.HandleNextDocument(silence) && parser.HandleNextDocument(silence))
+    throw YAML::Exception(silence.at(), "something follows the document");
+  return YAML::Load(document);
+}
+
+void emit(YAML::Emitter& out, const Json& value) {
+  if (value.is_object() && !value.empty()) {
+    out << YAML::BeginMap;
+    for (const auto& [key, member] : value.items()) {
+      out << YAML::Key;
+      emit(out, Json(key));
+      out << YAML::Value;
+      emit(out, member);
+    }
+    out << YAML::EndMap;
+  } else if (value.is_array() && !value.empty()) {
+    out << YAML::BeginSeq;
+    for (const Json& item : value) emit(out, item);
+    out << YAML::EndSeq;
+  } else if (value.is_object()) {
+    out << YAML::Flow << YAML::BeginMap << YAML::EndMap;
+  } else if (value.is_array()) {
+    out << YAML::Flow << YAML::BeginSeq << YAML::EndSeq;
+  } else if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    if (text.find('\n') != std::string::npos || !scalar(text).is_string() || parse_time(text))
+      out << YAML::DoubleQuoted << text;
+    else
+      out << text;
+  } else if (value.is_null()) {
+    out << YAML::Null;
+  } else {
+    out << value.dump();
+  }
+}
+
+}  // namespace
+
+int Document::line_of(std::string pointer) const {
+  for (;; pointer.resize(pointer.rfind('/'))) {
+    if (const auto it = lines.find(pointer); it != lines.end()) return it->second;
+    if (pointer.rfind('/') == std::string::npos) return 1;
+  }
+}
+
+tl::expected<std::vector<Document>, Problem> read(const std::string& text) {
+  try {
+    std::vector<Document> documents;
+    for (const std::string& one : documents_of(text)) {
+      const YAML::Node node = load(one);
+      if (!node.IsDefined() || node.IsNull()) continue;
+      Document document;
+      document.value = Reader(document.lines).value(node, "");
+      (void)document.value.dump();  // throws what is below
+      documents.push_back(std::move(document));
+    }
+    return documents;
+  } catch (const YAML::Exception& e) {
+    return tl::unexpected(Problem{e.mark.line + 1, e.msg});
+  } catch (const Json::exception&) {
+    return tl::unexpected(Problem{1, "the text is not UTF-8"});
+  }
+}
+
+std::string write(const Json& value) {
+  YAML::Emitter out;
+  out.SetIndent(2);
+  emit(out, value);
+  return std::string(out.c_str()) + "\n";
+}
+
+}  // namespace mo::yaml

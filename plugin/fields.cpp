@@ -1,0 +1,68 @@
+#include "plugin/fields.h"
+
+namespace mo::plugin {
+
+const Json* field(const Json& object, std::string_view path) {
+  const Json* at = &object;
+  while (!path.empty()) {
+    if (path.front() == '.') path.remove_prefix(1);
+    const size_t end = std::min(path.find('.'), path.size());
+    if (!at->is_object()) return nullptr;
+    const auto it = at->find(std::string(path.substr(0, end)));
+    if (it == at->end()) return nullptr;
+    at = &*it;
+    path.remove_prefix(end);
+  }
+  return at->is_null() ? nullptr : at;
+}
+
+std::string text(const Json& object, std::string_view path) {
+  const Json* found = field(object, path);
+  if (!found) return "";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+int64_t number(const Json& object, std::string_view path, int64_t otherwise) {
+  const Json* found = field(object, path);
+  return found && found->is_number_integer() ? found->get<int64_t>() : otherwise;
+}
+
+std::optional<TimePoint> time_of(const Json& object, std::string_view path) {
+  return parse_time(text(object, path));
+}
+
+const Json& items(const Json& object, std::string_view path) {
+  static const Json none = Json::array();
+  const Json* found = field(object, path);
+  return found && found->is_array() ? *found : none;
+}
+
+std::string name_of(const Json& object) { return text(object, "metadata.name"); }
+
+std::string condition(const Json& object, std::string_view type) {
+  for (const Json& one : items(object, "status.conditions"))
+    if (text(one, "type") == type) return text(one, "status");
+  return "";
+}
+
+std::string age(Duration d) {
+  const auto s = std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(d).count());
+  const auto two = [](int64_t a, const char* x, int64_t b, const char* y) {
+    return std::to_string(a) + x + (b ? std::to_string(b) + y : "");
+  };
+  const int64_t minutes = s / 60, hours = s / 3600, days = s / 86400, years = days / 365;
+  if (s < 120) return std::to_string(s) + "s";
+  if (minutes < 10) return two(minutes, "m", s % 60, "s");
+  if (minutes < 180) return std::to_string(minutes) + "m";
+  if (hours < 8) return two(hours, "h", minutes % 60, "m");
+  if (hours < 48) return std::to_string(hours) + "h";
+  if (days < 8) return two(days, "d", hours % 24, "h");
+  if (years < 2) return std::to_string(days) + "d";
+  return two(years, "y", years < 8 ? days % 365 : 0, "d");
+}
+
+std::string span(Duration d) {
+  return format_duration(std::max<Duration>(Duration(0), std::chrono::ceil<std::chrono::seconds>(d)));
+}
+
+}  // namespace mo::plugin

@@ -1,0 +1,171 @@
+#include "plugin/rollouts.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "operator/api/types.h"
+#include "plugin/fields.h"
+#include "reconcilers/rollout/advance.h"
+
+namespace mo::plugin {
+namespace {
+
+// Newest first: those that have not begun are the newest of their second.
+bool newer(const Json& a, const Json& b) {
+  const auto key = [](const Json& r) {
+    const std::string begun = text(r, "status.startedAt");
+    return std::make_tuple(text(r, "metadata.creationTimestamp"), begun.empty() ? "9" : begun, name_of(r));
+  };
+  return key(a) > key(b);
+}
+
+std::string joined_names(const std::vector<const Json*>& rollouts) {
+  std::string names;
+  for (const Json* r : rollouts) names += (names.empty() ? "" : ", ") + name_of(*r);
+  return names;
+}
+
+std::vector<const Json*> live(const Rollouts& rollouts) {
+  std::vector<const Json*> found;
+  for (const Json& r : rollouts.all)
+    if (!over(r)) found.push_back(&r);
+  return found;
+}
+
+bool ended_with(const Json& rollout, std::initializer_list<const char*> phases) {
+  const std::string phase = text(rollout, "status.phase");
+  return std::any_of(phases.begin(), phases.end(), [&](const char* p) { return phase == p; });
+}
+
+}  // namespace
+
+std::string Rollouts::name() const { return name_of(model); }
+std::string Rollouts::stable() const { return text(model, "status.stableVersion"); }
+
+Result<Rollouts> read(Session& session, const std::string& model) {
+  Rollouts out;
+  auto found = get(session, Kind::Model, model);
+  if (!found) return fail(found.error());
+  out.model = std::move(*found);
+  kube::ListOptions of_model;
+  of_model.field_selector = "spec.modelRef.name=" + model;
+  auto rollouts = list(session, Kind::ModelRollout, of_model);
+  if (!rollouts) return fail(rollouts.error());
+  out.all = std::move(*rollouts);
+  std::sort(out.all.begin(), out.all.end(), newer);
+  auto versions = list(session, Kind::ModelVersion, of_model);
+  if (!versions) return fail(versions.error());
+  out.versions = std::move(*versions);
+  return out;
+}
+
+bool over(const Json& rollout) { return rollout::is_over(text(rollout, "status.phase")); }
+bool started(const Json& rollout) { return field(rollout, "status.startedAt") != nullptr; }
+
+std::string title(const Json& rollout) {
+  const std::string from = text(rollout, "status.fromVersion");
+  return "ModelRollout " + name_of(rollout) + " (" + (from.empty() ? "" : from + " -> ") +
+         text(rollout, "spec.version") + ")";
+}
+
+bool any_live(const Rollouts& rollouts) { return !live(rollouts).empty(); }
+
+Result<Json> the_rollout(const Rollouts& rollouts, const std::string& wanted) {
+  if (!wanted.empty()) {
+    for (const Json& r : rollouts.all) {
+      if (name_of(r) != wanted) continue;
+      if (over(r)) return refuse(title(r) + " is over: " + text(r, "status.phase"));
+      return r;
+    }
+    return refuse("Model " + rollouts.name() + " has no ModelRollout " + wanted);
+  }
+  std::vector<const Json*> candidates = live(rollouts);
+  if (candidates.empty()) {
+    std::string last;
+    if (!rollouts.all.empty())
+      last = "; the last one, " + title(rollouts.all.front()) + ", " +
+             (text(rollouts.all.front(), "status.phase") == "Succeeded" ? "succeeded" : "ended as ") +
+             (text(rollouts.all.front(), "status.phase") == "Succeeded"
+                  ? ""
+                  : text(rollouts.all.front(), "status.phase"));
+    return refuse("Model " + rollouts.name() + " has no rollout under way" + last);
+  }
+  // Beside the one that the Model is at, others may wait, or may give their traffic back.
+  const std::string intended = text(rollouts.model, "status.intent.rollout");
+  for (const Json* r : candidates)
+    if (name_of(*r) == intended) return *r;
+  std::vector<const Json*> running;
+  for (const Json* r : candidates)
+    if (started(*r)) running.push_back(r);
+  if (running.size() == 1) return *running.front();
+  if (candidates.size() == 1) return *candidates.front();
+  return refuse("Model " + rollouts.name() + " has several rollouts, say which one with --rollout: " +
+                joined_names(running.empty() ? candidates : running));
+}
+
+Result<std::string> failed_last(const Rollouts& rollouts) {
+  const std::string outcome = text(rollouts.model, "status.intent.outcome");
+  const std::string version = text(rollouts.model, "status.intent.version");
+  if (!outcome.empty() && outcome != "Succeeded" && outcome != "Superseded" && version != rollouts.stable())
+    return version;
+  for (const Json& r : rollouts.all) {
+    if (!over(r) || ended_with(r, {"Superseded"})) continue;
+    if (ended_with(r, {"Succeeded"}) || text(r, "spec.version") == rollouts.stable()) break;
+    return text(r, "spec.version");
+  }
+  return refuse("nothing to retry: the last rollout of Model " + rollouts.name() + " did not fail" +
+                (rollouts.stable().empty() ? "" : ", " + rollouts.stable() + " serves"));
+}
+
+Result<std::string> served_before(const Rollouts& rollouts) {
+  const std::string stable = rollouts.stable();
+  for (const Json& r : rollouts.all) {
+    if (!ended_with(r, {"Succeeded"})) continue;
+    const std::string from = text(r, "status.fromVersion"), to = text(r, "spec.version");
+    if (to == stable && !from.empty() && from != stable) return from;
+    if (to != stable) return to;
+  }
+  return refuse("no version is known to have served before " + (stable.empty() ? "the first" : stable) +
+                "; name one with --to");
+}
+
+Result<void> is_version(const Rollouts& rollouts, const std::string& version) {
+  std::string known;
+  for (const Json& v : rollouts.versions) {
+    if (name_of(v) == version) return {};
+    known += (known.empty() ? "" : ", ") + name_of(v);
+  }
+  return refuse("Model " + rollouts.name() + " has no ModelVersion " + version +
+                (known.empty() ? "" : "; it has " + known));
+}
+
+bool has_passed(const Rollouts& rollouts, const std::string& version) {
+  if (version == rollouts.stable()) return true;
+  for (const Json& r : rollouts.all) {
+    if (text(r, "status.fromVersion") == version) return true;
+    if (text(r, "spec.version") == version && ended_with(r, {"Succeeded"})) return true;
+  }
+  for (const Json& v : rollouts.versions)
+    if (name_of(v) == version) return ended_with(v, {"Superseded", "Serving"});
+  return false;
+}
+
+Json new_rollout(const Rollouts& rollouts, const std::string& version, const std::string& purpose) {
+  const std::string prefix = version + "-" + purpose + "-";
+  int last = 0;
+  for (const Json& r : rollouts.all) {
+    const std::string name = name_of(r);
+    if (!name.starts_with(prefix)) continue;
+    int n = 0;
+    std::from_chars(name.data() + prefix.size(), name.data() + name.size(), n);
+    last = std::max(last, n);
+  }
+  return {{"apiVersion", api::kApiVersion},
+          {"kind", "ModelRollout"},
+          {"metadata",
+           {{"name", prefix + std::to_string(last + 1)},
+            {"namespace", text(rollouts.model, "metadata.namespace")}}},
+          {"spec", {{"modelRef", {{"name", rollouts.name()}}}, {"version", version}}}};
+}
+
+}  // namespace mo::plugin

@@ -1,0 +1,200 @@
+#include "plugin/steer.h"
+
+#include "plugin/fields.h"
+#include "plugin/show.h"
+
+namespace mo::plugin {
+namespace {
+
+// Somebody else may be writing at the same time; then everything is looked at anew.
+constexpr int kTries = 8;
+
+Edit patch(const Json& object, Kind kind, Json change, std::string said) {
+  change["metadata"] = {{"uid", text(object, "metadata.uid")},
+                        {"resourceVersion", text(object, "metadata.resourceVersion")}};
+  return {Edit::Do::Patch, kind, std::move(change), name_of(object), std::move(said)};
+}
+
+Edit nothing(const Json& object, Kind kind, std::string said) {
+  return {Edit::Do::Nothing, kind, object, name_of(object), std::move(said)};
+}
+
+std::string place(const Json& rollout) {
+  const std::string index = text(rollout, "status.step.index"), count = text(rollout, "status.step.count");
+  if (index.empty() || index == "0") return "before its first step";
+  if (number(rollout, "status.step.index") > number(rollout, "status.step.count"))
+    return "on the way to 100%";
+  return "at step " + index + "/" + count + " (" + text(rollout, "status.step.description") + ")";
+}
+
+class Steer {
+ public:
+  Steer(const Steering& s, const Rollouts& r, TimePoint now) : s_(s), r_(r), now_(now) {}
+
+  Result<Edit> decide() {
+    if (s_.verb == "retrain") return retrain();
+    if (s_.verb == "retry") return retry();
+    if (s_.verb == "rollback") return rollback();
+    const auto rollout = the_rollout(r_, s_.rollout);
+    if (!rollout) return fail(rollout.error());
+    if (s_.verb == "abort") return abort(*rollout);
+    if (field(*rollout, "status.ending") || wants(*rollout) == "Aborted")
+      return refuse(title(*rollout) + " is being ended already" + because(*rollout) +
+                    "; there is nothing to " + s_.verb);
+    if (s_.verb == "pause") return pause(*rollout);
+    if (s_.verb == "resume") return resume(*rollout);
+    return promote(*rollout);
+  }
+
+ private:
+  static std::string wants(const Json& rollout) { return text(rollout, "spec.desiredState"); }
+  static std::string because(const Json& rollout) {
+    const std::string message = text(rollout, "status.ending.message");
+    return message.empty() ? "" : ": " + message;
+  }
+
+  static Edit set(const Json& rollout, const Json& state, const std::string& said) {
+    return patch(rollout, Kind::ModelRollout, {{"spec", {{"desiredState", state}}}}, said);
+  }
+
+  Result<Edit> abort(const Json& rollout) const {
+    if (field(rollout, "status.ending") || wants(rollout) == "Aborted")
+      return nothing(rollout, Kind::ModelRollout,
+                     title(rollout) + " is being ended already" + because(rollout));
+    const std::string from = text(rollout, "status.fromVersion");
+    return set(rollout, "Aborted",
+               title(rollout) + " is aborted" + (from.empty() ? "" : ": all traffic goes back to " + from));
+  }
+
+  Result<Edit> pause(const Json& rollout) const {
+    if (wants(rollout) == "Paused")
+      return nothing(rollout, Kind::ModelRollout, title(rollout) + " is paused already");
+    return set(rollout, "Paused", title(rollout) + " is paused " + place(rollout));
+  }
+
+  Result<Edit> resume(const Json& rollout) const {
+    const bool asked = wants(rollout) == "Paused";
+    if (!asked && text(rollout, "status.phase") != "Paused")
+      return refuse(title(rollout) + " is not paused: " + text(rollout, "status.message"));
+    // The word itself is what ends a pause: where it is said already it is taken back, which means the same.
+    return set(rollout, wants(rollout) == "Running" ? Json() : Json("Running"),
+               title(rollout) + " goes on " + place(rollout));
+  }
+
+  Result<Edit> promote(const Json& rollout) const {
+    if (wants(rollout) == "Promoted")
+      return nothing(rollout, Kind::ModelRollout, title(rollout) + " is being promoted already");
+    return set(rollout, "Promoted",
+               title(rollout) + " is promoted: what is left " + place(rollout) +
+                   " is skipped, gates too, and it gets all traffic once its pods are ready");
+  }
+
+  Result<Edit> create(const std::string& version, const std::string& state, const std::string& said) const {
+    Json rollout = new_rollout(r_, version, s_.verb);
+    if (!state.empty()) rollout["spec"]["desiredState"] = state;
+    const std::string name = name_of(rollout);
+    std::string spec = text(r_.model, "spec.version");
+    const bool disagrees = !spec.empty() && spec != version && text(r_.model, "spec.track") != "Promoted";
+    return Edit{Edit::Do::Create, Kind::ModelRollout, std::move(rollout), name,
+                "ModelRollout " + name + " " + said +
+                    (disagrees ? "; the Model's spec asks for " + spec + ": set spec.version to " + version +
+                                     " for good"
+                               : "")};
+  }
+
+  Result<void> nobody_rolls() const {
+    if (!any_live(r_)) return {};
+    const auto rollout = the_rollout(r_, "");
+    return refuse("Model " + r_.name() + " has a rollout under way" +
+                  (rollout ? ", " + title(*rollout) + ", " + place(*rollout) : "") +
+                  "; `kubectl model resume` lets it go on, `kubectl model abort` ends it");
+  }
+
+  Result<Edit> retry() const {
+    if (const auto free = nobody_rolls(); !free) return fail(free.error());
+    const auto version = failed_last(r_);
+    if (!version) return fail(version.error());
+    if (const auto known = is_version(r_, *version); !known) return fail(known.error());
+    return create(*version, "", "tries " + *version + " again, from its first step");
+  }
+
+  Result<Edit> rollback() const {
+    if (any_live(r_)) return rollback_now();
+    const auto version = s_.to.empty() ? served_before(r_) : Result<std::string>(s_.to);
+    if (!version) return fail(version.error());
+    if (*version == r_.stable()) return refuse(*version + " serves already: there is nothing to roll back");
+    if (const auto known = is_version(r_, *version); !known) return fail(known.error());
+    if (!s_.force && !has_passed(r_, *version))
+      return refuse(*version + " never passed a rollout of Model " + r_.name() +
+                    "; roll it out by its steps, or say --force");
+    return create(*version, "Promoted", "goes back from " + r_.stable() + " to " + *version + " at once");
+  }
+
+  // What is under way has not replaced the stable version yet: going back is aborting.
+  Result<Edit> rollback_now() const {
+    const auto rollout = the_rollout(r_, s_.rollout);
+    if (!rollout) return fail(rollout.error());
+    if (s_.to.empty() || s_.to == r_.stable()) return abort(*rollout);
+    return refuse(title(*rollout) + " is under way; abort it first, then roll back to " + s_.to);
+  }
+
+  Result<Edit> retrain() const {
+    if (!field(r_.model, "spec.retraining"))
+      return refuse("Model " + r_.name() + " has no spec.retraining: there is nothing that could be run");
+    const auto before = time_of(r_.model, "spec.retraining.requestedAt");
+    std::string when = format_time(now_);
+    if (before && *before >= *parse_time(when))  // twice in a second is twice
+      when = format_micro_time(std::max(now_, *before + Duration(1)));
+    const std::string run = text(r_.model, "status.retraining.run.name");
+    return patch(r_.model, Kind::Model, {{"spec", {{"retraining", {{"requestedAt", when}}}}}},
+                 "Model " + r_.name() + " is asked to retrain" +
+                     (run.empty() ? "" : ", once run " + run + " has ended"));
+  }
+
+  const Steering& s_;
+  const Rollouts& r_;
+  TimePoint now_;
+};
+
+Result<std::string> perform(Session& session, const Edit& edit) {
+  switch (edit.what) {
+    case Edit::Do::Nothing:
+      return edit.body.dump();
+    case Edit::Do::Patch:
+      return session.client.merge_patch({edit.kind, {session.ns, edit.name}}, edit.body.dump(), "",
+                                        session.stop);
+    case Edit::Do::Create:
+      return session.client.post(edit.kind, session.ns, edit.body.dump(), session.stop);
+  }
+  return fail(ErrorKind::Invalid, "no such edit");
+}
+
+bool look_again(const Error& error) {
+  return error.kind == ErrorKind::Conflict || error.kind == ErrorKind::AlreadyExists;
+}
+
+}  // namespace
+
+Result<Edit> decide(const Steering& steering, const Rollouts& rollouts, TimePoint now) {
+  return Steer(steering, rollouts, now).decide();
+}
+
+int steer(Session& session, const Steering& steering) {
+  for (int tries = 1;; ++tries) {
+    const auto rollouts = read(session, steering.model);
+    if (!rollouts) return complain(session, rollouts.error());
+    const auto edit = decide(steering, *rollouts, session.now());
+    if (!edit) return complain(session, edit.error());
+    const auto done = perform(session, *edit);
+    if (!done && look_again(done.error()) && tries < kTries) continue;
+    if (!done) return complain(session, done.error());
+    if (steering.output.empty()) {
+      session.out << edit->said << "\n";
+    } else if (const auto object = parse_json(*done, done->size())) {
+      print_objects(session.out, {*object}, steering.output, false);
+    }
+    return kDone;
+  }
+}
+
+}  // namespace mo::plugin

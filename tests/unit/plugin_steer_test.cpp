@@ -1,0 +1,188 @@
+// What each verb of `kubectl model` means for what there is.
+#include <catch2/catch.hpp>
+#include <sstream>
+
+#include "plugin/commands.h"
+#include "plugin/steer.h"
+#include "tests/unit/runtime_fake_client.h"
+
+using namespace mo;
+using namespace mo::plugin;
+
+namespace {
+
+const TimePoint kNoon = *parse_time("2026-11-22T12:00:00Z");
+
+Json rollout(const std::string& name, const std::string& to, const std::string& phase,
+             const std::string& created = "2026-11-22T09:00:00Z", const std::string& from = "m-v1") {
+  Json r = {{"metadata", {{"name", name}, {"uid", "u-" + name}, {"resourceVersion", "7"}, {"creationTimestamp", created}}},
+            {"spec", {{"modelRef", {{"name", "m"}}}, {"version", to}}},
+            {"status", {{"phase", phase}, {"step", {{"index", 2}, {"count", 4}, {"description", "pause 5m"}}}}}};
+  if (phase != "Pending") r["status"]["startedAt"] = created;
+  if (phase != "Pending" && !from.empty()) r["status"]["fromVersion"] = from;
+  return r;
+}
+
+Rollouts scene(std::vector<Json> rollouts, const std::string& stable = "m-v1") {
+  Rollouts r;
+  r.model = {{"metadata", {{"name", "m"}, {"namespace", "ns"}, {"uid", "u-m"}, {"resourceVersion", "9"}}},
+             {"spec", {{"version", "m-v2"}}},
+             {"status", {{"stableVersion", stable}}}};
+  r.all = std::move(rollouts);
+  for (const char* v : {"m-v1", "m-v2", "m-v3"})
+    r.versions.push_back({{"metadata", {{"name", v}}}, {"status", {{"phase", "Registered"}}}});
+  return r;
+}
+
+Result<Edit> decided(const std::string& verb, const Rollouts& r, const std::string& to = "", bool force = false) {
+  return decide({.verb = verb, .model = "m", .rollout = "", .to = to, .force = force, .output = ""}, r, kNoon);
+}
+
+std::string refusal(const Result<Edit>& edit) {
+  REQUIRE_FALSE(edit);
+  CHECK(edit.error().reason == "Refused");
+  return edit.error().message;
+}
+
+}  // namespace
+
+TEST_CASE("plugin: the words to a rollout are one edit with its preconditions", "[plugin]") {
+  const Rollouts r = scene({rollout("m-v2-2", "m-v2", "Progressing")});
+  for (const auto& [verb, state] : std::map<std::string, std::string>{
+           {"pause", "Paused"}, {"promote", "Promoted"}, {"abort", "Aborted"}}) {
+    const auto edit = decided(verb, r);
+    REQUIRE(edit);
+    CHECK(edit->what == Edit::Do::Patch);
+    CHECK(edit->name == "m-v2-2");
+    CHECK(edit->body == Json{{"metadata", {{"uid", "u-m-v2-2"}, {"resourceVersion", "7"}}},
+                             {"spec", {{"desiredState", state}}}});
+  }
+  CHECK(decided("promote", r)->said ==
+        "ModelRollout m-v2-2 (m-v1 -> m-v2) is promoted: what is left at step 2/4 (pause 5m) is skipped, gates too, and it "
+        "gets all traffic once its pods are ready");
+  CHECK_THAT(refusal(decided("resume", r)), Catch::Contains("is not paused"));
+}
+
+TEST_CASE("plugin: resume writes something new also where Running is said already", "[plugin]") {
+  Json paused = rollout("m-v2-2", "m-v2", "Paused");
+  CHECK(decided("resume", scene({paused}))->body["spec"]["desiredState"] == "Running");
+  paused["spec"]["desiredState"] = "Running";
+  CHECK(decided("resume", scene({paused}))->body["spec"]["desiredState"].is_null());
+  paused["spec"]["desiredState"] = "Paused";
+  CHECK(decided("resume", scene({paused}))->body["spec"]["desiredState"] == "Running");
+}
+
+TEST_CASE("plugin: what is so already is not written again, and abort wins", "[plugin]") {
+  Json aborted = rollout("m-v2-2", "m-v2", "Progressing");
+  aborted["spec"]["desiredState"] = "Aborted";
+  CHECK(decided("abort", scene({aborted}))->what == Edit::Do::Nothing);
+  for (const char* verb : {"promote", "pause", "resume"})
+    CHECK_THAT(refusal(decided(verb, scene({aborted}))), Catch::Contains("is being ended already"));
+  Json back = rollout("m-v2-2", "m-v2", "Progressing");
+  back["status"]["ending"] = {{"phase", "RolledBack"}, {"message", "gate accuracy failed"}};
+  CHECK_THAT(refusal(decided("promote", scene({back}))), Catch::Contains("gate accuracy failed"));
+}
+
+TEST_CASE("plugin: nothing is steered where nothing runs, or several could be meant", "[plugin]") {
+  CHECK(refusal(decided("pause", scene({}))) == "Model m has no rollout under way");
+  CHECK_THAT(refusal(decided("abort", scene({rollout("m-v2-2", "m-v2", "Succeeded")}))),
+             Catch::Contains("m-v2-2 (m-v1 -> m-v2), succeeded"));
+  const Json a = rollout("a", "m-v2", "Pending"), b = rollout("b", "m-v3", "Pending");
+  CHECK_THAT(refusal(decided("abort", scene({a, b}))), Catch::Contains("say which one with --rollout: a, b"));
+  CHECK(decided("abort", scene({a, b, rollout("c", "m-v2", "Progressing")}))->name == "c");
+  Rollouts r = scene({rollout("d", "m-v3", "Progressing"), rollout("c", "m-v2", "Progressing")});
+  r.model["status"]["intent"] = {{"rollout", "c"}, {"version", "m-v2"}};
+  CHECK(decided("abort", r)->name == "c");
+}
+
+TEST_CASE("plugin: retry makes a new rollout to what failed last", "[plugin]") {
+  Rollouts r = scene({rollout("m-v2-retry-2", "m-v2", "RolledBack"), rollout("m-v2-2", "m-v2", "RolledBack")});
+  const auto edit = decided("retry", r);
+  REQUIRE(edit);
+  CHECK(edit->what == Edit::Do::Create);
+  CHECK(edit->body["metadata"] == Json{{"name", "m-v2-retry-3"}, {"namespace", "ns"}});
+  CHECK(edit->body["spec"] == Json{{"modelRef", {{"name", "m"}}}, {"version", "m-v2"}});
+  CHECK_THAT(refusal(decided("retry", scene({rollout("x", "m-v2", "Succeeded")}, "m-v2"))),
+             Catch::Contains("nothing to retry"));
+  CHECK_THAT(refusal(decided("retry", scene({rollout("x", "m-v2", "Paused")}))), Catch::Contains("under way"));
+  CHECK_THAT(refusal(decided("retry", scene({rollout("x", "m-v9", "Failed")}))),
+             Catch::Contains("no ModelVersion m-v9; it has m-v1, m-v2, m-v3"));
+}
+
+TEST_CASE("plugin: rollback aborts what is under way, else goes back at once", "[plugin]") {
+  CHECK(decided("rollback", scene({rollout("x", "m-v2", "Progressing")}))->body["spec"]["desiredState"] == "Aborted");
+  CHECK(decided("rollback", scene({rollout("x", "m-v2", "Progressing")}), "m-v1")->what == Edit::Do::Patch);
+  CHECK_THAT(refusal(decided("rollback", scene({rollout("x", "m-v2", "Progressing")}), "m-v3")),
+             Catch::Contains("abort it first"));
+
+  const Rollouts served = scene({rollout("x", "m-v2", "Succeeded")}, "m-v2");
+  const auto back = decided("rollback", served);
+  REQUIRE(back);
+  CHECK(back->body["spec"] ==
+        Json{{"modelRef", {{"name", "m"}}}, {"version", "m-v1"}, {"desiredState", "Promoted"}});
+  CHECK(back->name == "m-v1-rollback-1");
+  CHECK_THAT(back->said, Catch::Contains("set spec.version to m-v1 for good"));
+  CHECK_THAT(refusal(decided("rollback", served, "m-v2")), Catch::Contains("serves already"));
+  CHECK_THAT(refusal(decided("rollback", served, "m-v3")), Catch::Contains("never passed"));
+  CHECK(decided("rollback", served, "m-v3", true));
+  CHECK_THAT(refusal(decided("rollback", served, "m-v9", true)), Catch::Contains("no ModelVersion m-v9"));
+  CHECK_THAT(refusal(decided("rollback", scene({}, "m-v1"))), Catch::Contains("--to"));
+}
+
+TEST_CASE("plugin: each request to retrain is a new value", "[plugin]") {
+  Rollouts r = scene({});
+  CHECK_THAT(refusal(decided("retrain", r)), Catch::Contains("no spec.retraining"));
+  r.model["spec"]["retraining"] = {{"requestedAt", "2026-11-22T11:00:00Z"}};
+  CHECK(decided("retrain", r)->body["spec"]["retraining"]["requestedAt"] == "2026-11-22T12:00:00Z");
+  r.model["spec"]["retraining"]["requestedAt"] = "2026-11-22T12:00:00Z";
+  CHECK(decided("retrain", r)->body["spec"]["retraining"]["requestedAt"] == "2026-11-22T12:00:00.001000Z");
+}
+
+TEST_CASE("plugin: an object that changed meanwhile is looked at anew before it is written", "[plugin]") {
+  FakeClient client;
+  int writes = 0;
+  client.answer = [&](const FakeClient::Call& call) -> Result<std::string> {
+    if (call.verb == "get") return scene({}).model.dump();
+    if (++writes == 1) return fail(ErrorKind::Conflict, "the object has been modified");
+    return rollout("x", "m-v2", "Progressing").dump();
+  };
+  client.on_list = [&](const kube::ListOptions& options) -> Result<std::string> {
+    CHECK(options.field_selector == "spec.modelRef.name=m");
+    Json list = {{"metadata", {{"resourceVersion", "1"}}}, {"items", {rollout("x", "m-v2", "Progressing")}}};
+    return list.dump();
+  };
+  std::ostringstream out, err;
+  Session session{client, "ns", out, err, [] { return kNoon; }, {}};
+  CHECK(steer(session, {.verb = "pause", .model = "m", .rollout = "", .to = "", .force = false, .output = "name"}) == kDone);
+  CHECK(writes == 2);
+  CHECK(err.str().empty());
+}
+
+namespace {
+
+struct Said {
+  int code;
+  std::string out, err;
+};
+Said command(const std::vector<std::string>& args) {
+  std::istringstream in;
+  std::ostringstream out, err;
+  const int code = plugin::run(args, in, out, err, {});
+  return {code, out.str(), err.str()};
+}
+
+}  // namespace
+
+TEST_CASE("plugin: wrong usage is told apart from a no", "[plugin]") {
+  CHECK(command({}).code == kTrouble);
+  CHECK(command({"--help"}).code == kDone);
+  CHECK(command({"--version"}).code == kDone);
+  CHECK(command({"destroy", "m"}).code == kTrouble);
+  CHECK(command({"pause"}).code == kTrouble);
+  CHECK_THAT(command({"pause"}).err, Catch::Contains("MODEL is required"));
+  CHECK(command({"pause", "m", "-o", "table"}).code == kTrouble);
+  CHECK(command({"pause", "m", "--to", "x"}).code == kTrouble);
+  const Said nowhere = command({"pause", "m", "--kubeconfig", "/does/not/exist"});
+  CHECK(nowhere.code == kTrouble);
+  CHECK_THAT(nowhere.err, Catch::Contains("/does/not/exist"));
+}
