@@ -5,6 +5,7 @@
 """
 
 import argparse
+import collections
 import json
 import pathlib
 import subprocess
@@ -19,6 +20,7 @@ sys.path.insert(0, str(RIG_DIR))
 
 from riglib import cgroups  # noqa: E402
 from riglib.layout import Layout, alive  # noqa: E402
+from riglib.traffic import share, sampling_error  # noqa: E402
 from riglib.util import run, say, wait_for  # noqa: E402
 
 POD_PORT = 8080
@@ -26,20 +28,30 @@ POD_PORT = 8080
 VICTIMS = ("holder", "outer", "inside")
 
 
-def workload(replicas, node):
+REQUESTS, WEIGHT = 5000, 0.1   # through the gateway, of which the second version is to get so many
+HOST = "hello.example.com"
+
+
+def workload(name, replicas, node):
     container = {"name": "hello", "image": "localhost/hello:dev", "imagePullPolicy": "IfNotPresent",
                  "env": [{"name": "HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}
     if node == "real":
         container["readinessProbe"] = {"httpGet": {"path": "/", "port": POD_PORT}, "periodSeconds": 1}
-    labels = {"app": "hello", "modelops.dev/model": "greeter", "modelops.dev/version": "v1"}
+    labels = {"app": name, "modelops.dev/model": "greeter", "modelops.dev/version": name}
     notes = {"prometheus.io/scrape": "true", "prometheus.io/port": str(POD_PORT), "prometheus.io/path": "/metrics"}
     template = {"metadata": {"labels": labels, "annotations": notes},
                 "spec": {"containers": [container], "terminationGracePeriodSeconds": 1}}
     return {"apiVersion": "v1", "kind": "List", "items": [
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "hello", "namespace": "default"},
-         "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "hello"}}, "template": template}},
-        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "hello", "namespace": "default"},
-         "spec": {"selector": {"app": "hello"}, "ports": [{"port": 80, "targetPort": POD_PORT}]}}]}
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "default"},
+         "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"},
+         "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": POD_PORT}]}}]}
+
+
+def route(weights, name="hello"):
+    backends = [{"name": service, "port": 80, "weight": weight} for service, weight in weights.items()]
+    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": name, "namespace": "default"},
+            "spec": {"parentRefs": [{"name": "gw", "namespace": "gateway"}], "hostnames": [HOST], "rules": [{"backendRefs": backends}]}}
 
 
 class Round:
@@ -82,11 +94,13 @@ class Round:
         replicas = 2 if self.node == "real" else 20
         if self.node == "real":
             self._load_image()
-        self.kubectl("apply", "-f", "-", stdin=json.dumps(workload(replicas, self.node)))
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(workload("hello", replicas, self.node)))
         self.kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
         if self.node == "real":
             self._answers()
             self._scraped(replicas)
+            self._routed()
+        self._route_status()
         self._pushed_metric()
         self._audited()
         if self.second:
@@ -117,13 +131,42 @@ class Round:
         script = "import urllib.request as u; print(u.urlopen('http://hello.default.svc.cluster.local/').read())"
         assert "hello from" in self.rig("exec", "--", "/usr/bin/python3", "-c", script)
 
+    def _routed(self):
+        """Weights over two Deployments, counted in real requests."""
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(workload("other", 1, self.node)))
+        self.kubectl("rollout", "status", "deployment/other", "--timeout=60s")
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(route({"hello": 90, "other": 10})))
+        url = (self.layout.dir / "gateway.url").read_text().strip()
+
+        def by_deployment(requests):
+            found = collections.Counter()
+            for answer, count in share(url, HOST, requests, version=lambda answer: answer.body.split()[2].decode()).items():
+                found[answer.split("-")[0]] += count
+            return found
+
+        def known():
+            try:
+                return len(by_deployment(40)) == 2
+            except AssertionError:
+                return False
+        wait_for("the gateway to know the route", known, timeout=30)
+        seen = by_deployment(REQUESTS)
+        say(f"weights 90/10 over {REQUESTS} requests: {dict(seen)}")
+        assert abs(seen["other"] / REQUESTS - WEIGHT) < sampling_error(WEIGHT, REQUESTS), seen
+
+    def _route_status(self):
+        """Also without pods that answer."""
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(route({"hello": 1}, "status")))
+        path = '{.status.parents[0].conditions[?(@.type=="Accepted")].status}'
+        wait_for("the gateway to accept the route", lambda: self.kubectl("get", "httproute", "status", "-o", f"jsonpath={path}") == "True", timeout=30)
+
     def _query(self, query):
         url = (self.layout.dir / "prometheus.url").read_text().strip()
         with urllib.request.urlopen(f"{url}/api/v1/query?query={urllib.parse.quote(query)}", timeout=5) as answer:
             return json.load(answer)["data"]["result"]
 
     def _scraped(self, replicas):
-        query = 'hello_requests_total{model="greeter",version="v1",namespace="default",pod=~"hello-.+"}'
+        query = 'hello_requests_total{model="greeter",version="hello",namespace="default",pod=~"hello-.+"}'
         wait_for("Prometheus to scrape the pods", lambda: len(self._query(query)) == replicas, timeout=20)
 
     def _pushed_metric(self):

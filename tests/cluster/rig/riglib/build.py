@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -29,6 +30,12 @@ TOOLS = {
     "kubelet": "k8s.io/kubernetes/cmd/kubelet",
     "kwok": "sigs.k8s.io/kwok/cmd/kwok",
 }
+# The gateway, a module of its own. lego's own DNS providers are half of what it would compile, so they are left out.
+GATEWAY_MODULE = RIG_DIR / "gateway"
+GATEWAY_FLAGS = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
+TRAEFIK = "github.com/traefik/traefik/v3/cmd/traefik"
+LEGO = "github.com/go-acme/lego/v4"
+NO_DNS_PROVIDERS = GATEWAY_MODULE / "dns" / "dns_providers.go"
 # How kwok's simulated pods and nodes behave; they come with kwok's own module.
 KWOK_STAGES = ["node/fast/node-initialize.yaml", "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
                "pod/fast/pod-ready.yaml", "pod/fast/pod-complete.yaml", "pod/fast/pod-delete.yaml"]
@@ -36,11 +43,21 @@ KWOK_STAGES = ["node/fast/node-initialize.yaml", "node/heartbeat-with-lease/node
 
 def home():
     """The cache folder of exactly this set of sources and flags."""
+    sources = (RIG_DIR / "go" / "go.mod", RIG_DIR / "go" / "go.sum", RIG_DIR / "c" / "pause.c")
+    return _home("rig", sources, (BUILD_FLAGS, sorted(TOOLS), KWOK_STAGES))
+
+
+def gateway_home():
+    """The gateway's, so that neither is built anew for a change of the other."""
+    return _home("gateway", (GATEWAY_MODULE / "go.mod", GATEWAY_MODULE / "go.sum", NO_DNS_PROVIDERS), (GATEWAY_FLAGS, TRAEFIK))
+
+
+def _home(name, sources, settings):
     digest = hashlib.sha256()
-    for path in (RIG_DIR / "go" / "go.mod", RIG_DIR / "go" / "go.sum", RIG_DIR / "c" / "pause.c"):
+    for path in sources:
         digest.update(path.read_bytes())
-    digest.update(repr((BUILD_FLAGS, sorted(TOOLS), KWOK_STAGES)).encode())
-    return cache_root() / f"rig-{digest.hexdigest()[:16]}"
+    digest.update(repr(settings).encode())
+    return cache_root() / f"{name}-{digest.hexdigest()[:16]}"
 
 
 def bin_dir():
@@ -49,26 +66,30 @@ def bin_dir():
 
 def ensure():
     """Build unless the cache has it; two callers never build at once."""
-    target = home()
+    _ensure(home(), _build_all, f"Kubernetes {K8S_VERSION} and etcd", 7)
+    _ensure(gateway_home(), _build_gateway, "the gateway", 3)
+    return home()
+
+
+def _ensure(target, build, what, minutes):
     if target.is_dir():
-        return target
+        return
     with locked(cache_root() / "rig-build.lock"):
         if not target.is_dir():
-            _build_into(target)
-    return target
+            started = time.monotonic()
+            say(f"building {what} from source, once: about {minutes} minutes on 2 cores")
+            _build_into(target, build)
+            say(f"built {target} in {time.monotonic() - started:.0f} s")
 
 
-def _build_into(target):
-    started = time.monotonic()
-    say(f"building Kubernetes {K8S_VERSION} and etcd from source, once: about 7 minutes on 2 cores")
+def _build_into(target, build):
     temporary = tempfile.mkdtemp(prefix=".rig-", dir=cache_root())
     try:
-        _build_all(temporary)
+        build(temporary)
         os.chmod(temporary, 0o755)
         os.rename(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    say(f"built {target} in {time.monotonic() - started:.0f} s")
 
 
 def _build_all(temporary):
@@ -76,7 +97,7 @@ def _build_all(temporary):
     os.mkdir(programs)
     go, env = _go()
     module = RIG_DIR / "go"
-    _compile(go, env, module, programs)
+    _compile(go, env, module, [*BUILD_FLAGS, "-o", programs + "/", *TOOLS.values()])
     os.rename(os.path.join(programs, "server"), os.path.join(programs, "etcd"))
     missing = [name for name in TOOLS if not os.path.exists(os.path.join(programs, name))]
     if missing:
@@ -85,8 +106,36 @@ def _build_all(temporary):
     _write_stages(go, env, module, temporary)
 
 
-def _compile(go, env, module, programs):
-    command = [go, "build", "-v", *BUILD_FLAGS, "-o", programs + "/", *TOOLS.values()]
+def _build_gateway(temporary):
+    go, env = _go()
+    with tempfile.TemporaryDirectory() as folder:
+        module = pathlib.Path(folder)
+        for name in ("go.mod", "go.sum"):
+            shutil.copy(GATEWAY_MODULE / name, module)
+        _replace_lego(go, env, module)
+        _compile(go, env, module, [*GATEWAY_FLAGS, "-o", os.path.join(temporary, "traefik"), TRAEFIK])
+        crds = sorted((_module_dir(go, env, module, "sigs.k8s.io/gateway-api") / "config" / "crd" / "standard").glob("*.yaml"))
+    with open(os.path.join(temporary, "crds.yaml"), "w") as handle:
+        handle.write("\n---\n".join(path.read_text() for path in crds))
+
+
+def _replace_lego(go, env, module):
+    """A copy of the pinned lego, checked against go.sum as ever, with one file exchanged: Go lets nobody overlay its own cache."""
+    run([go, "mod", "download", LEGO], cwd=module, env=env)
+    copy = module / "lego"
+    # Only contents: the files of Go's cache can't be written.
+    shutil.copytree(_module_dir(go, env, module, LEGO), copy, copy_function=shutil.copyfile)
+    run(["chmod", "-R", "u+w", copy])
+    shutil.copyfile(NO_DNS_PROVIDERS, copy / "providers" / "dns" / "zz_gen_dns_providers.go")
+    run([go, "mod", "edit", "-replace", f"{LEGO}=./lego"], cwd=module, env=env)
+
+
+def _module_dir(go, env, module, name):
+    return pathlib.Path(run([go, "list", "-m", "-f", "{{.Dir}}", name], cwd=module, env=env).strip())
+
+
+def _compile(go, env, module, arguments):
+    command = [go, "build", "-v", *arguments]
     process = subprocess.Popen(command, cwd=module, env=env, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT)
     started, last, lines, packages = time.monotonic(), 0.0, [], 0
@@ -101,7 +150,7 @@ def _compile(go, env, module, programs):
 
 
 def _write_stages(go, env, module, temporary):
-    source = run([go, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"], cwd=module, env=env).strip()
+    source = _module_dir(go, env, module, "sigs.k8s.io/kwok")
     documents = []
     for name in KWOK_STAGES:
         with open(os.path.join(source, "kustomize", "stage", name)) as handle:

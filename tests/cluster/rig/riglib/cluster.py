@@ -14,14 +14,12 @@ import time
 import urllib.error
 import urllib.request
 
-from riglib import build, cgroups, components, image, inside, pki, relay
+from riglib import build, cgroups, components, image, inside, objects, pki, relay
 from riglib.access import ctr, kubectl, kubectl_ok, load
-from riglib.layout import (FIXED_PORTS, NODE_IP, NODE_NAME, PROMETHEUS_CLUSTER_IP, alive, first_child,
-                           identity)
+from riglib.layout import FIXED_PORTS, NODE_NAME, alive, first_child, identity
 from riglib.util import RIG_DIR, RigError, locked, missing_packages, say, wait_for, write_atomically
 
-FAKE_NODES = 4
-RELAYED = ("api", "prometheus", "second-api")   # what the host sees
+RELAYED = ("api", "prometheus", "second-api", "gateway")   # what the host sees
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--mount-proc", "--kill-child"]
 
 
@@ -33,7 +31,7 @@ def up(layout, kind, second=False):
     require_packages()
     build.ensure()
     if kind == "real":
-        layout.require_uncovered(build.home(), RIG_DIR)
+        layout.require_uncovered(build.home(), build.gateway_home(), RIG_DIR)
     layout.make()
     with locked(layout.lock):
         if healthy(layout, kind) and (not second or layout.record().get("second")):
@@ -46,6 +44,7 @@ def up(layout, kind, second=False):
     if layout.record().get("second"):
         print(f"SECOND_KUBECONFIG={layout.second_kubeconfig}")
     print(f"PROMETHEUS_URL={prometheus_url(layout)}")
+    print(f"GATEWAY_URL={gateway_url(layout)}")
 
 
 def require_packages():
@@ -93,6 +92,7 @@ def _start(layout, kind, second):
     components.write_configs(layout, kind, ports)
     write_atomically(layout.kubeconfig, pki.kubeconfig(layout, "admin", f"https://127.0.0.1:{host[0]}"), 0o600)
     write_atomically(layout.dir / "prometheus.url", f"http://127.0.0.1:{host[1]}\n")
+    write_atomically(layout.dir / "gateway.url", f"http://127.0.0.1:{host[3]}\n")
     if second:
         write_atomically(layout.second_kubeconfig, pki.kubeconfig(layout, "admin", f"https://127.0.0.1:{host[2]}"), 0o600)
     layout.save(kind=kind, ports=ports, second=second)
@@ -127,8 +127,9 @@ def _bootstrap(layout, kind, holder):
         if holder.poll() is not None:
             raise RigError(f"the rig died while starting; see {layout.logs}/holder.log")
     wait_for("the API server", lambda: _ready(layout), timeout=120, alive=check)
-    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": _bootstrap_objects(kind)})
-    kubectl(layout, "apply", "--server-side", "-f", "-", stdin=objects)
+    _apply(layout, objects.first(kind))
+    # Last, for the gateway starts with its kinds, and then needs its rights.
+    kubectl(layout, "apply", "--server-side", "-f", build.gateway_home() / "crds.yaml")
     if kind == "real":
         wait_for("containerd", lambda: ctr(layout, "version").returncode == 0, alive=check)
         pause = layout.state / "pause.tar"
@@ -138,34 +139,15 @@ def _bootstrap(layout, kind, holder):
     wait_for("the nodes", lambda: _nodes_ready(layout, kind), timeout=90, interval=0.2, alive=check)
     wait_for("the default service account", lambda: kubectl_ok(layout, "get", "serviceaccount", "default"),
              alive=check, interval=0.2)
-    wait_for("Prometheus", lambda: _fetch(prometheus_url(layout) + "/-/ready"), alive=check)
+    _apply(layout, objects.gateway(layout.record()["ports"]["gateway"]))
+    wait_for("Prometheus", lambda: _prometheus_ready(layout), alive=check)
+    wait_for("the gateway", lambda: _gateway_programmed(layout) and _gateway_ready(layout), alive=check, interval=0.2)
     if layout.record()["second"]:
         wait_for("the second API server", lambda: _ready(layout, layout.second_kubeconfig), alive=check, interval=0.2)
 
 
-def _bootstrap_objects(kind):
-    meta = {"name": "prometheus", "namespace": "monitoring"}
-    ports = [{"name": "http", "port": 80, "targetPort": 9090}]
-    objects = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}},
-        {"apiVersion": "v1", "kind": "Service", "metadata": meta,
-         "spec": {"clusterIP": PROMETHEUS_CLUSTER_IP, "ports": ports}},
-        {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-         "metadata": meta | {"labels": {"kubernetes.io/service-name": "prometheus"}},
-         "ports": [{"name": "http", "port": 9090}], "endpoints": [{"addresses": [NODE_IP]}]},
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "rig-prometheus"},
-         "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]},
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-         "metadata": {"name": "rig-prometheus"},
-         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "rig-prometheus"},
-         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "rig-prometheus"}]}]
-    if kind == "fake":
-        objects += [{"apiVersion": "v1", "kind": "Node",
-                     "metadata": {"name": f"fake-{n}", "annotations": {"kwok.x-k8s.io/node": "fake"},
-                                  "labels": {"kubernetes.io/hostname": f"fake-{n}", "kubernetes.io/os": "linux",
-                                             "kubernetes.io/arch": "amd64", "type": "kwok"}}}
-                    for n in range(FAKE_NODES)]
-    return objects
+def _apply(layout, items):
+    kubectl(layout, "apply", "--server-side", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
 
 
 # --- asking the cluster ---
@@ -180,25 +162,45 @@ def _nodes_ready(layout, kind):
     ready = [node["metadata"]["name"] for node in nodes
              if any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
              and not node["spec"].get("taints")]
-    return ready == [NODE_NAME] if kind == "real" else len(ready) == FAKE_NODES
+    return ready == [NODE_NAME] if kind == "real" else len(ready) == objects.FAKE_NODES
 
 
 def prometheus_url(layout):
     return (layout.dir / "prometheus.url").read_text().strip()
 
 
-def _fetch(url):
+def gateway_url(layout):
+    return (layout.dir / "gateway.url").read_text().strip()
+
+
+def _prometheus_ready(layout):
+    return _status_of(prometheus_url(layout) + "/-/ready") == 200
+
+
+def _gateway_ready(layout):
+    """It answers by itself what no route leads anywhere."""
+    return _status_of(gateway_url(layout) + "/") == 404
+
+
+def _gateway_programmed(layout):
+    path = '{.status.conditions[?(@.type=="Programmed")].status}'
+    return kubectl_ok(layout, "-n", objects.GATEWAY_NAMESPACE, "get", "gateway", objects.GATEWAY, "-o", f"jsonpath={path}") == "True"
+
+
+def _status_of(url):
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.read() or b"ok"
-    except (urllib.error.URLError, OSError):
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
         return None
 
 
 def healthy(layout, kind):
     record = layout.record()
     return (record.get("kind") == kind and alive(record.get("holder")) and _ready(layout)
-            and _nodes_ready(layout, kind) and _fetch(prometheus_url(layout) + "/-/ready"))
+            and _nodes_ready(layout, kind) and _prometheus_ready(layout) and _gateway_ready(layout))
 
 
 def status(layout):
@@ -206,11 +208,12 @@ def status(layout):
     if not alive(record.get("holder")):
         print("down" if not record else "crashed (`up` or `down` cleans up)")
         return 1
-    nodes, prom = _nodes_ready(layout, record["kind"]), _fetch(prometheus_url(layout) + "/-/ready")
+    nodes, prom, gateway = _nodes_ready(layout, record["kind"]), _prometheus_ready(layout), _gateway_ready(layout)
     print(f"{record['kind']} node, process {record['holder']['pid']}")
     print(f"API server  {'ready' if _ready(layout) else 'NOT READY'}  KUBECONFIG={layout.kubeconfig}")
     print(f"nodes       {'ready' if nodes else 'NOT READY'}")
     print(f"Prometheus  {'ready' if prom else 'NOT READY'}  {prometheus_url(layout)}")
+    print(f"gateway     {'ready' if gateway else 'NOT READY'}  {gateway_url(layout)}")
     return 0 if nodes and prom else 1
 
 
@@ -265,7 +268,7 @@ def clean(layout):
         cgroups.remove(layout.name)
     for name in ("state", "bin", "forwards"):
         shutil.rmtree(layout.dir / name, ignore_errors=True)
-    for path in (layout.kubeconfig, layout.second_kubeconfig, layout.dir / "prometheus.url", layout.pidfile, layout.record_file):
+    for path in (layout.kubeconfig, layout.second_kubeconfig, layout.dir / "prometheus.url", layout.dir / "gateway.url", layout.pidfile, layout.record_file):
         path.unlink(missing_ok=True)
 
 

@@ -9,6 +9,8 @@ from riglib.util import RIG_DIR
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 CNI_CONF = "/run/rig-cni"
+# What Traefik watches.
+GATEWAY_KINDS = ("v1/gatewayclasses", "v1/gateways", "v1/httproutes", "v1/grpcroutes", "v1/backendtlspolicies", "v1beta1/referencegrants")
 
 CONTAINERD_TOML = """\
 version = 2
@@ -37,7 +39,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 
 def write_configs(layout, kind, ports):
     server = f"https://127.0.0.1:{ports['api']}"
-    for client in ("kcm", "scheduler", "kube-proxy", "kubelet", "kwok", "admin"):
+    for client in ("kcm", "scheduler", "kube-proxy", "kubelet", "kwok", "gateway", "admin"):
         (layout.conf / f"{client}.kubeconfig").write_text(pki.kubeconfig(layout, client, server))
     files = {"audit.json": _audit_policy(), "scheduler.json": _scheduler(layout),
              "prometheus.json": _prometheus(layout, kind, ports)}
@@ -211,6 +213,17 @@ def prometheus(layout, kind, ports):
         f"--storage.tsdb.path={layout.state}/prometheus", f"--web.listen-address={address}:{ports['prometheus']}",
         "--web.enable-remote-write-receiver", "--web.enable-lifecycle", "--web.enable-admin-api",
         "--storage.tsdb.retention.time=2d", "--log.level=warn"]}
+
+
+def gateway(layout, kind, ports):
+    address = "0.0.0.0" if kind == "real" else "127.0.0.1"
+    return {"gateway": [
+        "/usr/bin/env", f"KUBECONFIG={layout.conf}/gateway.kubeconfig", build.gateway_home() / "traefik",
+        "--global.checknewversion=false", "--global.sendanonymoususage=false", "--log.level=WARN",
+        f"--entrypoints.web.address={address}:{ports['gateway']}", "--providers.kubernetesgateway",
+        f"--providers.kubernetesgateway.statusaddress.ip={NODE_IP}",
+        # As soon as it is known: tests wait for it.
+        "--providers.providersthrottleduration=50ms"]}
 
 
 def fake_node(layout, ports):

@@ -10,12 +10,13 @@ NODE_IP = "10.99.0.1"
 POD_CIDR = "10.244.0.0/20"
 SERVICE_CIDR = "10.96.0.0/16"
 PROMETHEUS_CLUSTER_IP = "10.96.0.90"
+GATEWAY_CLUSTER_IP = "10.96.0.80"
 CLUSTER_DOMAIN = "cluster.local"
 NODE_NAME = "rig-node"
 
 # A real node has a network of its own, so its ports need no choosing.
 FIXED_PORTS = {"etcd": 2379, "etcd-peer": 2380, "etcd-relay": 2389, "api": 6443, "second-api": 6444, "kcm": 10257, "scheduler": 10259, "kwok": 10247,
-               "prometheus": 9090, "pushpage": 9095}
+               "prometheus": 9090, "pushpage": 9095, "gateway": 80}
 # These are covered by private mounts inside the rig, so the rig's own files must not lie beneath.
 COVERED = ("/run", "/var/run", "/var/lib", "/var/log", "/proc", "/sys", "/dev")
 

@@ -14,6 +14,7 @@ CLIENTS = {  # file name: (user, group)
     "kubelet": (f"system:node:{NODE_NAME}", "system:nodes"),
     "apiserver-kubelet": ("kube-apiserver-kubelet-client", "system:masters"),
     "prometheus": ("rig-prometheus", ""),
+    "gateway": ("rig-gateway", ""),
     "kwok": ("rig-kwok", "system:masters"),
 }
 OPENSSL_CONF = """\
