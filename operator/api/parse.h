@@ -42,6 +42,10 @@ struct KindOf<Service> {
   static constexpr Kind value = Kind::Service;
 };
 template <>
+struct KindOf<HttpRoute> {
+  static constexpr Kind value = Kind::HttpRoute;
+};
+template <>
 struct KindOf<Job> {
   static constexpr Kind value = Kind::Job;
 };

@@ -71,16 +71,90 @@ constexpr Field<Root<Deployment>> kDeployment[] = {
 // ---- Service ----
 
 constexpr Field<Service> kServiceSpec[] = {{"selector", member<&Service::selector>}};
+// Opens the object and hashes its text.
+bool read_hashed(value& v, simdjson::ondemand::object& spec, std::string& hash, const Path& at) {
+  if (const auto error = v.get_object().get(spec)) return at.mismatch(v, error, "an object"), false;
+  std::string_view text;
+  if (const auto error = spec.raw_json().get(text)) return at.broken(error), false;
+  hash = hash_of(text.substr(0, text.find_last_not_of(" \t\r\n") + 1));
+  if (const auto error = spec.reset().error()) return at.broken(error), false;
+  return true;
+}
 void read_service_spec(value& v, Root<Service>& out, const Path& at) {
   simdjson::ondemand::object spec;
-  if (const auto error = v.get_object().get(spec)) return at.mismatch(v, error, "an object");
-  std::string_view text;
-  if (const auto error = spec.raw_json().get(text)) return at.broken(error);
-  out.object.spec_hash = hash_of(text.substr(0, text.find_last_not_of(" \t\r\n") + 1));
-  if (const auto error = spec.reset().error()) return at.broken(error);
+  if (!read_hashed(v, spec, out.object.spec_hash, at)) return;
   read_fields(spec, out.object, kServiceSpec, at);
 }
 constexpr Field<Root<Service>> kService[] = {{"metadata", root_metadata}, {"spec", read_service_spec}};
+
+// ---- HTTPRoute ----
+
+struct BackendRef {
+  std::string name;
+  int weight = 1;  // the API's default
+};
+constexpr Field<BackendRef> kBackendRef[] = {{"name", member<&BackendRef::name>},
+                                             {"weight", member<&BackendRef::weight>}};
+bool read(value& v, BackendRef& out, const Path& at) { return read_object(v, out, kBackendRef, at); }
+
+struct RouteRule {
+  std::vector<BackendRef> backends;
+};
+constexpr Field<RouteRule> kRouteRule[] = {{"backendRefs", member<&RouteRule::backends>}};
+
+// The last rule is the one for everybody; those before it are for chosen callers.
+void read_route_rules(value& v, HttpRoute& out, const Path& at) {
+  each_item(v, at, [&](value& item, const Path& here) {
+    RouteRule rule;
+    if (!read_object(item, rule, kRouteRule, here)) return;
+    out.weights.clear();
+    for (const BackendRef& backend : rule.backends) out.weights[backend.name] += backend.weight;
+  });
+}
+constexpr Field<HttpRoute> kRouteSpec[] = {{"rules", read_route_rules}};
+void read_route_spec(value& v, Root<HttpRoute>& out, const Path& at) {
+  simdjson::ondemand::object spec;
+  if (!read_hashed(v, spec, out.object.spec_hash, at)) return;
+  read_fields(spec, out.object, kRouteSpec, at);
+}
+
+struct ParentCondition {
+  std::string type, status, reason, message;
+  int64_t observed_generation = 0;
+};
+constexpr Field<ParentCondition> kParentCondition[] = {
+    {"type", member<&ParentCondition::type>},
+    {"status", member<&ParentCondition::status>},
+    {"reason", member<&ParentCondition::reason>},
+    {"message", member<&ParentCondition::message>},
+    {"observedGeneration", member<&ParentCondition::observed_generation>},
+};
+void read_parent_conditions(value& v, HttpRoute::Parent& out, const Path& at) {
+  each_item(v, at, [&](value& item, const Path& here) {
+    ParentCondition c;
+    if (!read_object(item, c, kParentCondition, here)) return;
+    const bool holds = c.status == "True";
+    if (c.type == "Accepted") {
+      out.accepted = holds;
+      out.observed_generation = c.observed_generation;
+    }
+    if (c.type == "ResolvedRefs") out.resolved = holds;
+    if (!holds && (c.type == "Accepted" || c.type == "ResolvedRefs"))
+      out.problem = joined(c.reason, c.message);
+  });
+}
+constexpr Field<HttpRoute::Parent> kParentName[] = {{"name", member<&HttpRoute::Parent::name>}};
+constexpr Field<HttpRoute::Parent> kParent[] = {{"parentRef", into<kParentName>},
+                                                {"conditions", read_parent_conditions}};
+void read_parents(value& v, HttpRoute& out, const Path& at) {
+  each_item(v, at, [&](value& item, const Path& here) {
+    HttpRoute::Parent parent;
+    if (read_object(item, parent, kParent, here)) out.parents.push_back(std::move(parent));
+  });
+}
+constexpr Field<HttpRoute> kRouteStatus[] = {{"parents", read_parents}};
+constexpr Field<Root<HttpRoute>> kHttpRoute[] = {
+    {"metadata", root_metadata}, {"spec", read_route_spec}, {"status", root_part<kRouteStatus>}};
 
 // ---- Job ----
 
@@ -258,6 +332,13 @@ void take(Extra& extra, Service& out) {
   out.model = std::move(extra.model);
   out.applied_hash = std::move(extra.applied_hash);
   out.foreign_spec_manager = extra.foreign_spec_manager;
+  out.applied_at = extra.applied_at;
+}
+void take(Extra& extra, HttpRoute& out) {
+  out.model = std::move(extra.model);
+  out.applied_hash = std::move(extra.applied_hash);
+  out.foreign_spec_manager = extra.foreign_spec_manager;
+  out.applied_at = extra.applied_at;
 }
 void take(Extra& extra, Job& out) { out.model = std::move(extra.model); }
 void take(Extra& extra, Pod& out) {
@@ -285,6 +366,10 @@ Result<Deployment> parse<Deployment>(std::string_view json, Coverage* coverage) 
 template <>
 Result<Service> parse<Service>(std::string_view json, Coverage* coverage) {
   return read::parse_with(json, read::kService, coverage);
+}
+template <>
+Result<HttpRoute> parse<HttpRoute>(std::string_view json, Coverage* coverage) {
+  return read::parse_with(json, read::kHttpRoute, coverage);
 }
 template <>
 Result<Job> parse<Job>(std::string_view json, Coverage* coverage) {

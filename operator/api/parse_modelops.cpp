@@ -120,7 +120,11 @@ constexpr Field<Retraining> kRetraining[] = {
 bool read(value& v, Retraining& out, const Path& at) { return read_object(v, out, kRetraining, at); }
 
 constexpr Field<Model> kRuntimeRef[] = {{"name", member<&Model::runtime>}};
+constexpr Field<Model::Route> kRoute[] = {{"parentRefs", raw_member<&Model::Route::parent_refs>},
+                                          {"hostnames", member<&Model::Route::hostnames>}};
+bool read(value& v, Model::Route& out, const Path& at) { return read_object(v, out, kRoute, at); }
 constexpr Field<Model> kServing[] = {{"runtime", into<kRuntimeRef>},
+                                     {"route", member<&Model::route>},
                                      {"replicas", member<&Model::replicas>},
                                      {"template", raw_member<&Model::template_overlay>}};
 constexpr Field<Model> kModelSpec[] = {

@@ -123,6 +123,7 @@ void read_annotations(value& v, Metadata& out, const Path& at) {
 struct Manager {
   std::string name, subresource;
   bool owns_spec = false;
+  std::optional<TimePoint> time;
 };
 
 void read_owned_spec(value& v, Manager& out, const Path& at) {
@@ -135,6 +136,7 @@ void read_owned_spec(value& v, Manager& out, const Path& at) {
 constexpr Field<Manager> kOwnedFields[] = {{"f:spec", read_owned_spec}};
 constexpr Field<Manager> kManager[] = {{"manager", member<&Manager::name>},
                                        {"subresource", member<&Manager::subresource>},
+                                       {"time", member<&Manager::time>},
                                        {"fieldsV1", into<kOwnedFields>}};
 
 void read_managers(value& v, Metadata& out, const Path& at) {
@@ -142,7 +144,10 @@ void read_managers(value& v, Metadata& out, const Path& at) {
     Manager manager;
     read_object(item, manager, kManager, here);
     const bool elsewhere = manager.subresource == "status" || manager.subresource == "scale";
-    if (manager.owns_spec && !elsewhere && manager.name != kFieldManager)
+    if (!manager.owns_spec || elsewhere) return;
+    if (manager.name == kFieldManager)
+      out.extra.applied_at = manager.time;
+    else
       out.extra.foreign_spec_manager = true;
   });
 }

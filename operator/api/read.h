@@ -216,6 +216,7 @@ struct Extra {
   std::string model, version, origin;  // labels
   std::string applied_hash;            // annotation
   bool foreign_spec_manager = false;
+  std::optional<TimePoint> applied_at;  // by us, to spec
 };
 void read_metadata(value& v, ObjectMeta& out, Extra& extra, const Path& at);
 

@@ -191,6 +191,11 @@ struct Model {
   std::optional<std::string> runtime;
   int replicas = 1;
   RawJson template_overlay;  // PodTemplateSpec or empty
+  struct Route {
+    RawJson parent_refs;  // of Gateway API's HTTPRoute
+    std::vector<std::string> hostnames;
+  };
+  std::optional<Route> route;
   RolloutPolicy rollout;
   std::optional<Retraining> retraining;
   ModelStatus status;
@@ -306,6 +311,24 @@ struct Service {
   std::map<std::string, std::string> selector;
   std::string applied_hash, spec_hash;
   bool foreign_spec_manager = false;
+  std::optional<TimePoint> applied_at;  // when we last changed it, by the API server's clock
+};
+
+// The one rule of ours that a Model's route has, and what its gateways made of it.
+struct HttpRoute {
+  ObjectMeta meta;
+  std::string model;
+  std::map<std::string, int> weights;  // by Service, of the rule for everybody
+  struct Parent {
+    std::string name;  // of the Gateway
+    bool accepted = false, resolved = true;
+    int64_t observed_generation = 0;
+    std::string problem;  // in the gateway's words, of the condition that isn't True
+  };
+  std::vector<Parent> parents;
+  std::string applied_hash, spec_hash;
+  bool foreign_spec_manager = false;
+  std::optional<TimePoint> applied_at;  // when we last changed it, by the API server's clock
 };
 
 struct Job {

@@ -9,6 +9,7 @@ const KindInfo& info(Kind kind) {
   static constexpr KindInfo kRuntime{"modelops.dev", "v1alpha1", "modelruntimes", "ModelRuntime", false};
   static constexpr KindInfo kDeployment{"apps", "v1", "deployments", "Deployment", true};
   static constexpr KindInfo kService{"", "v1", "services", "Service", true};
+  static constexpr KindInfo kRoute{"gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", true};
   static constexpr KindInfo kJob{"batch", "v1", "jobs", "Job", true};
   static constexpr KindInfo kPod{"", "v1", "pods", "Pod", true};
   static constexpr KindInfo kConfigMap{"", "v1", "configmaps", "ConfigMap", true};
@@ -27,6 +28,8 @@ const KindInfo& info(Kind kind) {
       return kDeployment;
     case Kind::Service:
       return kService;
+    case Kind::HttpRoute:
+      return kRoute;
     case Kind::Job:
       return kJob;
     case Kind::Pod:

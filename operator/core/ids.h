@@ -23,6 +23,7 @@ enum class Kind {
   ModelRuntime,
   Deployment,
   Service,
+  HttpRoute,
   Job,
   Pod,
   ConfigMap,

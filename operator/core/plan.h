@@ -16,8 +16,8 @@ using RawJson = std::string;  // one complete, compact JSON value
 
 // Server-side apply with our field manager. `uid` empty: the object must not exist yet as far as we know; the
 // executor then applies without force, so that an object of somebody else answers 409 instead of being taken
-// over. `uid` set: applied with force to exactly that object, as it was seen: a leader that was stopped in between must not
-// turn back what another has done since.
+// over. `uid` set: applied with force to exactly that object, as it was seen: a leader that was stopped in
+// between must not turn back what another has done since.
 struct Apply {
   ObjectRef target;
   RawJson body;
@@ -36,8 +36,8 @@ struct Scale {
   std::string resource_version = {};
 };
 
-// Deletes exactly that object, its dependents in the background; with `resource_version` only if it is still as it was seen,
-// for what may be needed again by then.
+// Deletes exactly that object, its dependents in the background; with `resource_version` only if it is still
+// as it was seen, for what may be needed again by then.
 struct Delete {
   ObjectRef target;
   std::string uid;

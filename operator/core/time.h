@@ -17,7 +17,8 @@ using Duration = std::chrono::milliseconds;
 std::string format_time(TimePoint t);
 // metav1.MicroTime, for Leases ("2026-11-22T09:00:00.123000Z").
 std::string format_micro_time(TimePoint t);
-// Any RFC 3339 text, with offset and fractions. Nothing if it is not one, or not in the years 0000 to 9999 of UTC.
+// Any RFC 3339 text, with offset and fractions. Nothing if it is not one, or not in the years 0000 to 9999 of
+// UTC.
 std::optional<TimePoint> parse_time(std::string_view text);
 
 // Go durations as Kubernetes users write them: "300ms", "1h30m", "1.5h". Not negative, at most ten years.

@@ -206,7 +206,8 @@ class HttpClient final : public Client {
 
   Result<void> remove(const ObjectRef& ref, const std::string& uid, const std::string& resource_version,
                       std::stop_token stop) override {
-    const Call call{"delete", ref.kind, "DELETE", "", {}, "application/json", delete_options(uid, resource_version)};
+    const Call call{
+        "delete", ref.kind, "DELETE", "", {}, "application/json", delete_options(uid, resource_version)};
     const auto done = write(call, ref, "", stop);
     if (!done) return fail(done.error());
     return {};

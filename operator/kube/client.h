@@ -36,7 +36,8 @@ struct WatchOptions {
   std::chrono::seconds timeout{300};  // timeoutSeconds
   // The longest silence before the connection counts as dead; the API server sends a bookmark each minute.
   std::chrono::milliseconds idle_deadline{90'000};
-  std::function<void()> opened;  // may be empty; called on the caller's thread once the API server has accepted the watch
+  std::function<void()>
+      opened;  // may be empty; called on the caller's thread once the API server has accepted the watch
 };
 
 // Told of every finished HTTP exchange, repeats too: verb (get, list, watch, apply, patch, put, post,
@@ -77,14 +78,14 @@ class Client {
   virtual Result<std::string> post(Kind kind, const std::string& ns, const std::string& body,
                                    std::stop_token stop) = 0;
   // propagationPolicy Background; `uid` and `resource_version` are preconditions if they are set.
-  virtual Result<void> remove(const ObjectRef& ref, const std::string& uid, const std::string& resource_version,
-                              std::stop_token stop) = 0;
+  virtual Result<void> remove(const ObjectRef& ref, const std::string& uid,
+                              const std::string& resource_version, std::stop_token stop) = 0;
 };
 
 struct ClientOptions {
   std::string version = "dev";             // for the User-Agent
   std::string program = "model-operator";  // the same, and the field manager of all writes
-  CallObserver observer;        // may be empty
+  CallObserver observer;                   // may be empty
   std::chrono::milliseconds first_backoff{500};
   std::chrono::milliseconds longest_wait{10'000};
   std::chrono::milliseconds deadline{30'000};  // of each exchange but watches

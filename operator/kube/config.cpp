@@ -233,7 +233,8 @@ Config load_or_throw(const ConfigPlaces& places) {
   if (!places.service_host.empty() && fs::exists(places.service_account / "token", ignored))
     return in_cluster(places);
   const fs::path default_file = fs::path(places.home) / ".kube" / "config";
-  if (!places.home.empty() && fs::exists(default_file, ignored)) return from_files({default_file}, places.context);
+  if (!places.home.empty() && fs::exists(default_file, ignored))
+    return from_files({default_file}, places.context);
   throw Wrong(
       "no cluster: neither --kubeconfig nor KUBECONFIG is set, this is not a pod with a service account (" +
       places.service_account.string() + "), and " + default_file.string() + " does not exist");

@@ -1,5 +1,5 @@
-// What is costly to make and used by one at a time: connections. Last in, first out, so that under little load few stay; what was not used for `keep`
-// is let go at the next take or give_back. Thread-safe.
+// What is costly to make and used by one at a time: connections. Last in, first out, so that under little
+// load few stay; what was not used for `keep` is let go at the next take or give_back. Thread-safe.
 #pragma once
 
 #include <chrono>

@@ -27,7 +27,8 @@ struct HttpRequest {
   std::chrono::milliseconds deadline{30'000};       // send(): for the whole exchange
   std::chrono::milliseconds idle_deadline{90'000};  // stream(), download(): the longest silence
   size_t max_body = 512u << 20;  // bytes, once unpacked; a longer answer is ErrorKind::Malformed
-  std::function<void()> opened;  // stream(): called on the caller's thread once a 2xx answer has begun; may be empty
+  std::function<void()>
+      opened;  // stream(): called on the caller's thread once a 2xx answer has begun; may be empty
 };
 
 struct HttpResponse {

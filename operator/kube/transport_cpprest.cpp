@@ -163,13 +163,15 @@ class Inbox {
 
   // On the caller's thread.
   enum class News { Some, Deadline, Stopped };
-  // Waits until the head is there and bytes or the end are (`head_alone`: or neither); fills `bytes` with what came.
-  News wait(steady_clock::time_point until, const std::stop_token& stop, std::string& bytes, bool head_alone) {
+  // Waits until the head is there and bytes or the end are (`head_alone`: or neither); fills `bytes` with
+  // what came.
+  News wait(steady_clock::time_point until, const std::stop_token& stop, std::string& bytes,
+            bool head_alone) {
     std::optional<std::pair<pplx::task_completion_event<size_t>, size_t>> room;
     {
       std::unique_lock lock(mutex_);
-      const bool news =
-          changed_.wait_until(lock, stop, until, [&] { return finished_ || (head_ && (head_alone || !bytes_.empty())); });
+      const bool news = changed_.wait_until(
+          lock, stop, until, [&] { return finished_ || (head_ && (head_alone || !bytes_.empty())); });
       if (stop.stop_requested()) return News::Stopped;
       if (!news) return News::Deadline;
       bytes.clear();

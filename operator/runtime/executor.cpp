@@ -36,6 +36,8 @@ void with_store(Stores& stores, Kind kind, F f) {
       return f(stores.deployments);
     case Kind::Service:
       return f(stores.services);
+    case Kind::HttpRoute:
+      return f(stores.routes);
     case Kind::Job:
       return f(stores.jobs);
     case Kind::Pod:
@@ -62,6 +64,13 @@ bool uid_mismatch(const Error& error) {
   return error.kind == ErrorKind::Invalid && error.message.find("metadata.uid: ") != std::string::npos;
 }
 
+// The kind itself is missing. (So is the namespace perhaps, but then the Model goes with it.)
+bool no_gateway_api(const Action& action, const Error& error) {
+  const auto* apply = std::get_if<Apply>(&action);
+  return apply && apply->target.kind == Kind::HttpRoute && apply->uid.empty() &&
+         error.kind == ErrorKind::NotFound;
+}
+
 // A body with a value of the wrong kind ("lots" as a quantity) is answered with a 500, which looks like an
 // outage; it is the same tomorrow.
 Error for_good(const Action& action, Error error) {
@@ -69,6 +78,11 @@ Error for_good(const Action& action, Error error) {
                           error.message.find("failed to create typed patch object") != std::string::npos;
   if (std::holds_alternative<Apply>(action) && error.kind == ErrorKind::ServerError && unreadable)
     error.kind = ErrorKind::Invalid;
+  if (no_gateway_api(action, error)) {
+    error.kind = ErrorKind::Invalid;
+    error.message =
+        "the cluster does not know HTTPRoutes: install the Gateway API's CRDs, or remove spec.serving.route";
+  }
   return error;
 }
 
@@ -90,8 +104,8 @@ const char* to_string(Outcome::Kind kind) {
   return "";
 }
 
-Result<std::string> apply_body(const std::string& body, const std::string& uid, const std::string& resource_version,
-                               const std::string& hash) {
+Result<std::string> apply_body(const std::string& body, const std::string& uid,
+                               const std::string& resource_version, const std::string& hash) {
   if (uid.empty() && resource_version.empty() && hash.empty()) return body;
   auto object = parse_json(body, kMaxBody, kMaxDepth);
   if (!object) return fail(ErrorKind::Invalid, "the plan's body: " + object.error().message);
@@ -125,7 +139,7 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
   Outcome outcome;
   for (const Action& action : plan.actions) {
     if (stop.stop_requested() || (may_write_ && !may_write_()))
-      return Outcome{Outcome::Kind::Cancelled, {}, {}, false};
+      return Outcome{Outcome::Kind::Cancelled, {}, {}, false, {}};
     const ObjectRef& target = target_of(action);
     if (const auto wait = hold(action)) {
       outcome.held = wait;

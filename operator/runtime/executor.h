@@ -83,8 +83,8 @@ class Executor {
 // The bodies as sent, for tests.
 // The plan's body with metadata.uid (if `uid` is set: the object to be changed and no other) and our
 // annotation with `hash` (if set).
-Result<std::string> apply_body(const std::string& body, const std::string& uid, const std::string& resource_version,
-                               const std::string& hash);
+Result<std::string> apply_body(const std::string& body, const std::string& uid,
+                               const std::string& resource_version, const std::string& hash);
 std::string scale_body(const Scale& scale);
 std::string status_body(const WriteStatus& write);
 

@@ -82,6 +82,9 @@ void Informers::watch_owned() {
   };
   watch<api::Deployment>(stores_.deployments, labelled, queue_and_forget);
   watch<api::Service>(stores_.services, labelled, queue_and_forget);
+  WatcherOptions routes = labelled;
+  routes.machine.optional = true;  // a cluster without the Gateway API
+  watch<api::HttpRoute>(stores_.routes, routes, queue_and_forget);
   watch<api::Job>(stores_.jobs, labelled, queue_models);
   watch<api::Pod>(stores_.pods, labelled, queue_models);
   WatcherOptions metadata;

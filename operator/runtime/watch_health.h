@@ -1,4 +1,5 @@
-// Whether a watch can be relied on, for /readyz: it tells the truth in both directions, but not by the second.
+// Whether a watch can be relied on, for /readyz: it tells the truth in both directions, but not by the
+// second.
 #pragma once
 
 #include <optional>
@@ -28,7 +29,8 @@ class WatchHealth {
   }
   // `refused`: 401 or 403, which no patience mends.
   void failed(Duration now, std::string why, bool refused) {
-    // An API server sends a bookmark each minute: one that said nothing for longer has to say something before it is believed.
+    // An API server sends a bookmark each minute: one that said nothing for longer has to say something
+    // before it is believed.
     if (open_since_ && !open_since_->heard && now - open_since_->at >= kMute) mute_ = true;
     if (holds(now)) settle(now);
     open_since_.reset();
@@ -48,7 +50,8 @@ class WatchHealth {
 
  private:
   static constexpr Duration kPatience = std::chrono::seconds(90);
-  static constexpr Duration kRefusedPatience = std::chrono::seconds(15);  // an API server that starts may deny for a moment
+  static constexpr Duration kRefusedPatience =
+      std::chrono::seconds(15);  // an API server that starts may deny for a moment
   static constexpr Duration kHolds = std::chrono::seconds(1);
   static constexpr Duration kMute = std::chrono::seconds(75);
 

@@ -41,7 +41,8 @@ bool refuses_watch_list(const Error& error) {
 Duration backoff(const Options& options, int failures, double random) {
   const int doublings = std::clamp(failures - 1, 0, 16);
   const auto whole = std::min(options.backoff_base * (1 << doublings), options.backoff_cap);
-  return std::max(options.backoff_least, Duration(static_cast<int64_t>(random * static_cast<double>(whole.count()))));
+  return std::max(options.backoff_least,
+                  Duration(static_cast<int64_t>(random * static_cast<double>(whole.count()))));
 }
 
 std::chrono::seconds watch_timeout(double random) {
@@ -193,7 +194,7 @@ Step Machine::on_list_failed(const Error& error, Duration now, double random) {
   const bool may_not = error.kind == ErrorKind::Forbidden || error.kind == ErrorKind::NotFound;
   if (options_.optional && may_not) {
     // Looked for again now and then: somebody may grant it.
-    Step step = wait(Next::List, now, random, std::chrono::minutes(2));
+    Step step = wait(Next::List, now, random, std::chrono::seconds(30));
     step.effect = Effect::Absent;
     return step;
   }

@@ -6,8 +6,9 @@
 //                ▼                                      ▼
 //             Listing (pages) ──last page──► Watching   Initial / Listing again, with RV ""
 //
-// Any of them may pause in Waiting after a failure. After a stream that was cut, Probing comes before Watching: a watch from an
-// RV of the future is accepted and silent, so nothing else would tell that etcd was restored to an older revision.
+// Any of them may pause in Waiting after a failure. After a stream that was cut, Probing comes before
+// Watching: a watch from an RV of the future is accepted and silent, so nothing else would tell that etcd was
+// restored to an older revision.
 #pragma once
 
 #include <optional>
@@ -149,7 +150,8 @@ class Machine {
   std::optional<Duration> failed_at_;
   Duration stream_began_{0};
   std::chrono::seconds stream_timeout_{0};
-  bool cut_ = false;  // the last stream ended before its time: who answers next may be another, or be restored
+  bool cut_ =
+      false;  // the last stream ended before its time: who answers next may be another, or be restored
 };
 
 // Between nothing and 0.8 s doubling to 30 s.

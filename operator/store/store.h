@@ -25,6 +25,7 @@ std::vector<ObjectKey> models_of(const api::ModelRollout& o);
 std::vector<ObjectKey> models_of(const api::ModelRuntime& o);
 std::vector<ObjectKey> models_of(const api::Deployment& o);  // by our label
 std::vector<ObjectKey> models_of(const api::Service& o);
+std::vector<ObjectKey> models_of(const api::HttpRoute& o);
 std::vector<ObjectKey> models_of(const api::Job& o);
 std::vector<ObjectKey> models_of(const api::Pod& o);
 std::vector<ObjectKey> models_of(const api::ConfigMap& o);
@@ -159,6 +160,7 @@ struct Stores {
   Store<api::ModelRuntime> runtimes;
   Store<api::Deployment> deployments;
   Store<api::Service> services;
+  Store<api::HttpRoute> routes;
   Store<api::Job> jobs;
   Store<api::Pod> pods;
   Store<api::ConfigMap> configmaps;  // names and versions only

@@ -32,6 +32,7 @@ struct Observed {
   std::vector<Ref<api::ModelRuntime>> runtimes;               // all
   std::map<std::string, Owned<api::Deployment>> deployments;  // by name, only those that this Model owns
   std::map<std::string, Owned<api::Service>> services;
+  std::map<std::string, Owned<api::HttpRoute>> routes;
   std::map<std::string, Ref<api::Job>> jobs;
   std::vector<Ref<api::Pod>> pods;
   std::map<std::string, std::string>

@@ -314,7 +314,7 @@ class Decide {
   }
 
   std::string weight_too_small() const {
-    if (s_stable().empty() || m_.replicas == 0) return "";
+    if (s_stable().empty() || m_.replicas == 0 || m_.route) return "";
     const int smallest = serving::smallest_weight(m_.replicas);
     for (const api::Step& step : m_.rollout.steps)
       if (step.weight && *step.weight < smallest)

@@ -66,6 +66,7 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   o.runtimes = stores.runtimes.all();
   take_owned(stores.deployments, ledger, o, o.deployments);
   take_owned(stores.services, ledger, o, o.services);
+  take_owned(stores.routes, ledger, o, o.routes);
   for (const auto& job : stores.jobs.of_model(key))
     if (job->meta.controller_uid == o.model->meta.uid) o.jobs[job->meta.key.name] = job;
   o.pods = stores.pods.of_model(key);

@@ -65,7 +65,7 @@ class Planner {
     rollout::Input input{r,
                          m_.rollout,
                          status().stable_version,
-                         serving::survey(o_, status().stable_version, r.version),
+                         serving::survey(o_, status().stable_version, r.version, now_),
                          candidate ? &candidate->metrics : nullptr,
                          stable ? &stable->metrics : nullptr,
                          o_.answers,
@@ -98,7 +98,7 @@ class Planner {
         status().stable_version.empty() && under_way(intent) && intent.rollout.empty() && !decided_.active;
     if (!first || !o_.version(intent.version) || !spec_.problem.empty()) return;
     first_ = intent.version;
-    const serving::Ground ground = serving::survey(o_, "", first_);
+    const serving::Ground ground = serving::survey(o_, "", first_, now_);
     if (!ground.at(100)) return;
     status().stable_version = first_;
     intent.outcome = "Succeeded";
@@ -142,6 +142,7 @@ class Planner {
     wanted.freeze_stable = !m_.problem.empty() || (intent.version != wanted.stable &&
                                                    intent.outcome != "Succeeded" && !intent.version.empty());
     served_ = serving::serve(o_, wanted, settings_, now_);
+    look_again(served_.look_again);
   }
 
   // ---- statuses ----

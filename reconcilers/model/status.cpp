@@ -30,7 +30,7 @@ class Status {
         o_(f.observed),
         m_(*f.observed.model),
         now_(now),
-        ground_(serving::survey(o_, f.status.stable_version, f.candidate)) {}
+        ground_(serving::survey(o_, f.status.stable_version, f.candidate, now)) {}
 
   Json render() {
     const Standing standing = this->standing();
@@ -57,6 +57,7 @@ class Status {
     if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.reason, f_.spec.problem);
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
     if (!f_.serve_problem.empty()) return stalled(hurt(), f_.serve_reason, f_.serve_problem);
+    if (!ground_.route_problem.empty()) return stalled(hurt(), "RouteNotServed", ground_.route_problem);
     if (!f_.retraining_problem.empty()) return stalled(hurt(), "InvalidSchedule", f_.retraining_problem);
     if (f_.waiting.stalled)
       return stalled(hurt(), f_.waiting.reason, f_.rollout_name + ": " + f_.waiting.message);
@@ -157,6 +158,9 @@ class Status {
     if (!serving::settled(o_, stable()) || pods.wanted != m_.replicas ||
         ground_.selected != Ground::Selected::Stable)
       return deploying(stable());
+    if (ground_.routed && !ground_.route_taken_up)
+      return reconciling("Progressing", "Deploying",
+                         "HTTPRoute " + m_.meta.key.name + " waits for its Gateway to take it up");
     if (overridden())
       return stalled("Degraded", "Overridden",
                      stable() + " serves by ModelRollout " + f_.status.intent.rollout +
@@ -177,6 +181,8 @@ class Status {
         if (stable().empty() && ground_.candidate.ready == 0) return {};
         return {{f_.candidate, 100}};
       case Ground::Selected::Both:
+        if (ground_.routed)
+          return {{stable(), 100 - ground_.route_weight}, {f_.candidate, ground_.route_weight}};
         if (f_.rollout && ground_.at(f_.rollout->candidate_weight))
           return {{stable(), f_.rollout->stable_weight}, {f_.candidate, f_.rollout->candidate_weight}};
         return m_.status.traffic.size() == 2 || !f_.rollout

@@ -22,6 +22,7 @@ class Advance {
 
   Advanced run() {
     if (!s().started) start();
+    mend_record();
     mend_clock();
     if (already_stable()) {
       succeed();
@@ -41,8 +42,16 @@ class Advance {
   }
 
  private:
-  // A leader whose clock was ahead of ours began this step, or this pause, in what is our future: it begins now instead, or
-  // it would last until then.
+  // A status that somebody else wrote may lack a part of what start() put there.
+  void mend_record() {
+    if (!s().policy) s().policy = in_.policy;
+    if (!s().step_started) s().step_started = whole_second(now_);
+    s().step_count = count();
+    s().step_index = std::clamp(s().step_index, 1, count() + 1);
+  }
+
+  // A leader whose clock was ahead of ours began this step, or this pause, in what is our future: it begins
+  // now instead, or it would last until then.
   void mend_clock() {
     if (s().step_started && *s().step_started > now_ + kSkew) s().step_started = whole_second(now_);
     if (s().paused_at && *s().paused_at > now_ + kSkew) s().paused_at = now_;
@@ -244,9 +253,9 @@ class Advance {
   void wait_for_pods(int weight) {
     const serving::Ground& g = in_.ground;
     s().message = "waiting for " + candidate() + " at " + std::to_string(weight) +
-                  "%: " + std::to_string(g.candidate.ready) + "/" +
-                  std::to_string(serving::capacity_for(g.replicas, weight).candidate) + " pods ready" +
-                  (g.candidate_problem.empty() ? "" : ": " + g.candidate_problem);
+                  "%: " + std::to_string(g.candidate.ready) + "/" + std::to_string(g.goal(weight).candidate) +
+                  " pods ready" + (g.candidate_problem.empty() ? "" : ": " + g.candidate_problem) +
+                  (g.route_problem.empty() ? "" : "; " + g.route_problem);
     if (g.digest_mismatch) return fail("DigestMismatch", g.candidate_problem);
     const TimePoint deadline = *s().step_started + policy().progress_deadline;
     if (now_ < deadline) return look_again(deadline);

@@ -144,7 +144,8 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
   const bool first = before.measurements.empty();
   const TimePoint last = first ? context.attempt_started : before.measurements.back().at;
   const TimePoint due = first ? context.attempt_started : last + gate.interval;
-  // Written by a leader whose clock was ahead of ours: to wait for that time would be to wait out its mistake.
+  // Written by a leader whose clock was ahead of ours: to wait for that time would be to wait out its
+  // mistake.
   const bool ahead = last > now + gate.interval;
   if (now < due && !ahead) {
     progress.due = due;

@@ -17,6 +17,11 @@ Capacity capacity_for(int replicas, int weight) {
   return {std::max(needed, diluting), candidate};
 }
 
+Capacity routed_capacity_for(int replicas, int weight) {
+  if (weight <= 0 || replicas == 0) return {replicas, 0};
+  return {replicas, std::max(1, ceil_div(int64_t{replicas} * weight, 100))};
+}
+
 int smallest_weight(int replicas) {
   const int limit = std::max(2 * replicas, replicas + 20);
   for (int weight = 1; weight < 100; ++weight) {

@@ -19,6 +19,10 @@ struct Capacity {
 // 1).
 Capacity capacity_for(int replicas, int weight);
 
+// The same where a route gives the weight: stable keeps all its pods, so that the way back is one write, and
+// the candidate has its share of pods on top.
+Capacity routed_capacity_for(int replicas, int weight);
+
 // The smallest weight that may be asked without `capacity_for` needing more than max(2 * replicas, replicas +
 // 20) pods.
 int smallest_weight(int replicas);

@@ -2,15 +2,21 @@
 
 namespace mo::serving {
 
+Capacity Ground::goal(int weight) const {
+  return routed ? routed_capacity_for(replicas, weight) : capacity_for(replicas, weight);
+}
+
 bool Ground::at(int weight) const {
+  // A first version has its Service; that people cannot reach it yet is the route's own affair.
+  if (routed && stable.exists && !route_taken_up) return false;
   if (weight <= 0) return selected == Selected::Stable || selected == Selected::Nobody;
   if (weight >= 100) return selected == Selected::Candidate && candidate_ready_for(100);
-  return selected == Selected::Both && candidate_settled &&
-         reached(capacity_for(replicas, weight), stable, candidate);
+  if (routed && route_weight != weight) return false;
+  return selected == Selected::Both && candidate_settled && reached(goal(weight), stable, candidate);
 }
 
 bool Ground::candidate_ready_for(int weight) const {
-  return candidate.exists && candidate_settled && candidate.ready >= capacity_for(replicas, weight).candidate;
+  return candidate.exists && candidate_settled && candidate.ready >= goal(weight).candidate;
 }
 
 }  // namespace mo::serving

@@ -12,6 +12,11 @@ struct Ground {
   Pods stable, candidate;  // `ready` as far as it can be relied on: for people there is pods_of()
   // Whom the Model's Service selects.
   enum class Selected { Nobody, Stable, Both, Candidate } selected = Selected::Nobody;
+  // With spec.serving.route the weights are the HTTPRoute's, exactly; without it replicas are.
+  bool routed = false;
+  int route_weight = 0;         // that the HTTPRoute gives the candidate
+  bool route_taken_up = false;  // by its gateways, as it is now
+  std::string route_problem;    // why they don't, once that is no matter of moments
   bool candidate_settled =
       false;          // every candidate pod runs the template that was last applied, and is ready
   std::string stray;  // a pod or Deployment of an earlier rollout that would get traffic if every version
@@ -19,6 +24,8 @@ struct Ground {
   std::string candidate_problem;  // why pods are not ready or not there, in the cluster's own words
   bool digest_mismatch = false;   // of the candidate
 
+  // The pods that `weight` needs.
+  Capacity goal(int weight) const;
   // `weight` is what there is: the Service selects whom it should and the pods that it takes are ready.
   bool at(int weight) const;
   // The candidate has the pods that `weight` will need, ready, whoever is selected.

@@ -248,4 +248,16 @@ Rendered render_service(const api::Model& model, const std::string& name, const 
   return sealed(std::move(body));
 }
 
+Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights) {
+  Result<Json> parents = parse_json(model.route->parent_refs, 1 << 16);
+  if (!parents) return fail(ErrorKind::Invalid, "spec.serving.route.parentRefs: " + parents.error().message);
+  Json backends = Json::array();
+  for (const auto& [service, weight] : weights)
+    backends.push_back({{"name", service}, {"port", 80}, {"weight", weight}});
+  Json body = object_of(model, Kind::HttpRoute, model.meta.key.name);
+  body["spec"] = {{"parentRefs", std::move(*parents)}, {"rules", {{{"backendRefs", std::move(backends)}}}}};
+  if (!model.route->hostnames.empty()) body["spec"]["hostnames"] = model.route->hostnames;
+  return sealed(std::move(body));
+}
+
 }  // namespace mo::serving

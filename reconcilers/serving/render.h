@@ -35,6 +35,10 @@ void set_replicas(Json& deployment, int replicas);
 // `version` empty: selects every version's pods, so that replicas are the weight.
 Rendered render_service(const api::Model& model, const std::string& name, const std::string& version);
 
+// One rule for everybody: these Services, port 80, with these weights. ErrorKind::Invalid when parentRefs
+// cannot be used.
+Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights);
+
 // apiVersion, kind, metadata with our labels and the Model as controlling owner.
 Json object_of(const api::Model& model, Kind kind, const std::string& name);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reconcilers/common/names.h"
+#include "reconcilers/serving/route.h"
 
 namespace mo::serving {
 namespace {
@@ -33,8 +34,10 @@ class Serve {
         w_(w),
         settings_(settings),
         now_(now),
-        g_(survey(o, w.stable, w.candidate)),
-        n_(o.model->replicas) {}
+        g_(survey(o, w.stable, w.candidate, now)),
+        n_(o.model->replicas) {
+    if (g_.routed) route_ = view_route(o, now);
+  }
 
   Served run() {
     const Capacity goal = replicas();
@@ -46,9 +49,12 @@ class Serve {
     const bool frozen = w_.draining || g_.selected == Selected::Both;
     if (candidate_wanted && !(w_.draining && !g_.candidate.exists))
       deployment(w_.candidate, goal.candidate, frozen);
-    services(candidate_wanted);
+    if (g_.routed)
+      routed_traffic(candidate_wanted);
+    else
+      services(candidate_wanted);
     append(downs_);
-    remove_the_rest(candidate_wanted);
+    if (calm_) remove_the_rest(candidate_wanted);
     return std::move(out_);
   }
 
@@ -59,6 +65,7 @@ class Serve {
   }
 
   Capacity replicas() const {
+    if (g_.routed) return routed_replicas();
     if (w_.draining) return next_step_back(n_, g_.stable, g_.candidate);
     if (w_.candidate.empty()) return {n_, 0};
     if (w_.stable.empty()) return {0, n_};
@@ -69,6 +76,15 @@ class Serve {
     // It shrinks only once both are, by next_step().
     if (g_.selected != Selected::Both) return {std::max({goal.stable, n_, g_.stable.wanted}), goal.candidate};
     return next_step(goal, w_.weight, g_.stable, g_.candidate);
+  }
+
+  // Stable keeps its pods as long as it may get traffic back.
+  Capacity routed_replicas() const {
+    if (w_.candidate.empty()) return {n_, 0};
+    if (w_.stable.empty()) return {0, n_};
+    if (w_.draining) return {n_, g_.candidate.wanted};
+    if (w_.weight <= 0) return {n_, std::max(g_.candidate.wanted, g_.goal(w_.warm_for).candidate)};
+    return {n_, g_.goal(w_.weight).candidate};
   }
 
   // Whom the Model's Service should select now. Traffic moves only to pods that are there for it.
@@ -101,6 +117,7 @@ class Serve {
   }
 
   void services(bool candidate_wanted) {
+    remove_route();
     const Selected selection = this->selection();
     const std::string version = selection == Selected::Both        ? ""
                                 : selection == Selected::Candidate ? w_.candidate
@@ -114,6 +131,44 @@ class Serve {
               "reach " + w_.candidate + " without traffic");
     else
       remove_service(candidate_service_name(o_.key.name));
+  }
+
+  void routed_traffic(bool candidate_wanted) {
+    const std::string side = candidate_service_name(o_.key.name);
+    const Turn turn = serving::turn(route_, w_, g_, o_.key.name, candidate_wanted, candidate_rolls_, now_);
+    calm_ = turn.calm;
+    out_.look_again = turn.look_again;
+    if (!turn.main.empty()) service(o_.key.name, turn.main, "what is stable is " + turn.main);
+    if (turn.side && turn.side->empty())
+      remove_service(side);
+    else if (turn.side)
+      service(side, *turn.side, "reach " + *turn.side + " apart");
+    if (!turn.main.empty()) route(turn.weights);
+  }
+
+  void route(const std::map<std::string, int>& weights) {
+    Result<Rendered> rendered = render_route(*o_.model, weights);
+    if (!rendered) {
+      out_.problem = rendered.error().message;
+      out_.problem_reason = "InvalidRoute";
+      return;
+    }
+    const auto it = o_.routes.find(o_.key.name);
+    const bool there = it != o_.routes.end();
+    if (there && (it->second.applied == rendered->hash || it->second.object->meta.deleting)) return;
+    std::string why;
+    for (const auto& [service, weight] : weights)
+      why += (why.empty() ? "traffic: " : ", ") + service + " " + std::to_string(weight) + "%";
+    apply({Kind::HttpRoute, o_.key}, std::move(*rendered), there ? &it->second.object->meta : nullptr, why);
+  }
+
+  // One that the spec wants no longer. Its traffic ends with it: whoever removed it from the spec said so.
+  void remove_route() {
+    const auto it = o_.routes.find(o_.key.name);
+    if (it == o_.routes.end() || it->second.object->meta.deleting) return;
+    const api::ObjectMeta& meta = it->second.object->meta;
+    out_.actions.push_back(
+        Delete{{Kind::HttpRoute, o_.key}, meta.uid, "spec.serving.route is gone", meta.resource_version});
   }
 
   void service(const std::string& name, const std::string& version, const std::string& why) {
@@ -131,12 +186,13 @@ class Serve {
     auto it = o_.services.find(name);
     if (it == o_.services.end() || it->second.object->meta.deleting) return;
     const api::ObjectMeta& meta = it->second.object->meta;
-    downs_.push_back(Delete{
-        {Kind::Service, {o_.key.ns, name}}, meta.uid, "no candidate any more", meta.resource_version});
+    downs_.push_back(
+        Delete{{Kind::Service, {o_.key.ns, name}}, meta.uid, "no candidate any more", meta.resource_version});
   }
 
   // `have`: what is there already, or null.
-  void apply(const ObjectRef& target, Rendered rendered, const api::ObjectMeta* have, const std::string& why) {
+  void apply(const ObjectRef& target, Rendered rendered, const api::ObjectMeta* have,
+             const std::string& why) {
     Apply action{target, {}, {}, rendered.hash, why, {}};
     if (have) {
       rendered.body["metadata"]["uid"] = action.uid = have->uid;
@@ -186,7 +242,7 @@ class Serve {
 
   // Deployments of versions that no longer matter, once no Service sends them anything.
   void remove_the_rest(bool candidate_wanted) {
-    const bool everyone = g_.selected == Selected::Both;
+    const bool everyone = g_.selected == Selected::Both && !g_.routed;
     for (const auto& [name, owned] : o_.deployments) {
       const std::string& version = owned.object->version;
       if (version == w_.stable || (version == w_.candidate && candidate_wanted)) continue;
@@ -200,8 +256,8 @@ class Serve {
         if (label != service->second.object->selector.end() && label->second == version) continue;
       }
       const api::ObjectMeta& meta = owned.object->meta;
-      out_.actions.push_back(Delete{
-          {Kind::Deployment, meta.key}, meta.uid, version + " serves nobody", meta.resource_version});
+      out_.actions.push_back(
+          Delete{{Kind::Deployment, meta.key}, meta.uid, version + " serves nobody", meta.resource_version});
     }
   }
 
@@ -210,6 +266,8 @@ class Serve {
   const Settings& settings_;
   TimePoint now_;
   Ground g_;
+  RouteView route_;
+  bool calm_ = true;  // no gateway sends anything to what is not wanted any more
   int n_;
   bool candidate_rolls_ = false;  // this plan gives it another template: what is settled now will not be
   std::vector<Action> downs_;
@@ -268,8 +326,9 @@ std::string stray(const Observed& o, const Ground& g, const std::string& stable,
   return "";
 }
 
-Ground survey(const Observed& o, const std::string& stable, const std::string& candidate) {
+Ground survey(const Observed& o, const std::string& stable, const std::string& candidate, TimePoint now) {
   Ground g;
+  g.routed = o.model->route.has_value();
   g.replicas = o.model->replicas;
   g.stable = pods_of(o, stable);
   g.candidate = pods_of(o, candidate);
@@ -277,9 +336,17 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   // before the last change of size.
   if (!size_observed(o, stable)) g.stable.ready = 0;
   for (Pods* pods : {&g.stable, &g.candidate}) pods->ready = std::min(pods->ready, pods->wanted);
-  g.selected = selected_by(o, stable, candidate);
+  if (g.routed) {
+    const RouteView route = view_route(o, now);
+    g.selected = selected_by_route(route, stable, candidate);
+    g.route_weight = route.side == candidate ? route.side_weight : 0;
+    g.route_taken_up = route.taken_up;
+    g.route_problem = route.problem;
+  } else {
+    g.selected = selected_by(o, stable, candidate);
+  }
   g.candidate_settled = settled(o, candidate);
-  g.stray = candidate.empty() ? "" : stray(o, g, stable, candidate);
+  g.stray = candidate.empty() || g.routed ? "" : stray(o, g, stable, candidate);
   g.candidate_problem = candidate.empty() ? "" : pods_problem(o, candidate);
   if (g.candidate_problem.empty() && !g.stray.empty())
     g.candidate_problem = g.stray + " of an earlier rollout has yet to end";

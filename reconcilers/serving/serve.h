@@ -26,11 +26,13 @@ struct Wanted {
 struct Served {
   std::vector<Action> actions;
   std::string problem;  // why something could not even be rendered (no runtime, unusable URI), for people
-  std::string problem_reason;  // RuntimeNotFound | InvalidTemplate
+  std::string problem_reason;  // RuntimeNotFound | InvalidTemplate | InvalidRoute
+  std::optional<TimePoint> look_again;
 };
 
 // The facts about `stable` and `candidate` (either may be empty).
-Ground survey(const Observed& observed, const std::string& stable, const std::string& candidate);
+Ground survey(const Observed& observed, const std::string& stable, const std::string& candidate,
+              TimePoint now);
 
 Served serve(const Observed& observed, const Wanted& wanted, const Settings& settings, TimePoint now);
 

@@ -20,9 +20,11 @@ const json& at(const json& object, std::initializer_list<const char*> path) {
   return *here;
 }
 
-// A number the API can mean by a 64-bit field: nlohmann compares an unsigned one to a limit as if it were signed.
+// A number the API can mean by a 64-bit field: nlohmann compares an unsigned one to a limit as if it were
+// signed.
 bool fits_int64(const json& value) {
-  return value.is_number_unsigned() ? value.get<uint64_t>() <= uint64_t{INT64_MAX} : value.is_number_integer();
+  return value.is_number_unsigned() ? value.get<uint64_t>() <= uint64_t{INT64_MAX}
+                                    : value.is_number_integer();
 }
 bool fits_int(const json& value) { return fits_int64(value) && value >= INT32_MIN && value <= INT32_MAX; }
 
@@ -38,8 +40,7 @@ void must_hold_meta(const json& object, const api::ObjectMeta& meta) {
   must_hold_text(at(metadata, {"uid"}), meta.uid);
   must_hold_text(at(metadata, {"resourceVersion"}), meta.resource_version);
   MUST(at(metadata, {"deletionTimestamp"}).is_string() == meta.deleting);
-  if (fits_int64(at(metadata, {"generation"})))
-    MUST(at(metadata, {"generation"}) == meta.generation);
+  if (fits_int64(at(metadata, {"generation"}))) MUST(at(metadata, {"generation"}) == meta.generation);
   if (!at(metadata, {"ownerReferences"}).is_array()) return;
   size_t controllers = 0;  // there cannot be two
   for (const json& owner : metadata["ownerReferences"]) controllers += at(owner, {"controller"}) == true;

@@ -76,6 +76,7 @@ void Controllers::offer(std::vector<Step>& steps) {
   for (const ObjectRef& ref : w_.all(Kind::Deployment)) offer_deployment(steps, ref);
   for (const ObjectRef& ref : w_.all(Kind::Pod)) offer_pod(steps, *w_.truth.pods.get(ref.key));
   for (const ObjectRef& ref : w_.all(Kind::Job)) offer_job(steps, ref);
+  for (const ObjectRef& ref : w_.all(Kind::HttpRoute)) offer_route(steps, ref);
   offer_garbage(steps);
 }
 
@@ -199,6 +200,31 @@ void Controllers::offer_job(std::vector<Step>& steps, const ObjectRef& ref) {
                          },
                          "kube-controller-manager");
                    }});
+}
+
+// A gateway takes up what the route says.
+void Controllers::offer_route(std::vector<Step>& steps, const ObjectRef& ref) {
+  if (!w_.has_gateway) return;
+  const Json& route = w_.get(ref);
+  const int64_t generation = route["metadata"]["generation"];
+  const auto known = w_.truth.routes.get(ref.key);
+  if (!known->parents.empty() && known->parents[0].observed_generation == generation) return;
+  steps.push_back(
+      {"gateway: " + ref.key.name, [this, ref, generation] {
+         w_.update(
+             ref,
+             [&](Json& o) {
+               o["status"]["programmed"] = Json::object();  // what it does now, for the invariants
+               for (const Json& backend : o["spec"]["rules"].back()["backendRefs"])
+                 o["status"]["programmed"][backend["name"].get<std::string>()] = backend["weight"];
+               o["status"]["parents"] = {
+                   {{"parentRef", {{"name", "gw"}}},
+                    {"conditions",
+                     {{{"type", "Accepted"}, {"status", "True"}, {"observedGeneration", generation}},
+                      {{"type", "ResolvedRefs"}, {"status", "True"}, {"observedGeneration", generation}}}}}};
+             },
+             "gateway");
+       }});
 }
 
 // One of each kind at a time: which of them goes first makes no difference to anybody.

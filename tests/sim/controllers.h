@@ -40,6 +40,7 @@ class Controllers {
   void offer_deployment(std::vector<Step>& steps, const ObjectRef& ref);
   void offer_pod(std::vector<Step>& steps, const api::Pod& pod);
   void offer_job(std::vector<Step>& steps, const ObjectRef& ref);
+  void offer_route(std::vector<Step>& steps, const ObjectRef& ref);
   void offer_garbage(std::vector<Step>& steps);
   void make_pod(const ObjectRef& deployment);
   std::string free_name(const ObjectRef& deployment) const;

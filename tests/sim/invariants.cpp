@@ -93,6 +93,7 @@ void Invariants::check_not_again(const Apply& apply, const api::Model& known) co
 
 void Invariants::check_stable_capacity(const Action& action, const api::Model& known) const {
   const View view = look(known);
+  if (view.model && view.model->route) return;  // check_gateway sees what comes of it
   if (!view.model || view.model->status.stable_version.empty() || view.model->meta.uid != known.meta.uid)
     return;
   const ObjectRef stable{
@@ -240,7 +241,54 @@ void Invariants::remember_failure(const std::string& rollout, const std::string&
 void Invariants::after_step() {
   if (checked_ == w_.changes) return;
   checked_ = w_.changes;
-  for (const auto& model : w_.truth.models.all()) check_traffic(look(*model));
+  for (const auto& model : w_.truth.models.all()) {
+    const View view = look(*model);
+    if (view.model && view.model->route)
+      check_route(view), check_gateway(view);
+    else
+      check_traffic(view);
+  }
+}
+
+// I2 where a route says who gets what: each version by the Service that it is behind.
+void Invariants::check_route(const View& view) const {
+  const ObjectKey key = view.model->meta.key;
+  const auto route = w_.truth.routes.get(key);
+  if (!route || rollout_deleted) return;
+  const api::ModelStatus& status = view.model->status;
+  for (const auto& [service, weight] : route->weights) {
+    const auto there = w_.truth.services.get({key.ns, service});
+    if (weight == 0 || !there) continue;
+    const auto label = there->selector.find(api::kLabelVersion);
+    if (label == there->selector.end()) broken("I2: " + service + " selects everybody");
+    const std::string& version = label->second;
+    if (version == status.stable_version || ready_of(view, version) == 0) continue;
+    const bool first = status.stable_version.empty() && status.intent.version == version;
+    if (first || (view.active && view.active->version == version && view.active->status.from_version.empty()))
+      continue;
+    // What was stable a moment ago, as long as its successor has all of the route.
+    const bool rolling = view.active && view.active->version == version;
+    const int allowed = rolling ? view.active->status.candidate_weight : 0;
+    if (weight > allowed && service != key.name)
+      broken("I2: " + version + " gets " + std::to_string(weight) + "% by the route, its weight is " +
+             std::to_string(allowed));
+  }
+}
+
+// No request fails: what the gateway does now, however late it is, leads to pods that are ready.
+void Invariants::check_gateway(const View& view) const {
+  const ObjectKey key = view.model->meta.key;
+  const Json* route = w_.find({Kind::HttpRoute, key});
+  if (!route || disturbed || view.model->replicas == 0 || view.model->status.stable_version.empty()) return;
+  const Json programmed = route->value("status", Json::object()).value("programmed", Json::object());
+  for (const auto& [service, weight] : programmed.items()) {
+    if (weight == 0) continue;
+    const auto there = w_.truth.services.get({key.ns, service});
+    if (!there) broken("the gateway sends requests to Service " + service + ", which is gone");
+    const auto label = there->selector.find(api::kLabelVersion);
+    if (label != there->selector.end() && ready_of(view, label->second) == 0)
+      broken("the gateway sends requests to " + service + ", but no pod of " + label->second + " is ready");
+  }
 }
 
 // I2, I3: who gets traffic, against what the persisted statuses allow.

@@ -67,6 +67,8 @@ class Invariants : public Observer {
   void check_not_again(const Apply& apply, const api::Model& known) const;
   void check_traffic(const View& view) const;
   void check_share(const View& view) const;
+  void check_route(const View& view) const;
+  void check_gateway(const View& view) const;
   void check_model_at_rest(const View& view) const;
 
   World& w_;

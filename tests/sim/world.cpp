@@ -11,9 +11,9 @@ namespace {
 
 constexpr int64_t kFirstVersion = 1000;
 constexpr size_t kWritesKept = 20000;
-constexpr Kind kStored[] = {Kind::Model,        Kind::ModelVersion, Kind::ModelRollout,
-                            Kind::ModelRuntime, Kind::Deployment,   Kind::Service,
-                            Kind::Job,          Kind::Pod,          Kind::ConfigMap};
+constexpr Kind kStored[] = {Kind::Model,      Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime,
+                            Kind::Deployment, Kind::Service,      Kind::HttpRoute,    Kind::Job,
+                            Kind::Pod,        Kind::ConfigMap};
 
 bool is_ours(Kind kind) {
   return kind == Kind::Model || kind == Kind::ModelVersion || kind == Kind::ModelRollout ||
@@ -35,6 +35,8 @@ void with_store(Kind kind, F f) {
       return f(&Stores::deployments);
     case Kind::Service:
       return f(&Stores::services);
+    case Kind::HttpRoute:
+      return f(&Stores::routes);
     case Kind::Job:
       return f(&Stores::jobs);
     case Kind::Pod:
@@ -222,10 +224,11 @@ void World::take(StoredPtr object) {
 }
 
 void World::own_spec(const ObjectRef& ref, Json& object, const std::string& manager, bool alone) const {
-  if (ref.kind != Kind::Deployment && ref.kind != Kind::Service) return;
-  const Json entry = {{"manager", manager},
-                      {"operation", "Update"},
-                      {"fieldsV1", {{"f:spec", {{"f:template", Json::object()}}}}}};
+  if (ref.kind != Kind::Deployment && ref.kind != Kind::Service && ref.kind != Kind::HttpRoute) return;
+  Json entry = {{"manager", manager},
+                {"operation", "Update"},
+                {"fieldsV1", {{"f:spec", {{"f:template", Json::object()}}}}}};
+  if (has_gateway) entry["time"] = format_time(now);  // without one nobody looks, and states stay alike
   if (alone) object["metadata"]["managedFields"] = Json::array();
   object["metadata"]["managedFields"].push_back(entry);
 }

@@ -73,6 +73,7 @@ class World {
   std::vector<Change> log;  // until the operator's watches have read it
   int64_t changes = 0;
   bool traced = true;
+  bool has_gateway = false;  // somebody takes up HTTPRoutes
   std::vector<std::string> trace;
 
   // ---- for everybody ----

@@ -132,7 +132,9 @@ class FakeClient : public kube::Client {
   Result<std::string> post(Kind, const std::string&, const std::string&, std::stop_token) override {
     return unused();
   }
-  Result<void> remove(const ObjectRef&, const std::string&, const std::string&, std::stop_token) override { return unused(); }
+  Result<void> remove(const ObjectRef&, const std::string&, const std::string&, std::stop_token) override {
+    return unused();
+  }
 
   std::mutex mutex;
   std::map<std::string, std::deque<Result<std::string>>> script;  // the last one stays

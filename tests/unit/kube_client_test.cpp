@@ -126,8 +126,9 @@ TEST_CASE("each verb as the API server wants it", "[kube][client]") {
 
   REQUIRE(f.client->remove(fraud, "uid-1", "7", never));
   CHECK(f.last().method == "DELETE");
-  CHECK_THAT(f.last().body, Catch::Contains("\"propagationPolicy\":\"Background\"") &&
-                                Catch::Contains("\"preconditions\":{\"uid\":\"uid-1\",\"resourceVersion\":\"7\"}"));
+  CHECK_THAT(f.last().body,
+             Catch::Contains("\"propagationPolicy\":\"Background\"") &&
+                 Catch::Contains("\"preconditions\":{\"uid\":\"uid-1\",\"resourceVersion\":\"7\"}"));
   REQUIRE(f.client->remove(fraud, "", "", never));
   CHECK_THAT(f.last().body, !Catch::Contains("preconditions"));
 }

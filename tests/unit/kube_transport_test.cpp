@@ -680,7 +680,8 @@ TEST_CASE("lines: the splitter is the same whatever the cuts", "[kube]") {
   CHECK(splitter.feed("567890") == LineSplitter::Fed::TooLong);
 }
 
-// A story: after a busy minute the pool kept its connections for good, since nothing counted how long they had been idle.
+// A story: after a busy minute the pool kept its connections for good, since nothing counted how long they
+// had been idle.
 TEST_CASE("idle connections: the newest is used again, and what was not used for long is let go", "[kube]") {
   struct Counted {
     explicit Counted(int& alive) : alive_(alive) { ++alive_; }

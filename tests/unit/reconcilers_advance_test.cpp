@@ -99,6 +99,21 @@ TEST_CASE("a rollout takes a snapshot of the policy when it starts") {
   CHECK(waits_at(b, 1, 10));
 }
 
+// A story: of a status that said when it started but not when its step did, the planner made a crash.
+TEST_CASE("a status that lost a part is mended, not believed") {
+  Bench b;
+  b.go();
+  const int index = GENERATE(1, 0, -3, 99);
+  b.r.status.step_index = index;
+  b.r.status.step_started.reset();
+  b.r.status.policy.reset();
+  b.go();
+  CHECK(b.r.status.policy);
+  CHECK(b.r.status.step_started);
+  CHECK(b.r.status.step_index >= 1);
+  CHECK(b.r.status.step_index <= 5);
+}
+
 TEST_CASE("a weight is reached before the next step begins") {
   Bench b;
   const Advanced a = b.go();

@@ -1,5 +1,5 @@
-// A recorded watch, cut at every byte: wherever that is, the store ends up as if it had not been cut, and nothing is seen twice
-// as news or taken for what it is not.
+// A recorded watch, cut at every byte: wherever that is, the store ends up as if it had not been cut, and
+// nothing is seen twice as news or taken for what it is not.
 #include <spdlog/spdlog.h>
 
 #include <catch2/catch.hpp>
@@ -19,10 +19,12 @@ struct Recorded {
   std::string line;
 };
 
-std::string event(const std::string& type, const std::string& name, const std::string& rv, const std::string& words) {
-  return R"({"type":")" + type + R"(","object":{"apiVersion":"modelops.dev/v1alpha1","kind":"Model","metadata":{"name":")" + name +
-         R"(","namespace":"pay","uid":"u-)" + name + R"(","resourceVersion":")" + rv + R"("},"spec":{"version":"v","description":")" +
-         words + "\"}}}\n";
+std::string event(const std::string& type, const std::string& name, const std::string& rv,
+                  const std::string& words) {
+  return R"({"type":")" + type +
+         R"(","object":{"apiVersion":"modelops.dev/v1alpha1","kind":"Model","metadata":{"name":")" + name +
+         R"(","namespace":"pay","uid":"u-)" + name + R"(","resourceVersion":")" + rv +
+         R"("},"spec":{"version":"v","description":")" + words + "\"}}}\n";
 }
 
 // Characters of two, three and four bytes, an escaped one, and a line break that is none.
@@ -61,9 +63,11 @@ Seen watched(size_t first, size_t piece) {
   client.on_list = [](const kube::ListOptions&) -> Result<std::string> {
     return R"({"metadata":{"resourceVersion":"13"},"items":[]})";
   };
-  client.on_watch = [&](const kube::WatchOptions& options, const kube::LineSink& sink, std::stop_token) -> Result<void> {
+  client.on_watch = [&](const kube::WatchOptions& options, const kube::LineSink& sink,
+                        std::stop_token) -> Result<void> {
     const bool cut = seen.calls++ == 0;
-    const std::string bytes = bytes_after(options.resource_version).substr(0, cut ? first : std::string::npos);
+    const std::string bytes =
+        bytes_after(options.resource_version).substr(0, cut ? first : std::string::npos);
     kube::LineSplitter splitter(sink);
     for (size_t at = 0; at < bytes.size(); at += piece)
       if (splitter.feed(std::string_view(bytes).substr(at, piece)) != kube::LineSplitter::Fed::More)

@@ -50,7 +50,8 @@ class FakeClient : public kube::Client {
                            std::stop_token) override {
     return tell({"post", ObjectRef{kind, {ns, ""}}, body, false});
   }
-  Result<void> remove(const ObjectRef& ref, const std::string& uid, const std::string&, std::stop_token) override {
+  Result<void> remove(const ObjectRef& ref, const std::string& uid, const std::string&,
+                      std::stop_token) override {
     auto result = tell({"delete", ref, uid, false});
     if (!result) return fail(result.error());
     return {};

@@ -342,7 +342,8 @@ TEST_CASE("a slip of the pen in the file of runtimes is an error with its line, 
   CHECK_FALSE(yaml_to_json(",,,,,GVGGV"));
   CHECK_FALSE(yaml_to_json("kind: ModelRuntime\n---\n, b"));
   CHECK_THAT(yaml_to_json("a: 1\n---\nb: 2\n---\nc: [1\n").error().message, Catch::Contains("line 6"));
-  CHECK_THAT(yaml_to_json("a: 1\nb: 2\na: 3\n").error().message, Catch::Contains("line 3") && Catch::Contains("a key is there twice: a"));
+  CHECK_THAT(yaml_to_json("a: 1\nb: 2\na: 3\n").error().message,
+             Catch::Contains("line 3") && Catch::Contains("a key is there twice: a"));
   // A story: of two keys that differ only in broken bytes the JSON made one key, twice.
   CHECK_THAT(yaml_to_json("a\xff: 1\na\xfe: 2\n").error().message, Catch::Contains("UTF-8"));
   // Eight levels of ten aliases each are a hundred million values.

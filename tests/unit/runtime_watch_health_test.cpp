@@ -82,7 +82,8 @@ TEST_CASE("watch health: a refusal is believed after 15 s") {
   CHECK(health.alive(1081s));
 }
 
-// An operator of one namespace may not look at ModelRuntimes, is told to do without, and was not ready after 90 s all the same.
+// An operator of one namespace may not look at ModelRuntimes, is told to do without, and was not ready after
+// 90 s all the same.
 TEST_CASE("watch health: a kind that there is no right to and no need for is no problem") {
   WatchHealth health;
   health.failed(1000s, "forbidden", true);

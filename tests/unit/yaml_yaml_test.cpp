@@ -1,11 +1,12 @@
-#include <catch2/catch.hpp>
-
 #include "operator/yaml/yaml.h"
+
+#include <catch2/catch.hpp>
 
 using namespace mo;
 
 TEST_CASE("YAML: values have the types and the lines that kubectl sees", "[yaml]") {
-  const auto documents = yaml::read("a: 1\nb:\n  c: [x, {d/e: 'on'}]\n---\nf: on\ng: 0x10\nh: 2026-11-22T09:00:00Z\n");
+  const auto documents =
+      yaml::read("a: 1\nb:\n  c: [x, {d/e: 'on'}]\n---\nf: on\ng: 0x10\nh: 2026-11-22T09:00:00Z\n");
   REQUIRE(documents);
   REQUIRE(documents->size() == 2);
   const yaml::Document& first = (*documents)[0];

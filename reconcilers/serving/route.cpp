@@ -1,0 +1,143 @@
+#include "reconcilers/serving/route.h"
+
+#include <algorithm>
+
+#include "reconcilers/common/names.h"
+
+namespace mo::serving {
+namespace {
+
+using Selected = Ground::Selected;
+
+// Gateways follow routes and endpoints within two seconds by default (Traefik: providersThrottleDuration).
+constexpr Duration kGatewayLag = std::chrono::seconds(5);
+// A gateway that doesn't say that it has taken up a route either isn't there or doesn't tell.
+constexpr Duration kUnheard = std::chrono::seconds(60);
+constexpr Duration kPatience = std::chrono::seconds(10);
+
+// A clock that is ahead of ours must not make us wait for it.
+std::optional<TimePoint> later(const std::optional<TimePoint>& since, Duration lag, TimePoint now) {
+  if (!since || *since > now + lag || *since + lag <= now) return {};
+  return *since + lag;
+}
+
+std::string version_of(const Observed& o, const std::string& service, bool& exists) {
+  const auto it = o.services.find(service);
+  exists = it != o.services.end() && !it->second.object->meta.deleting;
+  if (!exists) return "";
+  const auto label = it->second.object->selector.find(api::kLabelVersion);
+  return label == it->second.object->selector.end() ? "" : label->second;
+}
+
+void look_at_gateways(const api::HttpRoute& route, RouteView& view, TimePoint now) {
+  view.taken_up = !route.parents.empty();
+  std::string problem;
+  for (const api::HttpRoute::Parent& parent : route.parents) {
+    const bool heard = parent.observed_generation == 0 || parent.observed_generation >= route.meta.generation;
+    if (heard && parent.accepted && parent.resolved) continue;
+    view.taken_up = false;
+    if (heard && problem.empty()) problem = "Gateway " + parent.name + ": " + parent.problem;
+  }
+  if (view.taken_up) return;
+  view.problem_at = later(route.applied_at, kPatience, now);
+  if (view.problem_at) return;
+  view.problem = "HTTPRoute " + route.meta.key.name +
+                 (problem.empty() ? " is taken up by no gateway: does the Gateway that spec.serving.route.parentRefs names "
+                                    "exist, and do its listeners admit this namespace and hostname?"
+                                  : " is not served by " + problem);
+}
+
+class Turning {
+ public:
+  Turning(const RouteView& v, const Wanted& w, const Ground& g, const std::string& model, bool side_wanted,
+          bool rolls, TimePoint now)
+      : v_(v), w_(w), g_(g), main_(model), side_(candidate_service_name(model)), side_wanted_(side_wanted),
+        rolls_(rolls), now_(now) {}
+
+  Turn run() {
+    out_.main = main();
+    const int weight = this->weight();
+    if (weight < 100) out_.weights[main_] = 100 - weight;
+    if (weight > 0) out_.weights[side_] = weight;
+    const bool moves = weight != v_.side_weight || v_.side_named != (weight > 0);
+    out_.calm = !moves && !v_.calm_at;
+    if (!moves && v_.calm_at) out_.look_again = v_.calm_at;
+    out_.side = side(weight > 0);
+    for (const auto& at : {v_.problem_at, handing_over() ? v_.main_calm_at : std::nullopt})
+      if (at && (!out_.look_again || *at < *out_.look_again)) out_.look_again = at;
+    return std::move(out_);
+  }
+
+ private:
+  std::string main() const {
+    if (w_.stable.empty()) return w_.candidate;
+    if (v_.main.empty() || v_.main == w_.stable) return w_.stable;
+    // Others have traffic there: since a promotion nobody, or a first version that was given up.
+    const bool waited = w_.drain_until && now_ >= *w_.drain_until && g_.stable.ready > 0;
+    return g_.stable.ready >= g_.replicas || waited || v_.side_weight == 100 ? w_.stable : v_.main;
+  }
+
+  // The candidate of a moment ago is stable now, and has its traffic by <model>-candidate still.
+  bool handing_over() const { return !w_.stable.empty() && v_.side == w_.stable && v_.side_weight > 0; }
+
+  int weight() const {
+    if (handing_over()) return v_.main == w_.stable && !v_.main_calm_at ? 0 : v_.side_weight;
+    if (w_.stable.empty() || w_.candidate.empty() || w_.draining || w_.weight <= 0) return 0;
+    if (v_.side != w_.candidate || v_.main != w_.stable) return 0;
+    if (g_.candidate_ready_for(w_.weight) && !rolls_) return w_.weight;
+    return std::min(v_.side_weight, w_.weight);  // it lost pods: no more, and no less, than it has
+  }
+
+  std::optional<std::string> side(bool in_use) const {
+    const bool wanted = side_wanted_ && !w_.stable.empty();
+    if (!v_.side_exists) return wanted ? std::optional(w_.candidate) : std::nullopt;
+    if (wanted && v_.side == w_.candidate) return w_.candidate;
+    if (in_use || !out_.calm) return {};
+    return wanted ? w_.candidate : "";
+  }
+
+  const RouteView& v_;
+  const Wanted& w_;
+  const Ground& g_;
+  const std::string main_, side_;
+  const bool side_wanted_, rolls_;
+  const TimePoint now_;
+  Turn out_;
+};
+
+}  // namespace
+
+RouteView view_route(const Observed& o, TimePoint now) {
+  RouteView view;
+  view.main = version_of(o, o.key.name, view.main_exists);
+  view.side = version_of(o, candidate_service_name(o.key.name), view.side_exists);
+  if (view.main_exists) view.main_calm_at = later(o.services.at(o.key.name).object->applied_at, kGatewayLag, now);
+  const auto it = o.routes.find(o.key.name);
+  if (it == o.routes.end()) return view;
+  const api::HttpRoute& route = *it->second.object;
+  view.route_exists = true;
+  const auto weight = route.weights.find(candidate_service_name(o.key.name));
+  view.side_named = weight != route.weights.end();
+  if (view.side_named) view.side_weight = weight->second;
+  look_at_gateways(route, view, now);
+  view.calm_at = later(route.applied_at, view.taken_up ? kGatewayLag : kUnheard, now);
+  return view;
+}
+
+Selected selected_by_route(const RouteView& v, const std::string& stable, const std::string& candidate) {
+  if (!v.main_exists) return Selected::Nobody;
+  if (v.side_weight > 0 && v.side != stable) {
+    const bool candidates = !candidate.empty() && v.side == candidate;
+    return candidates && v.side_weight >= 100 ? Selected::Candidate : Selected::Both;
+  }
+  if (v.side_weight >= 100 || (!stable.empty() && v.main == stable)) return Selected::Stable;
+  if (!candidate.empty() && v.main == candidate) return Selected::Candidate;
+  return v.main.empty() || v.side_weight > 0 ? Selected::Both : Selected::Nobody;
+}
+
+Turn turn(const RouteView& view, const Wanted& wanted, const Ground& ground, const std::string& model,
+          bool side_wanted, bool rolls, TimePoint now) {
+  return Turning(view, wanted, ground, model, side_wanted, rolls, now).run();
+}
+
+}  // namespace mo::serving

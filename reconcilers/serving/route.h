@@ -1,0 +1,52 @@
+// Traffic by an HTTPRoute of the Gateway API. Pure.
+//
+// Service <model> selects the stable version, <model>-candidate the candidate; the route's weights between the two are
+// exact. A gateway learns of each change a moment later, so a Service changes or goes, and pods go, only once
+// the gateways have long stopped to send it anything:
+//
+//   weights    stable 100 -> 100-w / w -> 0 / 100          (pods are ready before their weight)
+//   promotion  <model> selects the new stable version -> stable 100 -> <model>-candidate goes, old pods go
+//   way back   stable 100 -> <model>-candidate goes, candidate's pods go
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "reconcilers/common/observed.h"
+#include "reconcilers/serving/serve.h"
+
+namespace mo::serving {
+
+// What the Services and the HTTPRoute say.
+struct RouteView {
+  bool main_exists = false, side_exists = false, route_exists = false;
+  std::string main, side;  // the version that <model> and <model>-candidate select; empty: none, or all
+  bool side_named = false;  // the route names <model>-candidate
+  int side_weight = 0;
+  bool taken_up = false;
+  std::string problem;
+  std::optional<TimePoint> calm_at;       // when what the route said before last is of no matter any more; empty: now
+  std::optional<TimePoint> main_calm_at;  // the same of what <model> selected
+  std::optional<TimePoint> problem_at;    // when what is not taken up yet becomes a problem
+};
+
+RouteView view_route(const Observed& observed, TimePoint now);
+
+Ground::Selected selected_by_route(const RouteView& view, const std::string& stable,
+                                   const std::string& candidate);
+
+// What the Services and the route are to say now.
+struct Turn {
+  std::string main;                       // version
+  std::optional<std::string> side;        // version; empty: <model>-candidate is to go; nothing: leave it
+  std::map<std::string, int> weights;     // by Service
+  bool calm = false;                      // nobody sends anything to any other pods
+  std::optional<TimePoint> look_again;
+};
+
+// `side_wanted`: the candidate is to be reached by <model>-candidate. `rolls`: its template changes in this very plan.
+Turn turn(const RouteView& view, const Wanted& wanted, const Ground& ground, const std::string& model,
+          bool side_wanted, bool rolls, TimePoint now);
+
+}  // namespace mo::serving

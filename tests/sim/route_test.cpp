@@ -1,0 +1,153 @@
+// Rollouts whose weights are an HTTPRoute's, with a gateway that follows as late as it likes.
+#include <catch2/catch.hpp>
+
+#include "tests/sim/fixture.h"
+
+namespace mo::sim {
+namespace {
+
+Fixture routed(Sim& s, const std::function<void(Json& spec)>& edit = {}) {
+  s.world.has_gateway = true;
+  return usual(s, [&](Json& spec) {
+    spec["serving"]["replicas"] = 3;
+    spec["serving"]["route"] = {{"parentRefs", {{{"name", "gw"}}}}, {"hostnames", {"m.example.com"}}};
+    if (edit) edit(spec);
+  });
+}
+
+Fixture asking_for_v2(Sim& s, const std::function<void(Json& spec)>& edit = {}) {
+  Fixture f = routed(s, edit);
+  s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+  return f;
+}
+
+// At rest one Service and one weight are left.
+void must_route_to(const Fixture& f, const std::string& version) {
+  const auto& world = f.s.world;
+  const Json& route = world.get(ref(Kind::HttpRoute, "m"));
+  must(route["spec"]["rules"][0]["backendRefs"] == Json::parse(R"([{"name": "m", "port": 80, "weight": 100}])"), route.dump(1));
+  must(world.get(ref(Kind::Service, "m"))["spec"]["selector"][api::kLabelVersion] == version, "Service m selects another");
+  must(!world.find(ref(Kind::Service, "m-candidate")), "m-candidate is left over");
+  must(world.all(Kind::Deployment).size() == 1, "a Deployment is left over");
+}
+
+TEST_CASE("a routed canary succeeds, and no request fails") {
+  explore([](Sim& s) {
+    const Fixture f = asking_for_v2(s);
+    s.expect = [f] {
+      f.must_serve("m-v2");
+      must_route_to(f, "m-v2");
+    };
+  });
+}
+
+TEST_CASE("a routed canary has few pods beside a full stable") {
+  explore([](Sim& s) {
+    Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["steps"] = Json::parse(R"([{"weight": 1}, {"pause": {}}])"); });
+    s.expect = [f] {
+      must(f.weight(f.to("m-v2")) == 1, "weight is " + std::to_string(f.weight(f.to("m-v2"))));
+      must(f.ready_pods("m-v1") == 3 && f.ready_pods("m-v2") == 1, "pods");
+      must(f.status()["trafficSummary"] == "m-v1 99% / m-v2 1%", f.status().dump(1));
+    };
+  });
+}
+
+TEST_CASE("a routed canary whose gate fails goes back") {
+  explore([](Sim& s) {
+    Fixture f = asking_for_v2(s);
+    s.op.metrics["accuracy m-v2"] = "0.5";
+    s.invariants.must_not_pass.insert("accuracy/m-v2");
+    s.expect = [f] {
+      f.must_be_degraded("RolledBack", "m-v1");
+      must_route_to(f, "m-v1");
+    };
+  });
+}
+
+TEST_CASE("a routed canary aborted at any step goes back") {
+  explore<int>({1, 2, 3, 4, 5}, [](Sim& s, const int& step) {
+    Fixture f = asking_for_v2(s);
+    s.then("aborts", [f, step] { return !f.to("m-v2").empty() && f.step(f.to("m-v2")) >= step; },
+           [f]() mutable {
+             if (f.phase(f.to("m-v2")) != "Succeeded") f.desire(f.to("m-v2"), "Aborted");
+           });
+    s.expect = [f] {
+      const std::string stable = f.phase(f.to("m-v2")) == "Succeeded" ? "m-v2" : "m-v1";
+      must(f.stable() == stable, "stable is " + f.stable());
+      must_route_to(f, stable);
+    };
+  });
+}
+
+TEST_CASE("a third version during, or right after, a routed canary to the second") {
+  explore<int>({1, 3, 5, 9}, [](Sim& s, const int& step) {
+    Fixture f = asking_for_v2(s);
+    s.then("asks for m-v3",
+           [f, step] {
+             const std::string r = f.to("m-v2");
+             return !r.empty() && (step == 9 ? f.phase(r) == "Succeeded" : f.step(r) >= step);
+           },
+           [f]() mutable { f.ask_for("m-v3"); });
+    s.expect = [f] {
+      f.must_serve("m-v3");
+      must_route_to(f, "m-v3");
+    };
+  });
+}
+
+TEST_CASE("a routed Model whose stable version is scaled, promoted over and reverted") {
+  explore([](Sim& s) {
+    Fixture f = asking_for_v2(s);
+    s.op.metrics["accuracy m-v1"] = "0.94";
+    s.then("scales", [f] { return f.weight(f.to("m-v2")) >= 10; },
+           [f]() mutable { f.edit_spec([](Json& spec) { spec["serving"]["replicas"] = 5; }); });
+    s.then("promotes", [] { return true; }, [f]() mutable { f.desire(f.to("m-v2"), "Promoted"); });
+    s.then("goes back", f.serves("m-v2"), [f]() mutable { f.ask_for("m-v1"); });
+    s.expect = [f] {
+      f.must_serve("m-v1");
+      must_route_to(f, "m-v1");
+      must(f.ready_pods("m-v1") == 5, "pods");
+    };
+  });
+}
+
+TEST_CASE("a route that no gateway takes up is said, and nothing rolls out over it") {
+  explore([](Sim& s) {
+    Fixture f = routed(s, [](Json& spec) { spec["rollout"]["progressDeadlineSeconds"] = 120; });
+    s.world.has_gateway = false;
+    s.then("asks for m-v2", [f] { return f.stable() == "m-v1" && f.reason() == "RouteNotServed"; }, [f]() mutable { f.ask_for("m-v2"); });
+    s.expect = [f] {
+      must(f.phase(f.to("m-v2")) == "RolledBack", f.phase(f.to("m-v2")));
+      must(f.stable() == "m-v1" && f.reason("Stalled") == "RouteNotServed", f.status().dump(1));
+    };
+  });
+}
+
+TEST_CASE("a route given and taken away in the middle of a canary") {
+  explore<int>({1, 0}, [](Sim& s, const int& given) {
+    Fixture f = routed(s, [&](Json& spec) {
+      if (given) spec["serving"].erase("route");
+      spec["rollout"]["steps"][0]["weight"] = 30;
+    });
+    s.invariants.disturbed = true;  // the way traffic is split changes under way
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    s.then("changes the way", [f] { return f.weight(f.to("m-v2")) >= 30; }, [f, given]() mutable {
+      f.edit_spec([&](Json& spec) {
+        if (given)
+          spec["serving"]["route"] = {{"parentRefs", {{{"name", "gw"}}}}};
+        else
+          spec["serving"].erase("route");
+      });
+    });
+    s.expect = [f, given, &s] {
+      f.must_serve("m-v2");
+      if (given)
+        must_route_to(f, "m-v2");
+      else
+        must(!s.world.find(ref(Kind::HttpRoute, "m")), "the route is left over");
+    };
+  });
+}
+
+}  // namespace
+}  // namespace mo::sim
