@@ -157,7 +157,8 @@ class Kube:
 
     # ---- many objects
 
-    def render(self, folder):
+    @staticmethod
+    def render(folder):
         """The objects of a kustomization of this repository, such as "crds"."""
         out = subprocess.run([kubectl(), "kustomize", str(REPO / folder)], check=True, capture_output=True, text=True).stdout
         return [document for document in yaml.safe_load_all(out) if document]

@@ -95,7 +95,7 @@ def _build_into(target, build):
 def _build_all(temporary):
     programs = os.path.join(temporary, "bin")
     os.mkdir(programs)
-    go, env = _go()
+    go, env = find_go()
     module = RIG_DIR / "go"
     _compile(go, env, module, [*BUILD_FLAGS, "-o", programs + "/", *TOOLS.values()])
     os.rename(os.path.join(programs, "server"), os.path.join(programs, "etcd"))
@@ -107,7 +107,7 @@ def _build_all(temporary):
 
 
 def _build_gateway(temporary):
-    go, env = _go()
+    go, env = find_go()
     with tempfile.TemporaryDirectory() as folder:
         module = pathlib.Path(folder)
         for name in ("go.mod", "go.sum"):
@@ -159,7 +159,7 @@ def _write_stages(go, env, module, temporary):
         handle.write("\n---\n".join(documents) + "\n")
 
 
-def _go():
+def find_go():
     """A Go new enough for the module, and the environment to run it with."""
     env = dict(os.environ, CGO_ENABLED="0", GOWORK="off")
     for go in ("go", "/usr/local/go/bin/go", "/usr/bin/go"):
