@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 
+#include "plugin/follow.h"
+#include "plugin/inventory.h"
 #include "plugin/session.h"
 #include "plugin/show.h"
 #include "plugin/steer.h"
@@ -14,10 +16,11 @@ TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono
 
 class Commands {
  public:
-  Commands(std::istream& in, std::ostream& out, std::ostream& err, std::stop_token stop)
-      : in_(in), out_(out), err_(err), stop_(std::move(stop)) {
+  explicit Commands(const Console& console)
+      : console_(console), in_(console.in), out_(console.out), err_(console.err) {
     app_.set_version_flag("--version", "kubectl-model " MODEL_OPERATOR_VERSION);
     app_.require_subcommand(1);
+    add_showing();
     add_steering();
   }
 
@@ -45,8 +48,8 @@ class Commands {
     verb->add_option("--as", cluster_.as, "The user to act as");
   }
 
-  void takes_output(CLI::App* verb, std::string& output, std::vector<std::string> formats = kOutputs) {
-    verb->add_option("-o,--output", output, "Print objects instead")
+  CLI::Option* takes_output(CLI::App* verb, std::string& output, std::vector<std::string> formats = kOutputs) {
+    return verb->add_option("-o,--output", output, "Print objects instead")
         ->check(CLI::IsMember(std::move(formats)));
   }
 
@@ -56,8 +59,44 @@ class Commands {
       err_ << "error: " << cluster.error().message << "\n";
       return kTrouble;
     }
-    Session session{*cluster->client, cluster->ns, out_, err_, wall_now, stop_};
+    Session session{*cluster->client, cluster->ns, out_, err_, wall_now, {}, console_.terminal};
     return act(session);
+  }
+
+  // ---- verbs that show ----
+
+  void add_showing() {
+    CLI::App* get = verb("get", "List Models");
+    get->add_option("MODEL", getting_.models, "Names of Models; by default all");
+    get->add_flag("-A,--all-namespaces", getting_.everywhere, "In all namespaces");
+    takes_cluster(get);
+    takes_output(get, getting_.output, {"wide", "json", "yaml", "name"});
+    get->callback([this] {
+      if (getting_.everywhere && !getting_.models.empty())
+        throw CLI::ValidationError("-A", "a Model cannot be named by its name across all namespaces");
+      chosen_ = [this] { return with_session([this](Session& s) { return get_models(s, getting_); }); };
+    });
+
+    CLI::App* status = verb("status", "Show a Model, its versions and its rollout as a tree");
+    status->add_option("MODEL", following_.model, "The Model's name")->required();
+    auto* watch = status->add_flag("-w,--watch", following_.watch, "Follow until nothing is on its way");
+    status->add_option("--timeout", timeout_, "Give up following after that time, such as 10m")->needs(watch);
+    takes_cluster(status);
+    takes_output(status, following_.output)->excludes(watch);
+    status->callback([this] {
+      if (!timeout_.empty()) {
+        following_.timeout = parse_duration(timeout_);
+        if (!following_.timeout) throw CLI::ValidationError("--timeout", timeout_ + " is no duration such as 10m");
+      }
+      chosen_ = [this] { return with_session([this](Session& s) { return plugin::status(s, following_); }); };
+    });
+
+    CLI::App* past = verb("history", "List the rollouts of a Model, newest first");
+    past->add_option("MODEL", past_.model, "The Model's name")->required();
+    takes_cluster(past);
+    takes_output(past, past_.output);
+    past->callback(
+        [this] { chosen_ = [this] { return with_session([this](Session& s) { return history(s, past_); }); }; });
   }
 
   // ---- verbs that change something ----
@@ -90,21 +129,22 @@ class Commands {
     steering("retrain", "Ask for a training run now");
   }
 
+  const Console& console_;
   std::istream& in_;
   std::ostream& out_;
   std::ostream& err_;
-  std::stop_token stop_;
   CLI::App app_{"Shows and steers the rollouts of Models.", "kubectl model"};
   ClusterOptions cluster_;
+  Getting getting_;
+  Following following_;
+  std::string timeout_;
+  Past past_;
   Steering steering_;
   std::function<int()> chosen_;
 };
 
 }  // namespace
 
-int run(const std::vector<std::string>& args, std::istream& in, std::ostream& out, std::ostream& err,
-        std::stop_token stop) {
-  return Commands(in, out, err, std::move(stop)).run(args);
-}
+int run(const std::vector<std::string>& args, const Console& console) { return Commands(console).run(args); }
 
 }  // namespace mo::plugin

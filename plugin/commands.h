@@ -2,14 +2,22 @@
 #pragma once
 
 #include <iosfwd>
-#include <stop_token>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "plugin/session.h"
+
 namespace mo::plugin {
 
+struct Console {
+  std::istream& in;
+  std::ostream& out;
+  std::ostream& err;
+  std::optional<Terminal> terminal = {};
+};
+
 // `args` without the program's name. Returns the exit code.
-int run(const std::vector<std::string>& args, std::istream& in, std::ostream& out, std::ostream& err,
-        std::stop_token stop);
+int run(const std::vector<std::string>& args, const Console& console);
 
 }  // namespace mo::plugin

@@ -52,12 +52,14 @@ Result<Rollouts> read(Session& session, const std::string& model) {
   auto rollouts = list(session, Kind::ModelRollout, of_model);
   if (!rollouts) return fail(rollouts.error());
   out.all = std::move(*rollouts);
-  std::sort(out.all.begin(), out.all.end(), newer);
+  sort_newest_first(out.all);
   auto versions = list(session, Kind::ModelVersion, of_model);
   if (!versions) return fail(versions.error());
   out.versions = std::move(*versions);
   return out;
 }
+
+void sort_newest_first(std::vector<Json>& rollouts) { std::sort(rollouts.begin(), rollouts.end(), newer); }
 
 bool over(const Json& rollout) { return rollout::is_over(text(rollout, "status.phase")); }
 bool started(const Json& rollout) { return field(rollout, "status.startedAt") != nullptr; }

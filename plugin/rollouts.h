@@ -19,6 +19,7 @@ struct Rollouts {
 };
 Result<Rollouts> read(Session& session, const std::string& model);
 
+void sort_newest_first(std::vector<Json>& rollouts);
 bool over(const Json& rollout);
 bool started(const Json& rollout);
 // "ModelRollout fraud-v2-7 (fraud-v1 -> fraud-v2)".

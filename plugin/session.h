@@ -4,8 +4,10 @@
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "operator/core/ids.h"
@@ -13,15 +15,14 @@
 #include "operator/core/time.h"
 #include "operator/json/json.h"
 #include "operator/kube/client.h"
+#include "plugin/tree.h"
 
 namespace mo::plugin {
 
-// What the plugin's exit codes mean, whichever the verb.
-enum Exit {
-  kDone = 0,     // it is so: done, Ready, nothing found
-  kNo = 1,       // it is not so: refused, rolled back, stalled, mistakes found, changes planned
-  kTrouble = 2,  // it cannot be told: wrong usage, no answer, an error of the API server
-  kNotYet = 3,   // still on its way when the time was up
+// Set if what is printed goes to a person's terminal.
+struct Terminal {
+  bool colour = true;
+  std::function<std::pair<int, int>()> size;  // rows, columns
 };
 
 struct Session {
@@ -30,7 +31,10 @@ struct Session {
   std::ostream& out;
   std::ostream& err;
   std::function<TimePoint()> now;
-  std::stop_token stop;
+  std::stop_token stop = {};
+  std::optional<Terminal> terminal = {};
+
+  Look look() const { return {.colour = terminal && terminal->colour, .ticking = terminal.has_value()}; }
 };
 
 struct ClusterOptions {

@@ -19,7 +19,8 @@ MAY_SEE = {
     "operator/fetch": ["operator/core", "operator/kube"],
     "reconcilers": ["operator/core", "operator/json", "operator/api", "operator/store"],
     "model-server": [],
-    "plugin": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube", "reconcilers"],
+    "plugin": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube", "operator/runtime",
+               "reconcilers"],
 }
 OWNED = {  # library header prefix: rooms that may include it
     "cpprest/": ["operator/kube"],
