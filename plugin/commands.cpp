@@ -5,6 +5,8 @@
 
 #include "plugin/follow.h"
 #include "plugin/inventory.h"
+#include "plugin/lint.h"
+#include "plugin/plan.h"
 #include "plugin/session.h"
 #include "plugin/show.h"
 #include "plugin/steer.h"
@@ -16,24 +18,25 @@ TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono
 
 class Commands {
  public:
-  explicit Commands(const Console& console)
-      : console_(console), in_(console.in), out_(console.out), err_(console.err) {
+  explicit Commands(const Console& console) : console_(console) {
     app_.set_version_flag("--version", "kubectl-model " MODEL_OPERATOR_VERSION);
     app_.require_subcommand(1);
     add_showing();
     add_steering();
+    add_files();
+    add_plan();
   }
 
   int run(std::vector<std::string> args) {
     if (args.empty()) {
-      out_ << app_.help();
+      console_.out << app_.help();
       return kTrouble;
     }
     std::reverse(args.begin(), args.end());  // as CLI11 wants it
     try {
       app_.parse(args);
     } catch (const CLI::ParseError& e) {
-      return app_.exit(e, out_, err_) == 0 ? kDone : kTrouble;
+      return app_.exit(e, console_.out, console_.err) == 0 ? kDone : kTrouble;
     }
     return chosen_();
   }
@@ -48,7 +51,8 @@ class Commands {
     verb->add_option("--as", cluster_.as, "The user to act as");
   }
 
-  CLI::Option* takes_output(CLI::App* verb, std::string& output, std::vector<std::string> formats = kOutputs) {
+  CLI::Option* takes_output(CLI::App* verb, std::string& output,
+                            std::vector<std::string> formats = kOutputs) {
     return verb->add_option("-o,--output", output, "Print objects instead")
         ->check(CLI::IsMember(std::move(formats)));
   }
@@ -56,10 +60,11 @@ class Commands {
   int with_session(const std::function<int(Session&)>& act) {
     auto cluster = connect(cluster_);
     if (!cluster) {
-      err_ << "error: " << cluster.error().message << "\n";
+      console_.err << "error: " << cluster.error().message << "\n";
       return kTrouble;
     }
-    Session session{*cluster->client, cluster->ns, out_, err_, wall_now, {}, console_.terminal};
+    Session session{*cluster->client, cluster->ns, console_.out,     console_.err,
+                    wall_now,         {},          console_.terminal};
     return act(session);
   }
 
@@ -86,7 +91,8 @@ class Commands {
     status->callback([this] {
       if (!timeout_.empty()) {
         following_.timeout = parse_duration(timeout_);
-        if (!following_.timeout) throw CLI::ValidationError("--timeout", timeout_ + " is no duration such as 10m");
+        if (!following_.timeout)
+          throw CLI::ValidationError("--timeout", timeout_ + " is no duration such as 10m");
       }
       chosen_ = [this] { return with_session([this](Session& s) { return plugin::status(s, following_); }); };
     });
@@ -95,8 +101,36 @@ class Commands {
     past->add_option("MODEL", past_.model, "The Model's name")->required();
     takes_cluster(past);
     takes_output(past, past_.output);
-    past->callback(
-        [this] { chosen_ = [this] { return with_session([this](Session& s) { return history(s, past_); }); }; });
+    past->callback([this] {
+      chosen_ = [this] { return with_session([this](Session& s) { return history(s, past_); }); };
+    });
+  }
+
+  // ---- verbs on files ----
+
+  void takes_files(CLI::App* verb) {
+    verb->add_option("-f,--filename", files_,
+                     "A file, a folder (with all YAML and JSON below it), or - for standard input")
+        ->required()
+        ->allow_extra_args(false);
+  }
+
+  void add_files() {
+    CLI::App* lint = verb("lint", "Check files against the CRDs and the operator's rules, without a cluster");
+    takes_files(lint);
+    lint->callback(
+        [this] { chosen_ = [this] { return lint_files(files_, console_.in, console_.out, console_.err); }; });
+  }
+
+  void add_plan() {
+    CLI::App* plan = verb("plan", "Say what the operator would do if files were applied; nothing is changed");
+    takes_files(plan);
+    takes_cluster(plan);
+    plan->callback([this] {
+      chosen_ = [this] {
+        return with_session([this](Session& s) { return plan_files(s, files_, console_.in); });
+      };
+    });
   }
 
   // ---- verbs that change something ----
@@ -130,15 +164,13 @@ class Commands {
   }
 
   const Console& console_;
-  std::istream& in_;
-  std::ostream& out_;
-  std::ostream& err_;
   CLI::App app_{"Shows and steers the rollouts of Models.", "kubectl model"};
   ClusterOptions cluster_;
   Getting getting_;
   Following following_;
   std::string timeout_;
   Past past_;
+  std::vector<std::string> files_;
   Steering steering_;
   std::function<int()> chosen_;
 };

@@ -96,7 +96,8 @@ class SeenSink : public WatchSink {
   }
   void apply(watch::Effect effect, const std::string&) override {
     const std::string name = in_hand_ ? name_of(*in_hand_) : "";
-    if (effect == watch::Effect::Swap || effect == watch::Effect::StartOver || effect == watch::Effect::Absent)
+    if (effect == watch::Effect::Swap || effect == watch::Effect::StartOver ||
+        effect == watch::Effect::Absent)
       seen_.replace(kind_, std::exchange(collected_, {}));
     else if (in_hand_ && effect == watch::Effect::Collect)
       collected_[name] = std::move(*in_hand_);
@@ -195,8 +196,7 @@ class Follow {
         return kNo;
       }
       draw(snapshot, watches.problem());
-      if (synced)
-        if (const auto code = ended(snapshot)) return *code;
+      if (const auto code = ended(snapshot); code && synced) return *code;
       if (f_.timeout && std::chrono::steady_clock::now() >= began + *f_.timeout) {
         session_.err << "still on its way after " << format_duration(*f_.timeout) << "\n";
         return kNotYet;
@@ -265,7 +265,8 @@ int status(Session& session, const Following& following) {
   const auto snapshot = look(session, following.model);
   if (!snapshot) return complain(session, snapshot.error());
   if (following.output.empty()) {
-    for (const std::string& line : render(*snapshot, session.now(), session.look())) session.out << line << "\n";
+    for (const std::string& line : render(*snapshot, session.now(), session.look()))
+      session.out << line << "\n";
   } else {
     std::vector<Json> all = {snapshot->model};
     for (const auto* part : {&snapshot->versions, &snapshot->rollouts, &snapshot->pods})

@@ -43,8 +43,8 @@ void print_models(Session& session, const std::vector<Json>& models, const Getti
   print_table(session.out, header, rows);
 }
 
-// Who asked for it: the operator for the spec or for a training run, or the program that a person or a pipeline
-// made it with.
+// Who asked for it: the operator for the spec or for a training run, or the program that a person or a
+// pipeline made it with.
 std::string origin_of(const Json& rollout) {
   const auto label = Json::json_pointer("/metadata/labels/modelops.dev~1origin");
   if (rollout.contains(label)) return rollout[label].get<std::string>();
@@ -101,9 +101,9 @@ int history(Session& session, const Past& past) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const Json& r : rollouts->all)
-    rows.push_back({name_of(r), text(r, "status.fromVersion"), text(r, "spec.version"), text(r, "status.phase"),
-                    text(r, "status.startedAt"), text(r, "status.finishedAt"), origin_of(r),
-                    text(r, "status.message")});
+    rows.push_back({name_of(r), text(r, "status.fromVersion"), text(r, "spec.version"),
+                    text(r, "status.phase"), text(r, "status.startedAt"), text(r, "status.finishedAt"),
+                    origin_of(r), text(r, "status.message")});
   print_table(session.out, {"ROLLOUT", "FROM", "TO", "PHASE", "STARTED", "FINISHED", "BY", "WHY"}, rows);
   return kDone;
 }

@@ -16,11 +16,12 @@ std::optional<mo::plugin::Terminal> terminal() {
   const char* no_colour = std::getenv("NO_COLOR");
   const char* kind = std::getenv("TERM");
   const bool dumb = kind && std::string(kind) == "dumb";
-  return mo::plugin::Terminal{.colour = !(no_colour && *no_colour) && !dumb, .size = [] {
-                                winsize size{};
-                                const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0;
-                                return known ? std::pair<int, int>(size.ws_row, size.ws_col) : std::pair(50, 200);
-                              }};
+  return mo::plugin::Terminal{
+      .colour = !(no_colour && *no_colour) && !dumb, .size = [] {
+        winsize size{};
+        const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0;
+        return known ? std::pair<int, int>(size.ws_row, size.ws_col) : std::pair(50, 200);
+      }};
 }
 
 }  // namespace

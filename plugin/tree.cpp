@@ -24,9 +24,10 @@ bool is_ready(const Json& pod) {
 }
 
 std::string label(const Json& object, const char* name) {
-  const auto at = "/metadata/labels"_json_pointer;
-  if (!object.contains(at) || !object[at].contains(name)) return "";
-  return object[at][name].get<std::string>();
+  const Json* labels = field(object, "metadata.labels");
+  if (!labels || !labels->is_object() || !labels->contains(name)) return "";
+  const Json& value = (*labels)[name];
+  return value.is_string() ? value.get<std::string>() : "";
 }
 
 // A policy as the operator reads it.
@@ -58,8 +59,8 @@ class Tree {
 
  private:
   std::string paint(Tone tone, const std::string& text) const {
-    static const std::map<Tone, const char*> codes = {{Tone::Strong, "1"}, {Tone::Dim, "2"}, {Tone::Good, "32"},
-                                                      {Tone::Bad, "31"},   {Tone::Now, "33"}};
+    static const std::map<Tone, const char*> codes = {
+        {Tone::Strong, "1"}, {Tone::Dim, "2"}, {Tone::Good, "32"}, {Tone::Bad, "31"}, {Tone::Now, "33"}};
     if (!look_.colour || tone == Tone::Plain || text.empty()) return text;
     return std::string("\x1b[") + codes.at(tone) + "m" + text + "\x1b[0m";
   }
@@ -81,7 +82,8 @@ class Tree {
   }
 
   std::string seen() const {
-    const bool current = number(s_.model, "status.observedGeneration", -1) == number(s_.model, "metadata.generation");
+    const bool current =
+        number(s_.model, "status.observedGeneration", -1) == number(s_.model, "metadata.generation");
     return current ? "" : paint(Tone::Now, "  (the operator has not seen the latest change yet)");
   }
 
@@ -162,7 +164,8 @@ class Tree {
       branch.text += look_.ticking ? "  " + age(now_ - *time_of(r, "status.finishedAt")) + " ago"
                                    : "  at " + text(r, "status.finishedAt");
     } else if (started(r)) {
-      branch.text += "  step " + text(r, "status.stepSummary") + "  " + text(r, "status.weights.candidate") + "%";
+      branch.text +=
+          "  step " + text(r, "status.stepSummary") + "  " + text(r, "status.weights.candidate") + "%";
     }
     const std::string wants = text(r, "spec.desiredState");
     if (!over(r) && !wants.empty() && wants != "Running") branch.text += "  asked: " + wants;
@@ -210,7 +213,8 @@ class Tree {
     if (!began) return "";
     const int64_t index = number(r, "status.step.index");
     const Json& steps = items(policy, "steps");
-    const Json* step = index >= 1 && index <= static_cast<int64_t>(steps.size()) ? &steps[index - 1] : nullptr;
+    const Json* step =
+        index >= 1 && index <= static_cast<int64_t>(steps.size()) ? &steps[index - 1] : nullptr;
     const bool waits_for_pods = text(r, "status.message").starts_with("waiting for ");
     if (step && field(*step, "pause") && !waits_for_pods) {
       const auto duration = parse_duration(text(*step, "pause.duration"));
@@ -231,8 +235,10 @@ class Tree {
                              : verdict == "Inconclusive" ? "?"
                                                          : "…";
     std::string line = paint(tone_of(verdict), sign) + " " + name;
-    if (const std::string value = text(gate, "value"); !value.empty()) line += " " + paint(Tone::Strong, value);
-    if (const std::string stable = text(gate, "stableValue"); !stable.empty()) line += " (stable " + stable + ")";
+    if (const std::string value = text(gate, "value"); !value.empty())
+      line += " " + paint(Tone::Strong, value);
+    if (const std::string stable = text(gate, "stableValue"); !stable.empty())
+      line += " (stable " + stable + ")";
     if (defined && !bounds(*defined).empty()) line += "  " + bounds(*defined);
     line += "  " + paint(tone_of(verdict), verdict);
     line += " " + text(gate, "passed") + "/" + std::to_string(defined ? number(*defined, "count", 1) : 1);

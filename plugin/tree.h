@@ -25,7 +25,8 @@ struct Snapshot {
 
 struct Look {
   bool colour = false;
-  bool ticking = true;  // times as what is left of them; else as points in time, which do not change by themselves
+  bool ticking =
+      true;  // times as what is left of them; else as points in time, which do not change by themselves
 };
 
 std::vector<std::string> render(const Snapshot& snapshot, TimePoint now, const Look& look);

@@ -1,0 +1,176 @@
+// What people see: the tree, line by line.
+#include <catch2/catch.hpp>
+
+#include "plugin/fields.h"
+#include "plugin/follow.h"
+#include "plugin/tree.h"
+
+using namespace mo;
+using namespace mo::plugin;
+
+namespace {
+
+const TimePoint kNoon = *parse_time("2026-11-22T12:00:00Z");
+
+Json pod(const std::string& version, bool ready) {
+  return {{"metadata", {{"labels", {{"modelops.dev/version", version}}}}},
+          {"status", {{"conditions", {{{"type", "Ready"}, {"status", ready ? "True" : "False"}}}}}}};
+}
+
+Json conditions(const std::string& ready, const std::string& stalled) {
+  return Json::parse(R"([{"type":"Ready","status":")" + ready + R"("},{"type":"Stalled","status":")" + stalled +
+                     R"("}])");
+}
+
+Snapshot canary() {
+  Snapshot s;
+  s.model = Json::parse(R"({
+    "metadata": {"name": "fraud", "namespace": "payments", "generation": 3},
+    "spec": {"version": "fraud-v2", "retraining": {}},
+    "status": {"observedGeneration": 3, "phase": "Progressing", "message": "ModelRollout fraud-v2-3 to fraud-v2: measuring",
+      "stableVersion": "fraud-v1", "candidateVersion": "fraud-v2",
+      "traffic": [{"version": "fraud-v1", "weight": 90}, {"version": "fraud-v2", "weight": 10}],
+      "retraining": {"lastRun": "fraud-retrain-000041", "lastResult": "registered fraud-v2",
+                     "nextScheduled": "2026-11-23T02:00:00Z"}}})");
+  s.model["status"]["conditions"] = conditions("False", "False");
+  for (const auto& [name, phase] : {std::pair("fraud-v1", "Serving"), std::pair("fraud-v2", "Candidate")})
+    s.versions.push_back({{"metadata", {{"name", name}}}, {"status", {{"phase", phase}}}});
+  for (int i = 0; i < 9; ++i) s.pods.push_back(pod("fraud-v1", i > 0));
+  s.pods.push_back(pod("fraud-v2", true));
+  s.rollouts.push_back(Json::parse(R"json({
+    "metadata": {"name": "fraud-v2-3", "uid": "u", "generation": 1},
+    "spec": {"version": "fraud-v2"},
+    "status": {"observedGeneration": 1, "phase": "Progressing", "message": "measuring at step 3/5 (gates accuracy, latency)",
+      "fromVersion": "fraud-v1", "step": {"index": 3, "count": 5}, "stepSummary": "3/5",
+      "weights": {"stable": 90, "candidate": 10}, "startedAt": "2026-11-22T11:50:00Z", "stepStartedAt": "2026-11-22T11:59:00Z",
+      "gates": [{"name": "accuracy", "verdict": "Passed", "value": "0.951", "stableValue": "0.95", "passed": 3, "failed": 0, "inconclusive": 0},
+                {"name": "latency", "verdict": "Running", "passed": 0, "failed": 0, "inconclusive": 1, "message": "no data"}],
+      "policy": {
+        "steps": [{"weight": 10}, {"pause": {"duration": "5m"}}, {"gates": ["accuracy", "latency"]}, {"weight": 50}, {"pause": {}}],
+        "gates": [{"name": "accuracy", "prometheus": {"query": "x"}, "min": "0.92", "count": 3,
+                   "versusStable": {"query": "y", "maxRegression": "0.005"}, "samples": {"query": "z", "min": 200}},
+                  {"name": "latency", "prometheus": {"query": "x"}, "max": "0.1"}]}}})json"));
+  return s;
+}
+
+std::string drawn(const Snapshot& s, const Look& look = {}) {
+  std::string all;
+  for (const std::string& line : render(s, kNoon, look)) all += line + "\n";
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("plugin: the tree of a canary that is being measured", "[plugin]") {
+  CHECK(drawn(canary()) == R"tree(Model payments/fraud  Progressing
+├─ ModelRollout fraud-v2-3 to fraud-v2: measuring
+├─ Versions
+│  ├─ fraud-v1   90%  8/9 pods ready  Serving
+│  └─ fraud-v2   10%  1/1 pods ready  Candidate
+├─ ModelRollout fraud-v2-3 (fraud-v1 -> fraud-v2)  Progressing  step 3/5  10%
+│  ├─ measuring at step 3/5 (gates accuracy, latency)
+│  ├─ ✔ 1 weight 10
+│  ├─ ✔ 2 pause 5m
+│  ├─ ▶ 3 gates accuracy, latency
+│  │  ├─ ✔ accuracy 0.951 (stable 0.95)  (min 0.92, at most 0.005 worse than stable, 200 samples)  Passed 3/3
+│  │  └─ … latency  (max 0.1)  Running 0/1, 1 inconclusive: no data
+│  ├─ · 4 weight 50
+│  ├─ · 5 pause
+│  └─ · 6 all traffic
+└─ Retraining: last: fraud-retrain-000041: registered fraud-v2; next in 14h
+)tree");
+}
+
+TEST_CASE("plugin: what is left of a pause and of a deadline", "[plugin]") {
+  Snapshot s = canary();
+  Json& status = s.rollouts[0]["status"];
+  status["step"]["index"] = 2;
+  CHECK_THAT(drawn(s), Catch::Contains("▶ 2 pause 5m  4m left\n"));
+  CHECK_THAT(drawn(s, {.colour = false, .ticking = false}), Catch::Contains("▶ 2 pause 5m  until 2026-11-22T12:04:00Z\n"));
+  status["step"]["index"] = 5;
+  CHECK_THAT(drawn(s), Catch::Contains("▶ 5 pause  waits for a person\n"));
+  status["step"]["index"] = 4;
+  status["message"] = "waiting for fraud-v2 at 50%: 1/5 pods ready";
+  CHECK_THAT(drawn(s), Catch::Contains("▶ 4 weight 50  deadline: 9m left\n"));
+  status["step"]["index"] = 6;
+  CHECK_THAT(drawn(s), Catch::Contains("✔ 5 pause\n") && Catch::Contains("▶ 6 all traffic  deadline: 9m left\n"));
+  status["pausedAt"] = "2026-11-22T11:58:00Z";
+  s.rollouts[0]["spec"]["desiredState"] = "Paused";
+  CHECK_THAT(drawn(s), Catch::Contains("10%  asked: Paused\n") && Catch::Contains("all traffic  paused since 2m\n"));
+}
+
+TEST_CASE("plugin: a rollback shows where it failed, a success needs no steps", "[plugin]") {
+  Snapshot s = canary();
+  Json& status = s.rollouts[0]["status"];
+  status["phase"] = "RolledBack";
+  status["finishedAt"] = "2026-11-22T11:00:00Z";
+  status["gates"][1] = {{"name", "latency"}, {"verdict", "Failed"}, {"value", "0.3"}, {"passed", 0}, {"failed", 1},
+                        {"inconclusive", 0}, {"message", "0.3 is above max 0.1"}};
+  CHECK_THAT(drawn(s), Catch::Contains("RolledBack  60m ago\n") && Catch::Contains("✖ 3 gates accuracy, latency\n") &&
+                           Catch::Contains("✖ latency 0.3  (max 0.1)  Failed 0/1, 1 failed: 0.3 is above max 0.1\n"));
+  status["phase"] = "Succeeded";
+  CHECK_THAT(drawn(s), !Catch::Contains("weight 10"));
+}
+
+TEST_CASE("plugin: colours only where asked for, and never the only sign", "[plugin]") {
+  CHECK(drawn(canary()).find('\x1b') == std::string::npos);
+  std::string coloured = drawn(canary(), {.colour = true, .ticking = true});
+  CHECK(coloured.find("\x1b[33mProgressing\x1b[0m") != std::string::npos);
+  for (size_t at; (at = coloured.find('\x1b')) != std::string::npos;)
+    coloured.erase(at, coloured.find('m', at) - at + 1);
+  CHECK(coloured == drawn(canary()));
+}
+
+TEST_CASE("plugin: a Model that is new or half read is drawn, too", "[plugin]") {
+  Snapshot s;
+  s.model = {{"metadata", {{"name", "m"}, {"generation", 1}}}, {"spec", Json::object()}};
+  CHECK(drawn(s) == "Model m    (the operator has not seen the latest change yet)\n└─ Versions: none serves\n");
+  s.rollouts.push_back({{"metadata", {{"name", "r"}}}, {"spec", {{"version", "v"}}}, {"status", {{"phase", "Pending"}, {"gates", "?"}, {"startedAt", 7}}}});
+  s.pods.push_back({{"metadata", {{"labels", {{"modelops.dev/version", 5}}}}}});
+  s.model["status"] = {{"traffic", {1, nullptr}}};
+  CHECK_FALSE(drawn(s).empty());
+}
+
+TEST_CASE("plugin: at rest only when nothing more will happen by itself", "[plugin]") {
+  Snapshot s = canary();
+  CHECK_FALSE(at_rest(s));
+  s.rollouts[0]["status"]["phase"] = "Succeeded";
+  s.model["status"]["conditions"] = conditions("True", "False");
+  CHECK(at_rest(s) == kDone);
+  s.model["status"]["conditions"] = conditions("False", "True");
+  CHECK(at_rest(s) == kNo);
+  s.model["metadata"]["generation"] = 4;  // an edit that the operator has not seen
+  CHECK_FALSE(at_rest(s));
+  s.model["metadata"]["generation"] = 3;
+  Json fresh = {{"metadata", {{"name", "fraud-v2-retry-1"}, {"generation", 1}}}, {"spec", {{"version", "fraud-v2"}}},
+                {"status", {{"observedGeneration", -1}, {"phase", "Pending"}}}};
+  s.rollouts.insert(s.rollouts.begin(), fresh);
+  CHECK_FALSE(at_rest(s));
+  s.rollouts[0]["status"]["observedGeneration"] = 1;
+  s.rollouts[0]["status"]["conditions"] = conditions("False", "True");  // it waits for a version that is not there
+  CHECK(at_rest(s) == kNo);
+}
+
+TEST_CASE("plugin: only news is printed where nothing can be drawn over", "[plugin]") {
+  CHECK(news({}, {"a", "b"}) == std::vector<std::string>{"a", "b"});
+  CHECK(news({"a", "b"}, {"a", "b"}).empty());
+  CHECK(news({"a", "b", "b"}, {"b", "c", "b", "b"}) == std::vector<std::string>{"c", "b"});
+}
+
+TEST_CASE("plugin: lines are cut as they show", "[plugin]") {
+  CHECK(cut("├─ abc", 4) == "├─ a");
+  CHECK(cut("abc", 3) == "abc");
+  CHECK(cut("\x1b[31mabc\x1b[0m def", 5) == "\x1b[31mabc\x1b[0m d\x1b[0m");
+  CHECK(cut("\x1b[31mabc\x1b[0m", 3) == "\x1b[31mabc\x1b[0m");
+}
+
+TEST_CASE("plugin: ages as kubectl writes them", "[plugin]") {
+  using namespace std::chrono_literals;
+  CHECK(age(119s) == "119s");
+  CHECK(age(330s) == "5m30s");
+  CHECK(age(600s) == "10m");
+  CHECK(age(3h + 5min) == "3h5m");
+  CHECK(age(47h) == "47h");
+  CHECK(age(49h) == "2d1h");
+  CHECK(age(24h * 800) == "2y70d");
+}
