@@ -8,7 +8,7 @@
 #include "plugin/fields.h"
 #include "plugin/schema.h"
 #include "plugin/session.h"
-#include "reconcilers/serving/capacity.h"
+#include "reconcilers/model/intent.h"
 
 namespace mo::plugin {
 namespace {
@@ -43,7 +43,8 @@ class OperatorsRules {
     const auto model = check_parsed<api::Model>(object);
     if (!model || !model->problem.empty()) return;
     check_schedules(object);
-    if (!field(object, "spec.serving.route")) check_weights(*model);
+    if (const std::string why = model::weight_too_small(*model); !why.empty())
+      wrong("/spec/rollout/steps", "spec.rollout.steps", why);
   }
 
   void check_schedules(const Json& object) {
@@ -55,23 +56,6 @@ class OperatorsRules {
       if (!cron)
         wrong("/spec/retraining/triggers/" + std::to_string(i) + "/schedule",
               "spec.retraining.triggers[" + std::to_string(i) + "].schedule", cron.error().message);
-    }
-  }
-
-  // Without a route replicas are the weight.
-  void check_weights(const api::Model& model) {
-    if (model.replicas == 0) return;
-    const int smallest = serving::smallest_weight(model.replicas);
-    for (size_t i = 0; i < model.rollout.steps.size(); ++i) {
-      const api::Step& step = model.rollout.steps[i];
-      if (step.weight && *step.weight < smallest)
-        wrong("/spec/rollout/steps/" + std::to_string(i) + "/weight",
-              "spec.rollout.steps[" + std::to_string(i) + "].weight",
-              "weight " + std::to_string(*step.weight) + " cannot be kept with " +
-                  std::to_string(model.replicas) +
-                  " replicas, since replicas are the weight: raise spec.serving.replicas, or the weight to "
-                  "at least " +
-                  std::to_string(smallest));
     }
   }
 

@@ -298,7 +298,7 @@ class Decide {
                                          problem, true};
         return;
       }
-      const std::string too_small = weight_too_small();
+      const std::string too_small = s().stable_version.empty() ? "" : weight_too_small(m_);
       if (!too_small.empty() && r.desired_state != "Aborted" && r.desired_state != "Promoted") {
         out_.waiting[r.meta.key.name] = {"WeightTooSmall", too_small, true};
         return;
@@ -312,20 +312,6 @@ class Decide {
       if (r->status.started && r->meta.key.name != but.meta.key.name) return r->meta.key.name;
     return "";
   }
-
-  std::string weight_too_small() const {
-    if (s_stable().empty() || m_.replicas == 0 || m_.route) return "";
-    const int smallest = serving::smallest_weight(m_.replicas);
-    for (const api::Step& step : m_.rollout.steps)
-      if (step.weight && *step.weight < smallest)
-        return "weight " + std::to_string(*step.weight) + " cannot be kept with " +
-               std::to_string(m_.replicas) +
-               " replicas, since replicas are the weight: raise spec.serving.replicas, or the weight to at "
-               "least " +
-               std::to_string(smallest);
-    return "";
-  }
-  const std::string& s_stable() const { return out_.status.stable_version; }
 
   const Observed& o_;
   const api::Model& m_;
@@ -350,6 +336,19 @@ bool first_version_has_gates(const api::RolloutPolicy& policy) {
       if (gate && gate->version_metric) return true;
     }
   return false;
+}
+
+std::string weight_too_small(const api::Model& m) {
+  if (m.replicas == 0 || m.route) return "";
+  const int smallest = serving::smallest_weight(m.replicas);
+  for (const api::Step& step : m.rollout.steps)
+    if (step.weight && *step.weight < smallest)
+      return "weight " + std::to_string(*step.weight) + " cannot be kept with " +
+             std::to_string(m.replicas) +
+             " replicas, since replicas are the weight: raise spec.serving.replicas, or the weight to at "
+             "least " +
+             std::to_string(smallest);
+  return "";
 }
 
 SpecVersion resolve_spec(const Observed& o) {

@@ -40,6 +40,9 @@ Decided decide_intent(const Observed& observed, const SpecVersion& spec, TimePoi
 // ModelRollout.
 bool first_version_has_gates(const api::RolloutPolicy& policy);
 
+// Why a step's weight cannot be kept with so few replicas; empty if all can, or a route keeps them.
+std::string weight_too_small(const api::Model& model);
+
 // An intent that is neither achieved nor given up.
 bool under_way(const api::Intent& intent);
 bool ended_badly(const api::Intent& intent);

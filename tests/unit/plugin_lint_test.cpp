@@ -75,7 +75,8 @@ TEST_CASE("plugin: the CEL that CRDs use", "[plugin][lint]") {
   CHECK(holds("duration(self) <= duration('1h') && duration(self) >= duration('1s')", R"("90s")"));
   CHECK(holds("double(self) <= 1e-1 && -1 < 0 && 7 / 2 == 3 && 1 + 2 * 3 == 7", R"("0.1")"));
   CHECK(holds("timestamp('2026-07-01T12:00:00Z').getHours(self) == 14", R"("Europe/Berlin")"));
-  CHECK(holds("self.size() == 2 && self.startsWith('ä') && self.endsWith('ö') && self.contains(\"äö\")", R"("äö")"));
+  CHECK(holds("self.size() == 2 && self.startsWith('ä') && self.endsWith('ö') && self.contains(\"äö\")",
+              R"("äö")"));
   CHECK(holds("self.matches('^(?i)[a-z]{3}$') && !self.matches('\\\\s')", R"("MON")"));
   CHECK(holds("self.x ? self.y == 'a' + \"b\" : false", R"({"x":true,"y":"ab"})"));
   CHECK(holds("self.in_use == 1 && self.a.exists(in_, in_ == 'in')", R"({"in_use":1,"a":["in"]})"));
@@ -87,8 +88,10 @@ TEST_CASE("plugin: CEL minds an error only where it matters", "[plugin][lint]") 
   CHECK_THAT(wrong("self.none == 1 || false", "{}"), Catch::Contains("none"));
   CHECK_THAT(wrong("self[3] == 1", "[1]"), Catch::Contains("range"));
   CHECK_THAT(wrong("self < 'a'", "1"), Catch::Contains("different types"));
-  CHECK_THAT(wrong("timestamp('2026-01-01T00:00:00Z').getHours(self) >= 0", R"("Mars/Olympus")"), Catch::Contains("Mars"));
-  for (const char* broken : {"", "self ==", "self.a(", "(self", "[1, 2", "'x", "self.all(x)", "has(self)", "x == 1", "self ~ 1", "1 2"})
+  CHECK_THAT(wrong("timestamp('2026-01-01T00:00:00Z').getHours(self) >= 0", R"("Mars/Olympus")"),
+             Catch::Contains("Mars"));
+  for (const char* broken : {"", "self ==", "self.a(", "(self", "[1, 2", "'x", "self.all(x)", "has(self)",
+                             "x == 1", "self ~ 1", "1 2"})
     CHECK_FALSE(cel::Expression::parse(broken));
 }
 
@@ -112,14 +115,16 @@ apiVersion: modelops.dev/v1alpha1
 kind: ModelRollout
 metadata: {name: r}
 spec: {modelRef: {name: fraud}, desiredState: Stopped}
-)") ==
-        std::vector<std::string>{
-            "-:6: spec.replica: unknown field \"spec.replica\"",
-            "-:9: spec.rollout.steps[0].weight: Invalid value: 101: should be less than or equal to 100",
-            "-:19: spec.version: Required value",
-            "-:19: spec.desiredState: Unsupported value: \"Stopped\": supported values: \"Running\", \"Paused\", \"Promoted\", \"Aborted\""});
-  CHECK(linted("apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec:\n  rollout:\n    steps:\n    - gates: [a]\n") ==
-        std::vector<std::string>{"-:5: spec.rollout: a step names gate \"a\", which is not defined under rollout.gates; define it there "
+)") == std::vector<std::string>{
+           "-:6: spec.replica: unknown field \"spec.replica\"",
+           "-:9: spec.rollout.steps[0].weight: Invalid value: 101: should be less than or equal to 100",
+           "-:19: spec.version: Required value",
+           "-:19: spec.desiredState: Unsupported value: \"Stopped\": supported values: \"Running\", "
+           "\"Paused\", \"Promoted\", \"Aborted\""});
+  CHECK(linted("apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec:\n  rollout:\n    "
+               "steps:\n    - gates: [a]\n") ==
+        std::vector<std::string>{"-:5: spec.rollout: a step names gate \"a\", which is not defined under "
+                                 "rollout.gates; define it there "
                                  "or correct the name"});
 }
 
@@ -127,28 +132,37 @@ TEST_CASE("plugin: lint of odd files", "[plugin][lint]") {
   CHECK(linted("a: [1\n").size() == 1);
   CHECK(linted("") == std::vector<std::string>{"-:1: holds no object of modelops.dev"});
   CHECK(linted("just a text\n") == std::vector<std::string>{"-:1: holds no object of modelops.dev"});
-  CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: Modell\n"), Catch::Contains("-:2: kind: ") && Catch::Contains("ModelRollout"));
-  CHECK_THAT(first("apiVersion: modelops.dev/v2\nkind: Model\n"), Catch::Contains("-:1: apiVersion: must be modelops.dev/v1alpha1"));
-  const std::string one = "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec: {version: m-v1}\n";
+  CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: Modell\n"),
+             Catch::Contains("-:2: kind: ") && Catch::Contains("ModelRollout"));
+  CHECK_THAT(first("apiVersion: modelops.dev/v2\nkind: Model\n"),
+             Catch::Contains("-:1: apiVersion: must be modelops.dev/v1alpha1"));
+  const std::string one =
+      "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec: {version: m-v1}\n";
   CHECK(linted(one).empty());
   CHECK(linted(one + "status: {phase: 7}\n").empty());
-  CHECK_THAT(first(one + "---\n" + one), Catch::Contains("-:8: metadata.name: Model m is there twice; first at -:1"));
-  CHECK(first(R"({"apiVersion":"v1","kind":"List","items":[{"apiVersion":"modelops.dev/v1alpha1","kind":"Model",
+  CHECK_THAT(first(one + "---\n" + one),
+             Catch::Contains("-:8: metadata.name: Model m is there twice; first at -:1"));
+  CHECK(
+      first(R"({"apiVersion":"v1","kind":"List","items":[{"apiVersion":"modelops.dev/v1alpha1","kind":"Model",
 "metadata":{"name":"m"},
-"spec":{"track":"Sideways"}}]})") == "-:3: spec.track: Unsupported value: \"Sideways\": supported values: \"Pinned\", \"Promoted\"");
+"spec":{"track":"Sideways"}}]})") ==
+      "-:3: spec.track: Unsupported value: \"Sideways\": supported values: \"Pinned\", \"Promoted\"");
   CHECK_THAT(first(one.substr(0, one.find("spec"))), Catch::Contains("spec: Required value"));
   CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {labels: {a: on}}\nspec: {}\n"),
              Catch::Contains("metadata.labels.a") && Catch::Contains("in quotes"));
 }
 
 TEST_CASE("plugin: lint knows the operator's own rules", "[plugin][lint]") {
-  CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec:\n  serving: {replicas: 2}\n  rollout:\n    steps: "
-                    "[{weight: 1}]\n"),
-             Catch::Contains("spec.rollout.steps[0].weight") && Catch::Contains("raise spec.serving.replicas"));
+  CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec:\n  serving: "
+                   "{replicas: 2}\n  rollout:\n    steps: "
+                   "[{weight: 1}]\n"),
+             Catch::Contains("-:7: spec.rollout.steps: weight 1 ") &&
+                 Catch::Contains("raise spec.serving.replicas"));
 }
 
 TEST_CASE("plugin: defaults are those of the CRD", "[plugin][lint]") {
-  Json model = Json::parse(R"({"metadata":{"name":"m"},"spec":{"rollout":{"gates":[{"name":"a","version":{"metric":"m"},"min":"1"}]}}})");
+  Json model = Json::parse(
+      R"({"metadata":{"name":"m"},"spec":{"rollout":{"gates":[{"name":"a","version":{"metric":"m"},"min":"1"}]}}})");
   CHECK(check(*crd_of("Model"), model).empty());
   CHECK(model["spec"]["serving"] == Json{{"replicas", 1}});
   CHECK(model["spec"]["rollout"]["gates"][0]["interval"] == "10s");

@@ -15,9 +15,11 @@ const TimePoint kNoon = *parse_time("2026-11-22T12:00:00Z");
 
 Json rollout(const std::string& name, const std::string& to, const std::string& phase,
              const std::string& created = "2026-11-22T09:00:00Z", const std::string& from = "m-v1") {
-  Json r = {{"metadata", {{"name", name}, {"uid", "u-" + name}, {"resourceVersion", "7"}, {"creationTimestamp", created}}},
-            {"spec", {{"modelRef", {{"name", "m"}}}, {"version", to}}},
-            {"status", {{"phase", phase}, {"step", {{"index", 2}, {"count", 4}, {"description", "pause 5m"}}}}}};
+  Json r = {
+      {"metadata",
+       {{"name", name}, {"uid", "u-" + name}, {"resourceVersion", "7"}, {"creationTimestamp", created}}},
+      {"spec", {{"modelRef", {{"name", "m"}}}, {"version", to}}},
+      {"status", {{"phase", phase}, {"step", {{"index", 2}, {"count", 4}, {"description", "pause 5m"}}}}}};
   if (phase != "Pending") r["status"]["startedAt"] = created;
   if (phase != "Pending" && !from.empty()) r["status"]["fromVersion"] = from;
   return r;
@@ -34,8 +36,10 @@ Rollouts scene(std::vector<Json> rollouts, const std::string& stable = "m-v1") {
   return r;
 }
 
-Result<Edit> decided(const std::string& verb, const Rollouts& r, const std::string& to = "", bool force = false) {
-  return decide({.verb = verb, .model = "m", .rollout = "", .to = to, .force = force, .output = ""}, r, kNoon);
+Result<Edit> decided(const std::string& verb, const Rollouts& r, const std::string& to = "",
+                     bool force = false) {
+  return decide({.verb = verb, .model = "m", .rollout = "", .to = to, .force = force, .output = ""}, r,
+                kNoon);
 }
 
 std::string refusal(const Result<Edit>& edit) {
@@ -58,7 +62,8 @@ TEST_CASE("plugin: the words to a rollout are one edit with its preconditions", 
                              {"spec", {{"desiredState", state}}}});
   }
   CHECK(decided("promote", r)->said ==
-        "ModelRollout m-v2-2 (m-v1 -> m-v2) is promoted: what is left at step 2/4 (pause 5m) is skipped, gates too, and it "
+        "ModelRollout m-v2-2 (m-v1 -> m-v2) is promoted: what is left at step 2/4 (pause 5m) is skipped, "
+        "gates too, and it "
         "gets all traffic once its pods are ready");
   CHECK_THAT(refusal(decided("resume", r)), Catch::Contains("is not paused"));
 }
@@ -96,7 +101,8 @@ TEST_CASE("plugin: nothing is steered where nothing runs, or several could be me
 }
 
 TEST_CASE("plugin: retry makes a new rollout to what failed last", "[plugin]") {
-  Rollouts r = scene({rollout("m-v2-retry-2", "m-v2", "RolledBack"), rollout("m-v2-2", "m-v2", "RolledBack")});
+  Rollouts r =
+      scene({rollout("m-v2-retry-2", "m-v2", "RolledBack"), rollout("m-v2-2", "m-v2", "RolledBack")});
   const auto edit = decided("retry", r);
   REQUIRE(edit);
   CHECK(edit->what == Edit::Do::Create);
@@ -104,13 +110,15 @@ TEST_CASE("plugin: retry makes a new rollout to what failed last", "[plugin]") {
   CHECK(edit->body["spec"] == Json{{"modelRef", {{"name", "m"}}}, {"version", "m-v2"}});
   CHECK_THAT(refusal(decided("retry", scene({rollout("x", "m-v2", "Succeeded")}, "m-v2"))),
              Catch::Contains("nothing to retry"));
-  CHECK_THAT(refusal(decided("retry", scene({rollout("x", "m-v2", "Paused")}))), Catch::Contains("under way"));
+  CHECK_THAT(refusal(decided("retry", scene({rollout("x", "m-v2", "Paused")}))),
+             Catch::Contains("under way"));
   CHECK_THAT(refusal(decided("retry", scene({rollout("x", "m-v9", "Failed")}))),
              Catch::Contains("no ModelVersion m-v9; it has m-v1, m-v2, m-v3"));
 }
 
 TEST_CASE("plugin: rollback aborts what is under way, else goes back at once", "[plugin]") {
-  CHECK(decided("rollback", scene({rollout("x", "m-v2", "Progressing")}))->body["spec"]["desiredState"] == "Aborted");
+  CHECK(decided("rollback", scene({rollout("x", "m-v2", "Progressing")}))->body["spec"]["desiredState"] ==
+        "Aborted");
   CHECK(decided("rollback", scene({rollout("x", "m-v2", "Progressing")}), "m-v1")->what == Edit::Do::Patch);
   CHECK_THAT(refusal(decided("rollback", scene({rollout("x", "m-v2", "Progressing")}), "m-v3")),
              Catch::Contains("abort it first"));
@@ -153,7 +161,9 @@ TEST_CASE("plugin: an object that changed meanwhile is looked at anew before it 
   };
   std::ostringstream out, err;
   Session session{client, "ns", out, err, [] { return kNoon; }};
-  CHECK(steer(session, {.verb = "pause", .model = "m", .rollout = "", .to = "", .force = false, .output = "name"}) == kDone);
+  CHECK(steer(session,
+              {.verb = "pause", .model = "m", .rollout = "", .to = "", .force = false, .output = "name"}) ==
+        kDone);
   CHECK(writes == 2);
   CHECK(err.str().empty());
 }

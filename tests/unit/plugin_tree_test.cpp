@@ -18,8 +18,8 @@ Json pod(const std::string& version, bool ready) {
 }
 
 Json conditions(const std::string& ready, const std::string& stalled) {
-  return Json::parse(R"([{"type":"Ready","status":")" + ready + R"("},{"type":"Stalled","status":")" + stalled +
-                     R"("}])");
+  return Json::parse(R"([{"type":"Ready","status":")" + ready + R"("},{"type":"Stalled","status":")" +
+                     stalled + R"("}])");
 }
 
 Snapshot canary() {
@@ -86,17 +86,20 @@ TEST_CASE("plugin: what is left of a pause and of a deadline", "[plugin]") {
   Json& status = s.rollouts[0]["status"];
   status["step"]["index"] = 2;
   CHECK_THAT(drawn(s), Catch::Contains("▶ 2 pause 5m  4m left\n"));
-  CHECK_THAT(drawn(s, {.colour = false, .ticking = false}), Catch::Contains("▶ 2 pause 5m  until 2026-11-22T12:04:00Z\n"));
+  CHECK_THAT(drawn(s, {.colour = false, .ticking = false}),
+             Catch::Contains("▶ 2 pause 5m  until 2026-11-22T12:04:00Z\n"));
   status["step"]["index"] = 5;
   CHECK_THAT(drawn(s), Catch::Contains("▶ 5 pause  waits for a person\n"));
   status["step"]["index"] = 4;
   status["message"] = "waiting for fraud-v2 at 50%: 1/5 pods ready";
   CHECK_THAT(drawn(s), Catch::Contains("▶ 4 weight 50  deadline: 9m left\n"));
   status["step"]["index"] = 6;
-  CHECK_THAT(drawn(s), Catch::Contains("✔ 5 pause\n") && Catch::Contains("▶ 6 all traffic  deadline: 9m left\n"));
+  CHECK_THAT(drawn(s),
+             Catch::Contains("✔ 5 pause\n") && Catch::Contains("▶ 6 all traffic  deadline: 9m left\n"));
   status["pausedAt"] = "2026-11-22T11:58:00Z";
   s.rollouts[0]["spec"]["desiredState"] = "Paused";
-  CHECK_THAT(drawn(s), Catch::Contains("10%  asked: Paused\n") && Catch::Contains("all traffic  paused since 2m\n"));
+  CHECK_THAT(drawn(s),
+             Catch::Contains("10%  asked: Paused\n") && Catch::Contains("all traffic  paused since 2m\n"));
 }
 
 TEST_CASE("plugin: a rollback shows where it failed, a success needs no steps", "[plugin]") {
@@ -104,10 +107,16 @@ TEST_CASE("plugin: a rollback shows where it failed, a success needs no steps", 
   Json& status = s.rollouts[0]["status"];
   status["phase"] = "RolledBack";
   status["finishedAt"] = "2026-11-22T11:00:00Z";
-  status["gates"][1] = {{"name", "latency"}, {"verdict", "Failed"}, {"value", "0.3"}, {"passed", 0}, {"failed", 1},
-                        {"inconclusive", 0}, {"message", "0.3 is above max 0.1"}};
-  CHECK_THAT(drawn(s), Catch::Contains("RolledBack  60m ago\n") && Catch::Contains("✖ 3 gates accuracy, latency\n") &&
-                           Catch::Contains("✖ latency 0.3  (max 0.1)  Failed 0/1, 1 failed: 0.3 is above max 0.1\n"));
+  status["gates"][1] = {{"name", "latency"},
+                        {"verdict", "Failed"},
+                        {"value", "0.3"},
+                        {"passed", 0},
+                        {"failed", 1},
+                        {"inconclusive", 0},
+                        {"message", "0.3 is above max 0.1"}};
+  CHECK_THAT(drawn(s),
+             Catch::Contains("RolledBack  60m ago\n") && Catch::Contains("✖ 3 gates accuracy, latency\n") &&
+                 Catch::Contains("✖ latency 0.3  (max 0.1)  Failed 0/1, 1 failed: 0.3 is above max 0.1\n"));
   status["phase"] = "Succeeded";
   CHECK_THAT(drawn(s), !Catch::Contains("weight 10"));
 }
@@ -124,8 +133,11 @@ TEST_CASE("plugin: colours only where asked for, and never the only sign", "[plu
 TEST_CASE("plugin: a Model that is new or half read is drawn, too", "[plugin]") {
   Snapshot s;
   s.model = {{"metadata", {{"name", "m"}, {"generation", 1}}}, {"spec", Json::object()}};
-  CHECK(drawn(s) == "Model m    (the operator has not seen the latest change yet)\n└─ Versions: none serves\n");
-  s.rollouts.push_back({{"metadata", {{"name", "r"}}}, {"spec", {{"version", "v"}}}, {"status", {{"phase", "Pending"}, {"gates", "?"}, {"startedAt", 7}}}});
+  CHECK(drawn(s) ==
+        "Model m    (the operator has not seen the latest change yet)\n└─ Versions: none serves\n");
+  s.rollouts.push_back({{"metadata", {{"name", "r"}}},
+                        {"spec", {{"version", "v"}}},
+                        {"status", {{"phase", "Pending"}, {"gates", "?"}, {"startedAt", 7}}}});
   s.pods.push_back({{"metadata", {{"labels", {{"modelops.dev/version", 5}}}}}});
   s.model["status"] = {{"traffic", {1, nullptr}}};
   CHECK_FALSE(drawn(s).empty());
@@ -142,12 +154,14 @@ TEST_CASE("plugin: at rest only when nothing more will happen by itself", "[plug
   s.model["metadata"]["generation"] = 4;  // an edit that the operator has not seen
   CHECK_FALSE(at_rest(s));
   s.model["metadata"]["generation"] = 3;
-  Json fresh = {{"metadata", {{"name", "fraud-v2-retry-1"}, {"generation", 1}}}, {"spec", {{"version", "fraud-v2"}}},
+  Json fresh = {{"metadata", {{"name", "fraud-v2-retry-1"}, {"generation", 1}}},
+                {"spec", {{"version", "fraud-v2"}}},
                 {"status", {{"observedGeneration", -1}, {"phase", "Pending"}}}};
   s.rollouts.insert(s.rollouts.begin(), fresh);
   CHECK_FALSE(at_rest(s));
   s.rollouts[0]["status"]["observedGeneration"] = 1;
-  s.rollouts[0]["status"]["conditions"] = conditions("False", "True");  // it waits for a version that is not there
+  s.rollouts[0]["status"]["conditions"] =
+      conditions("False", "True");  // it waits for a version that is not there
   CHECK(at_rest(s) == kNo);
 }
 
