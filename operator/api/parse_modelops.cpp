@@ -62,6 +62,7 @@ constexpr Field<Gate> kGate[] = {
     {"count", member<&Gate::count>},
     {"failureLimit", member<&Gate::failure_limit>},
     {"onInconclusive", word<&Gate::on_inconclusive, kOnInconclusive>},
+    {"dryRun", member<&Gate::dry_run>},
 };
 bool read(value& v, Gate& out, const Path& at) { return read_object(v, out, kGate, at); }
 
@@ -69,12 +70,25 @@ constexpr Field<Step::Pause> kPause[] = {{"duration", member<&Step::Pause::durat
 bool read(value& v, Step::Pause& out, const Path& at) { return read_object(v, out, kPause, at); }
 
 constexpr Field<Step> kStep[] = {
-    {"weight", member<&Step::weight>}, {"pause", member<&Step::pause>}, {"gates", member<&Step::gates>}};
+    {"weight", member<&Step::weight>},
+    {"pause", member<&Step::pause>},
+    {"gates", member<&Step::gates>},
+    {"background", member<&Step::background>},
+};
 bool read(value& v, Step& out, const Path& at) { return read_object(v, out, kStep, at); }
 
 constexpr Words<RolloutPolicy::OnFailure> kOnFailure[] = {{"Rollback", RolloutPolicy::OnFailure::Rollback},
                                                           {"Pause", RolloutPolicy::OnFailure::Pause}};
+constexpr Words<RolloutPolicy::Strategy> kStrategy[] = {{"Canary", RolloutPolicy::Strategy::Canary},
+                                                        {"BlueGreen", RolloutPolicy::Strategy::BlueGreen},
+                                                        {"Recreate", RolloutPolicy::Strategy::Recreate}};
+constexpr Field<RolloutPolicy::Bake> kBake[] = {{"duration", member<&RolloutPolicy::Bake::duration>},
+                                                {"gates", member<&RolloutPolicy::Bake::gates>}};
+bool read(value& v, RolloutPolicy::Bake& out, const Path& at) { return read_object(v, out, kBake, at); }
 constexpr Field<RolloutPolicy> kPolicy[] = {
+    {"strategy", word<&RolloutPolicy::strategy, kStrategy>},
+    {"bake", member<&RolloutPolicy::bake>},
+    {"keepWarm", member<&RolloutPolicy::keep_warm>},
     {"steps", member<&RolloutPolicy::steps>},
     {"gates", member<&RolloutPolicy::gates>},
     {"onFailure", word<&RolloutPolicy::on_failure, kOnFailure>},
@@ -203,6 +217,7 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"candidateVersion", member<&ModelStatus::candidate_version>},
     {"rollout", member<&ModelStatus::rollout>},
     {"traffic", member<&ModelStatus::traffic>},
+    {"warmVersions", member<&ModelStatus::warm>},
     {"spec", into<kSpecIntent>},
     {"intent", member<&ModelStatus::intent>},
     {"retraining", member<&ModelStatus::retraining>},
@@ -276,6 +291,7 @@ constexpr Field<RolloutStatus> kRolloutStatus[] = {
     {"startedAt", member<&RolloutStatus::started>},
     {"finishedAt", member<&RolloutStatus::finished>},
     {"stepStartedAt", member<&RolloutStatus::step_started>},
+    {"bakingSince", member<&RolloutStatus::baking_since>},
     {"stepGeneration", member<&RolloutStatus::step_generation>},
     {"pausedAt", member<&RolloutStatus::paused_at>},
     {"pauseReason", member<&RolloutStatus::pause_reason>},

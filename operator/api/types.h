@@ -81,22 +81,31 @@ struct Gate {
   int count = 1;          // measurements that must pass
   int failure_limit = 0;  // measurements that may fail
   enum class OnInconclusive { Pause, Wait, Fail } on_inconclusive = OnInconclusive::Pause;
+  bool dry_run = false;  // measured and told, without consequences
 };
 
-struct Step {  // exactly one of the three
+struct Step {  // exactly one of the four
   std::optional<int> weight;
   struct Pause {
     std::optional<Duration> duration;  // absent: until a person goes on
   };
   std::optional<Pause> pause;
   std::vector<std::string> gates;
+  std::vector<std::string> background;  // gates that are watched from here on
 };
 
 struct RolloutPolicy {
+  enum class Strategy { Canary, BlueGreen, Recreate } strategy = Strategy::Canary;
   std::vector<Step> steps;  // empty: straight to 100
   std::vector<Gate> gates;
   enum class OnFailure { Rollback, Pause } on_failure = OnFailure::Rollback;
   Duration progress_deadline = std::chrono::seconds(600);
+  struct Bake {
+    Duration duration{0};
+    std::vector<std::string> gates;
+  };
+  std::optional<Bake> bake;
+  int keep_warm = 0;  // versions that served before and keep their pods
   RawJson raw = "{}";  // as it was read, for the snapshot
 
   const Gate* gate(const std::string& name) const;
@@ -174,6 +183,7 @@ struct ModelStatus {
   std::vector<Condition> conditions;
   std::string stable_version, candidate_version, rollout;
   std::vector<TrafficShare> traffic;
+  std::vector<std::string> warm;  // versions that keep their pods without traffic, the last first
   // the spec's intent that was last acted on: its version, a hash of what would make a retry worthwhile, and
   // the generation that brought it
   std::string spec_version, spec_revision;
@@ -248,7 +258,7 @@ struct Ending {
 struct RolloutStatus {
   int64_t observed_generation = -1;
   std::string
-      phase;  // Pending | Progressing | Paused | Succeeded | RolledBack | Aborted | Superseded | Failed
+      phase;  // Pending | Progressing | Paused | Baking | Succeeded | RolledBack | Aborted | Superseded | Failed
   std::string message;
   std::vector<Condition> conditions;
   std::string from_version;
@@ -257,6 +267,7 @@ struct RolloutStatus {
   std::vector<GateStatus> gates;
   std::optional<TimePoint> started, finished;
   std::optional<TimePoint> step_started;  // moved forward by the length of pauses that a person made
+  std::optional<TimePoint> baking_since;  // at 100 % and under watch; moved forward like step_started
   int64_t step_generation =
       0;  // metadata.generation when the step began, or when it paused: a later one that says Running goes on
   std::optional<TimePoint>

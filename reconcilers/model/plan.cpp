@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "reconcilers/common/names.h"
 #include "reconcilers/model/intent.h"
 #include "reconcilers/model/status.h"
 #include "reconcilers/retraining/retraining.h"
@@ -37,6 +38,7 @@ class Planner {
     decided_ = decide_intent(o_, spec_, now_);
     advance_rollout();
     take_first_version();
+    cool_down();
     retrain();
     serve();
     write_statuses();
@@ -81,12 +83,36 @@ class Planner {
   // two is lost in a crash follows from the other.
   void conclude(const api::ModelRollout& r) {
     const api::RolloutStatus& s = advanced_->status;
-    if (s.phase == "Succeeded") status().stable_version = r.version;
+    if (s.phase == "Succeeded") {
+      keep_warm(status().stable_version, s);
+      status().stable_version = r.version;
+    }
     api::Intent& intent = status().intent;
     if (intent.rollout != r.meta.key.name) return;
     intent.outcome = s.phase;
     intent.reason = s.ending ? s.ending->reason : s.phase;
     intent.message = s.message;
+  }
+
+  void keep_warm(const std::string& before, const api::RolloutStatus& s) {
+    if (before.empty() || before == decided_.active->version || !s.policy || s.policy->keep_warm == 0) return;
+    std::erase(status().warm, before);
+    status().warm.insert(status().warm.begin(), before);
+  }
+
+  // Those that are warm still. Where replicas are the weight, a version apart from the two would get a share.
+  void cool_down() {
+    auto& warm = status().warm;
+    const auto& steps = rolling() && advanced_->status.policy ? advanced_->status.policy->steps : m_.rollout.steps;
+    const bool shared = rolling() && !m_.route && std::any_of(steps.begin(), steps.end(), [](const api::Step& step) {
+                          return step.weight && *step.weight < 100;
+                        });
+    if (shared) warm.clear();
+    std::erase_if(warm, [&](const std::string& version) {
+      return version == status().stable_version || version == candidate() || !o_.version(version) ||
+             !o_.deployments.count(deployment_name(o_.key.name, version));
+    });
+    if (warm.size() > static_cast<size_t>(m_.rollout.keep_warm)) warm.resize(m_.rollout.keep_warm);
   }
 
   bool rolling() const { return advanced_ && !rollout::is_over(advanced_->status.phase); }
@@ -125,11 +151,13 @@ class Planner {
     serving::Wanted wanted;
     wanted.stable = status().stable_version;
     wanted.candidate = candidate();
+    wanted.warm = status().warm;
     if (rolling()) {
       wanted.weight = advanced_->status.candidate_weight;
       wanted.candidate_pods = advanced_->wants_pods;
       wanted.warm_for = advanced_->warm_for;
       wanted.draining = advanced_->draining;
+      wanted.recreate = advanced_->recreate;
       const auto since = advanced_->status.ending ? advanced_->status.ending->at : advanced_->status.started;
       if (since) wanted.drain_until = *since + rollout::kDrainLimit;
     } else if (!first_.empty()) {

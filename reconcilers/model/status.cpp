@@ -207,6 +207,7 @@ class Status {
       summary += (summary.empty() ? "" : " / ") + share.version + " " + std::to_string(share.weight) + "%";
     }
     out["traffic"] = std::move(shares);
+    if (!f_.status.warm.empty()) out["warmVersions"] = f_.status.warm;
     out["trafficSummary"] = summary;
   }
 

@@ -1,6 +1,7 @@
 #include "reconcilers/rollout/advance.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "reconcilers/rollout/gates.h"
 
@@ -54,6 +55,7 @@ class Advance {
   // now instead, or it would last until then.
   void mend_clock() {
     if (s().step_started && *s().step_started > now_ + kSkew) s().step_started = whole_second(now_);
+    if (s().baking_since && *s().baking_since > now_ + kSkew) s().baking_since = whole_second(now_);
     if (s().paused_at && *s().paused_at > now_ + kSkew) s().paused_at = now_;
   }
 
@@ -92,8 +94,8 @@ class Advance {
     s().step_started = whole_second(now_);
     s().step_generation = in_.rollout.meta.generation;
     if (at_final()) return;
-    for (const std::string& name : step().gates)  // a gate that an earlier step measured is measured anew
-      std::erase_if(s().gates, [&](const api::GateStatus& g) { return g.name == name; });
+    forget_gates(step().gates);  // what an earlier step measured is measured anew
+    forget_gates(step().background);
   }
 
   // ---- ends ----
@@ -191,6 +193,8 @@ class Advance {
       s().paused_at.reset();
       s().pause_reason.clear();
       enter(s().step_index);
+      if (s().baking_since) s().baking_since = s().step_started;
+      std::erase_if(s().gates, [](const api::GateStatus& g) { return g.verdict != "Passed" && g.verdict != "Running"; });
       event("RolloutResumed", "trying " + where() + " again");
       return;
     }
@@ -205,7 +209,8 @@ class Advance {
       return;
     }
     if (s().paused_at) {  // was Requested: the clock of the step stood still meanwhile
-      s().step_started = whole_second(*s().step_started + (now_ - *s().paused_at));
+      for (auto* since : {&s().step_started, &s().baking_since})
+        if (*since) *since = whole_second(**since + (now_ - *s().paused_at));
       s().paused_at.reset();
       s().pause_reason.clear();
       event("RolloutResumed", "resumed at " + where());
@@ -215,6 +220,7 @@ class Advance {
   // ---- steps ----
 
   std::string where() {
+    if (s().baking_since) return "the bake";
     if (count() == 0) return "the start";
     if (at_final()) return "the end";
     return "step " + std::to_string(s().step_index) + "/" + std::to_string(count()) + " (" +
@@ -223,6 +229,7 @@ class Advance {
 
   void walk() {
     s().phase = "Progressing";
+    watch_background();
     while (!s().ending && !s().paused_at) {
       if (at_final()) return final();
       if (!take_step()) return;
@@ -234,12 +241,74 @@ class Advance {
   bool take_step() {
     if (step().weight) return first() || reach(*step().weight);
     if (step().pause) return first() || wait_out(*step().pause);
+    if (!step().background.empty()) return true;
     return pass_gates();
   }
 
   void final() {
     if (!reach(100)) return;
+    if (!policy().bake || first() || wants("Promoted")) return succeed();
+    bake();
+  }
+
+  // All traffic is there, and the way back is open: stable has its pods yet.
+  void bake() {
+    const api::RolloutPolicy::Bake& bake = *policy().bake;
+    if (!s().baking_since) {
+      s().baking_since = s().step_started = whole_second(now_);
+      forget_gates(bake.gates);
+      event("RolloutBaking", candidate() + " has all traffic; it is watched for " + format_duration(bake.duration));
+    }
+    s().phase = "Baking";
+    watch(bake.gates);
+    if (s().ending || s().paused_at) return;
+    const TimePoint until = *s().baking_since + bake.duration;
+    if (now_ < until) {
+      s().message = candidate() + " has all traffic and is watched until " + format_time(until);
+      return look_again(until);
+    }
+    for (const api::GateStatus& gate : s().gates) {
+      const bool asked = std::find(bake.gates.begin(), bake.gates.end(), gate.name) != bake.gates.end();
+      const api::Gate* policy = this->policy().gate(gate.name);
+      if (!asked || gate.passed > 0 || (policy && policy->dry_run)) continue;
+      s().message = "the bake waits for gate " + gate.name + " to pass once" +
+                    (gate.message.empty() ? "" : ": " + gate.message);
+      return;
+    }
     succeed();
+  }
+
+  // Gates that earlier steps told to watch, but for those that this step measures itself.
+  void watch_background() {
+    if (first()) return;
+    std::vector<std::string> names;
+    for (int i = 1; i < std::min(s().step_index, count() + 1); ++i)
+      for (const std::string& name : policy().steps[i - 1].background) names.push_back(name);
+    if (!at_final())
+      std::erase_if(names, [&](const std::string& name) {
+        return std::find(step().gates.begin(), step().gates.end(), name) != step().gates.end();
+      });
+    if (s().baking_since)
+      std::erase_if(names, [&](const std::string& name) {
+        const auto& own = policy().bake->gates;
+        return std::find(own.begin(), own.end(), name) != own.end();
+      });
+    watch(names);
+  }
+
+  void watch(const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      const api::Gate* gate = policy().gate(name);
+      if (!gate) return fail("GateUndefined", "gate " + name + " is not defined");
+      pass_gate(*gate, true);
+      if (s().ending || s().paused_at) return;
+    }
+  }
+
+  void forget_gates(const std::vector<std::string>& names) {
+    std::erase_if(s().gates, [&](const api::GateStatus& g) {
+      return std::find(names.begin(), names.end(), g.name) != names.end();
+    });
   }
 
   bool reach(int weight) {
@@ -284,12 +353,16 @@ class Advance {
   // Steps before the first weight that need the candidate's pods: they run without traffic.
   bool warmed() {
     if (s().candidate_weight > 0) return true;
+    if (recreates()) return true;  // there is no room for them beside stable's
     if (in_.ground.candidate_ready_for(next_weight())) return true;
     wait_for_pods(next_weight());
     return false;
   }
 
+  bool recreates() { return policy().strategy == api::RolloutPolicy::Strategy::Recreate; }
+
   int next_weight() {
+    if (policy().strategy == api::RolloutPolicy::Strategy::BlueGreen) return 100;
     for (int i = s().step_index; i <= count(); ++i)
       if (policy().steps[i - 1].weight) return *policy().steps[i - 1].weight;
     return 100;
@@ -344,12 +417,14 @@ class Advance {
     return context;
   }
 
-  bool pass_gate(const api::Gate& gate) {
+  bool pass_gate(const api::Gate& gate, bool watching = false) {
     auto it =
         std::find_if(s().gates.begin(), s().gates.end(), [&](const auto& g) { return g.name == gate.name; });
     if (it == s().gates.end())
       it = s().gates.insert(it, api::GateStatus{gate.name, {}, {}, {}, 0, 0, 0, {}, {}});
-    GateProgress progress = measure(gate, *it, gate_context(), now_);
+    GateContext context = gate_context();
+    context.watching = watching;
+    GateProgress progress = measure(gate, *it, context, now_);
     const bool news = progress.status.verdict != it->verdict;
     *it = progress.status;
     if (progress.ask) out_.asks.push_back(*progress.ask);
@@ -361,6 +436,12 @@ class Advance {
       return true;
     }
     const std::string what = "gate " + gate.name;
+    if (gate.dry_run && it->verdict != "Running") {
+      if (news)
+        event("GateWouldHold", what + (it->verdict == "Failed" ? " failed: " : " is inconclusive: ") +
+                                   it->message + "; it is a dry run");
+      return true;
+    }
     if (it->verdict == "Failed")
       fail("GateFailed", what + " failed: " + it->message);
     else if (it->verdict == "Inconclusive" && gate.on_inconclusive == api::Gate::OnInconclusive::Fail)
@@ -378,7 +459,12 @@ class Advance {
       return;
     }
     out_.wants_pods = true;
+    out_.recreate = recreates() && !first();
     if (s().ending || s().candidate_weight > 0) return;
+    if (out_.recreate) {
+      out_.wants_pods = in_.ground.candidate.exists;
+      return;
+    }
     out_.warm_for = next_weight();
     if (at_final() || step().weight) return;
     out_.wants_pods =
@@ -401,7 +487,10 @@ std::string describe(const api::Step& step) {
   if (step.weight) return "weight " + std::to_string(*step.weight);
   if (step.pause) return step.pause->duration ? "pause " + format_duration(*step.pause->duration) : "pause";
   std::string text = "gates";
-  for (const std::string& gate : step.gates) text += (text == "gates" ? " " : ", ") + gate;
+  const char* before = " ";
+  if (!step.background.empty()) text = "watch";
+  for (const auto* names : {&step.gates, &step.background})
+    for (const std::string& gate : *names) text += std::exchange(before, ", ") + gate;
   return text;
 }
 

@@ -1,7 +1,7 @@
 // One rollout, one step of time: from its status, the people's word on it and what serving looks like to its
 // next status. Pure.
 //
-//   Pending -> Progressing <-> Paused -> Succeeded
+//   Pending -> Progressing <-> Paused -> (Baking) -> Succeeded
 //                  \-> (ending: traffic goes back) -> RolledBack | Aborted | Superseded | Failed
 //
 // What is decided here is written to status before anything acts on it: weights follow the persisted step,
@@ -41,6 +41,7 @@ struct Advanced {
   bool wants_pods = false;  // the candidate's pods are needed (at weight 0 for the first weight to come)
   int warm_for = 0;         // the weight they are to be ready for while the weight is 0
   bool draining = false;    // traffic goes back to stable
+  bool recreate = false;    // there is never room for the pods of both
 };
 
 bool is_over(const std::string& phase);

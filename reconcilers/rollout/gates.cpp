@@ -49,7 +49,8 @@ std::optional<Decimal> recorded(const std::map<std::string, std::string>* metric
   return it == metrics->end() ? std::nullopt : Decimal::parse(it->second);
 }
 
-void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, api::GateStatus& status) {
+void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, bool watching,
+             api::GateStatus& status) {
   status.measurements.push_back({at, outcome.value, outcome.verdict});
   if (status.measurements.size() > kMeasurementsKept) status.measurements.erase(status.measurements.begin());
   if (!outcome.value.empty()) status.value = outcome.value;
@@ -63,9 +64,10 @@ void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, api::G
   }
   if (status.failed > gate.failure_limit)
     status.verdict = "Failed";
-  else if (status.passed >= gate.count)
+  else if (status.passed >= gate.count && !watching)
     status.verdict = "Passed";
-  else if (status.inconclusive >= gate.count && gate.on_inconclusive != api::Gate::OnInconclusive::Wait)
+  else if (status.inconclusive >= gate.count &&
+           (gate.dry_run || gate.on_inconclusive != api::Gate::OnInconclusive::Wait))
     status.verdict = "Inconclusive";
   else
     status.verdict = "Running";
@@ -120,10 +122,10 @@ api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context
   once.failure_limit = 0;  // a recorded value doesn't change: measuring again tells nothing
   if (!value)
     take_in(once, inconclusive(context.candidate + " has no recorded metric " + *gate.version_metric), now,
-            status);
+            context.watching, status);
   else
     take_in(once, judge(gate, *value, stable, "no recorded metric " + *gate.version_metric, context), now,
-            status);
+            context.watching, status);
   return status;
 }
 
@@ -159,7 +161,7 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
   }
   // At least a millisecond later than the last, so that every measurement has an id of its own.
   const TimePoint at = ahead ? answer->second.at : std::max(answer->second.at, last + Duration(1));
-  take_in(gate, judge_answer(gate, answer->second, context), at, progress.status);
+  take_in(gate, judge_answer(gate, answer->second, context), at, context.watching, progress.status);
   if (progress.status.verdict == "Running")
     progress.due = progress.status.measurements.back().at + gate.interval;
   return progress;

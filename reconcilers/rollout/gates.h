@@ -23,6 +23,7 @@ struct GateContext {
   const std::map<std::string, std::string>* stable_metrics = nullptr;
   const std::map<std::string, Answer>* answers = nullptr;
   TimePoint attempt_started{};
+  bool watching = false;  // it goes on for as long as it doesn't fail: passing once decides nothing
 };
 
 struct GateProgress {

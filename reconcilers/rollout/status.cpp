@@ -62,6 +62,7 @@ Json gate_json(const api::GateStatus& g) {
 
 std::string step_description(const api::RolloutStatus& s) {
   if (s.phase == "Succeeded") return "done";
+  if (s.baking_since) return "bake";
   if (s.step_index == 0 || !s.policy || s.step_index > static_cast<int>(s.policy->steps.size()))
     return "to 100%";
   return describe(s.policy->steps[s.step_index - 1]);
@@ -88,6 +89,7 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
   }
   put(out, "startedAt", s.started);
   put(out, "stepStartedAt", s.step_started);
+  put(out, "bakingSince", s.baking_since);
   put(out, "pausedAt", s.paused_at);
   put(out, "pauseReason", s.pause_reason);
   if (s.policy) {

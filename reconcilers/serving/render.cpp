@@ -231,8 +231,10 @@ Result<Rendered> render_deployment(const api::Model& model, const api::ModelVers
       {"progressDeadlineSeconds",
        std::chrono::duration_cast<std::chrono::seconds>(model.rollout.progress_deadline).count()},
       {"revisionHistoryLimit", 1},
-      {"strategy",
-       {{"type", "RollingUpdate"}, {"rollingUpdate", {{"maxUnavailable", 0}, {"maxSurge", "25%"}}}}},
+      {"strategy", model.rollout.strategy == api::RolloutPolicy::Strategy::Recreate
+                       ? Json{{"type", "Recreate"}}
+                       : Json{{"type", "RollingUpdate"},
+                              {"rollingUpdate", {{"maxUnavailable", 0}, {"maxSurge", "25%"}}}}},
       {"template", std::move(*pods)}};
   return sealed(std::move(body));
 }

@@ -53,6 +53,8 @@ class Serve {
       routed_traffic(candidate_wanted);
     else
       services(candidate_wanted);
+    for (const std::string& version : w_.warm)
+      if (deployment_of(o_, version)) deployment(version, n_, true);
     append(downs_);
     if (calm_) remove_the_rest(candidate_wanted);
     return std::move(out_);
@@ -65,6 +67,7 @@ class Serve {
   }
 
   Capacity replicas() const {
+    if (w_.recreate && !w_.stable.empty() && !w_.candidate.empty()) return recreated();
     if (g_.routed) return routed_replicas();
     if (w_.draining) return next_step_back(n_, g_.stable, g_.candidate);
     if (w_.candidate.empty()) return {n_, 0};
@@ -76,6 +79,15 @@ class Serve {
     // It shrinks only once both are, by next_step().
     if (g_.selected != Selected::Both) return {std::max({goal.stable, n_, g_.stable.wanted}), goal.candidate};
     return next_step(goal, w_.weight, g_.stable, g_.candidate);
+  }
+
+  Capacity recreated() const {
+    const auto gone = [&](const std::string& version) {
+      return pods_of(o_, version).running == 0 &&
+             std::none_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) { return pod->version == version; });
+    };
+    if (w_.draining || w_.weight <= 0) return {gone(w_.candidate) ? n_ : g_.stable.wanted, 0};
+    return {0, gone(w_.stable) ? n_ : 0};
   }
 
   // Stable keeps its pods as long as it may get traffic back.
@@ -247,6 +259,7 @@ class Serve {
       const std::string& version = owned.object->version;
       if (version == w_.stable || (version == w_.candidate && candidate_wanted)) continue;
       if (owned.object->meta.deleting || everyone) continue;
+      if (std::find(w_.warm.begin(), w_.warm.end(), version) != w_.warm.end()) continue;
       // Nothing serves yet, and this was given up: its pods must not begin to.
       const api::Intent& intent = o_.model->status.intent;
       const bool given_up = w_.stable.empty() && version == intent.version && !intent.outcome.empty();

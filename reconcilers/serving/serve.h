@@ -19,6 +19,8 @@ struct Wanted {
   bool candidate_pods = false;
   int warm_for = 0;                      // at weight 0: the weight whose pods the candidate gets ready for
   bool draining = false;                 // back to stable alone
+  bool recreate = false;                 // one version's pods go before the other's come
+  std::vector<std::string> warm;         // versions that keep their pods without traffic
   std::optional<TimePoint> drain_until;  // when the way back to stable alone stops to wait for stable's pods
   bool freeze_stable = false;  // stable keeps the template that it has: the spec speaks of another version
 };

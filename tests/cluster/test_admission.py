@@ -231,7 +231,7 @@ BAD = {
     "no digest": (artifact(digest=REMOVED), ["spec.artifact.digest", "Required value"]),
     # steps
     "an empty list of steps": (model(spec__rollout__steps=[]), ["spec.rollout.steps", "empty", "remove steps"]),
-    "an empty step": (model(spec__rollout__steps__0={}), ["spec.rollout.steps[0]", "exactly one of weight, pause and gates"]),
+    "an empty step": (model(spec__rollout__steps__0={}), ["spec.rollout.steps[0]", "exactly one of weight, pause, gates and background"]),
     "a step of two": (model(spec__rollout__steps__0={"weight": 5, "pause": {}}), ["spec.rollout.steps[0]", "exactly one of", "its own step"]),
     "weight 0": (model(spec__rollout__steps__1={"weight": 0}), ["spec.rollout.steps[1].weight", "greater than or equal to 1"]),
     "weight 101": (model(spec__rollout__steps__4={"weight": 101}), ["spec.rollout.steps[4].weight", "less than or equal to 100"]),

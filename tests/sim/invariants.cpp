@@ -94,6 +94,7 @@ void Invariants::check_not_again(const Apply& apply, const api::Model& known) co
 void Invariants::check_stable_capacity(const Action& action, const api::Model& known) const {
   const View view = look(known);
   if (view.model && view.model->route) return;  // check_gateway sees what comes of it
+  if (known.rollout.strategy == api::RolloutPolicy::Strategy::Recreate) return;  // it is meant to
   if (!view.model || view.model->status.stable_version.empty() || view.model->meta.uid != known.meta.uid)
     return;
   const ObjectRef stable{
@@ -340,7 +341,8 @@ void Invariants::check_model_at_rest(const View& view) const {
       broken("I3: status says that " + share.version + " serves, but no pod of it is ready");
   if (!view.active && !m.status.stable_version.empty())
     for (const auto& d : w_.truth.deployments.of_model(m.meta.key))
-      if (d->meta.controller_uid == m.meta.uid && d->version != m.status.stable_version)
+      if (d->meta.controller_uid == m.meta.uid && d->version != m.status.stable_version &&
+          std::find(m.status.warm.begin(), m.status.warm.end(), d->version) == m.status.warm.end())
         broken("I4: Deployment " + d->meta.key.name + " is left over");
   if (!ready) return;
   const int serving = ready_of(view, m.status.stable_version);

@@ -23,7 +23,6 @@ const std::vector<Unread> kUnreadOfModel = {
     {"spec.description", "for people"},
     {"spec.owner", "for people: a printer column"},
     {"spec.riskTier", "for people: a printer column; picks a policy once there are any"},
-    {"spec.rollout.strategy", "has one value"},
     {"spec.retraining.limits.concurrency", "has one value"},
     {"status.trafficSummary", "a printer column, written from traffic"},
     {"status.ready", "a printer column, written from replicas"},
@@ -41,7 +40,6 @@ const std::vector<Unread> kUnreadOfVersion = {
 const std::vector<Unread> kUnreadOfRollout = {
     {"status.step.description", "for people, written from the step"},
     {"status.stepSummary", "a printer column, written from step"},
-    {"status.policy.strategy", "has one value"},
 };
 
 bool lies_under(const std::string& path, const std::string& root) {
