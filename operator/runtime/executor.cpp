@@ -57,6 +57,11 @@ T object_type(const Store<T>&);
 constexpr size_t kMaxBody = 8u << 20;
 constexpr int kMaxDepth = 200;
 
+// What an apply that is to make an object says of it: no object is of this resourceVersion, since the first
+// revision of etcd is that of the empty store. So what is there already, made by another leader while this
+// write was on its way, is answered 409 instead of being merged with; what is not there is made.
+constexpr const char* kMustNotExist = "1";
+
 // A wrong metadata.uid in an apply or a patch of an object that exists is answered 422 ("metadata.uid:
 // Invalid value: …: field is immutable"), not 409. It means that the object was deleted and made again under
 // the same name.
@@ -212,8 +217,11 @@ Outcome Executor::judge(const ObjectKey& model, const Action& action, const Erro
       break;
     case ErrorKind::Conflict:
     case ErrorKind::AlreadyExists:
-      // Without a UID we took it for a new object: another owner's fields are in the way.
-      outcome.kind = apply && apply->uid.empty() ? Outcome::Kind::Refused : Outcome::Kind::Conflict;
+      outcome.kind = apply && apply->uid.empty() ? in_the_way(model, target) : Outcome::Kind::Conflict;
+      // For people: what it was modified since is that there was none.
+      if (outcome.kind == Outcome::Kind::Refused &&
+          error.message.find("has been modified") != std::string::npos)
+        outcome.error->message = "there is one already, which is not this Model's";
       break;
     case ErrorKind::NotFound:
       // Gone under us; or, on a first apply, its namespace or its CRD is not there.
@@ -224,12 +232,10 @@ Outcome Executor::judge(const ObjectKey& model, const Action& action, const Erro
       break;
     case ErrorKind::ServerError:
     case ErrorKind::Transport:
-    case ErrorKind::Malformed: {
+    case ErrorKind::Malformed:
       outcome.kind = Outcome::Kind::Retry;
-      std::lock_guard lock(unanswered_mutex_);
-      unanswered_.insert_or_assign(model, target);
+      read_before_next(model, target);
       break;
-    }
     case ErrorKind::Gone:
     case ErrorKind::Unauthorized:
     case ErrorKind::TooManyRequests:
@@ -237,12 +243,34 @@ Outcome Executor::judge(const ObjectKey& model, const Action& action, const Erro
       break;
   }
   if (outcome.kind == Outcome::Kind::Refused)
-    outcome.fresh_refusal = refusals_.record(model, Refusal{target, error, apply ? apply->hash : "", now});
+    outcome.fresh_refusal =
+        refusals_.record(model, Refusal{target, *outcome.error, apply ? apply->hash : "", now});
   return outcome;
 }
 
+// What was to be made is there. If it is somebody else's it stays in the way; if it is the Model's own, or
+// unknown so far, the next plan will know it.
+Outcome::Kind Executor::in_the_way(const ObjectKey& model, const ObjectRef& target) {
+  const auto owner = stores_.models.get(model);
+  bool known = false, ours = false;
+  with_store(stores_, target.kind, [&](auto& store) {
+    const auto held = store.get(target.key);
+    known = held != nullptr;
+    ours = held && owner && held->meta.controller_uid == owner->meta.uid;
+  });
+  if (known && !ours) return Outcome::Kind::Refused;
+  read_before_next(model, target);
+  return Outcome::Kind::Conflict;
+}
+
+void Executor::read_before_next(const ObjectKey& model, const ObjectRef& target) {
+  std::lock_guard lock(unanswered_mutex_);
+  unanswered_.insert_or_assign(model, target);
+}
+
 Result<void> Executor::act(const Apply& apply, std::stop_token stop) {
-  const auto body = apply_body(apply.body, apply.uid, apply.resource_version, apply.hash);
+  const std::string version = apply.uid.empty() ? kMustNotExist : apply.resource_version;
+  const auto body = apply_body(apply.body, apply.uid, version, apply.hash);
   if (!body) return fail(body.error());
   const auto stored = client_.apply(apply.target, *body, !apply.uid.empty(), stop);
   if (!stored) return fail(stored.error());

@@ -50,7 +50,8 @@ class Executor {
         may_write_(std::move(may_write)) {}
 
   // Whether it is known how every write for this Model ended: reads what an unanswered one was about, since a
-  // plan made on the state before it would undo it or build on what is gone. Before the Model is observed.
+  // plan made on the state before it would undo it or build on what is gone; and what another made before us.
+  // Before the Model is observed.
   Result<void> catch_up(const ObjectKey& model, std::stop_token stop);
 
   // In order, up to the first error. What the API server answers goes into the stores, so that the next
@@ -64,6 +65,8 @@ class Executor {
   Result<void> act(const WriteStatus& write, std::stop_token stop);
   std::optional<Duration> hold(const Action& action);
   Outcome judge(const ObjectKey& model, const Action& action, const Error& error, TimePoint now);
+  Outcome::Kind in_the_way(const ObjectKey& model, const ObjectRef& target);
+  void read_before_next(const ObjectKey& model, const ObjectRef& target);
   void keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash);
   void drop(const ObjectRef& target, const std::string& uid);
 
@@ -77,7 +80,7 @@ class Executor {
       statuses_;  // by UID: when it was written last
   size_t statuses_sweep_at_ = 4096;
   std::mutex unanswered_mutex_;
-  std::unordered_map<ObjectKey, ObjectRef> unanswered_;  // by Model: the write that nobody heard the end of
+  std::unordered_map<ObjectKey, ObjectRef> unanswered_;  // by Model: what to read before the next plan
 };
 
 // The bodies as sent, for tests.

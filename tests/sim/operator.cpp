@@ -266,12 +266,22 @@ void Operator::settle(const ObjectRef& target, bool applied) {
   if (m_.refusals[key].empty()) m_.refusals.erase(key);
 }
 
+bool Operator::known_as_foreign(const ObjectRef& target) const {
+  const StoredPtr known = find(m_.known, target);
+  const auto owner = stores_.models.get(m_.flight->key);
+  if (!known || !owner) return known != nullptr;
+  for (const Json& reference : known->json["metadata"].value("ownerReferences", Json::array()))
+    if (reference.value("uid", "") == owner->meta.uid) return false;
+  return true;
+}
+
 void Operator::refuse(const Action& action, const Error& error) {
   const ObjectKey key = m_.flight->key;
-  // As the executor does before the next plan.
-  if (error.kind == ErrorKind::Transport) keep(target_of(action));
   const auto* apply = std::get_if<Apply>(&action);
-  const bool foreign = error.kind == ErrorKind::Conflict && apply && apply->uid.empty();
+  const bool there = error.kind == ErrorKind::Conflict && apply && apply->uid.empty();
+  const bool foreign = there && known_as_foreign(target_of(action));
+  // As the executor does before the next plan.
+  if (error.kind == ErrorKind::Transport || (there && !foreign)) keep(target_of(action));
   if (error.kind != ErrorKind::Invalid && error.kind != ErrorKind::Forbidden && !foreign) {
     m_.flight.reset();
     return retry(key, Duration(0));

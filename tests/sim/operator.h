@@ -107,6 +107,7 @@ class Operator {
   void keep(const ObjectRef& target);
   bool take(const Change& change);
   bool lost() const { return lose_answer && lose_answer(); }
+  bool known_as_foreign(const ObjectRef& target) const;
   void refuse(const Action& action, const Error& error);
   void settle(const ObjectRef& target, bool applied);
   std::optional<Duration> hold(const WriteStatus& write) const;

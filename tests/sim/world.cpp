@@ -309,12 +309,12 @@ Result<void> World::apply(const Apply& apply) {
     create(std::move(body), api::kFieldManager);
     return {};
   }
-  if (!apply.uid.empty() && apply.uid != there->uid)
-    return fail(conflict("UID is " + there->uid + ", not " + apply.uid));
+  if (apply.uid.empty())
+    return fail(conflict(there->manager == api::kFieldManager
+                             ? "the object has been modified"
+                             : "Apply failed with 1 conflict: conflict with \"kubectl\": .spec"));
+  if (apply.uid != there->uid) return fail(conflict("UID is " + there->uid + ", not " + apply.uid));
   if (!as_seen(*there, apply.resource_version)) return fail(conflict("the object has been modified"));
-  // Without force: a repeat of our own write goes through, what is somebody else's doesn't.
-  if (apply.uid.empty() && there->manager != api::kFieldManager)
-    return fail(conflict("Apply failed with 1 conflict: conflict with \"kubectl\": .spec"));
   update(
       apply.target,
       [&](Json& object) {

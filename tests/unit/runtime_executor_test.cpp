@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "operator/api/parse.h"
 #include "operator/json/json.h"
 #include "operator/runtime/controller.h"
 #include "operator/runtime/executor.h"
@@ -50,7 +51,9 @@ class NoAsker : public Asker {
 
 }  // namespace
 
-TEST_CASE("executor: a first apply is without force and without UID, a later one with both") {
+TEST_CASE(
+    "executor: a first apply is without force, of no object's version, and without UID; a later one with "
+    "all") {
   Rig rig;
   rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "7"); };
   REQUIRE(rig.run(apply_plan()).kind == Outcome::Kind::Done);
@@ -58,6 +61,9 @@ TEST_CASE("executor: a first apply is without force and without UID, a later one
   const auto calls = rig.client.calls();
   CHECK_FALSE(calls[0].force);
   CHECK(calls[0].body.find("\"uid\"") == std::string::npos);
+  // A leader that was stopped had a Deployment on its way; it arrived when another had made it and led the
+  // rollout to its end, and took it back to its first size. A cluster's first object has version 2 or more.
+  CHECK(Json::parse(calls[0].body)["metadata"]["resourceVersion"] == "1");
   CHECK(calls[1].force);
   const Json body = Json::parse(calls[1].body);
   CHECK(body["metadata"]["uid"] == "u1");
@@ -94,7 +100,7 @@ TEST_CASE("executor: who may retry what") {
     Outcome::Kind expected;
   };
   const std::vector<Row> rows = {
-      {ErrorKind::Conflict, 409, "", Outcome::Kind::Refused},  // somebody else's object
+      {ErrorKind::Conflict, 409, "", Outcome::Kind::Conflict},  // there already: read first
       {ErrorKind::Conflict, 409, "u1", Outcome::Kind::Conflict},
       {ErrorKind::Invalid, 422, "u1", Outcome::Kind::Refused},
       {ErrorKind::Forbidden, 403, "u1", Outcome::Kind::Refused},
@@ -109,6 +115,48 @@ TEST_CASE("executor: who may retry what") {
     rig.fail_with(row.kind, row.status);
     CHECK(rig.run(apply_plan(row.uid)).kind == row.expected);
     CHECK(rig.refusals.of(kModel).size() == (row.expected == Outcome::Kind::Refused ? 1 : 0));
+  }
+}
+
+// What is in the way of a first apply may be the Model's own, made by another leader a moment ago: then
+// status must not say that it is somebody else's.
+TEST_CASE("executor: what was to be made and is there is read, and refused only if it is somebody else's") {
+  Rig rig;
+  rig.stores.models.upsert(*api::parse<api::Model>(
+      R"({"metadata":{"name":"fraud","namespace":"pay","uid":"m1","resourceVersion":"3"},"spec":{"class":"Rules","owner":{"team":"t"}}})"));
+  std::string owner;
+  rig.client.answer = [&](const FakeClient::Call& call) -> Result<std::string> {
+    if (call.verb == "get") {
+      Json object = Json::parse(deployment("u1", "7"));
+      if (!owner.empty())
+        object["metadata"]["ownerReferences"] = {{{"apiVersion", "modelops.dev/v1alpha1"},
+                                                  {"kind", "Model"},
+                                                  {"name", "fraud"},
+                                                  {"uid", owner},
+                                                  {"controller", true}}};
+      return object.dump();
+    }
+    return fail(Error{ErrorKind::Conflict,
+                      "Operation cannot be fulfilled on deployments: the object has been modified",
+                      409,
+                      "Conflict",
+                      {}});
+  };
+  SECTION("ours") {
+    owner = "m1";
+    for (int i = 0; i < 2; ++i) {
+      CHECK(rig.run(apply_plan()).kind == Outcome::Kind::Conflict);
+      REQUIRE(rig.executor.catch_up(kModel, {}));
+    }
+    CHECK(rig.stores.deployments.get(kDeployment.key)->meta.controller_uid == "m1");
+    CHECK(rig.refusals.of(kModel).empty());
+  }
+  SECTION("somebody else's") {
+    CHECK(rig.run(apply_plan()).kind == Outcome::Kind::Conflict);
+    REQUIRE(rig.executor.catch_up(kModel, {}));
+    CHECK(rig.run(apply_plan()).kind == Outcome::Kind::Refused);
+    REQUIRE(rig.refusals.of(kModel).size() == 1);
+    CHECK(rig.refusals.of(kModel)[0].error.message == "there is one already, which is not this Model's");
   }
 }
 
