@@ -195,10 +195,17 @@ class Status {
     return {};
   }
 
+  // Not while the version is missing that the spec's rollout is for: it may be set back before there was one.
+  bool is_or_will_be(const std::string& rollout) const {
+    const auto is_there = [&](const auto& r) { return r->meta.key.name == rollout; };
+    return !rollout.empty() &&
+           (f_.spec.problem.empty() || std::any_of(o_.rollouts.begin(), o_.rollouts.end(), is_there));
+  }
+
   void put_versions(Json& out) const {
     if (!stable().empty()) out["stableVersion"] = stable();
     if (!first().empty()) out["candidateVersion"] = first();
-    const std::string& rollout = f_.rollout_name.empty() ? f_.status.rollout : f_.rollout_name;
+    const std::string& rollout = is_or_will_be(f_.rollout_name) ? f_.rollout_name : f_.status.rollout;
     if (!rollout.empty()) out["rollout"] = rollout;
     Json shares = Json::array();
     std::string summary;

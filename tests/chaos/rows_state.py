@@ -122,9 +122,9 @@ def seen(world):
 def back(world, before, what):
     """The earlier state is reached again."""
     def difference():
-        # What was asked for last is a record, and stays one.
-        return {path: values for path, values in differences(before, plain(world.observer.digest())).items()
-                if not path.startswith((".Model/m.status.intent.", ".Model/m.status.rollout"))}
+        # How what was asked for last was carried out is a record, and stays one: by no rollout, since that version served.
+        record = {f".Model/m.status.intent.{field}" for field in ("rollout", "reason", "message")}
+        return {path: values for path, values in differences(before, plain(world.observer.digest())).items() if path not in record}
     try:
         world.until(lambda: seen(world) and not difference(), what)
     except AssertionError:

@@ -274,6 +274,28 @@ TEST_CASE("a missing runtime stalls and is used once it is there") {
   });
 }
 
+// The Model's status went on naming a rollout that never was.
+TEST_CASE("a version that is missing and not asked for any more leaves no rollout behind in status") {
+  explore([](Sim& s) {
+    Fixture f = usual(s);
+    auto before = std::make_shared<Json>();
+    s.then("asks for what is missing", f.is_ready(), [f, before]() mutable {
+      *before = f.status().value("rollout", Json());
+      f.ask_for("m-v9");
+    });
+    s.then(
+        "asks for what serves", [f] { return f.reason() == "VersionNotFound"; },
+        [f, before]() mutable {
+          must(f.status().value("rollout", Json()) == *before, "a rollout that is not there");
+          f.ask_for("m-v1");
+        });
+    s.expect = [f, before] {
+      f.must_serve("m-v1");
+      must(f.status().value("rollout", Json()) == *before, "a rollout that never was");
+    };
+  });
+}
+
 TEST_CASE("a missing version stalls and is used once it is there") {
   explore([](Sim& s) {
     Fixture f(s);
