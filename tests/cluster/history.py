@@ -59,7 +59,7 @@ class History:
 
     def _watch(self, kind, rv):
         kube = self.kube
-        connection = http.client.HTTPSConnection(kube._server.hostname, kube._server.port, context=kube._tls, timeout=600)
+        connection = http.client.HTTPSConnection(kube._server.hostname, kube._server.port, context=kube._tls, timeout=7200)   # some faults are long silences
         self._streams.append(connection)
         try:
             connection.request("GET", kube.path(kind, None, self.namespace) + f"?watch=1&resourceVersion={rv}", headers=kube._headers)
