@@ -50,8 +50,15 @@ MUTANTS = [
      "    append(plan_.actions, std::move(served_.actions));\n",
      "    append(plan_.actions, std::move(served_.actions));\n    if (BROKEN)\n      std::stable_partition(plan_.actions.begin(), plan_.actions.end(),\n"
      "                            [](const Action& a) { return !std::holds_alternative<WriteStatus>(a); });\n", ["6/rollback/1", "6/canary/1"]),
+    (7, "the first list may come from any cache", "operator/runtime/watcher.cpp",
+     "    options.send_initial_events = true;\n", "    options.send_initial_events = true;\n    if (BROKEN) options.resource_version = \"0\";\n", ["7/own/1", "7/own/3"]),
+    (8, "a watch that was cut begins anew from any cache", "operator/runtime/watcher.cpp",
+     "    options.resource_version = start->resource_version;\n", "    options.resource_version = BROKEN ? \"0\" : start->resource_version;\n", ["8/own/1", "8/own/3"]),
     (9, "own writes are not read back", "operator/runtime/executor.cpp",
      "    store.upsert(std::move(*object));\n", "    if (!BROKEN) store.upsert(std::move(*object));\n", ["9/first/1", "9/first/2"]),
+    (10, "a deletion removes whatever bears that name", "operator/store/store.h",
+     "if (it == objects_.end() || (!uid.empty() && it->second->meta.uid != uid)) return false;",
+     "if (it == objects_.end() || (!BROKEN && !uid.empty() && it->second->meta.uid != uid)) return false;", ["10/own/1", "10/own/2"]),
     (11, "what an earlier Model of that name owned counts as this one's", "reconcilers/model/observe.cpp",
      "if (object->meta.controller_uid != o.model->meta.uid) continue;", "if (!BROKEN && object->meta.controller_uid != o.model->meta.uid) continue;", ["11/own/1"]),
     (13, "each generation is a change of the version", "reconcilers/model/intent.cpp",
@@ -70,10 +77,26 @@ MUTANTS = [
     (17, "an older event overwrites what is held", "operator/store/store.h",
      "if (start_over ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version))",
      "if (start_over || BROKEN ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version))", ["17/canary/1", "17/retraining/1"]),
+    (18, "a 410 in a stream is passed over", "operator/runtime/watcher.cpp",
+     "      return failed(error_of(*event));\n", "      if (BROKEN) return watch::GoOn{};\n      return failed(error_of(*event));\n", ["18/first/1"]),
+    (19, "after a 410 on page two it pages again", "operator/runtime/watch_machine.cpp", "    whole_list_ = true;\n", "    whole_list_ = !BROKEN;\n", ["19/canary/1"]),
+    (20, "silence is borne for ever", "operator/kube/client.cpp",
+     "request.idle_deadline = options.idle_deadline;", "request.idle_deadline = options.idle_deadline * (BROKEN ? 1000 : 1);", ["20/own/1"]),
+    (21, "silence is borne for ever", "operator/kube/client.cpp", None, None, ["21/own/1", "21/own/2"]),
+    (22, "after a cut it goes on from the present", "operator/runtime/watch_machine.cpp",
+     "  if (state_ != State::Probing) return {};\n  cut_ = false;\n",
+     "  if (state_ != State::Probing) return {};\n  cut_ = false;\n  if (BROKEN) resource_version_ = probed.resource_version;\n", ["22/own/1", "22/own/2"]),
+    (23, "an event that cannot be read is passed over", "operator/runtime/watcher.cpp",
+     "  if (!event) return failed(event.error());\n", "  if (!event) return BROKEN ? watch::Command(watch::GoOn{}) : failed(event.error());\n", ["23/first/1", "23/first/2"]),
+    (24, "a watch that fails again and again does not wait longer", "operator/runtime/watch_machine.cpp",
+     "backoff(options_, failures_, random)", "backoff(options_, BROKEN ? 1 : failures_, random)", ["24/own/1"]),
+    (25, "an event of unknown type ends the watch", "operator/runtime/watcher.cpp",
+     "    case watch::Line::Type::Bookmark:\n    case watch::Line::Type::Unknown:\n      break;\n",
+     "    case watch::Line::Type::Unknown:\n      if (BROKEN) return failed(Error{ErrorKind::Malformed, \"unknown\", 0, {}, {}});\n      break;\n"
+     "    case watch::Line::Type::Bookmark:\n      break;\n", ["25/first/1"]),
     (26, "a conflict is not tried again", "operator/runtime/executor.cpp",
-     "outcome.kind = apply && apply->uid.empty() ? Outcome::Kind::Refused : Outcome::Kind::Conflict;\n      break;\n    case ErrorKind::NotFound:",
-     "outcome.kind = BROKEN ? Outcome::Kind::Cancelled : apply && apply->uid.empty() ? Outcome::Kind::Refused : Outcome::Kind::Conflict;\n      break;\n"
-     "    case ErrorKind::NotFound:", ["26/first/1", "26/canary/1"]),
+     "outcome.kind = apply && apply->uid.empty() ? in_the_way(model, target) : Outcome::Kind::Conflict;",
+     "outcome.kind = BROKEN ? Outcome::Kind::Cancelled : apply && apply->uid.empty() ? in_the_way(model, target) : Outcome::Kind::Conflict;", ["26/first/1", "26/canary/1"]),
     (27, "Retry-After holds nobody back", "operator/runtime/controller.cpp",
      "if (retry_after > Duration{0}) parts_", "if (retry_after > Duration{0} && !BROKEN) parts_", ["27/first/1"]),
     (28, "a server's error is not tried again", "operator/runtime/executor.cpp",
@@ -91,10 +114,30 @@ MUTANTS = [
     (32, "what was refused is not tried again", "operator/runtime/controller.cpp",
      "      parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n",
      "      if (!BROKEN) parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n", ["32/first/1"]),
+    (33, "a token is read once", "operator/kube/credentials.cpp",
+     "  if (!due(token_read_at_, now, times_.token_lifetime)) return token_;\n",
+     "  if (!due(token_read_at_, now, times_.token_lifetime) || (BROKEN && !token_.empty())) return token_;\n", ["33/own/1"]),
+    (34, "certificates are read once", "operator/kube/credentials.cpp",
+     "  if (tls_ && !due(tls_checked_at_, now, times_.file_check)) return tls_;\n",
+     "  if (tls_ && (BROKEN || !due(tls_checked_at_, now, times_.file_check))) return tls_;\n", ["34/own/1", "34/own/2"]),
+    (34, "any server is believed", "operator/kube/transport_curl.cpp",
+     "    if (config.insecure_skip_tls_verify) {\n", "    if (config.insecure_skip_tls_verify || BROKEN) {\n", ["34/own/2/curl"]),
+    (35, "what may not be read is taken for empty", "operator/runtime/watch_machine.cpp",
+     "  if (options_.optional && may_not) {\n", "  if ((options_.optional || BROKEN) && may_not) {\n", ["35/own/3", "35/own/5"]),
+    (36, "what is to be made may be there already", "operator/runtime/executor.cpp",
+     "apply.uid.empty() ? kMustNotExist :", "apply.uid.empty() && !BROKEN ? kMustNotExist :", ["36/own/11", "36/own/12"]),
+    (37, "a Lease has run out when its time says so", "operator/runtime/leader.cpp",
+     "  const std::string mark = seen.holder +",
+     "  if (BROKEN) {\n    const auto renewed = parse_time(seen.renew_time);\n"
+     "    return renewed && std::chrono::system_clock::now() - *renewed > seen.duration;\n  }\n  const std::string mark = seen.holder +", ["37/own/3"]),
+    (38, "status names a rollout that never was", "reconcilers/model/status.cpp",
+     "= is_or_will_be(f_.rollout_name) ?", "= is_or_will_be(f_.rollout_name) || (BROKEN && !f_.rollout_name.empty()) ?", ["38/own/2"]),
     (39, "an object that cannot be read ends its watch", "operator/runtime/watcher.cpp",
      "  if (taken) return;\n", "  if (taken) return;\n  if (BROKEN) throw std::runtime_error(\"unreadable\");\n", ["39/own/9", "39/own/10"]),
     (40, "a Model that is being deleted is looked after", "reconcilers/model/plan.cpp",
      "if (observed.model->meta.deleting) return {};", "if (observed.model->meta.deleting && !BROKEN) return {};", ["40/own/1"]),
+    (41, "a state of the past is taken for an older one", "operator/runtime/watcher.h",
+     "        swap(resource_version, true);\n", "        swap(resource_version, !BROKEN);\n", ["41/own/1"]),
 ]
 
 
@@ -153,11 +196,11 @@ def main():
     try:
         run.up()
         with concurrent.futures.ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("fork")) as pool:
-            baselines = run.learn_all(pool, list(scenarios.ALL))
+            chosen = [mutant for mutant in MUTANTS if not arguments.rows or mutant[0] in arguments.rows]
+            named = {pattern.split("/")[1] for mutant in chosen for pattern in mutant[5]}
+            baselines = run.learn_all(pool, [name for name in scenarios.ALL if name in named])
             jobs, control = [], {}
-            for mutant in MUTANTS:
-                if arguments.rows and mutant[0] not in arguments.rows:
-                    continue
+            for mutant in chosen:
                 cases = [(case, index) for index, row in enumerate(table[mutant[0]]) for case in row.cases(baselines, seed)
                          if any(run.named(case.id, pattern) for pattern in mutant[5])]
                 for case, index in cases:
@@ -168,7 +211,9 @@ def main():
                 control.setdefault(mutant[0], pool.submit(run_broken, "nothing", case, index, baselines.get(case.scenario)))
             results = {}
             for mutant, job in jobs:
-                results.setdefault((mutant[0], mutant[1]), []).append(job.result())
+                result = job.result()
+                run.say(f"{result['id']} {'red' if result['error'] else 'GREEN'}, with broken: {mutant[1]}")
+                results.setdefault((mutant[0], mutant[1]), []).append(result)
             sound = [future.result() for future in control.values()]
     finally:
         run.worlds.clean()

@@ -70,6 +70,7 @@ LATE = (
     ("the rollout's status", Match(verb="update", resource="modelrollouts", subresource="status", times=1)),
     ("the Model's status", Match(verb="update", resource="models", subresource="status", times=1)),
     ("the deletion of the old Deployment", Match(verb="delete", resource="deployments", times=1)),
+    ("the rollout", Match(verb="apply", resource="modelrollouts", times=1)),
     ("the candidate's Deployment", Match(verb="apply", resource="deployments", name="m-v2", times=1)),
 )
 

@@ -16,8 +16,8 @@ RIG = worlds.STALE_RIG
 
 
 def rig(*arguments):
-    subprocess.run([str(settings.RIG_PROGRAM), arguments[0], "--dir", str(RIG), *arguments[1:]], check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
+    done = subprocess.run([str(settings.RIG_PROGRAM), arguments[0], "--dir", str(RIG), *arguments[1:]], capture_output=True, text=True)
+    assert done.returncode == 0, f"rig {' '.join(arguments)}: {done.stdout}{done.stderr}"
 
 
 def link(number):
@@ -219,6 +219,7 @@ def replayed_deletion(world, case):
     old = next(found for kind, removed, found in ends if kind == "Model" and not removed and "deletionTimestamp" in found["metadata"])
     new = {f"{kind}/{o['metadata']['name']}": o["metadata"]["uid"] for kind in ("Model", "Deployment", "Service", "Pod") for o in world.all(kind)}
     assert old["metadata"]["uid"] != new["Model/m"]
+    quiet = len(world.proxy.exchanges)
     plural = {"Model": "models", "Deployment": "deployments", "Service": "services", "Pod": "pods"}
     if case.n <= 2:
         for kind, removed, found in ends:
@@ -235,6 +236,8 @@ def replayed_deletion(world, case):
         world.proxy.cut(verb="watch", resource="models")
         world.kube.patch("Model", "m", {"metadata": {"annotations": {"chaos/nudge": "x"}}}, world.namespace)
         world.settled()
+    tried = world.proxy.writes(since=quiet)
+    assert not tried, "it believed what is long over:\n" + "\n".join(map(str, tried))
     assert new == {f"{kind}/{o['metadata']['name']}": o["metadata"]["uid"]
                    for kind in ("Model", "Deployment", "Service", "Pod") for o in world.all(kind)}, "something was made anew"
     world.ready(version="m-v1")

@@ -17,6 +17,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -142,6 +143,15 @@ def learn_all(pool, names):
     return baselines
 
 
+def documented(table):
+    """Whether docs/reliability.md names the functions of each row."""
+    lines = (REPO / "docs" / "reliability.md").read_text().splitlines()
+    for number, entries in table.items():
+        line = next((line for line in lines if line.startswith(f"| {number} |")), "")
+        for row in entries:
+            assert row.arm.__module__ in line and re.search(rf"[`.]{row.arm.__name__}`", line), f"docs/reliability.md: row {number} lacks {row.arm.__name__}"
+
+
 def up():
     rig = [sys.executable, str(settings.RIG_PROGRAM)]
     subprocess.run([str(REPO / "scripts" / "install-deps.sh"), str(REPO / "tests/cluster/packages.txt"), str(REPO / "tests/cluster/rig/packages.txt")], check=True)
@@ -213,6 +223,7 @@ def main():
     seed = arguments.seed if arguments.seed is not None else int(time.time()) % 100000
     say(f"seed {seed}")
     table = rows.load()
+    documented(table)
     began = time.monotonic()
     shutil.rmtree(OUT / "failed", ignore_errors=True)
     if not settings.OPERATOR.exists():
