@@ -3,10 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 
+#include "plugin/complete.h"
+#include "plugin/fields.h"
 #include "plugin/follow.h"
 #include "plugin/inventory.h"
 #include "plugin/lint.h"
 #include "plugin/plan.h"
+#include "plugin/rollouts.h"
 #include "plugin/session.h"
 #include "plugin/show.h"
 #include "plugin/steer.h"
@@ -32,6 +35,10 @@ class Commands {
       console_.out << app_.help();
       return kTrouble;
     }
+    if (!args[0].starts_with("-") && !verb_of(app_, args[0])) {
+      console_.err << "error: no such verb: " << args[0] << "; kubectl model --help lists them\n";
+      return kTrouble;
+    }
     std::reverse(args.begin(), args.end());  // as CLI11 wants it
     try {
       app_.parse(args);
@@ -41,7 +48,36 @@ class Commands {
     return chosen_();
   }
 
+  int complete(const std::vector<std::string>& args) {
+    const auto lookup = [this](const std::string& what, const Words& words) { return names_of(what, words); };
+    for (const std::string& line : plugin::complete(app_, args, lookup)) console_.out << line << "\n";
+    return kDone;
+  }
+
  private:
+  // Nothing if the cluster does not answer: a shell is waiting.
+  std::vector<std::string> names_of(const std::string& what, const Words& words) {
+    const auto cluster = connect({.kubeconfig = words.value("--kubeconfig"),
+                                  .context = words.value("--context"),
+                                  .ns = words.value("--namespace"),
+                                  .as = words.value("--as"),
+                                  .deadline = std::chrono::seconds(3)});
+    if (!cluster) return {};
+    Session session{*cluster->client, cluster->ns, console_.out, console_.err, wall_now};
+    kube::ListOptions of_model;
+    if (what != "models" && !words.names.empty())
+      of_model.field_selector = "spec.modelRef.name=" + words.names.front();
+    const Kind kind = what == "models"     ? Kind::Model
+                      : what == "versions" ? Kind::ModelVersion
+                                           : Kind::ModelRollout;
+    const auto found = list(session, kind, of_model);
+    if (!found) return {};
+    std::vector<std::string> names;
+    for (const Json& object : *found)
+      if (kind != Kind::ModelRollout || !over(object)) names.push_back(name_of(object));
+    return names;
+  }
+
   CLI::App* verb(const std::string& name, const std::string& what) { return app_.add_subcommand(name, what); }
 
   void takes_cluster(CLI::App* verb) {
@@ -178,5 +214,9 @@ class Commands {
 }  // namespace
 
 int run(const std::vector<std::string>& args, const Console& console) { return Commands(console).run(args); }
+
+int run_completion(const std::vector<std::string>& args, const Console& console) {
+  return Commands(console).complete(args);
+}
 
 }  // namespace mo::plugin

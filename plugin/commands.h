@@ -19,5 +19,7 @@ struct Console {
 
 // `args` without the program's name. Returns the exit code.
 int run(const std::vector<std::string>& args, const Console& console);
+// The same program under the name kubectl_complete-model.
+int run_completion(const std::vector<std::string>& args, const Console& console);
 
 }  // namespace mo::plugin

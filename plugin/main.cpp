@@ -28,7 +28,10 @@ std::optional<mo::plugin::Terminal> terminal() {
 
 int main(int argc, char** argv) {
   try {
-    return mo::plugin::run({argv + 1, argv + argc}, {std::cin, std::cout, std::cerr, terminal()});
+    const std::vector<std::string> args(argv + 1, argv + argc);
+    const mo::plugin::Console console{std::cin, std::cout, std::cerr, terminal()};
+    const bool completes = std::string_view(argv[0]).ends_with("kubectl_complete-model");
+    return completes ? mo::plugin::run_completion(args, console) : mo::plugin::run(args, console);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "error: %s\n", e.what());
     return mo::plugin::kTrouble;

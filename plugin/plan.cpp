@@ -52,7 +52,7 @@ Json written_before(const Json& live) {
   return spec;
 }
 
-std::string shown(const Json& value) {
+std::string in_short(const Json& value) {
   const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
   return text.size() > 100 ? text.substr(0, 97) + "..." : text;
 }
@@ -73,38 +73,45 @@ std::vector<std::string> differences(const Json& before, const Json& after) {
   std::vector<std::string> lines;
   for (const Json& change : Json::diff(before, after)) {
     const Json::json_pointer at(change["path"].get<std::string>());
-    const std::string old = before.contains(at) ? shown(before[at]) : "";
+    const std::string old = before.contains(at) ? in_short(before[at]) : "";
     const std::string path = "spec" + dotted(at);
     if (change["op"] == "remove")
       lines.push_back(path + ": " + old + " is removed");
     else if (change["op"] == "add" || old.empty())
-      lines.push_back(path + ": " + shown(change["value"]) + " is added");
+      lines.push_back(path + ": " + in_short(change["value"]) + " is added");
     else
-      lines.push_back(path + ": " + old + " -> " + shown(change["value"]));
+      lines.push_back(path + ": " + old + " -> " + in_short(change["value"]));
   }
   return lines;
 }
 
 template <class T>
-Result<void> fill(Store<T>& store, const Json& object) {
+Result<void> put(Store<T>& store, const Json& object) {
   auto parsed = api::parse<T>(object.dump());
   if (!parsed) return fail(parsed.error());
   store.upsert(std::move(*parsed));
   return {};
 }
 
-Result<void> fill(Stores& stores, const std::string& kind, const Json& object) {
-  if (kind == "Model") return fill(stores.models, object);
-  if (kind == "ModelVersion") return fill(stores.versions, object);
-  if (kind == "ModelRollout") return fill(stores.rollouts, object);
-  if (kind == "ModelRuntime") return fill(stores.runtimes, object);
-  if (kind == "Deployment") return fill(stores.deployments, object);
-  if (kind == "Service") return fill(stores.services, object);
-  if (kind == "Job") return fill(stores.jobs, object);
-  if (kind == "Pod") return fill(stores.pods, object);
-  if (kind == "ConfigMap") return fill(stores.configmaps, object);
-  return {};
-}
+// What the operator watches, and into which store it goes: as operator/runtime/informers.cpp has it.
+struct Watched {
+  Kind kind;
+  enum class Of { All, Ours, Names } of;
+  Result<void> (*put)(Stores&, const Json&);
+  bool optional = false;  // not in every cluster
+};
+const Watched kWatched[] = {
+    {Kind::Model, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.models, o); }},
+    {Kind::ModelVersion, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.versions, o); }},
+    {Kind::ModelRollout, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.rollouts, o); }},
+    {Kind::ModelRuntime, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.runtimes, o); }},
+    {Kind::Deployment, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.deployments, o); }},
+    {Kind::Service, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.services, o); }},
+    {Kind::HttpRoute, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.routes, o); }, true},
+    {Kind::Job, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.jobs, o); }},
+    {Kind::Pod, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.pods, o); }},
+    {Kind::ConfigMap, Watched::Of::Names, [](Stores& s, const Json& o) { return put(s.configmaps, o); }},
+};
 
 // The operator's own image is in what it renders; it is known from what it has rendered before.
 std::string fetch_image(const ObjectsByName& objects) {
@@ -177,19 +184,17 @@ class Planning {
   }
 
   Result<void> look() {
-    kube::ListOptions ours, names_only;
-    ours.label_selector = std::string(api::kLabelManagedBy) + "=" + api::kFieldManager;
-    names_only.metadata_only = true;
-    const std::vector<std::pair<Kind, kube::ListOptions>> kinds = {
-        {Kind::Model, {}},        {Kind::ModelVersion, {}}, {Kind::ModelRollout, {}},
-        {Kind::ModelRuntime, {}}, {Kind::Deployment, ours}, {Kind::Service, ours},
-        {Kind::Job, ours},        {Kind::Pod, ours},        {Kind::ConfigMap, names_only}};
-    for (const auto& [kind, options] : kinds) {
-      auto found = list(session_, kind, options);
+    for (const Watched& watched : kWatched) {
+      kube::ListOptions options;
+      options.metadata_only = watched.of == Watched::Of::Names;
+      if (watched.of == Watched::Of::Ours)
+        options.label_selector = std::string(api::kLabelManagedBy) + "=" + api::kFieldManager;
+      auto found = list(session_, watched.kind, options);
+      if (!found && watched.optional && found.error().kind == ErrorKind::NotFound) continue;
       if (!found) return fail(found.error());
       for (Json& object : *found) {
         const std::string name = name_of(object);
-        live_[{info(kind).kind, name}] = std::move(object);
+        live_[{info(watched.kind).kind, name}] = std::move(object);
       }
     }
     return {};
@@ -238,8 +243,10 @@ class Planning {
 
   Result<Plan> planned(const ObjectsByName& objects, const std::string& model) {
     Stores stores;
-    for (const auto& [id, object] : objects)
-      if (const auto filled = fill(stores, id.first, object); !filled) return fail(filled.error());
+    for (const Watched& watched : kWatched)
+      for (const auto& [id, object] : objects)
+        if (id.first == info(watched.kind).kind)
+          if (const auto done = watched.put(stores, object); !done) return fail(done.error());
     Ledger ledger;
     const AnswerBook answers;
     const Refusals refusals;

@@ -66,11 +66,8 @@ std::string shown(const Json& value) {
   return text.size() > 120 ? text.substr(0, 117) + "..." : text;
 }
 
-std::string escaped(const std::string& key) {
-  std::string out;
-  for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-  return out;
-}
+// "/" and the key, as a JSON pointer spells it.
+std::string slash(const std::string& key) { return (Json::json_pointer() / key).to_string(); }
 
 size_t characters(const std::string& text) {
   return std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; });
@@ -79,7 +76,7 @@ size_t characters(const std::string& text) {
 struct Place {
   std::string pointer, path;
   Place member(const std::string& name) const {
-    return {pointer + "/" + escaped(name), path.empty() ? name : path + "." + name};
+    return {pointer + slash(name), path.empty() ? name : path + "." + name};
   }
   Place item(size_t i) const {
     return {pointer + "/" + std::to_string(i), path + "[" + std::to_string(i) + "]"};
@@ -261,7 +258,7 @@ void check_metadata(const Json& object, std::vector<Mistake>& mistakes) {
   const Json& metadata =
       object.contains("metadata") && object["metadata"].is_object() ? object["metadata"] : none;
   const auto wrong = [&](const std::string& name, const std::string& message) {
-    mistakes.push_back({"/metadata/" + escaped(name), "metadata." + name, message});
+    mistakes.push_back({"/metadata" + slash(name), "metadata." + name, message});
   };
   for (const auto& [name, value] : metadata.items())
     if (!kMetadata.count(name)) wrong(name, "unknown field \"metadata." + name + "\"");
@@ -270,7 +267,7 @@ void check_metadata(const Json& object, std::vector<Mistake>& mistakes) {
     if (!metadata[map].is_object()) wrong(map, "must be a map of texts");
     for (const auto& [name, value] : metadata[map].items())
       if (!value.is_string())
-        mistakes.push_back({std::string("/metadata/") + map + "/" + escaped(name),
+        mistakes.push_back({std::string("/metadata/") + map + slash(name),
                             std::string("metadata.") + map + "." + name,
                             "Invalid value: " + shown(value) + ": must be of type string; put it in quotes"});
   }

@@ -33,10 +33,12 @@ Result<Cluster> connect(const ClusterOptions& options) {
   if (!options.as.empty()) config->impersonate_user = options.as;
   const std::string ns = options.ns.empty() ? config->ns : options.ns;
   auto credentials = std::make_shared<kube::Credentials>(std::move(*config));
-  return Cluster{
-      kube::make_client(kube::make_curl_transport(credentials), credentials,
-                        {.version = MODEL_OPERATOR_VERSION, .program = "kubectl-model", .observer = {}}),
-      ns};
+  return Cluster{kube::make_client(kube::make_curl_transport(credentials), credentials,
+                                   {.version = MODEL_OPERATOR_VERSION,
+                                    .program = "kubectl-model",
+                                    .observer = {},
+                                    .deadline = options.deadline}),
+                 ns};
 }
 
 Result<Json> get(Session& session, Kind kind, const std::string& name) {

@@ -39,6 +39,7 @@ struct Session {
 
 struct ClusterOptions {
   std::string kubeconfig, context, ns, as;
+  std::chrono::milliseconds deadline{30'000};  // of each answer
 };
 
 struct Cluster {

@@ -69,7 +69,7 @@ class Reader {
     std::vector<Json> merged;
     for (const auto& member : node) {
       const std::string& key = member.first.Scalar();
-      const std::string at = pointer + "/" + escaped(key);
+      const std::string at = pointer + (Json::json_pointer() / key).to_string();
       if (key == "<<" && member.first.Tag() == "?") {
         const Json base = value(member.second, at, depth + 1);
         for (const Json& one : base.is_array() ? base : Json::array({base})) merged.push_back(one);
@@ -82,12 +82,6 @@ class Reader {
     for (const Json& base : merged)
       if (base.is_object()) object.insert(base.begin(), base.end());
     return object;
-  }
-
-  static std::string escaped(const std::string& key) {
-    std::string out;
-    for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-    return out;
   }
 
   std::map<std::string, int>& lines_;

@@ -383,3 +383,23 @@ def test_plan_tells_what_would_happen_anyway(case):
     case.phase(rollout, "Paused")
     file = dict(case.last_model)
     assert plan(case, file).code == DONE
+
+
+# ---- completion
+
+
+def completed(case, *words):
+    """What kubectl proposes, asking kubectl_complete-model."""
+    lines = said(Said([settings.KUBECTL, "__complete", "model", *words])).splitlines()
+    return [line.partition("\t")[0] for line in lines if not line.startswith(":")]
+
+
+def test_kubectl_completes_verbs_and_names(case):
+    rolling(case)
+    case.version("other-v1", model="other")
+    assert {"status", "promote", "rollback", "lint"} <= set(completed(case, ""))
+    assert completed(case, "prom") == ["promote"]
+    assert completed(case, "status", "-n", case.namespace, "") == ["m"]
+    assert completed(case, "rollback", "m", f"--namespace={case.namespace}", "--to", "") == ["m-v1", "m-v2"]
+    assert completed(case, "abort", "m", "-n", case.namespace, "--rollout", "m-v2") == [case.rollout_of("m-v2")]
+    assert completed(case, "status", "m", "-n", case.namespace, "") == []

@@ -188,6 +188,7 @@ TEST_CASE("plugin: wrong usage is told apart from a no", "[plugin]") {
   CHECK(command({"--help"}).code == kDone);
   CHECK(command({"--version"}).code == kDone);
   CHECK(command({"destroy", "m"}).code == kTrouble);
+  CHECK(command({"destroy", "m"}).err == "error: no such verb: destroy; kubectl model --help lists them\n");
   CHECK(command({"pause"}).code == kTrouble);
   CHECK_THAT(command({"pause"}).err, Catch::Contains("MODEL is required"));
   CHECK(command({"pause", "m", "-o", "table"}).code == kTrouble);
@@ -195,4 +196,26 @@ TEST_CASE("plugin: wrong usage is told apart from a no", "[plugin]") {
   const Said nowhere = command({"pause", "m", "--kubeconfig", "/does/not/exist"});
   CHECK(nowhere.code == kTrouble);
   CHECK_THAT(nowhere.err, Catch::Contains("/does/not/exist"));
+}
+
+TEST_CASE("plugin: completion as kubectl asks for it", "[plugin]") {
+  std::istringstream in;
+  const auto completed = [&](const std::vector<std::string>& words) {
+    std::ostringstream out, err;
+    CHECK(plugin::run_completion(words, {in, out, err}) == kDone);
+    CHECK(err.str().empty());
+    return out.str();
+  };
+  CHECK_THAT(completed({""}),
+             Catch::Contains("promote\t") && Catch::Contains("lint\t") && Catch::EndsWith(":4\n"));
+  CHECK(completed({"paus"}) == "pause\tHold the rollout where it is\n:4\n");
+  CHECK_THAT(completed({"rollback", "m", "--f"}), Catch::StartsWith("--force\t"));
+  CHECK(completed({"get", "-o", "w"}) == "wide\n:4\n");
+  CHECK(completed({"status", "-o", "y"}) == "yaml\n:4\n");
+  CHECK(completed({"lint", "-f", ""}) == ":0\n");
+  CHECK(completed({"pause", "m", ""}) == ":4\n");
+  CHECK(completed({"frobnicate", ""}) == ":4\n");
+  // No cluster: no names, and no error in the middle of somebody's line.
+  CHECK(completed({"pause", "--kubeconfig", "/does/not/exist", ""}) == ":4\n");
+  CHECK(completed({}) == completed({""}));
 }
