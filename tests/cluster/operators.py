@@ -158,7 +158,7 @@ def namespaced_rights(kube, namespace):
 def runtimes_file(kube):
     path = settings.STATE / "runtimes.json"
     runtimes = [{"apiVersion": r["apiVersion"], "kind": r["kind"], "metadata": {"name": r["metadata"]["name"]}, "spec": r["spec"]}
-                for r in kube.list("ModelRuntime") if r["metadata"]["name"].startswith("tiny")]
+                for r in kube.list("ModelRuntime") if r["metadata"]["name"].startswith(("tiny", "rules"))]
     text = "\n---\n".join(json.dumps(r) for r in runtimes)
     temporary = path.with_suffix(f".{os.getpid()}")
     temporary.write_text(text)

@@ -13,6 +13,8 @@ import threading
 import time
 import urllib.parse
 
+from riglib import relay
+
 TIMEOUT = 10.0   # more than any answer takes; less than a test waits
 
 
@@ -74,15 +76,18 @@ class Connection:
 
 class Traffic:
     """`keep` connections that stay open and `fresh` callers that make one for each request, each with a `pause` between two requests.
-    `failed` tells when (seconds from the start) and how; `requests` how many got an answer; `versions` whose."""
+    With `inside`, a process in the rig, they ask from its network, and no relay takes part. `failed` tells when (seconds from the start) and
+    how; `requests` how many got an answer; `versions` whose."""
 
-    def __init__(self, url, host, path="/", body=None, keep=3, fresh=2, pause=0.01, requests=None, version=Answer.version):
+    def __init__(self, url, host, path="/", body=None, keep=3, fresh=2, pause=0.01, requests=None, version=Answer.version,
+                 inside=None):
         self.arguments = url, host, path, body
         self.keep, self.fresh, self.pause, self.wanted, self.version = keep, fresh, pause, requests, version
         self.versions, self.failed = collections.Counter(), []
         self.asked = 0
+        self.inside = inside
         self._stop = False
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self._thread = threading.Thread(target=self._main, daemon=True)
 
     @property
     def requests(self):
@@ -107,6 +112,15 @@ class Traffic:
             assert time.monotonic() < deadline, f"{target - self.requests} of {more} requests unanswered after {timeout} s"
             time.sleep(0.02)
 
+    def _main(self):
+        try:
+            if self.inside:
+                relay.enter_network(self.inside)  # this thread alone
+            asyncio.run(self._run())
+        except Exception as error:
+            self.failed.append((0.0, f"the callers ended: {error!r}"))
+            raise
+
     async def _run(self):
         await asyncio.gather(*[self._caller(keep=number < self.keep) for number in range(self.keep + self.fresh)])
 
@@ -126,9 +140,9 @@ class Traffic:
         connection.close()
 
 
-def share(url, host, requests, path="/", body=None, version=Answer.version):
+def share(url, host, requests, path="/", body=None, version=Answer.version, inside=None):
     """Who answered so many requests; none may fail."""
-    traffic = Traffic(url, host, path, body, keep=4, fresh=4, pause=0, requests=requests, version=version)
+    traffic = Traffic(url, host, path, body, keep=4, fresh=4, pause=0, requests=requests, version=version, inside=inside)
     with traffic:
         traffic.join()
     assert not traffic.failed, f"{len(traffic.failed)} of {requests} requests failed: {traffic.failed[:5]}"

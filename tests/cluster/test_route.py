@@ -1,0 +1,334 @@
+"""Traffic through a gateway (spec.serving.route), counted in requests: weights are exact, and nothing fails, whatever happens."""
+
+import json
+
+import pytest
+
+import settings
+from case import condition, gate
+from riglib.layout import GATEWAY_CLUSTER_IP, Layout
+from riglib.traffic import Traffic, sampling_error, share
+
+GATEWAY = f"http://{GATEWAY_CLUSTER_IP}:80"
+PARENT = {"name": "gw", "namespace": "gateway"}
+RULES = json.dumps({"kind": "rules", "features": ["amount"], "rules": [{"if": [{"feature": "amount", "op": ">", "value": 10}], "then": "block"}], "default": "ok"})
+QUESTION = json.dumps({"inputs": [{"name": "features", "shape": [1, 1], "datatype": "FP64", "data": [1]}]})
+PATH = "/v2/models/m/infer"
+ENDLESS = {"pause": {}}
+
+
+def host(case):
+    return f"{case.namespace}.example.com"
+
+
+def inside():
+    return Layout(settings.RIG).record()["inside"]["pid"]
+
+
+def traffic(case, url=GATEWAY):
+    """Some people who go on asking: 3 over connections that they keep, 2 over a new one each time."""
+    return Traffic(url, host(case), PATH, QUESTION, pause=0.02, inside=inside())
+
+
+def shares(case, requests=5000):
+    return share(GATEWAY, host(case), requests, PATH, QUESTION, inside=inside())
+
+
+def version(case, name, content=RULES):
+    """Served by the real model-server, which lets requests finish."""
+    case.version(name, artifact=case.artifact(name, content, format={"name": "rules"}))
+
+
+def model(case, **spec):
+    spec = {"route": {"parentRefs": [PARENT], "hostnames": [host(case)]}, "replicas": 2, **spec}
+    return case.model(runtime=None, **{key: value for key, value in spec.items() if value is not None})
+
+
+def serve(case, **spec):
+    version(case, "m-v1")
+    model(case, version="m-v1", **spec)
+    case.ready(version="m-v1")
+    if "m" in weights(case):
+        reachable(case)
+
+
+def move(case, name="m-v2", content=RULES, **spec):
+    version(case, name, content)
+    model(case, version=name, **spec)
+    return case.rollout_of(name)
+
+
+def own_gateway(case, name, **listener):
+    case.kube.apply({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": name},
+                     "spec": {"gatewayClassName": "traefik", "listeners": [{"name": "http", "protocol": "HTTP", "port": 80, **listener}]}}, case.namespace)
+
+
+def weights(case):
+    """What the route says: {Service: weight}"""
+    route = case.find("HTTPRoute", "m")
+    return {b["name"]: b["weight"] for b in route["spec"]["rules"][0]["backendRefs"]} if route else {}
+
+
+def reachable(case):
+    """A gateway says that it has taken up a route a moment before it serves it. Later changes are another matter: they fail nothing."""
+    def answers():
+        try:
+            return shares(case, 20)
+        except AssertionError:
+            return None
+    case.until(answers, "the gateway answers")
+
+
+def at_rest(case, version):
+    """All is over: one version serves, and nothing of any other is left."""
+    case.ready(version=version)
+    case.until(lambda: [d["metadata"]["labels"]["modelops.dev/version"] for d in case.all("Deployment")] == [version]
+               and [s["metadata"]["name"] for s in case.all("Service")] == ["m"], f"only {version} is left")
+    case.until(lambda: len(case.all("Pod")) == case.get()["spec"]["serving"]["replicas"], "the pods of others are gone")
+
+
+# ---- weights
+
+def test_ten_percent_is_ten_percent(case):
+    serve(case)
+    rollout = move(case, steps=[{"pause": {}}, {"weight": 10}, ENDLESS, {"weight": 35}, ENDLESS])
+    case.phase(rollout, "Paused")
+    assert shares(case, 500) == {"m-v1": 500}, "nothing before the first weight"
+    for weight, index in ((10, 3), (35, 5)):
+        case.steer(rollout, "Running" if index == 3 else None)
+        case.until(lambda i=index: case.mro(rollout)["step"]["index"] == i and case.mro(rollout)["phase"] == "Paused", f"at {weight} %")
+        assert case.status()["trafficSummary"] == f"m-v1 {100 - weight}% / m-v2 {weight}%"
+        assert weights(case) == {"m": 100 - weight, "m-candidate": weight}
+        found = shares(case)
+        print(f"{weight} %: {dict(found)}")
+        assert abs(found["m-v2"] / 5000 - weight / 100) < sampling_error(weight / 100, 5000), found
+    # Two pods for 35 % of two: a router needs no more for the weight's sake.
+    assert case.endpoints("m") == {"m-v1": 2} and case.endpoints("m-candidate") == {"m-v2": 1}
+
+
+# ---- nothing fails
+
+def test_no_request_fails_in_a_rollout(case):
+    serve(case)
+    with traffic(case) as seen:
+        seen.at_least(100)
+        rollout = move(case, steps=[{"weight": 10}, {"pause": {"duration": "2s"}}, {"weight": 50}, {"pause": {"duration": "2s"}}])
+        case.phase(rollout, "Succeeded")
+        at_rest(case, "m-v2")
+        seen.at_least(100)
+    assert not seen.failed, seen.failed[:5]
+    assert seen.versions["m-v1"] > 100 and seen.versions["m-v2"] > 100
+    assert shares(case, 200) == {"m-v2": 200}
+    print(f"{seen.requests} requests, none failed: {dict(seen.versions)}")
+
+
+def test_no_request_fails_without_steps(case):
+    serve(case)
+    with traffic(case) as seen:
+        move(case)
+        at_rest(case, "m-v2")
+        seen.at_least(50)
+    assert not seen.failed, seen.failed[:5]
+
+
+def test_no_request_fails_in_a_rollback(case):
+    serve(case)
+    with traffic(case) as seen:
+        rollout = move(case, steps=[{"weight": 40}, {"pause": {"duration": "2s"}}, {"gates": ["accuracy"]}],
+                       gates=[gate(query="vector(0)", min="0.9", count=1)])
+        case.phase(rollout, "RolledBack")
+        case.stalled("RolledBack")
+        case.until(lambda: len(case.all("Deployment")) == 1 and len(case.all("Pod")) == 2, "the candidate is gone")
+        seen.at_least(100)
+    assert not seen.failed, seen.failed[:5]
+    assert seen.versions["m-v2"] > 0
+    assert shares(case, 200) == {"m-v1": 200}
+
+
+@pytest.mark.parametrize("how", ["abort", "Git goes back", "a newer version"])
+def test_no_request_fails_when_it_ends_early(case, how):
+    serve(case)
+    with traffic(case) as seen:
+        rollout = move(case, steps=[{"weight": 50}, ENDLESS])
+        case.phase(rollout, "Paused")
+        seen.at_least(200)
+        if how == "abort":
+            case.steer(rollout, "Aborted")
+            case.phase(rollout, "Aborted")
+        elif how == "Git goes back":
+            case.move("m-v1")
+            at_rest(case, "m-v1")
+        else:
+            version(case, "m-v3")
+            case.move("m-v3")
+            case.phase(rollout, "Superseded")
+            newer = case.rollout_of("m-v3")
+            case.phase(newer, "Paused")
+            seen.at_least(100)
+            case.steer(newer, "Promoted")
+            at_rest(case, "m-v3")
+        seen.at_least(100)
+        left = 2 if how != "abort" else 1
+        case.until(lambda: len(case.all("Deployment")) <= left, "what is left")
+    assert not seen.failed, seen.failed[:5]
+    assert seen.versions["m-v2"] > 0
+
+
+def test_no_request_fails_when_replicas_change_on_the_way(case):
+    serve(case)
+    with traffic(case) as seen:
+        rollout = move(case, steps=[{"weight": 50}, ENDLESS])
+        case.phase(rollout, "Paused")
+        for replicas, candidates in ((5, 3), (1, 1)):
+            case.kube.scale("Model", "m", replicas, case.namespace)
+            case.until(lambda n=replicas, c=candidates: case.endpoints("m") == {"m-v1": n} and case.endpoints("m-candidate") == {"m-v2": c},
+                       f"{replicas} replicas")
+        case.steer(rollout, "Promoted")
+        at_rest(case, "m-v2")
+    assert not seen.failed, seen.failed[:5]
+
+
+def test_no_request_fails_when_the_operator_is_killed_in_each_step(private):
+    case = private
+    serve(case)
+    with traffic(case) as seen:
+        rollout = move(case, steps=[{"weight": 20}, {"pause": {"duration": "1s"}}, {"weight": 60}, {"pause": {"duration": "1s"}}])
+        # Each time something has been decided, and may not have been carried out yet.
+        while case.mro(rollout).get("phase") != "Succeeded":
+            before = case.mro(rollout).get("step")
+            case.operator.kill()
+            seen.at_least(30)
+            case.operator.start()
+            case.until(lambda b=before: case.mro(rollout).get("phase") == "Succeeded" or case.mro(rollout).get("step") != b, "it goes on")
+        case.operator.kill()
+        seen.at_least(100)
+        case.operator.start()
+        at_rest(case, "m-v2")
+        seen.at_least(50)
+    assert not seen.failed, seen.failed[:5]
+    assert seen.versions["m-v1"] and seen.versions["m-v2"]
+
+
+def test_no_request_fails_when_a_model_gets_a_route_and_loses_it(case):
+    """Callers of the Service notice nothing, and neither do those of the gateway once it serves."""
+    serve(case, route=None)
+    service = case.get("Service", "m")["spec"]["clusterIP"]
+    with traffic(case, f"http://{service}:80") as seen:
+        model(case, version="m-v1")
+        case.ready(version="m-v1")
+        reachable(case)
+        with traffic(case) as through_the_gateway:
+            rollout = move(case, steps=[{"weight": 50}, ENDLESS])
+            case.phase(rollout, "Paused")
+            through_the_gateway.at_least(100)
+            case.steer(rollout, "Promoted")
+            at_rest(case, "m-v2")
+        assert not through_the_gateway.failed, through_the_gateway.failed[:5]
+        model(case, version="m-v2", route=None)
+        case.until(lambda: case.find("HTTPRoute", "m") is None, "the route is gone")
+        at_rest(case, "m-v2")
+        seen.at_least(50)
+    assert not seen.failed, seen.failed[:5]
+    assert seen.versions["m-v1"] and seen.versions["m-v2"]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_route_that_comes_or_goes_during_a_canary(case, back):
+    """From replicas as the weight to the route's weights, and back, for callers of the Service."""
+    serve(case, route=None if not back else {"parentRefs": [PARENT], "hostnames": [host(case)]})
+    service = case.get("Service", "m")["spec"]["clusterIP"]
+    with traffic(case, f"http://{service}:80") as seen:
+        steps = [{"weight": 50}, ENDLESS]
+        version(case, "m-v2")
+        model(case, version="m-v2", steps=steps, **({} if back else {"route": None}))
+        rollout = case.rollout_of("m-v2")
+        case.phase(rollout, "Paused")
+        model(case, version="m-v2", steps=steps, **({"route": None} if back else {}))
+        case.until(lambda: bool(weights(case)) != back, "the route came or went")
+        if back:
+            case.served_by({"m-v1": 1, "m-v2": 1})
+        else:
+            case.until(lambda: weights(case) == {"m": 50, "m-candidate": 50} and case.endpoints("m") == {"m-v1": 2}, "by the route now")
+            reachable(case)
+            found = shares(case, 1000)
+            assert abs(found["m-v2"] / 1000 - 0.5) < sampling_error(0.5, 1000)
+        case.steer(rollout, "Promoted")
+        at_rest(case, "m-v2")
+    assert not seen.failed, seen.failed[:5]
+
+
+# ---- what cannot be
+
+def test_a_parent_that_is_not_there(case):
+    version(case, "m-v1")
+    model(case, version="m-v1", route={"parentRefs": [{"name": "nobody"}], "hostnames": [host(case)]})
+    found = case.stalled("RouteNotServed")
+    assert "nobody" in found["status"]["message"] or "parentRefs" in found["status"]["message"], found["status"]["message"]
+    assert condition(found, "Available")["status"] == "True", "callers of the Service are served"
+    # And the one that it waits for comes.
+    own_gateway(case, "nobody")
+    case.ready(version="m-v1")
+    reachable(case)
+    assert shares(case, 100) == {"m-v1": 100}
+
+
+def test_a_listener_that_is_not_there(case):
+    version(case, "m-v1")
+    model(case, version="m-v1", route={"parentRefs": [{**PARENT, "sectionName": "https"}], "hostnames": [host(case)]})
+    message = case.stalled("RouteNotServed")["status"]["message"]
+    assert "HTTPRoute m" in message and "gw" in message, message
+
+
+def test_a_canary_waits_while_nobody_serves_its_route(case):
+    """A weight that the gateway has not taken up is not reached."""
+    serve(case)
+    broken = {"parentRefs": [{"name": "nobody"}], "hostnames": [host(case)]}
+    rollout = move(case, steps=[{"weight": 50}, {"pause": {"duration": "1s"}}], route=broken)
+    case.stalled("RouteNotServed")
+    assert case.mro(rollout)["phase"] == "Progressing" and case.mro(rollout)["step"]["index"] == 1
+    model(case, version="m-v2", steps=[{"weight": 50}, {"pause": {"duration": "1s"}}])
+    case.phase(rollout, "Succeeded")
+    at_rest(case, "m-v2")
+    reachable(case)
+    assert shares(case, 100) == {"m-v2": 100}
+
+
+# ---- with others
+
+def test_what_others_write_on_the_route_stays(case):
+    """Also through all the writes of a rollout; but weights are the operator's."""
+    own_gateway(case, "own", hostname=host(case))
+    route = {"parentRefs": [{"name": "own"}]}  # without hostnames, so that these are for others to say
+    serve(case, route=route)
+    theirs = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+              "metadata": {"name": "m", "labels": {"team": "payments"}, "annotations": {"example.com/rate": "10"}},
+              "spec": {"hostnames": [host(case)]}}
+    case.kube.apply(theirs, case.namespace, manager="gateway-team", force=False)
+
+    def kept():
+        route = case.get("HTTPRoute", "m")
+        return (route["metadata"]["labels"].get("team") == "payments" and route["metadata"]["annotations"].get("example.com/rate") == "10"
+                and route["spec"].get("hostnames") == [host(case)])
+    rollout = move(case, route=route, steps=[{"weight": 30}, ENDLESS])
+    case.phase(rollout, "Paused")
+    assert kept()
+    found = shares(case, 1000)
+    assert abs(found["m-v2"] / 1000 - 0.3) < sampling_error(0.3, 1000)
+    by_hand = [{"op": "replace", "path": "/spec/rules/0/backendRefs/1/weight", "value": 99}]
+    case.kube.patch("HTTPRoute", "m", by_hand, case.namespace)
+    case.until(lambda: weights(case) == {"m": 70, "m-candidate": 30}, "the weight is set back")
+    case.steer(rollout, "Promoted")
+    at_rest(case, "m-v2")
+    assert kept()
+
+
+def test_a_route_that_belongs_to_others_is_not_taken(case):
+    theirs = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "m"},
+              "spec": {"parentRefs": [PARENT], "hostnames": ["other.example.com"],
+                       "rules": [{"backendRefs": [{"name": "other", "port": 80, "weight": 1}]}]}}
+    case.kube.apply(theirs, case.namespace, manager="gateway-team")
+    version(case, "m-v1")
+    model(case, version="m-v1")
+    found = case.until(lambda: condition(o := case.get(), "Stalled")["status"] == "True" and o, "the Model says that it cannot")
+    assert "HTTPRoute" in found["status"]["message"], found["status"]["message"]
+    assert case.get("HTTPRoute", "m")["spec"]["hostnames"] == ["other.example.com"]
