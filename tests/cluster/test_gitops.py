@@ -62,6 +62,13 @@ def test_health_during_a_rollout(case):
     seen(case, "ModelRollout", "second", "Pending", "InProgress", "Progressing", rollout)
 
 
+def test_health_while_a_new_version_bakes(case):
+    rollout = canary(case, None, bake={"duration": "1h"})
+    seen(case, "ModelRollout", rollout, "Baking", "InProgress", "Progressing")
+    seen(case, "Model", "m", "Progressing", "InProgress", "Progressing", "watched until")
+    assert judge.offered(case.get("ModelRollout", rollout)) >= {"promote", "abort"}
+
+
 def test_health_of_rollouts_that_came_to_an_end(case):
     rollout = canary(case, [{"weight": 50}, {"pause": {"duration": "1s"}}])
     seen(case, "ModelRollout", rollout, "Succeeded", "Current", "Healthy")

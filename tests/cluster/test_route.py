@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+import operators
 import settings
 from case import condition, gate
+from riglib import access, build
 from riglib.layout import GATEWAY_CLUSTER_IP, Layout
 from riglib.traffic import Traffic, sampling_error, share
 
@@ -48,7 +50,7 @@ def serve(case, **spec):
     version(case, "m-v1")
     model(case, version="m-v1", **spec)
     case.ready(version="m-v1")
-    if "m" in weights(case):
+    if case.last_model["spec"]["serving"].get("route"):
         reachable(case)
 
 
@@ -257,6 +259,67 @@ def test_a_route_that_comes_or_goes_during_a_canary(case, back):
     assert not seen.failed, seen.failed[:5]
 
 
+def test_no_request_fails_in_blue_green(case):
+    """Full size before the switch, and the new version can be tried apart; then everything at once, and back when it turns out bad."""
+    serve(case)
+    blue_green = {"strategy": "BlueGreen"}
+    with traffic(case) as seen:
+        rollout = move(case, rollout=blue_green, steps=[ENDLESS, {"weight": 100}, {"pause": {"duration": "2s"}}])
+        case.phase(rollout, "Paused")
+        case.until(lambda: case.endpoints("m") == {"m-v1": 2} and case.endpoints("m-candidate") == {"m-v2": 2}, "both at full size")
+        assert shares(case, 200) == {"m-v1": 200}
+        preview = case.get("Service", "m-candidate")["spec"]["clusterIP"]
+        assert share(f"http://{preview}:80", host(case), 50, PATH, QUESTION, inside=inside()) == {"m-v2": 50}
+        case.steer(rollout, "Running")
+        at_rest(case, "m-v2")
+        assert shares(case, 200) == {"m-v2": 200}
+        bad = move(case, "m-v3", rollout=blue_green, steps=[{"weight": 100}, {"pause": {"duration": "2s"}}, {"gates": ["accuracy"]}],
+                   gates=[gate(query="vector(0)", min="0.9", count=1)])
+        case.phase(bad, "RolledBack")
+        case.until(lambda: len(case.all("Deployment")) == 1 and len(case.all("Pod")) == 2, "m-v3 is gone")
+        assert shares(case, 200) == {"m-v2": 200}
+    assert not seen.failed, seen.failed[:5]
+    assert seen.versions["m-v3"] > 0
+
+
+def test_no_request_fails_when_a_bake_goes_bad(case):
+    """After 100 %: what served before has its pods still, and gets everything back."""
+    serve(case)
+    case.metrics.set("errors", 0, version="m-v2")
+    with traffic(case) as seen:
+        rollout = move(case, rollout={"bake": {"duration": "1h", "gates": ["errors"]}}, gates=[gate("errors", max="0.1", count=1)])
+        case.phase(rollout, "Baking")
+        case.until(lambda: weights(case) == {"m-candidate": 100}, "m-v2 has everything")
+        pods = {p["metadata"]["uid"] for p in case.all("Pod", {"modelops.dev/version": "m-v1"})}
+        seen.at_least(100)
+        case.metrics.set("errors", 1, version="m-v2")
+        case.phase(rollout, "RolledBack")
+        case.until(lambda: weights(case) == {"m": 100}, "m-v1 has everything again")
+        case.until(lambda: shares(case, 50) == {"m-v1": 50}, "m-v1 answers")
+        case.stalled("RolledBack")
+        case.until(lambda: len(case.all("Pod")) == 2, "the pods of m-v2 are gone")
+    assert not seen.failed, seen.failed[:5]
+    assert seen.versions["m-v2"] > 0
+    assert pods == {p["metadata"]["uid"] for p in case.all("Pod")}
+
+
+def test_no_request_fails_when_a_warm_version_takes_over(case):
+    """`kubectl model rollback`: nothing has to start."""
+    serve(case, rollout={"keepWarm": 1})
+    pods = {p["metadata"]["uid"] for p in case.all("Pod")}
+    rollout = move(case, rollout={"keepWarm": 1})
+    case.phase(rollout, "Succeeded")
+    case.ready(version="m-v2")
+    with traffic(case) as seen:
+        seen.at_least(50)
+        case.rollout("back", "m-v1", desiredState="Promoted")
+        case.phase("back", "Succeeded")
+        case.until(lambda: case.status()["stableVersion"] == "m-v1" and weights(case) == {"m": 100} and case.endpoints("m") == {"m-v1": 2}, "m-v1 serves")
+        case.until(lambda: shares(case, 50) == {"m-v1": 50}, "m-v1 answers")
+    assert not seen.failed, seen.failed[:5]
+    assert pods == {p["metadata"]["uid"] for p in case.all("Pod", {"modelops.dev/version": "m-v1"})}, "pods were made anew"
+
+
 # ---- what cannot be
 
 def test_a_parent_that_is_not_there(case):
@@ -332,3 +395,30 @@ def test_a_route_that_belongs_to_others_is_not_taken(case):
     found = case.until(lambda: condition(o := case.get(), "Stalled")["status"] == "True" and o, "the Model says that it cannot")
     assert "HTTPRoute" in found["status"]["message"], found["status"]["message"]
     assert case.get("HTTPRoute", "m")["spec"]["hostnames"] == ["other.example.com"]
+
+
+def test_a_cluster_without_the_gateway_api(alone):
+    """Models without a route don't miss it; one with a route says what is missing, and goes on once it is there."""
+    case = alone
+    case.operator = operators.namespaced(case.kube, case.namespace)
+    try:
+        case.kube.delete("CustomResourceDefinition", "httproutes.gateway.networking.k8s.io")
+        case.kube.wait_gone("CustomResourceDefinition", "httproutes.gateway.networking.k8s.io")
+        case.operator.start()
+        version(case, "m-v1")
+        model(case, version="m-v1", route=None)
+        case.ready(version="m-v1")
+        model(case, version="m-v1")
+        message = case.until(lambda: condition(o := case.get(), "Stalled")["status"] == "True" and o, "it says that it cannot")["status"]["message"]
+        assert "Gateway API" in message, message
+        case.operator.wait_ready()
+    finally:
+        # Traefik asks for what it lost ever more seldom.
+        access.kubectl(Layout(settings.RIG), "apply", "--server-side", "-f", build.gateway_home() / "crds.yaml")
+        access.signal_component(Layout(settings.RIG), "gateway", "KILL")
+    try:
+        case.ready(version="m-v1", timeout=120)
+        reachable(case)
+        assert shares(case, 100) == {"m-v1": 100}
+    finally:
+        case.operator.end()
