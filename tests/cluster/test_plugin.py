@@ -275,9 +275,13 @@ def test_status_says_that_a_model_is_gone(case, model):
 # ---- files
 
 
-def lint(*objects, text=None):
-    text = text if text is not None else "---\n".join(yaml.safe_dump(o) for o in objects)
-    return Said([PLUGIN, "lint", "-f", "-"], input=text, env={"KUBECONFIG": "/does/not/exist"})
+def documents(objects):
+    """Every text in quotes: what YAML's dialects make of 1e-1 is not what is tested."""
+    return "\n---\n".join(map(json.dumps, objects))
+
+
+def lint(*objects):
+    return Said([PLUGIN, "lint", "-f", "-"], input=documents(objects), env={"KUBECONFIG": "/does/not/exist"})
 
 
 @pytest.mark.parametrize("name", test_admission.BAD)
@@ -309,9 +313,8 @@ def test_lint_says_where(tmp_path):
     assert Said([PLUGIN, "lint"]).code == TROUBLE
 
 
-def plan(case, *objects, namespace=None):
-    text = "---\n".join(yaml.safe_dump(o) for o in objects)
-    return Said([settings.KUBECTL, "model", "plan", "-n", namespace or case.namespace, "-f", "-"], input=text)
+def plan(case, *objects):
+    return Said([settings.KUBECTL, "model", "plan", "-n", case.namespace, "-f", "-"], input=documents(objects))
 
 
 def resource_versions(case):
