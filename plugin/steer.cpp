@@ -21,6 +21,7 @@ Edit nothing(const Json& object, Kind kind, std::string said) {
 
 std::string place(const Json& rollout) {
   const std::string index = text(rollout, "status.step.index"), count = text(rollout, "status.step.count");
+  if (text(rollout, "status.phase") == "Baking") return "while it bakes";
   if (index.empty() || index == "0") return "before its first step";
   if (number(rollout, "status.step.index") > number(rollout, "status.step.count"))
     return "on the way to 100%";

@@ -130,11 +130,16 @@ class Tree {
       branch.twigs.push_back({version + std::string(width - version.size(), ' ') + "  " +
                                   std::string(4 - std::min<size_t>(4, share.size()), ' ') + share + "  " +
                                   std::to_string(ready) + "/" + std::to_string(all) + " pods ready" +
-                                  phase_of(version),
+                                  phase_of(version) + (is_warm(version) ? "  warm" : ""),
                               {}});
     }
     if (branch.twigs.empty()) branch.text += ": none serves";
     return branch;
+  }
+
+  bool is_warm(const std::string& version) const {
+    const Json& warm = items(s_.model, "status.warmVersions");
+    return std::find(warm.begin(), warm.end(), Json(version)) != warm.end();
   }
 
   std::string phase_of(const std::string& version) const {
@@ -167,6 +172,8 @@ class Tree {
       branch.text +=
           "  step " + text(r, "status.stepSummary") + "  " + text(r, "status.weights.candidate") + "%";
     }
+    const std::string strategy = text(r, "status.policy.strategy");
+    if (!strategy.empty() && strategy != "Canary") branch.text += "  " + strategy;
     const std::string wants = text(r, "spec.desiredState");
     if (!over(r) && !wants.empty() && wants != "Running") branch.text += "  asked: " + wants;
     if (const std::string message = text(r, "status.message"); !message.empty())
@@ -175,28 +182,45 @@ class Tree {
     return branch;
   }
 
+  // The place among steps_of(policy) where it stands.
+  static int64_t place_of(const Json& r, const Json& policy) {
+    const auto count = static_cast<int64_t>(steps_of(policy).size());
+    return field(r, "status.bakingSince") ? count : std::min(number(r, "status.step.index"), count);
+  }
+
+  // Where each gate was measured last, or is being watched from.
+  static std::map<std::string, int64_t> places_of_gates(const Json& r, const Json& policy) {
+    std::map<std::string, int64_t> places;
+    const int64_t current = place_of(r, policy);
+    const auto put = [&](const Json& names, int64_t place) {
+      for (const Json& name : names)
+        if (name.is_string()) places[name.get<std::string>()] = place;
+    };
+    const Json& steps = items(policy, "steps");
+    for (int64_t i = 1; i <= std::min<int64_t>(current, steps.size()); ++i)
+      for (const char* kind : {"gates", "background"}) put(items(steps[i - 1], kind), i);
+    if (field(r, "status.bakingSince")) put(items(policy, "bake.gates"), current);
+    return places;
+  }
+
   void add_steps(const Json& r, Branch& branch) const {
     const Json* policy = field(r, "status.policy");
     if (!policy) return;
-    const int64_t current = number(r, "status.step.index");
+    const int64_t current = place_of(r, *policy);
+    const bool ended = over(r) || field(r, "status.ending");
     const std::vector<std::string> steps = steps_of(*policy);
-    std::map<std::string, int64_t> shown;  // gate -> the step that it was measured at last
-    for (int64_t i = 1; i <= std::min<int64_t>(current, items(*policy, "steps").size()); ++i)
-      for (const Json& gate : items(items(*policy, "steps")[i - 1], "gates"))
-        if (gate.is_string()) shown[gate.get<std::string>()] = i;
+    const std::map<std::string, int64_t> places = places_of_gates(r, *policy);
     for (int64_t i = 1; i <= static_cast<int64_t>(steps.size()); ++i) {
-      const bool ended = over(r) || field(r, "status.ending");
       Branch step{mark(i, current, ended) + " " + std::to_string(i) + " " + steps[i - 1], {}};
       if (i == current && !ended) step.text += clock(r, *policy);
       for (const Json& gate : items(r, "status.gates")) {
-        const auto it = shown.find(text(gate, "name"));
-        if (it != shown.end() && it->second == i) step.twigs.push_back({gate_line(gate, *policy), {}});
+        const auto it = places.find(text(gate, "name"));
+        if (it != places.end() && it->second == i) step.twigs.push_back({gate_line(gate, *policy), {}});
       }
       branch.twigs.push_back(std::move(step));
     }
-    // Gates of no step: those that watch all the time.
     for (const Json& gate : items(r, "status.gates"))
-      if (!shown.count(text(gate, "name"))) branch.twigs.push_back({gate_line(gate, *policy), {}});
+      if (!places.count(text(gate, "name"))) branch.twigs.push_back({gate_line(gate, *policy), {}});
   }
 
   std::string mark(int64_t step, int64_t current, bool ended) const {
@@ -210,6 +234,10 @@ class Tree {
     const auto began = time_of(r, "status.stepStartedAt");
     if (const auto paused = time_of(r, "status.pausedAt"))
       return paint(Tone::Now, "  paused " + since(*paused));
+    if (const auto baking = time_of(r, "status.bakingSince")) {
+      const auto duration = parse_duration(text(policy, "bake.duration"));
+      return paint(Tone::Now, duration ? "  " + left(*baking + *duration) : "");
+    }
     if (!began) return "";
     const int64_t index = number(r, "status.step.index");
     const Json& steps = items(policy, "steps");
@@ -241,9 +269,11 @@ class Tree {
       line += " (stable " + stable + ")";
     if (defined && !bounds(*defined).empty()) line += "  " + bounds(*defined);
     line += "  " + paint(tone_of(verdict), verdict);
-    line += " " + text(gate, "passed") + "/" + std::to_string(defined ? number(*defined, "count", 1) : 1);
+    const int64_t passed = number(gate, "passed"), count = defined ? number(*defined, "count", 1) : 1;
+    line += " " + std::to_string(passed) + (passed > count ? " passed" : "/" + std::to_string(count));
     for (const char* bad : {"failed", "inconclusive"})
       if (number(gate, bad) > 0) line += ", " + text(gate, bad) + " " + bad;
+    if (defined && field(*defined, "dryRun") && defined->at("dryRun") == true) line += " (dry run)";
     const std::string message = text(gate, "message");
     return message.empty() ? line : line + ": " + message;
   }
@@ -283,6 +313,7 @@ std::vector<std::string> steps_of(const Json& policy) {
   if (const auto read = parsed(policy))
     for (const api::Step& step : read->steps) steps.push_back(rollout::describe(step));
   steps.push_back("all traffic");
+  if (const std::string bake = text(policy, "bake.duration"); !bake.empty()) steps.push_back("bake " + bake);
   return steps;
 }
 

@@ -102,6 +102,30 @@ TEST_CASE("plugin: what is left of a pause and of a deadline", "[plugin]") {
              Catch::Contains("10%  asked: Paused\n") && Catch::Contains("all traffic  paused since 2m\n"));
 }
 
+TEST_CASE("plugin: a bake, gates that watch, dry runs, warm versions", "[plugin]") {
+  Snapshot s = canary();
+  s.model["status"]["warmVersions"] = {"fraud-v0"};
+  s.pods.push_back(pod("fraud-v0", true));
+  Json& status = s.rollouts[0]["status"];
+  status["phase"] = "Baking";
+  status["step"]["index"] = 3;
+  status["bakingSince"] = "2026-11-22T11:50:00Z";
+  status["policy"]["strategy"] = "BlueGreen";
+  status["policy"]["steps"] = Json::parse(R"([{"background": ["latency"]}, {"weight": 100}])");
+  status["policy"]["bake"] = {{"duration", "30m"}, {"gates", {"accuracy"}}};
+  status["policy"]["gates"][1]["dryRun"] = true;
+  status["gates"][1]["passed"] = 4;
+  const std::string tree = drawn(s);
+  CHECK_THAT(tree, Catch::Contains("fraud-v0    0%  1/1 pods ready  warm\n"));
+  CHECK_THAT(tree, Catch::Contains("step 3/5  10%  BlueGreen\n"));
+  CHECK_THAT(tree, Catch::Contains(R"tree(│  ├─ ✔ 1 watch latency
+│  │  └─ … latency  (max 0.1)  Running 4 passed, 1 inconclusive (dry run): no data
+│  ├─ ✔ 2 weight 100
+│  ├─ ✔ 3 all traffic
+│  └─ ▶ 4 bake 30m  20m left
+│     └─ ✔ accuracy 0.951)tree"));
+}
+
 TEST_CASE("plugin: a rollback shows where it failed, a success needs no steps", "[plugin]") {
   Snapshot s = canary();
   Json& status = s.rollouts[0]["status"];
