@@ -143,6 +143,7 @@ std::string describe_ask(const Ask& ask) {
     return "ask Prometheus: " + prometheus->query;
   if (const auto* configmap = std::get_if<AskConfigMap>(&ask.question))
     return "read ConfigMap " + configmap->configmap.to_string() + ", key " + configmap->key;
+  if (const auto* web = std::get_if<AskWeb>(&ask.question)) return "get " + web->url;
   return "read the result of Job " + std::get<AskRunResult>(ask.question).job.to_string();
 }
 

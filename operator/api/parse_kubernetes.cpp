@@ -340,7 +340,10 @@ void take(Extra& extra, HttpRoute& out) {
   out.foreign_spec_manager = extra.foreign_spec_manager;
   out.applied_at = extra.applied_at;
 }
-void take(Extra& extra, Job& out) { out.model = std::move(extra.model); }
+void take(Extra& extra, Job& out) {
+  out.model = std::move(extra.model);
+  out.gate_of = std::move(extra.gate_of);
+}
 void take(Extra& extra, Pod& out) {
   out.model = std::move(extra.model);
   out.version = std::move(extra.version);

@@ -50,8 +50,15 @@ constexpr Words<Gate::OnInconclusive> kOnInconclusive[] = {{"Pause", Gate::OnInc
                                                            {"Fail", Gate::OnInconclusive::Fail}};
 constexpr Field<Gate> kGatePrometheus[] = {{"query", member<&Gate::prometheus_query>}};
 constexpr Field<Gate> kGateVersion[] = {{"metric", member<&Gate::version_metric>}};
+constexpr Field<Gate::Job> kGateJob[] = {{"template", raw_member<&Gate::Job::job_template>},
+                                         {"metric", member<&Gate::Job::metric>}};
+bool read(value& v, Gate::Job& out, const Path& at) { return read_object(v, out, kGateJob, at); }
+constexpr Field<Gate::Web> kGateWeb[] = {{"url", member<&Gate::Web::url>}, {"path", member<&Gate::Web::path>}};
+bool read(value& v, Gate::Web& out, const Path& at) { return read_object(v, out, kGateWeb, at); }
 constexpr Field<Gate> kGate[] = {
     {"name", member<&Gate::name>},
+    {"job", member<&Gate::job>},
+    {"web", member<&Gate::web>},
     {"prometheus", into<kGatePrometheus>},
     {"version", into<kGateVersion>},
     {"min", member<&Gate::min>},

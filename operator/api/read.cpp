@@ -110,7 +110,8 @@ void read_owners(value& v, Metadata& out, const Path& at) {
 void read_labels(value& v, Metadata& out, const Path& at) {
   static constexpr Field<Extra> kLabels[] = {{kLabelModel, member<&Extra::model>},
                                              {kLabelVersion, member<&Extra::version>},
-                                             {kLabelOrigin, member<&Extra::origin>}};
+                                             {kLabelOrigin, member<&Extra::origin>},
+                                             {kLabelGateOf, member<&Extra::gate_of>}};
   read_object(v, out.extra, kLabels, at);
 }
 

@@ -213,7 +213,7 @@ void word(value& v, typename OwnerOf<decltype(Member)>::type& out, const Path& a
 
 // Labels, annotations and managed fields as far as a kind wants them.
 struct Extra {
-  std::string model, version, origin;  // labels
+  std::string model, version, origin, gate_of;  // labels
   std::string applied_hash;            // annotation
   bool foreign_spec_manager = false;
   std::optional<TimePoint> applied_at;  // by us, to spec

@@ -28,7 +28,8 @@ struct RunResult {
   nlohmann::json lineage = nlohmann::json::object();
 };
 
-Result<RunResult> parse_run_result(std::string_view text);
+// `gate`: of a gate's Job, which makes no artifact.
+Result<RunResult> parse_run_result(std::string_view text, bool gate = false);
 
 struct ConfigMapKey {
   std::string name;

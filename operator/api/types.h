@@ -23,6 +23,7 @@ inline constexpr const char* kLabelManagedBy = "app.kubernetes.io/managed-by";
 inline constexpr const char* kLabelModel = "modelops.dev/model";
 inline constexpr const char* kLabelVersion = "modelops.dev/version";
 inline constexpr const char* kAnnotationApplied = "modelops.dev/applied";  // hash of what we last applied
+inline constexpr const char* kLabelGateOf = "modelops.dev/gate-of";  // on the Jobs of gates: UID of the ModelRollout
 inline constexpr const char* kLabelOrigin =
     "modelops.dev/origin";  // on ModelRollouts that we wrote: spec | retraining
 
@@ -62,9 +63,18 @@ struct Artifact {
 
 struct Gate {
   std::string name;
-  // exactly one of the two
+  // exactly one of the four
   std::optional<std::string> prometheus_query;
   std::optional<std::string> version_metric;
+  struct Job {
+    RawJson job_template;  // JobTemplateSpec
+    std::string metric;    // of its RunResult
+  };
+  std::optional<Job> job;
+  struct Web {
+    std::string url, path;
+  };
+  std::optional<Web> web;
   std::optional<Decimal> min, max;
   struct VersusStable {
     std::optional<std::string>
@@ -349,6 +359,7 @@ struct Job {
   std::string failure_message;  // condition Failed: reason and message
   std::optional<TimePoint> finished;
   std::string image;  // of the first container
+  std::string gate_of;  // UID of the ModelRollout whose gate it measures; empty: it trains
 };
 
 struct Pod {

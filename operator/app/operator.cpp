@@ -39,6 +39,7 @@ LeaderOptions leader_options(const RunOptions& options, const std::string& ns) {
 evidence::EvidenceOptions evidence_options(const RunOptions& options) {
   evidence::EvidenceOptions evidence;
   evidence.prometheus_url = options.prometheus_url;
+  evidence.web_tokens = options.web_gate_tokens;
   evidence.now = wall_now;
   return evidence;
 }

@@ -13,6 +13,9 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
                   "Look after this namespace only, with Role rights (default: all)");
   run->add_option("--prometheus-url", options->prometheus_url,
                   "Prometheus that answers gates, http://host:port");
+  run->add_option("--web-gate-tokens", options->web_gate_tokens,
+                  "Folder whose file HOST or HOST:PORT holds the bearer token that web gates send to that https server")
+      ->check(CLI::ExistingDirectory);
   run->add_option("--metrics-address", options->metrics_address, "Where /metrics is served, 0 for nowhere")
       ->capture_default_str();
   run->add_option("--health-address", options->health_address,

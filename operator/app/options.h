@@ -11,6 +11,7 @@ struct RunOptions {
   std::string kubeconfig;                 // empty: KUBECONFIG, else in-cluster, else ~/.kube/config
   std::string ns;                         // empty: all
   std::string prometheus_url;             // empty: gates by Prometheus are inconclusive and say so
+  std::string web_gate_tokens;            // folder; empty: web gates send no token
   std::string metrics_address = ":9090";  // "0": none
   std::string health_address = ":8081";   // "0": none
   bool leader_elect = false;

@@ -88,9 +88,12 @@ struct AskRunResult {  // what the pods of this Job said when they ended: a quor
   ObjectKey job;
   std::string job_uid;
 };
+struct AskWeb {  // a number out of the JSON at an address
+  std::string url, path;
+};
 struct Ask {
   std::string id;  // unique over all Models; the same id is never asked twice while its answer is kept
-  std::variant<AskPrometheus, AskConfigMap, AskRunResult> question;
+  std::variant<AskPrometheus, AskConfigMap, AskRunResult, AskWeb> question;
 };
 
 // One PromQL answer: a finite number, or why there is none ("no data", "NaN", "the query returned 3 series",
@@ -101,7 +104,7 @@ struct Reading {
 };
 struct Answer {
   TimePoint at{};
-  Reading value, stable, samples;  // AskPrometheus
+  Reading value, stable, samples;  // AskPrometheus; AskWeb: value
   std::optional<std::string>
       text;             // AskConfigMap: the key's text. AskRunResult: the RunResult's JSON text, unchecked
   std::string problem;  // why `text` is missing, for people

@@ -23,8 +23,10 @@ Evidence::Evidence(AnswerBook& book, kube::HttpTransport& http, kube::Client& cl
       client_(client),
       options_(std::move(options)),
       prometheus_(options_.prometheus_url, http),
+      web_(http, options_.web_tokens),
       prometheus_pool_(options_.prometheus_threads),
-      kubernetes_pool_(options_.kubernetes_threads) {}
+      kubernetes_pool_(options_.kubernetes_threads),
+      web_pool_(options_.web_threads) {}
 
 void Evidence::ask(const ObjectKey& model, std::vector<Ask> asks) {
   for (Ask& ask : asks) {
@@ -37,8 +39,9 @@ void Evidence::ask(const ObjectKey& model, std::vector<Ask> asks) {
 }
 
 void Evidence::start(Question question, milliseconds delay) {
-  WorkPool& pool =
-      std::holds_alternative<AskPrometheus>(question.ask.question) ? prometheus_pool_ : kubernetes_pool_;
+  WorkPool& pool = std::holds_alternative<AskPrometheus>(question.ask.question) ? prometheus_pool_
+                   : std::holds_alternative<AskWeb>(question.ask.question)      ? web_pool_
+                                                                                : kubernetes_pool_;
   pool.post([this, question = std::move(question)](std::stop_token stop) { work_on(question, stop); }, delay);
 }
 
@@ -57,6 +60,8 @@ void Evidence::work_on(Question question, std::stop_token stop) {
   try {
     if (const auto* asked = std::get_if<AskPrometheus>(&question.ask.question)) {
       answer = ask_prometheus(*asked, stop);
+    } else if (const auto* page = std::get_if<AskWeb>(&question.ask.question)) {
+      answer.value = web_.get(*page, stop);
     } else {
       const auto* of_job = std::get_if<AskRunResult>(&question.ask.question);
       const auto text =

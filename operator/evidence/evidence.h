@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "operator/evidence/prometheus.h"
+#include "operator/evidence/web.h"
 #include "operator/evidence/work_pool.h"
 #include "operator/kube/client.h"
 #include "operator/store/answers.h"
@@ -22,6 +23,8 @@ struct EvidenceOptions {
   std::function<TimePoint()> now;                // for Answer::at
   std::chrono::milliseconds first_retry{1'000};  // doubles up to 30 s
   std::chrono::milliseconds distrust{5'000};     // how long a Prometheus that timed out is not asked again
+  std::string web_tokens = {};                   // a folder, as for Web
+  int web_threads = 2;
 };
 
 // Thread-safe. Each ask is answered once, in the book. Reads from the API server are quorum reads; one that
@@ -60,6 +63,7 @@ class Evidence : public Asker {
   kube::Client& client_;
   EvidenceOptions options_;
   Prometheus prometheus_;
+  Web web_;
 
   std::mutex mutex_;
   std::set<std::pair<ObjectKey, std::string>> under_way_;
@@ -69,6 +73,7 @@ class Evidence : public Asker {
   // Last: their threads end before anything they use.
   WorkPool prometheus_pool_;
   WorkPool kubernetes_pool_;
+  WorkPool web_pool_;
 };
 
 }  // namespace mo::evidence

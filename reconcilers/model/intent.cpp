@@ -333,7 +333,7 @@ bool first_version_has_gates(const api::RolloutPolicy& policy) {
   for (const api::Step& step : policy.steps)
     for (const std::string& name : step.gates) {
       const api::Gate* gate = policy.gate(name);
-      if (gate && gate->version_metric) return true;
+      if (gate && (gate->version_metric || gate->job)) return true;
     }
   return false;
 }

@@ -36,7 +36,7 @@ struct Decided {
 
 Decided decide_intent(const Observed& observed, const SpecVersion& spec, TimePoint now);
 
-// The gates that a first version has to pass are those on recorded metrics; with none it needs no
+// The gates that a first version has to pass are those that need no traffic: recorded metrics and Jobs; with none it needs no
 // ModelRollout.
 bool first_version_has_gates(const api::RolloutPolicy& policy);
 

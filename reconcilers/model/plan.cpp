@@ -7,6 +7,7 @@
 #include "reconcilers/model/status.h"
 #include "reconcilers/retraining/retraining.h"
 #include "reconcilers/rollout/advance.h"
+#include "reconcilers/rollout/gate_job.h"
 #include "reconcilers/rollout/status.h"
 #include "reconcilers/serving/serve.h"
 #include "reconcilers/version/phase.h"
@@ -39,12 +40,14 @@ class Planner {
     advance_rollout();
     take_first_version();
     cool_down();
+    end_gate_jobs();
     retrain();
     serve();
     write_statuses();
     append(plan_.actions, std::move(spec_.actions));
     append(plan_.actions, std::move(decided_.actions));
     append(plan_.actions, std::move(training_.actions));
+    append(plan_.actions, std::move(gate_actions_));
     append(plan_.actions, std::move(served_.actions));
     append(plan_.events, std::move(decided_.events));
     append(plan_.events, std::move(training_.events));
@@ -71,12 +74,37 @@ class Planner {
                          candidate ? &candidate->metrics : nullptr,
                          stable ? &stable->metrics : nullptr,
                          o_.answers,
+                         o_.jobs,
                          superseded ? *superseded : ""};
     advanced_ = rollout::advance(input, now_);
     look_again(advanced_->look_again);
     append(plan_.asks, advanced_->asks);
     append(plan_.events, advanced_->events);
+    start_gate_jobs(r);
     if (rollout::is_over(advanced_->status.phase)) conclude(r);
+  }
+
+  void start_gate_jobs(const api::ModelRollout& r) {
+    for (const auto& [name, gate] : advanced_->jobs) {
+      Result<Json> job = rollout::render_gate_job(m_, *gate, name, r, advanced_->status.from_version,
+                                                  advanced_->status.policy->progress_deadline);
+      if (!job) {
+        gate_problem_ = "gate " + gate->name + ": " + job.error().message;
+        continue;
+      }
+      const std::string body = job->dump();
+      gate_actions_.push_back(Apply{
+          {Kind::Job, {o_.key.ns, name}}, body, "", hash_of(body), "measure gate " + gate->name + " of " + r.version});
+    }
+  }
+
+  // Those whose rollout waits for them no longer.
+  void end_gate_jobs() {
+    for (const auto& [name, job] : o_.jobs) {
+      const bool wanted = rolling() && decided_.active->meta.uid == job->gate_of;
+      if (job->gate_of.empty() || wanted || job->complete || job->failed || job->meta.deleting) continue;
+      gate_actions_.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "its rollout is over"});
+    }
   }
 
   // The Model learns the outcome in the same plan, before the rollout's own status says so: whichever of the
@@ -178,14 +206,20 @@ class Planner {
   // What the API server said no to, of what this plan would write again.
   std::string refused() const {
     for (const Refusal& refusal : o_.refusals) {
-      if (refusal.target.kind == Kind::Job) continue;  // a training run's own affair
+      const bool trains = refusal.target.kind == Kind::Job &&
+                          std::none_of(gate_actions_.begin(), gate_actions_.end(), [&](const Action& action) {
+                            const auto* apply = std::get_if<Apply>(&action);
+                            return apply && apply->target == refusal.target;
+                          });
+      if (trains) continue;  // the run's own affair
       const auto repeats = [&](const Action& action) {
         if (const auto* apply = std::get_if<Apply>(&action))
           return apply->target == refusal.target && apply->hash == refusal.body_hash;
         if (const auto* scale = std::get_if<Scale>(&action)) return scale->target == refusal.target;
         return false;
       };
-      for (const auto* actions : {&spec_.actions, &decided_.actions, &training_.actions, &served_.actions})
+      for (const auto* actions :
+           {&spec_.actions, &decided_.actions, &training_.actions, &gate_actions_, &served_.actions})
         if (std::any_of(actions->begin(), actions->end(), repeats))
           return refusal.target.to_string() + ": " + refusal.error.message;
     }
@@ -252,7 +286,9 @@ class Planner {
     } else if (!over) {
       return;
     }
-    std::string problem = active ? (refused.empty() ? served_.problem : refused) : "";
+    std::string problem;
+    for (const std::string* what : {&refused, &std::as_const(served_.problem), &std::as_const(gate_problem_)})
+      if (active && problem.empty()) problem = *what;
     const std::string text = rollout::render_status(r, next, waiting, problem, now_).dump();
     if (text == r.status.raw) return;
     plan_.actions.push_back(WriteStatus{{Kind::ModelRollout, r.meta.key},
@@ -306,6 +342,8 @@ class Planner {
   Decided decided_;
   std::optional<rollout::Advanced> advanced_;
   std::string first_;  // a first version on its way without a rollout
+  std::vector<Action> gate_actions_;
+  std::string gate_problem_;
   retraining::Planned training_;
   serving::Served served_;
   std::optional<TimePoint> look_again_;

@@ -287,7 +287,7 @@ class Training {
   void prune_jobs() {
     std::vector<Ref<api::Job>> over;
     for (const auto& [name, job] : o_.jobs)
-      if ((job->complete || job->failed) && !job->meta.deleting && !(s().run && s().run->name == name))
+      if ((job->complete || job->failed) && !job->meta.deleting && job->gate_of.empty() && !(s().run && s().run->name == name))
         over.push_back(job);
     std::sort(over.begin(), over.end(),
               [](const auto& a, const auto& b) { return a->meta.created > b->meta.created; });

@@ -137,6 +137,7 @@ class Advance {
     s().message = message;
     s().finished = now_;
     out_.asks.clear();
+    out_.jobs.clear();
   }
 
   // The Model took the version as its stable one, and then we crashed.
@@ -371,7 +372,7 @@ class Advance {
   bool needs_traffic(const std::vector<std::string>& gates) {
     return std::any_of(gates.begin(), gates.end(), [&](const std::string& name) {
       const api::Gate* gate = policy().gate(name);
-      return gate && gate->prometheus_query;
+      return gate && !gate->version_metric;
     });
   }
 
@@ -384,7 +385,7 @@ class Advance {
         fail("GateUndefined", "gate " + name + " is not defined");
         return false;
       }
-      if (first() && gate->prometheus_query)
+      if (first() && (gate->prometheus_query || gate->web))
         continue;  // there is nothing to compare yet and nobody to serve worse than before
       if (!pass_gate(*gate)) all = false;
       if (s().ending || s().paused_at) return false;
@@ -413,6 +414,7 @@ class Advance {
     context.candidate_metrics = in_.candidate_metrics;
     context.stable_metrics = in_.stable_metrics;
     context.answers = &in_.answers;
+    context.jobs = &in_.jobs;
     context.attempt_started = *s().step_started;
     return context;
   }
@@ -428,6 +430,7 @@ class Advance {
     const bool news = progress.status.verdict != it->verdict;
     *it = progress.status;
     if (progress.ask) out_.asks.push_back(*progress.ask);
+    if (!progress.job.empty()) out_.jobs[progress.job] = &gate;
     if (progress.due) look_again(*progress.due);
     if (it->verdict == "Passed") {
       if (news)

@@ -29,6 +29,7 @@ struct Input {
   const std::map<std::string, std::string>* candidate_metrics = nullptr;
   const std::map<std::string, std::string>* stable_metrics = nullptr;
   const std::map<std::string, Answer>& answers;
+  const std::map<std::string, Ref<api::Job>>& jobs;
   std::string superseded_by;  // set: end it, with this sentence
 };
 
@@ -36,6 +37,7 @@ struct Advanced {
   api::RolloutStatus status;
   std::vector<Ask> asks;
   std::vector<Event> events;
+  std::map<std::string, const api::Gate*> jobs;  // to start: name -> gate of status.policy
   std::optional<TimePoint> look_again;
   // What serving is to do now.
   bool wants_pods = false;  // the candidate's pods are needed (at weight 0 for the first weight to come)

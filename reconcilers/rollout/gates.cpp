@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "operator/api/run_result.h"
+#include "reconcilers/rollout/gate_job.h"
+
 namespace mo::rollout {
 namespace {
 
@@ -75,14 +78,30 @@ void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, bool w
   if (status.verdict == "Passed") status.message.clear();
 }
 
+std::string ask_id(const api::Gate& gate, const GateContext& context, TimePoint after, int measured) {
+  return context.id_prefix + "/" + gate.name + "/" + std::to_string(after.time_since_epoch().count()) + "-" +
+         std::to_string(measured);
+}
+
+// What a gate's Job reported, if it has.
+Outcome judge_report(const api::Gate& gate, const Answer& answer, const api::Job& job, const GateContext& context) {
+  const std::string who = "Job " + job.meta.key.name;
+  const auto result = answer.text ? api::parse_run_result(*answer.text, true)
+                                  : Result<api::RunResult>(fail(ErrorKind::NotFound, answer.problem));
+  if (!result) return inconclusive(who + (job.failed ? " failed: " + job.failure_message + ": " : ": ") + result.error().message);
+  const auto value = recorded(&result->metrics, gate.job->metric);
+  if (!value) return inconclusive(who + " reported no metric " + gate.job->metric);
+  return judge(gate, *value, {}, "", context);
+}
+
 Ask question(const api::Gate& gate, const GateContext& context, TimePoint after, int measured) {
+  const std::string id = ask_id(gate, context, after, measured);
+  if (gate.web) return {id, AskWeb{expand(gate.web->url, context), gate.web->path}};
   AskPrometheus ask{expand(*gate.prometheus_query, context), {}, {}};
   if (gate.versus_stable && gate.versus_stable->query && !context.stable.empty())
     ask.stable_query = expand(*gate.versus_stable->query, context);
   if (gate.samples) ask.samples_query = expand(gate.samples->query, context);
-  return {context.id_prefix + "/" + gate.name + "/" + std::to_string(after.time_since_epoch().count()) + "-" +
-              std::to_string(measured),
-          ask};
+  return {id, ask};
 }
 
 }  // namespace
@@ -131,7 +150,7 @@ api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context
 
 GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const GateContext& context,
                      TimePoint now) {
-  GateProgress progress{before, {}, {}};
+  GateProgress progress{before, {}, {}, {}};
   progress.status.name = gate.name;
   if (before.verdict == "Passed" || before.verdict == "Failed" || before.verdict == "Inconclusive")
     return progress;
@@ -153,7 +172,25 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
     progress.due = due;
     return progress;
   }
-  Ask ask = question(gate, context, last, before.passed + before.failed + before.inconclusive);
+  const int measured = before.passed + before.failed + before.inconclusive;
+  Ask ask;
+  const api::Job* job = nullptr;
+  if (gate.job) {
+    ask.id = ask_id(gate, context, last, measured);
+    const std::string name = gate_job_name(context.model, gate.name, ask.id);
+    const auto found = context.jobs->find(name);
+    if (found == context.jobs->end()) {
+      progress.job = name;
+      progress.status.message = "Job " + name + " is about to start";
+      return progress;
+    }
+    job = found->second.get();
+    progress.status.message = "Job " + name + " runs";
+    if (!job->complete && !job->failed) return progress;  // its watch tells
+    ask.question = AskRunResult{job->meta.key, job->meta.uid};
+  } else {
+    ask = question(gate, context, last, measured);
+  }
   auto answer = context.answers->find(ask.id);
   if (answer == context.answers->end()) {
     progress.ask = std::move(ask);
@@ -161,7 +198,8 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
   }
   // At least a millisecond later than the last, so that every measurement has an id of its own.
   const TimePoint at = ahead ? answer->second.at : std::max(answer->second.at, last + Duration(1));
-  take_in(gate, judge_answer(gate, answer->second, context), at, context.watching, progress.status);
+  take_in(gate, job ? judge_report(gate, answer->second, *job, context) : judge_answer(gate, answer->second, context),
+          at, context.watching, progress.status);
   if (progress.status.verdict == "Running")
     progress.due = progress.status.measurements.back().at + gate.interval;
   return progress;

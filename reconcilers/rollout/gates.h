@@ -22,6 +22,7 @@ struct GateContext {
   const std::map<std::string, std::string>* candidate_metrics = nullptr;  // recorded on the ModelVersions
   const std::map<std::string, std::string>* stable_metrics = nullptr;
   const std::map<std::string, Answer>* answers = nullptr;
+  const std::map<std::string, Ref<api::Job>>* jobs = nullptr;
   TimePoint attempt_started{};
   bool watching = false;  // it goes on for as long as it doesn't fail: passing once decides nothing
 };
@@ -29,6 +30,7 @@ struct GateContext {
 struct GateProgress {
   api::GateStatus status;
   std::optional<Ask> ask;        // the measurement that is wanted now
+  std::string job;               // name of the Job that is wanted for it
   std::optional<TimePoint> due;  // when the next one is
 };
 

@@ -346,6 +346,9 @@ Answer Operator::answer_to(const Ask& ask) const {
       answer.text = (*object)["data"][configmap->key].get<std::string>();
     else
       answer.problem = "no such key";
+  } else if (const auto* web = std::get_if<AskWeb>(&ask.question)) {
+    const auto it = metrics.find(web->url);
+    answer.value = it == metrics.end() ? Reading{{}, "no such page"} : Reading{Decimal::parse(it->second), ""};
   } else {
     answer.text = job_result(std::get<AskRunResult>(ask.question).job.name);
   }

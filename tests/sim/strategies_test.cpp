@@ -172,5 +172,70 @@ TEST_CASE("a version that is kept warm has its pods, and takes over at once") {
   });
 }
 
+Json gate_of(const char* text) { return Json::parse(text); }
+
+const char* const kFairness = R"({"name": "fairness", "min": "0.8", "job": {"metric": "impact", "template": {"spec":
+    {"template": {"spec": {"containers": [{"name": "check", "image": "check"}]}}}}}})";
+
+TEST_CASE("a gate by Job: one that passes, fails, reports nothing, fails itself") {
+  explore<int>({0, 1, 2, 3}, [](Sim& s, const int& how) {
+    Fixture f = usual(s, [](Json& spec) {
+      spec["rollout"]["gates"].push_back(gate_of(kFairness));
+      spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}, {"gates": ["fairness"]}])");
+    });
+    s.op.job_result = [how](const std::string&) -> std::string {
+      if (how == 2) return R"({"apiVersion": "modelops.dev/v1alpha1", "kind": "RunResult", "metrics": {"other": "1"}})";
+      if (how == 3) return "it broke";
+      return R"({"apiVersion": "modelops.dev/v1alpha1", "kind": "RunResult", "metrics": {"impact": ")" + std::string(how == 0 ? "0.9" : "0.7") + "\"}}";
+    };
+    if (how == 3) s.controllers.job_fate = [&s](const std::string& job) { return JobFate{s.world.get(ref(Kind::Job, job))["metadata"]["labels"].contains(api::kLabelGateOf) ? JobFate::Is::Failed : JobFate::Is::Complete, ""}; };
+    // A first version runs it too: it needs no traffic.
+    s.then("asks for m-v2", [f, how] { return how > 0 || f.serves("m-v1")(); }, [f]() mutable { f.ask_for("m-v2"); });
+    s.expect = [f, how] {
+      if (how == 0) return f.must_serve("m-v2");
+      must(f.stable().empty(), f.status().dump(1));
+      const std::string phase = f.phase(f.to("m-v2"));
+      must(phase == (how == 1 ? "Failed" : "Paused"), phase + ": " + f.status().dump(1));
+    };
+  });
+}
+
+TEST_CASE("a gate's Job ends with its rollout") {
+  explore([](Sim& s) {
+    Fixture f = usual(s, [](Json& spec) {
+      spec["rollout"]["gates"].push_back(gate_of(kFairness));
+      spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}, {"pause": {"duration": "1s"}}])");
+    });
+    s.controllers.job_fate = [](const std::string&) { return JobFate{JobFate::Is::Hangs, ""}; };
+    s.then("gives it a gate", f.serves("m-v1"), [f]() mutable {
+      f.edit_spec([](Json& spec) {
+        spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}, {"gates": ["fairness"]}])");
+        spec["version"] = "m-v2";
+      });
+    });
+    s.then("aborts", [&s] { return !s.world.all(Kind::Job).empty(); }, [f]() mutable { f.desire(f.to("m-v2"), "Aborted"); });
+    s.expect = [f, &s] {
+      f.must_be(f.to("m-v2"), "Aborted");
+      must(s.world.all(Kind::Job).empty(), "the Job is left over");
+    };
+  });
+}
+
+TEST_CASE("a gate by a web service") {
+  explore<int>({0, 1, 2}, [](Sim& s, const int& how) {
+    Fixture f = usual(s, [](Json& spec) {
+      spec["rollout"]["gates"].push_back(gate_of(R"({"name": "audit", "min": "0.5", "web": {"url": "https://audit/{{candidate}}", "path": "score"}})"));
+      spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}, {"gates": ["audit"]}])");
+    });
+    if (how < 2) s.op.metrics["https://audit/m-v2"] = how == 0 ? "0.9" : "0.1";
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    s.expect = [f, how] {
+      if (how == 0) return f.must_serve("m-v2");
+      if (how == 1) return f.must_be_degraded("RolledBack", "m-v1");
+      f.must_be(f.to("m-v2"), "Paused");
+    };
+  });
+}
+
 }  // namespace
 }  // namespace mo::sim

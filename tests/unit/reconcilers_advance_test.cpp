@@ -38,7 +38,7 @@ struct Bench {
 
   Advanced go() {
     Advanced a = advance(
-        {r, policy, stable, ground, &candidate_metrics, &stable_metrics, answers, superseded_by}, now);
+        {r, policy, stable, ground, &candidate_metrics, &stable_metrics, answers, jobs, superseded_by}, now);
     r.status = a.status;
     return a;
   }
@@ -80,6 +80,7 @@ struct Bench {
   Ground ground;
   std::map<std::string, std::string> candidate_metrics, stable_metrics;
   std::map<std::string, Answer> answers;
+  std::map<std::string, Ref<api::Job>> jobs;
   std::string superseded_by;
   TimePoint now = kNow;
 };

@@ -1,0 +1,89 @@
+#include "operator/evidence/web.h"
+
+#include <charconv>
+#include <fstream>
+#include <regex>
+
+#include "operator/api/run_result.h"
+#include "operator/evidence/bounded_json.h"
+
+namespace mo::evidence {
+namespace {
+
+constexpr std::chrono::seconds kDeadline{10};
+constexpr size_t kMaxBody = 1u << 20;
+constexpr size_t kMaxToken = 16u << 10;
+
+Reading no(std::string problem) { return {std::nullopt, std::move(problem)}; }
+
+// Takes one "[n]" or member from the front of `path`; nullptr if it isn't there.
+const nlohmann::json* step(const nlohmann::json& from, std::string_view& path) {
+  if (path.front() == '[') {
+    size_t index = 0;
+    const char* end = path.data() + path.size();
+    const auto [rest, error] = std::from_chars(path.data() + 1, end, index);
+    if (error != std::errc{} || rest == end || *rest != ']') return nullptr;
+    path.remove_prefix(rest + 1 - path.data());
+    return from.is_array() && index < from.size() ? &from[index] : nullptr;
+  }
+  if (path.front() == '.') path.remove_prefix(1);
+  const size_t end = std::min(path.find_first_of(".["), path.size());
+  const std::string name(path.substr(0, end));
+  path.remove_prefix(end);
+  if (!from.is_object()) return nullptr;
+  const auto it = from.find(name);
+  return it == from.end() ? nullptr : &*it;
+}
+
+// What comes after https://, as far as the first slash, without a name and password.
+std::string authority_of(const std::string& url) {
+  const size_t begin = url.find("://") + 3;
+  std::string authority = url.substr(begin, url.find_first_of("/?#", begin) - begin);
+  const size_t at = authority.rfind('@');
+  return at == std::string::npos ? authority : authority.substr(at + 1);
+}
+
+}  // namespace
+
+Reading value_at(std::string_view json, const std::string& path) {
+  const nlohmann::json document = parse_bounded(json);
+  if (document.is_discarded()) return no("the answer is not JSON: " + api::excerpt(json));
+  const nlohmann::json* found = &document;
+  for (std::string_view rest = path; !rest.empty();)
+    if (found = step(*found, rest); !found) return no("the answer has nothing at " + path + ": " + api::excerpt(json));
+  const std::string text = found->is_string() ? found->get<std::string>() : found->dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  const auto value = found->is_number() || found->is_string() ? Decimal::parse(text) : std::nullopt;
+  if (!value) return no("what the answer has at " + (path.empty() ? "its root" : path) + " is no number: " + api::excerpt(text));
+  return {value, ""};
+}
+
+Web::Web(kube::HttpTransport& http, std::filesystem::path tokens) : http_(http), tokens_(std::move(tokens)) {}
+
+Reading Web::get(const AskWeb& question, std::stop_token stop) const {
+  if (!question.url.starts_with("http://") && !question.url.starts_with("https://"))
+    return no("a web gate's url must be an http:// or https:// address");
+  kube::HttpRequest request;
+  request.target = question.url;
+  request.deadline = kDeadline;
+  request.max_body = kMaxBody;
+  request.headers = {{"Accept", "application/json"}};
+  const std::string host = authority_of(question.url);
+  static const std::regex plain("[A-Za-z0-9][-.A-Za-z0-9]*(:[0-9]+)?");
+  if (!tokens_.empty() && question.url.starts_with("https://") && std::regex_match(host, plain)) {
+    std::string token(kMaxToken, '\0');
+    std::ifstream file(tokens_ / host, std::ios::binary);
+    file.read(token.data(), static_cast<std::streamsize>(token.size()));
+    token.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+    while (!token.empty() && std::isspace(static_cast<unsigned char>(token.back()))) token.pop_back();
+    if (!token.empty()) request.headers.emplace_back("Authorization", "Bearer " + token);
+  }
+  const auto answer = http_.send(request, stop);
+  if (!answer) return no("cannot use what " + host + " answers: " + answer.error().message);
+  if (answer->status / 100 == 3)
+    return no(host + " answers with a redirect (" + std::to_string(answer->status) + "), which is not followed: write the address that it leads to");
+  if (answer->status / 100 != 2)
+    return no(host + " answers " + std::to_string(answer->status) + ": " + api::excerpt(answer->body));
+  return value_at(answer->body, question.path);
+}
+
+}  // namespace mo::evidence
