@@ -232,5 +232,6 @@ def closed_at_once(world, case):
     closing.remove()
     world.ready(version="m-v2", timeout=60)
     world.served_by({"m-v2": 2})
+    world.until(lambda: world.operator.ready(), "every watch has begun anew", timeout=70)
     world.settled()
     world.check()
