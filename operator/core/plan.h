@@ -14,10 +14,10 @@ namespace mo {
 
 using RawJson = std::string;  // one complete, compact JSON value
 
-// Server-side apply with our field manager. `uid` empty: the object must not exist yet as far as we know; the
-// executor then applies without force, so that an object of somebody else answers 409 instead of being taken
-// over. `uid` set: applied with force to exactly that object, as it was seen: a leader that was stopped in
-// between must not turn back what another has done since.
+// Server-side apply with our field manager. `uid` empty: the object must not exist yet; the executor
+// then sees to it that one which does answers 409, instead of being taken over or, by a write that comes
+// late, turned back. `uid` set: applied with force to exactly that object, as it was seen: a leader that was
+// stopped in between must not turn back what another has done since.
 struct Apply {
   ObjectRef target;
   RawJson body;
