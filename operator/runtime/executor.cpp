@@ -263,14 +263,29 @@ Outcome::Kind Executor::in_the_way(const ObjectKey& model, const ObjectRef& targ
   return Outcome::Kind::Conflict;
 }
 
+// An object that we applied and that belongs to nobody: somebody removed the owner reference. It is taken
+// back, by its UID. (Others' objects that were in the way of one of ours are known too; no watch tells when
+// they go.)
+std::string Executor::orphan_at(const ObjectRef& target) {
+  std::string uid;
+  with_store(stores_, target.kind, [&](auto& store) {
+    const auto held = store.get(target.key);
+    if constexpr (requires { held->applied_hash; })
+      if (held && held->meta.controller_uid.empty() && !held->applied_hash.empty()) uid = held->meta.uid;
+  });
+  return uid;
+}
+
 void Executor::read_before_next(const ObjectKey& model, const ObjectRef& target) {
   std::lock_guard lock(unanswered_mutex_);
   unanswered_.insert_or_assign(model, target);
 }
 
 Result<void> Executor::act(const Apply& apply, std::stop_token stop) {
-  const std::string version = apply.uid.empty() ? kMustNotExist : apply.resource_version;
-  const auto body = apply_body(apply.body, apply.uid, version, apply.hash);
+  const std::string orphan = apply.uid.empty() ? orphan_at(apply.target) : "";
+  const bool makes = apply.uid.empty() && orphan.empty();
+  const auto body = apply_body(apply.body, orphan.empty() ? apply.uid : orphan,
+                               makes ? kMustNotExist : apply.resource_version, apply.hash);
   if (!body) return fail(body.error());
   const auto stored = client_.apply(apply.target, *body, !apply.uid.empty(), stop);
   if (!stored) return fail(stored.error());

@@ -66,6 +66,7 @@ class Executor {
   std::optional<Duration> hold(const Action& action);
   Outcome judge(const ObjectKey& model, const Action& action, const Error& error, TimePoint now);
   Outcome::Kind in_the_way(const ObjectKey& model, const ObjectRef& target);
+  std::string orphan_at(const ObjectRef& target);
   void read_before_next(const ObjectKey& model, const ObjectRef& target);
   void keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash);
   void drop(const ObjectRef& target, const std::string& uid);

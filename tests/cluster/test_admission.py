@@ -208,7 +208,7 @@ BAD = {
     "an unknown field deep down": (gate(0, minimum="0.9"), ['unknown field "spec.rollout.gates[0].minimum"']),
     "an unknown class": (model(spec__class="Magic"), ["spec.class", "MachineLearning", "Generative"]),
     "an unknown track": (model(spec__track="Loose"), ["spec.track", "Pinned", "Promoted"]),
-    "an unknown strategy": (model(spec__rollout__strategy="BlueGreen"), ["spec.rollout.strategy", "Canary"]),
+    "an unknown strategy": (model(spec__rollout__strategy="Rolling"), ["spec.rollout.strategy", "Canary"]),
     "an unknown onFailure": (model(spec__rollout__onFailure="Cry"), ["spec.rollout.onFailure", "Rollback", "Pause"]),
     "no spec": (model(spec=REMOVED), ["spec", "Required value"]),
     "a tier of two words": (model(spec__riskTier="very high"), ["spec.riskTier", "lower case word"]),
@@ -342,9 +342,9 @@ def test_defaults(kube, namespace):
     assert spec["track"] == "Pinned"
     assert spec["serving"] == {"replicas": 1}
     assert {k: v for k, v in spec["rollout"].items() if k != "gates"} == {
-        "strategy": "Canary", "onFailure": "Rollback", "progressDeadlineSeconds": 600}
+        "strategy": "Canary", "onFailure": "Rollback", "progressDeadlineSeconds": 600, "keepWarm": 0}
     assert spec["rollout"]["gates"][0] == {"name": "a", "version": {"metric": "m"}, "min": "1", "interval": "10s", "count": 1,
-                                           "failureLimit": 0, "onInconclusive": "Pause"}
+                                           "failureLimit": 0, "onInconclusive": "Pause", "dryRun": False}
     assert spec["retraining"]["onSuccess"] == "Rollout"
     assert spec["retraining"]["limits"] == {"concurrency": "Forbid"}
     assert spec["retraining"]["triggers"][0]["schedule"] == {"cron": "@daily", "timeZone": "UTC"}

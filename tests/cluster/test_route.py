@@ -327,7 +327,7 @@ def test_a_parent_that_is_not_there(case):
     model(case, version="m-v1", route={"parentRefs": [{"name": "nobody"}], "hostnames": [host(case)]})
     found = case.stalled("RouteNotServed")
     assert "nobody" in found["status"]["message"] or "parentRefs" in found["status"]["message"], found["status"]["message"]
-    assert condition(found, "Available")["status"] == "True", "callers of the Service are served"
+    case.until(lambda: condition(case.get(), "Available")["status"] == "True", "callers of the Service are served")
     # And the one that it waits for comes.
     own_gateway(case, "nobody")
     case.ready(version="m-v1")

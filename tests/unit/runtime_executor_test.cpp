@@ -160,6 +160,24 @@ TEST_CASE("executor: what was to be made and is there is read, and refused only 
   }
 }
 
+// Somebody removed the owner reference. For a while the Deployment was refused for ever, as one that is not this Model's.
+TEST_CASE("executor: an object of ours that lost its owner is taken back, without force") {
+  Rig rig;
+  rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> {
+    Json object = Json::parse(deployment("u1", "7"));
+    object["metadata"]["annotations"]["modelops.dev/applied"] = "h1";
+    return object.dump();
+  };
+  rig.run(apply_plan("u1"));
+  REQUIRE(rig.stores.deployments.get(kDeployment.key)->meta.controller_uid.empty());
+  REQUIRE(rig.run(apply_plan()).kind == Outcome::Kind::Done);
+  const auto call = rig.client.calls().back();
+  const Json meta = Json::parse(call.body)["metadata"];
+  CHECK(meta["uid"] == "u1");
+  CHECK_FALSE(meta.contains("resourceVersion"));
+  CHECK_FALSE(call.force);
+}
+
 // Seen on a real API server: a wrong UID on an object that exists is 422, not 409.
 TEST_CASE("executor: an object that was made again under the same name is a conflict, not a refusal") {
   Rig rig;
