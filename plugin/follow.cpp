@@ -152,7 +152,8 @@ class Screen {
  public:
   explicit Screen(Session& session) : session_(session) {}
 
-  void draw(const std::vector<std::string>& lines) {
+  // The last time whole: it is to stay.
+  void draw(const std::vector<std::string>& lines, bool last) {
     if (!session_.terminal) {
       for (const std::string& line : news(shown_, lines)) session_.out << line << "\n";
     } else {
@@ -160,8 +161,8 @@ class Screen {
       if (!shown_.empty()) session_.out << "\x1b[" << shown_.size() << "A\x1b[J";
       shown_.clear();
       for (const std::string& line : lines) {
-        if (static_cast<int>(shown_.size()) + 2 > rows) break;
-        shown_.push_back(cut(line, columns));
+        if (!last && static_cast<int>(shown_.size()) + 2 > rows) break;
+        shown_.push_back(last ? line : cut(line, columns));
         session_.out << shown_.back() << "\n";
       }
     }
@@ -195,9 +196,12 @@ class Follow {
         session_.err << "Model " << f_.model << " was deleted\n";
         return kNo;
       }
-      draw(snapshot, watches.problem());
-      if (const auto code = ended(snapshot); code && synced) return *code;
-      if (f_.timeout && std::chrono::steady_clock::now() >= began + *f_.timeout) {
+      auto code = ended(snapshot);
+      if (!synced) code.reset();
+      const bool late = f_.timeout && std::chrono::steady_clock::now() >= began + *f_.timeout;
+      draw(snapshot, watches.problem(), code || late);
+      if (code) return *code;
+      if (late) {
         session_.err << "still on its way after " << format_duration(*f_.timeout) << "\n";
         return kNotYet;
       }
@@ -205,10 +209,10 @@ class Follow {
   }
 
  private:
-  void draw(const Snapshot& snapshot, const std::string& problem) {
+  void draw(const Snapshot& snapshot, const std::string& problem, bool last) {
     auto lines = render(snapshot, session_.now(), session_.look());
     if (!problem.empty()) lines.push_back("! this may be out of date: " + problem);
-    screen_.draw(lines);
+    screen_.draw(lines, last);
   }
 
   // A Model may be Ready although the rollout that was followed was aborted: that is no success.

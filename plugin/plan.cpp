@@ -41,10 +41,12 @@ Json three_way(const Json& before, const Json& live, const Json& file) {
 }
 
 Json written_before(const Json& live) {
-  if (const Json* annotations = field(live, "metadata.annotations");
-      annotations && annotations->contains(kLastApplied))
-    if (const auto before = parse_json((*annotations)[kLastApplied].get<std::string>(), 8u << 20))
-      return before->value("spec", Json());
+  const Json* annotations = field(live, "metadata.annotations");
+  if (annotations && annotations->is_object() && annotations->contains(kLastApplied) &&
+      (*annotations)[kLastApplied].is_string()) {
+    const auto before = parse_json((*annotations)[kLastApplied].get_ref<const std::string&>(), 8u << 20);
+    if (before && before->is_object()) return before->value("spec", Json());
+  }
   // Applied by the API server, or never: taken as if all of it had been written, but for what scaling sets.
   Json spec = live.value("spec", Json::object());
   if (spec.is_object() && spec.contains("serving") && spec["serving"].is_object())

@@ -1,8 +1,12 @@
 """kubectl model: the plugin as people run it, by kubectl, on a Model that the operator serves."""
 
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
+import termios
 import threading
 
 import pytest
@@ -270,6 +274,59 @@ def test_status_says_that_a_model_is_gone(case, model):
     case.kube.delete("Model", "m", case.namespace)
     ended = ended()
     assert ended.code in (NO, TROUBLE) and ("was deleted" in ended.err or "not found" in ended.err), ended
+
+
+# ---- on a terminal
+
+
+class Terminal:
+    """A program on a terminal of so many rows and columns; .read() gives all that it drew, once it has ended."""
+
+    def __init__(self, command, rows=40, columns=100, **environment):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        environment = {**os.environ, "KUBECONFIG": str(settings.KUBECONFIG), "TERM": "xterm", **environment}
+        self.process = subprocess.Popen(list(map(str, command)), stdin=slave, stdout=slave, stderr=slave, env=environment)
+        os.close(slave)
+        self.master = master
+
+    def read(self):
+        drawn = b""
+        while True:
+            try:
+                piece = os.read(self.master, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not piece:
+                break
+            drawn += piece
+        os.close(self.master)
+        self.code = self.process.wait(60)
+        return drawn.decode()
+
+
+def test_colours_only_on_a_terminal_that_wants_them(case):
+    case.serve("m-v1")
+    command = [PLUGIN, "status", "m", "-n", case.namespace]
+    coloured = Terminal(command).read()
+    assert "\x1b[32mReady\x1b[0m" in coloured
+    for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert "\x1b" not in Terminal(command, **environment).read()
+
+
+def test_a_followed_tree_is_drawn_over_itself(case, model):
+    rollout = rolling(case)
+    case.phase(rollout, "Paused")
+    terminal = Terminal([PLUGIN, "status", "m", "-w", "-n", case.namespace, "--timeout", "90s"], rows=8, columns=100)
+    said(model("promote", "m"))
+    drawn = terminal.read()
+    assert terminal.code == DONE, drawn
+    *frames, last = drawn.split("\x1b[J")
+    assert frames and "Ready" in last and "m-v2 serves all traffic" in last
+    for frame in frames:
+        # As many lines as fit, and the cursor goes back up over just these.
+        lines = frame.split("\r\n")
+        assert len(lines) <= 8 and lines[-1] == f"\x1b[{len(lines) - 1}A", frame
 
 
 # ---- files

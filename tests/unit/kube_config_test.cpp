@@ -75,6 +75,18 @@ TEST_CASE("a kubeconfig's current context", "[kube][config]") {
   CHECK_THAT(config->source, Catch::Contains("blue"));
 }
 
+TEST_CASE("another context of a kubeconfig", "[kube][config]") {
+  Folder folder;
+  ConfigPlaces places;
+  places.kubeconfig = folder.write("config", two_contexts);
+  places.context = "green";
+  REQUIRE(load_config(places));
+  CHECK(load_config(places)->server == "https://two.example");
+  CHECK_THAT(load_config(places)->source, Catch::Contains("context green"));
+  places.context = "red";
+  CHECK_THAT(load_config(places).error().message, Catch::Contains("context \"red\" does not exist"));
+}
+
 TEST_CASE("data in place, a bare host, no namespace", "[kube][config]") {
   Folder folder;
   std::string text = two_contexts;
