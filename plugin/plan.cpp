@@ -141,12 +141,17 @@ std::string describe_action(const Action& action) {
 }
 
 std::string describe_ask(const Ask& ask) {
-  if (const auto* prometheus = std::get_if<AskPrometheus>(&ask.question))
-    return "ask Prometheus: " + prometheus->query;
-  if (const auto* configmap = std::get_if<AskConfigMap>(&ask.question))
-    return "read ConfigMap " + configmap->configmap.to_string() + ", key " + configmap->key;
-  if (const auto* web = std::get_if<AskWeb>(&ask.question)) return "get " + web->url;
-  return "read the result of Job " + std::get<AskRunResult>(ask.question).job.to_string();
+  struct Words {
+    std::string operator()(const AskPrometheus& a) const { return "ask Prometheus: " + a.query; }
+    std::string operator()(const AskWeb& a) const { return "ask " + a.url + " for " + a.path; }
+    std::string operator()(const AskConfigMap& a) const {
+      return "read ConfigMap " + a.configmap.to_string() + ", key " + a.key;
+    }
+    std::string operator()(const AskRunResult& a) const {
+      return "read the result of Job " + a.job.to_string();
+    }
+  };
+  return std::visit(Words{}, ask.question);
 }
 
 std::vector<std::string> describe_plan(const Plan& plan) {
