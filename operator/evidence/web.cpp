@@ -10,11 +10,11 @@
 namespace mo::evidence {
 namespace {
 
-constexpr std::chrono::seconds kDeadline{10};
-constexpr size_t kMaxBody = 1u << 20;
+constexpr std::chrono::seconds kPatience{10};
+constexpr size_t kMaxAnswer = 1u << 20;
 constexpr size_t kMaxToken = 16u << 10;
 
-Reading no(std::string problem) { return {std::nullopt, std::move(problem)}; }
+Reading nothing(std::string problem) { return {std::nullopt, std::move(problem)}; }
 
 // Takes one "[n]" or member from the front of `path`; nullptr if it isn't there.
 const nlohmann::json* step(const nlohmann::json& from, std::string_view& path) {
@@ -47,13 +47,13 @@ std::string authority_of(const std::string& url) {
 
 Reading value_at(std::string_view json, const std::string& path) {
   const nlohmann::json document = parse_bounded(json);
-  if (document.is_discarded()) return no("the answer is not JSON: " + api::excerpt(json));
+  if (document.is_discarded()) return nothing("the answer is not JSON: " + api::excerpt(json));
   const nlohmann::json* found = &document;
   for (std::string_view rest = path; !rest.empty();)
-    if (found = step(*found, rest); !found) return no("the answer has nothing at " + path + ": " + api::excerpt(json));
+    if (found = step(*found, rest); !found) return nothing("the answer has nothing at " + path + ": " + api::excerpt(json));
   const std::string text = found->is_string() ? found->get<std::string>() : found->dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   const auto value = found->is_number() || found->is_string() ? Decimal::parse(text) : std::nullopt;
-  if (!value) return no("what the answer has at " + (path.empty() ? "its root" : path) + " is no number: " + api::excerpt(text));
+  if (!value) return nothing("what the answer has at " + (path.empty() ? "its root" : path) + " is no number: " + api::excerpt(text));
   return {value, ""};
 }
 
@@ -61,11 +61,11 @@ Web::Web(kube::HttpTransport& http, std::filesystem::path tokens) : http_(http),
 
 Reading Web::get(const AskWeb& question, std::stop_token stop) const {
   if (!question.url.starts_with("http://") && !question.url.starts_with("https://"))
-    return no("a web gate's url must be an http:// or https:// address");
+    return nothing("a web gate's url must be an http:// or https:// address");
   kube::HttpRequest request;
   request.target = question.url;
-  request.deadline = kDeadline;
-  request.max_body = kMaxBody;
+  request.deadline = kPatience;
+  request.max_body = kMaxAnswer;
   request.headers = {{"Accept", "application/json"}};
   const std::string host = authority_of(question.url);
   static const std::regex plain("[A-Za-z0-9][-.A-Za-z0-9]*(:[0-9]+)?");
@@ -78,11 +78,11 @@ Reading Web::get(const AskWeb& question, std::stop_token stop) const {
     if (!token.empty()) request.headers.emplace_back("Authorization", "Bearer " + token);
   }
   const auto answer = http_.send(request, stop);
-  if (!answer) return no("cannot use what " + host + " answers: " + answer.error().message);
+  if (!answer) return nothing("cannot use what " + host + " answers: " + answer.error().message);
   if (answer->status / 100 == 3)
-    return no(host + " answers with a redirect (" + std::to_string(answer->status) + "), which is not followed: write the address that it leads to");
+    return nothing(host + " answers with a redirect (" + std::to_string(answer->status) + "), which is not followed: write the address that it leads to");
   if (answer->status / 100 != 2)
-    return no(host + " answers " + std::to_string(answer->status) + ": " + api::excerpt(answer->body));
+    return nothing(host + " answers " + std::to_string(answer->status) + ": " + api::excerpt(answer->body));
   return value_at(answer->body, question.path);
 }
 
