@@ -292,6 +292,10 @@ class Kube:
         if getattr(self._local, "connection", None) is None:
             self._local.connection = http.client.HTTPSConnection(self._server.hostname, self._server.port or 443, context=self._tls, timeout=60)
         connection = self._local.connection
+        # A story: who had waited two minutes for an operator sent a POST on a connection that the API server, after 90 idle seconds, had closed.
+        if time.monotonic() - getattr(self._local, "used", 0) > 60:
+            connection.close()   # opens itself again
+        self._local.used = time.monotonic()
         connection.putrequest(method, self._server.path.rstrip("/") + path)
         for name, value in [*self._headers.items(), *self._impersonate]:
             connection.putheader(name, value)
