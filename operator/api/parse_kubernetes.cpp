@@ -108,7 +108,7 @@ void read_route_rules(value& v, HttpRoute& out, const Path& at) {
     RouteRule rule;
     if (!read_object(item, rule, kRouteRule, here)) return;
     out.weights.clear();
-    for (const BackendRef& backend : rule.backends) out.weights[backend.name] += backend.weight;
+    for (const BackendRef& backend : rule.backends) out.weights[backend.name] = backend.weight;
   });
 }
 constexpr Field<HttpRoute> kRouteSpec[] = {{"rules", read_route_rules}};

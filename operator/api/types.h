@@ -92,6 +92,8 @@ struct Gate {
   int failure_limit = 0;  // measurements that may fail
   enum class OnInconclusive { Pause, Wait, Fail } on_inconclusive = OnInconclusive::Pause;
   bool dry_run = false;  // measured and told, without consequences
+  // False of a kind of gate that an operator of another version knows.
+  bool measurable() const { return prometheus_query || version_metric || job || web; }
 };
 
 struct Step {  // exactly one of the four

@@ -300,10 +300,14 @@ class Advance {
   void watch(const std::vector<std::string>& names) {
     for (const std::string& name : names) {
       const api::Gate* gate = policy().gate(name);
-      if (!gate) return fail("GateUndefined", "gate " + name + " is not defined");
+      if (!gate || !gate->measurable()) return fail("GateUndefined", undefined(name));
       pass_gate(*gate, true);
       if (s().ending || s().paused_at) return;
     }
+  }
+
+  static std::string undefined(const std::string& gate) {
+    return "gate " + gate + " is not defined, or is of a kind that this operator doesn't know";
   }
 
   void forget_gates(const std::vector<std::string>& names) {
@@ -381,8 +385,8 @@ class Advance {
     bool all = true;
     for (const std::string& name : step().gates) {
       const api::Gate* gate = policy().gate(name);
-      if (!gate) {  // admission stops this; a snapshot could still carry it
-        fail("GateUndefined", "gate " + name + " is not defined");
+      if (!gate || !gate->measurable()) {  // admission stops this; a snapshot could still carry it
+        fail("GateUndefined", undefined(name));
         return false;
       }
       if (first() && (gate->prometheus_query || gate->web))

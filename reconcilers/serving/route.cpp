@@ -118,7 +118,7 @@ RouteView view_route(const Observed& o, TimePoint now) {
   view.route_exists = true;
   const auto weight = route.weights.find(candidate_service_name(o.key.name));
   view.side_named = weight != route.weights.end();
-  if (view.side_named) view.side_weight = weight->second;
+  if (view.side_named) view.side_weight = std::clamp(weight->second, 0, 100);  // people may have written it
   look_at_gateways(route, view, now);
   view.calm_at = later(route.applied_at, view.taken_up ? kGatewayLag : kUnheard, now);
   return view;

@@ -100,6 +100,15 @@ TEST_CASE("a rollout takes a snapshot of the policy when it starts") {
   CHECK(waits_at(b, 1, 10));
 }
 
+TEST_CASE("a gate of a kind that we do not know holds the rollout up and is said") {
+  Bench b;
+  b.policy.gates[0].prometheus_query.reset();
+  b.to_gates();
+  b.go();
+  REQUIRE(b.r.status.ending);
+  CHECK(b.r.status.ending->reason == "GateUndefined");
+}
+
 // A story: of a status that said when it started but not when its step did, the planner made a crash.
 TEST_CASE("a status that lost a part is mended, not believed") {
   Bench b;
