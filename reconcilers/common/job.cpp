@@ -53,7 +53,7 @@ Result<Json> render_job(const api::Model& model, const std::string& name, const 
   if (!job["spec"].is_object()) return job;
   Json& pods = object_at(job["spec"], "template");
   Json& labels = object_at(object_at(pods, "metadata"), "labels");
-  // Not the Model's label: the Service selects by that during a canary, and training pods serve nobody.
+  // Not the Model's label: the Service selects by that during a canary, and the pods of Jobs serve nobody.
   labels[api::kLabelManagedBy] = "model-operator";
   Json& spec = object_at(pods, "spec");
   if (!spec.contains("restartPolicy")) spec["restartPolicy"] = "Never";

@@ -115,7 +115,6 @@ RouteView view_route(const Observed& o, TimePoint now) {
   const auto it = o.routes.find(o.key.name);
   if (it == o.routes.end()) return view;
   const api::HttpRoute& route = *it->second.object;
-  view.route_exists = true;
   const auto weight = route.weights.find(candidate_service_name(o.key.name));
   view.side_named = weight != route.weights.end();
   if (view.side_named) view.side_weight = std::clamp(weight->second, 0, 100);  // people may have written it

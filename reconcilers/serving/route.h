@@ -20,7 +20,7 @@ namespace mo::serving {
 
 // What the Services and the HTTPRoute say.
 struct RouteView {
-  bool main_exists = false, side_exists = false, route_exists = false;
+  bool main_exists = false, side_exists = false;
   std::string main, side;  // the version that <model> and <model>-candidate select; empty: none, or all
   bool side_named = false;  // the route names <model>-candidate
   int side_weight = 0;

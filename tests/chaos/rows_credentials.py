@@ -7,7 +7,7 @@ import time
 import settings
 from proxy import Authority
 from rows import own_row
-from scenarios import CANARY
+from scenarios import CANARY, at_a_quarter
 
 STATE = settings.STATE
 
@@ -176,12 +176,7 @@ READS = {"get", "list", "watch"}
 def revoked(world, case):
     """What is lost is the right to read, of all kinds or of some; the right to write stays, so whatever it wrongly did would be done."""
     kinds = (None, ("pods", "deployments"), ("modelversions", "modelrollouts"))[(case.n - 1) // 2]
-    world.serve("m-v1", **CANARY)
-    world.version("m-v2")
-    world.settled()
-    world.move("m-v2")
-    world.until(lambda: world.endpoints() == {"m-v1": 3, "m-v2": 1}, "a quarter goes to m-v2")
-    world.at_step(world.rollout_of("m-v2"), 3)
+    at_a_quarter(world)
     role = world.get("Role", "model-operator")
     kept = []
     for rule in role["rules"]:

@@ -10,7 +10,7 @@ from case import TINY_RUNTIME
 from kube import Kube
 from proxy import Match, rewrite_events
 from rows import own_row
-from scenarios import CANARY
+from scenarios import at_a_quarter
 
 RIG = worlds.STALE_RIG
 
@@ -54,15 +54,6 @@ def of_cache(name, world):
     """Whether the second API server's cache has the ModelVersion."""
     found = Kube(RIG / "second.kubeconfig")._call("GET", world.kube.path("ModelVersion", None, world.namespace), query={"resourceVersion": "0"})
     return name in {item["metadata"]["name"] for item in found["items"]}
-
-
-def at_a_quarter(world):
-    world.serve("m-v1", **CANARY)
-    world.version("m-v2")
-    world.settled()
-    world.move("m-v2")
-    world.until(lambda: world.endpoints() == {"m-v1": 3, "m-v2": 1}, "a quarter goes to m-v2")
-    world.at_step(world.rollout_of("m-v2"), 3)
 
 
 def promoted(world):

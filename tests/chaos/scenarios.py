@@ -12,6 +12,16 @@ CANARY = {"replicas": 3, "steps": STEPS, "gates": [gate(min="0.92", query="accur
 RECORDED = {"name": "recorded", "version": {"metric": "f1"}, "min": "0.9"}
 
 
+def at_a_quarter(world):
+    """A quarter of the traffic goes to m-v2, whose gate still measures."""
+    world.serve("m-v1", **CANARY)
+    world.version("m-v2")
+    world.settled()
+    world.move("m-v2")
+    world.until(lambda: world.endpoints() == {"m-v1": 3, "m-v2": 1}, "a quarter goes to m-v2")
+    world.at_step(world.rollout_of("m-v2"), 3)
+
+
 class Scenario:
     name = ""
     traffic = None   # (stable, candidate, replicas) of the rollout that it makes

@@ -84,6 +84,15 @@ TEST_CASE("onSuccess Register only registers") {
   });
 }
 
+TEST_CASE("a run whose metrics do not pass a dry run goes on all the same") {
+  explore([](Sim& s) {
+    Fixture f = training(s, [](Json& spec) { spec["rollout"]["gates"].back()["dryRun"] = true; });
+    s.op.job_result = [](const std::string&) { return run_result("run1", "0.5"); };
+    s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
+    s.expect = [f] { f.must_serve(made("run1")); };
+  });
+}
+
 TEST_CASE("a run whose metrics do not pass is rejected and changes nothing") {
   explore([](Sim& s) {
     Fixture f = training(s, [](Json&) {});
