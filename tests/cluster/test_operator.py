@@ -13,7 +13,7 @@ from test_retraining import ask, job, over, result, training, version_of
 
 import json
 
-# Where the kill comes, in the life of one rollout: what its status says then.
+# Where the kill comes, in the life of one rollout: what its status says then. Each of these lasts: gates hold the rollout at both weights.
 MOMENTS = {
     "when the rollout was made": lambda s: True,
     "at the first weight": lambda s: s["weights"]["candidate"] == 25,
@@ -27,7 +27,7 @@ MOMENTS = {
 def test_killed_in_the_middle_it_goes_on(private, moment):
     case = private
     case.metrics.set("accuracy", "0.95", version="m-v2")
-    settings_ = {"replicas": 2, "gates": [gate(min="0.9", count=2)], "steps": [{"weight": 25}, {"gates": ["accuracy"]}, {"weight": 50}]}
+    settings_ = {"replicas": 2, "gates": [gate(min="0.9", count=2)], "steps": [{"weight": 25}, {"gates": ["accuracy"]}, {"weight": 50}, {"gates": ["accuracy"]}]}
     case.serve("m-v1", **settings_)
     case.version("m-v2")
     with History(case.kube, case.namespace) as history:
