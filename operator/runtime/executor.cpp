@@ -177,10 +177,11 @@ Result<void> Executor::catch_up(const ObjectKey& model, std::stop_token stop) {
   });
   const auto stored = client_.get(target, stop);
   if (!stored && stored.error().kind != ErrorKind::NotFound) return fail(stored.error());
-  if (stored)
-    keep(target, *stored, "");
-  else if (!uid.empty())
+  if (stored) {
+    if (const auto kept = keep(target, *stored, ""); !kept) return kept;
+  } else if (!uid.empty()) {
     drop(target, uid);
+  }
   std::lock_guard lock(unanswered_mutex_);
   unanswered_.erase(model);
   return {};
@@ -289,15 +290,13 @@ Result<void> Executor::act(const Apply& apply, std::stop_token stop) {
   if (!body) return fail(body.error());
   const auto stored = client_.apply(apply.target, *body, !apply.uid.empty(), stop);
   if (!stored) return fail(stored.error());
-  keep(apply.target, *stored, apply.hash);
-  return {};
+  return keep(apply.target, *stored, apply.hash);
 }
 
 Result<void> Executor::act(const Scale& scale, std::stop_token stop) {
   const auto stored = client_.merge_patch(scale.target, scale_body(scale), "", stop);
   if (!stored) return fail(stored.error());
-  keep(scale.target, *stored, "");
-  return {};
+  return keep(scale.target, *stored, "");
 }
 
 Result<void> Executor::act(const Delete& removal, std::stop_token stop) {
@@ -310,18 +309,18 @@ Result<void> Executor::act(const Delete& removal, std::stop_token stop) {
 Result<void> Executor::act(const WriteStatus& write, std::stop_token stop) {
   const auto stored = client_.put(write.target, status_body(write), "status", stop);
   if (!stored) return fail(stored.error());
-  keep(write.target, *stored, "");
-  return {};
+  return keep(write.target, *stored, "");
 }
 
-// Read your own writes. An answer that cannot be read was a success all the same: the watch will bring the
-// object.
-void Executor::keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash) {
+// Read your own writes. One whose answer cannot be read counts as unanswered: what is stored has to be read before the next plan,
+// which would else be made on the state before it.
+Result<void> Executor::keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash) {
+  Result<void> kept;
   with_store(stores_, target.kind, [&](auto& store) {
     using T = decltype(object_type(store));
     auto object = api::parse<T>(stored);
     if (!object) {
-      log::warn("cannot read the answer to a write", target, {{"error", log::to_string(object.error())}});
+      kept = fail(ErrorKind::Malformed, "the answer cannot be read: " + object.error().message);
       return;
     }
     if constexpr (requires { object->spec_hash; }) {
@@ -330,6 +329,7 @@ void Executor::keep(const ObjectRef& target, const std::string& stored, const st
     }
     store.upsert(std::move(*object));
   });
+  return kept;
 }
 
 void Executor::drop(const ObjectRef& target, const std::string& uid) {

@@ -68,7 +68,7 @@ class Executor {
   Outcome::Kind in_the_way(const ObjectKey& model, const ObjectRef& target);
   std::string orphan_at(const ObjectRef& target);
   void read_before_next(const ObjectKey& model, const ObjectRef& target);
-  void keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash);
+  Result<void> keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash);
   void drop(const ObjectRef& target, const std::string& uid);
 
   kube::Client& client_;

@@ -344,6 +344,14 @@ TEST_CASE("executor: what an unanswered write was about is read before the next 
   REQUIRE(rig.executor.catch_up(kModel, {}));
   CHECK(rig.client.calls().size() == before + 1);  // once
 
+  SECTION("and so is one whose answer was cut: with the old rollout in the cache its candidate was scaled down again") {
+    rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "8").substr(0, 20); };
+    REQUIRE(rig.run(apply_plan("u1")).kind == Outcome::Kind::Retry);
+    CHECK_FALSE(rig.executor.catch_up(kModel, {}));  // cut once more
+    rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "9"); };
+    REQUIRE(rig.executor.catch_up(kModel, {}));
+    CHECK(rig.stores.deployments.get(kDeployment.key)->meta.resource_version == "9");
+  }
   SECTION("and is forgotten if it is gone") {
     rig.fail_with(ErrorKind::ServerError, 500);
     REQUIRE(rig.run(apply_plan("u1")).kind == Outcome::Kind::Retry);
