@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
 constexpr milliseconds kLongestRetry{30'000};
-constexpr int kForbiddenAttempts = 8;  // about two minutes
+constexpr int kAttempts = 8;  // about two minutes, for what usually stays
 constexpr milliseconds kSlow{1'000};   // a refused connection costs nothing and needs no distrust
 
 }  // namespace
@@ -144,14 +144,14 @@ std::optional<milliseconds> Evidence::retry_after(const Error& error, int attemp
     case ErrorKind::Unauthorized:
       return std::max(delay, std::min(error.retry_after.value_or(delay), kLongestRetry));
     case ErrorKind::Forbidden:
-      return attempt < kForbiddenAttempts ? std::optional(delay) : std::nullopt;
+    case ErrorKind::Malformed:  // cut on its way
+      return attempt < kAttempts ? std::optional(delay) : std::nullopt;
     case ErrorKind::NotFound:
     case ErrorKind::Conflict:
     case ErrorKind::AlreadyExists:
     case ErrorKind::Gone:
     case ErrorKind::Invalid:
     case ErrorKind::Cancelled:
-    case ErrorKind::Malformed:
       return std::nullopt;
   }
   return std::nullopt;

@@ -28,8 +28,8 @@ struct EvidenceOptions {
 };
 
 // Thread-safe. Each ask is answered once, in the book. Reads from the API server are quorum reads; one that
-// fails for a reason that passes (no connection, 5xx, 429, 401) is tried again until it succeeds, a 403 for
-// two minutes, and everything else is the answer. What is under way or waits when this is destroyed stays
+// fails for a reason that passes (no connection, 5xx, 429, 401) is tried again until it succeeds, a 403 or an answer that was
+// cut for two minutes, and everything else is the answer. What is under way or waits when this is destroyed stays
 // unanswered: the next process asks again.
 class Evidence : public Asker {
  public:

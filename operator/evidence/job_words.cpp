@@ -65,7 +65,7 @@ std::optional<EndedPod> ended_pod(const Json& pod) {
 
 Result<std::string> last_words(std::string_view pod_list) {
   if (pod_list.size() > kMaxPodList)
-    return fail(ErrorKind::Malformed, "the list of the Job's pods is longer than 64 MiB");
+    return fail(ErrorKind::Invalid, "the list of the Job's pods is longer than 64 MiB");
   const Json document = parse_bounded(pod_list);
   if (!at(document, "items").is_array())
     return fail(ErrorKind::Malformed, "the list of the Job's pods cannot be read");
@@ -88,14 +88,14 @@ Result<std::string> last_words(std::string_view pod_list) {
 
 Result<std::string> configmap_text(std::string_view configmap, const std::string& key) {
   if (configmap.size() > kMaxConfigMap)
-    return fail(ErrorKind::Malformed, "the ConfigMap is longer than 4 MiB");
+    return fail(ErrorKind::Invalid, "the ConfigMap is longer than 4 MiB");
   const Json document = parse_bounded(configmap);
   if (!document.is_object()) return fail(ErrorKind::Malformed, "the ConfigMap cannot be read");
   const Json& value = at(at(document, "data"), key.c_str());
   if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
     if (text.size() > kMaxText)
-      return fail(ErrorKind::Malformed, "its key \"" + key + "\" holds more than 1 MiB");
+      return fail(ErrorKind::Invalid, "its key \"" + key + "\" holds more than 1 MiB");
     return text;
   }
   if (at(document, "binaryData").is_object() && at(document, "binaryData").contains(key))

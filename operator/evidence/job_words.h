@@ -13,7 +13,8 @@ namespace mo::evidence {
 // one that reports or names a RunResult. ErrorKind::NotFound with a sentence for people when there is none.
 Result<std::string> last_words(std::string_view pod_list);
 
-// The text of one key out of a ConfigMap's JSON. ErrorKind::NotFound when the key is absent or binary.
+// The text of one key out of a ConfigMap's JSON. ErrorKind::NotFound when the key is absent or binary. Of both functions: Malformed when
+// the JSON is broken, Invalid when it, or the text, is longer than it may be.
 Result<std::string> configmap_text(std::string_view configmap, const std::string& key);
 
 }  // namespace mo::evidence

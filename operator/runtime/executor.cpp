@@ -1,6 +1,7 @@
 #include "operator/runtime/executor.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "operator/api/parse.h"
 #include "operator/json/json.h"
@@ -142,6 +143,7 @@ std::string status_body(const WriteStatus& write) {
 Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, std::stop_token stop) {
   const std::string model_text = ObjectRef{Kind::Model, model}.to_string();
   Outcome outcome;
+  bool owner_is_there = false;
   for (const Action& action : plan.actions) {
     if (stop.stop_requested() || (may_write_ && !may_write_()))
       return Outcome{Outcome::Kind::Cancelled, {}, {}, false, {}};
@@ -150,8 +152,13 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
       outcome.held = wait;
       continue;
     }
+    const auto* apply = std::get_if<Apply>(&action);
+    if (apply && apply->uid.empty() && !std::exchange(owner_is_there, true))
+      if (const auto confirmed = confirm_owner(model, stop); !confirmed)
+        return judge(model, action, confirmed.error(), now);
     const auto result = std::visit([&](const auto& it) { return act(it, stop); }, action);
     if (!result) return judge(model, action, for_good(action, result.error()), now);
+    owner_is_there |= target.kind == Kind::Model;  // its status was written, with its UID as precondition
     // Thousands of status writes are no news; what they say is in the object.
     log::write(std::holds_alternative<WriteStatus>(action) ? spdlog::level::debug : spdlog::level::info,
                verb_of(action), target.to_string(),
@@ -185,6 +192,24 @@ Result<void> Executor::catch_up(const ObjectKey& model, std::stop_token stop) {
   std::lock_guard lock(unanswered_mutex_);
   unanswered_.erase(model);
   return {};
+}
+
+// Who is to own what is made must be there: the watches run apart, and that of its dependents may be the first to tell that it
+// was deleted. What was made then would be made twice.
+Result<void> Executor::confirm_owner(const ObjectKey& model, std::stop_token stop) {
+  const auto known = stores_.models.get(model);
+  if (!known) return {};
+  const ObjectRef target{Kind::Model, model};
+  const auto stored = client_.get(target, stop);
+  if (!stored && stored.error().kind != ErrorKind::NotFound) return fail(stored.error());
+  if (!stored) {
+    drop(target, known->meta.uid);
+  } else {
+    if (const auto kept = keep(target, *stored, ""); !kept) return kept;
+    const auto now = stores_.models.get(model);
+    if (now && now->meta.uid == known->meta.uid && now->meta.deleting == known->meta.deleting) return {};
+  }
+  return fail(ErrorKind::NotFound, target.to_string() + " has been deleted");
 }
 
 // How long a status that may wait has to, if it does.

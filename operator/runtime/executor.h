@@ -63,6 +63,7 @@ class Executor {
   Result<void> act(const Scale& scale, std::stop_token stop);
   Result<void> act(const Delete& removal, std::stop_token stop);
   Result<void> act(const WriteStatus& write, std::stop_token stop);
+  Result<void> confirm_owner(const ObjectKey& model, std::stop_token stop);
   std::optional<Duration> hold(const Action& action);
   Outcome judge(const ObjectKey& model, const Action& action, const Error& error, TimePoint now);
   Outcome::Kind in_the_way(const ObjectKey& model, const ObjectRef& target);

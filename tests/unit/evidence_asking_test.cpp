@@ -256,7 +256,9 @@ TEST_CASE("what passes is waited for, what stays is the answer", "[evidence]") {
   f.client.script["get ns/data"] = {fail(ErrorKind::Transport, "connect: refused"),
                                     fail(ErrorKind::ServerError, "500"),
                                     fail(ErrorKind::TooManyRequests, "429"),
-                                    fail(ErrorKind::Unauthorized, "401"), configmap("digest", "sha256:1")};
+                                    fail(ErrorKind::Unauthorized, "401"),
+                                    configmap("digest", "sha256:1").substr(0, 20),  // cut: a run was once failed for it
+                                    configmap("digest", "sha256:1")};
   f.evidence.ask(f.model, {{"c", AskConfigMap{{"ns", "data"}, "digest"}}});
   REQUIRE(f.wait_for(1));
   CHECK(f.answer("c").text == "sha256:1");

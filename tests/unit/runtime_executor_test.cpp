@@ -328,6 +328,28 @@ TEST_CASE("executor: a status that only counts waits until the last one is old e
   CHECK(rig.client.calls().size() == 3);
 }
 
+// A Service was once made for a Model that was gone: the watch of Services was the first to tell.
+TEST_CASE("executor: what is made has an owner who is there") {
+  Rig rig;
+  const std::string model = R"({"metadata":{"name":"fraud","namespace":"pay","uid":"m1","resourceVersion":"5"},"spec":{}})";
+  rig.stores.models.upsert(*api::parse<api::Model>(model));
+  REQUIRE(rig.stores.models.get(kModel));
+  bool gone = false;
+  rig.client.answer = [&](const FakeClient::Call& call) -> Result<std::string> {
+    if (call.verb != "get") return deployment("u1", "7");
+    return gone ? fail(Error{ErrorKind::NotFound, "no", 404, {}, {}}) : Result<std::string>(model);
+  };
+  CHECK(rig.run(apply_plan()).kind == Outcome::Kind::Done);
+  REQUIRE(rig.client.calls().size() == 2);
+  CHECK((rig.client.calls()[0].verb == "get" && rig.client.calls()[1].verb == "apply"));
+  CHECK(rig.run(apply_plan("u1")).kind == Outcome::Kind::Done);  // it has one
+  CHECK(rig.client.calls().size() == 3);
+  gone = true;
+  CHECK(rig.run(apply_plan()).kind == Outcome::Kind::Retry);
+  CHECK(rig.client.calls().back().verb == "get");
+  CHECK_FALSE(rig.stores.models.get(kModel));
+}
+
 // Found by exploring: stable was scaled down and the answer lost; with the old size still in the cache all
 // traffic was turned to it when the rollout was aborted.
 TEST_CASE("executor: what an unanswered write was about is read before the next plan") {
