@@ -410,7 +410,8 @@ class Advance {
   GateContext gate_context() {
     GateContext context;
     context.id_prefix = "gate/" + in_.rollout.meta.uid + "/" + std::to_string(s().step_index) + "/" +
-                        std::to_string(s().step_started->time_since_epoch().count());
+                        std::to_string(s().step_started->time_since_epoch().count()) + "/" +
+                        std::to_string(s().step_generation);  // a person may try again within the second
     context.ns = in_.rollout.meta.key.ns;
     context.model = in_.rollout.model;
     context.stable = s().from_version;

@@ -328,6 +328,25 @@ TEST_CASE("no data pauses, and Running tries the step again from its start") {
   CHECK(waits_at(b, 4, 50));
 }
 
+// The answer that paused it was still kept: the plan that saw it had not heard that its status was written.
+TEST_CASE("a step that is tried again within the second does not take its last answer for a new one") {
+  Bench b;
+  b.to_gates();
+  const Advanced asking = b.go();
+  REQUIRE(asking.asks.size() == 1);
+  Answer answer;
+  answer.at = b.now;
+  answer.value.problem = "no data";
+  b.answers = {{asking.asks[0].id, answer}};
+  b.go();
+  REQUIRE(b.r.status.phase == "Paused");
+  b.desire("Running");
+  const Advanced again = b.go();
+  CHECK(b.r.status.phase == "Progressing");
+  REQUIRE(again.asks.size() == 1);
+  CHECK(again.asks[0].id != asking.asks[0].id);
+}
+
 TEST_CASE("no data fails where the gate says so") {
   Bench b;
   b.policy.gates[0].on_inconclusive = api::Gate::OnInconclusive::Fail;
