@@ -91,8 +91,9 @@ fmt: deps ## Format the C++ sources
 lint: build ## clang-tidy over what the compiler sees
 	@git ls-files 'operator/*.cpp' 'reconcilers/*.cpp' 'plugin/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/release --quiet
 
-verify: deps ## Checks that need no build: rooms, API reference
+verify: deps ## Checks that need no build: rooms, gate sets' CRDs, API reference
 	@$(PYTHON) scripts/verify-rooms.py
+	@$(PYTHON) scripts/crd-gatesets.py --check
 	@$(PYTHON) scripts/crd-docs.py --check
 
 .PHONY: chaos chaos-short chaos-mutants

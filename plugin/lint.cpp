@@ -9,13 +9,39 @@
 #include "plugin/schema.h"
 #include "plugin/session.h"
 #include "reconcilers/model/intent.h"
+#include "reconcilers/rollout/policy.h"
 
 namespace mo::plugin {
 namespace {
 
+// Those among the objects that are looked at. Null: there are several of that name, as where a folder holds
+// variants of an object.
+using GateSets = std::map<ObjectRef, Ref<api::GateSet>>;
+
+template <class Set>
+void take_gate_set(const Json& object, GateSets& sets) {
+  auto set = api::parse<Set>(object.dump());
+  if (!set) return;
+  const ObjectRef ref{api::KindOf<Set>::value, set->meta.key};
+  const bool fresh = sets.try_emplace(ref, std::make_shared<const Set>(std::move(*set))).second;
+  if (!fresh) sets[ref] = nullptr;
+}
+
+GateSets gate_sets_in(const Objects& objects) {
+  GateSets sets;
+  for (const Found& found : objects.ours) {
+    const std::string kind = text(found.document.value, "kind");
+    if (kind == "ModelGateSet") take_gate_set<api::ModelGateSet>(found.document.value, sets);
+    if (kind == "ClusterModelGateSet") take_gate_set<api::ClusterModelGateSet>(found.document.value, sets);
+  }
+  return sets;
+}
+
 // What the schema lets pass and the operator says no to, in status, only later.
 class OperatorsRules {
  public:
+  explicit OperatorsRules(const GateSets& sets) : sets_(sets) {}
+
   std::vector<Mistake> of(const Json& object) {
     const std::string kind = text(object, "kind");
     if (kind == "Model") check_model(object);
@@ -45,6 +71,23 @@ class OperatorsRules {
     check_schedules(object);
     if (const std::string why = model::weight_too_small(*model); !why.empty())
       wrong("/spec/rollout/steps", "spec.rollout.steps", why);
+    check_names(*model);
+  }
+
+  // Of gates, where all sets that might define them are at hand.
+  void check_names(const api::Model& model) {
+    Observed o;
+    o.key = model.meta.key;
+    o.model = std::make_shared<const api::Model>(model);
+    for (const api::GateSetRef& named : model.rollout.gate_sets) {
+      const auto set = sets_.find(named.from(o.key.ns));
+      if (set == sets_.end() || !set->second || !set->second->problem.empty()) return;
+      o.gate_sets[set->first] = set->second;
+    }
+    const rollout::Policy policy = rollout::resolve(o);
+    if (!policy.rollouts.reason.empty()) wrong("/spec/rollout", "spec.rollout", policy.rollouts.message);
+    if (!policy.retraining.reason.empty())
+      wrong("/spec/retraining/gates", "spec.retraining.gates", policy.retraining.message);
   }
 
   void check_schedules(const Json& object) {
@@ -59,6 +102,7 @@ class OperatorsRules {
     }
   }
 
+  const GateSets& sets_;
   std::vector<Mistake> mistakes_;
 };
 
@@ -68,7 +112,7 @@ std::string known_kinds() {
   return all;
 }
 
-std::vector<Mistake> mistakes_in(const Found& found) {
+std::vector<Mistake> mistakes_in(const Found& found, const GateSets& sets) {
   Json object = found.document.value;
   const Crd* crd = crd_of(text(object, "kind"));
   if (!crd)
@@ -77,16 +121,17 @@ std::vector<Mistake> mistakes_in(const Found& found) {
   if (text(object, "apiVersion") != crd->api_version)
     return {{"/apiVersion", "apiVersion", "must be " + crd->api_version}};
   std::vector<Mistake> mistakes = check(*crd, object);
-  return mistakes.empty() ? OperatorsRules().of(object) : mistakes;
+  return mistakes.empty() ? OperatorsRules(sets).of(object) : mistakes;
 }
 
 }  // namespace
 
 std::vector<Complaint> lint(const Objects& objects) {
   std::vector<Complaint> complaints = objects.complaints;
+  const GateSets sets = gate_sets_in(objects);
   std::map<std::string, std::string> seen;
   for (const Found& found : objects.ours) {
-    for (const Mistake& mistake : mistakes_in(found))
+    for (const Mistake& mistake : mistakes_in(found, sets))
       complaints.push_back({found.file, found.line(mistake.pointer), mistake.path, mistake.message});
     const Json& object = found.document.value;
     const std::string name = text(object, "metadata.name");

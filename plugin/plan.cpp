@@ -17,6 +17,7 @@
 #include "plugin/tree.h"
 #include "reconcilers/model/observe.h"
 #include "reconcilers/model/plan.h"
+#include "reconcilers/rollout/policy.h"
 
 namespace mo::plugin {
 namespace {
@@ -107,6 +108,9 @@ const Watched kWatched[] = {
     {Kind::ModelVersion, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.versions, o); }},
     {Kind::ModelRollout, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.rollouts, o); }},
     {Kind::ModelRuntime, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.runtimes, o); }},
+    {Kind::ModelGateSet, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.gate_sets, o); }, true},
+    {Kind::ClusterModelGateSet, Watched::Of::All,
+     [](Stores& s, const Json& o) { return put(s.cluster_gate_sets, o); }, true},
     {Kind::Deployment, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.deployments, o); }},
     {Kind::Service, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.services, o); }},
     {Kind::HttpRoute, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.routes, o); }, true},
@@ -212,6 +216,7 @@ class Planning {
     const Json& file = found.document.value;
     const std::string kind = text(file, "kind"), name = name_of(file);
     const Crd& crd = *crd_of(kind);
+    const std::string who = kind + " " + (crd.namespaced ? session_.ns + "/" : "") + name;
     const auto live = live_.find({kind, name});
     const bool there = live != live_.end();
     Json object = there ? laid_over(live->second, file) : file;
@@ -223,7 +228,7 @@ class Planning {
       const auto lines = differences(live->second.value("spec", Json()), object["spec"]);
       if (!lines.empty()) {
         object["metadata"]["generation"] = number(object, "metadata.generation") + 1;
-        changes_.emplace_back(kind + " " + session_.ns + "/" + name + " is changed", lines);
+        changes_.emplace_back(who + " is changed", lines);
       }
     } else {
       Json& meta = object["metadata"];
@@ -233,8 +238,7 @@ class Planning {
       meta["generation"] = 1;
       meta["creationTimestamp"] = format_time(session_.now());
       if (const Json* fresh = field(crd.schema, "properties.status.default")) object["status"] = *fresh;
-      changes_.emplace_back(kind + " " + session_.ns + "/" + name + " is created",
-                            std::vector<std::string>{});
+      changes_.emplace_back(who + " is created", std::vector<std::string>{});
     }
     wanted_[{kind, name}] = object;
     concern(kind, object);
@@ -244,12 +248,19 @@ class Planning {
     if (kind == "Model") concerned_.insert(name_of(object));
     if (const std::string model = text(object, "spec.modelRef.name"); !model.empty())
       concerned_.insert(model);
-    if (kind != "ModelRuntime") return;
     for (const auto& [id, other] : live_)
-      if (id.first == "Model") concerned_.insert(id.second);
+      if (id.first == "Model" && (kind == "ModelRuntime" || uses(other, kind, name_of(object))))
+        concerned_.insert(id.second);
   }
 
-  Result<Plan> planned(const ObjectsByName& objects, const std::string& model) {
+  static bool uses(const Json& model, const std::string& kind, const std::string& set) {
+    const Json& named = items(model, "spec.rollout.gateSets");
+    return std::any_of(named.begin(), named.end(), [&](const Json& one) {
+      return text(one, "kind") == kind && text(one, "name") == set;
+    });
+  }
+
+  Result<Observed> observed(const ObjectsByName& objects, const std::string& model) {
     Stores stores;
     for (const Watched& watched : kWatched)
       for (const auto& [id, object] : objects)
@@ -258,8 +269,13 @@ class Planning {
     Ledger ledger;
     const AnswerBook answers;
     const Refusals refusals;
-    return model::plan(model::observe(stores, ledger, answers, refusals, {session_.ns, model}),
-                       session_.now(), model::Settings{fetch_image(objects)});
+    return model::observe(stores, ledger, answers, refusals, {session_.ns, model});
+  }
+
+  Result<Plan> planned(const ObjectsByName& objects, const std::string& model) {
+    const auto seen = observed(objects, model);
+    if (!seen) return fail(seen.error());
+    return model::plan(*seen, session_.now(), model::Settings{fetch_image(objects)});
   }
 
   int tell() {
@@ -335,6 +351,10 @@ class Planning {
     int i = 0;
     for (const std::string& step : steps_of(policy ? *policy : none))
       session_.out << "    " << ++i << " " << step << "\n";
+    const auto seen = observed(wanted_, model);
+    if (!seen || !seen->model) return;
+    if (const auto why = rollout::resolve(*seen).rollouts; !why.reason.empty())
+      session_.out << "    ! it would not start: " << why.message << "\n";
   }
 
   Session& session_;

@@ -8,7 +8,7 @@ import sys
 import yaml
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
-CRDS = ("models", "modelversions", "modelrollouts", "modelruntimes")
+CRDS = ("models", "modelversions", "modelrollouts", "modelruntimes", "modelgatesets", "clustermodelgatesets")
 REFERENCE = REPO / "docs" / "api-reference.md"
 HEAD = """\
 # API reference: modelops.dev/v1alpha1
@@ -115,11 +115,20 @@ def columns(version):
     return f"`kubectl get` prints {words(shown)}" + (f"; `-o wide` adds {words(wide)}" if wide else "") + "."
 
 
+def without_gates(schema):
+    """Gates are told once, at Model."""
+    gates = schema["properties"]["spec"]["properties"].get("gates")
+    if gates:
+        gates["description"] += " Each is as `spec.rollout.gates[]` of a [Model](#model), with the same rules."
+        gates["items"] = {"type": "object"}
+
+
 def chapter(crd):
     spec = crd["spec"]
     names = spec["names"]
     version = spec["versions"][0]
     schema = version["schema"]["openAPIV3Schema"]
+    without_gates(schema)
     scope = "cluster-scoped" if spec["scope"] == "Cluster" else "namespaced"
     lines = [f"## {names['kind']}", "", schema["description"], "",
              f"`{names['plural']}`, short `{names['shortNames'][0]}`, {scope}, category `{names['categories'][0]}`."]

@@ -2,7 +2,7 @@
 // state but a thread-local parser, which keeps at most a few hundred kB a thread). Errors are
 // ErrorKind::Malformed: the text is not JSON, not an object, or has no metadata.name. Anything else that is
 // not what it should be (admission lets it not happen) leaves its field at the default; within the spec of a
-// Model or ModelRollout the first such field is named in `problem`. Null is as good as absent.
+// Model, ModelRollout or gate set the first such field is named in `problem`. Null is as good as absent.
 #pragma once
 
 #include <string>
@@ -32,6 +32,14 @@ struct KindOf<ModelRollout> {
 template <>
 struct KindOf<ModelRuntime> {
   static constexpr Kind value = Kind::ModelRuntime;
+};
+template <>
+struct KindOf<ModelGateSet> {
+  static constexpr Kind value = Kind::ModelGateSet;
+};
+template <>
+struct KindOf<ClusterModelGateSet> {
+  static constexpr Kind value = Kind::ClusterModelGateSet;
 };
 template <>
 struct KindOf<Deployment> {

@@ -1,14 +1,19 @@
-// Models, ModelVersions, ModelRollouts and ModelRuntimes. Each table below is one object of the CRDs, its
+// Models, ModelVersions, ModelRollouts, ModelRuntimes and gate sets. Each table below is one object of the CRDs, its
 // names in their order.
 #include "operator/api/parse.h"
 #include "operator/api/read.h"
 
 namespace mo::api {
 
-const Gate* RolloutPolicy::gate(const std::string& name) const {
+namespace {
+const Gate* find_gate(const std::vector<Gate>& gates, const std::string& name) {
   const auto found = std::find_if(gates.begin(), gates.end(), [&](const Gate& g) { return g.name == name; });
   return found == gates.end() ? nullptr : &*found;
 }
+}  // namespace
+
+const Gate* RolloutPolicy::gate(const std::string& name) const { return find_gate(gates, name); }
+const Gate* GateSet::gate(const std::string& name) const { return find_gate(gates, name); }
 
 namespace read {
 
@@ -84,6 +89,12 @@ constexpr Field<Step> kStep[] = {
 };
 bool read(value& v, Step& out, const Path& at) { return read_object(v, out, kStep, at); }
 
+constexpr Words<Kind> kGateSetKinds[] = {{"ModelGateSet", Kind::ModelGateSet},
+                                         {"ClusterModelGateSet", Kind::ClusterModelGateSet}};
+constexpr Field<GateSetRef> kGateSetRef[] = {{"name", member<&GateSetRef::name>},
+                                             {"kind", word<&GateSetRef::kind, kGateSetKinds>}};
+bool read(value& v, GateSetRef& out, const Path& at) { return read_object(v, out, kGateSetRef, at); }
+
 constexpr Words<RolloutPolicy::OnFailure> kOnFailure[] = {{"Rollback", RolloutPolicy::OnFailure::Rollback},
                                                           {"Pause", RolloutPolicy::OnFailure::Pause}};
 constexpr Words<RolloutPolicy::Strategy> kStrategy[] = {{"Canary", RolloutPolicy::Strategy::Canary},
@@ -98,6 +109,7 @@ constexpr Field<RolloutPolicy> kPolicy[] = {
     {"keepWarm", member<&RolloutPolicy::keep_warm>},
     {"steps", member<&RolloutPolicy::steps>},
     {"gates", member<&RolloutPolicy::gates>},
+    {"gateSets", member<&RolloutPolicy::gate_sets>},
     {"onFailure", word<&RolloutPolicy::on_failure, kOnFailure>},
     {"progressDeadlineSeconds",
      [](value& v, RolloutPolicy& out, const Path& at) {
@@ -319,6 +331,10 @@ constexpr Field<ModelRuntime> kRuntimeSpec[] = {
     {"protocol", member<&ModelRuntime::protocol>}, {"template", raw_member<&ModelRuntime::pod_template>},
 };
 
+// ---- ModelGateSet and ClusterModelGateSet ----
+
+constexpr Field<GateSet> kGateSetSpec[] = {{"gates", member<&GateSet::gates>}};
+
 // ---- roots ----
 
 void read_model_status(value& v, Root<Model>& out, const Path& at) { read(v, out.object.status, at); }
@@ -348,6 +364,26 @@ constexpr Field<Root<ModelRuntime>> kRuntime[] = {{"apiVersion", ignored},
                                                   {"kind", ignored},
                                                   {"metadata", root_metadata},
                                                   {"spec", root_part<kRuntimeSpec>}};
+
+template <class Set>
+void read_gate_set_spec(value& v, Root<Set>& out, const Path& at) {
+  GateSet& set = out.object;
+  read_object_and_raw(v, set, set.raw, kGateSetSpec, at);
+}
+template <class Set>
+constexpr Field<Root<Set>> kGateSet[] = {{"apiVersion", ignored},
+                                         {"kind", ignored},
+                                         {"metadata", root_metadata},
+                                         {"spec", read_gate_set_spec<Set>}};
+
+template <class Set>
+Result<Set> parse_gate_set(std::string_view json, Coverage* coverage) {
+  Report report{{}, {}, coverage};
+  auto root = read_root(json, kGateSet<Set>, report);
+  if (!root) return fail(root.error());
+  root->object.problem = std::move(report.problem);
+  return std::move(root->object);
+}
 
 }  // namespace read
 
@@ -384,6 +420,16 @@ Result<ModelRuntime> parse<ModelRuntime>(std::string_view json, Coverage* covera
   auto root = read::read_root(json, read::kRuntime, report);
   if (!root) return fail(root.error());
   return std::move(root->object);
+}
+
+template <>
+Result<ModelGateSet> parse<ModelGateSet>(std::string_view json, Coverage* coverage) {
+  return read::parse_gate_set<ModelGateSet>(json, coverage);
+}
+
+template <>
+Result<ClusterModelGateSet> parse<ClusterModelGateSet>(std::string_view json, Coverage* coverage) {
+  return read::parse_gate_set<ClusterModelGateSet>(json, coverage);
 }
 
 }  // namespace mo::api

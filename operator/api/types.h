@@ -106,10 +106,19 @@ struct Step {  // exactly one of the four
   std::vector<std::string> background;  // gates that are watched from here on
 };
 
+struct GateSetRef {
+  std::string name;
+  Kind kind = Kind::ModelGateSet;  // or ClusterModelGateSet
+  ObjectRef from(const std::string& ns) const {
+    return {kind, {kind == Kind::ModelGateSet ? ns : "", name}};
+  }
+};
+
 struct RolloutPolicy {
   enum class Strategy { Canary, BlueGreen, Recreate } strategy = Strategy::Canary;
   std::vector<Step> steps;  // empty: straight to 100
   std::vector<Gate> gates;
+  std::vector<GateSetRef> gate_sets;  // where else gates are defined; what comes first wins
   enum class OnFailure { Rollback, Pause } on_failure = OnFailure::Rollback;
   Duration progress_deadline = std::chrono::seconds(600);
   struct Bake {
@@ -311,6 +320,19 @@ struct ModelRuntime {
   std::string protocol;
   RawJson pod_template;
 };
+
+// ---- ModelGateSet and ClusterModelGateSet ----
+
+struct GateSet {
+  ObjectMeta meta;
+  std::vector<Gate> gates;
+  RawJson raw = "{}";   // spec as it was read
+  std::string problem;  // it could not be read although admission let it pass: why
+
+  const Gate* gate(const std::string& name) const;
+};
+struct ModelGateSet : GateSet {};
+struct ClusterModelGateSet : GateSet {};
 
 // ---- what we write and watch ----
 

@@ -7,6 +7,9 @@ const KindInfo& info(Kind kind) {
   static constexpr KindInfo kVersion{"modelops.dev", "v1alpha1", "modelversions", "ModelVersion", true};
   static constexpr KindInfo kRollout{"modelops.dev", "v1alpha1", "modelrollouts", "ModelRollout", true};
   static constexpr KindInfo kRuntime{"modelops.dev", "v1alpha1", "modelruntimes", "ModelRuntime", false};
+  static constexpr KindInfo kGateSet{"modelops.dev", "v1alpha1", "modelgatesets", "ModelGateSet", true};
+  static constexpr KindInfo kClusterGateSet{"modelops.dev", "v1alpha1", "clustermodelgatesets",
+                                            "ClusterModelGateSet", false};
   static constexpr KindInfo kDeployment{"apps", "v1", "deployments", "Deployment", true};
   static constexpr KindInfo kService{"", "v1", "services", "Service", true};
   static constexpr KindInfo kRoute{"gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", true};
@@ -24,6 +27,10 @@ const KindInfo& info(Kind kind) {
       return kRollout;
     case Kind::ModelRuntime:
       return kRuntime;
+    case Kind::ModelGateSet:
+      return kGateSet;
+    case Kind::ClusterModelGateSet:
+      return kClusterGateSet;
     case Kind::Deployment:
       return kDeployment;
     case Kind::Service:

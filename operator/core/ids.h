@@ -21,6 +21,8 @@ enum class Kind {
   ModelVersion,
   ModelRollout,
   ModelRuntime,
+  ModelGateSet,
+  ClusterModelGateSet,
   Deployment,
   Service,
   HttpRoute,

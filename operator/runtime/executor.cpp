@@ -33,6 +33,10 @@ void with_store(Stores& stores, Kind kind, F f) {
       return f(stores.rollouts);
     case Kind::ModelRuntime:
       return f(stores.runtimes);
+    case Kind::ModelGateSet:
+      return f(stores.gate_sets);
+    case Kind::ClusterModelGateSet:
+      return f(stores.cluster_gate_sets);
     case Kind::Deployment:
       return f(stores.deployments);
     case Kind::Service:

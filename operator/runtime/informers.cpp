@@ -4,29 +4,40 @@
 
 namespace mo {
 
-void DatasetIndex::update(const api::Model& model, bool removed) {
-  std::set<ObjectKey> wanted;
-  if (!removed && model.retraining)
+namespace {
+
+std::set<ObjectRef> named_by(const api::Model& model) {
+  std::set<ObjectRef> named;
+  if (model.retraining)
     for (const auto& trigger : model.retraining->triggers)
-      if (trigger.dataset) wanted.insert(ObjectKey{model.meta.key.ns, trigger.dataset->name});
+      if (trigger.dataset) named.insert({Kind::ConfigMap, {model.meta.key.ns, trigger.dataset->name}});
+  for (const api::GateSetRef& set : model.rollout.gate_sets) named.insert(set.from(model.meta.key.ns));
+  return named;
+}
+
+}  // namespace
+
+void ReferenceIndex::update(const api::Model& model, bool removed) {
+  std::set<ObjectRef> wanted;
+  if (!removed) wanted = named_by(model);
   std::lock_guard lock(mutex_);
-  auto held = configmaps_.find(model.meta.key);
-  if (held == configmaps_.end() && wanted.empty()) return;
-  if (held != configmaps_.end()) {
-    for (const ObjectKey& configmap : held->second) {
-      auto models = models_.find(configmap);
+  auto held = named_.find(model.meta.key);
+  if (held == named_.end() && wanted.empty()) return;
+  if (held != named_.end()) {
+    for (const ObjectRef& named : held->second) {
+      auto models = models_.find(named);
       models->second.erase(model.meta.key);
       if (models->second.empty()) models_.erase(models);
     }
-    configmaps_.erase(held);
+    named_.erase(held);
   }
-  for (const ObjectKey& configmap : wanted) models_[configmap].insert(model.meta.key);
-  if (!wanted.empty()) configmaps_.emplace(model.meta.key, std::move(wanted));
+  for (const ObjectRef& named : wanted) models_[named].insert(model.meta.key);
+  if (!wanted.empty()) named_.emplace(model.meta.key, std::move(wanted));
 }
 
-std::vector<ObjectKey> DatasetIndex::models_of(const ObjectKey& configmap) const {
+std::vector<ObjectKey> ReferenceIndex::models_of(const ObjectRef& named) const {
   std::lock_guard lock(mutex_);
-  auto it = models_.find(configmap);
+  auto it = models_.find(named);
   if (it == models_.end()) return {};
   return {it->second.begin(), it->second.end()};
 }
@@ -57,16 +68,21 @@ void Informers::watch_ours() {
     for (const ObjectKey& model : models_of(object)) queue_.add(model);
   };
   watch<api::Model>(stores_.models, {}, [this](const api::Model& model, bool removed) {
-    datasets_.update(model, removed);
+    references_.update(model, removed);
     queue_.add(model.meta.key);
   });
   watch<api::ModelVersion>(stores_.versions, {}, queue_models);
   watch<api::ModelRollout>(stores_.rollouts, {}, queue_models);
-  if (!options_.watch_runtimes) return;
-  WatcherOptions runtimes;
+  auto queue_users = [this](const auto& set, bool) {
+    queue_who_names({api::KindOf<std::decay_t<decltype(set)>>::value, set.meta.key});
+  };
+  watch<api::ModelGateSet>(stores_.gate_sets, {}, queue_users);
+  WatcherOptions cluster_scoped;
   // A Role cannot grant a cluster-scoped kind.
-  runtimes.machine.optional = !options_.ns.empty();
-  watch<api::ModelRuntime>(stores_.runtimes, runtimes,
+  cluster_scoped.machine.optional = !options_.ns.empty();
+  watch<api::ClusterModelGateSet>(stores_.cluster_gate_sets, cluster_scoped, queue_users);
+  if (!options_.watch_runtimes) return;
+  watch<api::ModelRuntime>(stores_.runtimes, cluster_scoped,
                            [this](const api::ModelRuntime&, bool) { queue_all_models(); });
 }
 
@@ -90,8 +106,12 @@ void Informers::watch_owned() {
   WatcherOptions metadata;
   metadata.metadata_only = true;
   watch<api::ConfigMap>(stores_.configmaps, metadata, [this](const api::ConfigMap& configmap, bool) {
-    for (const ObjectKey& model : datasets_.models_of(configmap.meta.key)) queue_.add(model);
+    queue_who_names({Kind::ConfigMap, configmap.meta.key});
   });
+}
+
+void Informers::queue_who_names(const ObjectRef& named) {
+  for (const ObjectKey& model : references_.models_of(named)) queue_.add(model);
 }
 
 void Informers::queue_all_models() {

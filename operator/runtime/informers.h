@@ -21,17 +21,17 @@
 
 namespace mo {
 
-// Which Models name a ConfigMap in a retraining trigger, so that a ConfigMap's change need not look at every
-// Model. Thread-safe.
-class DatasetIndex {
+// Which Models name an object that is not theirs (a ConfigMap in a retraining trigger, a gate set), so that its
+// change need not look at every Model. Thread-safe.
+class ReferenceIndex {
  public:
   void update(const api::Model& model, bool removed);
-  std::vector<ObjectKey> models_of(const ObjectKey& configmap) const;
+  std::vector<ObjectKey> models_of(const ObjectRef& named) const;
 
  private:
   mutable std::mutex mutex_;
-  std::unordered_map<ObjectKey, std::set<ObjectKey>> models_;      // by ConfigMap
-  std::unordered_map<ObjectKey, std::set<ObjectKey>> configmaps_;  // by Model
+  std::map<ObjectRef, std::set<ObjectKey>> models_;           // by what they name
+  std::unordered_map<ObjectKey, std::set<ObjectRef>> named_;  // by Model
 };
 
 struct InformerOptions {
@@ -61,6 +61,7 @@ class Informers {
   void watch_ours();
   void watch_owned();
   void queue_all_models();
+  void queue_who_names(const ObjectRef& named);
 
   kube::Client& client_;
   Stores& stores_;
@@ -68,7 +69,7 @@ class Informers {
   WorkQueue& queue_;
   InformerOptions options_;
   Meters meters_;
-  DatasetIndex datasets_;
+  ReferenceIndex references_;
   struct Watch {
     std::unique_ptr<Watcher> watcher;
     std::function<bool()> synced;

@@ -23,6 +23,7 @@ std::vector<ObjectKey> models_of(const api::Model& o);         // itself
 std::vector<ObjectKey> models_of(const api::ModelVersion& o);  // spec.modelRef
 std::vector<ObjectKey> models_of(const api::ModelRollout& o);
 std::vector<ObjectKey> models_of(const api::ModelRuntime& o);
+std::vector<ObjectKey> models_of(const api::GateSet& o);  // who names it is found by the ReferenceIndex
 std::vector<ObjectKey> models_of(const api::Deployment& o);  // by our label
 std::vector<ObjectKey> models_of(const api::Service& o);
 std::vector<ObjectKey> models_of(const api::HttpRoute& o);
@@ -80,6 +81,7 @@ class Store {
       it = objects_.erase(it);
     }
     synced_ = true;
+    denied_ = false;
     return changed;
   }
 
@@ -112,6 +114,12 @@ class Store {
   void declare_synced() {
     std::unique_lock lock(mutex_);
     synced_ = true;
+    denied_ = true;
+  }
+  // So it was declared: what is absent here may be there.
+  bool denied() const {
+    std::shared_lock lock(mutex_);
+    return denied_;
   }
 
   size_t size() const {
@@ -150,7 +158,7 @@ class Store {
   mutable std::shared_mutex mutex_;
   std::unordered_map<ObjectKey, Ptr> objects_;
   std::unordered_map<ObjectKey, std::vector<Ptr>> by_model_;
-  bool synced_ = false;
+  bool synced_ = false, denied_ = false;
 };
 
 struct Stores {
@@ -158,6 +166,8 @@ struct Stores {
   Store<api::ModelVersion> versions;
   Store<api::ModelRollout> rollouts;
   Store<api::ModelRuntime> runtimes;
+  Store<api::ModelGateSet> gate_sets;
+  Store<api::ClusterModelGateSet> cluster_gate_sets;
   Store<api::Deployment> deployments;
   Store<api::Service> services;
   Store<api::HttpRoute> routes;

@@ -30,6 +30,8 @@ struct Observed {
       named;  // each version that the Model or a rollout names, whoever's it is
   std::vector<Ref<api::ModelRollout>> rollouts;               // whose modelRef names this Model
   std::vector<Ref<api::ModelRuntime>> runtimes;               // all
+  std::map<ObjectRef, Ref<api::GateSet>> gate_sets;           // those that the Model names
+  bool cluster_gate_sets_denied = false;                      // we may not look at ClusterModelGateSets
   std::map<std::string, Owned<api::Deployment>> deployments;  // by name, only those that this Model owns
   std::map<std::string, Owned<api::Service>> services;
   std::map<std::string, Owned<api::HttpRoute>> routes;

@@ -38,8 +38,8 @@ std::string check_owner(const api::ModelVersion& version, const std::string& mod
 
 class Decide {
  public:
-  Decide(const Observed& o, const SpecVersion& spec, TimePoint now)
-      : o_(o), m_(*o.model), spec_(spec), now_(now) {
+  Decide(const Observed& o, const SpecVersion& spec, const rollout::Policy& policy, TimePoint now)
+      : o_(o), m_(*o.model), spec_(spec), policy_(policy), now_(now) {
     out_.status = m_.status;
   }
 
@@ -119,7 +119,7 @@ class Decide {
     s().spec_generation = m_.meta.generation;
     intent() = api::Intent{spec_.name, "Spec", "", "", "", "", now_};
     if (spec_.name == s().stable_version) return close_intent("Succeeded", "", "");
-    if (!s().stable_version.empty() || first_version_has_gates(m_.rollout))
+    if (!s().stable_version.empty() || first_version_has_gates(policy_))
       intent().rollout = spec_rollout_name(m_.meta.key.name, spec_.name, m_.meta.generation);
   }
 
@@ -298,8 +298,13 @@ class Decide {
                                          problem, true};
         return;
       }
+      const bool skips_steps = r.desired_state == "Aborted" || r.desired_state == "Promoted";
+      if (!policy_.rollouts.reason.empty() && !skips_steps) {
+        out_.waiting[r.meta.key.name] = policy_.rollouts;
+        return;
+      }
       const std::string too_small = s().stable_version.empty() ? "" : weight_too_small(m_);
-      if (!too_small.empty() && r.desired_state != "Aborted" && r.desired_state != "Promoted") {
+      if (!too_small.empty() && !skips_steps) {
         out_.waiting[r.meta.key.name] = {"WeightTooSmall", too_small, true};
         return;
       }
@@ -316,6 +321,7 @@ class Decide {
   const Observed& o_;
   const api::Model& m_;
   const SpecVersion& spec_;
+  const rollout::Policy& policy_;
   TimePoint now_;
   std::vector<Ref<api::ModelRollout>> live_;
   Decided out_;
@@ -329,10 +335,11 @@ bool ended_badly(const api::Intent& intent) {
   return !intent.outcome.empty() && intent.outcome != "Succeeded";
 }
 
-bool first_version_has_gates(const api::RolloutPolicy& policy) {
-  for (const api::Step& step : policy.steps)
+bool first_version_has_gates(const rollout::Policy& policy) {
+  if (!policy.rollouts.reason.empty()) return true;
+  for (const api::Step& step : policy.policy->steps)
     for (const std::string& name : step.gates) {
-      const api::Gate* gate = policy.gate(name);
+      const api::Gate* gate = policy.policy->gate(name);
       if (gate && (gate->version_metric || gate->job)) return true;
     }
   return false;
@@ -387,8 +394,9 @@ SpecVersion resolve_spec(const Observed& o) {
   return out;
 }
 
-Decided decide_intent(const Observed& observed, const SpecVersion& spec, TimePoint now) {
-  return Decide(observed, spec, now).run();
+Decided decide_intent(const Observed& observed, const SpecVersion& spec, const rollout::Policy& policy,
+                      TimePoint now) {
+  return Decide(observed, spec, policy, now).run();
 }
 
 }  // namespace mo::model

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "reconcilers/common/observed.h"
+#include "reconcilers/rollout/policy.h"
 #include "reconcilers/rollout/status.h"
 
 namespace mo::model {
@@ -34,11 +35,12 @@ struct Decided {
   std::vector<Event> events;
 };
 
-Decided decide_intent(const Observed& observed, const SpecVersion& spec, TimePoint now);
+Decided decide_intent(const Observed& observed, const SpecVersion& spec, const rollout::Policy& policy,
+                      TimePoint now);
 
 // The gates that a first version has to pass are those that need no traffic: recorded metrics and Jobs; with none it needs no
-// ModelRollout.
-bool first_version_has_gates(const api::RolloutPolicy& policy);
+// ModelRollout. It is taken to have some for as long as nobody knows.
+bool first_version_has_gates(const rollout::Policy& policy);
 
 // Why a step's weight cannot be kept with so few replicas; empty if all can, or a route keeps them.
 std::string weight_too_small(const api::Model& model);

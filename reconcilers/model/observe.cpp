@@ -47,6 +47,19 @@ void take_configmaps(const Stores& stores, Observed& o) {
     if (trigger.dataset) take(trigger.dataset->name);
 }
 
+void take_gate_sets(const Stores& stores, Observed& o) {
+  o.cluster_gate_sets_denied = stores.cluster_gate_sets.denied();
+  for (const api::GateSetRef& named : o.model->rollout.gate_sets) {
+    const ObjectRef ref = named.from(o.key.ns);
+    Ref<api::GateSet> set;
+    if (ref.kind == Kind::ModelGateSet)
+      set = stores.gate_sets.get(ref.key);
+    else
+      set = stores.cluster_gate_sets.get(ref.key);
+    if (set) o.gate_sets[ref] = std::move(set);
+  }
+}
+
 }  // namespace
 
 Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers, const Refusals& refusals,
@@ -64,6 +77,7 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   take_named(stores, o);
   if (!o.model) return o;
   o.runtimes = stores.runtimes.all();
+  take_gate_sets(stores, o);
   take_owned(stores.deployments, ledger, o, o.deployments);
   take_owned(stores.services, ledger, o, o.services);
   take_owned(stores.routes, ledger, o, o.routes);

@@ -8,6 +8,7 @@
 #include "reconcilers/retraining/retraining.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/gate_job.h"
+#include "reconcilers/rollout/policy.h"
 #include "reconcilers/rollout/status.h"
 #include "reconcilers/serving/serve.h"
 #include "reconcilers/version/phase.h"
@@ -36,7 +37,8 @@ class Planner {
 
   Plan run() {
     spec_ = resolve_spec(o_);
-    decided_ = decide_intent(o_, spec_, now_);
+    policy_ = rollout::resolve(o_);
+    decided_ = decide_intent(o_, spec_, policy_, now_);
     advance_rollout();
     take_first_version();
     cool_down();
@@ -68,7 +70,7 @@ class Planner {
     const Ref<api::ModelVersion> stable = o_.version(status().stable_version);
     const std::string* superseded = find(decided_.superseded, r.meta.key.name);
     rollout::Input input{r,
-                         m_.rollout,
+                         *policy_.policy,
                          status().stable_version,
                          serving::survey(o_, status().stable_version, r.version, now_),
                          candidate ? &candidate->metrics : nullptr,
@@ -168,7 +170,7 @@ class Planner {
     const bool pinned = m_.track != "Promoted" && (m_.version || m_.artifact);
     const bool rolls_out =
         m_.retraining && m_.retraining->on_success == api::Retraining::OnSuccess::Rollout && !pinned;
-    training_ = retraining::plan(o_, status().stable_version, rolls_out, now_);
+    training_ = retraining::plan(o_, policy_, status().stable_version, rolls_out, now_);
     status().retraining = training_.status;
     look_again(training_.look_again);
   }
@@ -244,6 +246,7 @@ class Planner {
                refused,
                served_.problem_reason,
                served_.problem,
+               training_.problem_reason,
                training_.problem};
     if (rolling()) {
       f.rollout = &advanced_->status;
@@ -339,6 +342,7 @@ class Planner {
   const Settings& settings_;
   TimePoint now_;
   SpecVersion spec_;
+  rollout::Policy policy_;
   Decided decided_;
   std::optional<rollout::Advanced> advanced_;
   std::string first_;  // a first version on its way without a rollout

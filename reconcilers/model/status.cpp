@@ -58,10 +58,10 @@ class Status {
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
     if (!f_.serve_problem.empty()) return stalled(hurt(), f_.serve_reason, f_.serve_problem);
     if (!ground_.route_problem.empty()) return stalled(hurt(), "RouteNotServed", ground_.route_problem);
-    if (!f_.retraining_problem.empty()) return stalled(hurt(), "InvalidSchedule", f_.retraining_problem);
     if (f_.waiting.stalled)
       return stalled(hurt(), f_.waiting.reason, f_.rollout_name + ": " + f_.waiting.message);
     if (f_.rollout) return rolling();
+    if (!f_.retraining_problem.empty()) return stalled(hurt(), f_.retraining_reason, f_.retraining_problem);
     if (under_way(f_.status.intent) && !f_.status.intent.rollout.empty()) return about_to_roll();
     if (failed()) return after_failure();
     if (stable().empty()) return first_version();

@@ -21,7 +21,7 @@ struct Findings {
   rollout::Waiting waiting;  // why the rollout that the intent names cannot start
   std::string refused;       // what the API server said no to, word for word
   std::string serve_reason, serve_problem;
-  std::string retraining_problem;
+  std::string retraining_reason, retraining_problem;
 };
 
 Json render_status(const Findings& findings, TimePoint now);

@@ -18,8 +18,14 @@ std::string day_of(TimePoint t) { return format_time(t).substr(0, 10); }
 
 class Training {
  public:
-  Training(const Observed& o, const std::string& stable, bool rolls_out, TimePoint now)
-      : o_(o), spec_(*o.model->retraining), stable_(stable), rolls_out_(rolls_out), now_(now) {
+  Training(const Observed& o, const rollout::Policy& policy, const std::string& stable, bool rolls_out,
+           TimePoint now)
+      : o_(o),
+        policy_(policy),
+        spec_(*o.model->retraining),
+        stable_(stable),
+        rolls_out_(rolls_out),
+        now_(now) {
     out_.status = o.model->status.retraining;
   }
 
@@ -83,6 +89,7 @@ class Training {
       if (!trigger.schedule) continue;
       Result<CronSchedule> cron = CronSchedule::parse(trigger.schedule->cron, trigger.schedule->time_zone);
       if (!cron) {
+        out_.problem_reason = "InvalidSchedule";
         out_.problem = "retraining trigger " + trigger.name + ": " + cron.error().message;
         continue;
       }
@@ -133,8 +140,18 @@ class Training {
       if (by_clock) skip_schedule();
       return;
     }
+    if (!policy_.retraining.reason.empty()) {
+      // Not before its result could be judged. Nothing of what is due is skipped.
+      s().suppressed = trigger + ": " + policy_.retraining.message + "; it runs afterwards";
+      return blame_gates();
+    }
     s().suppressed.clear();
     start(trigger);
+  }
+
+  void blame_gates() {
+    out_.problem_reason = policy_.retraining.reason;
+    out_.problem = policy_.retraining.message;
   }
 
   void skip_schedule() {
@@ -232,6 +249,11 @@ class Training {
 
   void judge(const api::ModelVersion& record) {
     const std::string& name = record.meta.key.name;
+    if (!policy_.retraining.reason.empty()) {
+      // A set went away during the run: that says nothing against what was trained.
+      s().last_result = ("Waiting to judge " + name + ": " + policy_.retraining.message).substr(0, kResultKept);
+      return blame_gates();
+    }
     const Ref<api::ModelVersion> stable = own_version(stable_);
     rollout::GateContext context;
     context.ns = o_.key.ns;
@@ -241,7 +263,7 @@ class Training {
     context.candidate_metrics = &record.metrics;
     context.stable_metrics = stable ? &stable->metrics : nullptr;
     for (const std::string& gate_name : spec_.gates) {
-      const api::Gate* gate = o_.model->rollout.gate(gate_name);
+      const api::Gate* gate = policy_.policy->gate(gate_name);
       if (!gate || !gate->version_metric)
         return reject(record, "gate " + gate_name + " is no gate on a recorded metric");
       const api::GateStatus status = rollout::judge_recorded(*gate, context, now_);
@@ -297,6 +319,7 @@ class Training {
   }
 
   const Observed& o_;
+  const rollout::Policy& policy_;
   const api::Retraining& spec_;
   const std::string& stable_;
   bool rolls_out_;
@@ -309,13 +332,14 @@ class Training {
 
 }  // namespace
 
-Planned plan(const Observed& observed, const std::string& stable, bool rolls_out, TimePoint now) {
+Planned plan(const Observed& observed, const rollout::Policy& policy, const std::string& stable,
+             bool rolls_out, TimePoint now) {
   if (!observed.model->retraining) {
     Planned none;
     none.status = observed.model->status.retraining;
     return none;
   }
-  return Training(observed, stable, rolls_out, now).run();
+  return Training(observed, policy, stable, rolls_out, now).run();
 }
 
 }  // namespace mo::retraining

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "reconcilers/common/observed.h"
+#include "reconcilers/rollout/policy.h"
 
 namespace mo::retraining {
 
@@ -19,13 +20,15 @@ struct Planned {
   std::vector<Ask> asks;
   std::vector<Event> events;
   std::optional<TimePoint> look_again;
-  std::string problem;  // a schedule that cannot be read: shown as Stalled
+  // Shown as Stalled: a schedule that cannot be read, or gates without which no run can be judged.
+  std::string problem_reason, problem;
   // A version whose recorded metrics did not pass, and why.
   std::string rejected_version, rejected_message;
 };
 
 // `stable` is the version that serves ("" if none). `rolls_out`: a version that passes becomes a
 // ModelRollout, else it is only registered.
-Planned plan(const Observed& observed, const std::string& stable, bool rolls_out, TimePoint now);
+Planned plan(const Observed& observed, const rollout::Policy& policy, const std::string& stable,
+             bool rolls_out, TimePoint now);
 
 }  // namespace mo::retraining

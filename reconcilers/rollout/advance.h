@@ -23,7 +23,7 @@ inline constexpr Duration kDrainLimit = std::chrono::seconds(60);
 
 struct Input {
   const api::ModelRollout& rollout;
-  const api::RolloutPolicy& policy;  // the Model's, taken as the snapshot when the rollout starts
+  const api::RolloutPolicy& policy;  // the Model's, with its sets' gates; taken as the snapshot at the start
   std::string stable;                // the Model's stable version, empty for a first version
   serving::Ground ground;
   const std::map<std::string, std::string>* candidate_metrics = nullptr;

@@ -4,6 +4,7 @@
 
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/rollout/advance.h"
+#include "reconcilers/rollout/policy.h"
 
 namespace mo::rollout {
 namespace {
@@ -93,7 +94,7 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
   put(out, "pausedAt", s.paused_at);
   put(out, "pauseReason", s.pause_reason);
   if (s.policy) {
-    Result<Json> policy = parse_json(s.policy->raw, 1 << 20);
+    Result<Json> policy = parse_json(s.policy->raw, kLargestPolicy);
     if (policy) out["policy"] = std::move(*policy);
   }
 }

@@ -94,6 +94,24 @@ spec:
     metadata: {labels: {a: b}}
     spec: {containers: [{name: server, image: x, env: [{name: A, value: b}]}, {name: sidecar, image: y}], volumes: [{name: tmp, emptyDir: {}}]}
 """)
+GATE_SET = yaml.safe_load("""
+apiVersion: modelops.dev/v1alpha1
+kind: ModelGateSet
+metadata: {name: shared}
+spec:
+  description: What every model of ours must pass
+  gates:
+  - name: accuracy
+    prometheus: {query: 'model_accuracy{version="{{candidate}}"}'}
+    min: "0.92"
+    versusStable: {query: 'model_accuracy{version="{{stable}}"}', maxRegression: "0.005"}
+    samples: {query: 'model_requests_total{version="{{candidate}}"}', min: 200}
+    count: 3
+  - {name: recorded, version: {metric: f1}, min: "0.9"}
+  - {name: fairness, job: {template: {spec: {template: {spec: {anything: goes}}}}, metric: impact}, min: "0.8"}
+  - {name: audit, web: {url: "https://audit.example/{{model}}", path: score}, min: "1"}
+""")
+CLUSTER_GATE_SET = {**GATE_SET, "kind": "ClusterModelGateSet"}
 REMOVED = object()
 
 
@@ -119,6 +137,11 @@ def model(**paths):
 def gate(number=0, **fields):
     """The Model with fields of one of its gates (0 accuracy, 1 latency, 2 recorded) changed."""
     return model(**{f"spec__rollout__gates__{number}__{field}": value for field, value in fields.items()})
+
+
+def with_sets(*sets, **paths):
+    """The Model without gates of its own, but with these sets."""
+    return model(spec__rollout__gates=REMOVED, spec__rollout__gateSets=list(sets), **paths)
 
 
 def cron(expression, zone="UTC"):
@@ -190,6 +213,12 @@ GOOD = {
     "a ModelRollout": ROLLOUT,
     "a paused ModelRollout": changed(ROLLOUT, spec__desiredState="Paused"),
     "everything that a ModelRuntime can say": RUNTIME,
+    "everything that a ModelGateSet can say": GATE_SET,
+    "everything that a ClusterModelGateSet can say": CLUSTER_GATE_SET,
+    "gates that only sets define": with_sets({"name": "shared"}, {"name": "org", "kind": "ClusterModelGateSet"}),
+    "gates of its own and of sets": model(spec__rollout__gateSets=[{"name": "shared"}], spec__rollout__steps__3={"gates": ["accuracy", "elsewhere"]},
+                                          spec__rollout__bake={"duration": "1m", "gates": ["elsewhere"]},
+                                          spec__rollout__steps__5={"background": ["elsewhere"]}, spec__retraining__gates=["elsewhere"]),
 }
 
 
@@ -269,6 +298,22 @@ BAD = {
     "failureLimit -1": (gate(0, failureLimit=-1), ["gates[0].failureLimit", "greater than or equal to 0"]),
     "an unknown onInconclusive": (gate(0, onInconclusive="Shrug"), ["gates[0].onInconclusive", "Pause", "Wait", "Fail"]),
     "a deadline of 0": (model(spec__rollout__progressDeadlineSeconds=0), ["progressDeadlineSeconds", "greater than or equal to 1"]),
+    # gate sets
+    "no gate sets, and a gate that is not defined": (with_sets(), ['gate "recorded"', "not defined", "define it there"]),
+    "no gate sets, and a bake's gate that is not defined": (with_sets(spec__rollout__steps=REMOVED, spec__retraining=REMOVED,
+                                                                      spec__rollout__bake={"duration": "1m", "gates": ["x"]}), ['gate "x"', "not defined"]),
+    "a gate set without a name": (with_sets({"kind": "ModelGateSet"}), ["spec.rollout.gateSets[0].name", "Required value"]),
+    "a gate set of another kind": (with_sets({"name": "a", "kind": "ConfigMap"}), ["spec.rollout.gateSets[0].kind", "ModelGateSet", "ClusterModelGateSet"]),
+    "nine gate sets": (with_sets(*({"name": f"a{i}"} for i in range(9))), ["spec.rollout.gateSets", "at most 8"]),
+    "own gates without a record in retraining, beside sets": (
+        model(spec__rollout__gateSets=[{"name": "shared"}], spec__retraining__gates=["latency"]), ['gate "latency" reads no recorded metric']),
+    "a ModelGateSet without gates": (changed(GATE_SET, spec__gates=REMOVED), ["spec.gates", "Required value"]),
+    "a ModelGateSet with two gates of one name": (changed(GATE_SET, spec__gates__1__name="accuracy"), ["spec.gates[1]", "Duplicate"]),
+    "a ModelGateSet's gate without a bound": (changed(GATE_SET, spec__gates__1__min=REMOVED), ["spec.gates[1]", 'gate "recorded"', "no bound"]),
+    "a ModelGateSet's gate with two sources": (changed(GATE_SET, spec__gates__0__version={"metric": "x"}), ["spec.gates[0]", "one of prometheus, version, job and web"]),
+    "a ModelGateSet with a step": (changed(GATE_SET, spec__steps=[]), ['unknown field "spec.steps"']),
+    "a ClusterModelGateSet's threshold in percent": (changed(CLUSTER_GATE_SET, spec__gates__0__min="92%"), ["spec.gates[0].min", "must be a decimal"]),
+    "a ClusterModelGateSet's unknown placeholder": (changed(CLUSTER_GATE_SET, spec__gates__0__prometheus={"query": "{{version}}"}), ["placeholder", "{{candidate}}"]),
     # retraining
     "retraining without a template": (model(spec__retraining__template=REMOVED), ["spec.retraining.template", "Required value"]),
     "retraining with a gate that is not defined": (model(spec__retraining__gates=["fairness"]), ["spec.retraining.gates", 'gate "fairness"', "not defined"]),
@@ -494,6 +539,8 @@ def test_what_kubectl_get_prints(kube):
         return [c["name"].upper() for c in columns if not c.get("priority")], [c["name"].upper() for c in columns if c.get("priority")]
 
     assert headers("Model") == (["VERSION", "PHASE", "TRAFFIC", "READY", "AGE"], ["CLASS", "TIER", "OWNER", "LAST RETRAINED", "MESSAGE"])
+    for kind in ("ModelGateSet", "ClusterModelGateSet"):
+        assert headers(kind) == (["DESCRIPTION", "AGE"], [])
     assert headers("ModelRollout") == (["MODEL", "FROM", "TO", "PHASE", "STEP", "WEIGHT", "AGE"], ["MESSAGE"])
 
 
@@ -578,6 +625,39 @@ def test_versions_and_rollouts_are_written_by_who_may_deploy(kube, people, names
     kube.delete("ModelRollout", "on-call", namespace)
 
 
+def test_gate_sets_that_make_the_operator_act_are_written_by_who_may_run_jobs(kube, people, namespace):
+    harmless = changed(GATE_SET, spec__gates=GATE_SET["spec"]["gates"][:2])
+    for user in ("john", "dana"):
+        people[user].create(GATE_SET, namespace, dry_run=True)
+    # The policy may be younger than those that the fixture waited for.
+    kube.wait_for(lambda: "wanda may not create Jobs" in refusal(people["wanda"].create, GATE_SET, namespace, dry_run=True), 30,
+                  "the policy is in force", retry=(AssertionError, pytest.fail.Exception))
+    people["wanda"].create(harmless, namespace, dry_run=True)
+    for number in (2, 3):  # by Job, by web service
+        body = changed(GATE_SET, spec__gates=[GATE_SET["spec"]["gates"][number]])
+        assert_words(refusal(people["wanda"].create, body, namespace, dry_run=True),
+                     [f"wanda may not create Jobs in namespace {namespace}", "a ModelGateSet", "ask for the role edit"])
+    kube.create(harmless, namespace)
+    people["wanda"].patch("ModelGateSet", "shared", {"metadata": {"labels": {"a": "b"}}}, namespace)
+    assert_words(refusal(people["wanda"].patch, "ModelGateSet", "shared", {"spec": {"gates": GATE_SET["spec"]["gates"]}}, namespace), ["wanda may not create Jobs"])
+    kube.delete("ModelGateSet", "shared", namespace)
+
+
+def test_for_the_whole_cluster_that_means_jobs_in_every_namespace(kube, people, namespace):
+    name = f"admission-{namespace}"
+    kube.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": [OURS]})
+    kube.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "john"}]})
+    try:
+        harmless = changed(CLUSTER_GATE_SET, spec__gates=GATE_SET["spec"]["gates"][:2])
+        kube.wait_for(lambda: people["john"].create(harmless, dry_run=True), 30, "john may write ClusterModelGateSets", retry=(ApiError,))
+        assert_words(refusal(people["john"].create, CLUSTER_GATE_SET, dry_run=True), ["john may not create Jobs in every namespace", "a ClusterModelGateSet"])
+    finally:
+        for kind in ("ClusterRoleBinding", "ClusterRole"):
+            kube.delete(kind, name)
+
+
 @pytest.mark.parametrize("phase,words", [("Serving", ["fraud-in-use serves", "move Model fraud to another version first"]),
                                          ("Candidate", ["fraud-in-use is being rolled out", "abort its ModelRollout"])])
 def test_a_version_in_use_cannot_be_deleted(kube, people, namespace, phase, words):
@@ -634,6 +714,8 @@ def test_what_the_operator_may_do(kube, operator, namespace, namespaced):
         return allowed(kube, account, where, verb, group, resource, subresource)
 
     kube.wait_for(lambda: may("create", "deployments", "apps"), 10, "the roles are in force")
+    assert may("list", "modelgatesets", "modelops.dev") and may("watch", "modelgatesets", "modelops.dev")
+    assert may("watch", "clustermodelgatesets", "modelops.dev", where="") != namespaced
     for kind in ("models", "modelversions", "modelrollouts"):
         assert may("watch", kind, "modelops.dev") and may("update", kind, "modelops.dev", "status")
     for kind in ("modelversions", "modelrollouts"):
@@ -648,6 +730,7 @@ def test_what_the_operator_may_do(kube, operator, namespace, namespaced):
     for verb in ("create", "update", "patch", "delete"):
         assert not may(verb, "models", "modelops.dev"), "a rollback leaves the spec untouched"
         assert not may(verb, "pods") and not may(verb, "configmaps") and not may(verb, "modelruntimes", "modelops.dev")
+        assert not may(verb, "modelgatesets", "modelops.dev") and not may(verb, "clustermodelgatesets", "modelops.dev", where="")
     for verb in ("get", "list", "watch", "create"):
         assert not may(verb, "secrets")
     assert not may("create", "rolebindings", "rbac.authorization.k8s.io")

@@ -417,6 +417,28 @@ def test_plan_says_what_is_in_the_way(case):
     assert elsewhere.code == TROUBLE and "-n elsewhere" in elsewhere.err, elsewhere
 
 
+def test_plan_of_a_model_and_its_gate_set_in_one_file(case):
+    case.serve("m-v1")
+    case.version("m-v2")
+    rollout = {"steps": [{"gates": ["accuracy"]}, {"weight": 50}], "gateSets": [{"name": "shared"}]}
+    file = {"apiVersion": API, "kind": "Model", "metadata": {"name": "m"},
+            "spec": {"version": "m-v2", "serving": {"replicas": 2, "runtime": {"name": "tiny"}}, "rollout": rollout}}
+    shared = {"apiVersion": API, "kind": "ModelGateSet", "metadata": {"name": "shared"}, "spec": {"gates": [gate(min="0.9")]}}
+    missing = plan(case, file)
+    assert missing.code == NO and "! it would not start: ModelGateSet shared does not exist" in missing.out, missing
+    whole = plan(case, shared, file)
+    assert whole.code == NO and f"ModelGateSet {case.namespace}/shared is created" in whole.out and "1 gates accuracy" in whole.out, whole
+    assert "would not start" not in whole.out and "stalled" not in whole.out, whole
+    # Where the Model is there already, a file of the set alone is enough.
+    case.kube.apply(file, case.namespace)
+    case.stalled("GateSetNotFound")
+    alone = plan(case, shared)
+    assert alone.code == NO and f"For Model {case.namespace}/m the operator would then" in alone.out and f"create Deployment {case.namespace}/m-v2" in alone.out, alone
+    # What no set defines is said before anything is asked of a cluster.
+    undefined = plan(case, {**shared, "spec": {"gates": [gate("latency", min="0.9")]}}, file)
+    assert undefined.code == TROUBLE and "step 1 names gate accuracy, which neither" in undefined.err, undefined
+
+
 def test_plan_keeps_what_others_set(case):
     """As kubectl apply does: replicas that were scaled stay, a field that the file no longer has goes."""
     case.serve("m-v1", steps=STEPS)

@@ -46,6 +46,10 @@ struct World {
       take(stores.rollouts, text, std::move(object));
     else if (kind == "ModelRuntime")
       take(stores.runtimes, text, std::move(object));
+    else if (kind == "ModelGateSet")
+      take(stores.gate_sets, text, std::move(object));
+    else if (kind == "ClusterModelGateSet")
+      take(stores.cluster_gate_sets, text, std::move(object));
     else if (kind == "Deployment")
       take(stores.deployments, text, std::move(object));
     else if (kind == "Service")

@@ -89,6 +89,11 @@ void must_hold(const json& object, const api::ModelRuntime& r) {
   const json& pod = at(object, {"spec", "template"});
   MUST(pod.is_null() ? r.pod_template.empty() : fuzz::json_of(r.pod_template) == pod);
 }
+void must_hold(const json& object, const api::GateSet& set) {
+  const json& gates = at(object, {"spec", "gates"});
+  MUST(gates.is_array() ? set.gates.size() <= gates.size() : set.gates.empty());
+  if (at(object, {"spec"}).is_object()) MUST(fuzz::json_of(set.raw) == object["spec"]);
+}
 void must_hold(const json& object, const api::Deployment& d) {
   if (fits_int(at(object, {"spec", "replicas"}))) MUST(at(object, {"spec", "replicas"}) == d.replicas);
   must_hold_text(at(object, {"metadata", "annotations", api::kAnnotationApplied}), d.applied_hash);
@@ -139,6 +144,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check<api::ModelVersion>(text, object);
     check<api::ModelRollout>(text, object);
     check<api::ModelRuntime>(text, object);
+    check<api::ModelGateSet>(text, object);
+    check<api::ClusterModelGateSet>(text, object);
     check<api::Deployment>(text, object);
     check<api::Service>(text, object);
     check<api::Job>(text, object);

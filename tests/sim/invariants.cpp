@@ -69,6 +69,7 @@ void Invariants::check_owner(const Action& action, const api::Model& known) cons
       },
       action);
   if (target.kind == Kind::Model || target.kind == Kind::ModelRuntime || target.kind == Kind::Pod ||
+      target.kind == Kind::ModelGateSet || target.kind == Kind::ClusterModelGateSet ||
       target.kind == Kind::ConfigMap)
     broken("I4: writes " + target.to_string());
   const Json* object = w_.find(target);

@@ -65,7 +65,9 @@ bool Operator::take(const Change& change) {
 }
 
 void Operator::wake(const Change& change) {
-  if (change.ref().kind == Kind::ModelRuntime || change.ref().kind == Kind::ConfigMap)
+  const Kind kind = change.ref().kind;
+  if (kind == Kind::ModelRuntime || kind == Kind::ModelGateSet || kind == Kind::ClusterModelGateSet ||
+      kind == Kind::ConfigMap)
     for (const auto& model : stores_.models.all()) m_.queue.insert(model->meta.key);
   for (const ObjectKey& model : change.object->models) m_.queue.insert(model);
 }

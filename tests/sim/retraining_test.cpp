@@ -84,6 +84,64 @@ TEST_CASE("onSuccess Register only registers") {
   });
 }
 
+void make_set(Sim& s) {
+  s.world.create({{"kind", "ModelGateSet"},
+                  {"metadata", {{"name", "shared"}}},
+                  {"spec",
+                   {{"gates", {{{"name", "recorded"}, {"version", {{"metric", "f1"}}}, {"min", "0.9"}}}}}}},
+                 "kubectl");
+}
+
+// Its recorded gate is that of ModelGateSet shared.
+Fixture training_by_set(Sim& s) {
+  return training(s, [](Json& spec) {
+    spec["rollout"]["gates"].erase(1);
+    spec["rollout"]["gateSets"] = {{{"name", "shared"}}};
+  });
+}
+
+TEST_CASE("a run is not started before its gates are there, and then it is") {
+  explore([](Sim& s) {
+    Fixture f = training_by_set(s);
+    make_set(s);
+    s.then("asks for a run when the set is gone", f.serves("m-v1"), [f, &s]() mutable {
+      s.world.remove(ref(Kind::ModelGateSet, "shared"));
+      request(f, "2026-11-22T09:00:00Z");
+    });
+    s.then(
+        "makes the set again", [f] { return f.reason("Stalled") == "GateSetNotFound"; },
+        [f, &s] {
+          const std::string why = retraining(f).value("suppressed", "");
+          // Where the operator saw the request before it saw the set go, the run had begun.
+          must(jobs(s) == (why.empty() ? 1 : 0), "Jobs: " + std::to_string(jobs(s)));
+          must(why.empty() || why.find("requested: ModelGateSet shared does not exist") == 0, why);
+          make_set(s);
+        });
+    s.expect = [f, &s] {
+      f.must_serve(made("run1"));
+      must(jobs(s) == 1, "one run");
+    };
+  });
+}
+
+TEST_CASE("a gate set that goes during a run rejects nothing") {
+  explore([](Sim& s) {
+    Fixture f = training_by_set(s);
+    make_set(s);
+    s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
+    s.then(
+        "deletes the set", [&s] { return jobs(s) == 1; },
+        [&s] { s.world.remove(ref(Kind::ModelGateSet, "shared")); });
+    s.then(
+        "makes it again",
+        [f] { return f.reason("Stalled") == "GateSetNotFound" || f.stable() == made("run1"); }, [&s] { make_set(s); });
+    s.expect = [f, &s] {
+      f.must_serve(made("run1"));
+      must(jobs(s) == 1, "one run");
+    };
+  });
+}
+
 TEST_CASE("a run whose metrics do not pass a dry run goes on all the same") {
   explore([](Sim& s) {
     Fixture f = training(s, [](Json& spec) { spec["rollout"]["gates"].back()["dryRun"] = true; });

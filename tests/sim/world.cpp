@@ -12,12 +12,13 @@ namespace {
 constexpr int64_t kFirstVersion = 1000;
 constexpr size_t kWritesKept = 20000;
 constexpr Kind kStored[] = {Kind::Model,      Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime,
+                            Kind::ModelGateSet, Kind::ClusterModelGateSet,
                             Kind::Deployment, Kind::Service,      Kind::HttpRoute,    Kind::Job,
                             Kind::Pod,        Kind::ConfigMap};
 
 bool is_ours(Kind kind) {
   return kind == Kind::Model || kind == Kind::ModelVersion || kind == Kind::ModelRollout ||
-         kind == Kind::ModelRuntime;
+         kind == Kind::ModelRuntime || kind == Kind::ModelGateSet || kind == Kind::ClusterModelGateSet;
 }
 
 template <class F>
@@ -31,6 +32,10 @@ void with_store(Kind kind, F f) {
       return f(&Stores::rollouts);
     case Kind::ModelRuntime:
       return f(&Stores::runtimes);
+    case Kind::ModelGateSet:
+      return f(&Stores::gate_sets);
+    case Kind::ClusterModelGateSet:
+      return f(&Stores::cluster_gate_sets);
     case Kind::Deployment:
       return f(&Stores::deployments);
     case Kind::Service:

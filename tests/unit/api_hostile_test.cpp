@@ -15,15 +15,15 @@ void parse_as_each(const std::string& json) {
   (static_cast<void>(parse<T>(json)), ...);
 }
 void parse_as_all(const std::string& json) {
-  parse_as_each<Model, ModelVersion, ModelRollout, ModelRuntime, Deployment, Service, Job, Pod, ConfigMap>(
-      json);
+  parse_as_each<Model, ModelVersion, ModelRollout, ModelRuntime, ModelGateSet, ClusterModelGateSet, Deployment, Service,
+                Job, Pod, ConfigMap>(json);
 }
 
 // Holds a little of everything that the parsers look for.
 const std::string kEverything =
     R"({"metadata":{"name":"n","labels":{"modelops.dev/model":"\u00e4\"x"},"ownerReferences":[{"uid":"u","controller":true}],)"
     R"("managedFields":[{"manager":"m","fieldsV1":{"f:spec":{"f:a":{}}}}],"generation":12},)"
-    R"("spec":{"replicas":3,"selector":{"a":"b"},"rollout":{"steps":[{"weight":1},{"pause":{"duration":"1s"}}],"gates":[{"name":"g","min":"1e-3"}]},)"
+    R"("spec":{"replicas":3,"selector":{"a":"b"},"rollout":{"steps":[{"weight":1},{"pause":{"duration":"1s"}}],"gates":[{"name":"g","min":"1e-3"}],"gateSets":[{"name":"s","kind":"ModelGateSet"}]},"gates":[{"name":"g"}],)"
     R"("serving":{"template":{"a":[1,2,{"b":null}]}},"template":{"spec":{"containers":[{"image":"i"}]}}},)"
     R"("status":{"conditions":[{"type":"Ready","status":"True","lastTransitionTime":"2026-11-22T09:00:00Z"}],"policy":{"steps":[]},)"
     R"("initContainerStatuses":[{"name":"modelops-fetch","state":{"terminated":{"exitCode":65}}}],"traffic":[{"version":"v","weight":1}]}})";

@@ -257,3 +257,26 @@ TEST_CASE("a ModelRuntime", "[api]") {
   CHECK(r->metrics_path == "/m");
   CHECK(r->pod_template == R"({"spec":{"containers":[{"image":"x","name":"server"}]}})");
 }
+
+TEST_CASE("gate sets, and a Model that names them", "[api]") {
+  const char* const text =
+      R"({"metadata":{"name":"shared","namespace":"pay"},"spec":{"description":"d","gates":[{"version":{"metric":"f1"},"name":"recorded","min":"0.9"}]}})";
+  const auto set = parse<ModelGateSet>(text);
+  REQUIRE(set);
+  CHECK(set->meta.key == ObjectKey{"pay", "shared"});
+  REQUIRE(set->gate("recorded"));
+  CHECK(set->gate("recorded")->version_metric == "f1");
+  CHECK_FALSE(set->gate("other"));
+  CHECK(set->raw == R"({"description":"d","gates":[{"min":"0.9","name":"recorded","version":{"metric":"f1"}}]})");
+  CHECK(set->problem == "");
+  const auto spoilt = parse<ClusterModelGateSet>(R"({"metadata":{"name":"org"},"spec":{"gates":[{"name":"a","max":7}]}})");
+  REQUIRE(spoilt);
+  CHECK(spoilt->problem == "spec.gates[0].max: is not a text");
+
+  const auto m = parse<Model>(
+      R"({"metadata":{"name":"m","namespace":"pay"},"spec":{"rollout":{"gateSets":[{"name":"shared"},{"name":"org","kind":"ClusterModelGateSet"}]}}})");
+  REQUIRE(m);
+  REQUIRE(m->rollout.gate_sets.size() == 2);
+  CHECK(m->rollout.gate_sets[0].from("pay") == ObjectRef{Kind::ModelGateSet, {"pay", "shared"}});
+  CHECK(m->rollout.gate_sets[1].from("pay") == ObjectRef{Kind::ClusterModelGateSet, {"", "org"}});
+}

@@ -97,6 +97,16 @@ TEST_CASE("the CRD and the parser of ModelRuntime agree", "[crd]") {
   check_agreement<api::ModelRuntime>(full("modelruntimes"), {});
 }
 
+TEST_CASE("the CRDs and the parsers of gate sets agree, and their gates are a Model's", "[crd]") {
+  const std::vector<Unread> unread = {{"spec.description", "for people: a printer column"}};
+  check_agreement<api::ModelGateSet>(full("modelgatesets"), unread);
+  check_agreement<api::ClusterModelGateSet>(full("clustermodelgatesets"), unread);
+  const Json::json_pointer of_model("/properties/spec/properties/rollout/properties/gates");
+  const Json::json_pointer of_set("/properties/spec/properties/gates");
+  for (const char* plural : {"modelgatesets", "clustermodelgatesets"})
+    CHECK(crd::schema_of(plural)[of_set] == crd::schema_of("models")[of_model]);
+}
+
 TEST_CASE("what the API server would prune is found", "[crd]") {
   const Json schema = crd::schema_of("models");
   CHECK(crd::unknown_fields(schema, full("models")).empty());

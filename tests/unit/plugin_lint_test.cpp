@@ -168,3 +168,33 @@ TEST_CASE("plugin: defaults are those of the CRD", "[plugin][lint]") {
   CHECK(model["spec"]["rollout"]["gates"][0]["interval"] == "10s");
   CHECK(model["spec"]["rollout"]["onFailure"] == "Rollback");
 }
+
+TEST_CASE("plugin: lint knows gate sets, and names that the sets at hand do not define", "[plugin][lint]") {
+  const std::string set = R"(apiVersion: modelops.dev/v1alpha1
+kind: ModelGateSet
+metadata: {name: shared}
+spec:
+  gates:
+  - {name: recorded, version: {metric: f1}, min: "0.9"}
+  - {name: latency, prometheus: {query: q}, max: "1"}
+---
+)";
+  const auto model = [](const std::string& gates, const std::string& training, const std::string& sets) {
+    return "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec:\n  rollout: {steps: [{gates: [" +
+           gates + "]}], gateSets: [" + sets + "]}\n  retraining: {template: {}, gates: [" + training + "]}\n";
+  };
+  CHECK(linted(set + model("latency", "recorded", "{name: shared}")).empty());
+  // A set that is elsewhere may define anything.
+  CHECK(linted(model("latency", "recorded", "{name: shared}")).empty());
+  CHECK(linted(set + model("other", "other", "{name: shared}, {name: org, kind: ClusterModelGateSet}")).empty());
+  CHECK(linted(set + model("latencies", "latency", "{name: shared}")) ==
+        std::vector<std::string>{
+            "-:13: spec.rollout: step 1 names gate latencies, which neither rollout.gates nor ModelGateSet shared "
+            "defines: define it there or correct the name",
+            "-:14: spec.retraining.gates: retraining names gate latency, which reads no recorded metric, but a "
+            "candidate fresh from training has no traffic to measure: name gates of the kind version there"});
+  CHECK_THAT(first(set + model("a", "", "")), Catch::Contains("not defined under rollout.gates"));
+  CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: ClusterModelGateSet\nmetadata: {name: org}\nspec:\n"
+                   "  gates: [{name: a, version: {metric: f1}}]\n"),
+             Catch::Contains("-:5: spec.gates[0]: gate \"a\" has no bound"));
+}

@@ -12,7 +12,7 @@ using test::Scene;
 
 Decided decide(Scene& s) {
   const Observed& o = s.observed();
-  return decide_intent(o, resolve_spec(o), kNow + std::chrono::seconds(10));
+  return decide_intent(o, resolve_spec(o), rollout::resolve(o), kNow + std::chrono::seconds(10));
 }
 
 const Apply* applied(const Decided& d, Kind kind) {
@@ -187,7 +187,7 @@ TEST_CASE("what the Model knows of a rollout's end is not decided again") {
     const Observed& o = s.observed();
     SpecVersion spec = resolve_spec(o);
     spec.name.clear();  // nothing new from the spec
-    const Decided d = decide_intent(o, spec, kNow);
+    const Decided d = decide_intent(o, spec, rollout::resolve(o), kNow);
     CHECK(d.closed.at("m-v2-2").phase == outcome);
     CHECK(d.closed.at("m-v2-2").candidate_weight == (std::string(outcome) == "Succeeded" ? 100 : 0));
     CHECK(d.status.intent.outcome == outcome);

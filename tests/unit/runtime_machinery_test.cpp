@@ -152,8 +152,9 @@ TEST_CASE("store: starting over takes older objects and drops newer ones") {
   CHECK(store.get({"pay", "a"})->meta.resource_version == "50");
 }
 
-TEST_CASE("datasets: the index follows the Models") {
-  DatasetIndex index;
+TEST_CASE("what Models name: the index follows them") {
+  ReferenceIndex index;
+  const auto data = [](const char* ns, const char* name) { return ObjectRef{Kind::ConfigMap, {ns, name}}; };
   api::Model model;
   model.meta.key = {"pay", "fraud"};
   model.retraining.emplace();
@@ -161,14 +162,21 @@ TEST_CASE("datasets: the index follows the Models") {
   trigger.dataset = api::Trigger::ConfigMapKeyRef{"data", "digest"};
   model.retraining->triggers = {trigger};
   index.update(model, false);
-  CHECK(index.models_of({"pay", "data"}) == std::vector<ObjectKey>{model.meta.key});
-  CHECK(index.models_of({"other", "data"}).empty());
+  CHECK(index.models_of(data("pay", "data")) == std::vector<ObjectKey>{model.meta.key});
+  CHECK(index.models_of(data("other", "data")).empty());
   model.retraining->triggers[0].dataset->name = "data2";
   index.update(model, false);
-  CHECK(index.models_of({"pay", "data"}).empty());
-  CHECK(index.models_of({"pay", "data2"}).size() == 1);
+  CHECK(index.models_of(data("pay", "data")).empty());
+  CHECK(index.models_of(data("pay", "data2")).size() == 1);
+  model.rollout.gate_sets = {{"shared", Kind::ModelGateSet}, {"shared", Kind::ClusterModelGateSet}};
+  index.update(model, false);
+  CHECK(index.models_of({Kind::ModelGateSet, {"pay", "shared"}}).size() == 1);
+  CHECK(index.models_of({Kind::ModelGateSet, {"other", "shared"}}).empty());
+  CHECK(index.models_of({Kind::ClusterModelGateSet, {"", "shared"}}).size() == 1);
+  CHECK(index.models_of(data("pay", "data2")).size() == 1);
   index.update(model, true);
-  CHECK(index.models_of({"pay", "data2"}).empty());
+  CHECK(index.models_of(data("pay", "data2")).empty());
+  CHECK(index.models_of({Kind::ModelGateSet, {"pay", "shared"}}).empty());
 }
 
 TEST_CASE("events: the same news is the same Event, repeated news is counted") {

@@ -1,0 +1,159 @@
+#include "reconcilers/rollout/policy.h"
+
+#include <algorithm>
+#include <set>
+
+#include "operator/json/json.h"
+#include "reconcilers/rollout/advance.h"
+
+namespace mo::rollout {
+namespace {
+
+constexpr size_t kLargestObject = 8u << 20;  // more than the API server stores
+
+class Resolve {
+ public:
+  explicit Resolve(const Observed& o)
+      : o_(o), m_(*o.model), policy_(std::make_shared<api::RolloutPolicy>(m_.rollout)) {}
+
+  Policy run() {
+    Policy out;
+    out.rollouts = find_sets();
+    if (m_.retraining && !m_.retraining->gates.empty()) out.retraining = out.rollouts;
+    take_for_rollouts(out.rollouts);
+    if (m_.retraining) take_for_retraining(out.retraining);
+    const bool somebody_starts = std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [](const auto& r) {
+      return !is_over(r->status.phase) && !r->status.policy;
+    });
+    if (somebody_starts) write_down(out.rollouts);
+    out.policy = policy_;
+    return out;
+  }
+
+ private:
+  struct Set {
+    ObjectRef ref;
+    Ref<api::GateSet> set;
+    std::set<std::string> taken;  // names of its gates
+  };
+
+  static std::string words(const ObjectRef& set) {
+    return std::string(info(set.kind).kind) + " " + set.key.name;
+  }
+
+  // A set that is missing is missed also where every name is defined elsewhere: it might define it first.
+  Waiting find_sets() {
+    Waiting problem;
+    for (const api::GateSetRef& named : m_.rollout.gate_sets) {
+      const ObjectRef ref = named.from(o_.key.ns);
+      const auto found = o_.gate_sets.find(ref);
+      if (found != o_.gate_sets.end()) sets_.push_back({ref, found->second, {}});
+      if (!problem.reason.empty()) continue;
+      if (found == o_.gate_sets.end())
+        problem = missing(ref);
+      else if (!found->second->problem.empty())
+        problem = {"InvalidGateSet", words(ref) + ": " + found->second->problem, true};
+    }
+    return problem;
+  }
+
+  Waiting missing(const ObjectRef& ref) const {
+    if (ref.kind == Kind::ClusterModelGateSet && o_.cluster_gate_sets_denied)
+      return {"GateSetForbidden",
+              "an operator of one namespace may not look at " + words(ref) +
+                  ": write its gates into a ModelGateSet, or let the operator's account watch clustermodelgatesets",
+              true};
+    return {"GateSetNotFound",
+            words(ref) + " does not exist" + (ref.key.ns.empty() ? "" : " in namespace " + ref.key.ns) +
+                ": create it, or correct spec.rollout.gateSets of Model " + o_.key.name,
+            true};
+  }
+
+  void take_for_rollouts(Waiting& problem) {
+    const auto& steps = m_.rollout.steps;
+    for (size_t i = 0; i < steps.size(); ++i)
+      for (const auto* names : {&steps[i].gates, &steps[i].background})
+        for (const std::string& name : *names) take(name, "step " + std::to_string(i + 1), problem);
+    if (!m_.rollout.bake) return;
+    for (const std::string& name : m_.rollout.bake->gates) take(name, "bake", problem);
+  }
+
+  void take_for_retraining(Waiting& problem) {
+    for (const std::string& name : m_.retraining->gates) {
+      const api::Gate* gate = take(name, "retraining", problem);
+      if (gate && !gate->version_metric && problem.reason.empty())
+        problem = {"GateUnsuitable",
+                   "retraining names gate " + name +
+                       ", which reads no recorded metric, but a candidate fresh from training has no traffic to "
+                       "measure: name gates of the kind version there",
+                   true};
+    }
+  }
+
+  // Null, and `problem` if there was none before, if nobody defines it. The gate is good until the next call.
+  const api::Gate* take(const std::string& name, const std::string& by, Waiting& problem) {
+    if (const api::Gate* gate = policy_->gate(name)) return gate;
+    std::string why = ", which neither rollout.gates nor";
+    const char* before = " ";
+    for (Set& set : sets_) {
+      const api::Gate* gate = set.set->gate(name);
+      if (gate && gate->measurable()) {
+        set.taken.insert(name);
+        policy_->gates.push_back(*gate);
+        return &policy_->gates.back();
+      }
+      if (gate) {
+        why = ", of a kind that this operator doesn't know, in " + words(set.ref);
+        break;
+      }
+      why += before + words(set.ref);
+      before = " or ";
+    }
+    if (problem.reason.empty())
+      problem = {"GateUndefined",
+                 by + " names gate " + name + why + (why.starts_with(", which") ? " defines" : "") +
+                     ": define it there or correct the name",
+                 true};
+    return nullptr;
+  }
+
+  // Only what is named: a set may hold far more.
+  void write_down(Waiting& problem) {
+    Result<Json> whole = parse_json(m_.rollout.raw, kLargestPolicy);
+    if (!whole) return;
+    Json& gates = (*whole)["gates"];
+    if (!gates.is_array()) gates = Json::array();
+    for (const Set& set : sets_) {
+      if (set.taken.empty()) continue;
+      Result<Json> spec = parse_json(set.set->raw, kLargestObject);
+      if (!spec) continue;
+      for (Json& gate : (*spec)["gates"])
+        if (gate.is_object() && gate["name"].is_string() && set.taken.count(gate["name"].get<std::string>()))
+          gates.push_back(gate);
+    }
+    std::string text = whole->dump();
+    if (text.size() <= kLargestPolicy) {
+      policy_->raw = std::move(text);
+    } else if (problem.reason.empty()) {
+      problem = {"GateSetTooLarge",
+                 "the gates that the steps name in gate sets make " + std::to_string(text.size()) +
+                     " bytes, and a ModelRollout keeps at most " + std::to_string(kLargestPolicy) +
+                     ": make the templates of their Jobs smaller",
+                 true};
+    }
+  }
+
+  const Observed& o_;
+  const api::Model& m_;
+  std::shared_ptr<api::RolloutPolicy> policy_;
+  std::vector<Set> sets_;  // those that are there, in the Model's order
+};
+
+}  // namespace
+
+Policy resolve(const Observed& o) {
+  if (o.model->rollout.gate_sets.empty()) return {Ref<api::RolloutPolicy>(o.model, &o.model->rollout), {}, {}};
+  return Resolve(o).run();
+}
+
+}  // namespace mo::rollout

@@ -1,0 +1,26 @@
+// The policy that a rollout takes its snapshot of: the Model's, with the gates of its gate sets in it. Pure.
+//
+// A name means the Model's own gate if it has one of that name, else that of the first of its sets that does.
+// Without gate sets admission has checked all names. With them nobody can before they are read: what is wrong is
+// found here, and a rollout waits for it to be put right.
+#pragma once
+
+#include "reconcilers/common/observed.h"
+#include "reconcilers/rollout/status.h"
+
+namespace mo::rollout {
+
+// As JSON, in bytes: the API server stores at most 1.5 MB of a whole object.
+inline constexpr size_t kLargestPolicy = 1 << 20;
+
+struct Policy {
+  Ref<api::RolloutPolicy> policy;  // its gates: the Model's own, and those of sets that somebody names
+  // Why none can start, or why no result of training can be judged: GateSetNotFound | GateSetForbidden |
+  // InvalidGateSet | GateUndefined | GateUnsuitable | GateSetTooLarge. No reason: they can.
+  Waiting rollouts, retraining;
+};
+
+// There must be a Model.
+Policy resolve(const Observed& observed);
+
+}  // namespace mo::rollout

@@ -1,0 +1,111 @@
+#!/usr/bin/python3
+"""Write crds/modelgatesets.yaml and crds/clustermodelgatesets.yaml, whose gates are those of crds/models.yaml, or with --check say whether
+they are stale (exit code 1). A CRD cannot refer to another one's schema, so that of a gate is copied, word for word."""
+
+import argparse
+import pathlib
+import sys
+
+REPO = pathlib.Path(__file__).resolve().parent.parent
+KINDS = {
+    "ModelGateSet": ("Namespaced", "mgs", "gates that the Models of one namespace share"),
+    "ClusterModelGateSet": ("Cluster", "cmgs", "gates that the Models of all namespaces share"),
+}
+CRD = """\
+# The kind {kind}. Made by scripts/crd-gatesets.py, its gates from models.yaml; do not edit by hand.
+# It has no status: the ModelRollouts that use it say what is wrong with it.
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: {plural}.modelops.dev
+  labels:
+    app.kubernetes.io/name: model-operator
+    app.kubernetes.io/component: crd
+    app.kubernetes.io/part-of: model-operator
+spec:
+  group: modelops.dev
+  scope: {scope}
+  names:
+    kind: {kind}
+    listKind: {kind}List
+    plural: {plural}
+    singular: {singular}
+    shortNames: [{short}]
+    categories: [modelops]
+  versions:
+  - name: v1alpha1
+    served: true
+    storage: true
+    additionalPrinterColumns:
+    - name: Description
+      type: string
+      description: What the gates are for
+      jsonPath: .spec.description
+    - name: Age
+      type: date
+      jsonPath: .metadata.creationTimestamp
+    schema:
+      openAPIV3Schema:
+        type: object
+        description: {kind} holds {meaning}. They name it under spec.rollout.gateSets.
+        required: [spec]
+        properties:
+          apiVersion:
+            type: string
+            description: Always modelops.dev/v1alpha1.
+          kind:
+            type: string
+            description: Always {kind}.
+          metadata:
+            type: object
+          spec:
+            type: object
+            description: What is wanted.
+            required: [gates]
+            properties:
+              description:
+                type: string
+                description: What the gates are for, in a sentence or two.
+                maxLength: 1024
+{gates}"""
+
+
+def indent_of(line):
+    return len(line) - len(line.lstrip())
+
+
+def under(lines, key):
+    """The lines of the first entry `key` among those at the least depth of `lines`, with it."""
+    depth = min(indent_of(line) for line in lines)
+    start = next(i for i, line in enumerate(lines) if indent_of(line) == depth and line.strip() == f"{key}:")
+    end = next((i for i in range(start + 1, len(lines)) if indent_of(lines[i]) <= depth), len(lines))
+    return lines[start:end]
+
+
+def gates(depth):
+    """The schema of Model.spec.rollout.gates, its first line indented by `depth`."""
+    lines = (REPO / "crds" / "models.yaml").read_text().splitlines()
+    lines = lines[next(i for i, line in enumerate(lines) if line.strip() == "openAPIV3Schema:"):]
+    found = under(lines, "openAPIV3Schema")
+    for key in ("properties", "spec", "properties", "rollout", "properties", "gates"):
+        found = under(found[1:], key)
+    shift = indent_of(found[0]) - depth
+    return "".join(line[shift:] + "\n" for line in found)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
+    arguments = parser.parse_args()
+    for kind, (scope, short, meaning) in KINDS.items():
+        singular = kind.lower()
+        file = REPO / "crds" / f"{singular}s.yaml"
+        text = CRD.format(kind=kind, scope=scope, short=short, meaning=meaning, singular=singular, plural=f"{singular}s", gates=gates(14))
+        if not arguments.check:
+            file.write_text(text)
+        elif not file.exists() or file.read_text() != text:
+            sys.exit(f"{file.relative_to(REPO)} does not agree with crds/models.yaml: run scripts/crd-gatesets.py")
+
+
+if __name__ == "__main__":
+    main()
