@@ -323,7 +323,8 @@ std::string bounds(const Json& gate) {
   for (const char* bound : {"min", "max"})
     if (const std::string value = text(gate, bound); !value.empty()) add(std::string(bound) + " " + value);
   if (const std::string most = text(gate, "versusStable.maxRegression"); !most.empty())
-    add("at most " + most + " worse than stable");
+    add("at most " + most + " worse than stable" +
+        (field(gate, "versusStable.confidence") ? " at confidence " + text(gate, "versusStable.confidence") : ""));
   if (const std::string least = text(gate, "samples.min"); !least.empty()) add(least + " samples");
   return all.empty() ? "" : "(" + all + ")";
 }

@@ -41,7 +41,9 @@ bool read(value& v, Artifact& out, const Path& at) { return read_object(v, out, 
 
 constexpr Field<Gate::VersusStable> kVersusStable[] = {
     {"query", member<&Gate::VersusStable::query>},
-    {"maxRegression", member<&Gate::VersusStable::max_regression>}};
+    {"maxRegression", member<&Gate::VersusStable::max_regression>},
+    {"samplesQuery", member<&Gate::VersusStable::samples_query>},
+    {"confidence", member<&Gate::VersusStable::confidence>}};
 bool read(value& v, Gate::VersusStable& out, const Path& at) {
   return read_object(v, out, kVersusStable, at);
 }

@@ -80,6 +80,9 @@ struct Gate {
     std::optional<std::string>
         query;  // with prometheus; a version gate compares the stable version's recorded metric
     Decimal max_regression;
+    // Both or neither: the figures are shares, and a regression counts at this confidence (compare.h).
+    std::optional<std::string> samples_query;
+    std::optional<Decimal> confidence;
   };
   std::optional<VersusStable> versus_stable;
   struct Samples {

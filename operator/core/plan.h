@@ -78,6 +78,7 @@ struct AskPrometheus {
   std::string query;                        // the candidate's value
   std::optional<std::string> stable_query;  // versusStable
   std::optional<std::string> samples_query;
+  std::optional<std::string> stable_samples_query = {};
 };
 struct AskConfigMap {  // a quorum read of one key
   ObjectKey configmap;
@@ -104,7 +105,7 @@ struct Reading {
 };
 struct Answer {
   TimePoint at{};
-  Reading value, stable, samples;  // AskPrometheus; AskWeb: value
+  Reading value, stable, samples, stable_samples;  // AskPrometheus; AskWeb: value
   std::optional<std::string>
       text;             // AskConfigMap: the key's text. AskRunResult: the RunResult's JSON text, unchecked
   std::string problem;  // why `text` is missing, for people

@@ -100,6 +100,7 @@ Answer Evidence::ask_prometheus(const AskPrometheus& question, std::stop_token s
   answer.value = query(question.query);
   if (question.stable_query) answer.stable = query(*question.stable_query);
   if (question.samples_query) answer.samples = query(*question.samples_query);
+  if (question.stable_samples_query) answer.stable_samples = query(*question.stable_samples_query);
   return answer;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "operator/api/run_result.h"
+#include "reconcilers/rollout/compare.h"
 #include "reconcilers/rollout/gate_job.h"
 
 namespace mo::rollout {
@@ -17,19 +18,80 @@ struct Outcome {
 
 Outcome inconclusive(std::string message) { return {"Inconclusive", "", "", std::move(message)}; }
 
-Outcome judge(const api::Gate& gate, const Decimal& value, const std::optional<Decimal>& stable,
-              const std::string& stable_problem, const GateContext& context) {
-  Outcome out;
-  out.value = value.to_string();
+// "0.85 is below min 0.92"; empty within the bounds.
+std::string out_of_bounds(const api::Gate& gate, const Decimal& value) {
+  if (gate.min && value < *gate.min) return value.to_string() + " is below min " + gate.min->to_string();
+  if (gate.max && value > *gate.max) return value.to_string() + " is above max " + gate.max->to_string();
+  return "";
+}
+
+// With only a max, less is better (latency, error rates); otherwise more is.
+bool less_is_better(const api::Gate& gate) { return gate.max && !gate.min; }
+
+// As a point against a point.
+void compare_values(const api::Gate& gate, const Decimal& value, const Decimal& stable, const std::string& stable_name,
+                    Outcome& out) {
+  const Decimal worse_by = less_is_better(gate) ? value - stable : stable - value;
+  if (worse_by <= gate.versus_stable->max_regression) return;
+  out.verdict = "Failed";
+  out.message = value.to_string() + " is worse than " + stable_name + "'s " + stable.to_string() + " by " +
+                worse_by.to_string() + ", more than maxRegression " + gate.versus_stable->max_regression.to_string();
+}
+
+// As shares of so many samples each: what these do not prove either way is inconclusive.
+void compare_shares(const api::Gate& gate, const Decimal& value, const Decimal& stable, const Answer& answer,
+                    const std::string& stable_name, Outcome& out) {
+  out.verdict = "Inconclusive";
+  const std::string confidence = gate.versus_stable->confidence->to_string();
+  const auto z = one_sided_z(*gate.versus_stable->confidence);
+  if (!z) {
+    out.message = "confidence " + confidence + " is none that this operator knows";
+    return;
+  }
+  const auto take = [&](const Decimal& figure, const Reading& samples, const std::string& whose) {
+    if (!samples.value) {
+      out.message = whose + "samples: " + samples.problem;
+      return std::optional<Share>();
+    }
+    const auto found = share(figure, *samples.value);
+    if (!found)
+      out.message = "confidence is about shares between 0 and 1 of one sample or more, and " + whose +
+                    figure.to_string() + " of " + samples.value->to_string() + " is none";
+    return found;
+  };
+  const auto candidate = take(value, answer.samples, "");
+  if (!candidate) return;
+  const auto reference = take(stable, answer.stable_samples, stable_name + "'s ");
+  if (!reference) return;
+  const Interval worse = less_is_better(gate) ? difference(*candidate, *reference, *z)
+                                              : difference(*reference, *candidate, *z);
+  const double margin = to_double(gate.versus_stable->max_regression);
+  out.verdict = worse.high <= margin ? "Passed" : worse.low > margin ? "Failed" : "Inconclusive";
+  out.message = "worse than " + stable_name + " by " + rounded(worse.low).to_string() + " to " +
+                rounded(worse.high).to_string() + " at confidence " + confidence + " (" +
+                answer.samples.value->to_string() + " and " + answer.stable_samples.value->to_string() + " samples), " +
+                (out.verdict == "Passed"   ? "within maxRegression "
+                 : out.verdict == "Failed" ? "more than maxRegression "
+                                           : "too few to decide about maxRegression ") +
+                gate.versus_stable->max_regression.to_string();
+}
+
+Outcome judge(const api::Gate& gate, const Decimal& value, const Answer& answer, const GateContext& context) {
+  Outcome out{"Passed", value.to_string(), "", ""};
+  const auto& stable = answer.stable.value;
   if (stable) out.stable_value = stable->to_string();
-  out.message = shortfall(gate, value, stable, context.stable);
+  out.message = out_of_bounds(gate, value);
   if (!out.message.empty()) {
     out.verdict = "Failed";
-  } else if (gate.versus_stable && !context.stable.empty() && !stable) {
+  } else if (!gate.versus_stable || context.stable.empty()) {
+    return out;
+  } else if (!stable) {
     out.verdict = "Inconclusive";
-    out.message = "nothing to compare with for " + context.stable + ": " + stable_problem;
+    out.message = "nothing to compare with for " + context.stable + ": " + answer.stable.problem;
+  } else if (gate.versus_stable->confidence) {
+    compare_shares(gate, value, *stable, answer, context.stable, out);
   } else {
-    out.verdict = "Passed";
+    compare_values(gate, value, *stable, context.stable, out);
   }
   return out;
 }
@@ -43,7 +105,7 @@ Outcome judge_answer(const api::Gate& gate, const Answer& answer, const GateCont
                           std::to_string(gate.samples->min) + " samples so far");
   }
   if (!answer.value.value) return inconclusive(answer.value.problem);
-  return judge(gate, *answer.value.value, answer.stable.value, answer.stable.problem, context);
+  return judge(gate, *answer.value.value, answer, context);
 }
 
 std::optional<Decimal> recorded(const std::map<std::string, std::string>* metrics, const std::string& name) {
@@ -75,7 +137,7 @@ void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, bool w
   else
     status.verdict = "Running";
   // Passed with a tolerated failure last: the message would read like a failure.
-  if (status.verdict == "Passed") status.message.clear();
+  if (status.verdict == "Passed" && outcome.verdict != "Passed") status.message.clear();
 }
 
 std::string ask_id(const api::Gate& gate, const GateContext& context, TimePoint after, int measured) {
@@ -91,15 +153,18 @@ Outcome judge_report(const api::Gate& gate, const Answer& answer, const api::Job
   if (!result) return inconclusive(who + (job.failed ? " failed: " + job.failure_message + ": " : ": ") + result.error().message);
   const auto value = recorded(&result->metrics, gate.job->metric);
   if (!value) return inconclusive(who + " reported no metric " + gate.job->metric);
-  return judge(gate, *value, {}, "", context);
+  return judge(gate, *value, {}, context);
 }
 
 Ask question(const api::Gate& gate, const GateContext& context, TimePoint after, int measured) {
   const std::string id = ask_id(gate, context, after, measured);
   if (gate.web) return {id, AskWeb{expand(gate.web->url, context), gate.web->path}};
   AskPrometheus ask{expand(*gate.prometheus_query, context), {}, {}};
-  if (gate.versus_stable && gate.versus_stable->query && !context.stable.empty())
+  if (gate.versus_stable && gate.versus_stable->query && !context.stable.empty()) {
     ask.stable_query = expand(*gate.versus_stable->query, context);
+    if (gate.versus_stable->samples_query)
+      ask.stable_samples_query = expand(*gate.versus_stable->samples_query, context);
+  }
   if (gate.samples) ask.samples_query = expand(gate.samples->query, context);
   return {id, ask};
 }
@@ -118,24 +183,12 @@ std::string expand(const std::string& query, const GateContext& context) {
   return out;
 }
 
-std::string shortfall(const api::Gate& gate, const Decimal& value, const std::optional<Decimal>& stable,
-                      const std::string& stable_name) {
-  if (gate.min && value < *gate.min) return value.to_string() + " is below min " + gate.min->to_string();
-  if (gate.max && value > *gate.max) return value.to_string() + " is above max " + gate.max->to_string();
-  if (!gate.versus_stable || !stable) return "";
-  // With only a max, less is better (latency, error rates); otherwise more is.
-  const bool less_is_better = gate.max && !gate.min;
-  const Decimal worse_by = less_is_better ? value - *stable : *stable - value;
-  if (worse_by <= gate.versus_stable->max_regression) return "";
-  return value.to_string() + " is worse than " + stable_name + "'s " + stable->to_string() + " by " +
-         worse_by.to_string() + ", more than maxRegression " + gate.versus_stable->max_regression.to_string();
-}
-
 api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context, TimePoint now) {
   api::GateStatus status;
   status.name = gate.name;
   const auto value = recorded(context.candidate_metrics, *gate.version_metric);
-  const auto stable = recorded(context.stable_metrics, *gate.version_metric);
+  Answer compared;
+  compared.stable = {recorded(context.stable_metrics, *gate.version_metric), "no recorded metric " + *gate.version_metric};
   api::Gate once = gate;
   once.count = 1;
   once.failure_limit = 0;  // a recorded value doesn't change: measuring again tells nothing
@@ -143,8 +196,7 @@ api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context
     take_in(once, inconclusive(context.candidate + " has no recorded metric " + *gate.version_metric), now,
             context.watching, status);
   else
-    take_in(once, judge(gate, *value, stable, "no recorded metric " + *gate.version_metric, context), now,
-            context.watching, status);
+    take_in(once, judge(gate, *value, compared, context), now, context.watching, status);
   return status;
 }
 

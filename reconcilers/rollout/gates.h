@@ -1,7 +1,7 @@
 // Gates: from measurements to a verdict. Pure.
 //
 // A measurement passes, fails or is inconclusive (no data, too few samples, an answer that is no single
-// number). A gate has
+// number, a difference that its samples do not prove at the confidence that is asked for). A gate has
 //   failed        once more than `failureLimit` measurements failed,
 //   passed        once `count` measurements passed,
 //   inconclusive  once `count` measurements in a row were inconclusive (with onInconclusive: Wait it goes on
@@ -44,9 +44,5 @@ api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context
 
 // {{model}} {{namespace}} {{stable}} {{candidate}} replaced.
 std::string expand(const std::string& query, const GateContext& context);
-
-// "0.85 is below min 0.92", "regressed by 0.02 against fraud-v1 (0.95), more than 0.005"; empty if it passes.
-std::string shortfall(const api::Gate& gate, const Decimal& value, const std::optional<Decimal>& stable,
-                      const std::string& stable_name);
 
 }  // namespace mo::rollout

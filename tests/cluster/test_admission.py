@@ -148,6 +148,9 @@ def cron(expression, zone="UTC"):
     return model(spec__retraining__triggers__0__schedule={"cron": expression, "timeZone": zone})
 
 
+CERTAIN = {"query": "x", "maxRegression": "0.05", "samplesQuery": "y", "confidence": "0.95"}
+
+
 def artifact(**fields):
     return model(**{f"spec__artifact__{field}": value for field, value in fields.items()})
 
@@ -201,6 +204,7 @@ GOOD = {
     "min equal to max": gate(2, min="0.90", max=".9"),
     "a negative bound": gate(1, max="-12"),
     "only versusStable": gate(0, min=REMOVED),
+    "versusStable at a confidence": gate(0, versusStable=CERTAIN),
     "a version gate with versusStable": gate(2, min=REMOVED, max=REMOVED, versusStable={"maxRegression": "0"}),
     "a PromQL selector of many braces": gate(1, prometheus={"query": 'sum(a{b=~"{x}|y{1,2}",m="{{model}}",n="{{namespace}}"}) / sum(a{})'}),
     "cron: macro": cron("@daily"),
@@ -288,6 +292,16 @@ BAD = {
     "min above max": (gate(2, min="1.1"), ['gate "recorded"', "min 1.1 greater than max 1"]),
     "a regression below zero": (gate(0, versusStable={"query": "x", "maxRegression": "-0.1"}), ["maxRegression", "zero or more"]),
     "versusStable without a query": (gate(0, versusStable={"maxRegression": "0.1"}), ['gate "accuracy"', "needs versusStable.query"]),
+    "a confidence without stable's samples": (gate(0, versusStable={"query": "x", "maxRegression": "0.1", "confidence": "0.95"}),
+                                              ["spec.rollout.gates[0].versusStable", "confidence and samplesQuery", "go together"]),
+    "stable's samples without a confidence": (gate(0, versusStable={"query": "x", "maxRegression": "0.1", "samplesQuery": "y"}), ["confidence and samplesQuery", "go together"]),
+    "a confidence without the candidate's samples": (gate(1, versusStable=CERTAIN), ['gate "latency"', "asks for a confidence, so it needs samples"]),
+    "a confidence of no table": (gate(0, versusStable={**CERTAIN, "confidence": "0.96"}), ["gates[0].versusStable.confidence", '"0.96"', '"0.95"', '"0.99"']),
+    "a confidence in percent": (gate(0, versusStable={**CERTAIN, "confidence": "95%"}), ["gates[0].versusStable.confidence", "supported values"]),
+    "a confidence that is a number": (gate(0, versusStable={**CERTAIN, "confidence": 0.95}), ["gates[0].versusStable.confidence", "must be of type string"]),
+    "a share that may be worse by 100 %": (gate(0, versusStable={**CERTAIN, "maxRegression": "1"}), ["shares between 0 and 1", "lower it"]),
+    "an unknown placeholder in stable's samples": (gate(0, versusStable={**CERTAIN, "samplesQuery": "x{{stabel}}"}), ["versusStable.samplesQuery", "placeholder"]),
+    "a version gate with a confidence": (gate(2, versusStable={"maxRegression": "0", "samplesQuery": "y", "confidence": "0.95"}), ['gate "recorded"', "no number of samples is known"]),
     "versusStable without maxRegression": (gate(0, versusStable={"query": "x"}), ["versusStable.maxRegression", "Required value"]),
     "a version gate with a query": (gate(2, versusStable={"query": "x", "maxRegression": "0"}), ['gate "recorded"', "remove versusStable.query"]),
     "a version gate with samples": (gate(2, samples={"query": "x", "min": 1}), ['gate "recorded"', "remove samples"]),

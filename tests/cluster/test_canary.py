@@ -119,6 +119,40 @@ def test_versus_stable(case, value, verdict):
         assert "0.95" in measured["message"] and "0.01" in measured["message"] and "m-v1" in measured["message"]
 
 
+def certain(**bounds):
+    of = {name: f'{name}{{namespace="{{{{namespace}}}}",version="{{{{VERSION}}}}"}}' for name in ("accuracy", "seen")}
+    return gate(**bounds, onInconclusive="Wait", samples={"query": of["seen"].replace("VERSION", "candidate"), "min": 50}, versusStable={
+        "query": of["accuracy"].replace("VERSION", "stable"), "samplesQuery": of["seen"].replace("VERSION", "stable"), "maxRegression": "0.05", "confidence": "0.95"})
+
+
+@pytest.mark.parametrize("bounds, stable, value, verdict", [
+    ({"min": "0.5"}, "0.95", "0.93", "Succeeded"),
+    ({"min": "0.5"}, "0.95", "0.87", "RolledBack"),
+    ({"max": "0.5"}, "0.05", "0.07", "Succeeded"),
+    ({"max": "0.5"}, "0.05", "0.13", "RolledBack"),
+], ids=["no less accurate", "less accurate", "no more errors", "more errors"])
+def test_versus_stable_at_a_confidence(case, bounds, stable, value, verdict):
+    """The same figure decides nothing while few samples are behind it. No figure of stable's samples is no verdict either."""
+    case.metrics.set("accuracy", stable, version="m-v1")
+    case.metrics.set("accuracy", value, version="m-v2")
+    case.metrics.set("seen", 40, version="m-v2")
+    rollout = start(case, certain(**bounds), replicas=1)
+
+    def says(words):
+        return case.until(lambda: (found := (case.mro(rollout).get("gates") or [{}])[0]) and words in found.get("message", "") and found, f"the gate says: {words}")
+    says("40 of 50")
+    case.metrics.set("seen", 100, version="m-v2")
+    says("m-v1's samples: no data")
+    case.metrics.set("seen", 300, version="m-v1")
+    undecided = says("(100 and 300 samples), too few to decide about maxRegression 0.05")
+    assert undecided["verdict"] == "Running" and undecided.get("passed", 0) == undecided.get("failed", 0) == 0 and undecided["stableValue"] == stable
+    case.metrics.set("seen", 5000, version="m-v1")
+    case.metrics.set("seen", 2000, version="m-v2")
+    case.phase(rollout, verdict)
+    told = case.mro(rollout)["gates"][0]
+    assert told["verdict"] == ("Passed" if verdict == "Succeeded" else "Failed") and "at confidence 0.95" in told["message"], told
+
+
 def test_no_data_is_neither_a_pass_nor_a_failure(case):
     """Rule 7, with onInconclusive: Pause, the default."""
     rollout = start(case, gate(min="0.9", count=2))

@@ -342,6 +342,7 @@ Answer Operator::answer_to(const Ask& ask) const {
     answer.value = read(prometheus->query);
     if (prometheus->stable_query) answer.stable = read(*prometheus->stable_query);
     if (prometheus->samples_query) answer.samples = read(*prometheus->samples_query);
+    if (prometheus->stable_samples_query) answer.stable_samples = read(*prometheus->stable_samples_query);
   } else if (const auto* configmap = std::get_if<AskConfigMap>(&ask.question)) {
     const Json* object = w_.find({Kind::ConfigMap, configmap->configmap});
     if (object && (*object)["data"].contains(configmap->key))

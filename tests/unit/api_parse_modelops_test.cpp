@@ -23,7 +23,8 @@ constexpr const char* kModel = R"json({
       "steps": [{"weight": 10}, {"pause": {"duration": "5m"}}, {"pause": {}}, {"gates": ["accuracy", "recorded"]}],
       "gates": [
         {"name": "accuracy", "prometheus": {"query": "model_accuracy{version=\"{{candidate}}\"}"}, "min": "0.92",
-         "versusStable": {"query": "q", "maxRegression": "0.005"}, "samples": {"query": "n", "min": 200},
+         "versusStable": {"query": "q", "maxRegression": "0.005", "samplesQuery": "m", "confidence": "0.95"},
+         "samples": {"query": "n", "min": 200},
          "interval": "10s", "count": 3, "failureLimit": 1, "onInconclusive": "Wait"},
         {"name": "recorded", "version": {"metric": "f1"}, "min": "0.9", "max": "1"}],
       "onFailure": "Pause", "progressDeadlineSeconds": 90},
@@ -104,6 +105,8 @@ TEST_CASE("a Model's rollout policy", "[api]") {
   CHECK_FALSE(accuracy->max);
   CHECK(accuracy->versus_stable->query == "q");
   CHECK(accuracy->versus_stable->max_regression == *Decimal::parse("0.005"));
+  CHECK(accuracy->versus_stable->samples_query == "m");
+  CHECK(accuracy->versus_stable->confidence == Decimal::parse("0.95"));
   CHECK(accuracy->samples->min == 200);
   CHECK(accuracy->interval == seconds(10));
   CHECK(accuracy->count == 3);

@@ -175,13 +175,14 @@ struct Fixture {
   Answer answer(const std::string& id) { return book.of(model).at(id); }
 };
 
-TEST_CASE("a gate's three numbers come back together", "[evidence]") {
+TEST_CASE("a gate's numbers come back together", "[evidence]") {
   Fixture f;
-  f.evidence.ask(f.model, {{"a", AskPrometheus{"1", "2", "3"}}, {"b", AskPrometheus{"4", {}, {}}}});
+  f.evidence.ask(f.model, {{"a", AskPrometheus{"1", "2", "3", "5"}}, {"b", AskPrometheus{"4", {}, {}}}});
   REQUIRE(f.wait_for(2));
   CHECK(f.answer("a").value.value == Decimal::parse("1"));
   CHECK(f.answer("a").stable.value == Decimal::parse("2"));
   CHECK(f.answer("a").samples.value == Decimal::parse("3"));
+  CHECK(f.answer("a").stable_samples.value == Decimal::parse("5"));
   CHECK(f.answer("a").at == TimePoint(42s));
   CHECK_FALSE(f.answer("b").stable.value);
 }

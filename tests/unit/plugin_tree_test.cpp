@@ -48,7 +48,7 @@ Snapshot canary() {
       "policy": {
         "steps": [{"weight": 10}, {"pause": {"duration": "5m"}}, {"gates": ["accuracy", "latency"]}, {"weight": 50}, {"pause": {}}],
         "gates": [{"name": "accuracy", "prometheus": {"query": "x"}, "min": "0.92", "count": 3,
-                   "versusStable": {"query": "y", "maxRegression": "0.005"}, "samples": {"query": "z", "min": 200}},
+                   "versusStable": {"query": "y", "maxRegression": "0.005", "samplesQuery": "s", "confidence": "0.95"}, "samples": {"query": "z", "min": 200}},
                   {"name": "latency", "prometheus": {"query": "x"}, "max": "0.1"}]}}})json"));
   return s;
 }
@@ -72,7 +72,7 @@ TEST_CASE("plugin: the tree of a canary that is being measured", "[plugin]") {
 │  ├─ ✔ 1 weight 10
 │  ├─ ✔ 2 pause 5m
 │  ├─ ▶ 3 gates accuracy, latency
-│  │  ├─ ✔ accuracy 0.951 (stable 0.95)  (min 0.92, at most 0.005 worse than stable, 200 samples)  Passed 3/3
+│  │  ├─ ✔ accuracy 0.951 (stable 0.95)  (min 0.92, at most 0.005 worse than stable at confidence 0.95, 200 samples)  Passed 3/3
 │  │  └─ … latency  (max 0.1)  Running 0/1, 1 inconclusive: no data
 │  ├─ · 4 weight 50
 │  ├─ · 5 pause

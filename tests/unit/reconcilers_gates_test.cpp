@@ -181,11 +181,11 @@ TEST_CASE("fewer samples than wanted are inconclusive whatever the value") {
 
 TEST_CASE("versus stable, in both directions") {
   api::Gate more = gate();  // min: more is better
-  more.versus_stable = api::Gate::VersusStable{"acc{v=\"{{stable}}\"}", dec("0.01")};
+  more.versus_stable = api::Gate::VersusStable{"acc{v=\"{{stable}}\"}", dec("0.01"), {}, {}};
   api::Gate less = gate();  // only a max: less is better
   less.min.reset();
   less.max = dec("100");
-  less.versus_stable = api::Gate::VersusStable{"lat{v=\"{{stable}}\"}", dec("5")};
+  less.versus_stable = api::Gate::VersusStable{"lat{v=\"{{stable}}\"}", dec("5"), {}, {}};
   struct Row {
     const api::Gate& gate;
     const char *value, *stable, *verdict;
@@ -212,6 +212,92 @@ TEST_CASE("versus stable, in both directions") {
     b.context.stable.clear();
     b.value("0.95");
     CHECK(b.status.verdict == "Passed");
+  }
+}
+
+// A regression of two points, more or less certain.
+TEST_CASE("versus stable at a confidence, in both directions") {
+  api::Gate more = gate();  // min: more is better
+  more.samples = api::Gate::Samples{"n{v=\"{{candidate}}\"}", 100};
+  more.versus_stable = api::Gate::VersusStable{"acc{v=\"{{stable}}\"}", dec("0.05"), "n{v=\"{{stable}}\"}", dec("0.95")};
+  api::Gate less = more;  // only a max: less is better
+  less.min.reset();
+  less.max = dec("0.5");
+  const auto told = [](const char* value, const char* samples, const char* stable, const char* stable_samples) {
+    return Answer{{}, {dec(value), ""}, {dec(stable), ""}, {dec(samples), ""}, {dec(stable_samples), ""}, {}, {}};
+  };
+  struct Row {
+    const api::Gate& gate;
+    const char *value, *samples, *stable, *stable_samples, *verdict;
+  };
+  const Row rows[] = {
+      // the same regression: undecided, passed, with ever more samples
+      {more, "0.93", "100", "0.95", "400", "Inconclusive"},
+      {more, "0.93", "1000", "0.95", "4000", "Passed"},
+      {less, "0.07", "100", "0.05", "400", "Inconclusive"},
+      {less, "0.07", "1000", "0.05", "4000", "Passed"},
+      // and one that is too much: undecided, failed
+      {less, "0.12", "100", "0.05", "400", "Inconclusive"},
+      {less, "0.12", "1000", "0.05", "4000", "Failed"},
+      // many of the candidate's don't make up for few of stable's
+      {more, "0.93", "100000", "0.95", "50", "Inconclusive"},
+      // nobody is better than faultless, however few looked
+      {less, "0", "100", "0", "20", "Passed"},
+      // better, and absolute bounds count as they did
+      {less, "0.05", "200", "0.3", "200", "Passed"},
+      {more, "0.89", "1000", "0.5", "1000", "Failed"},
+      // minimum samples
+      {more, "1", "99", "0.9", "4000", "Inconclusive"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.value << " of " << row.samples << " against " << row.stable << " of " << row.stable_samples);
+    const auto status = Bench(row.gate).answer(told(row.value, row.samples, row.stable, row.stable_samples)).status;
+    INFO(status.message);
+    CHECK(status.verdict == row.verdict);
+  }
+  SECTION("the message holds the interval") {
+    CHECK(Bench(less).answer(told("0.07", "100", "0.05", "400")).status.message ==
+          "worse than m-v1 by -0.01802 to 0.07632 at confidence 0.95 (100 and 400 samples), too few to decide about maxRegression 0.05");
+    CHECK(Bench(less).answer(told("0.12", "1000", "0.05", "4000")).status.message ==
+          "worse than m-v1 by 0.05303 to 0.08872 at confidence 0.95 (1000 and 4000 samples), more than maxRegression 0.05");
+    CHECK(Bench(less).answer(told("0.05", "1000", "0.05", "4000")).status.message ==
+          "worse than m-v1 by -0.0118 to 0.0137 at confidence 0.95 (1000 and 4000 samples), within maxRegression 0.05");
+  }
+  SECTION("no error yet proves little, and then enough") {
+    less.versus_stable->max_regression = dec("0.02");
+    CHECK(Bench(less).answer(told("0", "100", "0", "4000")).status.verdict == "Inconclusive");
+    CHECK(Bench(less).answer(told("0", "200", "0", "4000")).status.verdict == "Passed");
+  }
+  SECTION("undecided it waits, if told to, and decides when there are enough") {
+    less.on_inconclusive = api::Gate::OnInconclusive::Wait;
+    Bench b(less);
+    for (int i = 0; i < 7; ++i) CHECK(b.answer(told("0.12", "100", "0.05", "400")).status.verdict == "Running");
+    CHECK(b.status.failed == 0);
+    CHECK(b.answer(told("0.12", "1000", "0.05", "4000")).status.verdict == "Failed");
+  }
+  SECTION("what is no share, or of no samples, is inconclusive and says so") {
+    less.max = dec("100");
+    const auto message = [&](const Answer& answer) {
+      const auto status = Bench(less).answer(answer).status;
+      CHECK(status.verdict == "Inconclusive");
+      return status.message;
+    };
+    CHECK(message(told("37.2", "1000", "0.05", "4000")) ==
+          "confidence is about shares between 0 and 1 of one sample or more, and 37.2 of 1000 is none");
+    CHECK(message(told("0.07", "1000", "-1", "4000")) ==
+          "confidence is about shares between 0 and 1 of one sample or more, and m-v1's -1 of 4000 is none");
+    CHECK(message(told("0.07", "1000", "0.05", "0")) ==
+          "confidence is about shares between 0 and 1 of one sample or more, and m-v1's 0.05 of 0 is none");
+    Answer unknown = told("0.07", "1000", "0.05", "4000");
+    unknown.stable_samples = {{}, "no data"};
+    CHECK(message(unknown) == "m-v1's samples: no data");
+    less.versus_stable->confidence = dec("0.42");
+    CHECK(message(told("0.07", "1000", "0.05", "4000")) == "confidence 0.42 is none that this operator knows");
+  }
+  SECTION("stable's samples are asked for with the rest") {
+    Bench b(more);
+    const auto ask = std::get<AskPrometheus>(measure(b.gate, b.status, b.context, b.now).ask->question);
+    CHECK(ask.stable_samples_query == "n{v=\"m-v1\"}");
   }
 }
 
@@ -242,7 +328,7 @@ TEST_CASE("a gate on a recorded metric decides at once") {
   candidate["f1"] = "not a number";
   CHECK(verdict().verdict == "Inconclusive");
   SECTION("and compares with what was recorded of stable") {
-    b.gate.versus_stable = api::Gate::VersusStable{{}, dec("0.01")};
+    b.gate.versus_stable = api::Gate::VersusStable{{}, dec("0.01"), {}, {}};
     candidate["f1"] = "0.93";
     CHECK(verdict().verdict == "Inconclusive");
     stable["f1"] = "0.95";
