@@ -120,8 +120,8 @@ class Advance {
     const serving::Ground& g = in_.ground;
     const bool back = first() || g.selected == serving::Ground::Selected::Stable ||
                       g.selected == serving::Ground::Selected::Nobody;
-    if (!back) {
-      out_.draining = true;
+    if (!back || !recorded()) {
+      out_.draining = !first();
       s().phase = "Progressing";
       s().message = "going back to " + s().from_version + ": " + s().ending->message;
       look_again(std::max(s().ending->at + kDrainLimit, now_ + Duration(1000)));
@@ -140,12 +140,20 @@ class Advance {
     out_.jobs.clear();
   }
 
+  // The Model learns an outcome before the rollout's own status tells it: what was measured just now has to be on
+  // record first, or a crash in between forgets what the outcome rests on.
+  bool recorded() { return s().gates == in_.rollout.status.gates; }
+
   // The Model took the version as its stable one, and then we crashed.
   bool already_stable() {
     return !in_.stable.empty() && in_.stable == candidate() && in_.stable != s().from_version;
   }
 
   void succeed() {
+    if (!recorded()) {
+      s().message = "done, " + candidate() + " serves all traffic";
+      return;
+    }
     s().stable_weight = 0;
     s().candidate_weight = 100;
     s().step_index = count();
@@ -468,6 +476,7 @@ class Advance {
     }
     out_.wants_pods = true;
     out_.recreate = recreates() && !first();
+    if (s().ending) out_.wants_pods = in_.ground.candidate.exists;
     if (s().ending || s().candidate_weight > 0) return;
     if (out_.recreate) {
       out_.wants_pods = in_.ground.candidate.exists;
