@@ -8,7 +8,7 @@ import re
 from history import KINDS, VERSION, History
 
 MANAGED = {"app.kubernetes.io/managed-by": "model-operator"}
-WRITTEN = ("Deployment", "Service", "Job", "ModelVersion", "ModelRollout", "Model", "ConfigMap")   # what creates and deletes are counted of
+WRITTEN = ("Deployment", "Service", "HTTPRoute", "Job", "ModelVersion", "ModelRollout", "Model", "ConfigMap")   # what creates and deletes are counted of
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # What the API server counts, stamps or draws by lot, hashes of what names a UID, what the tests themselves count, and how often a gate looked before there was
@@ -17,7 +17,7 @@ STAMPS = {"measurements", "managedFields", "resourceVersion", "creationTimestamp
 
 
 class Observer(History):
-    kinds = (*KINDS, "ModelVersion", "Job", "ConfigMap")
+    kinds = (*KINDS, "ModelVersion", "Job", "ConfigMap", "HTTPRoute")
 
     def __init__(self, kube, namespace):
         super().__init__(kube, namespace)
@@ -28,7 +28,7 @@ class Observer(History):
         return int(self.kube._call("GET", self.kube.path("ConfigMap", None, self.namespace), query={"limit": 1})["metadata"]["resourceVersion"])
 
     def no_more_until_now(self, model, candidate, weight):
-        """What no gate has opened yet: `candidate` has had no more than `weight` % of the endpoints so far."""
+        """What no gate has opened yet: `candidate` has had no more than `weight` % of the endpoints, and of the route, so far."""
         self.limits.append((model, candidate, weight, self.now()))
 
     def made(self):
@@ -50,12 +50,13 @@ class Observer(History):
             self.check(model, stable, candidate, replicas)
         last = collections.deque(maxlen=30)
         try:
-            self._check_moments(last)
+            self._check_moments(last, model, stable, candidate)
         except AssertionError as error:
             raise AssertionError(f"{error}\nafter:\n" + "\n".join(last)) from None
 
-    def _check_moments(self, last):
+    def _check_moments(self, last, model, stable, candidate):
         models = {}   # uid: name of every Model there ever was
+        opened = {stable: 100}   # {version: the most that rollouts have given it so far}
         ready = {}    # pods that were ready at some time, by name
         for kind, world in self.replay():
             last.append(world.last)
@@ -66,16 +67,34 @@ class Observer(History):
             if kind == "ModelRollout" and "weights" in found.get("status", {}):
                 weights = found["status"]["weights"]
                 assert sum(weights.values()) in (0, 100), f"I3: weights {weights}"
+                opened[found["spec"]["version"]] = max(opened.get(found["spec"]["version"], 0),
+                                                       100 if found["status"]["phase"] == "Succeeded" else weights["candidate"])
+            if candidate and kind in ("HTTPRoute", "Service", "Pod") and model in world.objects["HTTPRoute"] and candidate in opened:
+                self._check_route(world, model, opened)
             if kind == "Pod":
                 ready[found["metadata"]["name"]] = found["metadata"]["labels"].get(VERSION)
-            if kind in ("Deployment", "Service", "Job") and found["metadata"].get("labels", {}).items() >= MANAGED.items() and not world.removed:
+            if kind in ("Deployment", "Service", "HTTPRoute", "Job") and found["metadata"].get("labels", {}).items() >= MANAGED.items() and not world.removed:
                 owners = found["metadata"].get("ownerReferences", [])
                 assert len(owners) == 1 and owners[0].get("controller") and owners[0]["uid"] in models, f"I4: {kind} {found['metadata']['name']} has owners {owners}"
+            if kind == "HTTPRoute":
+                for name, limited, weight, until in self.limits:
+                    share = routed(world, name) if int(found["metadata"]["resourceVersion"]) <= until and not world.removed else {}
+                    assert share.get(limited, 0) <= weight, f"I2: the route gives {share}, while no more than {weight} % had been opened"
             if kind == "EndpointSlice":
                 for name, candidate, weight, until in self.limits:
                     share = world.endpoints(name)
                     if int(found["metadata"]["resourceVersion"]) <= until and share.get(candidate):
                         assert share[candidate] * 100 <= weight * sum(share.values()), f"I2: {share}, while no more than {weight} % had been opened"
+
+    @staticmethod
+    def _check_route(world, model, opened):
+        share = routed(world, model)
+        assert sum(share.values()) == 100, f"I3: the route's weights are {share}"
+        for version, weight in share.items():
+            assert weight <= opened.get(version, 0), f"I2: the route gives {share}, while {opened} had been opened"
+            serving = [p for p in world.objects["Pod"].values() if p["metadata"].get("labels", {}).get(VERSION) == version
+                       and any(c["type"] == "Ready" and c["status"] == "True" for c in p.get("status", {}).get("conditions", []))]
+            assert serving, f"I3: the route gives {share}, but no pod of {version} is ready"
 
     @staticmethod
     def _check_traffic(world, model):
@@ -107,6 +126,17 @@ class Observer(History):
                 return [normal(entry) for entry in value]
             return name_of(value) if isinstance(value, str) else value
         return {key: normal(found) for key, found in objects.items() if key != "ConfigMap/kube-root-ca.crt"}
+
+
+def routed(world, model):
+    """{version: weight} by the Model's HTTPRoute and the Services that it names."""
+    share = {}
+    for backend in world.objects["HTTPRoute"][model]["spec"]["rules"][0]["backendRefs"]:
+        if backend["weight"]:
+            service = world.objects["Service"].get(backend["name"])
+            version = service["spec"]["selector"].get(VERSION, "all") if service else f"no Service {backend['name']}"
+            share[version] = share.get(version, 0) + backend["weight"]
+    return share
 
 
 def flat(value, path=""):

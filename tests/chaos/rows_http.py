@@ -139,7 +139,7 @@ def quota(world, case):
 
 @scenario_row(32, "webhook down for every kind, for a while", points=1, short=(("canary", 1),))
 def webhook(world, case):
-    for resource in ("deployments", "services", "jobs", "modelrollouts", "modelversions", "models"):
+    for resource in ("deployments", "services", "httproutes", "jobs", "modelrollouts", "modelversions", "models"):
         world.rule(world.writes(resource=resource, times=3), answer(500, status(500, message=WEBHOOK)))
 
 

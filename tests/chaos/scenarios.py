@@ -87,6 +87,48 @@ class RolledBack(Canary):
         world.until(lambda: [world.status("ModelVersion", v)["phase"] for v in ("m-v1", "m-v2")] == ["Serving", "Rejected"], "phases of the versions")
 
 
+class Routed(Canary):
+    """The same by the weights of an HTTPRoute."""
+    name = "route"
+
+    def prepare(self, world):
+        world.serve("m-v1", **CANARY, route={"parentRefs": [world.gateway.parent], "hostnames": ["m.example.com"]})
+        world.served_by({"m-v1": 3})
+        world.version("m-v2")
+        world.settled()
+
+    def drive(self, world):
+        world.move("m-v2")
+        world.until(lambda: weights(world) == {"m": 75, "m-candidate": 25}, "a quarter goes to m-v2")
+        world.served_by({"m-v2": 1}, "m-candidate")
+        world.observer.no_more_until_now("m", "m-v2", 25)
+        world.prometheus.values["accuracy of m-v2"] = self.accuracy
+        self.end(world)
+        world.until(lambda: weights(world) == {"m": 100}, "Service m has everything")
+
+
+class BlueGreen(Canary):
+    """m-v2 at its full size is tried apart, gets everything at once, and is tried again."""
+    name = "bluegreen"
+
+    def prepare(self, world):
+        gates = [gate(name, min="0.92", query=f"{name} of {{{{candidate}}}}", onInconclusive="Wait") for name in ("accuracy", "recall")]
+        world.serve("m-v1", replicas=3, rollout={"strategy": "BlueGreen"}, gates=gates, steps=[{"gates": ["accuracy"]}, {"weight": 100}, {"gates": ["recall"]}])
+        world.served_by({"m-v1": 3})
+        world.version("m-v2")
+        world.settled()
+
+    def drive(self, world):
+        world.move("m-v2")
+        world.served_by({"m-v2": 3}, "m-candidate")
+        world.observer.no_more_until_now("m", "m-v2", 0)
+        world.prometheus.values["accuracy of m-v2"] = "0.95"
+        world.served_by({"m-v2": 3})
+        assert world.get("Deployment", "m-v1")["spec"]["replicas"] == 3
+        world.prometheus.values["recall of m-v2"] = "0.95"
+        self.end(world)
+
+
 class Retraining(Scenario):
     """Somebody asks for a run; its result becomes a version, passes the recorded gate and rolls out."""
     name = "retraining"
@@ -135,9 +177,15 @@ class Deletion(Scenario):
         world.until(lambda: [world.status("ModelVersion", v)["phase"] for v in ("m-v1", "m-v2")] == ["Superseded", "Registered"], "phases of the versions")
 
 
+def weights(world):
+    """{Service: weight} that the HTTPRoute gives."""
+    route = world.find("HTTPRoute", "m")
+    return {backend["name"]: backend["weight"] for backend in route["spec"]["rules"][0]["backendRefs"]} if route else {}
+
+
 def ask(world):
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     world.kube.patch("Model", "m", {"spec": {"retraining": {"requestedAt": now}}}, world.namespace)
 
 
-ALL = {scenario.name: scenario for scenario in (FirstServing, Canary, RolledBack, Retraining, Deletion)}
+ALL = {scenario.name: scenario for scenario in (FirstServing, Canary, RolledBack, Routed, BlueGreen, Retraining, Deletion)}

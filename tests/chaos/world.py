@@ -23,7 +23,7 @@ from proxy import WRITES, Authority, Match, Proxy
 STALE_RIG = settings.RIG.with_name(settings.RIG.name + "-stale")
 SOON = 45   # seconds for anything that takes one or two on an idle machine
 QUIET = 30
-WRITTEN = ("models", "modelversions", "modelrollouts", "deployments", "services", "jobs")   # what the operator writes, Events and its Lease aside
+WRITTEN = ("models", "modelversions", "modelrollouts", "deployments", "services", "httproutes", "jobs")   # what the operator writes, Events and its Lease aside
 
 
 class Prometheus:
@@ -74,6 +74,41 @@ class Prometheus:
         return Handler
 
 
+class Gateway:
+    """Says of each HTTPRoute, as soon as the observer has seen it, that it is taken up. It is that of no Gateway object, so that the rig's own looks away."""
+    parent = {"name": "chaos"}
+
+    def __init__(self, kube, namespace, observer):
+        self.kube, self.namespace, self.observer = kube, namespace, observer
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.ended.set()
+        self.thread.join()
+
+    def _run(self):
+        seen = 0
+        while not self.ended.wait(0.02):
+            new, seen = self.observer.events[seen:], len(self.observer.events)
+            for found in {f["metadata"]["uid"]: f for _, kind, removed, f in new if kind == "HTTPRoute" and not removed}.values():
+                self._take_up(found["metadata"]["name"], found["metadata"]["generation"], found.get("status"))
+
+    def _take_up(self, name, generation, status):
+        conditions = [{"type": kind, "status": "True", "reason": kind, "message": "", "observedGeneration": generation, "lastTransitionTime": _now()}
+                      for kind in ("Accepted", "ResolvedRefs")]
+        said = [c["observedGeneration"] for parent in (status or {}).get("parents", []) for c in parent["conditions"]]
+        if said and min(said) == generation:
+            return
+        try:
+            self.kube.patch("HTTPRoute", name, {"status": {"parents": [
+                {"parentRef": self.parent, "controllerName": "modelops.dev/chaos", "conditions": conditions}]}}, self.namespace, "status")
+        except ApiError as error:
+            if error.code != 404:
+                raise
+
+
 class World(Case):
     """What a row's function gets: people's verbs and waiting (tests/cluster/case.py), `proxy`, `observer`, `prometheus`, `operator`."""
 
@@ -95,6 +130,7 @@ class World(Case):
             f"--namespace={self.namespace}", f"--runtimes-file={settings.STATE / 'runtimes.json'}", f"--http-client={client}",
             f"--prometheus-url={self.prometheus.url}", "--log-level=debug", *(argument.format(namespace=self.namespace) for argument in arguments)])
         self.observer = Observer(kube, self.namespace)
+        self.gateway = Gateway(kube, self.namespace, self.observer)
 
     def __enter__(self):
         self.configmap("bystander", words="nothing of the operator's")
@@ -111,6 +147,7 @@ class World(Case):
         if self.operator.running():
             self.operator.process.kill()
             self.operator.process.wait()
+        self.gateway.close()
         self.observer._stopping = True
         for connection in self.observer._streams:
             try:
@@ -227,7 +264,7 @@ class World(Case):
 
     def orphans(self):
         models = {m["metadata"]["uid"] for m in self.all("Model")}
-        for kind in ("Deployment", "Service", "Job"):
+        for kind in ("Deployment", "Service", "HTTPRoute", "Job"):
             for found in self.all(kind, {"app.kubernetes.io/managed-by": "model-operator"}):
                 uids = {owner["uid"] for owner in found["metadata"].get("ownerReferences", [])}
                 assert uids and uids <= models, f"I4: {kind} {found['metadata']['name']} belongs to nobody"
