@@ -50,6 +50,14 @@ Act asks_for_rollout(Fixture f, const std::string& name, const std::string& vers
           [f, name, version]() mutable { f.make_rollout(name, version); }, after};
 }
 
+// The route leads to that version alone.
+void must_route(const Fixture& f, const std::string& version) {
+  const sim::World& world = f.s.world;
+  const Json& backends = world.get(sim::ref(Kind::HttpRoute, "m"))["spec"]["rules"][0]["backendRefs"];
+  must(backends == Json::parse(R"([{"name": "m", "port": 80, "weight": 100}])"), backends.dump());
+  must(world.get(sim::ref(Kind::Service, "m"))["spec"]["selector"][api::kLabelVersion] == version, "Service m selects another");
+}
+
 // A clock that ran ahead may have run past the deadline.
 bool too_late(const Fixture& f, const std::string& rollout) {
   const Json* r = f.rollout(rollout);
@@ -399,12 +407,109 @@ World meddled() {
   return w;
 }
 
+// By the weights of a route, which a gateway takes up when it likes and which somebody changes.
+World routed_canary() {
+  World w;
+  w.name = "a canary through a route";
+  w.set_up = [](Sim& s, Acts& acts) {
+    s.world.has_gateway = true;
+    Fixture f = serving(s, [](Json& spec) {
+      spec["serving"]["replicas"] = 1;
+      spec["serving"]["route"] = {{"parentRefs", {{{"name", "gw"}}}}, {"hostnames", {"m.example.com"}}};
+      spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}])");
+    });
+    acts = {asks_for(f, "m-v2"), says(f, "m-v2-2", "Aborted", bit(0))};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    const bool aborted = f.phase("m-v2-2") == "Aborted";
+    must(!aborted || has(acts, 1), "aborted although nobody said so");
+    if (aborted)
+      f.must_be_degraded("RolloutAborted", "m-v1");
+    else
+      f.must_serve(has(acts, 0) ? "m-v2" : "m-v1");
+    must_route(f, aborted || !has(acts, 0) ? "m-v1" : "m-v2");
+  };
+  w.budget = {1, 0, 0};
+  return w;
+}
+
+World foreign_weights() {
+  World w;
+  w.name = "a route whose weights somebody writes";
+  w.set_up = [](Sim& s, Acts& acts) {
+    s.world.has_gateway = true;
+    s.invariants.disturbed = true;
+    Fixture f = serving(s, [](Json& spec) {
+      spec["serving"]["replicas"] = 1;
+      spec["serving"]["route"] = {{"parentRefs", {{{"name", "gw"}}}}, {"hostnames", {"m.example.com"}}};
+      spec["rollout"]["steps"] = Json::array();
+    });
+    const auto route = sim::ref(Kind::HttpRoute, "m");
+    acts = {asks_for(f, "m-v2"),
+            {"sends everything to nobody", [&s, route] { return s.world.find(route) != nullptr; },
+             [&s, route] {
+               s.world.update(
+                   route,
+                   [](Json& o) {
+                     o["spec"]["rules"][0]["backendRefs"] =
+                         Json::parse(R"([{"name": "m-candidate", "port": 80, "weight": 250}])");
+                   },
+                   "somebody");
+             },
+             0},
+            {"deletes the route", [&s, route] { return s.world.find(route) != nullptr; },
+             [&s, route] { s.world.remove(route); }, 0}};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    f.must_serve(has(acts, 0) ? "m-v2" : "m-v1");
+    must_route(f, has(acts, 0) ? "m-v2" : "m-v1");
+  };
+  return w;
+}
+
+World blue_green() {
+  World w;
+  w.name = "blue-green, tried before and after the switch";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s, [](Json& spec) {
+      spec["serving"]["replicas"] = 1;
+      spec["rollout"]["strategy"] = "BlueGreen";
+      spec["rollout"]["steps"] = Json::parse(R"([{"gates": ["accuracy"]}, {"weight": 100}, {"gates": ["after"]}])");
+      Json after = spec["rollout"]["gates"][0];
+      after["name"] = "after";
+      after["prometheus"]["query"] = "after {{candidate}}";
+      spec["rollout"]["gates"].push_back(after);
+    });
+    s.op.metrics["after m-v2"] = "0.95";
+    acts = {asks_for(f, "m-v2"), says(f, "m-v2-2", "Aborted", bit(0))};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    if (!has(acts, 0)) return f.must_serve("m-v1");
+    for (const ObjectRef& r : f.s.world.all(Kind::ModelRollout)) {
+      const Json& status = f.s.world.get(r)["status"];
+      if (status["phase"] == "Succeeded")
+        for (const Json& gate : status["gates"])
+          must(gate["verdict"] == "Passed", "it succeeded, but nobody remembers what gate " + gate["name"].get<std::string>() + " said");
+    }
+    if (f.phase("m-v2-2") == "Succeeded") return f.must_serve("m-v2");
+    must(has(acts, 1), "aborted although nobody said so");
+    f.must_be_degraded("RolloutAborted", "m-v1");
+  };
+  w.budget = {1, 1, 0};
+  w.late = {Kind::Service};
+  return w;
+}
+
 }  // namespace
 
 std::vector<World> worlds() {
   return {first_version(), good_canary(), bad_canary(), steered(),  there_and_back(),
           two_rollouts(),  deletion(),    retraining(), two_pods(), never_ready(),
-          tried_again(),   by_hand(),     edited(),     meddled()};
+          tried_again(),   by_hand(),     edited(),     meddled(),  routed_canary(),
+          foreign_weights(), blue_green()};
 }
 
 }  // namespace mo::explore
