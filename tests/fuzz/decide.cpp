@@ -1,6 +1,7 @@
 // Decisions on any objects that can be read: whatever a person, a broken admission or a restored backup left
 // there, a plan comes out that is the same each time and that the API server can read. Input: one object a
-// line, with its kind; lines of kind "Answer" answer what is asked.
+// line, with its kind; lines of kind "Answer" answer what is asked, and a line of kind "Gateway" is laid over the
+// HTTPRoute between two looks: what a gateway says of it, or weights that somebody else writes.
 #include "operator/api/parse.h"
 #include "reconcilers/model/observe.h"
 #include "reconcilers/model/plan.h"
@@ -25,8 +26,8 @@ struct World {
   AnswerBook answers;
   Refusals refusals;
   std::map<ObjectRef, json> objects;
-  std::vector<json> to_say;
-  size_t said = 0, writes = 0;
+  std::vector<json> to_say, gateways;
+  size_t said = 0, writes = 0, turns = 0;
 
   template <class T>
   void take(Store<T>& store, const std::string& text, json object) {
@@ -54,6 +55,10 @@ struct World {
       take(stores.deployments, text, std::move(object));
     else if (kind == "Service")
       take(stores.services, text, std::move(object));
+    else if (kind == "HTTPRoute")
+      take(stores.routes, text, std::move(object));
+    else if (kind == "Gateway")
+      gateways.push_back(std::move(object));
     else if (kind == "Job")
       take(stores.jobs, text, std::move(object));
     else if (kind == "Pod")
@@ -67,7 +72,9 @@ struct World {
   void answer(const ObjectKey& model, const Ask& ask, TimePoint now) {
     Answer answer;
     answer.at = now;
-    answer.problem = answer.value.problem = answer.stable.problem = answer.samples.problem = "no data";
+    answer.problem = "no data";
+    for (Reading* reading : {&answer.value, &answer.stable, &answer.samples, &answer.stable_samples})
+      reading->problem = "no data";
     if (!to_say.empty()) {
       const json& words = to_say[said++ % to_say.size()];
       const auto number = [&](const char* name, Reading& into) {
@@ -75,19 +82,63 @@ struct World {
         into.problem = into.value ? "" : "no data";
       };
       number("value", answer.value), number("stable", answer.stable), number("samples", answer.samples);
+      number("stableSamples", answer.stable_samples);
       if (const auto it = words.find("text"); it != words.end() && it->is_string())
         answer.text = it->get<std::string>(), answer.problem.clear();
     }
     answers.put(model, ask.id, std::move(answer));
   }
 
-  void write_status(const WriteStatus& write) {
-    json object = objects.at(write.target);
-    object["status"] = json::parse(write.status);
+  void store(json object) {
     object["metadata"]["resourceVersion"] = std::to_string(1'000'000'000 + ++writes);
     take(object.dump(-1, ' ', false, json::error_handler_t::replace), object);
   }
+
+  void write_status(const WriteStatus& write) {
+    json object = objects.at(write.target);
+    object["status"] = json::parse(write.status);
+    store(std::move(object));
+  }
+
+  // Traffic is what it was last told: the next look has to go on from there.
+  void turn(const Apply& apply, TimePoint now) {
+    json object = json::parse(apply.body);
+    const auto before = objects.find(apply.target);
+    json& meta = object["metadata"];
+    meta["uid"] = before == objects.end() ? "new-" + apply.target.to_string() : apply.uid;
+    meta["generation"] = static_cast<int64_t>(1000 + writes);
+    meta["managedFields"] = {{{"manager", "model-operator"},
+                              {"operation", "Apply"},
+                              {"time", format_time(now)},
+                              {"fieldsV1", {{"f:spec", json::object()}}}}};
+    if (before != objects.end() && before->second.contains("status")) object["status"] = before->second["status"];
+    store(std::move(object));
+  }
+
+  void gateway(const ObjectKey& model) {
+    const auto route = objects.find({Kind::HttpRoute, model});
+    if (route == objects.end() || gateways.empty()) return;
+    json object = route->second;
+    json said = gateways[turns++ % gateways.size()];
+    said.erase("kind"), said.erase("metadata");
+    object.merge_patch(said);
+    store(std::move(object));
+  }
 };
+
+// I3: all of it, to the Services that are ours.
+void check_weights(const json& route) {
+  const std::string model = text_at(route.at("metadata"), "name");
+  int64_t sum = 0;
+  for (const json& backend : route.at("spec").at("rules").at(0).at("backendRefs")) {
+    const std::string name = text_at(backend, "name");
+    MUST_SHOW(name == model || name == model + "-candidate", route.dump());
+    const int64_t weight = backend.at("weight").get<int64_t>();
+    MUST_SHOW(weight > 0, route.dump());
+    sum += weight;
+  }
+  MUST_SHOW(sum == 100, route.dump());
+}
 
 void check(const World& world, const Action& action) {
   if (const auto* apply = std::get_if<Apply>(&action)) {
@@ -97,6 +148,7 @@ void check(const World& world, const Action& action) {
         text_at(body.at("metadata"), "name") == apply->target.key.name && !apply->target.key.name.empty(),
         apply->body);
     MUST_SHOW(text_at(body, "kind") == info(apply->target.kind).kind, apply->body);
+    if (apply->target.kind == Kind::HttpRoute) check_weights(body);
   } else if (const auto* status = std::get_if<WriteStatus>(&action)) {
     MUST_SHOW(fuzz::json_of(status->status).is_object(), status->status);
     MUST_SHOW(world.objects.contains(status->target), status->target.to_string());
@@ -132,7 +184,12 @@ void run(World& world, const ObjectKey& key) {
     for (const Event& event : plan.events) MUST(!event.reason.empty() && !event.note.empty());
     for (const Action& action : plan.actions) check(world, action);
     for (const Action& action : plan.actions)
-      if (const auto* status = std::get_if<WriteStatus>(&action)) world.write_status(*status);
+      if (const auto* status = std::get_if<WriteStatus>(&action))
+        world.write_status(*status);
+      else if (const auto* apply = std::get_if<Apply>(&action);
+               apply && (apply->target.kind == Kind::HttpRoute || apply->target.kind == Kind::Service))
+        world.turn(*apply, now);
+    world.gateway(key);
     for (const Ask& ask : plan.asks) world.answer(key, ask, now);
   }
 }
