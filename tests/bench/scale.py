@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """1,000 Models applied at once, on simulated nodes: what it costs until all are Ready, and what it costs to keep them so.
 
-    scale.py [--models N] [--window SECONDS] [--keep]
+    scale.py [--models N] [--window SECONDS] [--rollouts N] [--keep]
 
 Beside it, in the same run on the same cluster, the same number of Deployments and Services is created by hand, so that times can be read as ratios. All
-writes are counted in the API server's audit log. Prints a table, writes build/bench/scale.json, and exits with 1 if one of these does not hold: one
+writes are counted in the API server's audit log. Then rollouts are aborted and gates breached, and it is measured how soon traffic turns (reaction.py). Prints a table, writes build/bench/scale.json, and exits with 1 if one of these does not hold: one
 Deployment write and one Service write for each Model, at most three status writes, none once all is done or after a restart, less than 60 MB.
 Times are reported only: they are the machine's.
 """
@@ -24,10 +24,11 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 OUT = REPO / "build" / "bench"
 os.environ.setdefault("MODELOPS_BENCH_RIG", str(OUT / ".cluster"))
 os.environ["MODELOPS_TEST_RIG"] = os.environ["MODELOPS_BENCH_RIG"]
-sys.path.insert(0, str(REPO / "tests" / "cluster"))
+sys.path[:0] = [str(REPO / "tests" / "bench"), str(REPO / "tests" / "cluster"), str(REPO / "tests" / "chaos")]
 
 import settings  # noqa: E402 - reads the environment
 import operators  # noqa: E402
+import reaction  # noqa: E402
 from case import TINY_RUNTIME, API  # noqa: E402
 from kube import Kube  # noqa: E402
 
@@ -185,7 +186,8 @@ def measure(options):
     say(f"{options.models} Deployments and Services by hand")
     result = {"models": options.models, "plain": run_plain(kube, options.models)}
     kubeconfig = operators.kubeconfig_of(kube, settings.SYSTEM_NAMESPACE, "model-operator", settings.STATE / "bench.kubeconfig")
-    operator = operators.Operator("bench", kubeconfig).start()
+    figures = reaction.Figures()
+    operator = operators.Operator("bench", kubeconfig, [f"--prometheus-url={figures.url}"]).start()
     try:
         result["empty_mb"] = memory_mb(operator.pid)
         audit = Audit()
@@ -204,8 +206,12 @@ def measure(options):
         operator.start()
         until(lambda: operator.reconciles() >= options.models, "the restarted operator has looked at every Model")
         result["restart"] = {"seconds": time.monotonic() - began, "writes": table(spoken(audit.read())), "memory_mb": memory_mb(operator.pid)}
+        if options.rollouts:
+            say(f"{options.rollouts} aborts and as many breached gates")
+            result["reaction"] = reaction.measure(kube, figures, USER, options.rollouts, at_once, until)
     finally:
         operator.end()
+        figures.close()
     return result
 
 
@@ -262,12 +268,15 @@ def show(result):
     print(f"memory (MB): {result['empty_mb']['now']:.1f} empty, {result['memory_mb']['now']:.1f} with {n} Models, {result['memory_mb']['peak']:.1f} at its peak, "
           f"{restart['memory_mb']['peak']:.1f} at its peak after a restart")
     print(f"processor time until all were ready: {ours['cpu_seconds']:.1f} s, {1000 * ours['cpu_seconds'] / n:.1f} ms a Model")
+    if "reaction" in result:
+        reaction.show(result["reaction"])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=int, default=1000)
     parser.add_argument("--window", type=int, default=30, help="seconds in which nothing may be written once all is done")
+    parser.add_argument("--rollouts", type=int, default=100, help="so many are aborted, and of as many a gate is breached")
     parser.add_argument("--keep", action="store_true", help="leave the cluster running")
     options = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
