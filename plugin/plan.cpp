@@ -148,6 +148,7 @@ std::string describe_ask(const Ask& ask) {
   struct Words {
     std::string operator()(const AskPrometheus& a) const { return "ask Prometheus: " + a.query; }
     std::string operator()(const AskWeb& a) const { return "ask " + a.url + " for " + a.path; }
+    std::string operator()(const AskGateways& a) const { return "ask the gateways for " + a.feature; }
     std::string operator()(const AskConfigMap& a) const {
       return "read ConfigMap " + a.configmap.to_string() + ", key " + a.key;
     }

@@ -7,7 +7,7 @@
 #include "operator/api/types.h"
 #include "plugin/fields.h"
 #include "plugin/rollouts.h"
-#include "reconcilers/rollout/advance.h"
+#include "reconcilers/rollout/steps.h"
 
 namespace mo::plugin {
 namespace {

@@ -97,18 +97,38 @@ constexpr Field<BackendRef> kBackendRef[] = {{"name", member<&BackendRef::name>}
                                              {"weight", member<&BackendRef::weight>}};
 bool read(value& v, BackendRef& out, const Path& at) { return read_object(v, out, kBackendRef, at); }
 
+struct RouteMatch {
+  std::vector<HeaderMatch> headers;
+};
+constexpr Field<RouteMatch> kRouteMatch[] = {{"headers", member<&RouteMatch::headers>}};
+bool read(value& v, RouteMatch& out, const Path& at) { return read_object(v, out, kRouteMatch, at); }
+
+struct RouteFilter {
+  std::string type;
+};
+constexpr Field<RouteFilter> kRouteFilter[] = {{"type", member<&RouteFilter::type>}};
+bool read(value& v, RouteFilter& out, const Path& at) { return read_object(v, out, kRouteFilter, at); }
+
 struct RouteRule {
+  std::vector<RouteMatch> matches;
+  std::vector<RouteFilter> filters;
   std::vector<BackendRef> backends;
 };
-constexpr Field<RouteRule> kRouteRule[] = {{"backendRefs", member<&RouteRule::backends>}};
+constexpr Field<RouteRule> kRouteRule[] = {{"matches", member<&RouteRule::matches>},
+                                           {"filters", member<&RouteRule::filters>},
+                                           {"backendRefs", member<&RouteRule::backends>}};
 
 // The last rule is the one for everybody; those before it are for chosen callers.
 void read_route_rules(value& v, HttpRoute& out, const Path& at) {
   each_item(v, at, [&](value& item, const Path& here) {
     RouteRule rule;
     if (!read_object(item, rule, kRouteRule, here)) return;
+    for (RouteMatch& match : rule.matches)
+      if (!match.headers.empty()) return void(out.chosen = std::move(match.headers));
     out.weights.clear();
     for (const BackendRef& backend : rule.backends) out.weights[backend.name] = backend.weight;
+    out.mirrored = std::any_of(rule.filters.begin(), rule.filters.end(),
+                               [](const RouteFilter& filter) { return filter.type == "RequestMirror"; });
   });
 }
 constexpr Field<HttpRoute> kRouteSpec[] = {{"rules", read_route_rules}};

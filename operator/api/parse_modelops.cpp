@@ -83,11 +83,16 @@ bool read(value& v, Gate& out, const Path& at) { return read_object(v, out, kGat
 constexpr Field<Step::Pause> kPause[] = {{"duration", member<&Step::Pause::duration>}};
 bool read(value& v, Step::Pause& out, const Path& at) { return read_object(v, out, kPause, at); }
 
+constexpr Field<Step::Match> kMatch[] = {{"headers", member<&Step::Match::headers>}};
+bool read(value& v, Step::Match& out, const Path& at) { return read_object(v, out, kMatch, at); }
+
 constexpr Field<Step> kStep[] = {
     {"weight", member<&Step::weight>},
     {"pause", member<&Step::pause>},
     {"gates", member<&Step::gates>},
     {"background", member<&Step::background>},
+    {"match", member<&Step::match>},
+    {"candidateReplicas", member<&Step::candidate_replicas>},
 };
 bool read(value& v, Step& out, const Path& at) { return read_object(v, out, kStep, at); }
 
@@ -101,6 +106,7 @@ constexpr Words<RolloutPolicy::OnFailure> kOnFailure[] = {{"Rollback", RolloutPo
                                                           {"Pause", RolloutPolicy::OnFailure::Pause}};
 constexpr Words<RolloutPolicy::Strategy> kStrategy[] = {{"Canary", RolloutPolicy::Strategy::Canary},
                                                         {"BlueGreen", RolloutPolicy::Strategy::BlueGreen},
+                                                        {"Shadow", RolloutPolicy::Strategy::Shadow},
                                                         {"Recreate", RolloutPolicy::Strategy::Recreate}};
 constexpr Field<RolloutPolicy::Bake> kBake[] = {{"duration", member<&RolloutPolicy::Bake::duration>},
                                                 {"gates", member<&RolloutPolicy::Bake::gates>}};
@@ -312,6 +318,7 @@ constexpr Field<RolloutStatus> kRolloutStatus[] = {
     {"startedAt", member<&RolloutStatus::started>},
     {"finishedAt", member<&RolloutStatus::finished>},
     {"stepStartedAt", member<&RolloutStatus::step_started>},
+    {"mirroringSince", member<&RolloutStatus::mirroring_since>},
     {"bakingSince", member<&RolloutStatus::baking_since>},
     {"stepGeneration", member<&RolloutStatus::step_generation>},
     {"pausedAt", member<&RolloutStatus::paused_at>},

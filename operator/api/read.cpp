@@ -277,6 +277,14 @@ bool read_raw(value& v, RawJson& out, const Path& at) {
   return !text.empty() && text != "null" && canonical(text, out, at);
 }
 
+namespace {
+constexpr Words<bool> kHeaderMatch[] = {{"Exact", false}, {"RegularExpression", true}};
+constexpr Field<HeaderMatch> kHeader[] = {{"name", member<&HeaderMatch::name>},
+                                          {"value", member<&HeaderMatch::value>},
+                                          {"type", word<&HeaderMatch::regular_expression, kHeaderMatch>}};
+}  // namespace
+bool read(value& v, HeaderMatch& out, const Path& at) { return read_object(v, out, kHeader, at); }
+
 void read_metadata(value& v, ObjectMeta& out, Extra& extra, const Path& at) {
   Metadata metadata;
   read_object(v, metadata, kMetadata, at);

@@ -209,6 +209,8 @@ void word(value& v, typename OwnerOf<decltype(Member)>::type& out, const Path& a
   at.blame("\"" + text + "\" is none of " + wanted);
 }
 
+bool read(value& v, HeaderMatch& out, const Path& at);
+
 // ---- metadata, and the whole ----
 
 // Labels, annotations and managed fields as far as a kind wants them.

@@ -99,7 +99,14 @@ struct Gate {
   bool measurable() const { return prometheus_query || version_metric || job || web; }
 };
 
-struct Step {  // exactly one of the four
+// What a request's header must say.
+struct HeaderMatch {
+  std::string name, value;
+  bool regular_expression = false;
+  bool operator==(const HeaderMatch&) const = default;
+};
+
+struct Step {  // exactly one of the six
   std::optional<int> weight;
   struct Pause {
     std::optional<Duration> duration;  // absent: until a person goes on
@@ -107,6 +114,11 @@ struct Step {  // exactly one of the four
   std::optional<Pause> pause;
   std::vector<std::string> gates;
   std::vector<std::string> background;  // gates that are watched from here on
+  struct Match {
+    std::vector<HeaderMatch> headers;  // all must hold
+  };
+  std::optional<Match> match;             // whose requests all go to the candidate from here on
+  std::optional<int> candidate_replicas;  // from here on, apart from weight
 };
 
 struct GateSetRef {
@@ -118,7 +130,7 @@ struct GateSetRef {
 };
 
 struct RolloutPolicy {
-  enum class Strategy { Canary, BlueGreen, Recreate } strategy = Strategy::Canary;
+  enum class Strategy { Canary, BlueGreen, Shadow, Recreate } strategy = Strategy::Canary;
   std::vector<Step> steps;  // empty: straight to 100
   std::vector<Gate> gates;
   std::vector<GateSetRef> gate_sets;  // where else gates are defined; what comes first wins
@@ -291,6 +303,7 @@ struct RolloutStatus {
   std::vector<GateStatus> gates;
   std::optional<TimePoint> started, finished;
   std::optional<TimePoint> step_started;  // moved forward by the length of pauses that a person made
+  std::optional<TimePoint> mirroring_since;  // Shadow: the gateways can, and the candidate gets copies
   std::optional<TimePoint> baking_since;  // at 100 % and under watch; moved forward like step_started
   int64_t step_generation =
       0;  // metadata.generation when the step began, or when it paused: a later one that says Running goes on
@@ -362,11 +375,14 @@ struct Service {
   std::optional<TimePoint> applied_at;  // when we last changed it, by the API server's clock
 };
 
-// The one rule of ours that a Model's route has, and what its gateways made of it.
+// The rules of ours that a Model's route has, and what its gateways made of it.
 struct HttpRoute {
   ObjectMeta meta;
   std::string model;
-  std::map<std::string, int> weights;  // by Service, of the rule for everybody
+  // of the rule for everybody
+  std::map<std::string, int> weights;  // by Service
+  bool mirrored = false;               // some Service gets copies
+  std::vector<HeaderMatch> chosen;     // whom the rule is for that comes before it; empty: there is none
   struct Parent {
     std::string name;  // of the Gateway
     bool accepted = false, resolved = true;

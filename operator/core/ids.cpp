@@ -13,6 +13,8 @@ const KindInfo& info(Kind kind) {
   static constexpr KindInfo kDeployment{"apps", "v1", "deployments", "Deployment", true};
   static constexpr KindInfo kService{"", "v1", "services", "Service", true};
   static constexpr KindInfo kRoute{"gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", true};
+  static constexpr KindInfo kGateway{"gateway.networking.k8s.io", "v1", "gateways", "Gateway", true};
+  static constexpr KindInfo kGatewayClass{"gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", false};
   static constexpr KindInfo kJob{"batch", "v1", "jobs", "Job", true};
   static constexpr KindInfo kPod{"", "v1", "pods", "Pod", true};
   static constexpr KindInfo kConfigMap{"", "v1", "configmaps", "ConfigMap", true};
@@ -37,6 +39,10 @@ const KindInfo& info(Kind kind) {
       return kService;
     case Kind::HttpRoute:
       return kRoute;
+    case Kind::Gateway:
+      return kGateway;
+    case Kind::GatewayClass:
+      return kGatewayClass;
     case Kind::Job:
       return kJob;
     case Kind::Pod:

@@ -26,6 +26,8 @@ enum class Kind {
   Deployment,
   Service,
   HttpRoute,
+  Gateway,
+  GatewayClass,
   Job,
   Pod,
   ConfigMap,

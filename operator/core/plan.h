@@ -92,9 +92,13 @@ struct AskRunResult {  // what the pods of this Job said when they ended: a quor
 struct AskWeb {  // a number out of the JSON at an address
   std::string url, path;
 };
+struct AskGateways {  // whether these can do what a feature of that name is (GatewayClass.status.supportedFeatures)
+  std::vector<ObjectKey> gateways;
+  std::string feature;  // "HTTPRouteRequestMirror"
+};
 struct Ask {
   std::string id;  // unique over all Models; the same id is never asked twice while its answer is kept
-  std::variant<AskPrometheus, AskConfigMap, AskRunResult, AskWeb> question;
+  std::variant<AskPrometheus, AskConfigMap, AskRunResult, AskWeb, AskGateways> question;
 };
 
 // One PromQL answer: a finite number, or why there is none ("no data", "NaN", "the query returned 3 series",
@@ -106,8 +110,8 @@ struct Reading {
 struct Answer {
   TimePoint at{};
   Reading value, stable, samples, stable_samples;  // AskPrometheus; AskWeb: value
-  std::optional<std::string>
-      text;             // AskConfigMap: the key's text. AskRunResult: the RunResult's JSON text, unchecked
+  // AskConfigMap: the key's text. AskRunResult: the RunResult's JSON text, unchecked. AskGateways: the feature, all can.
+  std::optional<std::string> text;
   std::string problem;  // why `text` is missing, for people
 };
 

@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "operator/api/run_result.h"
+#include "operator/evidence/gateway_words.h"
 #include "operator/evidence/job_words.h"
 
 namespace mo::evidence {
@@ -64,8 +65,10 @@ void Evidence::work_on(Question question, std::stop_token stop) {
       answer.value = web_.get(*page, stop);
     } else {
       const auto* of_job = std::get_if<AskRunResult>(&question.ask.question);
-      const auto text =
-          of_job ? read(*of_job, stop) : read(std::get<AskConfigMap>(question.ask.question), stop);
+      const auto* of_gateways = std::get_if<AskGateways>(&question.ask.question);
+      const auto text = of_job        ? read(*of_job, stop)
+                        : of_gateways ? read(*of_gateways, stop)
+                                      : read(std::get<AskConfigMap>(question.ask.question), stop);
       if (text) {
         answer.text = *text;
       } else if (const auto delay = retry_after(text.error(), question.attempt);
@@ -134,6 +137,26 @@ Result<std::string> Evidence::read(const AskRunResult& question, std::stop_token
   Error error = text.error();
   error.message = "the Job's termination message names a ConfigMap for its RunResult: " + error.message;
   return fail(std::move(error));
+}
+
+Result<std::string> Evidence::read(const AskGateways& question, std::stop_token stop) {
+  const auto unread = [](const ObjectRef& what, Error error) {
+    error.message = "cannot read " + what.to_string() + ": " + error.message;
+    return fail(std::move(error));
+  };
+  for (const ObjectKey& key : question.gateways) {
+    const ObjectRef gateway{Kind::Gateway, key};
+    const auto name = client_.get(gateway, stop).and_then(class_of_gateway);
+    if (!name) return unread(gateway, name.error());
+    const ObjectRef of{Kind::GatewayClass, {"", *name}};
+    const auto features = client_.get(of, stop).and_then(features_of_class);
+    if (!features) return unread(of, features.error());
+    if (std::find(features->begin(), features->end(), question.feature) == features->end())
+      return fail(ErrorKind::Invalid, gateway.to_string() + " doesn't offer " + question.feature + ": " + of.to_string() +
+                                          (features->empty() ? " says nothing of what it supports"
+                                                             : " doesn't list it in status.supportedFeatures"));
+  }
+  return question.feature;
 }
 
 std::optional<milliseconds> Evidence::retry_after(const Error& error, int attempt) const {

@@ -1,4 +1,4 @@
-// Finds out what plans asked: Prometheus' numbers, keys of ConfigMaps, what Jobs reported.
+// Finds out what plans asked: Prometheus' numbers, keys of ConfigMaps, what Jobs reported, what gateways can.
 #pragma once
 
 #include <functional>
@@ -51,6 +51,7 @@ class Evidence : public Asker {
   Answer ask_prometheus(const AskPrometheus& question, std::stop_token stop);
   Result<std::string> read(const AskConfigMap& question, std::stop_token stop);
   Result<std::string> read(const AskRunResult& question, std::stop_token stop);
+  Result<std::string> read(const AskGateways& question, std::stop_token stop);
   Result<std::string> read_configmap(const ObjectKey& key, const std::string& entry, std::stop_token stop);
   // The delay until the next attempt, or nothing if the error is the answer.
   std::optional<std::chrono::milliseconds> retry_after(const Error& error, int attempt) const;

@@ -49,6 +49,8 @@ void with_store(Stores& stores, Kind kind, F f) {
       return f(stores.pods);
     case Kind::ConfigMap:
       return f(stores.configmaps);
+    case Kind::Gateway:
+    case Kind::GatewayClass:
     case Kind::Lease:
     case Kind::Event:
       return;

@@ -10,6 +10,7 @@
 #include "reconcilers/rollout/gate_job.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/rollout/status.h"
+#include "reconcilers/serving/route.h"
 #include "reconcilers/serving/serve.h"
 #include "reconcilers/version/phase.h"
 
@@ -77,7 +78,8 @@ class Planner {
                          stable ? &stable->metrics : nullptr,
                          o_.answers,
                          o_.jobs,
-                         superseded ? *superseded : ""};
+                         superseded ? *superseded : "",
+                         serving::gateways_of(m_)};
     advanced_ = rollout::advance(input, now_);
     look_again(advanced_->look_again);
     append(plan_.asks, advanced_->asks);
@@ -186,6 +188,8 @@ class Planner {
       wanted.weight = advanced_->status.candidate_weight;
       wanted.candidate_pods = advanced_->wants_pods;
       wanted.warm_for = advanced_->warm_for;
+      wanted.candidate_replicas = advanced_->candidate_replicas;
+      wanted.apart = advanced_->apart;
       wanted.draining = advanced_->draining;
       wanted.recreate = advanced_->recreate;
       const auto since = advanced_->status.ending ? advanced_->status.ending->at : advanced_->status.started;

@@ -213,6 +213,8 @@ class Status {
       shares.push_back({{"version", share.version}, {"weight", share.weight}});
       summary += (summary.empty() ? "" : " / ") + share.version + " " + std::to_string(share.weight) + "%";
     }
+    if (ground_.route_apart.mirrored) summary += " / " + f_.candidate + " shadow";
+    if (!ground_.route_apart.chosen.empty()) summary += " / " + f_.candidate + " chosen callers";
     out["traffic"] = std::move(shares);
     if (!f_.status.warm.empty()) out["warmVersions"] = f_.status.warm;
     out["trafficSummary"] = summary;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "reconcilers/rollout/gates.h"
+#include "reconcilers/rollout/steps.h"
 
 namespace mo::rollout {
 namespace {
@@ -16,7 +17,7 @@ constexpr Duration kSkew = std::chrono::seconds(5);
 
 class Advance {
  public:
-  Advance(const Input& in, TimePoint now) : in_(in), now_(now) {
+  Advance(const Input& in, TimePoint now) : in_(in), now_(now), ground_(in.ground) {
     out_.status = in.rollout.status;
     s().observed_generation = in.rollout.meta.generation;
   }
@@ -49,6 +50,7 @@ class Advance {
     if (!s().step_started) s().step_started = whole_second(now_);
     s().step_count = count();
     s().step_index = std::clamp(s().step_index, 1, count() + 1);
+    ground_.candidate_replicas = candidate_replicas();
   }
 
   // A leader whose clock was ahead of ours began this step, or this pause, in what is our future: it begins
@@ -93,6 +95,7 @@ class Advance {
     s().step_index = index;
     s().step_started = whole_second(now_);
     s().step_generation = in_.rollout.meta.generation;
+    ground_.candidate_replicas = candidate_replicas();
     if (at_final()) return;
     forget_gates(step().gates);  // what an earlier step measured is measured anew
     forget_gates(step().background);
@@ -117,7 +120,7 @@ class Advance {
   void end() {
     s().paused_at.reset();
     s().pause_reason.clear();
-    const serving::Ground& g = in_.ground;
+    const serving::Ground& g = ground_;
     const bool back = first() || g.selected == serving::Ground::Selected::Stable ||
                       g.selected == serving::Ground::Selected::Nobody;
     if (!back || !recorded()) {
@@ -250,8 +253,62 @@ class Advance {
   bool take_step() {
     if (step().weight) return first() || reach(*step().weight);
     if (step().pause) return first() || wait_out(*step().pause);
+    if (step().match) return first() || choose_callers();
+    if (step().candidate_replicas) return first() || grow(*step().candidate_replicas);
     if (!step().background.empty()) return true;
     return pass_gates();
+  }
+
+  serving::Apart apart() {
+    serving::Apart apart;
+    if (!first()) apart.chosen = chosen_at(policy(), s().step_index);
+    apart.mirrored = s().mirroring_since.has_value() && s().candidate_weight == 0;
+    return apart;
+  }
+
+  std::optional<int> candidate_replicas() {
+    return first() ? std::nullopt : candidate_replicas_at(policy(), s().step_index);
+  }
+
+  bool choose_callers() {
+    if (!warmed()) return false;
+    if (ground_.routed && ground_.route_taken_up && ground_.route_apart.chosen == step().match->headers) return true;
+    wait_for_route("chosen callers go to " + candidate());
+    return false;
+  }
+
+  bool grow(int pods) {
+    if (ground_.candidate_has(pods)) return true;
+    wait_for_pods(pods);
+    return false;
+  }
+
+  // Copies go to the candidate. A gateway that doesn't know how might answer callers with errors instead, so it is asked first.
+  bool mirrored() {
+    if (!s().mirroring_since && !can_mirror()) return false;
+    if (ground_.routed && ground_.route_taken_up && ground_.route_apart.mirrored) return true;
+    wait_for_route(candidate() + " gets copies of requests");
+    return false;
+  }
+
+  bool can_mirror() {
+    if (in_.gateways.empty()) {
+      fail("MirroringNotOffered", "spec.serving.route names no Gateway that could mirror requests");
+      return false;
+    }
+    const std::string id = "mirror/" + in_.rollout.meta.uid + "/" + std::to_string(s().step_started->time_since_epoch().count());
+    const auto answer = in_.answers.find(id);
+    if (answer == in_.answers.end()) {
+      out_.asks.push_back({id, AskGateways{in_.gateways, "HTTPRouteRequestMirror"}});
+      s().message = "asking the gateways whether they mirror requests";
+      return false;
+    }
+    if (!answer->second.text) {
+      fail("MirroringNotOffered", answer->second.problem);
+      return false;
+    }
+    s().mirroring_since = whole_second(now_);
+    return true;
   }
 
   void final() {
@@ -290,13 +347,7 @@ class Advance {
   // Gates that earlier steps told to watch, but for those that this step measures itself.
   void watch_background() {
     if (first()) return;
-    std::vector<std::string> names;
-    for (int i = 1; i < std::min(s().step_index, count() + 1); ++i)
-      for (const std::string& name : policy().steps[i - 1].background) names.push_back(name);
-    if (!at_final())
-      std::erase_if(names, [&](const std::string& name) {
-        return std::find(step().gates.begin(), step().gates.end(), name) != step().gates.end();
-      });
+    std::vector<std::string> names = watched_at(policy(), s().step_index);
     if (s().baking_since)
       std::erase_if(names, [&](const std::string& name) {
         const auto& own = policy().bake->gates;
@@ -327,24 +378,34 @@ class Advance {
   bool reach(int weight) {
     s().candidate_weight = weight;
     s().stable_weight = first() ? 0 : 100 - weight;
-    if (in_.ground.at(weight)) return true;
-    wait_for_pods(weight);
+    if (ground_.at(weight)) return true;
+    wait_for_pods(ground_.goal(weight).candidate, " at " + std::to_string(weight) + "%");
     return false;
   }
 
-  void wait_for_pods(int weight) {
-    const serving::Ground& g = in_.ground;
-    s().message = "waiting for " + candidate() + " at " + std::to_string(weight) +
-                  "%: " + std::to_string(g.candidate.ready) + "/" + std::to_string(g.goal(weight).candidate) +
-                  " pods ready" + (g.candidate_problem.empty() ? "" : ": " + g.candidate_problem) +
+  void wait_for_pods(int wanted, const std::string& where = "") {
+    const serving::Ground& g = ground_;
+    const std::string problem = g.candidate_problem.empty() ? "" : ": " + g.candidate_problem;
+    s().message = "waiting for " + candidate() + where + ": " + std::to_string(g.candidate.ready) + "/" +
+                  std::to_string(wanted) + " pods ready" + problem +
                   (g.route_problem.empty() ? "" : "; " + g.route_problem);
     if (g.digest_mismatch) return fail("DigestMismatch", g.candidate_problem);
+    keep_deadline("not ready within ", std::to_string(g.candidate.ready) + " pods of " + candidate() + " are ready" + problem);
+  }
+
+  // Until `what` is true of the route.
+  void wait_for_route(const std::string& what) {
+    const std::string problem = !ground_.routed                  ? "; the Model has no route any more"
+                                : ground_.route_problem.empty() ? ""
+                                                                : "; " + ground_.route_problem;
+    s().message = "waiting until " + what + problem;
+    keep_deadline("the route took longer than ", "until " + what + problem);
+  }
+
+  void keep_deadline(const std::string& missed, const std::string& stand) {
     const TimePoint deadline = *s().step_started + policy().progress_deadline;
     if (now_ < deadline) return look_again(deadline);
-    fail("ProgressDeadlineExceeded", "not ready within " + format_duration(policy().progress_deadline) +
-                                         ": " + std::to_string(g.candidate.ready) + " pods of " +
-                                         candidate() + " are ready" +
-                                         (g.candidate_problem.empty() ? "" : ": " + g.candidate_problem));
+    fail("ProgressDeadlineExceeded", missed + format_duration(policy().progress_deadline) + ": " + stand);
   }
 
   bool wait_out(const api::Step::Pause& pause) {
@@ -367,29 +428,22 @@ class Advance {
   bool warmed() {
     if (s().candidate_weight > 0) return true;
     if (recreates()) return true;  // there is no room for them beside stable's
-    if (in_.ground.candidate_ready_for(next_weight())) return true;
-    wait_for_pods(next_weight());
+    const int weight = next_weight(policy(), s().step_index);
+    const auto pods = candidate_replicas();
+    if (ground_.candidate_has(pods ? *pods : ground_.goal(weight).candidate)) return !shadows() || mirrored();
+    if (pods)
+      wait_for_pods(*pods);
+    else
+      wait_for_pods(ground_.goal(weight).candidate, " at " + std::to_string(weight) + "%");
     return false;
   }
 
+  bool shadows() { return policy().strategy == api::RolloutPolicy::Strategy::Shadow; }
+
   bool recreates() { return policy().strategy == api::RolloutPolicy::Strategy::Recreate; }
 
-  int next_weight() {
-    if (policy().strategy == api::RolloutPolicy::Strategy::BlueGreen) return 100;
-    for (int i = s().step_index; i <= count(); ++i)
-      if (policy().steps[i - 1].weight) return *policy().steps[i - 1].weight;
-    return 100;
-  }
-
-  bool needs_traffic(const std::vector<std::string>& gates) {
-    return std::any_of(gates.begin(), gates.end(), [&](const std::string& name) {
-      const api::Gate* gate = policy().gate(name);
-      return gate && !gate->version_metric;
-    });
-  }
-
   bool pass_gates() {
-    if (!first() && needs_traffic(step().gates) && !warmed()) return false;
+    if (!first() && needs_pods(policy(), step().gates) && !warmed()) return false;
     bool all = true;
     for (const std::string& name : step().gates) {
       const api::Gate* gate = policy().gate(name);
@@ -476,20 +530,26 @@ class Advance {
     }
     out_.wants_pods = true;
     out_.recreate = recreates() && !first();
-    if (s().ending) out_.wants_pods = in_.ground.candidate.exists;
-    if (s().ending || s().candidate_weight > 0) return;
-    if (out_.recreate) {
-      out_.wants_pods = in_.ground.candidate.exists;
+    if (s().ending) {
+      out_.wants_pods = ground_.candidate.exists;
       return;
     }
-    out_.warm_for = next_weight();
+    out_.candidate_replicas = candidate_replicas();
+    out_.apart = apart();
+    if (s().candidate_weight > 0) return;
+    if (out_.recreate) {
+      out_.wants_pods = ground_.candidate.exists;
+      return;
+    }
+    out_.warm_for = next_weight(policy(), s().step_index);
     if (at_final() || step().weight) return;
-    out_.wants_pods =
-        in_.ground.candidate.exists || (!first() && (step().pause || needs_traffic(step().gates)));
+    out_.wants_pods = ground_.candidate.exists ||
+                      (!first() && (step().pause || step().match || step().candidate_replicas || needs_pods(policy(), step().gates)));
   }
 
   const Input& in_;
   TimePoint now_;
+  serving::Ground ground_;
   Advanced out_;
 };
 
@@ -498,17 +558,6 @@ class Advance {
 bool is_over(const std::string& phase) {
   return phase == "Succeeded" || phase == "RolledBack" || phase == "Aborted" || phase == "Superseded" ||
          phase == "Failed";
-}
-
-std::string describe(const api::Step& step) {
-  if (step.weight) return "weight " + std::to_string(*step.weight);
-  if (step.pause) return step.pause->duration ? "pause " + format_duration(*step.pause->duration) : "pause";
-  std::string text = "gates";
-  const char* before = " ";
-  if (!step.background.empty()) text = "watch";
-  for (const auto* names : {&step.gates, &step.background})
-    for (const std::string& gate : *names) text += std::exchange(before, ", ") + gate;
-  return text;
 }
 
 Advanced advance(const Input& input, TimePoint now) { return Advance(input, now).run(); }

@@ -31,6 +31,7 @@ struct Input {
   const std::map<std::string, Answer>& answers;
   const std::map<std::string, Ref<api::Job>>& jobs;
   std::string superseded_by;  // set: end it, with this sentence
+  std::vector<ObjectKey> gateways;  // of the Model's route
 };
 
 struct Advanced {
@@ -42,6 +43,8 @@ struct Advanced {
   // What serving is to do now.
   bool wants_pods = false;  // the candidate's pods are needed (at weight 0 for the first weight to come)
   int warm_for = 0;         // the weight they are to be ready for while the weight is 0
+  std::optional<int> candidate_replicas;  // instead, until all traffic is the candidate's
+  serving::Apart apart;
   bool draining = false;    // traffic goes back to stable
   bool recreate = false;    // there is never room for the pods of both
 };
@@ -49,8 +52,5 @@ struct Advanced {
 bool is_over(const std::string& phase);
 
 Advanced advance(const Input& input, TimePoint now);
-
-// "weight 10", "pause 5m", "gates accuracy, latency".
-std::string describe(const api::Step& step);
 
 }  // namespace mo::rollout

@@ -5,6 +5,7 @@
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/policy.h"
+#include "reconcilers/rollout/steps.h"
 
 namespace mo::rollout {
 namespace {
@@ -90,6 +91,7 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
   }
   put(out, "startedAt", s.started);
   put(out, "stepStartedAt", s.step_started);
+  put(out, "mirroringSince", s.mirroring_since);
   put(out, "bakingSince", s.baking_since);
   put(out, "pausedAt", s.paused_at);
   put(out, "pauseReason", s.pause_reason);

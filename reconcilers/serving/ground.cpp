@@ -3,7 +3,9 @@
 namespace mo::serving {
 
 Capacity Ground::goal(int weight) const {
-  return routed ? routed_capacity_for(replicas, weight) : capacity_for(replicas, weight);
+  if (!routed) return capacity_for(replicas, weight);
+  if (candidate_replicas && weight > 0 && weight < 100) return {replicas, *candidate_replicas};
+  return routed_capacity_for(replicas, weight);
 }
 
 bool Ground::at(int weight) const {
@@ -15,8 +17,10 @@ bool Ground::at(int weight) const {
   return selected == Selected::Both && candidate_settled && reached(goal(weight), stable, candidate);
 }
 
-bool Ground::candidate_ready_for(int weight) const {
-  return candidate.exists && candidate_settled && candidate.ready >= goal(weight).candidate;
+bool Ground::candidate_ready_for(int weight) const { return candidate_has(goal(weight).candidate); }
+
+bool Ground::candidate_has(int pods) const {
+  return candidate.exists && candidate_settled && candidate.ready >= pods;
 }
 
 }  // namespace mo::serving

@@ -1,11 +1,22 @@
 // What serving looks like right now, as far as rollouts have to know.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "operator/api/types.h"
 #include "reconcilers/serving/capacity.h"
 
 namespace mo::serving {
+
+// What a route gives the candidate apart from its weight.
+struct Apart {
+  std::vector<api::HeaderMatch> chosen;  // callers whose requests all go to it; empty: nobody's
+  bool mirrored = false;                 // a copy of everybody's, whose answer nobody sees
+  bool any() const { return mirrored || !chosen.empty(); }
+  bool operator==(const Apart&) const = default;
+};
 
 struct Ground {
   int replicas = 0;        // that the Model asks for
@@ -15,6 +26,7 @@ struct Ground {
   // With spec.serving.route the weights are the HTTPRoute's, exactly; without it replicas are.
   bool routed = false;
   int route_weight = 0;         // that the HTTPRoute gives the candidate
+  Apart route_apart;
   bool route_taken_up = false;  // by its gateways, as it is now
   std::string route_problem;    // why they don't, once that is no matter of moments
   bool candidate_settled =
@@ -23,6 +35,8 @@ struct Ground {
                       // were selected
   std::string candidate_problem;  // why pods are not ready or not there, in the cluster's own words
   bool digest_mismatch = false;   // of the candidate
+  // Pods that the rollout gives the candidate while it shares traffic by a route; set by who knows the rollout.
+  std::optional<int> candidate_replicas;
 
   // The pods that `weight` needs.
   Capacity goal(int weight) const;
@@ -30,6 +44,8 @@ struct Ground {
   bool at(int weight) const;
   // The candidate has the pods that `weight` will need, ready, whoever is selected.
   bool candidate_ready_for(int weight) const;
+  // So many, of the template that was last applied.
+  bool candidate_has(int pods) const;
 };
 
 }  // namespace mo::serving

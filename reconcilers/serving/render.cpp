@@ -250,14 +250,28 @@ Rendered render_service(const api::Model& model, const std::string& name, const 
   return sealed(std::move(body));
 }
 
-Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights) {
+Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart) {
   Result<Json> parents = parse_json(model.route->parent_refs, 1 << 16);
   if (!parents) return fail(ErrorKind::Invalid, "spec.serving.route.parentRefs: " + parents.error().message);
   Json backends = Json::array();
   for (const auto& [service, weight] : weights)
     backends.push_back({{"name", service}, {"port", 80}, {"weight", weight}});
+  Json everybody = {{"backendRefs", std::move(backends)}};
+  const Json side = {{"name", candidate_service_name(model.meta.key.name)}, {"port", 80}};
+  if (apart.mirrored)
+    everybody["filters"] = {{{"type", "RequestMirror"}, {"requestMirror", {{"backendRef", side}}}}};
+  Json rules = Json::array();
+  if (!apart.chosen.empty()) {
+    Json headers = Json::array();
+    for (const api::HeaderMatch& header : apart.chosen)
+      headers.push_back({{"type", header.regular_expression ? "RegularExpression" : "Exact"},
+                         {"name", header.name},
+                         {"value", header.value}});
+    rules.push_back({{"matches", {{{"headers", std::move(headers)}}}}, {"backendRefs", {side}}});
+  }
+  rules.push_back(std::move(everybody));
   Json body = object_of(model, Kind::HttpRoute, model.meta.key.name);
-  body["spec"] = {{"parentRefs", std::move(*parents)}, {"rules", {{{"backendRefs", std::move(backends)}}}}};
+  body["spec"] = {{"parentRefs", std::move(*parents)}, {"rules", std::move(rules)}};
   if (!model.route->hostnames.empty()) body["spec"]["hostnames"] = model.route->hostnames;
   return sealed(std::move(body));
 }

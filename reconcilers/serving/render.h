@@ -9,6 +9,7 @@
 #include "operator/core/result.h"
 #include "operator/json/json.h"
 #include "reconcilers/common/observed.h"
+#include "reconcilers/serving/ground.h"
 
 namespace mo::serving {
 
@@ -35,9 +36,9 @@ void set_replicas(Json& deployment, int replicas);
 // `version` empty: selects every version's pods, so that replicas are the weight.
 Rendered render_service(const api::Model& model, const std::string& name, const std::string& version);
 
-// One rule for everybody: these Services, port 80, with these weights. ErrorKind::Invalid when parentRefs
-// cannot be used.
-Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights);
+// One rule for everybody, these Services, port 80, with these weights; before it the one for chosen callers. ErrorKind::Invalid
+// when parentRefs cannot be used.
+Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart);
 
 // apiVersion, kind, metadata with our labels and the Model as controlling owner.
 Json object_of(const api::Model& model, Kind kind, const std::string& name);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/json/json.h"
 #include "reconcilers/common/names.h"
 
 namespace mo::serving {
@@ -59,10 +60,12 @@ class Turning {
     const int weight = this->weight();
     if (weight < 100) out_.weights[main_] = 100 - weight;
     if (weight > 0) out_.weights[side_] = weight;
-    const bool moves = weight != v_.side_weight || v_.side_named != (weight > 0);
+    out_.apart = apart(weight);
+    const bool named = weight > 0 || out_.apart.any();
+    const bool moves = weight != v_.side_weight || v_.side_named != named || out_.apart != v_.apart;
     out_.calm = !moves && !v_.calm_at;
     if (!moves && v_.calm_at) out_.look_again = v_.calm_at;
-    out_.side = side(weight > 0);
+    out_.side = side(named);
     for (const auto& at : {v_.problem_at, handing_over() ? v_.main_calm_at : std::nullopt})
       if (at && (!out_.look_again || *at < *out_.look_again)) out_.look_again = at;
     return std::move(out_);
@@ -88,6 +91,15 @@ class Turning {
     return std::min(v_.side_weight, w_.weight);  // it lost pods: no more, and no less, than it has
   }
 
+  Apart apart(int weight) const {
+    const bool may = !w_.stable.empty() && !w_.candidate.empty() && !w_.draining && weight < 100 &&
+                     v_.side == w_.candidate && v_.main == w_.stable;
+    if (!may || !w_.apart.any()) return {};
+    if (g_.candidate.ready > 0 && g_.candidate_settled && !rolls_) return w_.apart;
+    // It lost pods: nothing new, and what it has goes on as long as it is wanted.
+    return {w_.apart.chosen.empty() ? w_.apart.chosen : v_.apart.chosen, w_.apart.mirrored && v_.apart.mirrored};
+  }
+
   std::optional<std::string> side(bool in_use) const {
     const bool wanted = side_wanted_ && !w_.stable.empty();
     if (!v_.side_exists) return wanted ? std::optional(w_.candidate) : std::nullopt;
@@ -107,6 +119,20 @@ class Turning {
 
 }  // namespace
 
+std::vector<ObjectKey> gateways_of(const api::Model& model) {
+  std::vector<ObjectKey> keys;
+  if (!model.route) return keys;
+  const Result<Json> parents = parse_json(model.route->parent_refs, 1 << 16);
+  if (!parents || !parents->is_array()) return keys;
+  const auto text = [](const Json& parent, const char* name, const std::string& otherwise) {
+    return parent.contains(name) && parent[name].is_string() ? parent[name].get<std::string>() : otherwise;
+  };
+  for (const Json& parent : *parents)
+    if (parent.is_object() && text(parent, "kind", "Gateway") == "Gateway")
+      keys.push_back({text(parent, "namespace", model.meta.key.ns), text(parent, "name", "")});
+  return keys;
+}
+
 RouteView view_route(const Observed& o, TimePoint now) {
   RouteView view;
   view.main = version_of(o, o.key.name, view.main_exists);
@@ -116,8 +142,9 @@ RouteView view_route(const Observed& o, TimePoint now) {
   if (it == o.routes.end()) return view;
   const api::HttpRoute& route = *it->second.object;
   const auto weight = route.weights.find(candidate_service_name(o.key.name));
-  view.side_named = weight != route.weights.end();
-  if (view.side_named) view.side_weight = std::clamp(weight->second, 0, 100);  // people may have written it
+  view.apart = {route.chosen, route.mirrored};
+  view.side_named = weight != route.weights.end() || view.apart.any();
+  if (weight != route.weights.end()) view.side_weight = std::clamp(weight->second, 0, 100);  // people may have written it
   look_at_gateways(route, view, now);
   view.calm_at = later(route.applied_at, view.taken_up ? kGatewayLag : kUnheard, now);
   return view;
@@ -125,7 +152,7 @@ RouteView view_route(const Observed& o, TimePoint now) {
 
 Selected selected_by_route(const RouteView& v, const std::string& stable, const std::string& candidate) {
   if (!v.main_exists) return Selected::Nobody;
-  if (v.side_weight > 0 && v.side != stable) {
+  if ((v.side_weight > 0 || !v.apart.chosen.empty()) && v.side != stable) {
     const bool candidates = !candidate.empty() && v.side == candidate;
     return candidates && v.side_weight >= 100 ? Selected::Candidate : Selected::Both;
   }

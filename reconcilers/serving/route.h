@@ -7,11 +7,15 @@
 //   weights    stable 100 -> 100-w / w -> 0 / 100          (pods are ready before their weight)
 //   promotion  <model> selects the new stable version -> stable 100 -> <model>-candidate goes, old pods go
 //   way back   stable 100 -> <model>-candidate goes, candidate's pods go
+//
+// Chosen callers have a rule of their own before the one for everybody; copies are a filter of that one. Both go in the same
+// write as the weight on the way back.
 #pragma once
 
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "reconcilers/common/observed.h"
 #include "reconcilers/serving/serve.h"
@@ -24,12 +28,16 @@ struct RouteView {
   std::string main, side;  // the version that <model> and <model>-candidate select; empty: none, or all
   bool side_named = false;  // the route names <model>-candidate
   int side_weight = 0;
+  Apart apart;
   bool taken_up = false;
   std::string problem;
   std::optional<TimePoint> calm_at;       // when what the route said before last is of no matter any more; empty: now
   std::optional<TimePoint> main_calm_at;  // the same of what <model> selected
   std::optional<TimePoint> problem_at;    // when what is not taken up yet becomes a problem
 };
+
+// The Gateways that take up the Model's route.
+std::vector<ObjectKey> gateways_of(const api::Model& model);
 
 RouteView view_route(const Observed& observed, TimePoint now);
 
@@ -41,6 +49,7 @@ struct Turn {
   std::string main;                       // version
   std::optional<std::string> side;        // version; empty: <model>-candidate is to go; nothing: leave it
   std::map<std::string, int> weights;     // by Service
+  Apart apart;
   bool calm = false;                      // nobody sends anything to any other pods
   std::optional<TimePoint> look_again;
 };

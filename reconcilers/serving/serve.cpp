@@ -37,6 +37,7 @@ class Serve {
         g_(survey(o, w.stable, w.candidate, now)),
         n_(o.model->replicas) {
     if (g_.routed) route_ = view_route(o, now);
+    g_.candidate_replicas = w.candidate_replicas;
   }
 
   Served run() {
@@ -95,8 +96,9 @@ class Serve {
     if (w_.candidate.empty()) return {n_, 0};
     if (w_.stable.empty()) return {0, n_};
     if (w_.draining) return {n_, g_.candidate.wanted};
-    if (w_.weight <= 0) return {n_, std::max(g_.candidate.wanted, g_.goal(w_.warm_for).candidate)};
-    return {n_, g_.goal(w_.weight).candidate};
+    if (w_.weight > 0) return {n_, g_.goal(w_.weight).candidate};
+    if (w_.candidate_replicas) return {n_, *w_.candidate_replicas};
+    return {n_, std::max(g_.candidate.wanted, g_.goal(w_.warm_for).candidate)};
   }
 
   // Whom the Model's Service should select now. Traffic moves only to pods that are there for it.
@@ -155,11 +157,11 @@ class Serve {
       remove_service(side);
     else if (turn.side)
       service(side, *turn.side, "reach " + *turn.side + " apart");
-    if (!turn.main.empty()) route(turn.weights);
+    if (!turn.main.empty()) route(turn);
   }
 
-  void route(const std::map<std::string, int>& weights) {
-    Result<Rendered> rendered = render_route(*o_.model, weights);
+  void route(const Turn& turn) {
+    Result<Rendered> rendered = render_route(*o_.model, turn.weights, turn.apart);
     if (!rendered) {
       out_.problem = rendered.error().message;
       out_.problem_reason = "InvalidRoute";
@@ -169,8 +171,10 @@ class Serve {
     const bool there = it != o_.routes.end();
     if (there && (it->second.applied == rendered->hash || it->second.object->meta.deleting)) return;
     std::string why;
-    for (const auto& [service, weight] : weights)
+    for (const auto& [service, weight] : turn.weights)
       why += (why.empty() ? "traffic: " : ", ") + service + " " + std::to_string(weight) + "%";
+    if (!turn.apart.chosen.empty()) why += ", chosen callers to " + w_.candidate;
+    if (turn.apart.mirrored) why += ", copies to " + w_.candidate;
     apply({Kind::HttpRoute, o_.key}, std::move(*rendered), there ? &it->second.object->meta : nullptr, why);
   }
 
@@ -353,6 +357,7 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
     const RouteView route = view_route(o, now);
     g.selected = selected_by_route(route, stable, candidate);
     g.route_weight = route.side == candidate ? route.side_weight : 0;
+    if (route.side == candidate) g.route_apart = route.apart;
     g.route_taken_up = route.taken_up;
     g.route_problem = route.problem;
   } else {

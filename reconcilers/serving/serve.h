@@ -18,6 +18,8 @@ struct Wanted {
   int weight = 0;  // the candidate's
   bool candidate_pods = false;
   int warm_for = 0;                      // at weight 0: the weight whose pods the candidate gets ready for
+  std::optional<int> candidate_replicas;  // instead, until it has all traffic; with a route alone
+  Apart apart;                            // with a route alone
   bool draining = false;                 // back to stable alone
   bool recreate = false;                 // one version's pods go before the other's come
   std::vector<std::string> warm;         // versions that keep their pods without traffic

@@ -140,6 +140,10 @@ class Kube:
         return self._call("PATCH", self.path(kind, name, namespace, subresource), patch, query=self._write_query(dry_run),
                           content_type=content_type)
 
+    def ask(self, service, namespace, path, body):
+        """POSTs JSON to a Service through the API server."""
+        return self._call("POST", f"/api/v1/namespaces/{namespace}/services/{service}:80/proxy{path}", body)
+
     def scale(self, kind, name, replicas, namespace=None):
         return self.patch(kind, name, {"spec": {"replicas": replicas}}, namespace, "scale")
 

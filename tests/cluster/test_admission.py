@@ -134,6 +134,10 @@ def model(**paths):
     return changed(MODEL, **paths)
 
 
+def routed(**paths):
+    return changed(model(spec__serving__route={"parentRefs": [{"name": "gw"}]}), **paths)
+
+
 def gate(number=0, **fields):
     """The Model with fields of one of its gates (0 accuracy, 1 latency, 2 recorded) changed."""
     return model(**{f"spec__rollout__gates__{number}__{field}": value for field, value in fields.items()})
@@ -197,6 +201,10 @@ GOOD = {
     "an artifact in a claim": artifact(uri="pvc://models/deep/er/..hidden/model_v2.json"),
     "a ConfigMap key with dots": artifact(uri="configmap://fraud.v1/model.v1_2-a.json"),
     "no replicas": model(spec__serving__replicas=0),
+    "chosen callers, pods apart from the weight": routed(
+        spec__rollout__steps=[{"match": {"headers": [{"name": "x-canary", "value": "1"}, {"name": "X-Team", "value": "a|b", "type": "RegularExpression"}]}},
+                              {"candidateReplicas": 2}, {"weight": 10}]),
+    "a shadow": routed(spec__rollout__strategy="Shadow", spec__rollout__steps=[{"gates": ["accuracy"]}, {"pause": {}}, {"weight": 100}]),
     "a rollout without steps": model(spec__rollout={"onFailure": "Rollback"}, spec__retraining__gates=[]),
     "only manual retraining": model(spec__retraining={"template": {}}),
     "an empty list of triggers": model(spec__retraining__triggers=[]),
@@ -264,11 +272,25 @@ BAD = {
     "no digest": (artifact(digest=REMOVED), ["spec.artifact.digest", "Required value"]),
     # steps
     "an empty list of steps": (model(spec__rollout__steps=[]), ["spec.rollout.steps", "empty", "remove steps"]),
-    "an empty step": (model(spec__rollout__steps__0={}), ["spec.rollout.steps[0]", "exactly one of weight, pause, gates and background"]),
+    "an empty step": (model(spec__rollout__steps__0={}), ["spec.rollout.steps[0]", "exactly one of weight, pause, gates, background, match and candidateReplicas"]),
     "a step of two": (model(spec__rollout__steps__0={"weight": 5, "pause": {}}), ["spec.rollout.steps[0]", "exactly one of", "its own step"]),
     "weight 0": (model(spec__rollout__steps__1={"weight": 0}), ["spec.rollout.steps[1].weight", "greater than or equal to 1"]),
     "weight 101": (model(spec__rollout__steps__4={"weight": 101}), ["spec.rollout.steps[4].weight", "less than or equal to 100"]),
     "falling weights": (model(spec__rollout__steps__4={"weight": 5}), ["spec.rollout.steps", "go down", "rising order"]),
+    "chosen callers without a route": (model(spec__rollout__steps__1={"match": {"headers": [{"name": "x-canary", "value": "1"}]}}),
+                                       ["spec.rollout.steps", "match and candidateReplicas need serving.route"]),
+    "pods apart from the weight without a route": (model(spec__rollout__steps__1={"candidateReplicas": 2}),
+                                                   ["spec.rollout.steps", "need serving.route"]),
+    "no pods for a candidate": (routed(spec__rollout__steps__1={"candidateReplicas": 0}), ["candidateReplicas", "greater than or equal to 1"]),
+    "a header of no name": (routed(spec__rollout__steps__1={"match": {"headers": [{"name": "x canary", "value": "1"}]}}),
+                            ["headers[0].name", '"x canary" is no name of an HTTP header']),
+    "no header to match": (routed(spec__rollout__steps__1={"match": {"headers": []}}), ["match.headers", "at least 1"]),
+    "chosen callers and Recreate": (routed(spec__rollout__strategy="Recreate", spec__rollout__steps=[{"match": {"headers": [{"name": "x", "value": "1"}]}}]),
+                                    ["spec.rollout", "remove match and candidateReplicas"]),
+    "a shadow without a route": (model(spec__rollout__strategy="Shadow", spec__rollout__steps=[{"pause": {}}]),
+                                 ["spec.rollout.strategy", "Shadow needs serving.route"]),
+    "a shadow with a share": (routed(spec__rollout__strategy="Shadow", spec__rollout__steps=[{"weight": 10}]),
+                              ["spec.rollout", "Shadow does not share traffic"]),
     "a pause of no duration": (model(spec__rollout__steps__2={"pause": {"duration": "5 minutes"}}),
                                ["spec.rollout.steps[2].pause.duration", '"5 minutes" is no duration', "5m"]),
     "a negative pause": (model(spec__rollout__steps__2={"pause": {"duration": "-5m"}}), ["pause.duration", "is no duration"]),

@@ -7,6 +7,7 @@ import pytest
 import operators
 import settings
 from case import condition, gate
+from mirror import MirrorGateway
 from riglib import access, build
 from riglib.layout import GATEWAY_CLUSTER_IP, Layout
 from riglib.traffic import Traffic, sampling_error, share
@@ -27,13 +28,13 @@ def inside():
     return Layout(settings.RIG).record()["inside"]["pid"]
 
 
-def traffic(case, url=GATEWAY):
+def traffic(case, url=GATEWAY, headers=None):
     """Some people who go on asking: 3 over connections that they keep, 2 over a new one each time."""
-    return Traffic(url, host(case), PATH, QUESTION, pause=0.02, inside=inside())
+    return Traffic(url, host(case), PATH, QUESTION, pause=0.02, inside=inside(), headers=headers)
 
 
-def shares(case, requests=5000):
-    return share(GATEWAY, host(case), requests, PATH, QUESTION, inside=inside())
+def shares(case, requests=5000, headers=None):
+    return share(GATEWAY, host(case), requests, PATH, QUESTION, inside=inside(), headers=headers)
 
 
 def version(case, name, content=RULES):
@@ -66,9 +67,9 @@ def own_gateway(case, name, **listener):
 
 
 def weights(case):
-    """What the route says: {Service: weight}"""
+    """What the route says to everybody: {Service: weight}"""
     route = case.find("HTTPRoute", "m")
-    return {b["name"]: b["weight"] for b in route["spec"]["rules"][0]["backendRefs"]} if route else {}
+    return {b["name"]: b["weight"] for b in route["spec"]["rules"][-1]["backendRefs"]} if route else {}
 
 
 def reachable(case):
@@ -318,6 +319,96 @@ def test_no_request_fails_when_a_warm_version_takes_over(case):
         case.until(lambda: shares(case, 50) == {"m-v1": 50}, "m-v1 answers")
     assert not seen.failed, seen.failed[:5]
     assert pods == {p["metadata"]["uid"] for p in case.all("Pod", {"modelops.dev/version": "m-v1"})}, "pods were made anew"
+
+
+# ---- apart from weights
+
+CHOSEN = {"match": {"headers": [{"name": "x-canary", "value": "yes"}]}}
+
+
+def test_chosen_callers_get_the_candidate(case):
+    """All their requests, before anybody else's, and no more of it once the rollout was aborted. None fails."""
+    serve(case)
+    steps = [CHOSEN, ENDLESS, {"weight": 10}, ENDLESS]
+    with traffic(case) as seen, traffic(case, headers={"X-Canary": "yes"}) as chosen:
+        rollout = move(case, steps=steps)
+        case.phase(rollout, "Paused")
+        case.until(lambda: shares(case, 50, {"x-canary": "yes"}) == {"m-v2": 50}, "chosen callers get m-v2")
+        assert shares(case, 500) == {"m-v1": 500} and shares(case, 500, {"x-canary": "no"}) == {"m-v1": 500}
+        assert "chosen callers" in case.status()["trafficSummary"]
+        case.steer(rollout, "Running")
+        case.until(lambda: case.mro(rollout)["step"]["index"] == 4 and case.mro(rollout)["phase"] == "Paused", "at 10 %")
+        found = shares(case, 2000)
+        assert abs(found["m-v2"] / 2000 - 0.1) < sampling_error(0.1, 2000), found
+        assert shares(case, 200, {"x-canary": "yes"}) == {"m-v2": 200}
+        case.steer(rollout, "Aborted")
+        case.phase(rollout, "Aborted")
+        case.until(lambda: shares(case, 50, {"x-canary": "yes"}) == {"m-v1": 50}, "chosen callers are back")
+        seen.at_least(50)
+    assert not seen.failed and not chosen.failed, (seen.failed[:5], chosen.failed[:5])
+    assert len(case.get("HTTPRoute", "m")["spec"]["rules"]) == 1
+
+
+def test_chosen_callers_see_a_preview_and_everybody_the_switch(case):
+    serve(case)
+    with traffic(case) as seen, traffic(case, headers={"x-canary": "yes"}) as chosen:
+        rollout = move(case, rollout={"strategy": "BlueGreen"}, steps=[{"candidateReplicas": 1}, CHOSEN, ENDLESS, {"weight": 100}])
+        case.phase(rollout, "Paused")
+        assert case.endpoints("m-candidate") == {"m-v2": 1}, "a preview of one pod"
+        case.until(lambda: shares(case, 50, {"x-canary": "yes"}) == {"m-v2": 50}, "chosen callers get m-v2")
+        assert shares(case, 200) == {"m-v1": 200}
+        case.steer(rollout, "Running")
+        at_rest(case, "m-v2")
+        assert shares(case, 200) == {"m-v2": 200} and case.endpoints("m") == {"m-v2": 2}
+    assert not seen.failed and not chosen.failed, (seen.failed[:5], chosen.failed[:5])
+
+
+def test_a_candidate_has_as_many_pods_as_its_step_says(case):
+    serve(case)
+    rollout = move(case, steps=[{"candidateReplicas": 3}, {"weight": 10}, ENDLESS, {"candidateReplicas": 1}, {"pause": {}}])
+    case.phase(rollout, "Paused")
+    case.until(lambda: case.endpoints("m-candidate") == {"m-v2": 3} and case.endpoints("m") == {"m-v1": 2}, "three for 10 %")
+    case.steer(rollout, "Running")
+    case.until(lambda: case.mro(rollout)["step"]["index"] == 5, "the next pause")
+    case.until(lambda: case.endpoints("m-candidate") == {"m-v2": 1}, "one")
+    case.steer(rollout, "Promoted")
+    at_rest(case, "m-v2")
+    assert case.endpoints("m") == {"m-v2": 2}
+
+
+def test_a_gateway_that_mirrors_nothing_is_not_asked_to(case):
+    """Traefik would answer callers with errors."""
+    serve(case)
+    with traffic(case) as seen:
+        rollout = move(case, rollout={"strategy": "Shadow"}, steps=[ENDLESS])
+        case.phase(rollout, "RolledBack")
+        message = case.stalled("RolledBack")["status"]["message"]
+        assert "HTTPRouteRequestMirror" in message and "GatewayClass traefik" in message, message
+        at_rest_again = lambda: len(case.all("Pod")) == 2 and case.find("Service", "m-candidate") is None
+        case.until(at_rest_again, "m-v2 is gone")
+        seen.at_least(50)
+    assert not seen.failed and seen.versions["m-v2"] == 0
+
+
+def test_a_shadow_is_judged_by_copies(case):
+    """The verdict is taken from what the candidate answered to copies; no caller sees it, until it has passed."""
+    with MirrorGateway(case) as gateway:
+        route = {"parentRefs": [{"name": gateway.name}]}
+        gates = [gate("copies", query='sum(model_requests_total{namespace="{{namespace}}",version="{{candidate}}"})', min="20", onInconclusive="Wait", failureLimit=1000)]
+        version(case, "m-v1")
+        model(case, version="m-v1", route=route, gates=gates)
+        case.ready(version="m-v1")
+        rollout = move(case, route=route, rollout={"strategy": "Shadow"}, gates=gates, steps=[{"gates": ["copies"]}, ENDLESS])
+        case.until(lambda: case.mro(rollout).get("mirroringSince"), "it mirrors")
+        case.until(lambda: "shadow" in case.status()["trafficSummary"], "status says so")
+        while case.mro(rollout)["phase"] == "Progressing":
+            assert gateway.ask(PATH, QUESTION)["model_version"] == "m-v1"
+        assert case.mro(rollout)["phase"] == "Paused" and case.mro(rollout)["weights"] == {"stable": 100, "candidate": 0}
+        assert int(float(case.mro(rollout)["gates"][0]["value"])) >= 20 and gateway.copies >= 20
+        case.steer(rollout, "Running")
+        at_rest(case, "m-v2")
+        before = gateway.copies
+        assert gateway.ask(PATH, QUESTION)["model_version"] == "m-v2" and gateway.copies == before
 
 
 # ---- what cannot be

@@ -217,6 +217,8 @@ void Controllers::offer_route(std::vector<Step>& steps, const ObjectRef& ref) {
                o["status"]["programmed"] = Json::object();  // what it does now, for the invariants
                for (const Json& backend : o["spec"]["rules"].back()["backendRefs"])
                  o["status"]["programmed"][backend["name"].get<std::string>()] = backend["weight"];
+               if (o["spec"]["rules"].size() > 1)  // some callers are all of somebody's traffic
+                 o["status"]["programmed"][o["spec"]["rules"][0]["backendRefs"][0]["name"].get<std::string>()] = 100;
                o["status"]["parents"] = {
                    {{"parentRef", {{"name", "gw"}}},
                     {"conditions",

@@ -258,6 +258,7 @@ void Invariants::check_route(const View& view) const {
   const auto route = w_.truth.routes.get(key);
   if (!route || rollout_deleted || disturbed) return;  // people may have written it
   const api::ModelStatus& status = view.model->status;
+  check_apart(view, *route);
   for (const auto& [service, weight] : route->weights) {
     const auto there = w_.truth.services.get({key.ns, service});
     if (weight == 0 || !there) continue;
@@ -275,6 +276,27 @@ void Invariants::check_route(const View& view) const {
       broken("I2: " + version + " gets " + std::to_string(weight) + "% by the route, its weight is " +
              std::to_string(allowed));
   }
+}
+
+// I2 for chosen callers, and for copies: as a step that is on record says, and to nobody but the candidate.
+void Invariants::check_apart(const View& view, const api::HttpRoute& route) const {
+  if (route.chosen.empty() && !route.mirrored) return;
+  const auto side = w_.truth.services.get({view.model->meta.key.ns, view.model->meta.key.name + "-candidate"});
+  const bool to_candidate = side && view.active && side->selector.count(api::kLabelVersion) &&
+                            side->selector.at(api::kLabelVersion) == view.active->version;
+  if (!to_candidate) {
+    // Copies may go on for a moment after the end: they are in nobody's way.
+    if (!disturbed && !route.chosen.empty()) broken("I2: callers are chosen for no candidate");
+    return;
+  }
+  const api::RolloutStatus& status = view.active->status;
+  if (route.mirrored && !status.mirroring_since) broken("I2: requests are copied, nobody found out whether they can be");
+  if (route.chosen.empty()) return;
+  bool stepped = false;
+  for (int i = 0; i < std::min<int>(status.step_index, static_cast<int>(status.policy->steps.size())); ++i)
+    stepped |= status.policy->steps[i].match.has_value();
+  if (!stepped && status.step_index <= static_cast<int>(status.policy->steps.size()) && !disturbed)
+    broken("I2: callers are chosen before the step that says so");
 }
 
 // No request fails: what the gateway does now, however late it is, leads to pods that are ready.

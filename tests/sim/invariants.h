@@ -69,6 +69,7 @@ class Invariants : public Observer {
   void check_share(const View& view) const;
   void check_route(const View& view) const;
   void check_gateway(const View& view) const;
+  void check_apart(const View& view, const api::HttpRoute& route) const;
   void check_model_at_rest(const View& view) const;
 
   World& w_;

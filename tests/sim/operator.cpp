@@ -352,6 +352,11 @@ Answer Operator::answer_to(const Ask& ask) const {
   } else if (const auto* web = std::get_if<AskWeb>(&ask.question)) {
     const auto it = metrics.find(web->url);
     answer.value = it == metrics.end() ? Reading{{}, "no such page"} : Reading{Decimal::parse(it->second), ""};
+  } else if (const auto* gateways = std::get_if<AskGateways>(&ask.question)) {
+    if (w_.gateway_mirrors)
+      answer.text = gateways->feature;
+    else
+      answer.problem = "Gateway doesn't offer " + gateways->feature;
   } else {
     answer.text = job_result(std::get<AskRunResult>(ask.question).job.name);
   }

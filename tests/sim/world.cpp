@@ -48,6 +48,8 @@ void with_store(Kind kind, F f) {
       return f(&Stores::pods);
     case Kind::ConfigMap:
       return f(&Stores::configmaps);
+    case Kind::Gateway:
+    case Kind::GatewayClass:
     case Kind::Lease:
     case Kind::Event:
       return;

@@ -74,6 +74,7 @@ class World {
   int64_t changes = 0;
   bool traced = true;
   bool has_gateway = false;  // somebody takes up HTTPRoutes
+  bool gateway_mirrors = true;
   std::vector<std::string> trace;
 
   // ---- for everybody ----

@@ -101,6 +101,23 @@ TEST_CASE("a Service", "[api]") {
           .spec_hash);
 }
 
+TEST_CASE("an HTTPRoute: its last rule is everybody's", "[api]") {
+  const auto route = [](const std::string& rules) {
+    const auto read = parse<HttpRoute>(R"({"metadata":{"name":"m","namespace":"n"},"spec":{"rules":)" + rules + "}}");
+    REQUIRE(read);
+    return *read;
+  };
+  const HttpRoute plain = route(R"([{"matches":[{"path":{"type":"PathPrefix","value":"/"}}],"backendRefs":[{"name":"m","weight":90},{"name":"m-candidate","weight":10}]}])");
+  CHECK(plain.weights == std::map<std::string, int>{{"m", 90}, {"m-candidate", 10}});
+  CHECK((plain.chosen.empty() && !plain.mirrored));
+  const HttpRoute rich = route(
+      R"([{"matches":[{"headers":[{"type":"Exact","name":"a","value":"1"},{"type":"RegularExpression","name":"b","value":".*"}]}],"backendRefs":[{"name":"m-candidate","weight":1}]},
+          {"filters":[{"type":"RequestMirror","requestMirror":{"backendRef":{"name":"m-candidate"}}}],"backendRefs":[{"name":"m"}]}])");
+  CHECK(rich.weights == std::map<std::string, int>{{"m", 1}});
+  CHECK(rich.chosen == std::vector<HeaderMatch>{{"a", "1", false}, {"b", ".*", true}});
+  CHECK(rich.mirrored);
+}
+
 TEST_CASE("a Job's end", "[api]") {
   const auto job = [](const char* status) {
     return *parse<Job>(

@@ -211,6 +211,26 @@ TEST_CASE("a dead Prometheus holds up neither reads nor the end", "[evidence]") 
   CHECK(f.answer("c").text == "sha256:1");
 }  // the destructor returns although two threads hang
 
+TEST_CASE("what gateways can is asked of their classes, and every one must", "[evidence]") {
+  Fixture f;
+  const std::string feature = "HTTPRouteRequestMirror";
+  f.client.script["get gate/a"] = {R"({"spec": {"gatewayClassName": "all"}})"};
+  f.client.script["get all"] = {R"({"status": {"supportedFeatures": [{"name": "HTTPRouteRequestMirror"}]}})"};
+  f.client.script["get ns/b"] = {R"({"spec": {"gatewayClassName": "some"}})"};
+  f.client.script["get some"] = {R"({"status": {"supportedFeatures": [{"name": "HTTPRoute"}]}})"};
+  f.evidence.ask(f.model, {{"one", AskGateways{{{"gate", "a"}}, feature}}});
+  REQUIRE(f.wait_for(1));
+  CHECK(f.answer("one").text == feature);
+  f.evidence.ask(f.model, {{"both", AskGateways{{{"gate", "a"}, {"ns", "b"}}, feature}}});
+  REQUIRE(f.wait_for(2));
+  CHECK_FALSE(f.answer("both").text);
+  CHECK(f.answer("both").problem == "Gateway ns/b doesn't offer HTTPRouteRequestMirror: GatewayClass some doesn't list it in status.supportedFeatures");
+  f.client.script["get ns/gone"] = {fail(ErrorKind::NotFound, "not found")};
+  f.evidence.ask(f.model, {{"none", AskGateways{{{"ns", "gone"}}, feature}}});
+  REQUIRE(f.wait_for(3));
+  CHECK(f.answer("none").problem == "cannot read Gateway ns/gone: not found");
+}
+
 TEST_CASE("an unreachable Prometheus is tried once an ask", "[evidence]") {
   Fixture f;
   f.http.refuse = true;

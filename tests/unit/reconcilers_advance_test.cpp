@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "reconcilers/rollout/advance.h"
+#include "reconcilers/rollout/steps.h"
 #include "tests/unit/reconcilers_make.h"
 
 namespace mo::rollout {
@@ -506,6 +507,11 @@ TEST_CASE("steps in words") {
   CHECK(describe(test::pause(minutes(5))) == "pause 5m");
   CHECK(describe(test::pause({})) == "pause");
   CHECK(describe(test::gates({"accuracy", "latency"})) == "gates accuracy, latency");
+  api::Step chosen, pods;
+  chosen.match = api::Step::Match{{{"x-canary", "1", false}, {"x-team", "a|b", true}}};
+  pods.candidate_replicas = 3;
+  CHECK(describe(chosen) == "match x-canary: 1, x-team: ~a|b");
+  CHECK(describe(pods) == "candidateReplicas 3");
 }
 
 }  // namespace

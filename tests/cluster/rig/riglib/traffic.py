@@ -31,10 +31,11 @@ class Answer(collections.namedtuple("Answer", "status headers body")):
 class Connection:
     """HTTP/1.1, as much of it as the gateway needs."""
 
-    def __init__(self, url, host, path="/", body=None):
+    def __init__(self, url, host, path="/", body=None, headers=None):
         address = urllib.parse.urlsplit(url)
         self.address = address.hostname, address.port
         head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: {host}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         if body is not None:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body.encode())}\r\n"
         self.head, self.body = head, (body or "").encode()
@@ -80,8 +81,8 @@ class Traffic:
     how; `requests` how many got an answer; `versions` whose."""
 
     def __init__(self, url, host, path="/", body=None, keep=3, fresh=2, pause=0.01, requests=None, version=Answer.version,
-                 inside=None):
-        self.arguments = url, host, path, body
+                 inside=None, headers=None):
+        self.arguments = url, host, path, body, headers
         self.keep, self.fresh, self.pause, self.wanted, self.version = keep, fresh, pause, requests, version
         self.versions, self.failed = collections.Counter(), []
         self.asked = 0
@@ -140,9 +141,9 @@ class Traffic:
         connection.close()
 
 
-def share(url, host, requests, path="/", body=None, version=Answer.version, inside=None):
+def share(url, host, requests, path="/", body=None, version=Answer.version, inside=None, headers=None):
     """Who answered so many requests; none may fail."""
-    traffic = Traffic(url, host, path, body, keep=4, fresh=4, pause=0, requests=requests, version=version, inside=inside)
+    traffic = Traffic(url, host, path, body, keep=4, fresh=4, pause=0, requests=requests, version=version, inside=inside, headers=headers)
     with traffic:
         traffic.join()
     assert not traffic.failed, f"{len(traffic.failed)} of {requests} requests failed: {traffic.failed[:5]}"

@@ -1,0 +1,29 @@
+#include "operator/evidence/gateway_words.h"
+
+#include "operator/evidence/bounded_json.h"
+
+namespace mo::evidence {
+namespace {
+
+nlohmann::json member_of(const nlohmann::json& object, const char* member) {
+  return object.is_object() ? object.value(member, nlohmann::json()) : nlohmann::json();
+}
+
+}  // namespace
+
+Result<std::string> class_of_gateway(std::string_view gateway) {
+  const std::string name = text_of(member_of(parse_bounded(gateway), "spec"), "gatewayClassName");
+  if (name.empty()) return fail(ErrorKind::Malformed, "it names no GatewayClass");
+  return name;
+}
+
+Result<std::vector<std::string>> features_of_class(std::string_view gateway_class) {
+  std::vector<std::string> names;
+  const nlohmann::json features = member_of(member_of(parse_bounded(gateway_class), "status"), "supportedFeatures");
+  if (features.is_array())
+    for (const nlohmann::json& feature : features)
+      names.push_back(feature.is_string() ? feature.get<std::string>() : text_of(feature, "name"));
+  return names;
+}
+
+}  // namespace mo::evidence

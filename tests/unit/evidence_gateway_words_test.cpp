@@ -1,0 +1,19 @@
+#include <catch2/catch.hpp>
+
+#include "operator/evidence/gateway_words.h"
+
+using namespace mo::evidence;
+
+TEST_CASE("the class of a Gateway", "[evidence]") {
+  CHECK(class_of_gateway(R"({"spec": {"gatewayClassName": "traefik"}})").value() == "traefik");
+  for (const char* odd : {"", "{", "[]", "null", "{}", R"({"spec": []})", R"({"spec": {"gatewayClassName": 7}})"}) CHECK_FALSE(class_of_gateway(odd));
+}
+
+TEST_CASE("the features of a GatewayClass, as objects and as Gateway API once had them", "[evidence]") {
+  using Names = std::vector<std::string>;
+  CHECK(features_of_class(R"({"status": {"supportedFeatures": [{"name": "HTTPRoute"}, {"name": "Mirror"}]}})").value() == Names{"HTTPRoute", "Mirror"});
+  CHECK(features_of_class(R"({"status": {"supportedFeatures": ["HTTPRoute"]}})").value() == Names{"HTTPRoute"});
+  for (const char* silent : {"", "[1]", "{}", R"({"status": {}})", R"({"status": {"supportedFeatures": "all"}})", R"({"status": {"supportedFeatures": []}})"})
+    CHECK(features_of_class(silent).value().empty());
+  CHECK(features_of_class(R"({"status": {"supportedFeatures": [7, {}, {"name": 7}]}})").value() == Names{"", "", ""});
+}
