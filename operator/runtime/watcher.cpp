@@ -204,7 +204,8 @@ void Watcher::read(std::string_view json) {
 watch::Command Watcher::step(const watch::Input& input) {
   const watch::Step step = machine_.step(input, now(), random());
   sink_->apply(step.effect, step.resource_version);
-  if (step.effect == watch::Effect::Absent) note([](WatchHealth& health) { health.absent(); });
+  absent_ = step.effect == watch::Effect::Absent;
+  if (absent_) note([](WatchHealth& health) { health.absent(); });
   if (step.effect == watch::Effect::StartOver)
     log::write(spdlog::level::warn, "the API server went back in time, starting over",
                info(options_.kind).plural, {{"resourceVersion", step.resource_version}});
@@ -216,10 +217,12 @@ watch::Command Watcher::failed(const Error& error) {
   note([&](WatchHealth& health) { health.failed(now(), log::to_string(error), refused); });
   if (meters_.watch_restarted) meters_.watch_restarted(options_.kind);
   const bool listing = machine_.listing();
+  const bool was_absent = absent_;
   const watch::Command next = step(watch::Failed{error});
-  // What the protocol foresees is no news: an RV that aged out, a server without WatchList.
-  const bool foreseen = !std::holds_alternative<watch::Wait>(next);
-  log::write(foreseen ? spdlog::level::info : spdlog::level::warn,
+  // What the protocol foresees is no news: an RV that aged out, a server without WatchList. Nor is a kind that need not be there, and
+  // isn't: it is looked for every half minute.
+  const bool foreseen = absent_ || !std::holds_alternative<watch::Wait>(next);
+  log::write(was_absent && absent_ ? spdlog::level::debug : foreseen ? spdlog::level::info : spdlog::level::warn,
              listing ? "listing failed" : "watch failed", std::string("Kind ") + info(options_.kind).kind,
              {{"error", log::to_string(error)}});
   return next;

@@ -161,6 +161,7 @@ class Watcher {
   std::unique_ptr<WatchSink> sink_;
   Meters meters_;
   watch::Machine machine_;
+  bool absent_ = false;  // a kind that need not be there is not, as of the last step
   std::mt19937_64 random_;
 
   mutable std::mutex mutex_;  // guards health_

@@ -80,7 +80,7 @@ def test_in_one_namespace_the_operator_has_the_same_rights_but_none_beyond_it(ku
     def rights(rules, without=()):
         return {(g, r, v) for rule in rules for g in rule["apiGroups"] for r in rule["resources"] for v in rule["verbs"] if r not in without}
 
-    assert rights(here) == rights(everywhere, without=("modelruntimes", "clustermodelgatesets"))
+    assert rights(here) == rights(everywhere, without=("modelruntimes", "clustermodelgatesets", "gatewayclasses"))
     assert not [d["kind"] for d in documents if d["kind"].startswith("Cluster")]
     for document in documents:
         assert document["metadata"]["namespace"] == "models"
