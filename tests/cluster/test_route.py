@@ -398,11 +398,15 @@ def test_a_shadow_is_judged_by_copies(case):
         version(case, "m-v1")
         model(case, version="m-v1", route=route, gates=gates)
         case.ready(version="m-v1")
+        case.until(lambda: gateway.ask(PATH, QUESTION), "the gateway answers")
         rollout = move(case, route=route, rollout={"strategy": "Shadow"}, gates=gates, steps=[{"gates": ["copies"]}, ENDLESS])
         case.until(lambda: case.mro(rollout).get("mirroringSince"), "it mirrors")
         case.until(lambda: "shadow" in case.status()["trafficSummary"], "status says so")
-        while case.mro(rollout)["phase"] == "Progressing":
+
+        def judged():
             assert gateway.ask(PATH, QUESTION)["model_version"] == "m-v1"
+            return case.mro(rollout)["phase"] != "Progressing"
+        case.until(judged, "copies have been judged")
         assert case.mro(rollout)["phase"] == "Paused" and case.mro(rollout)["weights"] == {"stable": 100, "candidate": 0}
         assert int(float(case.mro(rollout)["gates"][0]["value"])) >= 20 and gateway.copies >= 20
         case.steer(rollout, "Running")
