@@ -1,4 +1,4 @@
-// What Gateway API objects say, out of the API server's JSON. Pure functions, thread-safe.
+// What Gateway API objects say, out of the API server's JSON. Pure functions, thread-safe. ErrorKind::Malformed when the JSON is broken.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace mo::evidence {
 
-// spec.gatewayClassName of a Gateway.
+// spec.gatewayClassName of a Gateway. ErrorKind::Invalid when there is none.
 Result<std::string> class_of_gateway(std::string_view gateway);
 
 // The names in status.supportedFeatures of a GatewayClass, whose entries are objects with a name, and were plain names before

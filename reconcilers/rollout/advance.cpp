@@ -399,7 +399,7 @@ class Advance {
                                 : ground_.route_problem.empty() ? ""
                                                                 : "; " + ground_.route_problem;
     s().message = "waiting until " + what + problem;
-    keep_deadline("the route took longer than ", "until " + what + problem);
+    keep_deadline("not so within ", what + problem);
   }
 
   void keep_deadline(const std::string& missed, const std::string& stand) {
