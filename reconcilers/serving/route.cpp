@@ -92,7 +92,7 @@ class Turning {
   }
 
   Apart apart(int weight) const {
-    const bool may = !w_.stable.empty() && !w_.candidate.empty() && !w_.draining && weight < 100 &&
+    const bool may = !w_.stable.empty() && !w_.candidate.empty() && weight < 100 &&
                      v_.side == w_.candidate && v_.main == w_.stable;
     if (!may || !w_.apart.any()) return {};
     if (g_.candidate.ready > 0 && g_.candidate_settled && !rolls_) return w_.apart;
