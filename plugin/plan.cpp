@@ -114,6 +114,7 @@ const Watched kWatched[] = {
     {Kind::Deployment, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.deployments, o); }},
     {Kind::Service, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.services, o); }},
     {Kind::HttpRoute, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.routes, o); }, true},
+    {Kind::EndpointSlice, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.slices, o); }},
     {Kind::Job, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.jobs, o); }},
     {Kind::Pod, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.pods, o); }},
     {Kind::ConfigMap, Watched::Of::Names, [](Stores& s, const Json& o) { return put(s.configmaps, o); }},

@@ -54,6 +54,10 @@ struct KindOf<HttpRoute> {
   static constexpr Kind value = Kind::HttpRoute;
 };
 template <>
+struct KindOf<EndpointSlice> {
+  static constexpr Kind value = Kind::EndpointSlice;
+};
+template <>
 struct KindOf<Job> {
   static constexpr Kind value = Kind::Job;
 };

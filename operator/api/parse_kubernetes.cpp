@@ -1,4 +1,4 @@
-// Deployments, Services, Jobs, Pods and ConfigMaps, as far as the operator looks at them.
+// Deployments, Services, HTTPRoutes, EndpointSlices, Jobs, Pods and ConfigMaps, as far as the operator looks at them.
 #include "operator/api/parse.h"
 #include "operator/api/read.h"
 #include "operator/json/json.h"
@@ -175,6 +175,25 @@ void read_parents(value& v, HttpRoute& out, const Path& at) {
 constexpr Field<HttpRoute> kRouteStatus[] = {{"parents", read_parents}};
 constexpr Field<Root<HttpRoute>> kHttpRoute[] = {
     {"metadata", root_metadata}, {"spec", read_route_spec}, {"status", root_part<kRouteStatus>}};
+
+// ---- EndpointSlice ----
+
+struct Endpoint {
+  bool ready = true;  // where nothing is said
+  std::string kind, name;
+};
+constexpr Field<Endpoint> kEndpointConditions[] = {{"ready", member<&Endpoint::ready>}};
+constexpr Field<Endpoint> kEndpointTarget[] = {{"kind", member<&Endpoint::kind>}, {"name", member<&Endpoint::name>}};
+constexpr Field<Endpoint> kEndpoint[] = {{"conditions", into<kEndpointConditions>},
+                                         {"targetRef", into<kEndpointTarget>}};
+void read_endpoints(value& v, Root<EndpointSlice>& out, const Path& at) {
+  each_item(v, at, [&](value& item, const Path& here) {
+    Endpoint endpoint;
+    if (read_object(item, endpoint, kEndpoint, here) && endpoint.ready && endpoint.kind == "Pod")
+      out.object.pods.push_back(std::move(endpoint.name));
+  });
+}
+constexpr Field<Root<EndpointSlice>> kEndpointSlice[] = {{"metadata", root_metadata}, {"endpoints", read_endpoints}};
 
 // ---- Job ----
 
@@ -360,6 +379,10 @@ void take(Extra& extra, HttpRoute& out) {
   out.foreign_spec_manager = extra.foreign_spec_manager;
   out.applied_at = extra.applied_at;
 }
+void take(Extra& extra, EndpointSlice& out) {
+  out.model = std::move(extra.model);
+  out.service = std::move(extra.service);
+}
 void take(Extra& extra, Job& out) {
   out.model = std::move(extra.model);
   out.gate_of = std::move(extra.gate_of);
@@ -393,6 +416,10 @@ Result<Service> parse<Service>(std::string_view json, Coverage* coverage) {
 template <>
 Result<HttpRoute> parse<HttpRoute>(std::string_view json, Coverage* coverage) {
   return read::parse_with(json, read::kHttpRoute, coverage);
+}
+template <>
+Result<EndpointSlice> parse<EndpointSlice>(std::string_view json, Coverage* coverage) {
+  return read::parse_with(json, read::kEndpointSlice, coverage);
 }
 template <>
 Result<Job> parse<Job>(std::string_view json, Coverage* coverage) {

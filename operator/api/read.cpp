@@ -111,7 +111,8 @@ void read_labels(value& v, Metadata& out, const Path& at) {
   static constexpr Field<Extra> kLabels[] = {{kLabelModel, member<&Extra::model>},
                                              {kLabelVersion, member<&Extra::version>},
                                              {kLabelOrigin, member<&Extra::origin>},
-                                             {kLabelGateOf, member<&Extra::gate_of>}};
+                                             {kLabelGateOf, member<&Extra::gate_of>},
+                                             {kLabelService, member<&Extra::service>}};
   read_object(v, out.extra, kLabels, at);
 }
 

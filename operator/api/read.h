@@ -215,7 +215,7 @@ bool read(value& v, HeaderMatch& out, const Path& at);
 
 // Labels, annotations and managed fields as far as a kind wants them.
 struct Extra {
-  std::string model, version, origin, gate_of;  // labels
+  std::string model, version, origin, gate_of, service;  // labels
   std::string applied_hash;            // annotation
   bool foreign_spec_manager = false;
   std::optional<TimePoint> applied_at;  // by us, to spec

@@ -22,6 +22,7 @@ inline constexpr const char* kFieldManager = "model-operator";
 inline constexpr const char* kLabelManagedBy = "app.kubernetes.io/managed-by";
 inline constexpr const char* kLabelModel = "modelops.dev/model";
 inline constexpr const char* kLabelVersion = "modelops.dev/version";
+inline constexpr const char* kLabelService = "kubernetes.io/service-name";  // on EndpointSlices
 inline constexpr const char* kAnnotationApplied = "modelops.dev/applied";  // hash of what we last applied
 inline constexpr const char* kLabelGateOf = "modelops.dev/gate-of";  // on the Jobs of gates: UID of the ModelRollout
 inline constexpr const char* kLabelOrigin =
@@ -393,6 +394,13 @@ struct HttpRoute {
   std::string applied_hash, spec_hash;
   bool foreign_spec_manager = false;
   std::optional<TimePoint> applied_at;  // when we last changed it, by the API server's clock
+};
+
+// Whom requests to a Service reach, so far.
+struct EndpointSlice {
+  ObjectMeta meta;
+  std::string model, service;
+  std::vector<std::string> pods;  // that are ready, by name
 };
 
 struct Job {

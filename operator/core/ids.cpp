@@ -15,6 +15,7 @@ const KindInfo& info(Kind kind) {
   static constexpr KindInfo kRoute{"gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", true};
   static constexpr KindInfo kGateway{"gateway.networking.k8s.io", "v1", "gateways", "Gateway", true};
   static constexpr KindInfo kGatewayClass{"gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", false};
+  static constexpr KindInfo kSlice{"discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true};
   static constexpr KindInfo kJob{"batch", "v1", "jobs", "Job", true};
   static constexpr KindInfo kPod{"", "v1", "pods", "Pod", true};
   static constexpr KindInfo kConfigMap{"", "v1", "configmaps", "ConfigMap", true};
@@ -43,6 +44,8 @@ const KindInfo& info(Kind kind) {
       return kGateway;
     case Kind::GatewayClass:
       return kGatewayClass;
+    case Kind::EndpointSlice:
+      return kSlice;
     case Kind::Job:
       return kJob;
     case Kind::Pod:

@@ -28,6 +28,7 @@ enum class Kind {
   HttpRoute,
   Gateway,
   GatewayClass,
+  EndpointSlice,
   Job,
   Pod,
   ConfigMap,

@@ -51,6 +51,7 @@ void with_store(Stores& stores, Kind kind, F f) {
       return f(stores.configmaps);
     case Kind::Gateway:
     case Kind::GatewayClass:
+    case Kind::EndpointSlice:
     case Kind::Lease:
     case Kind::Event:
       return;

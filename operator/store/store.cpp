@@ -18,6 +18,7 @@ std::vector<ObjectKey> models_of(const api::GateSet&) { return {}; }
 std::vector<ObjectKey> models_of(const api::Deployment& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::Service& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::HttpRoute& o) { return one(o.meta.key.ns, o.model); }
+std::vector<ObjectKey> models_of(const api::EndpointSlice& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::Job& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::Pod& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::ConfigMap&) { return {}; }

@@ -27,6 +27,7 @@ std::vector<ObjectKey> models_of(const api::GateSet& o);  // who names it is fou
 std::vector<ObjectKey> models_of(const api::Deployment& o);  // by our label
 std::vector<ObjectKey> models_of(const api::Service& o);
 std::vector<ObjectKey> models_of(const api::HttpRoute& o);
+std::vector<ObjectKey> models_of(const api::EndpointSlice& o);
 std::vector<ObjectKey> models_of(const api::Job& o);
 std::vector<ObjectKey> models_of(const api::Pod& o);
 std::vector<ObjectKey> models_of(const api::ConfigMap& o);
@@ -171,6 +172,7 @@ struct Stores {
   Store<api::Deployment> deployments;
   Store<api::Service> services;
   Store<api::HttpRoute> routes;
+  Store<api::EndpointSlice> slices;
   Store<api::Job> jobs;
   Store<api::Pod> pods;
   Store<api::ConfigMap> configmaps;  // names and versions only

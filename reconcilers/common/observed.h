@@ -35,6 +35,7 @@ struct Observed {
   std::map<std::string, Owned<api::Deployment>> deployments;  // by name, only those that this Model owns
   std::map<std::string, Owned<api::Service>> services;
   std::map<std::string, Owned<api::HttpRoute>> routes;
+  std::vector<Ref<api::EndpointSlice>> slices;  // of those Services, where there is a route
   std::map<std::string, Ref<api::Job>> jobs;
   std::vector<Ref<api::Pod>> pods;
   std::map<std::string, std::string>

@@ -60,6 +60,15 @@ void take_gate_sets(const Stores& stores, Observed& o) {
   }
 }
 
+// A Service that was made anew has nothing of the one before it.
+void take_slices(const Stores& stores, Observed& o) {
+  for (auto& slice : stores.slices.of_model(o.key)) {
+    const auto service = o.services.find(slice->service);
+    if (service != o.services.end() && service->second.object->meta.uid == slice->meta.controller_uid)
+      o.slices.push_back(std::move(slice));
+  }
+}
+
 }  // namespace
 
 Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers, const Refusals& refusals,
@@ -81,6 +90,7 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   take_owned(stores.deployments, ledger, o, o.deployments);
   take_owned(stores.services, ledger, o, o.services);
   take_owned(stores.routes, ledger, o, o.routes);
+  if (o.model->route) take_slices(stores, o);
   for (const auto& job : stores.jobs.of_model(key))
     if (job->meta.controller_uid == o.model->meta.uid) o.jobs[job->meta.key.name] = job;
   o.pods = stores.pods.of_model(key);

@@ -161,6 +161,9 @@ class Status {
     if (ground_.routed && !ground_.route_taken_up)
       return reconciling("Progressing", "Deploying",
                          "HTTPRoute " + m_.meta.key.name + " waits for its Gateway to take it up");
+    if (ground_.routed && m_.replicas > 0 && !ground_.route_reaches)
+      return reconciling("Progressing", "Deploying",
+                         "Service " + m_.meta.key.name + " waits for its endpoints to name the pods of " + stable());
     if (overridden())
       return stalled("Degraded", "Overridden",
                      stable() + " serves by ModelRollout " + f_.status.intent.rollout +

@@ -28,6 +28,7 @@ struct Ground {
   int route_weight = 0;         // that the HTTPRoute gives the candidate
   Apart route_apart;
   bool route_taken_up = false;  // by its gateways, as it is now
+  bool route_reaches = false;   // the Service <model> leads to some pod of whom it selects
   std::string route_problem;    // why they don't, once that is no matter of moments
   bool candidate_settled =
       false;          // every candidate pod runs the template that was last applied, and is ready

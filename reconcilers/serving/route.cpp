@@ -30,6 +30,21 @@ std::string version_of(const Observed& o, const std::string& service, bool& exis
   return label == it->second.object->selector.end() ? "" : label->second;
 }
 
+// A ready pod gets requests once the EndpointSlices of its Service name it; who follows a route sooner than those finds
+// nobody there, or the pods that the Service selected before.
+int reaches(const Observed& o, const std::string& service, const std::string& version) {
+  int pods = 0;
+  for (const auto& slice : o.slices) {
+    if (slice->service != service) continue;
+    for (const std::string& name : slice->pods) {
+      const auto pod = std::find_if(o.pods.begin(), o.pods.end(), [&](const auto& p) { return p->meta.key.name == name; });
+      if (pod == o.pods.end() || (*pod)->version != version) return 0;
+      ++pods;
+    }
+  }
+  return pods;
+}
+
 void look_at_gateways(const api::HttpRoute& route, RouteView& view, TimePoint now) {
   view.taken_up = !route.parents.empty();
   std::string problem;
@@ -84,10 +99,11 @@ class Turning {
   bool handing_over() const { return !w_.stable.empty() && v_.side == w_.stable && v_.side_weight > 0; }
 
   int weight() const {
-    if (handing_over()) return v_.main == w_.stable && !v_.main_calm_at ? 0 : v_.side_weight;
+    if (handing_over()) return v_.main == w_.stable && !v_.main_calm_at && v_.main_reaches > 0 ? 0 : v_.side_weight;
     if (w_.stable.empty() || w_.candidate.empty() || w_.draining || w_.weight <= 0) return 0;
     if (v_.side != w_.candidate || v_.main != w_.stable) return 0;
-    if (g_.candidate_ready_for(w_.weight) && !rolls_) return w_.weight;
+    const bool ready = g_.candidate_ready_for(w_.weight) && v_.side_reaches >= g_.goal(w_.weight).candidate;
+    if (ready && !rolls_) return w_.weight;
     return std::min(v_.side_weight, w_.weight);  // it lost pods: no more, and no less, than it has
   }
 
@@ -95,7 +111,7 @@ class Turning {
     const bool may = !w_.stable.empty() && !w_.candidate.empty() && weight < 100 &&
                      v_.side == w_.candidate && v_.main == w_.stable;
     if (!may || !w_.apart.any()) return {};
-    if (g_.candidate.ready > 0 && g_.candidate_settled && !rolls_) return w_.apart;
+    if (v_.side_reaches > 0 && g_.candidate_settled && !rolls_) return w_.apart;
     // It lost pods: nothing new, and what it has goes on as long as it is wanted.
     return {w_.apart.chosen.empty() ? w_.apart.chosen : v_.apart.chosen, w_.apart.mirrored && v_.apart.mirrored};
   }
@@ -137,6 +153,8 @@ RouteView view_route(const Observed& o, TimePoint now) {
   RouteView view;
   view.main = version_of(o, o.key.name, view.main_exists);
   view.side = version_of(o, candidate_service_name(o.key.name), view.side_exists);
+  view.main_reaches = reaches(o, o.key.name, view.main);
+  view.side_reaches = reaches(o, candidate_service_name(o.key.name), view.side);
   if (view.main_exists) view.main_calm_at = later(o.services.at(o.key.name).object->applied_at, kGatewayLag, now);
   const auto it = o.routes.find(o.key.name);
   if (it == o.routes.end()) return view;

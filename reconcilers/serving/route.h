@@ -4,7 +4,7 @@
 // exact. A gateway learns of each change a moment later, so a Service changes or goes, and pods go, only once
 // the gateways have long stopped to send it anything:
 //
-//   weights    stable 100 -> 100-w / w -> 0 / 100          (pods are ready before their weight)
+//   weights    stable 100 -> 100-w / w -> 0 / 100          (its Service reaches ready pods before it has weight)
 //   promotion  <model> selects the new stable version -> stable 100 -> <model>-candidate goes, old pods go
 //   way back   stable 100 -> <model>-candidate goes, candidate's pods go
 //
@@ -26,6 +26,7 @@ namespace mo::serving {
 struct RouteView {
   bool main_exists = false, side_exists = false;
   std::string main, side;  // the version that <model> and <model>-candidate select; empty: none, or all
+  int main_reaches = 0, side_reaches = 0;  // ready pods of that version; 0 as long as they reach others' too
   bool side_named = false;  // the route names <model>-candidate
   int side_weight = 0;
   Apart apart;

@@ -353,13 +353,16 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   // before the last change of size.
   if (!size_observed(o, stable)) g.stable.ready = 0;
   for (Pods* pods : {&g.stable, &g.candidate}) pods->ready = std::min(pods->ready, pods->wanted);
+  bool side_lags = false;
   if (g.routed) {
     const RouteView route = view_route(o, now);
     g.selected = selected_by_route(route, stable, candidate);
     g.route_weight = route.side == candidate ? route.side_weight : 0;
     if (route.side == candidate) g.route_apart = route.apart;
     g.route_taken_up = route.taken_up;
+    g.route_reaches = route.main_reaches > 0;
     g.route_problem = route.problem;
+    side_lags = route.side == candidate && route.side_reaches < g.candidate.ready;
   } else {
     g.selected = selected_by(o, stable, candidate);
   }
@@ -368,6 +371,8 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   g.candidate_problem = candidate.empty() ? "" : pods_problem(o, candidate);
   if (g.candidate_problem.empty() && !g.stray.empty())
     g.candidate_problem = g.stray + " of an earlier rollout has yet to end";
+  if (g.candidate_problem.empty() && side_lags && g.candidate_settled)
+    g.candidate_problem = "the endpoints of Service " + candidate_service_name(o.key.name) + " name too few of them yet";
   g.digest_mismatch = std::any_of(o.pods.begin(), o.pods.end(), [&](const auto& pod) {
     return pod->version == candidate && !pod->ready && pod->digest_mismatch;
   });

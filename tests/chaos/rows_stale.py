@@ -186,7 +186,7 @@ def restored(world, case):
         world.served_by({"m-v2": 2})
         world.settled()
         lists = {e.resource for e in world.proxy.exchanges[listed:] if e.verb == "watch" and "sendInitialEvents" in e.query and e.code == 200}
-        assert lists >= {"models", "modelversions", "modelrollouts", "deployments", "services", "httproutes", "pods", "jobs", "configmaps"}, f"only {lists} was read anew"
+        assert lists >= {"models", "modelversions", "modelrollouts", "deployments", "services", "httproutes", "endpointslices", "pods", "jobs", "configmaps"}, f"only {lists} was read anew"
         assert world.operator.pid == pid and world.operator.running() and world.operator.end() == 0
 
 

@@ -57,6 +57,8 @@ struct World {
       take(stores.services, text, std::move(object));
     else if (kind == "HTTPRoute")
       take(stores.routes, text, std::move(object));
+    else if (kind == "EndpointSlice")
+      take(stores.slices, text, std::move(object));
     else if (kind == "Gateway")
       gateways.push_back(std::move(object));
     else if (kind == "Job")

@@ -105,6 +105,14 @@ void must_hold(const json& object, const api::Service& s) {
   for (const auto& [key, value] : selector.items())
     if (value.is_string()) MUST(s.selector.at(key) == value.get<std::string>());
 }
+void must_hold(const json& object, const api::HttpRoute& route) {
+  must_hold_text(at(object, {"metadata", "labels", api::kLabelModel}), route.model);
+}
+void must_hold(const json& object, const api::EndpointSlice& slice) {
+  const json& endpoints = at(object, {"endpoints"});
+  MUST(slice.pods.size() <= (endpoints.is_array() ? endpoints.size() : 0));
+  must_hold_text(at(object, {"metadata", "labels", api::kLabelService}), slice.service);
+}
 void must_hold(const json& object, const api::Job& job) {
   if (!at(object, {"status", "conditions"}).is_array()) return;
   for (const json& condition : at(object, {"status", "conditions"})) {
@@ -148,6 +156,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check<api::ClusterModelGateSet>(text, object);
     check<api::Deployment>(text, object);
     check<api::Service>(text, object);
+    check<api::HttpRoute>(text, object);
+    check<api::EndpointSlice>(text, object);
     check<api::Job>(text, object);
     check<api::Pod>(text, object);
     check<api::ConfigMap>(text, object);

@@ -77,6 +77,7 @@ void Controllers::offer(std::vector<Step>& steps) {
   for (const ObjectRef& ref : w_.all(Kind::Pod)) offer_pod(steps, *w_.truth.pods.get(ref.key));
   for (const ObjectRef& ref : w_.all(Kind::Job)) offer_job(steps, ref);
   for (const ObjectRef& ref : w_.all(Kind::HttpRoute)) offer_route(steps, ref);
+  for (const ObjectRef& ref : w_.all(Kind::Service)) offer_endpoints(steps, ref);
   offer_garbage(steps);
 }
 
@@ -227,6 +228,38 @@ void Controllers::offer_route(std::vector<Step>& steps, const ObjectRef& ref) {
              },
              "gateway");
        }});
+}
+
+// Only where a gateway reads them: elsewhere they would be but more orders of the same.
+void Controllers::offer_endpoints(std::vector<Step>& steps, const ObjectRef& service) {
+  if (!w_.has_gateway || (endpoints_follow && !endpoints_follow(service.key.name))) return;
+  const auto s = w_.truth.services.get(service.key);
+  const auto version = s->selector.find(api::kLabelVersion);
+  Json endpoints = Json::array();
+  for (const PodPtr& pod : w_.truth.pods.of_model({service.key.ns, s->model}))
+    if (pod->ready && (version == s->selector.end() || version->second == pod->version))
+      endpoints.push_back({{"conditions", {{"ready", true}}}, {"targetRef", {{"kind", "Pod"}, {"name", pod->meta.key.name}}}});
+  const ObjectRef slice = ref(Kind::EndpointSlice, service.key.name + "-1");
+  const Json* there = w_.find(slice);
+  if (there && (*there)["metadata"]["ownerReferences"][0]["uid"] != s->meta.uid) return;  // of the Service before
+  if (there && (*there)["endpoints"] == endpoints) return;
+  steps.push_back({"endpoints: of " + service.key.name + " are " + std::to_string(endpoints.size()), [this, service, slice, endpoints] {
+                     const auto write = [&](Json& o) { o["endpoints"] = endpoints; };
+                     if (w_.find(slice)) return w_.update(slice, write, "kube-controller-manager");
+                     const Json& owner = w_.get(service);
+                     Json made = {{"kind", "EndpointSlice"},
+                                  {"metadata",
+                                   {{"name", slice.key.name},
+                                    {"labels", owner["metadata"]["labels"]},
+                                    {"ownerReferences",
+                                     {{{"kind", "Service"},
+                                       {"name", service.key.name},
+                                       {"uid", owner["metadata"]["uid"]},
+                                       {"controller", true}}}}}}};
+                     made["metadata"]["labels"][api::kLabelService] = service.key.name;
+                     write(made);
+                     w_.create(std::move(made), "kube-controller-manager");
+                   }});
 }
 
 // One of each kind at a time: which of them goes first makes no difference to anybody.

@@ -30,6 +30,8 @@ class Controllers {
   // What becomes of a pod, by its whole JSON; of a Job, by its name.
   std::function<PodFate(const Json& pod)> pod_fate;
   std::function<JobFate(const std::string& job)> job_fate;
+  // Whether EndpointSlices follow, by the Service's name.
+  std::function<bool(const std::string& service)> endpoints_follow;
 
   // Everything that could happen next.
   void offer(std::vector<Step>& steps);
@@ -41,6 +43,7 @@ class Controllers {
   void offer_pod(std::vector<Step>& steps, const api::Pod& pod);
   void offer_job(std::vector<Step>& steps, const ObjectRef& ref);
   void offer_route(std::vector<Step>& steps, const ObjectRef& ref);
+  void offer_endpoints(std::vector<Step>& steps, const ObjectRef& service);
   void offer_garbage(std::vector<Step>& steps);
   void make_pod(const ObjectRef& deployment);
   std::string free_name(const ObjectRef& deployment) const;

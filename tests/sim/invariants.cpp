@@ -299,7 +299,7 @@ void Invariants::check_apart(const View& view, const api::HttpRoute& route) cons
     broken("I2: callers are chosen before the step that says so");
 }
 
-// No request fails: what the gateway does now, however late it is, leads to pods that are ready.
+// No request fails: what the gateway does now, however late it is, leads to pods that are ready, and that it knows of.
 void Invariants::check_gateway(const View& view) const {
   const ObjectKey key = view.model->meta.key;
   const Json* route = w_.find({Kind::HttpRoute, key});
@@ -310,8 +310,14 @@ void Invariants::check_gateway(const View& view) const {
     const auto there = w_.truth.services.get({key.ns, service});
     if (!there) broken("the gateway sends requests to Service " + service + ", which is gone");
     const auto label = there->selector.find(api::kLabelVersion);
-    if (label != there->selector.end() && ready_of(view, label->second) == 0)
+    if (label == there->selector.end()) continue;
+    if (ready_of(view, label->second) == 0)
       broken("the gateway sends requests to " + service + ", but no pod of " + label->second + " is ready");
+    const auto slice = w_.truth.slices.get({key.ns, service + "-1"});
+    if (service == key.name && (!slice || slice->pods.empty())) continue;  // nobody was promised anything yet
+    const std::string pods = deployment_name(key.name, label->second) + "-";
+    if (!slice || std::none_of(slice->pods.begin(), slice->pods.end(), [&](const std::string& pod) { return pod.rfind(pods, 0) == 0; }))
+      broken("the gateway sends requests to " + service + ", whose endpoints name no pod of " + label->second);
   }
 }
 

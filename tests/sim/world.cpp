@@ -13,8 +13,8 @@ constexpr int64_t kFirstVersion = 1000;
 constexpr size_t kWritesKept = 20000;
 constexpr Kind kStored[] = {Kind::Model,      Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime,
                             Kind::ModelGateSet, Kind::ClusterModelGateSet,
-                            Kind::Deployment, Kind::Service,      Kind::HttpRoute,    Kind::Job,
-                            Kind::Pod,        Kind::ConfigMap};
+                            Kind::Deployment, Kind::Service,      Kind::HttpRoute,    Kind::EndpointSlice,
+                            Kind::Job,        Kind::Pod,        Kind::ConfigMap};
 
 bool is_ours(Kind kind) {
   return kind == Kind::Model || kind == Kind::ModelVersion || kind == Kind::ModelRollout ||
@@ -42,6 +42,8 @@ void with_store(Kind kind, F f) {
       return f(&Stores::services);
     case Kind::HttpRoute:
       return f(&Stores::routes);
+    case Kind::EndpointSlice:
+      return f(&Stores::slices);
     case Kind::Job:
       return f(&Stores::jobs);
     case Kind::Pod:
@@ -300,7 +302,8 @@ void World::remove(const ObjectRef& target) {
   drop(objects_, target);
   gone_[target] = object->version + 1;
   object->drop(truth);
-  owner_went_ |= target.kind == Kind::Model || target.kind == Kind::Deployment || target.kind == Kind::Job;
+  owner_went_ |= target.kind == Kind::Model || target.kind == Kind::Deployment || target.kind == Kind::Job ||
+                 target.kind == Kind::Service;
   log.push_back({object, true});
   ++changes;
 }

@@ -16,7 +16,7 @@ void parse_as_each(const std::string& json) {
 }
 void parse_as_all(const std::string& json) {
   parse_as_each<Model, ModelVersion, ModelRollout, ModelRuntime, ModelGateSet, ClusterModelGateSet, Deployment, Service,
-                Job, Pod, ConfigMap>(json);
+                HttpRoute, EndpointSlice, Job, Pod, ConfigMap>(json);
 }
 
 // Holds a little of everything that the parsers look for.

@@ -101,6 +101,20 @@ TEST_CASE("a Service", "[api]") {
           .spec_hash);
 }
 
+TEST_CASE("an EndpointSlice: its ready pods", "[api]") {
+  const auto slice = parse<EndpointSlice>(
+      R"({"metadata":{"name":"m-x7k","namespace":"n","labels":{"modelops.dev/model":"m","kubernetes.io/service-name":"m-candidate"}},"endpoints":[
+        {"conditions":{"ready":true,"serving":true,"terminating":false},"targetRef":{"kind":"Pod","name":"a"}},
+        {"conditions":{"ready":false},"targetRef":{"kind":"Pod","name":"b"}},
+        {"conditions":{},"targetRef":{"kind":"Pod","name":"c"}},
+        {"targetRef":{"kind":"Node","name":"d"}}, {"conditions":{"ready":true}}],"ports":[]})");
+  REQUIRE(slice);
+  CHECK(slice->model == "m");
+  CHECK(slice->service == "m-candidate");
+  CHECK(slice->pods == std::vector<std::string>{"a", "c"});
+  CHECK(parse<EndpointSlice>(R"({"metadata":{"name":"m-x7k"},"endpoints":null})")->pods.empty());
+}
+
 TEST_CASE("an HTTPRoute: its last rule is everybody's", "[api]") {
   const auto route = [](const std::string& rules) {
     const auto read = parse<HttpRoute>(R"({"metadata":{"name":"m","namespace":"n"},"spec":{"rules":)" + rules + "}}");
