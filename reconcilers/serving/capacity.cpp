@@ -31,6 +31,62 @@ int smallest_weight(int replicas) {
   return 100;
 }
 
+Capacity capacity_within(int limit, int replicas, int weight) {
+  const Capacity free = capacity_for(replicas, weight);
+  if (free.stable + free.candidate <= limit) return free;
+  const int candidate = static_cast<int>(int64_t{limit} * weight / 100);
+  return {limit - candidate, candidate};
+}
+
+int smallest_weight_within(int limit, int replicas) {
+  int weight = 1;
+  while (weight < 100 && capacity_within(limit, replicas, weight).candidate == 0) ++weight;
+  return weight;
+}
+
+int Room::spare(const Pods& stable, const Pods& candidate) const {
+  return std::max(0, limit - elsewhere - std::max(stable.holding, stable.wanted) -
+                         std::max(candidate.holding, candidate.wanted));
+}
+
+Capacity next_step_within(const Room& room, const Capacity& goal, int weight, const Pods& stable,
+                          const Pods& candidate) {
+  int spare = room.spare(stable, candidate);
+  Capacity next{stable.wanted, candidate.wanted};
+  if (goal.stable > stable.wanted) {
+    next.stable = std::min(goal.stable, stable.wanted + spare);
+    spare -= next.stable - stable.wanted;
+  } else if (stable.counted) {
+    const int serving = stable.ready + (room.shared ? candidate.ready : 0);
+    const int unready = stable.wanted - stable.ready;  // these go first
+    const int may = unready + std::max(0, serving - (room.replicas - room.gap()));
+    const int growth = goal.candidate - candidate.wanted;
+    const int asked = growth > 0                           ? std::max(0, growth - spare)
+                      : candidate.ready >= goal.candidate ? stable.wanted
+                                                          : 0;
+    const int pods = std::max(candidate.running, candidate.wanted);
+    const int diluting = weight >= 100 ? 0 : ceil_div(int64_t{pods} * (100 - weight), weight);
+    next.stable = std::min(stable.wanted,
+                           std::max({goal.stable, diluting, stable.wanted - std::min(may, asked)}));
+  }
+  if (goal.candidate <= candidate.wanted) {
+    next.candidate = goal.candidate;
+  } else {
+    int most = goal.candidate;
+    if (weight < 100)
+      most = static_cast<int>(int64_t{std::min(stable.ready, next.stable)} * weight / (100 - weight));
+    next.candidate = std::clamp(most, candidate.wanted, std::min(goal.candidate, candidate.wanted + spare));
+  }
+  return next;
+}
+
+Capacity next_step_back_within(const Room& room, const Pods& stable, const Pods& candidate) {
+  const int replicas = room.replicas;
+  const int stay = stable.ready >= replicas ? 0 : std::max(0, replicas - room.gap() - stable.ready);
+  const int grown = std::min(replicas, stable.wanted + room.spare(stable, candidate));
+  return {std::max(grown, std::min(stable.wanted, replicas)), std::min(candidate.wanted, stay)};
+}
+
 bool ratio_holds(int weight, const Pods& stable, const Pods& candidate) {
   const int64_t pods = std::max(candidate.running, candidate.wanted);
   return pods * (100 - weight) <= int64_t{stable.ready} * weight;

@@ -93,6 +93,81 @@ TEST_CASE("each step from one weight to the next keeps the weight and what it ne
   CHECK(broken == "");
 }
 
+TEST_CASE("within a limit the weight is rounded down to whole pods") {
+  for (int surge : {0, 1, 3})
+    always("neither the limit nor the weight is exceeded, and stable has what its weight needs", [&](int n, int w) {
+      const Capacity c = capacity_within(n + surge, n, w);
+      return c.stable + c.candidate <= n + surge && c.stable + c.candidate >= n &&
+             c.candidate * 100 <= (c.stable + c.candidate) * w && c.stable * 100 >= n * (100 - w);
+    });
+  CHECK(capacity_within(3, 3, 34) == Capacity{2, 1});
+  CHECK(capacity_within(3, 3, 33) == Capacity{3, 0});
+  CHECK(smallest_weight_within(3, 3) == 34);
+  CHECK(smallest_weight_within(1, 1) == 100);
+}
+
+struct Walk {
+  int n, surge, from, to;
+  std::string text() const {
+    return std::to_string(n) + " + " + std::to_string(surge) + " pods from " + std::to_string(from) + " to " +
+           std::to_string(to);
+  }
+};
+
+// Pods that come and go at once, but never before they are told: what is left of `walk` once nothing moves.
+std::string walk_within(const Walk& walk) {
+  const Room room{walk.n + walk.surge, walk.n, 0, walk.from > 0};
+  const auto pods = [](int wanted) { return Pods{true, wanted, wanted, wanted, wanted, true}; };
+  Capacity goal = capacity_within(room.limit, walk.n, walk.to), now = capacity_within(room.limit, walk.n, walk.from);
+  if (walk.to == 100) goal.stable = 0;
+  for (int steps = 0; !(now == goal); ++steps) {
+    const Capacity next = next_step_within(room, goal, walk.to, pods(now.stable), pods(now.candidate));
+    const int fewest = std::min(now.stable, next.stable);
+    if (next == now || steps > 300) return "stands still at " + std::to_string(now.stable) + " + " + std::to_string(now.candidate);
+    if (std::max(now.stable, next.stable) + std::max(now.candidate, next.candidate) > room.limit) return "too many pods";
+    if (walk.from > 0 && fewest + std::min(now.candidate, next.candidate) < walk.n - room.gap()) return "too few pods";
+    if (walk.from > 0 && next.candidate * (100 - walk.to) > fewest * walk.to) return "more than the weight";
+    now = next;
+  }
+  return "";
+}
+
+TEST_CASE("within a limit each step keeps it, the weight and what serves, whatever the Deployments do first") {
+  std::string broken;
+  for (int n = 2; n <= 12; ++n)
+    for (int surge : {0, 1, 2, 5})
+      for (int from = 10; from <= 100; from += 9)
+        for (int to = from; to <= 100; to += 5) {
+          const Walk walk{n, surge, from, to};
+          if (capacity_within(n + surge, n, from).candidate == 0 || !broken.empty()) continue;
+          const std::string problem = walk_within(walk);
+          if (!problem.empty()) broken = walk.text() + ": " + problem;
+        }
+  CHECK(broken == "");
+}
+
+TEST_CASE("pods that end take up room") {
+  const Room room{3, 3, 0, true};
+  const Pods ending{true, 2, 2, 2, 3, true}, none{true, 0, 0, 0, 0, true};
+  CHECK(next_step_within(room, {2, 1}, 34, ending, none) == Capacity{2, 0});
+  CHECK(next_step_within(room, {2, 1}, 34, pods(2), none) == Capacity{2, 1});
+  const Room crowded{3, 3, 1, true};  // by a pod of an earlier version
+  CHECK(next_step_within(crowded, {2, 1}, 34, pods(2), none) == Capacity{2, 0});
+}
+
+TEST_CASE("without room the way back goes pod by pod") {
+  const Room room{3, 3, 0, true};
+  const auto back = [&](int stable, int candidate) {
+    return next_step_back_within(room, {true, stable, stable, stable, stable, true},
+                                 {true, candidate, candidate, candidate, candidate, true});
+  };
+  CHECK(back(1, 2) == Capacity{1, 1});
+  CHECK(back(1, 1) == Capacity{2, 1});
+  CHECK(back(2, 1) == Capacity{2, 0});
+  CHECK(back(2, 0) == Capacity{3, 0});
+  CHECK(back(0, 3) == Capacity{0, 2});
+}
+
 TEST_CASE("stable waits for the candidate to carry its part") {
   const Capacity goal = capacity_for(10, 50);
   CHECK(next_step(goal, 50, pods(10), {true, 5, 5, 3}) == Capacity{10, 5});
