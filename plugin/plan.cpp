@@ -115,6 +115,7 @@ const Watched kWatched[] = {
     {Kind::Service, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.services, o); }},
     {Kind::HttpRoute, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.routes, o); }, true},
     {Kind::EndpointSlice, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.slices, o); }},
+    {Kind::HorizontalPodAutoscaler, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.autoscalers, o); }},
     {Kind::Job, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.jobs, o); }},
     {Kind::Pod, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.pods, o); }},
     {Kind::ConfigMap, Watched::Of::Names, [](Stores& s, const Json& o) { return put(s.configmaps, o); }},
@@ -153,6 +154,7 @@ std::string describe_ask(const Ask& ask) {
     std::string operator()(const AskConfigMap& a) const {
       return "read ConfigMap " + a.configmap.to_string() + ", key " + a.key;
     }
+    std::string operator()(const AskConfig& a) const { return "read ConfigMap " + a.configmap.to_string(); }
     std::string operator()(const AskRunResult& a) const {
       return "read the result of Job " + a.job.to_string();
     }

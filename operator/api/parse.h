@@ -58,6 +58,10 @@ struct KindOf<EndpointSlice> {
   static constexpr Kind value = Kind::EndpointSlice;
 };
 template <>
+struct KindOf<Autoscaler> {
+  static constexpr Kind value = Kind::HorizontalPodAutoscaler;
+};
+template <>
 struct KindOf<Job> {
   static constexpr Kind value = Kind::Job;
 };

@@ -1,4 +1,4 @@
-// Deployments, Services, HTTPRoutes, EndpointSlices, Jobs, Pods and ConfigMaps, as far as the operator looks at them.
+// Deployments, Services, HTTPRoutes, EndpointSlices, autoscalers, Jobs, Pods and ConfigMaps, as far as the operator looks at them.
 #include "operator/api/parse.h"
 #include "operator/api/read.h"
 #include "operator/json/json.h"
@@ -195,6 +195,23 @@ void read_endpoints(value& v, Root<EndpointSlice>& out, const Path& at) {
 }
 constexpr Field<Root<EndpointSlice>> kEndpointSlice[] = {{"metadata", root_metadata}, {"endpoints", read_endpoints}};
 
+// ---- HorizontalPodAutoscaler ----
+
+void read_autoscaler_spec(value& v, Root<Autoscaler>& out, const Path& at) {
+  simdjson::ondemand::object spec;
+  read_hashed(v, spec, out.object.spec_hash, at);
+}
+// One that is switched off by a scale of 0 does as it was told.
+void read_autoscaler_conditions(value& v, Autoscaler& out, const Path& at) {
+  each_condition(v, at, [&](const PlainCondition& c) {
+    const bool says_why = (c.type == "AbleToScale" || c.type == "ScalingActive") && c.reason != "ScalingDisabled";
+    if (says_why && c.status == "False" && out.problem.empty()) out.problem = joined(c.reason, c.message);
+  });
+}
+constexpr Field<Autoscaler> kAutoscalerStatus[] = {{"conditions", read_autoscaler_conditions}};
+constexpr Field<Root<Autoscaler>> kAutoscaler[] = {
+    {"metadata", root_metadata}, {"spec", read_autoscaler_spec}, {"status", root_part<kAutoscalerStatus>}};
+
 // ---- Job ----
 
 void read_job_conditions(value& v, Job& out, const Path& at) {
@@ -347,6 +364,7 @@ void read_pod_status(value& v, Root<Pod>& out, const Path& at) {
   PodStatus status;
   if (!read_object(v, status, kPodStatus, at)) return;
   out.object.ready = status.ready;
+  out.object.ended = status.phase == "Failed" || status.phase == "Succeeded";
   out.object.problem = problem_of(status);
   for (const ContainerStatus& c : status.init_containers) {
     const Terminated* end = failure_of(c);
@@ -383,6 +401,11 @@ void take(Extra& extra, EndpointSlice& out) {
   out.model = std::move(extra.model);
   out.service = std::move(extra.service);
 }
+void take(Extra& extra, Autoscaler& out) {
+  out.model = std::move(extra.model);
+  out.applied_hash = std::move(extra.applied_hash);
+  out.foreign_spec_manager = extra.foreign_spec_manager;
+}
 void take(Extra& extra, Job& out) {
   out.model = std::move(extra.model);
   out.gate_of = std::move(extra.gate_of);
@@ -391,7 +414,12 @@ void take(Extra& extra, Pod& out) {
   out.model = std::move(extra.model);
   out.version = std::move(extra.version);
 }
-void take(Extra&, ConfigMap&) {}
+void take(Extra& extra, ConfigMap& out) {
+  if (extra.copy_of.empty() || extra.model.empty()) return;
+  out.copy = std::make_shared<const ConfigMap::Copy>(
+      ConfigMap::Copy{std::move(extra.model), std::move(extra.version), std::move(extra.copy_of),
+                      std::move(extra.copied_at)});
+}
 
 template <class T, size_t N>
 Result<T> parse_with(std::string_view json, const Field<Root<T>> (&table)[N], Coverage* coverage) {
@@ -420,6 +448,10 @@ Result<HttpRoute> parse<HttpRoute>(std::string_view json, Coverage* coverage) {
 template <>
 Result<EndpointSlice> parse<EndpointSlice>(std::string_view json, Coverage* coverage) {
   return read::parse_with(json, read::kEndpointSlice, coverage);
+}
+template <>
+Result<Autoscaler> parse<Autoscaler>(std::string_view json, Coverage* coverage) {
+  return read::parse_with(json, read::kAutoscaler, coverage);
 }
 template <>
 Result<Job> parse<Job>(std::string_view json, Coverage* coverage) {

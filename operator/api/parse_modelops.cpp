@@ -2,6 +2,7 @@
 // names in their order.
 #include "operator/api/parse.h"
 #include "operator/api/read.h"
+#include "operator/json/pod_config.h"
 
 namespace mo::api {
 
@@ -164,9 +165,17 @@ constexpr Field<Model> kRuntimeRef[] = {{"name", member<&Model::runtime>}};
 constexpr Field<Model::Route> kRoute[] = {{"parentRefs", raw_member<&Model::Route::parent_refs>},
                                           {"hostnames", member<&Model::Route::hostnames>}};
 bool read(value& v, Model::Route& out, const Path& at) { return read_object(v, out, kRoute, at); }
+constexpr Field<Model::Autoscaling> kAutoscaling[] = {{"minReplicas", member<&Model::Autoscaling::min>},
+                                                      {"maxReplicas", member<&Model::Autoscaling::max>},
+                                                      {"metrics", raw_member<&Model::Autoscaling::metrics>},
+                                                      {"behavior", raw_member<&Model::Autoscaling::behavior>}};
+bool read(value& v, Model::Autoscaling& out, const Path& at) { return read_object(v, out, kAutoscaling, at); }
 constexpr Field<Model> kServing[] = {{"runtime", into<kRuntimeRef>},
                                      {"route", member<&Model::route>},
                                      {"replicas", member<&Model::replicas>},
+                                     {"autoscaling", member<&Model::autoscaling>},
+                                     {"maxSurge", member<&Model::max_surge>},
+                                     {"pinConfig", member<&Model::pin_config>},
                                      {"template", raw_member<&Model::template_overlay>}};
 constexpr Field<Model> kModelSpec[] = {
     {"track", member<&Model::track>},       {"version", member<&Model::version>},
@@ -401,8 +410,13 @@ Result<Model> parse<Model>(std::string_view json, Coverage* coverage) {
   read::Report report{{}, {}, coverage};
   auto root = read::read_root(json, read::kModel, report);
   if (!root) return fail(root.error());
-  root->object.problem = std::move(report.problem);
-  return std::move(root->object);
+  Model& model = root->object;
+  model.problem = std::move(report.problem);
+  model.configmaps = configmaps_of(model.template_overlay);
+  // Nobody has to wait for the autoscaler's first look to get the least of it. 0 switches it off.
+  if (const auto& a = model.autoscaling; a && model.replicas > 0)
+    model.replicas = std::clamp(model.replicas, a->min, std::max(a->min, a->max));
+  return std::move(model);
 }
 
 template <>
@@ -428,6 +442,7 @@ Result<ModelRuntime> parse<ModelRuntime>(std::string_view json, Coverage* covera
   read::Report report{{}, {}, coverage};
   auto root = read::read_root(json, read::kRuntime, report);
   if (!root) return fail(root.error());
+  root->object.configmaps = configmaps_of(root->object.pod_template);
   return std::move(root->object);
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ inline constexpr const char* kLabelModel = "modelops.dev/model";
 inline constexpr const char* kLabelVersion = "modelops.dev/version";
 inline constexpr const char* kLabelService = "kubernetes.io/service-name";  // on EndpointSlices
 inline constexpr const char* kAnnotationApplied = "modelops.dev/applied";  // hash of what we last applied
+inline constexpr const char* kAnnotationCopyOf = "modelops.dev/copy-of";  // on our copy: the ConfigMap that it is of
+inline constexpr const char* kAnnotationCopiedAt = "modelops.dev/copied-at";  // its resourceVersion; "": none
 inline constexpr const char* kLabelGateOf = "modelops.dev/gate-of";  // on the Jobs of gates: UID of the ModelRollout
 inline constexpr const char* kLabelOrigin =
     "modelops.dev/origin";  // on ModelRollouts that we wrote: spec | retraining
@@ -236,8 +239,16 @@ struct Model {
   std::optional<std::string> version;
   std::optional<Artifact> artifact;
   std::optional<std::string> runtime;
-  int replicas = 1;
-  RawJson template_overlay;  // PodTemplateSpec or empty
+  int replicas = 1;  // with autoscaling within its bounds, and 0 where people scaled to that
+  struct Autoscaling {
+    int min = 1, max = 1;
+    RawJson metrics = "[]", behavior;  // of autoscaling/v2; behavior may be empty
+  };
+  std::optional<Autoscaling> autoscaling;
+  std::optional<int> max_surge;  // pods beyond replicas that there may be at any time, over all versions
+  RawJson template_overlay;      // PodTemplateSpec or empty
+  std::vector<std::string> configmaps;  // that the overlay names, sorted
+  bool pin_config = true;
   struct Route {
     RawJson parent_refs;  // of Gateway API's HTTPRoute
     std::vector<std::string> hostnames;
@@ -336,6 +347,7 @@ struct ModelRuntime {
   std::string metrics_path = "/metrics";
   std::string protocol;
   RawJson pod_template;
+  std::vector<std::string> configmaps;  // that the template names, sorted
 };
 
 // ---- ModelGateSet and ClusterModelGateSet ----
@@ -403,6 +415,14 @@ struct EndpointSlice {
   std::vector<std::string> pods;  // that are ready, by name
 };
 
+struct Autoscaler {  // a HorizontalPodAutoscaler
+  ObjectMeta meta;
+  std::string model;
+  std::string problem;  // why it cannot scale, in its own words
+  std::string applied_hash, spec_hash;
+  bool foreign_spec_manager = false;
+};
+
 struct Job {
   ObjectMeta meta;
   std::string model;
@@ -417,16 +437,23 @@ struct Pod {
   ObjectMeta meta;
   std::string model, version;
   bool ready = false;
+  bool ended = false;  // Succeeded or Failed (evicted, say): a record, which holds no room any more
   // The first thing that keeps it from being ready: "ImagePullBackOff: …", "CrashLoopBackOff: …", the last
   // words of our fetch container.
   std::string problem;
   bool digest_mismatch = false;  // our fetch container said so
 };
 
-// Metadata only: which version of a ConfigMap is there. The data is read by AskConfigMap when a digest is
+// Metadata only: which version of a ConfigMap is there. The data is read by AskConfigMap or AskConfig when it is
 // wanted.
 struct ConfigMap {
   ObjectMeta meta;
+  struct Copy {
+    std::string model, version;   // whose pods read it
+    std::string source;           // the ConfigMap that it is a copy of
+    std::string source_version;   // resourceVersion of that one then
+  };
+  std::shared_ptr<const Copy> copy;  // set if it is one of our copies
 };
 
 }  // namespace mo::api

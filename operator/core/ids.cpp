@@ -16,6 +16,8 @@ const KindInfo& info(Kind kind) {
   static constexpr KindInfo kGateway{"gateway.networking.k8s.io", "v1", "gateways", "Gateway", true};
   static constexpr KindInfo kGatewayClass{"gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", false};
   static constexpr KindInfo kSlice{"discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true};
+  static constexpr KindInfo kAutoscaler{"autoscaling", "v2", "horizontalpodautoscalers",
+                                        "HorizontalPodAutoscaler", true};
   static constexpr KindInfo kJob{"batch", "v1", "jobs", "Job", true};
   static constexpr KindInfo kPod{"", "v1", "pods", "Pod", true};
   static constexpr KindInfo kConfigMap{"", "v1", "configmaps", "ConfigMap", true};
@@ -46,6 +48,8 @@ const KindInfo& info(Kind kind) {
       return kGatewayClass;
     case Kind::EndpointSlice:
       return kSlice;
+    case Kind::HorizontalPodAutoscaler:
+      return kAutoscaler;
     case Kind::Job:
       return kJob;
     case Kind::Pod:

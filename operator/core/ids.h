@@ -29,6 +29,7 @@ enum class Kind {
   Gateway,
   GatewayClass,
   EndpointSlice,
+  HorizontalPodAutoscaler,
   Job,
   Pod,
   ConfigMap,

@@ -84,6 +84,9 @@ struct AskConfigMap {  // a quorum read of one key
   ObjectKey configmap;
   std::string key;
 };
+struct AskConfig {  // a quorum read of all that a ConfigMap holds
+  ObjectKey configmap;
+};
 struct AskRunResult {  // what the pods of this Job said when they ended: a quorum list of pods, then of a
                        // ConfigMap if they name one
   ObjectKey job;
@@ -98,7 +101,7 @@ struct AskGateways {  // whether these can do what a feature of that name is (Ga
 };
 struct Ask {
   std::string id;  // unique over all Models; the same id is never asked twice while its answer is kept
-  std::variant<AskPrometheus, AskConfigMap, AskRunResult, AskWeb, AskGateways> question;
+  std::variant<AskPrometheus, AskConfigMap, AskConfig, AskRunResult, AskWeb, AskGateways> question;
 };
 
 // One PromQL answer: a finite number, or why there is none ("no data", "NaN", "the query returned 3 series",
@@ -110,7 +113,8 @@ struct Reading {
 struct Answer {
   TimePoint at{};
   Reading value, stable, samples, stable_samples;  // AskPrometheus; AskWeb: value
-  // AskConfigMap: the key's text. AskRunResult: the RunResult's JSON text, unchecked. AskGateways: the feature, all can.
+  // AskConfigMap: the key's text. AskConfig: {"binaryData": {…}, "data": {…}}, or null if there is no such ConfigMap.
+  // AskRunResult: the RunResult's JSON text, unchecked. AskGateways: the feature, all can.
   std::optional<std::string> text;
   std::string problem;  // why `text` is missing, for people
 };

@@ -66,8 +66,10 @@ void Evidence::work_on(Question question, std::stop_token stop) {
     } else {
       const auto* of_job = std::get_if<AskRunResult>(&question.ask.question);
       const auto* of_gateways = std::get_if<AskGateways>(&question.ask.question);
+      const auto* whole = std::get_if<AskConfig>(&question.ask.question);
       const auto text = of_job        ? read(*of_job, stop)
                         : of_gateways ? read(*of_gateways, stop)
+                        : whole       ? read(*whole, stop)
                                       : read(std::get<AskConfigMap>(question.ask.question), stop);
       if (text) {
         answer.text = *text;
@@ -120,6 +122,17 @@ Result<std::string> Evidence::read_configmap(const ObjectKey& key, const std::st
 
 Result<std::string> Evidence::read(const AskConfigMap& question, std::stop_token stop) {
   return read_configmap(question.configmap, question.key, stop);
+}
+
+Result<std::string> Evidence::read(const AskConfig& question, std::stop_token stop) {
+  auto text = client_.get(ObjectRef{Kind::ConfigMap, question.configmap}, stop).and_then([](const std::string& object) {
+    return configmap_content(object);
+  });
+  if (text) return text;
+  if (text.error().kind == ErrorKind::NotFound) return "null";
+  Error error = text.error();
+  error.message = "cannot read ConfigMap " + question.configmap.to_string() + ": " + error.message;
+  return fail(std::move(error));
 }
 
 Result<std::string> Evidence::read(const AskRunResult& question, std::stop_token stop) {

@@ -103,4 +103,15 @@ Result<std::string> configmap_text(std::string_view configmap, const std::string
   return fail(ErrorKind::NotFound, "it has no key \"" + key + "\"");
 }
 
+Result<std::string> configmap_content(std::string_view configmap) {
+  if (configmap.size() > kMaxConfigMap)
+    return fail(ErrorKind::Invalid, "the ConfigMap is longer than 4 MiB");
+  const Json document = parse_bounded(configmap);
+  if (!document.is_object()) return fail(ErrorKind::Malformed, "the ConfigMap cannot be read");
+  Json content = Json::object();
+  for (const char* part : {"data", "binaryData"})
+    if (const Json& found = at(document, part); found.is_object() && !found.empty()) content[part] = found;
+  return content.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace mo::evidence

@@ -17,4 +17,7 @@ Result<std::string> last_words(std::string_view pod_list);
 // the JSON is broken, Invalid when it, or the text, is longer than it may be.
 Result<std::string> configmap_text(std::string_view configmap, const std::string& key);
 
+// All that a ConfigMap holds, as JSON with its `data` and `binaryData`, each only if there is something in it. Errors as above.
+Result<std::string> configmap_content(std::string_view configmap);
+
 }  // namespace mo::evidence

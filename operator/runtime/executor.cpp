@@ -43,6 +43,8 @@ void with_store(Stores& stores, Kind kind, F f) {
       return f(stores.services);
     case Kind::HttpRoute:
       return f(stores.routes);
+    case Kind::HorizontalPodAutoscaler:
+      return f(stores.autoscalers);
     case Kind::Job:
       return f(stores.jobs);
     case Kind::Pod:

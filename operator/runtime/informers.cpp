@@ -1,5 +1,7 @@
 #include "operator/runtime/informers.h"
 
+#include <algorithm>
+
 #include "operator/runtime/log.h"
 
 namespace mo {
@@ -8,6 +10,7 @@ namespace {
 
 std::set<ObjectRef> named_by(const api::Model& model) {
   std::set<ObjectRef> named;
+  for (const std::string& name : model.configmaps) named.insert({Kind::ConfigMap, {model.meta.key.ns, name}});
   if (model.retraining)
     for (const auto& trigger : model.retraining->triggers)
       if (trigger.dataset) named.insert({Kind::ConfigMap, {model.meta.key.ns, trigger.dataset->name}});
@@ -106,13 +109,27 @@ void Informers::watch_owned() {
     for (const ObjectKey& key : models_of(slice))
       if (const auto model = stores_.models.get(key); model && model->route) queue_.add(key);
   });
+  watch<api::Autoscaler>(stores_.autoscalers, labelled, queue_and_forget);
   watch<api::Job>(stores_.jobs, labelled, queue_models);
   watch<api::Pod>(stores_.pods, labelled, queue_models);
   WatcherOptions metadata;
   metadata.metadata_only = true;
   watch<api::ConfigMap>(stores_.configmaps, metadata, [this](const api::ConfigMap& configmap, bool) {
+    for (const ObjectKey& model : models_of(configmap)) queue_.add(model);
     queue_who_names({Kind::ConfigMap, configmap.meta.key});
+    queue_users_of_runtimes(configmap.meta.key);
   });
+}
+
+// Runtimes are few, and those that name a ConfigMap fewer.
+void Informers::queue_users_of_runtimes(const ObjectKey& configmap) {
+  const auto runtimes = stores_.runtimes.all();
+  const bool named = std::any_of(runtimes.begin(), runtimes.end(), [&](const auto& runtime) {
+    return std::binary_search(runtime->configmaps.begin(), runtime->configmaps.end(), configmap.name);
+  });
+  if (!named) return;
+  for (const auto& model : stores_.models.all())
+    if (model->meta.key.ns == configmap.ns) queue_.add(model->meta.key);
 }
 
 void Informers::queue_who_names(const ObjectRef& named) {

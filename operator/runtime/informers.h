@@ -21,8 +21,8 @@
 
 namespace mo {
 
-// Which Models name an object that is not theirs (a ConfigMap in a retraining trigger, a gate set), so that its
-// change need not look at every Model. Thread-safe.
+// Which Models name an object that is not theirs (a ConfigMap in a retraining trigger or their pod template, a gate
+// set), so that its change need not look at every Model. Thread-safe.
 class ReferenceIndex {
  public:
   void update(const api::Model& model, bool removed);
@@ -60,6 +60,7 @@ class Informers {
   void watch(Store<T>& store, WatcherOptions options, typename StoreSink<T>::Changed changed);
   void watch_ours();
   void watch_owned();
+  void queue_users_of_runtimes(const ObjectKey& configmap);
   void queue_all_models();
   void queue_who_names(const ObjectRef& named);
 

@@ -123,6 +123,7 @@ Metrics::Metrics(const std::string& version, Sources sources) : impl_(std::make_
   for (const Kind kind :
        {Kind::Model, Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime, Kind::ModelGateSet,
         Kind::ClusterModelGateSet, Kind::Deployment, Kind::Service, Kind::HttpRoute, Kind::EndpointSlice,
+        Kind::HorizontalPodAutoscaler,
         Kind::Job, Kind::Pod, Kind::ConfigMap}) {
     impl_->restarts.Add({{"kind", info(kind).kind}});
     impl_->unreadable.Add({{"kind", info(kind).kind}});

@@ -19,9 +19,12 @@ std::vector<ObjectKey> models_of(const api::Deployment& o) { return one(o.meta.k
 std::vector<ObjectKey> models_of(const api::Service& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::HttpRoute& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::EndpointSlice& o) { return one(o.meta.key.ns, o.model); }
+std::vector<ObjectKey> models_of(const api::Autoscaler& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::Job& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::Pod& o) { return one(o.meta.key.ns, o.model); }
-std::vector<ObjectKey> models_of(const api::ConfigMap&) { return {}; }
+std::vector<ObjectKey> models_of(const api::ConfigMap& o) {
+  return one(o.meta.key.ns, o.copy ? o.copy->model : "");
+}
 
 void Ledger::record(const std::string& uid, const std::string& applied, const std::string& stored) {
   std::lock_guard lock(mutex_);

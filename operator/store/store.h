@@ -28,9 +28,10 @@ std::vector<ObjectKey> models_of(const api::Deployment& o);  // by our label
 std::vector<ObjectKey> models_of(const api::Service& o);
 std::vector<ObjectKey> models_of(const api::HttpRoute& o);
 std::vector<ObjectKey> models_of(const api::EndpointSlice& o);
+std::vector<ObjectKey> models_of(const api::Autoscaler& o);
 std::vector<ObjectKey> models_of(const api::Job& o);
 std::vector<ObjectKey> models_of(const api::Pod& o);
-std::vector<ObjectKey> models_of(const api::ConfigMap& o);
+std::vector<ObjectKey> models_of(const api::ConfigMap& o);  // only our copies
 
 // Thread-safe. Objects are immutable and shared; a reader keeps what it got.
 // Order is by resourceVersion: an event older than what is held (the watch lags behind our own writes)
@@ -173,6 +174,7 @@ struct Stores {
   Store<api::Service> services;
   Store<api::HttpRoute> routes;
   Store<api::EndpointSlice> slices;
+  Store<api::Autoscaler> autoscalers;
   Store<api::Job> jobs;
   Store<api::Pod> pods;
   Store<api::ConfigMap> configmaps;  // names and versions only

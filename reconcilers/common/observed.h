@@ -36,10 +36,12 @@ struct Observed {
   std::map<std::string, Owned<api::Service>> services;
   std::map<std::string, Owned<api::HttpRoute>> routes;
   std::vector<Ref<api::EndpointSlice>> slices;  // of those Services, where there is a route
+  std::map<std::string, Owned<api::Autoscaler>> autoscalers;
   std::map<std::string, Ref<api::Job>> jobs;
   std::vector<Ref<api::Pod>> pods;
   std::map<std::string, std::string>
-      configmaps;                         // those that dataset triggers and artifacts name -> resourceVersion
+      configmaps;  // those that dataset triggers, artifacts and pod templates name -> resourceVersion
+  std::vector<Ref<api::ConfigMap>> copies;  // of ConfigMaps, pinned for this Model's versions, the oldest first
   std::map<std::string, Answer> answers;  // by Ask::id
   std::vector<Refusal> refusals;
 

@@ -346,14 +346,19 @@ bool first_version_has_gates(const rollout::Policy& policy) {
 }
 
 std::string weight_too_small(const api::Model& m) {
-  if (m.replicas == 0 || m.route) return "";
-  const int smallest = serving::smallest_weight(m.replicas);
+  // An autoscaler may go down to the least that it was given while a rollout is under way.
+  const int replicas = m.autoscaling ? std::min(m.replicas, m.autoscaling->min) : m.replicas;
+  if (replicas == 0 || m.route) return "";
+  const int smallest = m.max_surge ? serving::smallest_weight_within(replicas + *m.max_surge, replicas)
+                                   : serving::smallest_weight(replicas);
   for (const api::Step& step : m.rollout.steps)
     if (step.weight && *step.weight < smallest)
       return "weight " + std::to_string(*step.weight) + " cannot be kept with " +
-             std::to_string(m.replicas) +
-             " replicas, since replicas are the weight: raise spec.serving.replicas, or the weight to at "
-             "least " +
+             std::to_string(replicas) + " replicas" +
+             (m.max_surge ? " and maxSurge " + std::to_string(*m.max_surge) : "") +
+             ", since replicas are the weight: raise spec.serving." +
+             (m.autoscaling ? "autoscaling.minReplicas" : "replicas") +
+             (m.max_surge ? " or spec.serving.maxSurge" : "") + ", or the weight to at least " +
              std::to_string(smallest);
   return "";
 }

@@ -32,7 +32,7 @@ void take_named(const Stores& stores, Observed& o) {
   take(o.model->status.intent.version);
 }
 
-// The ConfigMaps that dataset triggers and artifacts name.
+// The ConfigMaps that dataset triggers, artifacts and pod templates name.
 void take_configmaps(const Stores& stores, Observed& o) {
   const auto take = [&](const std::string& name) {
     if (auto configmap = stores.configmaps.get({o.key.ns, name}))
@@ -42,6 +42,9 @@ void take_configmaps(const Stores& stores, Observed& o) {
     const std::string configmap = artifact_configmap(version->artifact);
     if (!configmap.empty()) take(configmap);
   }
+  for (const std::string& name : o.model->configmaps) take(name);
+  for (const auto& runtime : o.runtimes)
+    for (const std::string& name : runtime->configmaps) take(name);
   if (!o.model->retraining) return;
   for (const api::Trigger& trigger : o.model->retraining->triggers)
     if (trigger.dataset) take(trigger.dataset->name);
@@ -69,6 +72,13 @@ void take_slices(const Stores& stores, Observed& o) {
   }
 }
 
+void take_copies(const Stores& stores, Observed& o) {
+  for (const auto& configmap : stores.configmaps.of_model(o.key))
+    if (configmap->meta.controller_uid == o.model->meta.uid) o.copies.push_back(configmap);
+  std::stable_sort(o.copies.begin(), o.copies.end(),
+                   [](const auto& a, const auto& b) { return a->meta.created < b->meta.created; });
+}
+
 }  // namespace
 
 Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers, const Refusals& refusals,
@@ -91,10 +101,12 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   take_owned(stores.services, ledger, o, o.services);
   take_owned(stores.routes, ledger, o, o.routes);
   if (o.model->route) take_slices(stores, o);
+  take_owned(stores.autoscalers, ledger, o, o.autoscalers);
   for (const auto& job : stores.jobs.of_model(key))
     if (job->meta.controller_uid == o.model->meta.uid) o.jobs[job->meta.key.name] = job;
   o.pods = stores.pods.of_model(key);
   take_configmaps(stores, o);
+  take_copies(stores, o);
   o.answers = answers.of(key);
   o.refusals = refusals.of(key);
   return o;

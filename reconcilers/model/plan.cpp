@@ -55,6 +55,7 @@ class Planner {
     append(plan_.events, std::move(decided_.events));
     append(plan_.events, std::move(training_.events));
     append(plan_.asks, std::move(training_.asks));
+    append(plan_.asks, std::move(served_.asks));
     set_requeue();
     return std::move(plan_);
   }

@@ -169,7 +169,24 @@ class Status {
                      stable() + " serves by ModelRollout " + f_.status.intent.rollout +
                          ", while the spec asks for " + f_.spec.name +
                          ": change the spec to agree, or to ask for another version");
-    return {Standing::Is::Ready, "Ready", "Ready", stable() + " serves"};
+    return {Standing::Is::Ready, "Ready", "Ready", stable() + " serves" + config_note() + autoscaler_note()};
+  }
+
+  std::string config_note() const {
+    if (!m_.pin_config) return "";
+    std::string changed;
+    for (const auto& [source, copy] : serving::copies_of(o_, stable())) {
+      const auto now = o_.configmaps.find(source);
+      const std::string version = now == o_.configmaps.end() ? "" : now->second;
+      if (version != copy->copy->source_version) changed += (changed.empty() ? "" : ", ") + source;
+    }
+    return changed.empty() ? "" : "; ConfigMap " + changed + " has changed since, and the next version takes it";
+  }
+
+  std::string autoscaler_note() const {
+    const auto it = o_.autoscalers.find(m_.meta.key.name);
+    if (!m_.autoscaling || it == o_.autoscalers.end() || it->second.object->problem.empty()) return "";
+    return "; its HorizontalPodAutoscaler cannot scale it: " + it->second.object->problem;
   }
 
   // ---- parts ----
@@ -303,7 +320,8 @@ class Status {
     const int ready = (stable_serves ? serving::pods_of(o_, stable()).ready : 0) +
                       (candidate_serves ? serving::pods_of(o_, f_.candidate).ready : 0);
     if (ready == 0 && stable().empty()) return {false, "NoTraffic", "no version serves"};
-    const int needed = std::max(1, m_.replicas - m_.replicas / 4);
+    const int gap = std::max(m_.replicas / 4, m_.max_surge == 0 ? 1 : 0);
+    const int needed = std::max(1, m_.replicas - gap);
     const std::string count =
         std::to_string(ready) + " of " + std::to_string(m_.replicas) + " pods are ready";
     return {ready >= needed, ready >= needed ? "Serving" : "TooFewReady", ready >= needed ? "" : count};

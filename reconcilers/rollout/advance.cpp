@@ -430,11 +430,11 @@ class Advance {
     if (recreates()) return true;  // there is no room for them beside stable's
     const int weight = next_weight(policy(), s().step_index);
     const auto pods = candidate_replicas();
-    if (ground_.candidate_has(pods ? *pods : ground_.goal(weight).candidate)) return !shadows() || mirrored();
+    if (pods ? ground_.candidate_has(*pods) : ground_.warm_for(weight)) return !shadows() || mirrored();
     if (pods)
       wait_for_pods(*pods);
     else
-      wait_for_pods(ground_.goal(weight).candidate, " at " + std::to_string(weight) + "%");
+      wait_for_pods(ground_.warm_goal(weight), " at " + std::to_string(weight) + "%");
     return false;
   }
 

@@ -3,9 +3,21 @@
 namespace mo::serving {
 
 Capacity Ground::goal(int weight) const {
-  if (!routed) return capacity_for(replicas, weight);
+  if (!routed) return limit ? capacity_within(*limit, replicas, weight) : capacity_for(replicas, weight);
   if (candidate_replicas && weight > 0 && weight < 100) return {replicas, *candidate_replicas};
   return routed_capacity_for(replicas, weight);
+}
+
+// Where room is scarce stable gives up one pod for it, unless it has but one.
+int Ground::warm_goal(int weight) const {
+  const int pods = goal(weight).candidate;
+  if (!limit) return pods;
+  return std::min(pods, std::max(*limit - replicas, std::min(1, replicas - 1)));
+}
+
+bool Ground::warm_for(int weight) const {
+  const int pods = warm_goal(weight);
+  return (limit && pods == 0) || candidate_has(pods);
 }
 
 bool Ground::at(int weight) const {

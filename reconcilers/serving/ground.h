@@ -20,6 +20,8 @@ struct Apart {
 
 struct Ground {
   int replicas = 0;        // that the Model asks for
+  std::optional<int> limit;  // pods that there may be, with spec.serving.maxSurge
+  int elsewhere = 0;         // pods of neither version
   Pods stable, candidate;  // `ready` as far as it can be relied on: for people there is pods_of()
   // Whom the Model's Service selects.
   enum class Selected { Nobody, Stable, Both, Candidate } selected = Selected::Nobody;
@@ -41,6 +43,9 @@ struct Ground {
 
   // The pods that `weight` needs.
   Capacity goal(int weight) const;
+  // The pods that the candidate gets at weight 0, to be ready for `weight`.
+  int warm_goal(int weight) const;
+  bool warm_for(int weight) const;
   // `weight` is what there is: the Service selects whom it should and the pods that it takes are ready.
   bool at(int weight) const;
   // The candidate has the pods that `weight` will need, ready, whoever is selected.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/json/pod_config.h"
 #include "operator/json/strategic_merge.h"
 #include "reconcilers/common/names.h"
 
@@ -10,6 +11,8 @@ namespace {
 
 constexpr const char* kArtifactVolume = "modelops-artifact";
 constexpr const char* kSourceVolume = "modelops-source";
+// Every namespace has it, and its content has to follow the cluster's.
+constexpr const char* kClusterCertificates = "kube-root-ca.crt";
 constexpr const char* kFetchContainer = "modelops-fetch";
 
 struct Source {
@@ -167,10 +170,19 @@ Result<Json> pod_template_of(const api::Model& model, const api::ModelVersion& v
   return merged;
 }
 
+// For a template that changes while its version serves.
+Json surge_of(const api::Model& model) {
+  if (!model.max_surge) return {{"maxUnavailable", 0}, {"maxSurge", "25%"}};
+  return {{"maxUnavailable", *model.max_surge == 0 ? 1 : 0}, {"maxSurge", *model.max_surge}};
+}
+
 Rendered sealed(Json body) {
   std::string hash = hash_of(body.dump());
   body["metadata"]["annotations"][api::kAnnotationApplied] = hash;
-  return {std::move(body), std::move(hash)};
+  Rendered rendered;
+  rendered.body = std::move(body);
+  rendered.hash = std::move(hash);
+  return rendered;
 }
 
 }  // namespace
@@ -219,11 +231,18 @@ Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api
 }
 
 Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version,
-                                   const api::ModelRuntime& runtime, const Settings& settings) {
+                                   const api::ModelRuntime& runtime, const Settings& settings,
+                                   const std::map<std::string, std::string>& copies) {
   Result<Json> pods = pod_template_of(model, version, runtime, settings);
   if (!pods) return fail(pods.error());
   Json body = object_of(model, Kind::Deployment, deployment_name(model.meta.key.name, version.meta.key.name));
   body["metadata"]["labels"][api::kLabelVersion] = version.meta.key.name;
+  std::map<std::string, bool> configs;
+  if (model.pin_config) configs = configs_of(*pods);
+  std::erase_if(configs, [&](const auto& config) {
+    return config.first == kClusterCertificates || config.first == artifact_configmap(version.artifact);
+  });
+  rename_configs(*pods, copies);
   body["spec"] = {
       {"selector",
        {{"matchLabels",
@@ -233,10 +252,12 @@ Result<Rendered> render_deployment(const api::Model& model, const api::ModelVers
       {"revisionHistoryLimit", 1},
       {"strategy", model.rollout.strategy == api::RolloutPolicy::Strategy::Recreate
                        ? Json{{"type", "Recreate"}}
-                       : Json{{"type", "RollingUpdate"},
-                              {"rollingUpdate", {{"maxUnavailable", 0}, {"maxSurge", "25%"}}}}},
+                       : Json{{"type", "RollingUpdate"}, {"rollingUpdate", surge_of(model)}}},
       {"template", std::move(*pods)}};
-  return sealed(std::move(body));
+  Rendered rendered = sealed(std::move(body));
+  for (const auto& [name, optional] : configs)
+    if (!copies.count(name)) rendered.unpinned[name] = optional;
+  return rendered;
 }
 
 void set_replicas(Json& deployment, int replicas) { deployment["spec"]["replicas"] = replicas; }
@@ -247,6 +268,39 @@ Rendered render_service(const api::Model& model, const std::string& name, const 
   if (!version.empty()) selector[api::kLabelVersion] = version;
   body["spec"] = {{"selector", std::move(selector)},
                   {"ports", {{{"name", "http"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}}}}};
+  return sealed(std::move(body));
+}
+
+Result<Copied> render_copy(const api::Model& model, const std::string& version, const std::string& source,
+                           const std::string& source_version, const std::string& content) {
+  Result<Json> parsed = parse_json(content, 4u << 20);
+  if (!parsed || !(parsed->is_object() || parsed->is_null()))
+    return fail(ErrorKind::Invalid, "ConfigMap " + source + " cannot be copied: its content cannot be read");
+  const std::string hash = hash_of(source + "\n" + content).substr(0, 10);
+  const std::string name = deployment_name(model.meta.key.name, version) + "-" + hash;
+  Json body = object_of(model, Kind::ConfigMap, name);
+  body["metadata"]["labels"][api::kLabelVersion] = version;
+  body["metadata"]["annotations"] = {{api::kAnnotationCopyOf, source}, {api::kAnnotationCopiedAt, source_version}};
+  body["immutable"] = true;
+  if (parsed->is_object()) body.update(*parsed);
+  return Copied{name, std::move(body)};
+}
+
+Result<Rendered> render_autoscaler(const api::Model& model) {
+  const api::Model::Autoscaling& a = *model.autoscaling;
+  Result<Json> metrics = parse_json(a.metrics, 1 << 16);
+  if (!metrics) return fail(ErrorKind::Invalid, "spec.serving.autoscaling.metrics: " + metrics.error().message);
+  Json body = object_of(model, Kind::HorizontalPodAutoscaler, model.meta.key.name);
+  body["spec"] = {
+      {"scaleTargetRef", {{"apiVersion", api::kApiVersion}, {"kind", "Model"}, {"name", model.meta.key.name}}},
+      {"minReplicas", a.min},
+      {"maxReplicas", a.max},
+      {"metrics", std::move(*metrics)}};
+  if (!a.behavior.empty()) {
+    Result<Json> behavior = parse_json(a.behavior, 1 << 16);
+    if (!behavior) return fail(ErrorKind::Invalid, "spec.serving.autoscaling.behavior: " + behavior.error().message);
+    body["spec"]["behavior"] = std::move(*behavior);
+  }
   return sealed(std::move(body));
 }
 

@@ -20,6 +20,13 @@ struct Settings {
 struct Rendered {
   Json body;
   std::string hash;  // of all but the replicas
+  std::map<std::string, bool> unpinned;  // ConfigMaps that still want a copy: whether pods start without them
+};
+
+// A copy of a ConfigMap for one version.
+struct Copied {
+  std::string name;
+  Json body;
 };
 
 // The ModelRuntime that serves this format: the named one, else the highest priority among those that list
@@ -27,9 +34,11 @@ struct Rendered {
 Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api::Format& format,
                                               const std::vector<Ref<api::ModelRuntime>>& runtimes);
 
-// ErrorKind::Invalid when the artifact's URI or the runtime's template cannot be used.
+// ErrorKind::Invalid when the artifact's URI or the runtime's template cannot be used. `copies`: what the template
+// calls a ConfigMap -> the copy to name in its place.
 Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version,
-                                   const api::ModelRuntime& runtime, const Settings& settings);
+                                   const api::ModelRuntime& runtime, const Settings& settings,
+                                   const std::map<std::string, std::string>& copies = {});
 // Sets what render_deployment leaves open.
 void set_replicas(Json& deployment, int replicas);
 
@@ -39,6 +48,15 @@ Rendered render_service(const api::Model& model, const std::string& name, const 
 // One rule for everybody, these Services, port 80, with these weights; before it the one for chosen callers. ErrorKind::Invalid
 // when parentRefs cannot be used.
 Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart);
+
+// An immutable copy, for the pods of `version`, of ConfigMap `source`: `content` is its data as AskConfig gives it
+// ("null": there is none, and the pods do without), `source_version` its resourceVersion. Of the same content it has
+// the same name.
+Result<Copied> render_copy(const api::Model& model, const std::string& version, const std::string& source,
+                           const std::string& source_version, const std::string& content);
+
+// Of the Model as a whole, by its scale subresource. ErrorKind::Invalid when its metrics or behaviour cannot be read.
+Result<Rendered> render_autoscaler(const api::Model& model);
 
 // apiVersion, kind, metadata with our labels and the Model as controlling owner.
 Json object_of(const api::Model& model, Kind kind, const std::string& name);

@@ -1,6 +1,7 @@
 #include "reconcilers/serving/serve.h"
 
 #include <algorithm>
+#include <set>
 
 #include "reconcilers/common/names.h"
 #include "reconcilers/serving/route.h"
@@ -58,6 +59,8 @@ class Serve {
       if (deployment_of(o_, version)) deployment(version, n_, true);
     append(downs_);
     if (calm_) remove_the_rest(candidate_wanted);
+    remove_copies();
+    autoscaler();  // last: one that the API server refuses holds up nothing else
     return std::move(out_);
   }
 
@@ -70,6 +73,7 @@ class Serve {
   Capacity replicas() const {
     if (w_.recreate && !w_.stable.empty() && !w_.candidate.empty()) return recreated();
     if (g_.routed) return routed_replicas();
+    if (g_.limit) return limited();
     if (w_.draining) return next_step_back(n_, g_.stable, g_.candidate);
     if (w_.candidate.empty()) return {n_, 0};
     if (w_.stable.empty()) return {0, n_};
@@ -85,10 +89,28 @@ class Serve {
   Capacity recreated() const {
     const auto gone = [&](const std::string& version) {
       return pods_of(o_, version).running == 0 &&
-             std::none_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) { return pod->version == version; });
+             std::none_of(o_.pods.begin(), o_.pods.end(),
+                          [&](const auto& pod) { return pod->version == version && !pod->ended; });
     };
     if (w_.draining || w_.weight <= 0) return {gone(w_.candidate) ? n_ : g_.stable.wanted, 0};
     return {0, gone(w_.stable) ? n_ : 0};
+  }
+
+  // There is no room for more pods than `limit`.
+  Capacity limited() const {
+    const bool alone = g_.selected != Selected::Both && g_.selected != Selected::Candidate;
+    const Room room{*g_.limit, n_, g_.elsewhere, !alone};
+    if (w_.draining) return next_step_back_within(room, g_.stable, g_.candidate);
+    // Without a rollout whoever is there alone gets what room there is.
+    if (w_.candidate.empty()) return {next_step_back_within(room, g_.stable, {}).stable, 0};
+    if (w_.stable.empty()) return {0, next_step_back_within(room, g_.candidate, {}).stable};
+    if (w_.weight <= 0) {
+      const int warm = std::max(g_.candidate.wanted, w_.candidate_pods ? g_.warm_goal(w_.warm_for) : 0);
+      return next_step_within(room, {std::min(n_, room.limit - warm), warm}, 100, g_.stable, g_.candidate);
+    }
+    Capacity goal = g_.goal(w_.weight);
+    if (w_.weight >= 100) goal.stable = std::min(g_.stable.wanted, room.limit - n_);
+    return next_step_within(room, goal, w_.weight, g_.stable, g_.candidate);
   }
 
   // Stable keeps its pods as long as it may get traffic back.
@@ -107,14 +129,20 @@ class Serve {
     if (w_.draining || w_.candidate.empty() || w_.weight <= 0) return way_back();
     if (w_.weight >= 100) {
       if (g_.candidate_ready_for(100)) return Selected::Candidate;
+      if (g_.limit && can_share(1)) return Selected::Both;
       return g_.selected == Selected::Nobody ? Selected::Stable : g_.selected;
     }
-    const Capacity goal = capacity_for(n_, w_.weight);
-    const bool open =
-        g_.selected == Selected::Both ||
-        (g_.candidate_settled && g_.candidate.ready >= goal.candidate && g_.stable.ready >= goal.stable &&
-         ratio_holds(w_.weight, g_.stable, g_.candidate) && g_.stray.empty() && !candidate_rolls_);
+    const Capacity goal = g_.goal(w_.weight);
+    const bool enough = g_.stable.ready >= goal.stable || g_.limit;
+    const bool open = g_.selected == Selected::Both || (enough && can_share(g_.limit ? 1 : goal.candidate));
     return open ? Selected::Both : Selected::Stable;
+  }
+
+  // The Service may select both from now on. Where room is scarce it does so early: stable gives way only as the
+  // candidate serves.
+  bool can_share(int candidates) const {
+    return g_.candidate_settled && g_.candidate.ready >= candidates &&
+           ratio_holds(w_.weight, g_.stable, g_.candidate) && g_.stray.empty() && !candidate_rolls_;
   }
 
   // To stable alone, which it usually is already; where others have traffic (a rollout ends, or was deleted)
@@ -127,7 +155,9 @@ class Serve {
         g_.candidate.ready > 0 || std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) {
           return pod->ready && pod->version != w_.stable;
         });
-    return enough || waited || !others_serve ? Selected::Stable : g_.selected;
+    if (enough || waited || !others_serve) return Selected::Stable;
+    const bool grows = g_.limit && w_.draining && g_.stable.ready > 0 && g_.stray.empty();
+    return grows ? Selected::Both : g_.selected;  // each pod that is back serves
   }
 
   void services(bool candidate_wanted) {
@@ -225,12 +255,15 @@ class Serve {
     const ObjectRef ref{Kind::Deployment, {o_.key.ns, deployment_name(o_.key.name, version)}};
     if (!have || !frozen) {
       Result<Rendered> rendered = render(version);
-      if (!rendered) {
+      if (!rendered && rendered.error().kind == ErrorKind::Cancelled) {
+        // Its config is yet to be read, or isn't there.
+      } else if (!rendered) {
         out_.problem = rendered.error().message;
         out_.problem_reason =
             rendered.error().kind == ErrorKind::NotFound ? "RuntimeNotFound" : "InvalidTemplate";
       } else if (!have || have->applied != rendered->hash) {
         candidate_rolls_ |= have && version == w_.candidate;
+        rolled_.insert(version);
         set_replicas(rendered->body, replicas);
         apply(ref, std::move(*rendered), have ? &have->object->meta : nullptr,
               (have ? "bring " : "serve ") + version + (have ? " back to its template" : ""));
@@ -253,7 +286,85 @@ class Serve {
     if (!record) return fail(ErrorKind::Invalid, "ModelVersion " + version + " does not exist any more");
     Result<Ref<api::ModelRuntime>> runtime = choose_runtime(*o_.model, record->artifact.format, o_.runtimes);
     if (!runtime) return fail(runtime.error());
-    return render_deployment(*o_.model, *record, **runtime, settings_);
+    std::map<std::string, std::string> copies;
+    if (o_.model->pin_config)
+      for (const auto& [source, copy] : copies_of(o_, version)) copies[source] = copy->meta.key.name;
+    Result<Rendered> rendered = render_deployment(*o_.model, *record, **runtime, settings_, copies);
+    if (!rendered || rendered->unpinned.empty()) return rendered;
+    for (const auto& [source, optional] : rendered->unpinned)
+      if (const auto copy = pin(version, source, optional)) copies[source] = *copy;
+    rendered = render_deployment(*o_.model, *record, **runtime, settings_, copies);
+    if (rendered && !rendered->unpinned.empty()) return fail(ErrorKind::Cancelled, "");
+    return rendered;
+  }
+
+  // Makes the copy of this ConfigMap that the version is to have from now on. Nothing as long as it is not read, or
+  // isn't there.
+  std::optional<std::string> pin(const std::string& version, const std::string& source, bool optional) {
+    const auto known = o_.configmaps.find(source);
+    const std::string seen = known == o_.configmaps.end() ? "" : known->second;
+    const std::string id = "config/" + o_.model->meta.uid + "/" + version + "/" + source + "/" + seen;
+    out_.asks.push_back({id, AskConfig{{o_.key.ns, source}}});
+    const auto answer = o_.answers.find(id);
+    if (answer == o_.answers.end()) return {};
+    if (answer->second.text == "null" && !optional) {
+      out_.problem = "ConfigMap " + source +
+                     ", which the pod template names, does not exist: create it, or mark it optional";
+      out_.problem_reason = "ConfigMapNotFound";
+      return {};
+    }
+    Result<Copied> copy = answer->second.text
+                              ? render_copy(*o_.model, version, source, seen, *answer->second.text)
+                              : Result<Copied>(fail(ErrorKind::Invalid, answer->second.problem));
+    if (!copy) {
+      out_.problem = copy.error().message;
+      out_.problem_reason = "InvalidTemplate";
+      return {};
+    }
+    const std::string body = copy->body.dump();
+    out_.actions.push_back(Apply{{Kind::ConfigMap, {o_.key.ns, copy->name}}, body, "", hash_of(body),
+                                 "keep ConfigMap " + source + " for " + version + " as it is now"});
+    return copy->name;
+  }
+
+  // A version that served may serve again, with the config that it had. One that never did takes it anew if it is
+  // tried again.
+  void remove_copies() {
+    for (const auto& copy : o_.copies) {
+      const std::string& version = copy->copy->version;
+      const bool runs = version == w_.stable || version == w_.candidate || deployment_of(o_, version);
+      const auto record = o_.version(version);
+      const bool served = record && (record->phase == "Serving" || record->phase == "Superseded");
+      const bool leaves = rolled_.count(version) || !settled(o_, version);  // its pods still read it
+      const bool needed = o_.model->pin_config ? runs || served : runs && leaves;
+      if (needed || copy->meta.deleting) continue;
+      out_.actions.push_back(Delete{{Kind::ConfigMap, copy->meta.key}, copy->meta.uid,
+                                    version + " needs its ConfigMap " + copy->copy->source + " no longer",
+                                    copy->meta.resource_version});
+    }
+  }
+
+  // The autoscaler sets spec.serving.replicas by the Model's scale subresource: how many pods there are in all is its
+  // word, how versions share them is ours, so neither gets in the other's way.
+  void autoscaler() {
+    const ObjectRef ref{Kind::HorizontalPodAutoscaler, o_.key};
+    const auto it = o_.autoscalers.find(o_.key.name);
+    const api::ObjectMeta* have = it == o_.autoscalers.end() ? nullptr : &it->second.object->meta;
+    if (have && have->deleting) return;
+    if (!o_.model->autoscaling) {
+      if (have)
+        out_.actions.push_back(Delete{ref, have->uid, "spec.serving.autoscaling is gone", have->resource_version});
+      return;
+    }
+    Result<Rendered> rendered = render_autoscaler(*o_.model);
+    if (!rendered) {
+      out_.problem = rendered.error().message;
+      out_.problem_reason = "InvalidAutoscaling";
+      return;
+    }
+    if (have && it->second.applied == rendered->hash) return;
+    const api::Model::Autoscaling& a = *o_.model->autoscaling;
+    apply(ref, std::move(*rendered), have, "scale from " + std::to_string(a.min) + " to " + std::to_string(a.max));
   }
 
   // Deployments of versions that no longer matter, once no Service sends them anything.
@@ -287,11 +398,19 @@ class Serve {
   bool calm_ = true;  // no gateway sends anything to what is not wanted any more
   int n_;
   bool candidate_rolls_ = false;  // this plan gives it another template: what is settled now will not be
+  std::set<std::string> rolled_;  // versions whose Deployments this plan writes
   std::vector<Action> downs_;
   Served out_;
 };
 
 }  // namespace
+
+std::map<std::string, Ref<api::ConfigMap>> copies_of(const Observed& o, const std::string& version) {
+  std::map<std::string, Ref<api::ConfigMap>> copies;
+  for (const auto& copy : o.copies)  // the oldest is the one that was written first, so that it counts
+    if (copy->copy->version == version && !copy->meta.deleting) copies.try_emplace(copy->copy->source, copy);
+  return copies;
+}
 
 Pods pods_of(const Observed& o, const std::string& version) {
   const Owned<api::Deployment>* have = deployment_of(o, version);
@@ -347,8 +466,16 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   Ground g;
   g.routed = o.model->route.has_value();
   g.replicas = o.model->replicas;
+  if (o.model->max_surge && !g.routed) g.limit = g.replicas + *o.model->max_surge;
   g.stable = pods_of(o, stable);
   g.candidate = pods_of(o, candidate);
+  for (const auto& pod : o.pods) {
+    if (pod->ended) continue;
+    ++(!stable.empty() && pod->version == stable         ? g.stable.holding
+       : !candidate.empty() && pod->version == candidate ? g.candidate.holding
+                                                         : g.elsewhere);
+  }
+  g.stable.counted = !g.stable.exists || size_observed(o, stable);
   // Decisions hang on pods that stay: not on those that a smaller size takes away, and not on a count from
   // before the last change of size.
   if (!size_observed(o, stable)) g.stable.ready = 0;

@@ -1,6 +1,7 @@
 // From the versions that should serve, and how much, to the writes that get there from what there is. Pure.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,8 +30,10 @@ struct Wanted {
 
 struct Served {
   std::vector<Action> actions;
+  std::vector<Ask> asks;
   std::string problem;  // why something could not even be rendered (no runtime, unusable URI), for people
-  std::string problem_reason;  // RuntimeNotFound | InvalidTemplate | InvalidRoute
+  std::string problem_reason;  // RuntimeNotFound | InvalidTemplate | InvalidRoute | InvalidAutoscaling |
+                               // ConfigMapNotFound
   std::optional<TimePoint> look_again;
 };
 
@@ -42,6 +45,9 @@ Served serve(const Observed& observed, const Wanted& wanted, const Settings& set
 
 // "fraud-v1: ErrImagePull: …" for a version whose pods are not ready; empty if nothing is known.
 std::string pods_problem(const Observed& observed, const std::string& version);
+
+// The copies that this version's pods read: by the ConfigMap that each is of.
+std::map<std::string, Ref<api::ConfigMap>> copies_of(const Observed& observed, const std::string& version);
 
 Pods pods_of(const Observed& observed, const std::string& version);
 // All pods run what was last applied and are ready.

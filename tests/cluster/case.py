@@ -74,10 +74,10 @@ class Case:
                 "spec": {"modelRef": {"name": model}, "artifact": artifact or self.artifact(name, content), **({"metrics": metrics} if metrics else {}), **spec}}
         return self.kube.apply(body, self.namespace)
 
-    def model(self, name="m", replicas=2, steps=None, gates=None, rollout=None, template=None, runtime="tiny", route=None, **spec):
+    def model(self, name="m", replicas=2, steps=None, gates=None, rollout=None, template=None, runtime="tiny", route=None, serving=None, **spec):
         """Applies the whole spec, as `kubectl apply` of a file does: what is not said is taken away."""
         rollout = dict(rollout or {}, **({"steps": steps} if steps is not None else {}), **({"gates": gates} if gates is not None else {}))
-        serving = {"replicas": replicas, **({"runtime": {"name": runtime}} if runtime else {}), **({"template": template} if template else {}),
+        serving = {**({} if replicas is None else {"replicas": replicas}), **(serving or {}), **({"runtime": {"name": runtime}} if runtime else {}), **({"template": template} if template else {}),
                    **({"route": route} if route else {})}
         body = {"apiVersion": API, "kind": "Model", "metadata": {"name": name},
                 "spec": {"serving": serving, **({"rollout": rollout} if rollout else {}), **spec}}

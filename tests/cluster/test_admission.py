@@ -138,6 +138,13 @@ def routed(**paths):
     return changed(model(spec__serving__route={"parentRefs": [{"name": "gw"}]}), **paths)
 
 
+CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
+
+
+def autoscaled(**fields):
+    return model(spec__serving={"autoscaling": {"maxReplicas": 3, "metrics": [CPU], **fields}})
+
+
 def gate(number=0, **fields):
     """The Model with fields of one of its gates (0 accuracy, 1 latency, 2 recorded) changed."""
     return model(**{f"spec__rollout__gates__{number}__{field}": value for field, value in fields.items()})
@@ -205,6 +212,9 @@ GOOD = {
         spec__rollout__steps=[{"match": {"headers": [{"name": "x-canary", "value": "1"}, {"name": "X-Team", "value": "a|b", "type": "RegularExpression"}]}},
                               {"candidateReplicas": 2}, {"weight": 10}]),
     "a shadow": routed(spec__rollout__strategy="Shadow", spec__rollout__steps=[{"gates": ["accuracy"]}, {"pause": {}}, {"weight": 100}]),
+    "autoscaling": model(spec__serving={"autoscaling": {"minReplicas": 2, "maxReplicas": 9, "metrics": [CPU], "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}}),
+    "no surge": model(spec__serving__maxSurge=0),
+    "config that is not pinned": model(spec__serving__pinConfig=False),
     "a rollout without steps": model(spec__rollout={"onFailure": "Rollback"}, spec__retraining__gates=[]),
     "only manual retraining": model(spec__retraining={"template": {}}),
     "an empty list of triggers": model(spec__retraining__triggers=[]),
@@ -247,6 +257,18 @@ BAD = {
     "steps as text": (model(spec__rollout__steps="10, 50"), ["spec.rollout.steps", "array"]),
     "an unknown field": (model(spec__replicas=3), ['unknown field "spec.replicas"']),
     "an unknown field deep down": (gate(0, minimum="0.9"), ['unknown field "spec.rollout.gates[0].minimum"']),
+    "an autoscaler without metrics": (model(spec__serving__autoscaling={"maxReplicas": 3}), ["spec.serving.autoscaling", "without metrics", "at least one"]),
+    "an autoscaler with no metric": (autoscaled(metrics=[]), ["spec.serving.autoscaling", "without metrics", "at least one"]),
+    "an autoscaler without an end": (model(spec__serving__autoscaling={"metrics": [CPU]}), ["spec.serving.autoscaling.maxReplicas", "Required value"]),
+    "an autoscaler upside down": (autoscaled(minReplicas=5), ["spec.serving.autoscaling", "minReplicas is greater than maxReplicas", "swap"]),
+    "an autoscaler down to nothing": (autoscaled(minReplicas=0), ["spec.serving.autoscaling.minReplicas", "greater than or equal to 1"]),
+    "an unknown kind of metric": (autoscaled(metrics=[{"type": "Magic"}]), ["spec.serving.autoscaling.metrics[0].type", "Resource", "External"]),
+    "a surge below zero": (model(spec__serving__maxSurge=-1), ["spec.serving.maxSurge", "greater than or equal to 0"]),
+    "a surge with a route": (model(spec__serving={"maxSurge": 0, "route": {"parentRefs": [{"name": "gw"}]}}),
+                             ["spec.serving.maxSurge", "with a route the old version keeps all its pods", "remove"]),
+    "a surge with BlueGreen": (model(spec__serving__maxSurge=1, spec__rollout__strategy="BlueGreen", spec__rollout__steps=[{"weight": 100}]),
+                               ["spec.serving.maxSurge", "BlueGreen needs room for both", "choose Canary"]),
+    "a surge with warm versions": (model(spec__serving__maxSurge=0, spec__rollout__keepWarm=1), ["spec.serving.maxSurge", "kept warm", "remove keepWarm or maxSurge"]),
     "an unknown class": (model(spec__class="Magic"), ["spec.class", "MachineLearning", "Generative"]),
     "an unknown track": (model(spec__track="Loose"), ["spec.track", "Pinned", "Promoted"]),
     "an unknown strategy": (model(spec__rollout__strategy="Rolling"), ["spec.rollout.strategy", "Canary"]),
@@ -421,7 +443,8 @@ def test_defaults(kube, namespace):
                        namespace, dry_run=True)
     spec = made["spec"]
     assert spec["track"] == "Pinned"
-    assert spec["serving"] == {"replicas": 1}
+    assert spec["serving"] == {"replicas": 1, "pinConfig": True}
+    assert kube.create(autoscaled(), namespace, dry_run=True)["spec"]["serving"]["autoscaling"]["minReplicas"] == 1
     assert {k: v for k, v in spec["rollout"].items() if k != "gates"} == {
         "strategy": "Canary", "onFailure": "Rollback", "progressDeadlineSeconds": 600, "keepWarm": 0}
     assert spec["rollout"]["gates"][0] == {"name": "a", "version": {"metric": "m"}, "min": "1", "interval": "10s", "count": 1,
@@ -596,10 +619,14 @@ DEPLOYMENTS = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["c
 JOBS = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"]}
 
 
+CONFIGMAPS = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}
+
+
 @pytest.fixture(scope="module")
 def people(kube, namespace):
     """Clients in the name of people with more or less rights. The policies are in force once this is there."""
-    rights = {"dana": [OURS, DEPLOYMENTS, JOBS], "wanda": [OURS], "dora": [OURS, DEPLOYMENTS], "john": [OURS, JOBS]}
+    rights = {"dana": [OURS, DEPLOYMENTS, JOBS, CONFIGMAPS], "wanda": [OURS], "dora": [OURS, DEPLOYMENTS, CONFIGMAPS], "john": [OURS, JOBS, CONFIGMAPS],
+              "carla": [OURS, DEPLOYMENTS, JOBS]}
     for user, rules in rights.items():
         grant(kube, namespace, user, rules)
     clients = {user: kube.as_user(user, "system:authenticated") for user in rights}
@@ -633,6 +660,31 @@ def test_the_operator_lends_its_rights_to_nobody(people, namespace, user, lacks)
     for write in (people[user].create, people[user].apply):
         message = refusal(write, MODEL, namespace, dry_run=True)
         assert_words(message, [f"{user} may not create {lacks} in namespace {namespace}", "ask for the role edit"])
+
+
+def test_who_may_create_no_configmaps_gets_none_by_a_template(people, namespace):
+    carla = people["carla"]
+    assert_words(refusal(carla.create, MODEL, namespace, dry_run=True), [f"carla may not create ConfigMaps in namespace {namespace}", "pinConfig"])
+    carla.create(model(spec__serving__pinConfig=False), namespace, dry_run=True)
+    carla.create(model(spec__serving__template=REMOVED), namespace, dry_run=True)
+    assert_words(refusal(carla.create, autoscaled(), namespace, dry_run=True),
+                 [f"carla may not create HorizontalPodAutoscalers in namespace {namespace}", "remove autoscaling"])
+
+
+def test_an_autoscaler_s_replicas_are_not_set_by_files(kube, people, namespace):
+    kube.create(changed(autoscaled(), metadata={"name": "autoscaled"}), namespace)
+    kube.scale("Model", "autoscaled", 2, namespace)
+    for number in (1, 3):
+        message = refusal(kube.patch, "Model", "autoscaled", {"spec": {"serving": {"replicas": number}}}, namespace)
+        assert_words(message, ["has set spec.serving.replicas to 2", f"this would set it to {number}", "leave replicas out", "kubectl scale"])
+    # What leaves it out or has it as it is passes, and so do people's and autoscalers' ways to scale.
+    kube.patch("Model", "autoscaled", {"spec": {"serving": {"replicas": 2}, "description": "x"}}, namespace)
+    kube.apply(changed(autoscaled(maxReplicas=7), metadata={"name": "autoscaled"}), namespace, manager="gitops")
+    found = kube.get("Model", "autoscaled", namespace)["spec"]["serving"]
+    assert found["replicas"] == 2 and found["autoscaling"]["maxReplicas"] == 7
+    kube.scale("Model", "autoscaled", 0, namespace)
+    kube.patch("Model", "autoscaled", {"spec": {"serving": {"autoscaling": None, "replicas": 3}}}, namespace)
+    kube.delete("Model", "autoscaled", namespace)
 
 
 def test_nor_through_an_update(kube, people, namespace):
@@ -766,15 +818,17 @@ def test_what_the_operator_may_do(kube, operator, namespace, namespaced):
     for kind in ("modelversions", "modelrollouts"):
         assert may("create", kind, "modelops.dev") and may("patch", kind, "modelops.dev")
     assert may("update", "models", "modelops.dev", "finalizers")
-    for group, kind in (("apps", "deployments"), ("batch", "jobs"), ("", "services")):
+    for group, kind in (("apps", "deployments"), ("batch", "jobs"), ("", "services"), ("autoscaling", "horizontalpodautoscalers")):
         for verb in ("get", "list", "watch", "create", "patch", "delete"):
             assert may(verb, kind, group), (verb, kind)
     assert may("patch", "deployments", "apps", "scale")
     assert may("create", "events", "events.k8s.io")
-    assert may("list", "pods") and may("get", "configmaps")
+    assert may("list", "pods")
+    for verb in ("get", "list", "watch", "create", "patch", "delete"):
+        assert may(verb, "configmaps"), verb
     for verb in ("create", "update", "patch", "delete"):
         assert not may(verb, "models", "modelops.dev"), "a rollback leaves the spec untouched"
-        assert not may(verb, "pods") and not may(verb, "configmaps") and not may(verb, "modelruntimes", "modelops.dev")
+        assert not may(verb, "pods") and not may(verb, "modelruntimes", "modelops.dev")
         assert not may(verb, "modelgatesets", "modelops.dev") and not may(verb, "clustermodelgatesets", "modelops.dev", where="")
     for verb in ("get", "list", "watch", "create"):
         assert not may(verb, "secrets")

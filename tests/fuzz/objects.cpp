@@ -64,7 +64,7 @@ void must_hold_policy(const json& policy, const api::RolloutPolicy& held) {
 
 void must_hold(const json& object, const api::Model& m) {
   must_hold_policy(at(object, {"spec", "rollout"}), m.rollout);
-  if (fits_int(at(object, {"spec", "serving", "replicas"})))
+  if (!m.autoscaling && fits_int(at(object, {"spec", "serving", "replicas"})))
     MUST(at(object, {"spec", "serving", "replicas"}) == m.replicas);
   if (at(object, {"spec", "version"}).is_string())
     MUST(m.version == at(object, {"spec", "version"}).get<std::string>());
@@ -113,6 +113,9 @@ void must_hold(const json& object, const api::EndpointSlice& slice) {
   MUST(slice.pods.size() <= (endpoints.is_array() ? endpoints.size() : 0));
   must_hold_text(at(object, {"metadata", "labels", api::kLabelService}), slice.service);
 }
+void must_hold(const json& object, const api::Autoscaler& a) {
+  must_hold_text(at(object, {"metadata", "labels", api::kLabelModel}), a.model);
+}
 void must_hold(const json& object, const api::Job& job) {
   if (!at(object, {"status", "conditions"}).is_array()) return;
   for (const json& condition : at(object, {"status", "conditions"})) {
@@ -158,6 +161,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check<api::Service>(text, object);
     check<api::HttpRoute>(text, object);
     check<api::EndpointSlice>(text, object);
+    check<api::Autoscaler>(text, object);
     check<api::Job>(text, object);
     check<api::Pod>(text, object);
     check<api::ConfigMap>(text, object);

@@ -36,6 +36,15 @@ std::optional<TimePoint> deadline_of(const Json& deployment) {
   return *since + std::chrono::seconds(deployment["spec"].value("progressDeadlineSeconds", 600));
 }
 
+struct Rolling {
+  int surge, gap;
+};
+Rolling rolling_of(const Json& spec, int replicas) {
+  const Json update = spec.value("strategy", Json::object()).value("rollingUpdate", Json::object());
+  const Json surge = update.value("maxSurge", Json("25%")), gap = update.value("maxUnavailable", Json(0));
+  return {surge.is_number() ? surge.get<int>() : (replicas + 3) / 4, gap.is_number() ? gap.get<int>() : 0};
+}
+
 // One that isn't ready, if there is one.
 ObjectRef least_useful(const std::vector<PodPtr>& pods) {
   const auto unready = std::find_if(pods.begin(), pods.end(), [](const PodPtr& pod) { return !pod->ready; });
@@ -81,13 +90,14 @@ void Controllers::offer(std::vector<Step>& steps) {
   offer_garbage(steps);
 }
 
-// maxUnavailable 0, maxSurge 25 %, one pod at a time.
+// One pod at a time.
 void Controllers::offer_deployment(std::vector<Step>& steps, const ObjectRef& ref) {
   const auto d = w_.truth.deployments.get(ref.key);
   if (d->meta.controller_uid.empty()) return;  // a foreign one stands still
   const PodsOf pods = pods_of(*d);
   const int fresh = static_cast<int>(pods.fresh.size()), old = static_cast<int>(pods.old.size());
-  const int surge = old > 0 ? (d->replicas + 3) / 4 : 0;
+  const Rolling rolling = rolling_of(w_.get(ref)["spec"], d->replicas);
+  const int surge = old > 0 ? rolling.surge : 0;
   const auto remove = [&](const std::vector<PodPtr>& from) {
     const ObjectRef pod = least_useful(from);
     steps.push_back(
@@ -98,7 +108,7 @@ void Controllers::offer_deployment(std::vector<Step>& steps, const ObjectRef& re
   else if (fresh > d->replicas)
     remove(pods.fresh);
   else if (old > 0 &&
-           (pods.old_ready < old || pods.fresh_ready + pods.old_ready > d->replicas || d->replicas == 0))
+           (pods.old_ready < old || pods.fresh_ready + pods.old_ready > d->replicas - rolling.gap || d->replicas == 0))
     remove(pods.old);
   const Counts now = counts_of(*d);
   if (d->observed_generation == d->meta.generation && d->status_replicas == now.all &&

@@ -68,9 +68,10 @@ void Invariants::check_owner(const Action& action, const api::Model& known) cons
         if constexpr (requires { a.uid; }) return a.uid;
       },
       action);
+  const auto* apply = std::get_if<Apply>(&action);
+  const bool changes_config = target.kind == Kind::ConfigMap && apply && !apply->uid.empty();  // copies are made once
   if (target.kind == Kind::Model || target.kind == Kind::ModelRuntime || target.kind == Kind::Pod ||
-      target.kind == Kind::ModelGateSet || target.kind == Kind::ClusterModelGateSet ||
-      target.kind == Kind::ConfigMap)
+      target.kind == Kind::ModelGateSet || target.kind == Kind::ClusterModelGateSet || changes_config)
     broken("I4: writes " + target.to_string());
   const Json* object = w_.find(target);
   if (!object || uid.empty() || (*object)["metadata"]["uid"] != uid) return;  // the API server answers 409
@@ -118,6 +119,7 @@ void Invariants::check_scale_down(const View& view, const api::Model& known, int
   const auto deployment =
       w_.truth.deployments.get({known.meta.key.ns, deployment_name(known.meta.key.name, stable)});
   if (!deployment || replicas >= deployment->replicas) return;
+  if (known.max_surge) return check_gap(view, known, replicas);
   int need = 0;
   if (view.selected == Selected::Everyone && view.active) {
     const int weight = view.active->status.candidate_weight;
@@ -131,6 +133,18 @@ void Invariants::check_scale_down(const View& view, const api::Model& known, int
   if (replicas < need)
     broken("rule 6: " + stable + " shrinks to " + std::to_string(replicas) + ", its weight needs " +
            std::to_string(need));
+}
+
+// Where room is scarce a pod goes before one comes, and no more than that is missing.
+void Invariants::check_gap(const View& view, const api::Model& known, int replicas) const {
+  const std::string& stable = view.model->status.stable_version;
+  if (disturbed || (view.selected == Selected::One && view.version != stable)) return;
+  int serving = std::min(replicas, ready_of(view, stable));
+  if (view.selected == Selected::Everyone && view.active) serving += ready_of(view, view.active->version);
+  const int gap = *known.max_surge == 0 ? 1 : 0;
+  if (serving < known.replicas - gap)
+    broken("rule 6: " + stable + " shrinks to " + std::to_string(replicas) + ", so that " + std::to_string(serving) +
+           " of " + std::to_string(known.replicas) + " pods serve");
 }
 
 // `to`: the version that alone gets traffic from now on; empty: all do.
@@ -245,11 +259,19 @@ void Invariants::after_step() {
   checked_ = w_.changes;
   for (const auto& model : w_.truth.models.all()) {
     const View view = look(*model);
+    check_room(view);
     if (view.model && view.model->route)
       check_route(view), check_gateway(view);
     else
       check_traffic(view);
   }
+}
+
+void Invariants::check_room(const View& view) const {
+  if (most_pods == 0 || !view.model) return;
+  const auto pods = w_.truth.pods.of_model(view.model->meta.key).size();
+  if (pods > static_cast<size_t>(most_pods))
+    broken("there are " + std::to_string(pods) + " pods, and room for " + std::to_string(most_pods));
 }
 
 // I2 where a route says who gets what: each version by the Service that it is behind.

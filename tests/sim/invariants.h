@@ -18,6 +18,8 @@ class Invariants : public Observer {
   std::set<std::string> must_not_pass;
   // Pods fail or Deployments are changed by others: capacity and shares are then not ours alone to keep.
   bool disturbed = false;
+  // Set: there are never more pods of a Model than these.
+  int most_pods = 0;
   // A rollout was deleted while it had traffic, which nobody's status speaks of any more.
   bool rollout_deleted = false;
 
@@ -63,6 +65,7 @@ class Invariants : public Observer {
   void remember_failure(const std::string& rollout, const std::string& version, const Ref<api::Model>& known);
   void check_stable_capacity(const Action& action, const api::Model& known) const;
   void check_scale_down(const View& view, const api::Model& known, int replicas) const;
+  void check_gap(const View& view, const api::Model& known, int replicas) const;
   void check_turn(const View& view, const api::Model& known, const std::string& to) const;
   void check_not_again(const Apply& apply, const api::Model& known) const;
   void check_traffic(const View& view) const;
@@ -70,6 +73,7 @@ class Invariants : public Observer {
   void check_route(const View& view) const;
   void check_gateway(const View& view) const;
   void check_apart(const View& view, const api::HttpRoute& route) const;
+  void check_room(const View& view) const;
   void check_model_at_rest(const View& view) const;
 
   World& w_;

@@ -349,6 +349,9 @@ Answer Operator::answer_to(const Ask& ask) const {
       answer.text = (*object)["data"][configmap->key].get<std::string>();
     else
       answer.problem = "no such key";
+  } else if (const auto* config = std::get_if<AskConfig>(&ask.question)) {
+    const Json* object = w_.find({Kind::ConfigMap, config->configmap});
+    answer.text = object ? Json{{"data", object->value("data", Json::object())}}.dump() : "null";
   } else if (const auto* web = std::get_if<AskWeb>(&ask.question)) {
     const auto it = metrics.find(web->url);
     answer.value = it == metrics.end() ? Reading{{}, "no such page"} : Reading{Decimal::parse(it->second), ""};

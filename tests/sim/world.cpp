@@ -14,7 +14,8 @@ constexpr size_t kWritesKept = 20000;
 constexpr Kind kStored[] = {Kind::Model,      Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime,
                             Kind::ModelGateSet, Kind::ClusterModelGateSet,
                             Kind::Deployment, Kind::Service,      Kind::HttpRoute,    Kind::EndpointSlice,
-                            Kind::Job,        Kind::Pod,        Kind::ConfigMap};
+                            Kind::HorizontalPodAutoscaler,
+                            Kind::Job,        Kind::Pod,          Kind::ConfigMap};
 
 bool is_ours(Kind kind) {
   return kind == Kind::Model || kind == Kind::ModelVersion || kind == Kind::ModelRollout ||
@@ -44,6 +45,8 @@ void with_store(Kind kind, F f) {
       return f(&Stores::routes);
     case Kind::EndpointSlice:
       return f(&Stores::slices);
+    case Kind::HorizontalPodAutoscaler:
+      return f(&Stores::autoscalers);
     case Kind::Job:
       return f(&Stores::jobs);
     case Kind::Pod:

@@ -171,6 +171,12 @@ TEST_CASE("a Pod that is ready has no problem", "[api]") {
   CHECK_FALSE(p.digest_mismatch);
 }
 
+TEST_CASE("a Pod that ended is told from one that runs", "[api]") {
+  CHECK(pod(R"({"phase":"Failed","reason":"Evicted","message":"out of memory"})").ended);
+  CHECK(pod(R"({"phase":"Succeeded"})").ended);
+  CHECK_FALSE(pod(R"({"phase":"Running"})").ended);
+}
+
 TEST_CASE("a Pod that starts has no problem either", "[api]") {
   CHECK(
       problem(
@@ -245,6 +251,36 @@ TEST_CASE("the last words of the fetch container", "[api]") {
       fetch(R"({"terminated":{"exitCode":69,"message":"the store does not answer"}})", mismatch);
   CHECK(other.problem == "the store does not answer");
   CHECK_FALSE(other.digest_mismatch);
+}
+
+TEST_CASE("an autoscaler that cannot scale says why", "[api]") {
+  const auto problem = [](const std::string& conditions) {
+    const auto a = parse<Autoscaler>(R"({"metadata":{"name":"m","labels":{"modelops.dev/model":"m"}},"spec":{"maxReplicas":3},
+        "status":{"conditions":[)" + conditions + "]}}");
+    REQUIRE(a);
+    CHECK(a->model == "m");
+    CHECK(!a->spec_hash.empty());
+    return a->problem;
+  };
+  const std::string able = R"({"type":"AbleToScale","status":"True","reason":"SucceededGetScale","message":"x"},)";
+  CHECK(problem(able + R"({"type":"ScalingActive","status":"False","reason":"FailedGetResourceMetric","message":"no metrics"})") ==
+        "FailedGetResourceMetric: no metrics");
+  CHECK(problem(R"({"type":"AbleToScale","status":"False","reason":"FailedGetScale","message":"no such thing"})") ==
+        "FailedGetScale: no such thing");
+  CHECK(problem(able + R"({"type":"ScalingActive","status":"False","reason":"ScalingDisabled","message":"replicas is zero"})").empty());
+  CHECK(problem(able + R"({"type":"ScalingLimited","status":"False","reason":"DesiredWithinRange","message":"fine"})").empty());
+}
+
+TEST_CASE("a copy of a ConfigMap says of what", "[api]") {
+  const auto c = parse<ConfigMap>(R"({"metadata":{"name":"m-v1-a1","namespace":"n","labels":{"modelops.dev/model":"m","modelops.dev/version":"m-v1"},
+      "annotations":{"modelops.dev/copy-of":"settings","modelops.dev/copied-at":"7"}}})");
+  REQUIRE(c);
+  REQUIRE(c->copy);
+  CHECK(c->copy->model == "m");
+  CHECK(c->copy->version == "m-v1");
+  CHECK(c->copy->source == "settings");
+  CHECK(c->copy->source_version == "7");
+  CHECK_FALSE(parse<ConfigMap>(R"({"metadata":{"name":"c","labels":{"modelops.dev/model":"m"}}})")->copy);
 }
 
 TEST_CASE("a ConfigMap's data is not kept", "[api]") {

@@ -87,6 +87,29 @@ TEST_CASE("a Model's metadata and spec", "[api]") {
   CHECK(m.template_overlay == R"({"metadata":{},"spec":{"containers":[],"priorityClassName":"x"}})");
 }
 
+TEST_CASE("an autoscaled Model has replicas within its bounds", "[api]") {
+  const auto replicas = [](const char* wanted) {
+    const Model m = model_with_spec(R"({"serving":{)" + std::string(wanted) +
+                                    R"("autoscaling":{"minReplicas":2,"maxReplicas":4,"metrics":[{"type":"Pods"}],"behavior":{"a":1}}}})");
+    REQUIRE(m.autoscaling);
+    CHECK(m.autoscaling->metrics == R"([{"type":"Pods"}])");
+    CHECK(m.autoscaling->behavior == R"({"a":1})");
+    return m.replicas;
+  };
+  CHECK(replicas("") == 2);
+  CHECK(replicas(R"("replicas":3,)") == 3);
+  CHECK(replicas(R"("replicas":9,)") == 4);
+  CHECK(replicas(R"("replicas":0,)") == 0);
+}
+
+TEST_CASE("the ConfigMaps of a Model's template", "[api]") {
+  const Model m = model_with_spec(
+      R"({"serving":{"maxSurge":0,"pinConfig":false,"template":{"spec":{"volumes":[{"configMap":{"name":"b"}},{"configMap":{"name":"a"}}]}}}})");
+  CHECK(m.configmaps == std::vector<std::string>{"a", "b"});
+  CHECK(m.max_surge == 0);
+  CHECK_FALSE(m.pin_config);
+}
+
 TEST_CASE("a Model's rollout policy", "[api]") {
   const RolloutPolicy p = parse<Model>(kModel)->rollout;
   REQUIRE(p.steps.size() == 4);

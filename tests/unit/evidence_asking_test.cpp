@@ -290,5 +290,21 @@ TEST_CASE("what passes is waited for, what stays is the answer", "[evidence]") {
   CHECK_THAT(f.answer("d").problem, Contains("is forbidden"));
 }
 
+TEST_CASE("a ConfigMap is read whole, and one that is not there is an answer", "[evidence]") {
+  Fixture f;
+  f.client.script["get ns/settings"] = {Result<std::string>(
+      R"({"metadata": {"name": "settings"}, "data": {"a": "1"}, "binaryData": {"b": "AA=="}, "immutable": true})")};
+  f.client.script["get ns/empty"] = {Result<std::string>(R"({"metadata": {"name": "empty"}, "data": {}})")};
+  f.client.script["get ns/none"] = {fail(ErrorKind::NotFound, "configmaps \"none\" not found")};
+  int answers = 0;
+  for (const char* name : {"settings", "empty", "none"}) {
+    f.evidence.ask(f.model, {{name, AskConfig{{"ns", name}}}});
+    REQUIRE(f.wait_for(++answers));
+  }
+  CHECK(f.answer("settings").text == R"({"binaryData":{"b":"AA=="},"data":{"a":"1"}})");
+  CHECK(f.answer("empty").text == "{}");
+  CHECK(f.answer("none").text == "null");
+}
+
 }  // namespace
 }  // namespace mo::evidence

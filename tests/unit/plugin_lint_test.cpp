@@ -164,7 +164,7 @@ TEST_CASE("plugin: defaults are those of the CRD", "[plugin][lint]") {
   Json model = Json::parse(
       R"({"metadata":{"name":"m"},"spec":{"rollout":{"gates":[{"name":"a","version":{"metric":"m"},"min":"1"}]}}})");
   CHECK(check(*crd_of("Model"), model).empty());
-  CHECK(model["spec"]["serving"] == Json{{"replicas", 1}});
+  CHECK(model["spec"]["serving"] == Json({{"pinConfig", true}, {"replicas", 1}}));
   CHECK(model["spec"]["rollout"]["gates"][0]["interval"] == "10s");
   CHECK(model["spec"]["rollout"]["onFailure"] == "Rollback");
 }
@@ -197,4 +197,15 @@ spec:
   CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: ClusterModelGateSet\nmetadata: {name: org}\nspec:\n"
                    "  gates: [{name: a, version: {metric: f1}}]\n"),
              Catch::Contains("-:5: spec.gates[0]: gate \"a\" has no bound"));
+}
+
+TEST_CASE("plugin: an autoscaler that cannot be is refused offline too", "[plugin][lint]") {
+  const auto model = [](const std::string& serving) {
+    return "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec: {serving: {" + serving + "}}\n";
+  };
+  CHECK(linted(model("autoscaling: {maxReplicas: 3, metrics: [{type: Pods, pods: {a: 1}}]}, maxSurge: 0")).empty());
+  CHECK_THAT(first(model("autoscaling: {maxReplicas: 3}")), Catch::Contains("without metrics"));
+  CHECK_THAT(first(model("autoscaling: {minReplicas: 5, maxReplicas: 3, metrics: [{type: Pods}]}")),
+             Catch::Contains("minReplicas is greater than maxReplicas"));
+  CHECK_THAT(first(model("maxSurge: 0, route: {parentRefs: [{name: gw}]}")), Catch::Contains("remove maxSurge"));
 }

@@ -69,6 +69,64 @@ TEST_CASE("a Deployment carries who it is of and whose it is") {
                                                                   {"prometheus.io/path", "/metrics"}}));
 }
 
+TEST_CASE("where room is scarce a Deployment rolls within it") {
+  api::Model m = model();
+  m.max_surge = 0;
+  const Json none = {{"maxSurge", 0}, {"maxUnavailable", 1}}, two = {{"maxSurge", 2}, {"maxUnavailable", 0}};
+  CHECK(rendered(m, version("http://x/y"), runtime())["spec"]["strategy"]["rollingUpdate"] == none);
+  m.max_surge = 2;
+  CHECK(rendered(m, version("http://x/y"), runtime())["spec"]["strategy"]["rollingUpdate"] == two);
+}
+
+TEST_CASE("ConfigMaps of the template want copies, the artifact's and the cluster's certificates do not") {
+  const api::ModelRuntime r = runtime(R"({"spec": {"containers": [{"name": "server", "envFrom": [{"configMapRef": {"name": "maps"}},
+      {"configMapRef": {"name": "settings"}}, {"configMapRef": {"name": "kube-root-ca.crt"}}]}]}})");
+  api::Model m = model();
+  auto result = render_deployment(m, version("configmap://maps/model.json"), r, kSettings);
+  REQUIRE(result);
+  CHECK(result->unpinned == std::map<std::string, bool>{{"settings", false}});
+  result = render_deployment(m, version("configmap://maps/model.json"), r, kSettings, {{"settings", "m-v2-copy"}});
+  REQUIRE(result);
+  CHECK(result->unpinned.empty());
+  const Json& spec = result->body["spec"]["template"]["spec"];
+  CHECK(named(spec["containers"], "server")["envFrom"] ==
+        Json::parse(R"([{"configMapRef": {"name": "maps"}}, {"configMapRef": {"name": "m-v2-copy"}}, {"configMapRef": {"name": "kube-root-ca.crt"}}])"));
+  CHECK(named(spec["volumes"], "modelops-source")["configMap"]["name"] == "maps");
+  m.pin_config = false;
+  result = render_deployment(m, version("configmap://maps/model.json"), r, kSettings);
+  REQUIRE(result);
+  CHECK(result->unpinned.empty());
+}
+
+TEST_CASE("a copy is named after version and content") {
+  const auto copy = [](const std::string& source, const std::string& content) {
+    const auto made = render_copy(model(), "m-v2", source, "7", content);
+    REQUIRE(made);
+    return *made;
+  };
+  const Copied one = copy("settings", R"({"data": {"a": "1"}, "binaryData": {"b": "AA=="}})");
+  CHECK(one.body["immutable"] == true);
+  CHECK(one.body["data"] == Json({{"a", "1"}}));
+  CHECK(one.body["binaryData"] == Json({{"b", "AA=="}}));
+  CHECK(one.body["metadata"]["ownerReferences"][0]["uid"] == "uid-m");
+  CHECK(one.body["metadata"]["annotations"] == Json({{"modelops.dev/copy-of", "settings"}, {"modelops.dev/copied-at", "7"}}));
+  CHECK(one.name.rfind("m-v2-", 0) == 0);
+  CHECK(one.name == copy("settings", R"({"data": {"a": "1"}, "binaryData": {"b": "AA=="}})").name);
+  CHECK(one.name != copy("settings", R"({"data": {"a": "2"}})").name);
+  CHECK(one.name != copy("others", R"({"data": {"a": "1"}, "binaryData": {"b": "AA=="}})").name);
+  CHECK_FALSE(copy("absent", "null").body.contains("data"));
+  CHECK_FALSE(render_copy(model(), "m-v2", "settings", "7", "{").has_value());
+}
+
+TEST_CASE("the autoscaler is of the Model, with its metrics as they are") {
+  api::Model m = model();
+  m.autoscaling = {2, 5, R"([{"type":"Resource"}])", R"({"scaleDown":{"stabilizationWindowSeconds":60}})"};
+  const auto result = render_autoscaler(m);
+  REQUIRE(result);
+  CHECK(result->body["spec"] == Json::parse(R"({"scaleTargetRef": {"apiVersion": "modelops.dev/v1alpha1", "kind": "Model", "name": "m"},
+      "minReplicas": 2, "maxReplicas": 5, "metrics": [{"type": "Resource"}], "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}})"));
+}
+
 TEST_CASE("the server learns what to serve, and ends without losing requests") {
   const Json d = rendered(model(), version("https://store/x/model.json?sig=1"), runtime());
   const Json& server = named(d["spec"]["template"]["spec"]["containers"], "server");

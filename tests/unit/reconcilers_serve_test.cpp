@@ -45,5 +45,44 @@ TEST_CASE("traffic is not opened to all while another version's Deployment could
         "Deployment m-v3 of an earlier rollout has yet to end");
 }
 
+std::optional<int> scaled(const Served& served, const std::string& deployment) {
+  for (const Action& action : served.actions)
+    if (const auto* scale = std::get_if<Scale>(&action); scale && scale->target.key.name == deployment) return scale->replicas;
+  return {};
+}
+
+// A story: the record of a pod that a node had evicted stays for days; Recreate waited for it to go.
+TEST_CASE("a pod that was evicted holds no room") {
+  Scene scene;
+  scene.serving("m-v1");
+  Wanted wanted;
+  wanted.stable = "m-v1";
+  wanted.candidate = "m-v2";
+  wanted.candidate_pods = true;
+  auto pod = std::make_shared<api::Pod>();
+  pod->meta = meta("evicted");
+  pod->version = "m-v1";
+
+  SECTION("with Recreate") {
+    wanted.weight = 100;
+    wanted.recreate = true;
+    scene.deployment("m-v1", 0);
+    scene.deployment("m-v2", 0);
+  }
+  SECTION("with maxSurge 0") {
+    wanted.weight = 50;
+    scene.model.max_surge = 0;
+    scene.deployment("m-v1", 1);
+    scene.deployment("m-v2", 0);
+  }
+  scene.o.pods = {pod};
+  if (!wanted.recreate) scene.o.pods.push_back(pod);  // one serves, and one more
+  CHECK_FALSE(scaled(serve(scene.observed(), wanted, kSettings, kNow), "m-v2"));
+  auto ended = std::make_shared<api::Pod>(*pod);
+  ended->ended = true;
+  scene.o.pods[0] = ended;
+  CHECK(scaled(serve(scene.observed(), wanted, kSettings, kNow), "m-v2") == (wanted.recreate ? 2 : 1));
+}
+
 }  // namespace
 }  // namespace mo::serving

@@ -1,7 +1,7 @@
 /* The smallest model server and trainer that a test needs; static, starts in a millisecond.
  *
  *   tiny                serves on :8080. /ready answers by the artifact's first word: 503 for "unready"; the process ends for "crash".
- *                       Every other path answers with MODEL_VERSION and the artifact. /metrics has tiny_requests_total.
+ *                       Every other path answers with MODEL_VERSION, the artifact, and LEVEL if that is set. /metrics has tiny_requests_total.
  *   tiny files DIR      serves DIR's files on :8080.
  *   tiny job            writes $RESULT to $MODELOPS_RESULT, $RESULT_REPEAT times, and ends with $EXIT. With $HOLD set it runs until that file is there.
  */
@@ -53,7 +53,7 @@ static int answer(const char *request, const char *folder, long *served) {
     if (strncmp(path, "/metrics", 8) == 0)
         snprintf(body, sizeof body, "# TYPE tiny_requests_total counter\ntiny_requests_total %ld\n", *served);
     else
-        ++*served, snprintf(body, sizeof body, "%s %s\n", env("MODEL_VERSION", "none"), artifact);
+        ++*served, snprintf(body, sizeof body, "%s %s%s%s\n", env("MODEL_VERSION", "none"), artifact, *env("LEVEL", "") ? " " : "", env("LEVEL", ""));
     return 200;
 }
 
