@@ -8,11 +8,12 @@ Capacity Ground::goal(int weight) const {
   return routed_capacity_for(replicas, weight);
 }
 
-// Where room is scarce stable gives up one pod for it, unless it has but one.
+// Stable gives up one pod for it, unless it has but one.
+int Ground::most_warm() const { return replicas == 0 ? 0 : std::max(*limit - replicas, std::min(1, replicas - 1)); }
+
 int Ground::warm_goal(int weight) const {
   const int pods = goal(weight).candidate;
-  if (!limit) return pods;
-  return std::min(pods, std::max(*limit - replicas, std::min(1, replicas - 1)));
+  return limit ? std::min(pods, most_warm()) : pods;
 }
 
 bool Ground::warm_for(int weight) const {

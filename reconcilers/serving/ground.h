@@ -46,6 +46,8 @@ struct Ground {
   // The pods that the candidate gets at weight 0, to be ready for `weight`.
   int warm_goal(int weight) const;
   bool warm_for(int weight) const;
+  // The most that it may have then where room is scarce.
+  int most_warm() const;
   // `weight` is what there is: the Service selects whom it should and the pods that it takes are ready.
   bool at(int weight) const;
   // The candidate has the pods that `weight` will need, ready, whoever is selected.

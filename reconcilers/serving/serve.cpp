@@ -105,7 +105,8 @@ class Serve {
     if (w_.candidate.empty()) return {next_step_back_within(room, g_.stable, {}).stable, 0};
     if (w_.stable.empty()) return {0, next_step_back_within(room, g_.candidate, {}).stable};
     if (w_.weight <= 0) {
-      const int warm = std::max(g_.candidate.wanted, w_.candidate_pods ? g_.warm_goal(w_.warm_for) : 0);
+      const int warm = std::min(std::max(g_.candidate.wanted, w_.candidate_pods ? g_.warm_goal(w_.warm_for) : 0),
+                                g_.most_warm());  // the Model may have been scaled down since
       return next_step_within(room, {std::min(n_, room.limit - warm), warm}, 100, g_.stable, g_.candidate);
     }
     Capacity goal = g_.goal(w_.weight);

@@ -104,6 +104,21 @@ TEST_CASE("scaled in the middle, both versions follow within their room") {
   });
 }
 
+// A story: an autoscaler goes down to 1 while a rollout waits before its first weight. The candidate kept the pod that it had been lent, and
+// nobody was served.
+TEST_CASE("scaled down before its first weight a candidate gives stable its room back") {
+  explore<Case>({{3, 0, ""}, {4, 1, ""}, {8, 3, ""}}, [](Sim& s, const Case& c) {
+    Fixture f = asking_for_v2(s, {c.replicas, c.surge, R"([{"pause": {}}, {"weight": 50}])"});
+    s.then("scales down", [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [f]() mutable {
+      f.edit_spec([](Json& spec) { spec["serving"]["replicas"] = 1; });
+    });
+    s.expect = [f, c] {
+      f.must_be(f.to("m-v2"), "Paused");
+      must(f.ready_pods("m-v1") == 1 && f.ready_pods("m-v2") == c.surge, f.status().dump(1));
+    };
+  });
+}
+
 TEST_CASE("without surge another template comes pod by pod") {
   explore([](Sim& s) {
     Fixture f = usual(s, [](Json& spec) { spec["serving"] = {{"replicas", 3}, {"maxSurge", 0}}; });
