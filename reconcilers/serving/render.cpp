@@ -171,9 +171,10 @@ Result<Json> pod_template_of(const api::Model& model, const api::ModelVersion& v
 }
 
 // For a template that changes while its version serves.
-Json surge_of(const api::Model& model) {
+Json surge_of(const api::Model& model, bool in_place) {
   if (!model.max_surge) return {{"maxUnavailable", 0}, {"maxSurge", "25%"}};
-  return {{"maxUnavailable", *model.max_surge == 0 ? 1 : 0}, {"maxSurge", *model.max_surge}};
+  const int surge = in_place ? 0 : *model.max_surge;
+  return {{"maxUnavailable", surge == 0 ? 1 : 0}, {"maxSurge", surge}};
 }
 
 Rendered sealed(Json body) {
@@ -232,7 +233,7 @@ Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api
 
 Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version,
                                    const api::ModelRuntime& runtime, const Settings& settings,
-                                   const std::map<std::string, std::string>& copies) {
+                                   const std::map<std::string, std::string>& copies, bool in_place) {
   Result<Json> pods = pod_template_of(model, version, runtime, settings);
   if (!pods) return fail(pods.error());
   Json body = object_of(model, Kind::Deployment, deployment_name(model.meta.key.name, version.meta.key.name));
@@ -252,7 +253,7 @@ Result<Rendered> render_deployment(const api::Model& model, const api::ModelVers
       {"revisionHistoryLimit", 1},
       {"strategy", model.rollout.strategy == api::RolloutPolicy::Strategy::Recreate
                        ? Json{{"type", "Recreate"}}
-                       : Json{{"type", "RollingUpdate"}, {"rollingUpdate", surge_of(model)}}},
+                       : Json{{"type", "RollingUpdate"}, {"rollingUpdate", surge_of(model, in_place)}}},
       {"template", std::move(*pods)}};
   Rendered rendered = sealed(std::move(body));
   for (const auto& [name, optional] : configs)

@@ -35,10 +35,10 @@ Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api
                                               const std::vector<Ref<api::ModelRuntime>>& runtimes);
 
 // ErrorKind::Invalid when the artifact's URI or the runtime's template cannot be used. `copies`: what the template
-// calls a ConfigMap -> the copy to name in its place.
+// calls a ConfigMap -> the copy to name in its place. `in_place`: pods of an old template go before those of the new one come.
 Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version,
                                    const api::ModelRuntime& runtime, const Settings& settings,
-                                   const std::map<std::string, std::string>& copies = {});
+                                   const std::map<std::string, std::string>& copies = {}, bool in_place = false);
 // Sets what render_deployment leaves open.
 void set_replicas(Json& deployment, int replicas);
 

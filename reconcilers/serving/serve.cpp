@@ -36,7 +36,8 @@ class Serve {
         settings_(settings),
         now_(now),
         g_(survey(o, w.stable, w.candidate, now)),
-        n_(o.model->replicas) {
+        n_(o.model->replicas),
+        beside_(!w.stable.empty() && !w.candidate.empty()) {
     if (g_.routed) route_ = view_route(o, now);
     g_.candidate_replicas = w.candidate_replicas;
   }
@@ -48,7 +49,7 @@ class Serve {
     if (!w_.stable.empty()) deployment(w_.stable, goal.stable, w_.freeze_stable);
     // With traffic on it the candidate keeps its template: a rolling update has more pods for a while, and
     // more traffic than its weight.
-    const bool frozen = w_.draining || g_.selected == Selected::Both;
+    const bool frozen = w_.draining || g_.selected == Selected::Both || (g_.limit && beside_ && g_.selected == Selected::Candidate);
     if (candidate_wanted && !(w_.draining && !g_.candidate.exists))
       deployment(w_.candidate, goal.candidate, frozen);
     if (g_.routed)
@@ -290,11 +291,12 @@ class Serve {
     std::map<std::string, std::string> copies;
     if (o_.model->pin_config)
       for (const auto& [source, copy] : copies_of(o_, version)) copies[source] = copy->meta.key.name;
-    Result<Rendered> rendered = render_deployment(*o_.model, *record, **runtime, settings_, copies);
+    const bool in_place = g_.limit && beside_ && version == w_.candidate;
+    Result<Rendered> rendered = render_deployment(*o_.model, *record, **runtime, settings_, copies, in_place);
     if (!rendered || rendered->unpinned.empty()) return rendered;
     for (const auto& [source, optional] : rendered->unpinned)
       if (const auto copy = pin(version, source, optional)) copies[source] = *copy;
-    rendered = render_deployment(*o_.model, *record, **runtime, settings_, copies);
+    rendered = render_deployment(*o_.model, *record, **runtime, settings_, copies, in_place);
     if (rendered && !rendered->unpinned.empty()) return fail(ErrorKind::Cancelled, "");
     return rendered;
   }
@@ -398,6 +400,7 @@ class Serve {
   RouteView route_;
   bool calm_ = true;  // no gateway sends anything to what is not wanted any more
   int n_;
+  bool beside_;  // two versions share what room there is
   bool candidate_rolls_ = false;  // this plan gives it another template: what is settled now will not be
   std::set<std::string> rolled_;  // versions whose Deployments this plan writes
   std::vector<Action> downs_;
@@ -431,6 +434,12 @@ bool settled(const Observed& o, const std::string& version) {
 static bool size_observed(const Observed& o, const std::string& version) {
   const Owned<api::Deployment>* have = deployment_of(o, version);
   return have && have->object->observed_generation >= have->object->meta.generation;
+}
+
+// Its Deployment may be replacing pods by those of another template, with some more meanwhile.
+static bool rolls(const Observed& o, const std::string& version) {
+  const Owned<api::Deployment>* have = deployment_of(o, version);
+  return have && (!size_observed(o, version) || have->object->updated_replicas != have->object->status_replicas);
 }
 
 std::string pods_problem(const Observed& o, const std::string& version) {
@@ -476,6 +485,7 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
        : !candidate.empty() && pod->version == candidate ? g.candidate.holding
                                                          : g.elsewhere);
   }
+  if (g.limit && rolls(o, stable)) g.stable.holding = std::max(g.stable.holding, g.stable.wanted + *o.model->max_surge);
   g.stable.counted = !g.stable.exists || size_observed(o, stable);
   // Decisions hang on pods that stay: not on those that a smaller size takes away, and not on a count from
   // before the last change of size.

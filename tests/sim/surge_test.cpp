@@ -119,6 +119,36 @@ TEST_CASE("scaled down before its first weight a candidate gives stable its room
   });
 }
 
+Json other_template() {
+  return Json::parse(R"({"spec": {"containers": [{"name": "server", "image": "other"}]}})");
+}
+
+// Each Deployment would have surged by itself, on top of what they have together.
+TEST_CASE("another template in the middle of a rollout stays within its room") {
+  explore<Case>({{3, 2, ""}, {3, 0, ""}}, [](Sim& s, const Case& c) {
+    Fixture f = asking_for_v2(s, {c.replicas, c.surge, R"([{"pause": {}}, {"weight": 50}])"});
+    s.then("changes the template", [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [f]() mutable {
+      f.edit_spec([](Json& spec) { spec["serving"]["template"] = other_template(); });
+    });
+    s.expect = [f] { f.must_be(f.to("m-v2"), "Paused"); };
+  });
+}
+
+TEST_CASE("another template just before another version stays within their room") {
+  explore<int>({0, 1, 2}, [](Sim& s, const int& surge) {
+    Fixture f = usual(s, [&](Json& spec) {
+      spec["serving"] = {{"replicas", 3}, {"maxSurge", surge}};
+      spec["rollout"]["steps"] = Json::parse(R"([{"pause": {"duration": "1m"}}, {"weight": 50}])");
+    });
+    s.invariants.most_pods = 3 + surge;
+    s.then("changes the template", f.serves("m-v1"), [f]() mutable {
+      f.edit_spec([](Json& spec) { spec["serving"]["template"] = other_template(); });
+    });
+    s.then("asks for m-v2", [] { return true; }, [f]() mutable { f.ask_for("m-v2"); });
+    s.expect = [f] { f.must_serve("m-v2"); };
+  });
+}
+
 TEST_CASE("without surge another template comes pod by pod") {
   explore([](Sim& s) {
     Fixture f = usual(s, [](Json& spec) { spec["serving"] = {{"replicas", 3}, {"maxSurge", 0}}; });

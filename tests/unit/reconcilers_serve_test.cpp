@@ -51,6 +51,27 @@ std::optional<int> scaled(const Served& served, const std::string& deployment) {
   return {};
 }
 
+// Its Deployment surges when it likes.
+TEST_CASE("while the stable version takes another template its surge is not given away") {
+  Scene scene;
+  scene.serving("m-v1");
+  scene.model.replicas = 2;
+  scene.model.max_surge = 1;
+  Wanted wanted;
+  wanted.stable = "m-v1";
+  wanted.candidate = "m-v2";
+  wanted.candidate_pods = true;
+  wanted.warm_for = 50;
+  scene.deployment("m-v2", 0);
+  scene.o.deployments["m-v2"].applied =
+      render_deployment(scene.model, *scene.o.named.at("m-v2"), *scene.o.runtimes[0], kSettings, {}, true)->hash;
+  api::Deployment& stable = scene.deployment("m-v1", 2);
+  REQUIRE(scaled(serve(scene.observed(), wanted, kSettings, kNow), "m-v2") == 1);
+  SECTION("not seen yet") { stable.meta.generation = stable.observed_generation + 1; }
+  SECTION("under way") { stable.updated_replicas = 0; }
+  CHECK_FALSE(scaled(serve(scene.observed(), wanted, kSettings, kNow), "m-v2"));
+}
+
 // A story: the record of a pod that a node had evicted stays for days; Recreate waited for it to go.
 TEST_CASE("a pod that was evicted holds no room") {
   Scene scene;
