@@ -336,8 +336,7 @@ class Serve {
     for (const auto& copy : o_.copies) {
       const std::string& version = copy->copy->version;
       const bool runs = version == w_.stable || version == w_.candidate || deployment_of(o_, version);
-      const auto record = o_.version(version);
-      const bool served = record && (record->phase == "Serving" || record->phase == "Superseded");
+      const bool served = this->served(version);
       const bool leaves = rolled_.count(version) || !settled(o_, version);  // its pods still read it
       const bool needed = o_.model->pin_config ? runs || served : runs && leaves;
       if (needed || copy->meta.deleting) continue;
@@ -345,6 +344,15 @@ class Serve {
                                     version + " needs its ConfigMap " + copy->copy->source + " no longer",
                                     copy->meta.resource_version});
     }
+  }
+
+  // Its phase tells of the last time: a way back to it that was given up leaves it Rejected.
+  bool served(const std::string& version) const {
+    const auto record = o_.version(version);
+    if (!record) return false;
+    return record->phase == "Serving" || record->phase == "Superseded" ||
+           std::any_of(o_.rollouts.begin(), o_.rollouts.end(),
+                       [&](const auto& rollout) { return rollout->status.from_version == version; });
   }
 
   // The autoscaler sets spec.serving.replicas by the Model's scale subresource: how many pods there are in all is its

@@ -88,6 +88,29 @@ TEST_CASE("a version that failed takes the config anew when it is tried again") 
   });
 }
 
+// A story: a way back that was aborted made the version that had served look as if it never had.
+TEST_CASE("a version that served keeps its config when the way back to it is given up") {
+  explore([](Sim& s) {
+    write(s, "one");
+    Fixture f = configured(s);
+    s.op.metrics["accuracy m-v1"] = "0.1";
+    s.then("asks for m-v2", f.serves("m-v1"), [f, &s]() mutable {
+      write(s, "two");
+      f.ask_for("m-v2");
+    });
+    s.then("goes back", f.serves("m-v2"), [f]() mutable { f.make_rollout("back", "m-v1"); });
+    s.then("tries that again", [f] { return f.phase("back") == "RolledBack" && f.version_phase("m-v1") == "Rejected"; },
+           [f, &s]() mutable {
+             s.op.metrics["accuracy m-v1"] = "0.95";
+             f.make_rollout("again", "m-v1");
+           });
+    s.expect = [f] {
+      f.must_be("again", "Succeeded");
+      must(level_of(f, "m-v1") == "one", "m-v1 is back with the config of another");
+    };
+  });
+}
+
 TEST_CASE("a ConfigMap that is not there is waited for, and said") {
   explore([](Sim& s) {
     Fixture f = configured(s);
