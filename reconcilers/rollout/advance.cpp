@@ -312,13 +312,25 @@ class Advance {
   }
 
   void final() {
-    if (!reach(100)) return;
-    if (!policy().bake || first() || wants("Promoted")) return succeed();
-    bake();
+    if (s().baking_since) count_gap();
+    const bool there = reach(100);
+    if (s().ending || s().paused_at || (!there && !s().baking_since)) return;
+    if (there && (!policy().bake || first() || wants("Promoted"))) return succeed();
+    bake(there);
+  }
+
+  // A bake may be longer than the deadline. Pods that are missing in its midst (it was scaled, a node was drained) have that long to
+  // come from then on: step_started says since when, and is bakingSince as long as none is missing.
+  void count_gap() {
+    if (ground_.at(100))
+      s().step_started = s().baking_since;
+    else if (s().step_started == s().baking_since)
+      s().step_started = whole_second(now_);
   }
 
   // All traffic is there, and the way back is open: stable has its pods yet.
-  void bake() {
+  void bake(bool there) {
+    if (!policy().bake) return;
     const api::RolloutPolicy::Bake& bake = *policy().bake;
     if (!s().baking_since) {
       s().baking_since = s().step_started = whole_second(now_);
@@ -327,7 +339,7 @@ class Advance {
     }
     s().phase = "Baking";
     watch(bake.gates);
-    if (s().ending || s().paused_at) return;
+    if (s().ending || s().paused_at || !there) return;
     const TimePoint until = *s().baking_since + bake.duration;
     if (now_ < until) {
       s().message = candidate() + " has all traffic and is watched until " + format_time(until);
@@ -469,10 +481,12 @@ class Advance {
     return text;
   }
 
+  TimePoint attempt_started() { return s().baking_since ? *s().baking_since : *s().step_started; }
+
   GateContext gate_context() {
     GateContext context;
     context.id_prefix = "gate/" + in_.rollout.meta.uid + "/" + std::to_string(s().step_index) + "/" +
-                        std::to_string(s().step_started->time_since_epoch().count()) + "/" +
+                        std::to_string(attempt_started().time_since_epoch().count()) + "/" +
                         std::to_string(s().step_generation);  // a person may try again within the second
     context.ns = in_.rollout.meta.key.ns;
     context.model = in_.rollout.model;
@@ -482,7 +496,7 @@ class Advance {
     context.stable_metrics = in_.stable_metrics;
     context.answers = &in_.answers;
     context.jobs = &in_.jobs;
-    context.attempt_started = *s().step_started;
+    context.attempt_started = attempt_started();
     return context;
   }
 

@@ -58,6 +58,29 @@ TEST_CASE("an autoscaler that goes up and down during a canary is followed, and 
   });
 }
 
+// A story: a bake longer than the progress deadline was given up at once when the autoscaler asked for another pod, or a node was drained.
+TEST_CASE("scaling late in a bake is followed, and is no reason to go back") {
+  explore<int>({3, 6}, [](Sim& s, const int& replicas) {
+    Fixture f = autoscaled(s, R"([{"weight": 100}])");
+    f.edit_spec([](Json& spec) {
+      spec["rollout"]["gates"].push_back(prometheus_gate("errors", "0.5"));
+      spec["rollout"]["bake"] = {{"duration", "1h"}, {"gates", {"errors"}}};
+    });
+    s.op.metrics["errors m-v2"] = "0.9";
+    s.patience = std::chrono::hours(2);
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    s.then("scales late in the bake", [f, &s] {
+      const Json* rollout = f.rollout(f.to("m-v2"));
+      return rollout && f.phase(f.to("m-v2")) == "Baking" &&
+             s.world.now >= *parse_time((*rollout)["status"]["startedAt"].get<std::string>()) + std::chrono::minutes(30);
+    }, [f, replicas] { scale(f, replicas); });
+    s.expect = [f, replicas] {
+      f.must_serve("m-v2");
+      must(f.ready_pods("m-v2") == replicas, f.status().dump(1));
+    };
+  });
+}
+
 TEST_CASE("scaling does not try a failed version again") {
   explore([](Sim& s) {
     Fixture f = autoscaled(s);
