@@ -307,6 +307,8 @@ std::string Executor::orphan_at(const ObjectRef& target) {
     const auto held = store.get(target.key);
     if constexpr (requires { held->applied_hash; })
       if (held && held->meta.controller_uid.empty() && !held->applied_hash.empty()) uid = held->meta.uid;
+    if constexpr (requires { held->copy; })  // named after its content
+      if (held && held->meta.controller_uid.empty() && held->copy) uid = held->meta.uid;
   });
   return uid;
 }

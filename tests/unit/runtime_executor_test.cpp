@@ -178,6 +178,38 @@ TEST_CASE("executor: an object of ours that lost its owner is taken back, withou
   CHECK_FALSE(call.force);
 }
 
+// A story: a Model was deleted with --cascade=orphan and made again. Its Deployments were taken over; its copies of ConfigMaps were refused for
+// ever, as somebody else's, and all behind them waited.
+TEST_CASE("executor: a copy of a ConfigMap that lost its owner is taken back, too") {
+  Rig rig;
+  const ObjectRef copy{Kind::ConfigMap, {"pay", "fraud-v1-0123456789"}};
+  const auto stored = [](const char* annotation) {
+    Json object = {{"metadata",
+                    {{"name", "fraud-v1-0123456789"},
+                     {"namespace", "pay"},
+                     {"uid", "c1"},
+                     {"resourceVersion", "7"},
+                     {"labels", {{"modelops.dev/model", "fraud"}, {"modelops.dev/version", "fraud-v1"}}},
+                     {"annotations", {{annotation, "settings"}}}}}};
+    return object.dump();
+  };
+  Plan plan;
+  plan.actions.push_back(Apply{copy, R"({"metadata":{"name":"fraud-v1-0123456789"}})", "", "h1", "keep it"});
+  rig.client.answer = [&](const FakeClient::Call&) -> Result<std::string> { return stored("modelops.dev/copy-of"); };
+  const auto body_of = [&] { return Json::parse(rig.client.calls().back().body)["metadata"]; };
+  SECTION("ours") {
+    rig.stores.configmaps.upsert(*api::parse<api::ConfigMap>(stored("modelops.dev/copy-of")));
+    REQUIRE(rig.run(plan).kind == Outcome::Kind::Done);
+    CHECK(body_of()["uid"] == "c1");
+    CHECK_FALSE(rig.client.calls().back().force);
+  }
+  SECTION("somebody's of that name") {
+    rig.stores.configmaps.upsert(*api::parse<api::ConfigMap>(stored("other")));
+    rig.run(plan);
+    CHECK_FALSE(body_of().contains("uid"));
+  }
+}
+
 // Seen on a real API server: a wrong UID on an object that exists is 422, not 409.
 TEST_CASE("executor: an object that was made again under the same name is a conflict, not a refusal") {
   Rig rig;
