@@ -187,7 +187,7 @@ def restored(world, case):
         world.settled()
         # A kind of which there is nothing notices when its own watch begins again, be that later than all of the above.
         anew = lambda: {e.resource for e in world.proxy.exchanges[listed:] if e.verb == "watch" and "sendInitialEvents" in e.query and e.code == 200}
-        world.until(lambda: anew() >= {"models", "modelversions", "modelrollouts", "deployments", "services", "httproutes", "endpointslices", "pods", "jobs", "configmaps"}, "everything is read anew")
+        world.until(lambda: anew() >= {"models", "modelversions", "modelrollouts", "deployments", "services", "httproutes", "endpointslices", "horizontalpodautoscalers", "pods", "jobs", "configmaps"}, "everything is read anew")
         assert world.operator.pid == pid and world.operator.running() and world.operator.end() == 0
 
 

@@ -8,7 +8,7 @@ from proxy import Action, Match, answer, cut_stream_after, drop_before, rewrite_
 from rows import own_row, scenario_row
 from scenarios import CANARY
 
-KINDS = ("models", "modelversions", "modelrollouts", "modelgatesets", "deployments", "services", "httproutes", "endpointslices", "jobs", "pods", "configmaps")   # what an operator of one namespace watches
+KINDS = ("models", "modelversions", "modelrollouts", "modelgatesets", "deployments", "services", "httproutes", "endpointslices", "horizontalpodautoscalers", "jobs", "pods", "configmaps")   # what an operator of one namespace watches
 
 
 def real(event):
