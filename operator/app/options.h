@@ -16,7 +16,7 @@ struct RunOptions {
   std::string health_address = ":8081";   // "0": none
   bool leader_elect = false;
   std::string leader_election_namespace;  // empty: the namespace we run in, or the context's
-  int workers = 4;
+  int workers = 16;  // each waits for the API server most of the time
   std::string log_format = "text";
   std::string log_level = "info";
   std::string http_client = "curl";

@@ -18,7 +18,7 @@ namespace mo::evidence {
 struct EvidenceOptions {
   std::string prometheus_url;  // empty: none is configured
   // Threads apart from each other, so that a dead Prometheus holds up no read from the API server.
-  int prometheus_threads = 4;
+  int prometheus_threads = 8;
   int kubernetes_threads = 2;
   std::function<TimePoint()> now;                // for Answer::at
   std::chrono::milliseconds first_retry{1'000};  // doubles up to 30 s
