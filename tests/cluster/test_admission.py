@@ -213,7 +213,7 @@ GOOD = {
                               {"candidateReplicas": 2}, {"weight": 10}]),
     "a shadow": routed(spec__rollout__strategy="Shadow", spec__rollout__steps=[{"gates": ["accuracy"]}, {"pause": {}}, {"weight": 100}]),
     "autoscaling": model(spec__serving={"autoscaling": {"minReplicas": 2, "maxReplicas": 9, "metrics": [CPU], "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}}),
-    "no surge": model(spec__serving__maxSurge=0),
+    "no surge": model(spec__serving__maxSurge=0, spec__rollout__steps=[{"weight": 34}, {"weight": 67}]),
     "config that is not pinned": model(spec__serving__pinConfig=False),
     "a rollout without steps": model(spec__rollout={"onFailure": "Rollback"}, spec__retraining__gates=[]),
     "only manual retraining": model(spec__retraining={"template": {}}),
