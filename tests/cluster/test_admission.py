@@ -6,6 +6,7 @@ import uuid
 import pytest
 import yaml
 
+import settings
 from kube import ApiError, Kube
 
 DIGEST = "sha256:" + "a" * 64
@@ -669,6 +670,23 @@ def test_who_may_create_no_configmaps_gets_none_by_a_template(people, namespace)
     carla.create(model(spec__serving__template=REMOVED), namespace, dry_run=True)
     assert_words(refusal(carla.create, autoscaled(), namespace, dry_run=True),
                  [f"carla may not create HorizontalPodAutoscalers in namespace {namespace}", "remove autoscaling"])
+
+
+def test_the_operator_writes_no_configmap_but_its_copies(kube, people, namespace):
+    operator = kube.as_user(f"system:serviceaccount:{settings.SYSTEM_NAMESPACE}:model-operator", "system:authenticated")
+    theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs"}, "data": {"a": "1"}}
+    copy_of_it = changed(theirs, metadata={"name": "copy", "annotations": {"modelops.dev/copy-of": "theirs"}})
+    kube.apply(theirs, namespace)
+    kube.wait_for(lambda: "but its copies" in refusal(operator.create, changed(theirs, metadata={"name": "another"}), namespace, dry_run=True), 30,
+                  "the policy is in force", retry=(AssertionError, pytest.fail.Exception))
+    becomes = {"metadata": {"annotations": {"modelops.dev/copy-of": "theirs"}}}
+    for write in (lambda: operator.patch("ConfigMap", "theirs", {"data": {"a": "2"}}, namespace), lambda: operator.patch("ConfigMap", "theirs", becomes, namespace),
+                  lambda: operator.delete("ConfigMap", "theirs", namespace)):
+        assert_words(refusal(write), ["the operator writes no ConfigMaps but its copies"])
+    operator.create(copy_of_it, namespace)
+    operator.delete("ConfigMap", "copy", namespace)
+    people["dana"].create(changed(theirs, metadata={"name": "hers"}), namespace, dry_run=True)
+    kube.delete("ConfigMap", "theirs", namespace)
 
 
 def test_an_autoscaler_s_replicas_are_not_set_by_files(kube, people, namespace):
