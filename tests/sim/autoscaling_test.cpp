@@ -64,15 +64,16 @@ TEST_CASE("scaling late in a bake is followed, and is no reason to go back") {
     Fixture f = autoscaled(s, R"([{"weight": 100}])");
     f.edit_spec([](Json& spec) {
       spec["rollout"]["gates"].push_back(prometheus_gate("errors", "0.5"));
-      spec["rollout"]["bake"] = {{"duration", "1h"}, {"gates", {"errors"}}};
+      spec["rollout"]["bake"] = {{"duration", "5m"}, {"gates", {"errors"}}};
+      spec["rollout"]["progressDeadlineSeconds"] = 60;
     });
     s.op.metrics["errors m-v2"] = "0.9";
-    s.patience = std::chrono::hours(2);
+    s.patience = std::chrono::minutes(20);
     s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
     s.then("scales late in the bake", [f, &s] {
       const Json* rollout = f.rollout(f.to("m-v2"));
       return rollout && f.phase(f.to("m-v2")) == "Baking" &&
-             s.world.now >= *parse_time((*rollout)["status"]["startedAt"].get<std::string>()) + std::chrono::minutes(30);
+             s.world.now >= *parse_time((*rollout)["status"]["startedAt"].get<std::string>()) + std::chrono::minutes(3);
     }, [f, replicas] { scale(f, replicas); });
     s.expect = [f, replicas] {
       f.must_serve("m-v2");
