@@ -4,6 +4,7 @@
 
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/rollout/advance.h"
+#include "reconcilers/serving/config.h"
 
 namespace mo::model {
 namespace {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "reconcilers/common/names.h"
+#include "reconcilers/serving/config.h"
 #include "reconcilers/serving/route.h"
 
 namespace mo::serving {
@@ -60,7 +61,7 @@ class Serve {
       if (deployment_of(o_, version)) deployment(version, n_, true);
     append(downs_);
     if (calm_) remove_the_rest(candidate_wanted);
-    remove_copies();
+    remove_copies(o_, w_, rolled_, out_);
     autoscaler();  // last: one that the API server refuses holds up nothing else
     return std::move(out_);
   }
@@ -295,64 +296,10 @@ class Serve {
     Result<Rendered> rendered = render_deployment(*o_.model, *record, **runtime, settings_, copies, in_place);
     if (!rendered || rendered->unpinned.empty()) return rendered;
     for (const auto& [source, optional] : rendered->unpinned)
-      if (const auto copy = pin(version, source, optional)) copies[source] = *copy;
+      if (const auto copy = pin(o_, version, source, optional, out_)) copies[source] = *copy;
     rendered = render_deployment(*o_.model, *record, **runtime, settings_, copies, in_place);
     if (rendered && !rendered->unpinned.empty()) return fail(ErrorKind::Cancelled, "");
     return rendered;
-  }
-
-  // Makes the copy of this ConfigMap that the version is to have from now on. Nothing as long as it is not read, or
-  // isn't there.
-  std::optional<std::string> pin(const std::string& version, const std::string& source, bool optional) {
-    const auto known = o_.configmaps.find(source);
-    const std::string seen = known == o_.configmaps.end() ? "" : known->second;
-    const std::string id = "config/" + o_.model->meta.uid + "/" + version + "/" + source + "/" + seen;
-    out_.asks.push_back({id, AskConfig{{o_.key.ns, source}}});
-    const auto answer = o_.answers.find(id);
-    if (answer == o_.answers.end()) return {};
-    if (answer->second.text == "null" && !optional) {
-      out_.problem = "ConfigMap " + source +
-                     ", which the pod template names, does not exist: create it, or mark it optional";
-      out_.problem_reason = "ConfigMapNotFound";
-      return {};
-    }
-    Result<Copied> copy = answer->second.text
-                              ? render_copy(*o_.model, version, source, seen, *answer->second.text)
-                              : Result<Copied>(fail(ErrorKind::Invalid, answer->second.problem));
-    if (!copy) {
-      out_.problem = copy.error().message;
-      out_.problem_reason = "InvalidTemplate";
-      return {};
-    }
-    const std::string body = copy->body.dump();
-    out_.actions.push_back(Apply{{Kind::ConfigMap, {o_.key.ns, copy->name}}, body, "", hash_of(body),
-                                 "keep ConfigMap " + source + " for " + version + " as it is now"});
-    return copy->name;
-  }
-
-  // A version that served may serve again, with the config that it had. One that never did takes it anew if it is
-  // tried again.
-  void remove_copies() {
-    for (const auto& copy : o_.copies) {
-      const std::string& version = copy->copy->version;
-      const bool runs = version == w_.stable || version == w_.candidate || deployment_of(o_, version);
-      const bool served = this->served(version);
-      const bool leaves = rolled_.count(version) || !settled(o_, version);  // its pods still read it
-      const bool needed = o_.model->pin_config ? runs || served : runs && leaves;
-      if (needed || copy->meta.deleting) continue;
-      out_.actions.push_back(Delete{{Kind::ConfigMap, copy->meta.key}, copy->meta.uid,
-                                    version + " needs its ConfigMap " + copy->copy->source + " no longer",
-                                    copy->meta.resource_version});
-    }
-  }
-
-  // Its phase tells of the last time: a way back to it that was given up leaves it Rejected.
-  bool served(const std::string& version) const {
-    const auto record = o_.version(version);
-    if (!record) return false;
-    return record->phase == "Serving" || record->phase == "Superseded" ||
-           std::any_of(o_.rollouts.begin(), o_.rollouts.end(),
-                       [&](const auto& rollout) { return rollout->status.from_version == version; });
   }
 
   // The autoscaler sets spec.serving.replicas by the Model's scale subresource: how many pods there are in all is its
@@ -416,13 +363,6 @@ class Serve {
 };
 
 }  // namespace
-
-std::map<std::string, Ref<api::ConfigMap>> copies_of(const Observed& o, const std::string& version) {
-  std::map<std::string, Ref<api::ConfigMap>> copies;
-  for (const auto& copy : o.copies)  // the oldest is the one that was written first, so that it counts
-    if (copy->copy->version == version && !copy->meta.deleting) copies.try_emplace(copy->copy->source, copy);
-  return copies;
-}
 
 Pods pods_of(const Observed& o, const std::string& version) {
   const Owned<api::Deployment>* have = deployment_of(o, version);

@@ -46,9 +46,6 @@ Served serve(const Observed& observed, const Wanted& wanted, const Settings& set
 // "fraud-v1: ErrImagePull: …" for a version whose pods are not ready; empty if nothing is known.
 std::string pods_problem(const Observed& observed, const std::string& version);
 
-// The copies that this version's pods read: by the ConfigMap that each is of.
-std::map<std::string, Ref<api::ConfigMap>> copies_of(const Observed& observed, const std::string& version);
-
 Pods pods_of(const Observed& observed, const std::string& version);
 // All pods run what was last applied and are ready.
 bool settled(const Observed& observed, const std::string& version);
