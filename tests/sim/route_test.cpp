@@ -161,6 +161,20 @@ TEST_CASE("a version that comes right after another does not get its weight whil
   });
 }
 
+TEST_CASE("after a promotion everything stays with the candidate's Service until the endpoints of the Model's own name its pods") {
+  explore([](Sim& s) {
+    Fixture f = asking_for_v2(s);
+    const auto stand_still = std::make_shared<bool>(false);
+    s.controllers.endpoints_follow = [stand_still](const std::string& service) { return service != "m" || !*stand_still; };
+    s.then("its endpoints stand still", [f] { return !f.to("m-v2").empty() && f.weight(f.to("m-v2")) >= 10; }, [stand_still] { *stand_still = true; });
+    s.expect = [f, &s] {
+      must(f.phase(f.to("m-v2")) == "Succeeded" && f.stable() == "m-v2", f.status().dump(1));
+      const Json& backends = s.world.get(ref(Kind::HttpRoute, "m"))["spec"]["rules"][0]["backendRefs"];
+      must(backends.size() == 1 && backends[0]["name"] == "m-candidate", backends.dump());
+    };
+  });
+}
+
 TEST_CASE("a route given and taken away in the middle of a canary") {
   explore<int>({1, 0}, [](Sim& s, const int& given) {
     Fixture f = routed(s, [&](Json& spec) {
