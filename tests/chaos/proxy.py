@@ -86,6 +86,7 @@ class Exchange:
     forwarded: int = 0
     seconds: float = 0.0
     faults: list = dataclasses.field(default_factory=list)
+    tls: object = None   # what its connection was shown
 
     def __str__(self):
         where = "/".join(part for part in (self.resource, self.name, self.subresource) if part)
@@ -549,16 +550,16 @@ class Proxy:
         try:
             raw.settimeout(30)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock = self.tls.wrap_socket(raw, server_side=True)
-            sock.settimeout(None)
+            with self.lock:   # whoever sets `tls` and then cuts everything leaves no connection with the former one, nor one in its handshake
+                tls = self.tls
+                sock = tls.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
+                connection = Connection(self, Wire(sock), tls)
+                self.connections.add(connection)
         except (OSError, ValueError):
             raw.close()
             return
-        connection = Connection(self, Wire(sock))
-        with self.lock:
-            self.connections.add(connection)
         try:
-            if not self._stopping:
+            if _shaken_hands(sock) and not self._stopping:
                 connection.run()
         finally:
             with self.lock:
@@ -579,7 +580,7 @@ class Proxy:
             for rule in acting:
                 rule.hits += not rule.action.edits_events
             exchange = Exchange(request.number, request.at, request.verb, request.resource, request.subresource, request.namespace, request.name, request.query,
-                                faults=[rule.action.name for rule in acting if not rule.action.edits_events])
+                                faults=[rule.action.name for rule in acting if not rule.action.edits_events], tls=request.connection.tls)
             self.exchanges.append(exchange)
             return exchange, acting
 
@@ -593,8 +594,8 @@ class Proxy:
 class Connection:
     """One connection of the operator: a thread, and at most one connection to each API server."""
 
-    def __init__(self, proxy, wire):
-        self.proxy, self.wire = proxy, wire
+    def __init__(self, proxy, wire, tls):
+        self.proxy, self.wire, self.tls = proxy, wire, tls
         self.upstreams = {}
         self.request = None
         self.streaming = False
@@ -788,6 +789,15 @@ class Connection:
 def _through(action, pieces, state):
     for piece in pieces:
         yield from action.out(piece, state)
+
+
+def _shaken_hands(sock):
+    try:
+        sock.do_handshake()
+        sock.settimeout(None)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _line(event):

@@ -239,6 +239,9 @@ def main():
             down()
     found = verdicts(results, table)
     write_table(found, results, seed, time.monotonic() - began)
+    for result in results:   # once more at the end: of a long log people see the end
+        if result["error"]:
+            say(f"RED {result['id']}: {result['error'][:600]}")
     missing = sorted(set(table) - {row["row"] for row in found}) if not (arguments.rows or arguments.case) else []
     assert not missing, f"rows without a run: {missing}"
     return 1 if any(row["red"] for row in found) else 0
