@@ -13,7 +13,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # What the API server counts, stamps or draws by lot, hashes of what names a UID, what the tests themselves count, and how often a gate looked before there was
 # data: never part of what a run ended in.
-STAMPS = {"measurements", "managedFields", "resourceVersion", "creationTimestamp", "clusterIP", "clusterIPs", "modelops.dev/applied", "chaos/nudge"}
+STAMPS = {"measurements", "managedFields", "resourceVersion", "creationTimestamp", "clusterIP", "clusterIPs", "modelops.dev/applied", "modelops.dev/copied-at", "chaos/nudge"}
 
 
 class Observer(History):

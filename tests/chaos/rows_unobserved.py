@@ -15,7 +15,7 @@ def no_conflict_with_itself(world, case):
     assert case.scenario != "first" or not refused, "written from what is outdated:\n" + "\n".join(refused)
 
 
-@scenario_row(9, "own writes seen 3 s late", on=("first", "canary", "rollback", "route", "bluegreen", "retraining"), points=2, short=(("first", 1),), disarm=no_conflict_with_itself)
+@scenario_row(9, "own writes seen 3 s late", on=("first", "canary", "rollback", "route", "bluegreen", "config", "retraining"), points=2, short=(("first", 1),), disarm=no_conflict_with_itself)
 def late_events(world, case):
     world.patience = 3
     world.rule(Match(verb="watch"), late(3))

@@ -4,7 +4,7 @@ The end state and the numbers of creates and deletes per object are those of a f
 
 import datetime
 
-from case import digest_of, gate
+from case import VERSION, digest_of, gate
 from world import World
 
 STEPS = [{"weight": 25}, {"pause": {"duration": "1s"}}, {"gates": ["accuracy"]}, {"weight": 50}]
@@ -129,6 +129,25 @@ class BlueGreen(Canary):
         self.end(world)
 
 
+class Configured(Canary):
+    """With room for one pod more, and with a ConfigMap that has changed since m-v1 took its copy."""
+    name = "config"
+    template = {"spec": {"containers": [{"name": "server", "envFrom": [{"configMapRef": {"name": "settings"}}]}]}}
+
+    def prepare(self, world):
+        world.configmap("settings", LEVEL="one")
+        world.serve("m-v1", **CANARY, serving={"maxSurge": 1}, template=self.template)
+        world.served_by({"m-v1": 3})
+        world.version("m-v2")
+        world.configmap("settings", LEVEL="two")
+        world.settled()
+
+    def end(self, world):
+        super().end(world)
+        levels = {c["metadata"]["labels"][VERSION]: c["data"]["LEVEL"] for c in world.all("ConfigMap") if c.get("immutable")}
+        assert levels == {"m-v1": "one", "m-v2": "two"}, levels
+
+
 class Retraining(Scenario):
     """Somebody asks for a run; its result becomes a version, passes the recorded gate and rolls out."""
     name = "retraining"
@@ -188,4 +207,4 @@ def ask(world):
     world.kube.patch("Model", "m", {"spec": {"retraining": {"requestedAt": now}}}, world.namespace)
 
 
-ALL = {scenario.name: scenario for scenario in (FirstServing, Canary, RolledBack, Routed, BlueGreen, Retraining, Deletion)}
+ALL = {scenario.name: scenario for scenario in (FirstServing, Canary, RolledBack, Routed, BlueGreen, Configured, Retraining, Deletion)}
