@@ -44,6 +44,7 @@ class Row:
     arguments: tuple = ()     # further flags of the operator; "{namespace}" is filled in
     prepare: object = None    # fn(world), before the operator starts
     disarm: object = None     # fn(world, case), when the scenario has reached its end
+    long: bool = False        # a run takes minutes: these start first, then other stories
 
     def cases(self, baselines, seed, short=False):
         chosen = []

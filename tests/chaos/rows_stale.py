@@ -119,7 +119,7 @@ def restart_stale(world, case):
         world.check()
 
 
-@own_row(8, "reconnect to an API server whose watch cache is frozen: no time travel", points=4, short=(1,))
+@own_row(8, "reconnect to an API server whose watch cache is frozen: no time travel", points=4, short=(1,), long=True)
 def reconnect_stale(world, case):
     """The same, but the operator lives and knows more than the API server that answers now."""
     how = HOW[(case.n - 1) // 2]

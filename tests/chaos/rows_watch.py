@@ -84,7 +84,7 @@ def small_pages(world, case):
 
 # ---- 20, 21: silence
 
-@own_row(20, "silent minutes: watches stay open and bring nothing, bookmarks neither", points=3, short=(1,))
+@own_row(20, "silent minutes: watches stay open and bring nothing, bookmarks neither", points=3, short=(1,), long=True)
 def silent(world, case):
     """200 seconds, and ten minutes with either client. All else is answered."""
     seconds = 200 if case.n == 1 else 600
@@ -123,7 +123,7 @@ def silent(world, case):
     world.check()
 
 
-@own_row(21, "black hole: noticed within 90 s, and mended when it is over", points=2, short=(1,))
+@own_row(21, "black hole: noticed within 90 s, and mended when it is over", points=2, short=(1,), long=True)
 def black_hole(world, case):
     world.serve("m-v1", replicas=2)
     world.version("m-v2")

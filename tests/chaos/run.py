@@ -259,6 +259,7 @@ def run(arguments, table, seed):
         cases = [(case, index) for _, index, row in chosen for case in row.cases(baselines, seed, arguments.short)]
         if arguments.case:
             cases = [(case, index) for case, index in cases if any(named(case.id, one) for one in arguments.case)]
+        cases.sort(key=lambda entry: (not table[entry[0].row][entry[1]].long, bool(entry[0].scenario)))   # so that nobody waits for them at the end
         say(f"{len(cases)} runs, {arguments.workers} at a time")
         futures = [pool.submit(run_case, case, index, baselines.get(case.scenario)) for case, index in cases]
         for done, future in enumerate(concurrent.futures.as_completed(futures), 1):
