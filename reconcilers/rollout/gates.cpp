@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "operator/api/run_result.h"
+#include "operator/json/json.h"
 #include "reconcilers/rollout/compare.h"
 #include "reconcilers/rollout/gate_job.h"
 
@@ -145,6 +146,19 @@ std::string ask_id(const api::Gate& gate, const GateContext& context, TimePoint 
          std::to_string(measured);
 }
 
+// When to measure again. Statuses hold whole seconds, so that without this all gates of one interval would be due
+// at once, and whichever of them fails would queue behind the others. Each has a moment of its own within the
+// second; an answer that took less than kSlack doesn't make it miss its next one.
+TimePoint next_due(const api::Gate& gate, const GateContext& context, TimePoint last) {
+  using std::chrono::seconds;
+  constexpr Duration kSlack{250};
+  const unsigned long drawn = std::stoul(hash_of(context.id_prefix + "/" + gate.name).substr(0, 7), nullptr, 16);
+  const Duration moment(static_cast<long>(drawn % static_cast<unsigned long>((Duration(seconds(1)) - kSlack).count())));
+  const TimePoint earliest = last + gate.interval - kSlack;
+  const TimePoint due = std::chrono::floor<seconds>(earliest) + moment;
+  return due < earliest ? due + seconds(1) : due;
+}
+
 // What a gate's Job reported, if it has.
 Outcome judge_report(const api::Gate& gate, const Answer& answer, const api::Job& job, const GateContext& context) {
   const std::string who = "Job " + job.meta.key.name;
@@ -216,7 +230,7 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
   if (progress.status.verdict.empty()) progress.status.verdict = "Running";
   const bool first = before.measurements.empty();
   const TimePoint last = first ? context.attempt_started : before.measurements.back().at;
-  const TimePoint due = first ? context.attempt_started : last + gate.interval;
+  const TimePoint due = first ? context.attempt_started : next_due(gate, context, last);
   // Written by a leader whose clock was ahead of ours: to wait for that time would be to wait out its
   // mistake.
   const bool ahead = last > now + gate.interval;
@@ -253,7 +267,7 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
   take_in(gate, job ? judge_report(gate, answer->second, *job, context) : judge_answer(gate, answer->second, context),
           at, context.watching, progress.status);
   if (progress.status.verdict == "Running")
-    progress.due = progress.status.measurements.back().at + gate.interval;
+    progress.due = next_due(gate, context, progress.status.measurements.back().at);
   return progress;
 }
 
