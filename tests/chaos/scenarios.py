@@ -144,6 +144,7 @@ class Configured(Canary):
 
     def end(self, world):
         super().end(world)
+        world.until(lambda: world.status()["message"] == "m-v2 serves", "nothing has changed since")
         levels = {c["metadata"]["labels"][VERSION]: c["data"]["LEVEL"] for c in world.all("ConfigMap") if c.get("immutable")}
         assert levels == {"m-v1": "one", "m-v2": "two"}, levels
 
