@@ -87,8 +87,7 @@ class Decide {
     if (!under_way(intent())) {
       // Deleting the failed rollout of a person or a training run is how its failure is put aside; the spec's
       // stays until the spec changes.
-      if (!r && ended_badly(intent()) && intent().origin != "Spec")
-        intent() = api::Intent{s().stable_version, intent().origin, "", "Succeeded", "", "", now_};
+      if (!r && ended_badly(intent()) && intent().origin != "Spec") put_aside();
       return;
     }
     if (!r && intent().origin != "Spec") {
@@ -99,6 +98,16 @@ class Decide {
     if (r->status.phase == "Succeeded") s().stable_version = r->version;
     close_intent(r->status.phase, r->status.ending ? r->status.ending->reason : r->status.phase,
                  r->status.message);
+  }
+
+  void put_aside() {
+    if (!s().stable_version.empty()) {
+      intent() = api::Intent{s().stable_version, intent().origin, "", "Succeeded", "", "", now_};
+      return;
+    }
+    // Nothing serves, so it is the spec's turn again.
+    intent() = {};
+    s().spec_version.clear();
   }
 
   void take_spec() {

@@ -289,6 +289,35 @@ TEST_CASE("the failed rollout of a person is put aside by deleting it") {
   });
 }
 
+// The soak found a Model that named its version and said that it waits for a first one from retraining.
+TEST_CASE("where nothing serves it is the spec's turn again once a person's failed rollout is put aside") {
+  explore<bool>({false, true}, [](Sim& s, const bool& was_missing) {
+    Fixture f(s);
+    f.model_spec["rollout"]["gates"] = {{{"name", "recorded"}, {"version", {{"metric", "f1"}}}, {"min", "0.9"}}};
+    f.model_spec["rollout"]["steps"] = Json::parse(R"([{"gates": ["recorded"]}, {"weight": 50}])");
+    f.make_runtime();
+    f.make_version("m-v2", {{"f1", "0.5"}});
+    if (!was_missing) f.make_version("m-v1", {{"f1", "0.5"}});
+    f.model_spec["version"] = "m-v1";
+    f.make_model();
+    s.then(
+        "tries another", [f, was_missing] { return f.reason() == (was_missing ? "VersionNotFound" : "RolloutFailed"); },
+        [f]() mutable { f.make_rollout("mine", "m-v2"); });
+    s.then(
+        "puts it aside", [f] { return f.phase("mine") == "Failed"; },
+        [f, &s, was_missing]() mutable {
+          s.world.remove(ref(Kind::ModelRollout, "mine"));
+          if (was_missing) f.make_version("m-v1", {{"f1", "0.95"}});
+        });
+    s.expect = [f, was_missing] {
+      if (was_missing) return f.must_serve("m-v1");
+      must(f.reason() == "RolloutFailed" && f.status()["message"].get<std::string>().find("m-v1 was given up") != std::string::npos,
+           f.status().dump(1));
+      must(f.count_rollouts("m-v1") == 1, "it was tried again although the spec did not change");
+    };
+  });
+}
+
 // A template that was edited while all was well was mistaken for a mended spec when, later, a person's
 // rollout failed: the spec's old version was then rolled out although nobody had asked for it again.
 TEST_CASE("a person's failed rollout does not bring an overridden spec back") {
