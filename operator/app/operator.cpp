@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <cstdlib>
+#include <functional>
 #include <mutex>
 #include <random>
 
@@ -57,14 +58,13 @@ void tune_memory() {
   mallopt(M_MMAP_THRESHOLD, 256 << 10);
 }
 
-// What objects leave behind lies between those that stay, where free() gives nothing back: without this the
-// process would stay as large as it was at its busiest.
-void give_memory_back(std::stop_token stop) {
+// Calls `work` every 15 seconds, with the number of the time.
+void now_and_then(std::stop_token stop, const std::function<void(int)>& work) {
   std::mutex mutex;
   std::condition_variable_any never;
   std::unique_lock lock(mutex);
-  while (!never.wait_for(lock, stop, std::chrono::minutes(1), [&] { return stop.stop_requested(); }))
-    malloc_trim(0);
+  for (int time = 1; !never.wait_for(lock, stop, std::chrono::seconds(15), [&] { return stop.stop_requested(); }); ++time)
+    work(time);
 }
 
 }  // namespace
@@ -186,7 +186,15 @@ bool Operator::lead(std::stop_token stop) {
 
 void Operator::work(std::stop_token stop) {
   std::jthread events([this](std::stop_token done) { events_.run(done); });
-  std::jthread housekeeping(give_memory_back);
+  std::jthread housekeeping([this](std::stop_token done) {
+    now_and_then(done, [this](int time) {
+      client_->close_idle();
+      plain_http_->close_idle();
+      // What objects leave behind lies between those that stay, where free() gives nothing back: without this the process
+      // would stay as large as it was at its busiest.
+      if (time % 4 == 0) malloc_trim(0);
+    });
+  });
   spdlog::info("working on {} Models with {} workers", stores_.models.size(), options_.workers);
   controller_.run(options_.workers, stop);
 }

@@ -122,6 +122,8 @@ class HttpClient final : public Client {
         credentials_(std::move(credentials)),
         options_(std::move(options)) {}
 
+  void close_idle() override { transport_->close_idle(); }
+
   Result<std::string> get(const ObjectRef& ref, std::stop_token stop) override {
     const auto path = object_path(ref, "");
     if (!path) return fail(path.error());

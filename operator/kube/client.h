@@ -56,6 +56,9 @@ class Client {
  public:
   virtual ~Client() = default;
 
+  // As HttpTransport's.
+  virtual void close_idle() {}
+
   virtual Result<std::string> get(const ObjectRef& ref, std::stop_token stop) = 0;
   virtual Result<std::string> list(Kind kind, const ListOptions& options, std::stop_token stop) = 0;
   // Each line is one watch event, handed over on this thread; a sink that returns false ends the watch

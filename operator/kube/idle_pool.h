@@ -1,5 +1,5 @@
 // What is costly to make and used by one at a time: connections. Last in, first out, so that under little
-// load few stay; what was not used for `keep` is let go at the next take or give_back. Thread-safe.
+// load few stay; what was not used for `keep` is let go at the next call. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -37,6 +37,13 @@ class IdlePool {
       old.push_back(std::move(idle_.front()));
       idle_.pop_front();
     }
+  }
+
+  // Where nobody takes or gives back for long.
+  void let_go(Clock::time_point now = Clock::now()) {
+    std::deque<Idle> old;
+    const std::lock_guard lock(mutex_);
+    drop_before(now - keep_, old);
   }
 
  private:

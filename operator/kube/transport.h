@@ -61,6 +61,10 @@ class HttpTransport {
   // ErrorKind::Transport.
   virtual Result<HttpResponse> stream(const HttpRequest& request, const LineSink& sink,
                                       std::stop_token stop) = 0;
+
+  // Closes the connections that have been idle for long. Called now and then: where no request comes, nothing else
+  // does. cpprestsdk's close by themselves.
+  virtual void close_idle() {}
 };
 
 inline constexpr size_t max_line_bytes = 16u << 20;

@@ -442,6 +442,8 @@ class CurlCalls {
     return finish(easy, *code, exchange, request, error_text);
   }
 
+  void let_go_of_idle() { pool_.let_go(); }
+
   // Sets URL, TLS and proxy.
   virtual Result<void> set_peer(CURL* easy, const HttpRequest& request, Slist& headers, Slist& extra) = 0;
 
@@ -451,6 +453,7 @@ class CurlCalls {
 
 class CurlTransport final : public HttpTransport, private CurlCalls {
  public:
+  void close_idle() override { let_go_of_idle(); }
   explicit CurlTransport(std::shared_ptr<Credentials> credentials)
       : credentials_(std::move(credentials)), origin_(origin_of(credentials_->config().server)) {}
 
@@ -519,6 +522,7 @@ class CurlTransport final : public HttpTransport, private CurlCalls {
 
 class PlainCurlTransport final : public PlainTransport, private CurlCalls {
  public:
+  void close_idle() override { let_go_of_idle(); }
   explicit PlainCurlTransport(PlainOptions options) : options_(std::move(options)) {}
 
   Result<HttpResponse> send(const HttpRequest& request, std::stop_token stop) override {
