@@ -230,9 +230,15 @@ class People:
                 self.attempt(self.promote, rollout["metadata"]["name"])
         for job in self.unfinished_jobs():
             self.attempt(self.end, job, None, "", "Failed")
+        for model in self.world.all("Model"):   # one that nothing was ever promoted for waits for a training that nobody begins
+            if model["spec"].get("track") == "Promoted" and not model.get("status", {}).get("stableVersion"):
+                self.attempt(self.pin, model["metadata"]["name"])
 
     def promote(self, rollout):
         self.world.steer(rollout, "Promoted")
+
+    def pin(self, name):
+        self.kube.patch("Model", name, {"spec": {"track": "Pinned"}}, self.namespace)
 
     def remove(self, kind, name):
         self.kube.delete(kind, name, self.namespace)
