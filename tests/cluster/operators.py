@@ -13,10 +13,19 @@ import time
 import urllib.error
 import urllib.request
 
+import yaml
+
 import settings
 from kube import ApiError
 
 START_SECONDS = 30
+
+
+@functools.cache
+def allocator():
+    """How the Deployment of the manifests has the C library give out memory."""
+    deployment = yaml.safe_load((settings.REPO / "manifests" / "operator" / "deployment.yaml").read_text())
+    return {e["name"]: e["value"] for e in deployment["spec"]["template"]["spec"]["containers"][0]["env"] if e["name"] == "GLIBC_TUNABLES"}
 
 
 def token_of(kube, namespace, account):
@@ -63,7 +72,8 @@ class Operator:
         with open(self.log, "ab") as log:
             log.write(f"--- {' '.join(self.command)}\n".encode())
             log.flush()
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                            env={**os.environ, **allocator()})
         if wait_ready:
             self.wait_ready()
         return self
