@@ -453,7 +453,6 @@ class CurlCalls {
 
 class CurlTransport final : public HttpTransport, private CurlCalls {
  public:
-  void close_idle() override { let_go_of_idle(); }
   explicit CurlTransport(std::shared_ptr<Credentials> credentials)
       : credentials_(std::move(credentials)), origin_(origin_of(credentials_->config().server)) {}
 
@@ -464,6 +463,7 @@ class CurlTransport final : public HttpTransport, private CurlCalls {
                               std::stop_token stop) override {
     return call(request, Exchange::Mode::Stream, &sink, nullptr, stop);
   }
+  void close_idle() override { let_go_of_idle(); }
 
  private:
   Result<void> set_peer(CURL* easy, const HttpRequest& request, Slist& headers, Slist& extra) override {
@@ -522,7 +522,6 @@ class CurlTransport final : public HttpTransport, private CurlCalls {
 
 class PlainCurlTransport final : public PlainTransport, private CurlCalls {
  public:
-  void close_idle() override { let_go_of_idle(); }
   explicit PlainCurlTransport(PlainOptions options) : options_(std::move(options)) {}
 
   Result<HttpResponse> send(const HttpRequest& request, std::stop_token stop) override {
@@ -532,6 +531,7 @@ class PlainCurlTransport final : public PlainTransport, private CurlCalls {
                               std::stop_token stop) override {
     return call(request, Exchange::Mode::Stream, &sink, nullptr, stop);
   }
+  void close_idle() override { let_go_of_idle(); }
   Result<HttpResponse> download(const HttpRequest& request, const ChunkSink& sink,
                                 std::stop_token stop) override {
     return call(request, Exchange::Mode::Download, nullptr, &sink, stop);
