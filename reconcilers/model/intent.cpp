@@ -82,14 +82,11 @@ class Decide {
 
   // The rollout that carries the intent is over although the Model doesn't know, or was deleted by somebody.
   void learn_outcome() {
-    if (intent().rollout.empty()) return;
+    // Deleting the failed rollout of a person or a training run is how its failure is put aside; the spec's
+    // stays until the spec changes.
+    if (!intent().rollout.empty() && !carrier() && ended_badly(intent()) && intent().origin != "Spec") put_aside();
+    if (intent().rollout.empty() || !under_way(intent())) return;
     const auto r = carrier();
-    if (!under_way(intent())) {
-      // Deleting the failed rollout of a person or a training run is how its failure is put aside; the spec's
-      // stays until the spec changes.
-      if (!r && ended_badly(intent()) && intent().origin != "Spec") put_aside();
-      return;
-    }
     if (!r && intent().origin != "Spec") {
       close_intent("Aborted", "RolloutDeleted", "ModelRollout " + intent().rollout + " was deleted");
       intent().since = now_;
@@ -105,9 +102,17 @@ class Decide {
       intent() = api::Intent{s().stable_version, intent().origin, "", "Succeeded", "", "", now_};
       return;
     }
-    // Nothing serves, so it is the spec's turn again.
+    // Nothing serves, so it is the spec's turn again: under the name that its rollout had, so that one which failed
+    // is not tried again.
     intent() = {};
-    s().spec_version.clear();
+    if (!spec_.name.empty() && spec_.name == s().spec_version) wish_for_spec_version();
+  }
+
+  void wish_for_spec_version() {
+    intent() = api::Intent{s().spec_version, "Spec", "", "", "", "", now_};
+    if (s().spec_version == s().stable_version) return close_intent("Succeeded", "", "");
+    if (!s().stable_version.empty() || first_version_has_gates(policy_))
+      intent().rollout = spec_rollout_name(m_.meta.key.name, s().spec_version, s().spec_generation);
   }
 
   void take_spec() {
@@ -126,10 +131,7 @@ class Decide {
     s().spec_version = spec_.name;
     s().spec_revision = revision;
     s().spec_generation = m_.meta.generation;
-    intent() = api::Intent{spec_.name, "Spec", "", "", "", "", now_};
-    if (spec_.name == s().stable_version) return close_intent("Succeeded", "", "");
-    if (!s().stable_version.empty() || first_version_has_gates(policy_))
-      intent().rollout = spec_rollout_name(m_.meta.key.name, spec_.name, m_.meta.generation);
+    wish_for_spec_version();
   }
 
   void make_spec_rollout() {

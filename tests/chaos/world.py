@@ -302,7 +302,7 @@ class World(Case):
             state = self.describe()
         except (ApiError, OSError) as error:
             state = str(error)
-        return f"{state[:20000]}\n--- exchanges\n{self.proxy.last(120)}\n--- operator\n{log}"
+        return f"{state[:20000]}\n--- exchanges\n{self.proxy.last(120)}\n--- readyz\n{self.operator.readyz()}\n--- operator\n{log}"
 
 
 def _now():

@@ -148,8 +148,8 @@ TEST_CASE("nothing is asked before the interval is over") {
   CHECK(measure(b.gate, b.status, b.context, b.now).ask);
 }
 
-// A thousand gates of one interval were asked in the same second's first millisecond, since statuses hold whole
-// seconds: one that failed waited for all the others.
+// Gates of one interval were all asked at the beginning of a second, since statuses hold whole ones: one that failed
+// waited for the others.
 TEST_CASE("gates of one interval are due at moments of their own, whatever is stored of their last") {
   std::set<int64_t> moments;
   for (int i = 0; i < 50; ++i) {
