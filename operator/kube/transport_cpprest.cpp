@@ -1,38 +1,25 @@
-// HttpTransport on cpprestsdk. The only file that includes it (it takes seconds to compile) and the one place
-// that knows its traps:
+// HttpTransport on cpprestsdk: the calls. The library's traps are known here, in cpprest_engine.h (its
+// thread), cpprest_stream.h (bytes to and fro) and cpprest_tls.h; nothing else includes it, since it takes
+// seconds to compile.
 //
-// - Its thread pool is one for the process. We give it no threads and run its io_service on one of ours, with
-// a catch around it: what it
-//   throws out of a handler (bad_alloc after a bad chunk size) would end the process otherwise.
-// - Requests are started and cancelled on that thread: cancelling from another one races with its TLS writes.
-// - Nothing may block on that thread. It only copies bytes into an Inbox; the caller's thread cuts lines and
-// calls the sink.
+// - Requests are started and cancelled on the library's thread: cancelling from another one races with its
+//   TLS writes.
 // - It has no deadline for a whole exchange and may never complete a request: the caller's thread waits with
-// deadlines of its
-//   own, then cancels and leaves.
-// - It loads and trusts the system's CAs beside ours at every connection: we replace the store, and name no
-// files to load.
-// - It sends a request again by itself when a pooled connection dies, writes too, unless the body cannot be
-// rewound: ours cannot.
+//   deadlines of its own, then cancels and leaves.
 // - Its error codes mislead ("Operation not permitted" for a killed server): we go by its texts, which name
-// the phase.
-#define _TURN_OFF_PLATFORM_STRING
-#include <cpprest/astreambuf.h>
+//   the phase.
 #include <cpprest/http_client.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <pplx/threadpool.h>
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
-#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "operator/core/time.h"
+#include "operator/kube/cpprest_engine.h"
+#include "operator/kube/cpprest_stream.h"
+#include "operator/kube/cpprest_tls.h"
 #include "operator/kube/credentials.h"
 #include "operator/kube/lines.h"
 #include "operator/kube/request_check.h"
@@ -41,310 +28,13 @@
 namespace mo::kube {
 namespace {
 
-using std::chrono::milliseconds;
+using cpprest::Engine;
+using cpprest::Inbox;
 using std::chrono::steady_clock;
 using web::http::client::http_client;
 using web::http::client::http_client_config;
 
-constexpr size_t inbox_limit = 1u << 20;  // then the connection is not read until the caller has caught up
 constexpr std::chrono::minutes library_timeout{10};  // only behind ours; 0 would fail at once
-
-// ---- The process-wide part
-// -----------------------------------------------------------------------------------------
-
-// Where the system's CAs are, as the environment said before we emptied it.
-struct SystemRoots {
-  std::string file, folder;
-};
-
-const SystemRoots& start_library() {
-  static const SystemRoots roots = [] {
-    const auto named = [](const char* variable, const char* otherwise) {
-      const char* value = std::getenv(variable);
-      return std::string(value && *value ? value : otherwise);
-    };
-    SystemRoots found{named(X509_get_default_cert_file_env(), X509_get_default_cert_file()),
-                      named(X509_get_default_cert_dir_env(), X509_get_default_cert_dir())};
-    ::setenv(X509_get_default_cert_file_env(), "", 1);
-    ::setenv(X509_get_default_cert_dir_env(), "", 1);
-    crossplat::threadpool::initialize_with_threads(0);
-    return found;
-  }();
-  return roots;
-}
-
-// Runs the library's io_service on a thread of ours while any transport lives. Thread-safe.
-class Engine {
- public:
-  // One for all transports, since the library has one io_service for the process.
-  static std::shared_ptr<Engine> shared() {
-    static std::mutex mutex;
-    static std::weak_ptr<Engine> current;
-    const std::lock_guard lock(mutex);
-    auto engine = current.lock();
-    if (!engine) current = engine = std::make_shared<Engine>();
-    return engine;
-  }
-
-  Engine()
-      : roots(start_library()),
-        service_(crossplat::threadpool::shared_instance().service()),
-        work_(service_) {
-    service_.restart();
-    thread_ = std::jthread([this] { run(); });
-  }
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
-  ~Engine() {
-    work_.reset();
-    // What was cancelled a moment ago gets the time to fold up; what never completes does not hold us.
-    for (int i = 0; i < 50 && !ended_; ++i) std::this_thread::sleep_for(milliseconds(2));
-    service_.stop();
-    thread_.join();
-  }
-
-  template <class Task>
-  void post(Task task) {
-    boost::asio::post(service_, std::move(task));
-  }
-
-  const SystemRoots& roots;
-
- private:
-  void run() {
-    for (;;) {
-      try {
-        service_.run();
-        ended_ = true;
-        return;
-      } catch (...) {
-        // Its request never completes and its caller's deadline ends it. All others go on.
-      }
-    }
-  }
-
-  boost::asio::io_service& service_;
-  std::optional<boost::asio::io_service::work> work_;
-  std::atomic<bool> ended_{false};
-  std::jthread thread_;
-};
-
-// ---- Between the library's thread and the caller's
-// ---------------------------------------------------------------------
-
-// What the library's thread leaves for the caller's. Thread-safe; outlives the call if the library still
-// holds it.
-class Inbox {
- public:
-  // On the library's thread.
-  void put_head(HttpResponse head) {
-    const std::lock_guard lock(mutex_);
-    head_ = std::move(head);
-    touch();
-  }
-  // The task is done once there is room for more.
-  pplx::task<size_t> put_bytes(const uint8_t* data, size_t count) {
-    // A chunk size of -1 comes here as 2^64-1 bytes that nobody read.
-    if (count > SIZE_MAX / 2) return pplx::task_from_exception<size_t>(std::length_error("bad chunk size"));
-    const std::lock_guard lock(mutex_);
-    if (left_) return pplx::task_from_exception<size_t>(std::runtime_error("nobody waits for this"));
-    bytes_.append(reinterpret_cast<const char*>(data), count);
-    touch();
-    if (bytes_.size() < inbox_limit) return pplx::task_from_result(count);
-    room_.emplace(pplx::task_completion_event<size_t>(), count);
-    return pplx::create_task(room_->first);
-  }
-  void finish(std::exception_ptr problem) {
-    const std::lock_guard lock(mutex_);
-    finished_ = true;
-    problem_ = problem;
-    touch();
-  }
-
-  // On the caller's thread.
-  enum class News { Some, Deadline, Stopped };
-  // Waits until the head is there and bytes or the end are (`head_alone`: or neither); fills `bytes` with
-  // what came.
-  News wait(steady_clock::time_point until, const std::stop_token& stop, std::string& bytes,
-            bool head_alone) {
-    std::optional<std::pair<pplx::task_completion_event<size_t>, size_t>> room;
-    {
-      std::unique_lock lock(mutex_);
-      const bool news = changed_.wait_until(
-          lock, stop, until, [&] { return finished_ || (head_ && (head_alone || !bytes_.empty())); });
-      if (stop.stop_requested()) return News::Stopped;
-      if (!news) return News::Deadline;
-      bytes.clear();
-      bytes.swap(bytes_);
-      room.swap(room_);
-    }
-    if (room) room->first.set(room->second);  // without the lock: it may start the next put_bytes
-    return News::Some;
-  }
-  // After this nothing is taken any more. Whoever waits for room is let go.
-  void leave() {
-    std::optional<std::pair<pplx::task_completion_event<size_t>, size_t>> room;
-    {
-      const std::lock_guard lock(mutex_);
-      left_ = true;
-      bytes_ = {};
-      room.swap(room_);
-    }
-    if (room) room->first.set(room->second);
-  }
-  std::optional<HttpResponse> head() const {
-    const std::lock_guard lock(mutex_);
-    return head_;
-  }
-  bool finished() const {
-    const std::lock_guard lock(mutex_);
-    return finished_ && bytes_.empty();
-  }
-  std::exception_ptr problem() const {
-    const std::lock_guard lock(mutex_);
-    return problem_;
-  }
-  steady_clock::time_point last_news() const {
-    const std::lock_guard lock(mutex_);
-    return last_news_;
-  }
-
- private:
-  void touch() {
-    last_news_ = steady_clock::now();
-    changed_.notify_all();
-  }
-
-  mutable std::mutex mutex_;
-  std::condition_variable_any changed_;
-  std::optional<HttpResponse> head_;
-  std::string bytes_;
-  std::optional<std::pair<pplx::task_completion_event<size_t>, size_t>> room_;
-  bool finished_ = false, left_ = false;
-  std::exception_ptr problem_;
-  steady_clock::time_point last_news_ = steady_clock::now();
-};
-
-// All that a stream buffer must have and neither of ours needs.
-class BareBuffer : public concurrency::streams::details::streambuf_state_manager<uint8_t> {
- public:
-  using concurrency::streams::details::streambuf_state_manager<uint8_t>::streambuf_state_manager;
-  bool can_seek() const override { return false; }
-  bool has_size() const override { return false; }
-  size_t buffer_size(std::ios_base::openmode) const override { return 0; }
-  void set_buffer_size(size_t, std::ios_base::openmode) override {}
-  size_t in_avail() const override { return 0; }
-  pos_type getpos(std::ios_base::openmode) const override { return static_cast<pos_type>(traits::eof()); }
-  pos_type seekpos(pos_type, std::ios_base::openmode) override {
-    return static_cast<pos_type>(traits::eof());
-  }
-  pos_type seekoff(off_type, std::ios_base::seekdir, std::ios_base::openmode) override {
-    return static_cast<pos_type>(traits::eof());
-  }
-  // The library closes a buffer whose task failed and waits for that on its only thread; its own close() has
-  // a continuation to run there first, and neither would ever end. These are done at once.
-  pplx::task<void> close(std::ios_base::openmode mode) override {
-    if (mode & std::ios_base::in) m_stream_can_read = false;
-    if (mode & std::ios_base::out) m_stream_can_write = false;
-    return pplx::task_from_result();
-  }
-  pplx::task<void> close(std::ios_base::openmode mode, std::exception_ptr problem) override {
-    if (!m_currentException) m_currentException = problem;
-    return close(mode);
-  }
-  bool acquire(uint8_t*&, size_t&) override { return false; }
-  void release(uint8_t*, size_t) override {}
-
- protected:
-  pplx::task<int_type> _putc(uint8_t) override { return pplx::task_from_result<int_type>(traits::eof()); }
-  pplx::task<size_t> _putn(const uint8_t*, size_t) override { return pplx::task_from_result<size_t>(0); }
-  pplx::task<int_type> _bumpc() override { return pplx::task_from_result<int_type>(traits::eof()); }
-  int_type _sbumpc() override { return traits::eof(); }
-  pplx::task<int_type> _getc() override { return pplx::task_from_result<int_type>(traits::eof()); }
-  int_type _sgetc() override { return traits::eof(); }
-  pplx::task<int_type> _nextc() override { return pplx::task_from_result<int_type>(traits::eof()); }
-  pplx::task<int_type> _ungetc() override { return pplx::task_from_result<int_type>(traits::eof()); }
-  pplx::task<size_t> _getn(uint8_t*, size_t) override { return pplx::task_from_result<size_t>(0); }
-  size_t _scopy(uint8_t*, size_t) override { return 0; }
-  pplx::task<bool> _sync() override { return pplx::task_from_result(true); }
-  uint8_t* _alloc(size_t) override { return nullptr; }
-  void _commit(size_t) override {}
-};
-
-// Where the library writes an answer's body.
-class ResponseBuffer final : public BareBuffer {
- public:
-  explicit ResponseBuffer(std::shared_ptr<Inbox> inbox)
-      : BareBuffer(std::ios_base::out), inbox_(std::move(inbox)) {}
-
- private:
-  pplx::task<size_t> _putn(const uint8_t* data, size_t count) override {
-    return inbox_->put_bytes(data, count);
-  }
-  pplx::task<int_type> _putc(uint8_t byte) override {
-    return inbox_->put_bytes(&byte, 1).then([byte](size_t) -> int_type { return byte; });
-  }
-  const std::shared_ptr<Inbox> inbox_;
-};
-
-// Where the library reads a request's body, once.
-class RequestBuffer final : public BareBuffer {
- public:
-  explicit RequestBuffer(std::string body) : BareBuffer(std::ios_base::in), body_(std::move(body)) {}
-
- private:
-  pplx::task<size_t> _getn(uint8_t* into, size_t room) override {
-    const size_t take = std::min(room, body_.size() - taken_);
-    std::copy_n(body_.data() + taken_, take, into);
-    taken_ += take;
-    return pplx::task_from_result(take);
-  }
-  const std::string body_;
-  size_t taken_ = 0;
-};
-
-// ---- TLS
-// ---------------------------------------------------------------------------------------------------------------
-
-bool is_ip(const std::string& host) {
-  boost::system::error_code problem;
-  boost::asio::ip::make_address(host, problem);
-  return !problem;
-}
-
-void add_cas(X509_STORE* store, const std::string& pem) {
-  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
-      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
-  int count = 0;
-  for (;; ++count) {
-    const std::unique_ptr<X509, decltype(&X509_free)> cert(
-        PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), &X509_free);
-    if (!cert) break;
-    X509_STORE_add_cert(store, cert.get());
-  }
-  ERR_clear_error();  // the end of the text
-  if (count == 0) throw std::runtime_error("the certificate authority holds no PEM certificate");
-}
-
-// Called by the library for each new connection.
-void set_up_tls(boost::asio::ssl::context& context, const TlsMaterial& tls, const SystemRoots& roots) {
-  const std::unique_ptr<X509_STORE, decltype(&X509_STORE_free)> store(X509_STORE_new(), &X509_STORE_free);
-  if (!store) throw std::bad_alloc();
-  if (tls.ca.empty()) {
-    X509_STORE_load_locations(store.get(), roots.file.c_str(), roots.folder.c_str());
-    ERR_clear_error();
-  } else {
-    add_cas(store.get(), tls.ca);
-  }
-  SSL_CTX_set1_cert_store(context.native_handle(), store.get());
-  SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
-  if (tls.cert.empty()) return;
-  context.use_certificate_chain(boost::asio::buffer(tls.cert));
-  context.use_private_key(boost::asio::buffer(tls.key), boost::asio::ssl::context::pem);
-}
-
-// ---- Calls
-// -------------------------------------------------------------------------------------------------------------
 
 const char* phase_of(const std::string& what, bool has_head) {
   static constexpr std::array<std::pair<const char*, const char*>, 10> phases{{
@@ -400,12 +90,10 @@ web::http::http_request message_of(const HttpRequest& request, const std::shared
   if (!host.empty()) message.headers().add("Host", host);  // the library takes the name to verify from here
   if (packed) message.headers().add("Accept-Encoding", "gzip");
   if (request.method != "GET" && request.method != "HEAD") {
-    const auto buffer = std::make_shared<RequestBuffer>(request.body);
-    message.set_body(concurrency::streams::streambuf<uint8_t>(buffer).create_istream(), request.body.size(),
+    message.set_body(cpprest::request_stream(request.body), request.body.size(),
                      "application/octet-stream");  // unless the headers say what it is
   }
-  message.set_response_stream(
-      concurrency::streams::streambuf<uint8_t>(std::make_shared<ResponseBuffer>(inbox)).create_ostream());
+  message.set_response_stream(cpprest::response_stream(inbox));
   return message;
 }
 
@@ -453,7 +141,7 @@ class CpprestTransport final : public HttpTransport {
       : credentials_(std::move(credentials)), engine_(Engine::shared()) {
     const web::uri server(credentials_->config().server);
     const std::string& name = credentials_->config().tls_server_name;
-    sni_ = !is_ip(name.empty() ? server.host() : name);
+    sni_ = !cpprest::is_ip(name.empty() ? server.host() : name);
   }
 
   Result<HttpResponse> send(const HttpRequest& request, std::stop_token stop) override {
@@ -624,7 +312,7 @@ class CpprestTransport final : public HttpTransport {
     if (!config.proxy_url.empty()) settings.set_proxy(web::web_proxy(web::uri(config.proxy_url)));
     if (tls) {
       settings.set_ssl_context_callback([tls, engine = engine_.get()](boost::asio::ssl::context& context) {
-        set_up_tls(context, *tls, engine->roots);
+        cpprest::set_up_tls(context, *tls, engine->roots);
       });
     }
     return std::make_shared<http_client>(web::uri(config.server), settings);
