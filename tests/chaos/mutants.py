@@ -108,7 +108,7 @@ MUTANTS = [
      ["29/canary/1"]),
     (30, "one worker for all Models", "operator/app/operator.cpp",
      "controller_.run(options_.workers, stop);", "controller_.run(BROKEN ? 1 : options_.workers, stop);", ["30/own/1"]),
-    (31, "a body that was sent is sent again on another connection", "operator/kube/transport_curl.cpp",
+    (31, "a body that was sent is sent again on another connection", "operator/kube/curl_exchange.h",
      "  int on_seek(curl_off_t offset) const {\n",
      "  int on_seek(curl_off_t offset) {\n    if (BROKEN && offset == 0) {\n      sent_ = 0;\n      return CURL_SEEKFUNC_OK;\n    }\n", ["31/canary/3/curl", "31/retraining/3/curl"]),
     (32, "what was refused is not tried again", "operator/runtime/controller.cpp",
