@@ -153,22 +153,17 @@ Result<CURLcode> drive(Session& session, const HttpRequest& request, const Excha
   }
 }
 
-Result<HttpResponse> finish(CURL* easy, CURLcode code, Exchange& exchange, const HttpRequest& request,
-                            const char* text) {
+Result<HttpResponse> finish(CURL* easy, CURLcode code, Exchange& exchange, const char* text) {
   switch (exchange.ended()) {
     case Exchange::Ended::Threw:
       std::rethrow_exception(exchange.thrown());
-    case Exchange::Ended::Sink:
+    case Exchange::Ended::Enough:
       if (exchange.mode() == Exchange::Mode::Download && exchange.status() / 100 == 2) {
         return fail(ErrorKind::Cancelled, "ended by the reader");
       }
       return exchange.take_response();
-    case Exchange::Ended::Line:
-      return fail(ErrorKind::Malformed, "body: a line is longer than 16 MiB");
-    case Exchange::Ended::Body:
-      return fail(ErrorKind::Malformed, "body: longer than " + std::to_string(request.max_body) + " bytes");
-    case Exchange::Ended::Headers:
-      return fail(ErrorKind::Malformed, "headers: longer than 256 KiB");
+    case Exchange::Ended::Wrong:
+      return fail(exchange.problem());
     case Exchange::Ended::No:
       break;
   }
@@ -179,9 +174,7 @@ Result<HttpResponse> finish(CURL* easy, CURLcode code, Exchange& exchange, const
   if (code != CURLE_OK) {
     return fail(transport_error(easy, exchange, text[0] ? text : curl_easy_strerror(code)));
   }
-  if (exchange.status() / 100 == 2 && exchange.inside_line()) {
-    return fail(ErrorKind::Transport, "body: the stream ended in the middle of a line");
-  }
+  if (auto whole = exchange.end_of_body(); !whole) return fail(whole.error());
   return exchange.take_response();
 }
 
@@ -205,7 +198,7 @@ Result<HttpResponse> Calls::call(const HttpRequest& request, Exchange::Mode mode
   if (mode != Exchange::Mode::Send) limits.idle = request.idle_deadline;
   const auto code = drive(borrowed.session(), request, exchange, limits, stop);
   if (!code) return fail(code.error());
-  return finish(easy, *code, exchange, request, error_text);
+  return finish(easy, *code, exchange, error_text);
 }
 
 }  // namespace mo::kube::curl

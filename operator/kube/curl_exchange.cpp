@@ -31,9 +31,11 @@ int mo_curl_seek(void* exchange, curl_off_t offset, int origin) {
 
 Exchange::Exchange(CURL* easy, const HttpRequest& request, Mode mode, const LineSink* lines,
                    const ChunkSink* chunks)
-    : easy_(easy), request_(request), mode_(mode), chunks_(chunks), last_byte_(steady_clock::now()) {
-  if (lines) splitter_.emplace(*lines);
-}
+    : easy_(easy),
+      request_(request),
+      mode_(mode),
+      body_(request, lines, chunks),
+      last_byte_(steady_clock::now()) {}
 
 void Exchange::listen() {
   set(easy_, CURLOPT_HEADERFUNCTION, &mo_curl_header);
@@ -49,7 +51,8 @@ void Exchange::listen() {
 size_t Exchange::on_header(std::string_view line) {
   last_byte_ = steady_clock::now();
   header_bytes_ += line.size();
-  if (header_bytes_ > max_header_bytes) return end(Ended::Headers);
+  if (header_bytes_ > max_header_bytes)
+    return end(Error{ErrorKind::Malformed, "headers: longer than 256 KiB", 0, {}, {}});
   if (line.starts_with("HTTP/")) {  // also after a 100 or a redirect
     response_.headers.clear();
     return line.size();
@@ -80,17 +83,14 @@ size_t Exchange::on_head(std::string_view line) {
 
 size_t Exchange::on_body(std::string_view bytes) {
   last_byte_ = steady_clock::now();
-  body_bytes_ += bytes.size();
-  if (mode_ != Mode::Send && status() / 100 == 2) return hand_over(bytes);
-  const size_t most = mode_ == Mode::Send ? request_.max_body : max_error_body_bytes;
-  if (response_.body.size() + bytes.size() > most) {
-    if (mode_ == Mode::Send) return end(Ended::Body);
-    bytes = bytes.substr(0, most - response_.body.size());
-    response_.body.append(bytes);
-    return end(Ended::Sink);  // enough of an error text
+  try {
+    const auto more = body_.take(static_cast<int>(status()), bytes);
+    if (!more) return end(more.error());
+    return *more ? bytes.size() : end(Ended::Enough);
+  } catch (...) {  // must not pass through libcurl's C frames; thrown again by the call itself
+    thrown_ = std::current_exception();
   }
-  response_.body.append(bytes);
-  return bytes.size();
+  return end(Ended::Threw);
 }
 
 size_t Exchange::on_read(char* into, size_t room) {
@@ -109,33 +109,19 @@ long Exchange::status() const {
 
 HttpResponse Exchange::take_response() {
   response_.status = static_cast<int>(status());
+  response_.body = body_.take_body();
   return std::move(response_);
-}
-
-size_t Exchange::hand_over(std::string_view bytes) {
-  try {
-    if (mode_ == Mode::Download) {
-      if (body_bytes_ > request_.max_body) return end(Ended::Body);
-      return (*chunks_)(bytes) ? bytes.size() : end(Ended::Sink);
-    }
-    switch (splitter_->feed(bytes)) {
-      case LineSplitter::Fed::More:
-        return bytes.size();
-      case LineSplitter::Fed::SinkEnded:
-        return end(Ended::Sink);
-      case LineSplitter::Fed::TooLong:
-        return end(Ended::Line);
-    }
-  } catch (...) {  // must not pass through libcurl's C frames; thrown again by the call itself
-    thrown_ = std::current_exception();
-  }
-  return end(Ended::Threw);
 }
 
 // Makes libcurl give up: a callback that takes fewer bytes than it got (our callbacks never get none).
 size_t Exchange::end(Ended why) {
   ended_ = why;
   return 0;
+}
+
+size_t Exchange::end(Error problem) {
+  problem_ = std::move(problem);
+  return end(Ended::Wrong);
 }
 
 }  // namespace mo::kube::curl

@@ -8,7 +8,8 @@
 #include <optional>
 #include <string_view>
 
-#include "operator/kube/lines.h"
+#include "operator/core/result.h"
+#include "operator/kube/body_reader.h"
 #include "operator/kube/transport.h"
 
 namespace mo::kube::curl {
@@ -19,7 +20,7 @@ class Exchange {
  public:
   enum class Mode { Send, Stream, Download };
   // Why the call ended before libcurl said so.
-  enum class Ended { No, Sink, Line, Body, Headers, Threw };
+  enum class Ended { No, Enough, Wrong, Threw };
 
   Exchange(CURL* easy, const HttpRequest& request, Mode mode, const LineSink* lines, const ChunkSink* chunks);
 
@@ -39,8 +40,9 @@ class Exchange {
 
   long status() const;
   HttpResponse take_response();
-  bool inside_line() const { return splitter_ && splitter_->inside_line(); }
+  Result<void> end_of_body() const { return body_.end(static_cast<int>(status())); }
   Ended ended() const { return ended_; }
+  const Error& problem() const { return *problem_; }  // if it ended as Wrong
   std::exception_ptr thrown() const { return thrown_; }
   std::chrono::steady_clock::time_point last_byte() const { return last_byte_; }
   bool any_header() const { return header_bytes_ > 0; }
@@ -49,18 +51,18 @@ class Exchange {
 
  private:
   size_t on_head(std::string_view line);
-  size_t hand_over(std::string_view bytes);
   size_t end(Ended why);
+  size_t end(Error problem);
 
   CURL* const easy_;
   const HttpRequest& request_;
   const Mode mode_;
-  const ChunkSink* const chunks_;
-  std::optional<LineSplitter> splitter_;
+  BodyReader body_;
   HttpResponse response_;
-  size_t header_bytes_ = 0, body_bytes_ = 0, sent_ = 0;
+  size_t header_bytes_ = 0, sent_ = 0;
   std::chrono::steady_clock::time_point last_byte_;
   Ended ended_ = Ended::No;
+  std::optional<Error> problem_;
   std::exception_ptr thrown_;
 };
 

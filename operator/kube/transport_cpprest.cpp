@@ -17,11 +17,11 @@
 #include <optional>
 
 #include "operator/core/time.h"
+#include "operator/kube/body_reader.h"
 #include "operator/kube/cpprest_engine.h"
 #include "operator/kube/cpprest_stream.h"
 #include "operator/kube/cpprest_tls.h"
 #include "operator/kube/credentials.h"
-#include "operator/kube/lines.h"
 #include "operator/kube/request_check.h"
 #include "operator/kube/transport.h"
 
@@ -96,44 +96,6 @@ web::http::http_request message_of(const HttpRequest& request, const std::shared
   message.set_response_stream(cpprest::response_stream(inbox));
   return message;
 }
-
-// What one call does with the answer, on the caller's thread.
-class Reader {
- public:
-  Reader(const HttpRequest& request, const LineSink* sink) : request_(request) {
-    if (sink) splitter_.emplace(*sink);
-  }
-
-  // Whether to go on. `head` is the answer's; an Error ends the call.
-  Result<bool> take(int status, std::string_view bytes) {
-    if (splitter_ && status / 100 == 2) {
-      switch (splitter_->feed(bytes)) {
-        case LineSplitter::Fed::More:
-          return true;
-        case LineSplitter::Fed::SinkEnded:
-          return false;
-        case LineSplitter::Fed::TooLong:
-          return fail(ErrorKind::Malformed, "body: a line is longer than 16 MiB");
-      }
-    }
-    const size_t most = splitter_ ? max_error_body_bytes : request_.max_body;
-    if (body_.size() + bytes.size() > most) {
-      if (!splitter_)
-        return fail(ErrorKind::Malformed, "body: longer than " + std::to_string(most) + " bytes");
-      body_.append(bytes.substr(0, most - body_.size()));
-      return false;  // enough of an error text
-    }
-    body_.append(bytes);
-    return true;
-  }
-  bool inside_line() const { return splitter_ && splitter_->inside_line(); }
-  std::string take_body() { return std::move(body_); }
-
- private:
-  const HttpRequest& request_;
-  std::optional<LineSplitter> splitter_;
-  std::string body_;
-};
 
 class CpprestTransport final : public HttpTransport {
  public:
@@ -253,7 +215,7 @@ class CpprestTransport final : public HttpTransport {
 
   static Result<HttpResponse> read(const HttpRequest& request, const LineSink* sink, Inbox& inbox,
                                    steady_clock::time_point deadline, const std::stop_token& stop) {
-    Reader reader(request, sink);
+    BodyReader reader(request, sink, nullptr);
     std::string bytes;
     bool told = !sink || !request.opened;
     for (;;) {
@@ -278,9 +240,7 @@ class CpprestTransport final : public HttpTransport {
       }
       if (!inbox.finished()) continue;
       if (inbox.problem()) return fail(error_from(inbox.problem(), head.has_value()));
-      if (head->status / 100 == 2 && reader.inside_line()) {
-        return fail(ErrorKind::Transport, "body: the stream ended in the middle of a line");
-      }
+      if (auto whole = reader.end(head->status); !whole) return fail(whole.error());
       break;
     }
     HttpResponse response = *inbox.head();
