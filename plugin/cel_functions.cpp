@@ -1,0 +1,101 @@
+#include "plugin/cel_functions.h"
+
+#include <date/tz.h>
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace mo::plugin::cel {
+
+const Json& as_json(const Value& v) {
+  const Json* json = std::get_if<Json>(&v);
+  if (!json) throw Wrong("no such operation on a time");
+  return *json;
+}
+
+const std::string& as_text(const Json& v) {
+  if (!v.is_string()) throw Wrong("a text is wanted");
+  return v.get_ref<const std::string&>();
+}
+const std::string& as_text(const Value& v) { return as_text(as_json(v)); }
+
+namespace {
+
+int64_t size_of(const Json& v) {
+  if (v.is_array() || v.is_object()) return static_cast<int64_t>(v.size());
+  const std::string& text = as_text(v);
+  return std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; });
+}
+
+bool matches(const std::string& text, const std::string& pattern) {
+  static thread_local std::map<std::string, std::unique_ptr<RE2>> known;
+  auto& re = known[pattern];
+  if (!re) re = std::make_unique<RE2>(pattern, RE2::Quiet);
+  if (!re->ok()) throw Wrong("not a regular expression: " + pattern);
+  return RE2::PartialMatch(text, *re);
+}
+
+double to_double(const Json& v) {
+  if (v.is_number()) return v.get<double>();
+  const std::string& text = as_text(v);
+  size_t read = 0;
+  double number = 0;
+  try {
+    number = std::stod(text, &read);
+  } catch (const std::exception&) {
+  }
+  if (read == 0 || read != text.size()) throw Wrong("not a number: " + text);
+  return number;
+}
+
+int64_t hours_in(TimePoint t, const std::string& zone) {
+  try {
+    const auto local = date::make_zoned(zone, t).get_local_time();
+    return std::chrono::floor<std::chrono::hours>(local - date::floor<date::days>(local)).count();
+  } catch (const std::exception&) {
+    throw Wrong("no such time zone: " + zone);
+  }
+}
+
+bool is_sorted(const Json& list) {
+  if (!list.is_array()) throw Wrong("isSorted() is for lists");
+  return std::is_sorted(list.begin(), list.end());
+}
+
+}  // namespace
+
+const std::map<std::pair<std::string, size_t>, Function>& functions() {
+  using V = const std::vector<Value>&;
+  static const std::map<std::pair<std::string, size_t>, Function> all = {
+      {{"size", 1}, [](V v) { return Json(size_of(as_json(v[0]))); }},
+      {{"matches", 2}, [](V v) { return Json(matches(as_text(v[0]), as_text(v[1]))); }},
+      {{"startsWith", 2}, [](V v) { return Json(as_text(v[0]).starts_with(as_text(v[1]))); }},
+      {{"endsWith", 2}, [](V v) { return Json(as_text(v[0]).ends_with(as_text(v[1]))); }},
+      {{"contains", 2}, [](V v) { return Json(as_text(v[0]).find(as_text(v[1])) != std::string::npos); }},
+      {{"double", 1}, [](V v) { return Json(to_double(as_json(v[0]))); }},
+      {{"int", 1}, [](V v) { return Json(static_cast<int64_t>(to_double(as_json(v[0])))); }},
+      {{"string", 1},
+       [](V v) { return Json(as_json(v[0]).is_string() ? as_text(v[0]) : as_json(v[0]).dump()); }},
+      {{"isSorted", 1}, [](V v) { return Json(is_sorted(as_json(v[0]))); }},
+      {{"duration", 1},
+       [](V v) -> Value {
+         if (const auto d = parse_duration(as_text(v[0]))) return *d;
+         throw Wrong("not a duration: " + as_text(v[0]));
+       }},
+      {{"timestamp", 1},
+       [](V v) -> Value {
+         if (const auto t = parse_time(as_text(v[0]))) return *t;
+         throw Wrong("not a time: " + as_text(v[0]));
+       }},
+      {{"getHours", 2},
+       [](V v) {
+         const TimePoint* t = std::get_if<TimePoint>(&v[0]);
+         if (!t) throw Wrong("getHours() is for times");
+         return Json(hours_in(*t, as_text(v[1])));
+       }},
+  };
+  return all;
+}
+
+}  // namespace mo::plugin::cel
