@@ -29,7 +29,7 @@ inline bool broken(const char* name) {
 
 # (what is broken, file, the text as it is, the text with the breakage, a world that it shows in, what the violation says)
 MUTANTS = [
-    ("a gate that is still measuring lets pass", "reconcilers/rollout/advance.cpp",
+    ("a gate that is still measuring lets pass", "reconcilers/rollout/turn_gates.cpp",
      "if (!pass_gate(*gate)) all = false;", "if (!pass_gate(*gate) && !BROKEN) all = false;", "a canary that fails", "I2"),
     ("traffic turns to a candidate that is not ready", "reconcilers/serving/serve.cpp",
      "if (g_.candidate_ready_for(100)) return Selected::Candidate;", "if (BROKEN || g_.candidate_ready_for(100)) return Selected::Candidate;",

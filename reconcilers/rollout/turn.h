@@ -1,0 +1,112 @@
+// What advance() is made of: one turn of one rollout, from the status on record to the next. For advance.cpp,
+// turn_steps.cpp and turn_gates.cpp alone. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reconcilers/rollout/advance.h"
+#include "reconcilers/rollout/gates.h"
+
+namespace mo::rollout {
+
+// Status keeps whole seconds. Rounded up, so that no pause or deadline ever ends early.
+inline TimePoint whole_second(TimePoint t) { return std::chrono::ceil<std::chrono::seconds>(t); }
+
+// Good for one run(). Keeps a reference to `in`. What goes wrong in a rollout is written to its status.
+class Turn {
+ public:
+  Turn(const Input& in, TimePoint now) : in_(in), now_(now), ground_(in.ground) {
+    out_.status = in.rollout.status;
+    s().observed_generation = in.rollout.meta.generation;
+  }
+
+  Advanced run();
+
+ private:
+  api::RolloutStatus& s() { return out_.status; }
+  const api::RolloutPolicy& policy() { return *s().policy; }
+  const std::string& candidate() const { return in_.rollout.version; }
+  bool first() { return s().from_version.empty(); }
+  int count() { return static_cast<int>(policy().steps.size()); }
+  bool at_final() { return s().step_index > count(); }
+  const api::Step& step() { return policy().steps[s().step_index - 1]; }
+
+  // ---- advance.cpp: the record ----
+
+  void start();
+  void mend_record();
+  void mend_clock();
+  void enter(int index);
+  void event(const std::string& reason, const std::string& note, bool warning = false);
+  void look_again(TimePoint at);
+
+  // ---- ends ----
+
+  void decide_ending();
+  void decide(const std::string& phase, const std::string& reason, const std::string& message);
+  void end();
+  void finish(const std::string& phase, const std::string& message);
+  // The Model learns an outcome before the rollout's own status tells it: what was measured just now has to
+  // be on record first, or a crash in between forgets what the outcome rests on.
+  bool recorded() { return s().gates == in_.rollout.status.gates; }
+  bool already_stable();
+  void succeed();
+  void fail(const std::string& reason, const std::string& message);
+
+  // ---- people ----
+
+  bool wants(const char* state) const { return in_.rollout.desired_state == state; }
+  bool wants_running() const { return in_.rollout.desired_state.empty() || wants("Running"); }
+  // Somebody wrote to the spec since, and it says to run.
+  bool told_to_go_on() { return wants_running() && in_.rollout.meta.generation > s().step_generation; }
+  void pause(const std::string& reason, const std::string& message);
+  void steer();
+
+  // ---- what serving has to do for where we are ----
+
+  void announce_needs();
+
+  // ---- turn_steps.cpp ----
+
+  std::string where();
+  void walk();
+  // Whether it is done. As long as not, status says what is waited for; so do the others here.
+  bool take_step();
+  bool reach(int weight);
+  bool wait_out(const api::Step::Pause& pause);
+  bool choose_callers();
+  bool grow(int pods);
+  serving::Apart apart();
+  std::optional<int> candidate_replicas();
+  bool shadows() { return policy().strategy == api::RolloutPolicy::Strategy::Shadow; }
+  bool recreates() { return policy().strategy == api::RolloutPolicy::Strategy::Recreate; }
+  bool mirrored();
+  bool can_mirror();
+  bool warmed();
+  void wait_for_pods(int wanted, const std::string& where = "");
+  void wait_for_route(const std::string& what);
+  void keep_deadline(const std::string& missed, const std::string& stand);
+  void final();
+  void count_gap();
+  void bake(bool there);
+
+  // ---- turn_gates.cpp ----
+
+  bool pass_gates();
+  void watch_background();
+  void watch(const std::vector<std::string>& names);
+  void forget_gates(const std::vector<std::string>& names);
+  std::string gate_messages();
+  TimePoint attempt_started() { return s().baking_since ? *s().baking_since : *s().step_started; }
+  GateContext gate_context();
+  bool pass_gate(const api::Gate& gate, bool watching = false);
+
+  const Input& in_;
+  TimePoint now_;
+  serving::Ground ground_;
+  Advanced out_;
+};
+
+}  // namespace mo::rollout

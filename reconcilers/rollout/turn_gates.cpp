@@ -1,0 +1,125 @@
+// The gates of a rollout: those that its step waits for, and those that are watched beside it.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "reconcilers/rollout/gates.h"
+#include "reconcilers/rollout/steps.h"
+#include "reconcilers/rollout/turn.h"
+
+namespace mo::rollout {
+namespace {
+
+std::string undefined(const std::string& gate) {
+  return "gate " + gate + " is not defined, or is of a kind that this operator doesn't know";
+}
+
+}  // namespace
+
+bool Turn::pass_gates() {
+  if (!first() && needs_pods(policy(), step().gates) && !warmed()) return false;
+  bool all = true;
+  for (const std::string& name : step().gates) {
+    const api::Gate* gate = policy().gate(name);
+    if (!gate || !gate->measurable()) {  // admission stops this; a snapshot could still carry it
+      fail("GateUndefined", undefined(name));
+      return false;
+    }
+    if (first() && (gate->prometheus_query || gate->web))
+      continue;  // there is nothing to compare yet and nobody to serve worse than before
+    if (!pass_gate(*gate)) all = false;
+    if (s().ending || s().paused_at) return false;
+  }
+  if (!all) s().message = "measuring at " + where() + gate_messages();
+  return all;
+}
+
+// Gates that earlier steps told to watch, but for those that this step measures itself.
+void Turn::watch_background() {
+  if (first()) return;
+  std::vector<std::string> names = watched_at(policy(), s().step_index);
+  if (s().baking_since)
+    std::erase_if(names, [&](const std::string& name) {
+      const auto& own = policy().bake->gates;
+      return std::find(own.begin(), own.end(), name) != own.end();
+    });
+  watch(names);
+}
+
+void Turn::watch(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const api::Gate* gate = policy().gate(name);
+    if (!gate || !gate->measurable()) return fail("GateUndefined", undefined(name));
+    pass_gate(*gate, true);
+    if (s().ending || s().paused_at) return;
+  }
+}
+
+void Turn::forget_gates(const std::vector<std::string>& names) {
+  std::erase_if(s().gates, [&](const api::GateStatus& g) {
+    return std::find(names.begin(), names.end(), g.name) != names.end();
+  });
+}
+
+std::string Turn::gate_messages() {
+  std::string text;
+  for (const api::GateStatus& gate : s().gates) {
+    if (gate.verdict != "Running" || gate.message.empty()) continue;
+    text += ": " + gate.name + ": " + gate.message;
+  }
+  return text;
+}
+
+GateContext Turn::gate_context() {
+  GateContext context;
+  context.id_prefix = "gate/" + in_.rollout.meta.uid + "/" + std::to_string(s().step_index) + "/" +
+                      std::to_string(attempt_started().time_since_epoch().count()) + "/" +
+                      std::to_string(s().step_generation);  // a person may try again within the second
+  context.ns = in_.rollout.meta.key.ns;
+  context.model = in_.rollout.model;
+  context.stable = s().from_version;
+  context.candidate = candidate();
+  context.candidate_metrics = in_.candidate_metrics;
+  context.stable_metrics = in_.stable_metrics;
+  context.answers = &in_.answers;
+  context.jobs = &in_.jobs;
+  context.attempt_started = attempt_started();
+  return context;
+}
+
+bool Turn::pass_gate(const api::Gate& gate, bool watching) {
+  auto it =
+      std::find_if(s().gates.begin(), s().gates.end(), [&](const auto& g) { return g.name == gate.name; });
+  if (it == s().gates.end())
+    it = s().gates.insert(it, api::GateStatus{gate.name, {}, {}, {}, 0, 0, 0, {}, {}});
+  GateContext context = gate_context();
+  context.watching = watching;
+  GateProgress progress = measure(gate, *it, context, now_);
+  const bool news = progress.status.verdict != it->verdict;
+  *it = progress.status;
+  if (progress.ask) out_.asks.push_back(*progress.ask);
+  if (!progress.job.empty()) out_.jobs[progress.job] = &gate;
+  if (progress.due) look_again(*progress.due);
+  if (it->verdict == "Passed") {
+    if (news)
+      event("GatePassed",
+            "gate " + gate.name + " passed" + (it->value.empty() ? "" : " with " + it->value));
+    return true;
+  }
+  const std::string what = "gate " + gate.name;
+  if (gate.dry_run && it->verdict != "Running") {
+    if (news)
+      event("GateWouldHold", what + (it->verdict == "Failed" ? " failed: " : " is inconclusive: ") +
+                                 it->message + "; it is a dry run");
+    return true;
+  }
+  if (it->verdict == "Failed")
+    fail("GateFailed", what + " failed: " + it->message);
+  else if (it->verdict == "Inconclusive" && gate.on_inconclusive == api::Gate::OnInconclusive::Fail)
+    fail("GateInconclusive", what + " is inconclusive: " + it->message);
+  else if (it->verdict == "Inconclusive")
+    pause("GateInconclusive", what + " is inconclusive: " + it->message);
+  return false;
+}
+
+}  // namespace mo::rollout

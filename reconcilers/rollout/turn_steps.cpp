@@ -1,0 +1,203 @@
+// The steps of a rollout, what they wait for, and the bake after them.
+#include <algorithm>
+#include <string>
+
+#include "reconcilers/rollout/steps.h"
+#include "reconcilers/rollout/turn.h"
+
+namespace mo::rollout {
+
+std::string Turn::where() {
+  if (s().baking_since) return "the bake";
+  if (count() == 0) return "the start";
+  if (at_final()) return "the end";
+  return "step " + std::to_string(s().step_index) + "/" + std::to_string(count()) + " (" +
+         describe(step()) + ")";
+}
+
+void Turn::walk() {
+  s().phase = "Progressing";
+  watch_background();
+  while (!s().ending && !s().paused_at) {
+    if (at_final()) return final();
+    if (!take_step()) return;
+    enter(s().step_index + 1);
+  }
+}
+
+bool Turn::take_step() {
+  if (step().weight) return first() || reach(*step().weight);
+  if (step().pause) return first() || wait_out(*step().pause);
+  if (step().match) return first() || choose_callers();
+  if (step().candidate_replicas) return first() || grow(*step().candidate_replicas);
+  if (!step().background.empty()) return true;
+  return pass_gates();
+}
+
+bool Turn::reach(int weight) {
+  s().candidate_weight = weight;
+  s().stable_weight = first() ? 0 : 100 - weight;
+  if (ground_.at(weight)) return true;
+  wait_for_pods(ground_.goal(weight).candidate, " at " + std::to_string(weight) + "%");
+  return false;
+}
+
+bool Turn::wait_out(const api::Step::Pause& pause) {
+  if (!warmed()) return false;
+  if (!pause.duration) {
+    if (told_to_go_on()) return true;
+    s().phase = "Paused";
+    s().message =
+        "waits at " + where() + " until somebody sets desiredState to Running (again) or to Promoted";
+    return false;
+  }
+  const TimePoint until = *s().step_started + *pause.duration;
+  if (now_ >= until) return true;
+  s().message = where() + " until " + format_time(until);
+  look_again(until);
+  return false;
+}
+
+bool Turn::choose_callers() {
+  if (!warmed()) return false;
+  if (ground_.routed && ground_.route_taken_up && ground_.route_apart.chosen == step().match->headers) return true;
+  wait_for_route("chosen callers go to " + candidate());
+  return false;
+}
+
+bool Turn::grow(int pods) {
+  if (ground_.candidate_has(pods)) return true;
+  wait_for_pods(pods);
+  return false;
+}
+
+serving::Apart Turn::apart() {
+  serving::Apart apart;
+  if (!first()) apart.chosen = chosen_at(policy(), s().step_index);
+  apart.mirrored = s().mirroring_since.has_value() && s().candidate_weight == 0;
+  return apart;
+}
+
+std::optional<int> Turn::candidate_replicas() {
+  return first() ? std::nullopt : candidate_replicas_at(policy(), s().step_index);
+}
+
+// ---- copies of requests ----
+
+// Copies go to the candidate. A gateway that doesn't know how might answer callers with errors instead, so it is asked first.
+bool Turn::mirrored() {
+  if (!s().mirroring_since && !can_mirror()) return false;
+  if (ground_.routed && ground_.route_taken_up && ground_.route_apart.mirrored) return true;
+  wait_for_route(candidate() + " gets copies of requests");
+  return false;
+}
+
+bool Turn::can_mirror() {
+  if (in_.gateways.empty()) {
+    fail("MirroringNotOffered", "spec.serving.route names no Gateway that could mirror requests");
+    return false;
+  }
+  const std::string id = "mirror/" + in_.rollout.meta.uid + "/" + std::to_string(s().step_started->time_since_epoch().count());
+  const auto answer = in_.answers.find(id);
+  if (answer == in_.answers.end()) {
+    out_.asks.push_back({id, AskGateways{in_.gateways, "HTTPRouteRequestMirror"}});
+    s().message = "asking the gateways whether they mirror requests";
+    return false;
+  }
+  if (!answer->second.text) {
+    fail("MirroringNotOffered", answer->second.problem);
+    return false;
+  }
+  s().mirroring_since = whole_second(now_);
+  return true;
+}
+
+// ---- waiting ----
+
+// Steps before the first weight that need the candidate's pods: they run without traffic.
+bool Turn::warmed() {
+  if (s().candidate_weight > 0) return true;
+  if (recreates()) return true;  // there is no room for them beside stable's
+  const int weight = next_weight(policy(), s().step_index);
+  const auto pods = candidate_replicas();
+  if (pods ? ground_.candidate_has(*pods) : ground_.warm_for(weight)) return !shadows() || mirrored();
+  if (pods)
+    wait_for_pods(*pods);
+  else
+    wait_for_pods(ground_.warm_goal(weight), " at " + std::to_string(weight) + "%");
+  return false;
+}
+
+void Turn::wait_for_pods(int wanted, const std::string& where) {
+  const serving::Ground& g = ground_;
+  const std::string problem = g.candidate_problem.empty() ? "" : ": " + g.candidate_problem;
+  s().message = "waiting for " + candidate() + where + ": " + std::to_string(g.candidate.ready) + "/" +
+                std::to_string(wanted) + " pods ready" + problem +
+                (g.route_problem.empty() ? "" : "; " + g.route_problem);
+  if (g.digest_mismatch) return fail("DigestMismatch", g.candidate_problem);
+  keep_deadline("not ready within ", std::to_string(g.candidate.ready) + " pods of " + candidate() + " are ready" + problem);
+}
+
+// Until `what` is true of the route.
+void Turn::wait_for_route(const std::string& what) {
+  const std::string problem = !ground_.routed                  ? "; the Model has no route any more"
+                              : ground_.route_problem.empty() ? ""
+                                                              : "; " + ground_.route_problem;
+  s().message = "waiting until " + what + problem;
+  keep_deadline("not so within ", what + problem);
+}
+
+void Turn::keep_deadline(const std::string& missed, const std::string& stand) {
+  const TimePoint deadline = *s().step_started + policy().progress_deadline;
+  if (now_ < deadline) return look_again(deadline);
+  fail("ProgressDeadlineExceeded", missed + format_duration(policy().progress_deadline) + ": " + stand);
+}
+
+// ---- all traffic ----
+
+void Turn::final() {
+  if (s().baking_since) count_gap();
+  const bool there = reach(100);
+  if (s().ending || s().paused_at || (!there && !s().baking_since)) return;
+  if (there && (!policy().bake || first() || wants("Promoted"))) return succeed();
+  bake(there);
+}
+
+// A bake may be longer than the deadline. Pods that are missing in its midst (it was scaled, a node was drained) have that long to
+// come from then on: step_started says since when, and is bakingSince as long as none is missing.
+void Turn::count_gap() {
+  if (ground_.at(100))
+    s().step_started = s().baking_since;
+  else if (s().step_started == s().baking_since)
+    s().step_started = whole_second(now_);
+}
+
+// All traffic is there, and the way back is open: stable has its pods yet.
+void Turn::bake(bool there) {
+  if (!policy().bake) return;
+  const api::RolloutPolicy::Bake& bake = *policy().bake;
+  if (!s().baking_since) {
+    s().baking_since = s().step_started = whole_second(now_);
+    forget_gates(bake.gates);
+    event("RolloutBaking", candidate() + " has all traffic; it is watched for " + format_duration(bake.duration));
+  }
+  s().phase = "Baking";
+  watch(bake.gates);
+  if (s().ending || s().paused_at || !there) return;
+  const TimePoint until = *s().baking_since + bake.duration;
+  if (now_ < until) {
+    s().message = candidate() + " has all traffic and is watched until " + format_time(until);
+    return look_again(until);
+  }
+  for (const api::GateStatus& gate : s().gates) {
+    const bool asked = std::find(bake.gates.begin(), bake.gates.end(), gate.name) != bake.gates.end();
+    const api::Gate* policy = this->policy().gate(gate.name);
+    if (!asked || gate.passed > 0 || (policy && policy->dry_run)) continue;
+    s().message = "the bake waits for gate " + gate.name + " to pass once" +
+                  (gate.message.empty() ? "" : ": " + gate.message);
+    return;
+  }
+  succeed();
+}
+
+}  // namespace mo::rollout
