@@ -91,10 +91,12 @@ fmt: deps ## Format the C++ sources
 lint: build ## clang-tidy over what the compiler sees
 	@git ls-files 'operator/*.cpp' 'reconcilers/*.cpp' 'plugin/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/release --quiet
 
-verify: deps ## Checks that need no build: rooms, gate sets' CRDs, API reference
+verify: deps ## Checks that need no build: rooms, gate sets' CRDs, API reference, lines that tests break on purpose
 	@$(PYTHON) scripts/verify-rooms.py
 	@$(PYTHON) scripts/crd-gatesets.py --check
 	@$(PYTHON) scripts/crd-docs.py --check
+	@$(PYTHON) tests/chaos/mutants.py --check
+	@$(PYTHON) tests/explore/mutants.py --check
 
 .PHONY: chaos chaos-short chaos-mutants
 chaos: build rig-deps ## The fault matrix: crashes, lost answers, lying watches, at every point of every scenario

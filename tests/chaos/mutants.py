@@ -2,6 +2,7 @@
 """Shows that each row can fail: for each, a line of the operator which, broken on purpose, turns it red.
 
     mutants.py [--rows 1,2] [--keep]
+    mutants.py --check                 only whether each of these lines is still there
 
 All breakages are compiled into one program, in a worktree of their own, each behind a name that the environment switches on: so one build serves all. Then
 the row's runs named here are made with its breakage on, and at least one of them has to be red; with none on, the first of them has to be green.
@@ -13,24 +14,15 @@ import json
 import multiprocessing
 import os
 import pathlib
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parents[1]
 TREE = REPO / "build" / "chaos" / "mutants"
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 os.environ["MODELOPS_TEST_OPERATOR"] = str(TREE / "build" / "release" / "bin" / "model-operator")
 
-HEADER = """#pragma once
-#include <cstdlib>
-#include <cstring>
-// True if this breakage is switched on.
-inline bool broken(const char* name) {
-  const char* chosen = std::getenv("MODELOPS_BROKEN");
-  return chosen && std::strcmp(chosen, name) == 0;
-}
-"""
+from breakages import Breakage, build, sources  # noqa: E402
 
 # (row, what is broken, file, the text as it is, the text with the breakage, runs of which one has to be red). Without texts: the breakage of that
 # description which stands elsewhere in the list.
@@ -65,8 +57,8 @@ MUTANTS = [
      "const bool another = spec_.name != s().spec_version;",
      "const bool another = spec_.name != s().spec_version || (BROKEN && m_.meta.generation > s().spec_generation && !s().spec_version.empty());", ["13/own/1", "13/own/3"]),
     (13, "each generation is a change of the version", "reconcilers/model/intent.cpp",
-     "if (spec_.name == s().stable_version) return close_intent(\"Succeeded\", \"\", \"\");",
-     "if (spec_.name == s().stable_version && !BROKEN) return close_intent(\"Succeeded\", \"\", \"\");", []),
+     "if (s().spec_version == s().stable_version) return close_intent(\"Succeeded\", \"\", \"\");",
+     "if (s().spec_version == s().stable_version && !BROKEN) return close_intent(\"Succeeded\", \"\", \"\");", []),
     (14, "the second write to a paused rollout lets it go on", "reconcilers/rollout/advance.cpp",
      'if (wants("Paused")) {', 'if (wants("Paused") && !(BROKEN && in_.rollout.meta.generation > s().step_generation + 1)) {', ["14/own/1"]),
     (15, "what a list does not name stays", "operator/store/store.h",
@@ -125,7 +117,7 @@ MUTANTS = [
     (35, "what may not be read is taken for empty", "operator/runtime/watch_machine.cpp",
      "  if (options_.optional && may_not) {\n", "  if ((options_.optional || BROKEN) && may_not) {\n", ["35/own/3", "35/own/5"]),
     (36, "what is to be made may be there already", "operator/runtime/executor.cpp",
-     "apply.uid.empty() ? kMustNotExist :", "apply.uid.empty() && !BROKEN ? kMustNotExist :", ["36/own/11", "36/own/12"]),
+     "makes ? kMustNotExist :", "makes && !BROKEN ? kMustNotExist :", ["36/own/11", "36/own/12"]),
     (37, "a Lease has run out when its time says so", "operator/runtime/leader.cpp",
      "  const std::string mark = seen.holder +",
      "  if (BROKEN) {\n    const auto renewed = parse_time(seen.renew_time);\n"
@@ -141,33 +133,10 @@ MUTANTS = [
 ]
 
 
-# ---- the program with all of them
+# ---- what is broken, in its places
 
-def name_of(mutant):
-    return mutant[1].replace(" ", "-")
-
-
-def build():
-    """The sources as they are here, uncommitted changes included, with every breakage in its place."""
-    TREE.mkdir(parents=True, exist_ok=True)
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=REPO, check=True, capture_output=True, text=True).stdout.split()
-    texts = {file: (REPO / file).read_text() for file in files if (REPO / file).is_file() and file.endswith((".cpp", ".h", ".txt", ".cmake", "CMakePresets.json"))}
-    for row, what, file, old, new, _ in MUTANTS:
-        if old is None:
-            continue
-        assert texts[file].count(old) == 1, f"row {row} ({what}): {file} has its text {texts[file].count(old)} times"
-        texts[file] = texts[file].replace(old, new.replace("BROKEN", f'broken("{what.replace(" ", "-")}")'))
-        if '#include "operator/core/broken.h"' not in texts[file]:
-            first = texts[file].index("#include")
-            texts[file] = texts[file][:first] + '#include "operator/core/broken.h"\n' + texts[file][first:]
-    texts["operator/core/broken.h"] = HEADER
-    for file, text in texts.items():
-        path = TREE / file
-        if not path.exists() or path.read_text() != text:   # what has not changed is not built again
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-    subprocess.run(["cmake", "--preset", "release"], cwd=TREE, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", "--preset", "release", "-j", str(os.cpu_count()), "--target", "model-operator"], cwd=TREE, check=True, stdout=subprocess.DEVNULL)
+def in_places():
+    return [Breakage(what, file, old, new) for _, what, file, old, new, _ in MUTANTS if old is not None]
 
 
 # ---- runs with one of them
@@ -186,8 +155,12 @@ def main():
     parser.add_argument("--rows", type=lambda text: [int(part) for part in text.split(",")])
     parser.add_argument("--keep", action="store_true", help="leave the cluster")
     parser.add_argument("--workers", type=int, default=4 * os.cpu_count())
+    parser.add_argument("--check", action="store_true", help="only whether each line that is to be broken is there")
     arguments = parser.parse_args()
-    build()
+    if arguments.check:
+        sources(in_places())
+        return 0
+    build(TREE, in_places(), "model-operator")
     import run   # finds the other folders
     import rows
     import scenarios
@@ -204,7 +177,7 @@ def main():
                 cases = [(case, index) for index, row in enumerate(table[mutant[0]]) for case in row.cases(baselines, seed)
                          if any(run.named(case.id, pattern) for pattern in mutant[5])]
                 for case, index in cases:
-                    jobs.append((mutant, pool.submit(run_broken, name_of(mutant), case, index, baselines.get(case.scenario))))
+                    jobs.append((mutant, pool.submit(run_broken, mutant[1], case, index, baselines.get(case.scenario))))
                 if not cases:   # a second place of one breakage
                     continue
                 case, index = cases[0]

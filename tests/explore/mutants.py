@@ -2,6 +2,7 @@
 """Shows that the explorer can fail: lines of the planner that are broken on purpose, each of which it has to find.
 
     mutants.py [WORDS]      only those with these words in their description
+    mutants.py --check      only whether each of these lines is still there
 
 All breakages are compiled into one program, from a copy of the sources in build/explore, each behind a name that the environment switches on. With none
 on, every world that is named here has to be without a violation.
@@ -9,23 +10,16 @@ on, every world that is named here has to be without a violation.
 
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
-REPO = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from breakages import REPO, Breakage, build, sources  # noqa: E402
+
 TREE = REPO / "build" / "explore"
 MOST = "60000"
-
-HEADER = """#pragma once
-#include <cstdlib>
-#include <cstring>
-// True if this breakage is switched on.
-inline bool broken(const char* name) {
-  static const char* chosen = std::getenv("MODELOPS_BROKEN");
-  return chosen && std::strcmp(chosen, name) == 0;
-}
-"""
 
 # (what is broken, file, the text as it is, the text with the breakage, a world that it shows in, what the violation says)
 MUTANTS = [
@@ -54,29 +48,8 @@ MUTANTS = [
 ]
 
 
-def copy_sources():
-    """The tracked files as they are now; what did not change keeps its time, so that little is built again."""
-    files = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=REPO, check=True, capture_output=True, text=True).stdout
-    texts = {name: (REPO / name).read_bytes() for name in files.split("\n") if name and (REPO / name).is_file()}
-    for name, _, text in breakages():
-        texts[name] = text(texts[name].decode()).encode()
-    texts["operator/core/broken.h"] = HEADER.encode()
-    for name, text in texts.items():
-        path = TREE / name
-        if path.is_file() and path.read_bytes() == text:
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text)
-
-
-def breakages():
-    for what, name, old, new, _, _ in MUTANTS:
-        def text(source, what=what, name=name, old=old, new=new):
-            if source.count(old) != 1:
-                sys.exit(f"{name}: {what!r} wants a text that is there {source.count(old)} times: {old!r}")
-            header = "" if '"operator/core/broken.h"' in source else '#include "operator/core/broken.h"\n'
-            return header + source.replace(old, new.replace("BROKEN", f'broken("{what}")'))
-        yield name, what, text
+def in_places():
+    return [Breakage(*mutant[:4]) for mutant in MUTANTS]
 
 
 def explore(world, broken=""):
@@ -88,11 +61,11 @@ def explore(world, broken=""):
 
 def main():
     words = sys.argv[1] if len(sys.argv) > 1 else ""
+    if words == "--check":
+        sources(in_places())
+        return
     chosen = [m for m in MUTANTS if words in m[0]]
-    copy_sources()
-    subprocess.run(["cmake", "--preset", "release"], cwd=TREE, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", "--preset", "release", "-j", str(os.cpu_count()), "--target", "explore"], cwd=TREE, check=True,
-                   stdout=subprocess.DEVNULL)
+    build(TREE, in_places(), "explore")
     failures = 0
     for world in sorted({m[4] for m in chosen}):
         code, verdict = explore(world)
