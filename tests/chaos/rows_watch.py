@@ -114,8 +114,8 @@ def silent(world, case):
     assert not blind, "it wrote while it saw nothing:\n" + "\n".join(map(str, blind))
     over.set()
     # What was held back is not lost: the watches begin anew where they stood.
-    world.until(lambda: world.status()["stableVersion"] == "m-v2", "it has caught up", timeout=100)
-    # A stream that began just before ends by itself 90 s later, and the next may wait for 30.
+    # A stream that began just before is silent to its end 90 s later, and the next may wait for 30.
+    world.until(lambda: world.status()["stableVersion"] == "m-v2", "it has caught up", timeout=150)
     world.until(lambda: world.operator.ready(), "it is ready again", timeout=150)
     world.ready(version="m-v2")
     world.served_by({"m-v2": 2})
