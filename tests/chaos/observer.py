@@ -9,7 +9,7 @@ from history import KINDS, VERSION, History
 
 MANAGED = {"app.kubernetes.io/managed-by": "model-operator"}
 WRITTEN = ("Deployment", "Service", "HTTPRoute", "Job", "ModelVersion", "ModelRollout", "Model", "ConfigMap")   # what creates and deletes are counted of
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?")   # or a day: a matrix may run past midnight
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # What the API server counts, stamps or draws by lot, hashes of what names a UID, what the tests themselves count, and how often a gate looked before there was
 # data: never part of what a run ended in.
