@@ -97,7 +97,7 @@ class StoreSink : public WatchSink {
 
   void remove() {
     if (!in_hand_) return;
-    const bool was_there = store_.remove(in_hand_->meta.key, in_hand_->meta.uid);
+    const bool was_there = store_.remove(in_hand_->meta.key, in_hand_->meta.uid, in_hand_->meta.resource_version);
     if (was_there) changed_(*in_hand_, true);
   }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -10,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "operator/api/types.h"
@@ -48,9 +50,14 @@ class Store {
     return upsert_locked(std::move(object));
   }
 
-  // A DELETED event: `uid` guards against the old object's event removing a new object of the same name.
-  bool remove(const ObjectKey& key, const std::string& uid) {
+  // A DELETED event: `uid` guards against the old object's event removing a new object of the same name. With the event's resourceVersion
+  // nothing older of that name is taken any more: the answer to a write of ours may come after the event that tells its object is gone.
+  bool remove(const ObjectKey& key, const std::string& uid, const std::string& resource_version = "") {
     std::unique_lock lock(mutex_);
+    if (!resource_version.empty()) {
+      gone_.emplace_back(key, resource_version);
+      if (gone_.size() > kGoneKept) gone_.pop_front();
+    }
     auto it = objects_.find(key);
     if (it == objects_.end() || (!uid.empty() && it->second->meta.uid != uid)) return false;
     unindex(it->second);
@@ -136,8 +143,18 @@ class Store {
 
  private:
   bool upsert_locked(Ptr ptr, bool start_over = false) {
+    if (start_over) gone_.clear();
     auto [it, inserted] = objects_.try_emplace(ptr->meta.key, ptr);
-    if (!inserted) {
+    if (inserted) {
+      // As old as the event is what has lost our label: it is there yet.
+      const bool before = std::any_of(gone_.begin(), gone_.end(), [&](const auto& gone) {
+        return gone.first == ptr->meta.key && rv_less(ptr->meta.resource_version, gone.second);
+      });
+      if (before) {
+        objects_.erase(it);
+        return false;
+      }
+    } else {
       // Compared across UIDs too: of two objects of one name the one written later is the one that exists.
       const std::string& held = it->second->meta.resource_version;
       if (start_over ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version))
@@ -157,7 +174,11 @@ class Store {
     }
   }
 
+  // Answers are late by moments: a few names suffice.
+  static constexpr size_t kGoneKept = 256;
+
   mutable std::shared_mutex mutex_;
+  std::deque<std::pair<ObjectKey, std::string>> gone_;  // and when, the latest last
   std::unordered_map<ObjectKey, Ptr> objects_;
   std::unordered_map<ObjectKey, std::vector<Ptr>> by_model_;
   bool synced_ = false, denied_ = false;

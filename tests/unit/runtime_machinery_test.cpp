@@ -135,6 +135,28 @@ TEST_CASE("watcher: pages where WatchList is refused") {
   CHECK(as_expected);
 }
 
+// The answer to the write that let a deleted Model go came after the event that told of its deletion: the Model was there for ever after.
+TEST_CASE("store: what is known to be gone does not come back by an older answer") {
+  Store<api::ConfigMap> store;
+  const auto object = [](const std::string& uid, const std::string& rv) {
+    api::ConfigMap o;
+    o.meta.key = {"pay", "a"};
+    o.meta.uid = uid;
+    o.meta.resource_version = rv;
+    return o;
+  };
+  store.upsert(object("u1", "99"));
+  CHECK(store.remove({"pay", "a"}, "u1", "101"));
+  CHECK_FALSE(store.upsert(object("u1", "100")));
+  CHECK(store.size() == 0);
+  CHECK(store.upsert(object("u1", "101")));  // it has only lost the label that it was watched by
+  CHECK(store.remove({"pay", "a"}, "u1", "101"));
+  CHECK(store.upsert(object("u2", "102")));  // made anew
+  CHECK(store.remove({"pay", "a"}, "u2", "103"));
+  store.replace({object("u0", "50")}, "60", true);  // etcd was restored
+  CHECK(store.size() == 1);
+}
+
 TEST_CASE("store: starting over takes older objects and drops newer ones") {
   Store<api::ConfigMap> store;
   auto object = [](const std::string& name, const std::string& rv) {
