@@ -38,6 +38,7 @@ from proxy import (READS, WRITES, Match, answer, answer_after, cut_stream_after,
                    status, truncate)
 
 FIRST_MINUTE = 60
+WARMING_UP = 4        # times as many deeds in it: what 200 Models come to need in time they shall have needed once
 CHAPTER = 60          # seconds that an observer remembers
 LIFE_MINUTES = 20
 REST_SECONDS = 240    # for all to come to rest
@@ -66,7 +67,8 @@ class People:
         self.at_rest = False
         world.prometheus.values["accuracy of "] = self.accuracy
         self.choices = [(30, self.move), (15, self.steer), (12, self.edit), (10, self.retrain), (12, self.end_a_job), (5, self.delete), (6, self.tamper),
-                        (5, self.rollout_by_hand), (5, self.tidy_one)]
+                        (5, self.rollout_by_hand)]
+        self.making = (self.move, self.rollout_by_hand, self.end_a_job)
 
     def accuracy(self, query):
         """Good, bad or unknown, the same for one version as long as nothing comes to rest."""
@@ -76,7 +78,10 @@ class People:
 
     def act(self):
         deed = self.random.choices([deed for _, deed in self.choices], [weight for weight, _ in self.choices])[0]
-        self.attempt(deed, self.random.choice(self.names))
+        name = self.random.choice(self.names)
+        self.attempt(deed, name)
+        if deed in self.making:   # as much is thrown away as is made: memory is that of 200 Models, not of all that they ever were
+            self.tidy({name})
 
     def attempt(self, deed, *arguments):
         try:
@@ -184,10 +189,7 @@ class People:
         selector = f"modelops.dev/model={name}" if name else "modelops.dev/model"
         return [j for j in self.kube.list("Job", self.namespace, selector) if not ended_job(j)]
 
-    def tidy_one(self, name):
-        self.tidy({name}, rollouts=2)
-
-    def tidy(self, names, rollouts=0, versions=2):
+    def tidy(self, names, versions=2):
         """People clean up: what ended long ago, and versions that nobody uses."""
         models = {m["metadata"]["name"]: m for m in self.world.all("Model")}
         used = {name: {m["spec"].get("version"), *(m.get("status", {}).get(f) for f in ("stableVersion", "candidateVersion")),
@@ -199,7 +201,7 @@ class People:
             for name in by_model.keys() & names if names else by_model:
                 found = sorted(by_model[name], key=lambda o: int(o["metadata"]["resourceVersion"]))
                 free = [o for o in found if over(o) and (kind != "ModelVersion" or o["metadata"]["name"] not in used.get(name, ()))]
-                wanted = 0 if kind == "Job" or name not in models else versions if kind == "ModelVersion" else rollouts
+                wanted = versions if kind == "ModelVersion" and name in models else 0
                 for o in free[:max(0, len(found) - wanted)]:
                     self.attempt(self.remove, kind, o["metadata"]["name"])
                     if kind == "ModelVersion":
@@ -381,7 +383,7 @@ class Soak:
         old.check_every_moment("", None, None, 0)
         self.checked += len(old.events)
 
-    def drive(self, seconds, kills=0):
+    def drive(self, seconds, kills=0, haste=1):
         """People and faults for so long."""
         self.people.at_rest = False
         until, chapter = time.monotonic() + seconds, time.monotonic() + CHAPTER
@@ -390,7 +392,7 @@ class Soak:
         while (now := time.monotonic()) < until:
             if now >= next_deed:
                 self.people.act()
-                next_deed = max(next_deed + 1 / self.options.rate, now - 1)
+                next_deed = max(next_deed + 1 / (haste * self.options.rate), now - 1)
             if now >= next_fault:
                 self.faults.one()
                 next_fault = now + 1
@@ -452,7 +454,7 @@ class Soak:
             say(f"killing the operator {kills} times")
             self.drive(20, kills)
         pid = self.world.operator.pid
-        self.drive(FIRST_MINUTE)
+        self.drive(FIRST_MINUTE, haste=WARMING_UP)
         first = self.rest()
         say(f"after the first minute: {first}")
         self.drive(max(FIRST_MINUTE, minutes * 60 - FIRST_MINUTE))
