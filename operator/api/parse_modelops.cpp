@@ -170,8 +170,10 @@ constexpr Field<Model::Autoscaling> kAutoscaling[] = {{"minReplicas", member<&Mo
                                                       {"metrics", raw_member<&Model::Autoscaling::metrics>},
                                                       {"behavior", raw_member<&Model::Autoscaling::behavior>}};
 bool read(value& v, Model::Autoscaling& out, const Path& at) { return read_object(v, out, kAutoscaling, at); }
+constexpr Field<Model> kAdopt[] = {{"name", member<&Model::adopt>}};
 constexpr Field<Model> kServing[] = {{"runtime", into<kRuntimeRef>},
                                      {"route", member<&Model::route>},
+                                     {"adopt", into<kAdopt>},
                                      {"replicas", member<&Model::replicas>},
                                      {"autoscaling", member<&Model::autoscaling>},
                                      {"maxSurge", member<&Model::max_surge>},
@@ -244,6 +246,16 @@ bool read(value& v, RetrainingStatus& out, const Path& at) {
   return read_object(v, out, kRetrainingStatus, at);
 }
 
+constexpr Field<Adopted> kAdopted[] = {
+    {"deployment", member<&Adopted::deployment>}, {"deploymentUID", member<&Adopted::deployment_uid>},
+    {"replicas", member<&Adopted::replicas>},     {"serviceUID", member<&Adopted::service_uid>},
+    {"service", raw_member<&Adopted::service>},   {"phase", member<&Adopted::phase>},
+    {"since", member<&Adopted::since>},
+};
+bool read(value& v, Adopted& out, const Path& at) {
+  return read_object(v, out, kAdopted, at) && !out.deployment_uid.empty();
+}
+
 constexpr Field<ModelStatus> kModelStatus[] = {
     {"observedGeneration", member<&ModelStatus::observed_generation>},
     {"phase", member<&ModelStatus::phase>},
@@ -257,6 +269,7 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"spec", into<kSpecIntent>},
     {"intent", member<&ModelStatus::intent>},
     {"retraining", member<&ModelStatus::retraining>},
+    {"adopted", member<&ModelStatus::adopted>},
 };
 bool read(value& v, ModelStatus& out, const Path& at) {
   return read_object_and_raw(v, out, out.raw, kModelStatus, at);

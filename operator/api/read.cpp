@@ -107,6 +107,13 @@ void read_owners(value& v, Metadata& out, const Path& at) {
   });
 }
 
+void read_finalizers(value& v, Metadata& out, const Path& at) {
+  each_item(v, at, [&](value& item, const Path& here) {
+    std::string name;
+    if (read(item, name, here) && name == kFinalizer) out.meta.held = true;
+  });
+}
+
 void read_labels(value& v, Metadata& out, const Path& at) {
   static constexpr Field<Extra> kLabels[] = {{kLabelModel, member<&Extra::model>},
                                              {kLabelVersion, member<&Extra::version>},
@@ -177,6 +184,7 @@ constexpr Field<Metadata> kMetadata[] = {
     {"creationTimestamp", meta_member<&ObjectMeta::created>},
     {"deletionTimestamp", read_deletion},
     {"ownerReferences", read_owners},
+    {"finalizers", read_finalizers},
     {"labels", read_labels},
     {"annotations", read_annotations},
     {"managedFields", read_managers},

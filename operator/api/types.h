@@ -24,6 +24,8 @@ inline constexpr const char* kLabelManagedBy = "app.kubernetes.io/managed-by";
 inline constexpr const char* kLabelModel = "modelops.dev/model";
 inline constexpr const char* kLabelVersion = "modelops.dev/version";
 inline constexpr const char* kLabelService = "kubernetes.io/service-name";  // on EndpointSlices
+// On a Model that has something to give back before it goes.
+inline constexpr const char* kFinalizer = "modelops.dev/give-back";
 inline constexpr const char* kAnnotationApplied = "modelops.dev/applied";  // hash of what we last applied
 inline constexpr const char* kAnnotationCopyOf = "modelops.dev/copy-of";  // on our copy: the ConfigMap that it is of
 inline constexpr const char* kAnnotationCopiedAt = "modelops.dev/copied-at";  // its resourceVersion; "": none
@@ -39,6 +41,7 @@ struct ObjectMeta {
   TimePoint created{};
   bool deleting = false;       // metadata.deletionTimestamp is set
   std::string controller_uid;  // UID of the owner with controller: true
+  bool held = false;           // bears our finalizer
 };
 
 struct Condition {
@@ -217,6 +220,17 @@ struct RetrainingStatus {
   std::map<std::string, std::string> datasets;  // trigger name -> digest that was last acted on
 };
 
+// What a Model took the place of (spec.serving.adopt), as it was.
+struct Adopted {
+  std::string deployment, deployment_uid;
+  int replicas = 0;
+  std::string service_uid;  // of the Service of the Model's name; empty: there was none
+  RawJson service = "{}";   // its {"managedBy", "ports", "selector"}
+  std::string phase;        // Serving | Replaced | Returning | Returned
+  std::optional<TimePoint> since;  // of Returning, Returned
+  bool operator==(const Adopted&) const = default;
+};
+
 struct ModelStatus {
   int64_t observed_generation = -1;
   std::string phase, message;
@@ -230,6 +244,7 @@ struct ModelStatus {
   int64_t spec_generation = 0;
   Intent intent;
   RetrainingStatus retraining;
+  std::optional<Adopted> adopted;
   RawJson raw = "{}";  // as stored, to write only on change
 };
 
@@ -254,6 +269,7 @@ struct Model {
     std::vector<std::string> hostnames;
   };
   std::optional<Route> route;
+  std::optional<std::string> adopt;  // the Deployment that served before
   RolloutPolicy rollout;
   std::optional<Retraining> retraining;
   ModelStatus status;

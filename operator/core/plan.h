@@ -99,9 +99,12 @@ struct AskGateways {  // whether these can do what a feature of that name is (Ga
   std::vector<ObjectKey> gateways;
   std::string feature;  // "HTTPRouteRequestMirror"
 };
+struct AskAdopted {  // quorum reads of what a Model takes the place of
+  ObjectKey deployment, service;
+};
 struct Ask {
   std::string id;  // unique over all Models; the same id is never asked twice while its answer is kept
-  std::variant<AskPrometheus, AskConfigMap, AskConfig, AskRunResult, AskWeb, AskGateways> question;
+  std::variant<AskPrometheus, AskConfigMap, AskConfig, AskRunResult, AskWeb, AskGateways, AskAdopted> question;
 };
 
 // One PromQL answer: a finite number, or why there is none ("no data", "NaN", "the query returned 3 series",
@@ -114,7 +117,8 @@ struct Answer {
   TimePoint at{};
   Reading value, stable, samples, stable_samples;  // AskPrometheus; AskWeb: value
   // AskConfigMap: the key's text. AskConfig: {"binaryData": {…}, "data": {…}}, or null if there is no such ConfigMap.
-  // AskRunResult: the RunResult's JSON text, unchecked. AskGateways: the feature, all can.
+  // AskRunResult: the RunResult's JSON text, unchecked. AskGateways: the feature, all can. AskAdopted: {"deployment", "service"},
+  // each as evidence::adopted_words says, or null.
   std::optional<std::string> text;
   std::string problem;  // why `text` is missing, for people
 };

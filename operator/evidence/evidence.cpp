@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "operator/api/run_result.h"
+#include "operator/evidence/adopted_words.h"
 #include "operator/evidence/gateway_words.h"
 #include "operator/evidence/job_words.h"
 
@@ -67,9 +68,11 @@ void Evidence::work_on(Question question, std::stop_token stop) {
       const auto* of_job = std::get_if<AskRunResult>(&question.ask.question);
       const auto* of_gateways = std::get_if<AskGateways>(&question.ask.question);
       const auto* whole = std::get_if<AskConfig>(&question.ask.question);
+      const auto* adopted = std::get_if<AskAdopted>(&question.ask.question);
       const auto text = of_job        ? read(*of_job, stop)
                         : of_gateways ? read(*of_gateways, stop)
                         : whole       ? read(*whole, stop)
+                        : adopted     ? read(*adopted, stop)
                                       : read(std::get<AskConfigMap>(question.ask.question), stop);
       if (text) {
         answer.text = *text;
@@ -150,6 +153,22 @@ Result<std::string> Evidence::read(const AskRunResult& question, std::stop_token
   Error error = text.error();
   error.message = "the Job's termination message names a ConfigMap for its RunResult: " + error.message;
   return fail(std::move(error));
+}
+
+Result<std::string> Evidence::read(const AskAdopted& question, std::stop_token stop) {
+  const auto part = [&](const ObjectRef& what, auto words) -> Result<std::string> {
+    auto text = client_.get(what, stop).and_then(words);
+    if (text) return text;
+    if (text.error().kind == ErrorKind::NotFound) return "null";
+    Error error = text.error();
+    error.message = "cannot read " + what.to_string() + ": " + error.message;
+    return fail(std::move(error));
+  };
+  const auto deployment = part({Kind::Deployment, question.deployment}, adopted_deployment);
+  if (!deployment) return deployment;
+  const auto service = part({Kind::Service, question.service}, adopted_service);
+  if (!service) return service;
+  return R"({"deployment":)" + *deployment + R"(,"service":)" + *service + "}";
 }
 
 Result<std::string> Evidence::read(const AskGateways& question, std::stop_token stop) {

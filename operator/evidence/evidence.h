@@ -51,6 +51,7 @@ class Evidence : public Asker {
   Answer ask_prometheus(const AskPrometheus& question, std::stop_token stop);
   Result<std::string> read(const AskConfigMap& question, std::stop_token stop);
   Result<std::string> read(const AskConfig& question, std::stop_token stop);
+  Result<std::string> read(const AskAdopted& question, std::stop_token stop);
   Result<std::string> read(const AskRunResult& question, std::stop_token stop);
   Result<std::string> read(const AskGateways& question, std::stop_token stop);
   Result<std::string> read_configmap(const ObjectKey& key, const std::string& entry, std::stop_token stop);

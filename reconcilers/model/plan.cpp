@@ -10,6 +10,7 @@
 #include "reconcilers/rollout/gate_job.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/rollout/status.h"
+#include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/route.h"
 #include "reconcilers/serving/serve.h"
 #include "reconcilers/version/phase.h"
@@ -205,6 +206,7 @@ class Planner {
     wanted.freeze_stable = !m_.problem.empty() || (intent.version != wanted.stable &&
                                                    intent.outcome != "Succeeded" && !intent.version.empty());
     served_ = serving::serve(o_, wanted, settings_, now_);
+    status().adopted = served_.adopted;
     look_again(served_.look_again);
   }
 
@@ -388,7 +390,7 @@ Plan plan_without_model(const Observed& o, TimePoint now) {
 
 Plan plan(const Observed& observed, TimePoint now, const Settings& settings) {
   if (!observed.model) return plan_without_model(observed, now);
-  if (observed.model->meta.deleting) return {};  // its owner references take everything down
+  if (observed.model->meta.deleting) return serving::give_back(observed, now);  // its owner references take down the rest
   return Planner(observed, now, settings).run();
 }
 

@@ -4,6 +4,7 @@
 
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/rollout/advance.h"
+#include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/config.h"
 
 namespace mo::model {
@@ -41,6 +42,7 @@ class Status {
     put_pods(out);
     put_intent(out);
     put_retraining(out);
+    if (f_.status.adopted) out["adopted"] = serving::to_json(*f_.status.adopted);
     out["conditions"] = conditions(standing);
     return out;
   }
@@ -137,7 +139,7 @@ class Status {
     const std::string problem = serving::pods_problem(o_, version);
     const std::string message = version + ": " + std::to_string(pods.ready) + "/" +
                                 std::to_string(m_.replicas) + " pods ready" +
-                                (problem.empty() ? "" : ": " + problem);
+                                (problem.empty() ? "" : ": " + problem) + adoption_note();
     const bool mismatch = std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& p) {
       return p->version == version && !p->ready && p->digest_mismatch;
     });
@@ -148,6 +150,11 @@ class Status {
         return stalled("Degraded", "ProgressDeadlineExceeded", message);
     const bool available = pods.ready > 0 || m_.replicas == 0;
     return reconciling(stable().empty() || available ? "Progressing" : "Degraded", "Deploying", message);
+  }
+
+  std::string adoption_note() const {
+    const bool serves = m_.adopt && f_.status.adopted && f_.status.adopted->phase == "Serving" && !o_.services.count(m_.meta.key.name);
+    return serves ? "; until then Deployment " + *m_.adopt + " serves" : "";
   }
 
   bool overridden() const {

@@ -177,6 +177,33 @@ Json surge_of(const api::Model& model, bool in_place) {
   return {{"maxUnavailable", surge == 0 ? 1 : 0}, {"maxSurge", surge}};
 }
 
+// The ports that callers of an adopted Service know, as they are called; the rest of our Service expects one on 80 where a
+// route leads to it.
+Json turned_ports(const std::string& service, bool routed) {
+  const Result<Json> was = parse_json(service, 1 << 16);
+  if (!was || !was->is_object() || !was->contains("ports") || !(*was)["ports"].is_array()) return {};
+  Json ports = (*was)["ports"];
+  if (ports.empty()) return ports;
+  size_t main = 0;
+  bool has_80 = false;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (ports[i].value("name", "") == "http") main = i;
+    has_80 |= ports[i].value("port", 0) == 80;
+  }
+  ports[main]["targetPort"] = "http";
+  if (has_80 || !routed) return ports;
+  for (Json& port : ports)
+    if (!port.contains("name")) port["name"] = "adopted";
+  ports.push_back({{"name", "model"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}});
+  return ports;
+}
+
+Json bare(const api::Model& model, Kind kind) {
+  return {{"apiVersion", info(kind).api_version()},
+          {"kind", info(kind).kind},
+          {"metadata", {{"name", model.meta.key.name}, {"namespace", model.meta.key.ns}}}};
+}
+
 Rendered sealed(Json body) {
   std::string hash = hash_of(body.dump());
   body["metadata"]["annotations"][api::kAnnotationApplied] = hash;
@@ -269,7 +296,29 @@ Rendered render_service(const api::Model& model, const std::string& name, const 
   if (!version.empty()) selector[api::kLabelVersion] = version;
   body["spec"] = {{"selector", std::move(selector)},
                   {"ports", {{{"name", "http"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}}}}};
+  const auto& adopted = model.status.adopted;
+  if (adopted && !adopted->service_uid.empty() && name == model.meta.key.name)
+    if (Json ports = turned_ports(adopted->service, model.route.has_value()); !ports.empty()) body["spec"]["ports"] = std::move(ports);
   return sealed(std::move(body));
+}
+
+Result<Json> render_returned_service(const api::Model& model) {
+  const api::Adopted& adopted = *model.status.adopted;
+  Result<Json> was = parse_json(adopted.service, 1 << 16);
+  if (!was || !was->is_object()) return fail(ErrorKind::Invalid, "status.adopted.service cannot be read");
+  Json body = bare(model, Kind::Service);
+  body["metadata"]["uid"] = adopted.service_uid;
+  if (const Json& by = (*was)["managedBy"]; by.is_string() && by != "")
+    body["metadata"]["labels"] = {{"app.kubernetes.io/managed-by", by}};
+  body["spec"] = {{"selector", (*was)["selector"]}, {"ports", (*was)["ports"]}};
+  return body;
+}
+
+Json render_finalizer(const api::Model& model, bool held) {
+  Json body = bare(model, Kind::Model);
+  body["metadata"]["uid"] = model.meta.uid;
+  if (held) body["metadata"]["finalizers"] = {api::kFinalizer};
+  return body;
 }
 
 Result<Copied> render_copy(const api::Model& model, const std::string& version, const std::string& source,

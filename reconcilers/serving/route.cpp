@@ -11,7 +11,6 @@ namespace {
 using Selected = Ground::Selected;
 
 // Gateways follow routes and endpoints within two seconds by default (Traefik: providersThrottleDuration).
-constexpr Duration kGatewayLag = std::chrono::seconds(5);
 // A gateway that doesn't say that it has taken up a route either isn't there or doesn't tell.
 constexpr Duration kUnheard = std::chrono::seconds(60);
 constexpr Duration kPatience = std::chrono::seconds(10);

@@ -22,6 +22,9 @@
 
 namespace mo::serving {
 
+// So long whoever passes requests on may go by what a Service or a route said before.
+inline constexpr Duration kGatewayLag = std::chrono::seconds(5);
+
 // What the Services and the HTTPRoute say.
 struct RouteView {
   bool main_exists = false, side_exists = false;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "reconcilers/common/names.h"
+#include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/config.h"
 #include "reconcilers/serving/route.h"
 
@@ -44,6 +45,7 @@ class Serve {
   }
 
   Served run() {
+    adopt();
     const Capacity goal = replicas();
     const bool candidate_wanted =
         !w_.candidate.empty() && (w_.candidate_pods || w_.weight > 0 || w_.draining);
@@ -70,6 +72,21 @@ class Serve {
   void append(std::vector<Action>& actions) {
     for (Action& action : actions) out_.actions.push_back(std::move(action));
     actions.clear();
+  }
+
+  void adopt() {
+    if (!o_.model->adopt && !o_.model->status.adopted && !o_.model->meta.held) return;
+    const bool can_serve = g_.replicas > 0 && (w_.stable.empty() ? w_.weight > 0 && g_.candidate_ready_for(100)
+                                                                 : settled(o_, w_.stable) && g_.stable.ready >= g_.replicas);
+    adoption_ = serving::adopt(o_, can_serve, now_);
+    out_.adopted = adoption_.status;
+    if (!adoption_.problem.empty()) {
+      out_.problem = adoption_.problem;
+      out_.problem_reason = "AdoptionBlocked";
+    }
+    out_.asks = std::move(adoption_.asks);
+    out_.look_again = adoption_.look_again;
+    append(adoption_.actions);
   }
 
   Capacity replicas() const {
@@ -184,7 +201,7 @@ class Serve {
     const std::string side = candidate_service_name(o_.key.name);
     const Turn turn = serving::turn(route_, w_, g_, o_.key.name, candidate_wanted, candidate_rolls_, now_);
     calm_ = turn.calm;
-    out_.look_again = turn.look_again;
+    if (!out_.look_again || (turn.look_again && *turn.look_again < *out_.look_again)) out_.look_again = turn.look_again;
     if (!turn.main.empty()) service(o_.key.name, turn.main, "what is stable is " + turn.main);
     if (turn.side && turn.side->empty())
       remove_service(side);
@@ -221,9 +238,16 @@ class Serve {
   }
 
   void service(const std::string& name, const std::string& version, const std::string& why) {
+    const bool main = name == o_.key.name;
+    if (main && adoption_.holds_service) return;
     Rendered rendered = render_service(*o_.model, name, version);
     auto it = o_.services.find(name);
     const api::ObjectMeta* have = nullptr;
+    api::ObjectMeta theirs;
+    if (main && !adoption_.service_uid.empty()) {
+      theirs.uid = adoption_.service_uid;
+      have = &theirs;
+    }
     if (it != o_.services.end()) {
       if (it->second.applied == rendered.hash || it->second.object->meta.deleting) return;
       have = &it->second.object->meta;
@@ -359,6 +383,7 @@ class Serve {
   bool candidate_rolls_ = false;  // this plan gives it another template: what is settled now will not be
   std::set<std::string> rolled_;  // versions whose Deployments this plan writes
   std::vector<Action> downs_;
+  Adoption adoption_;
   Served out_;
 };
 

@@ -33,8 +33,9 @@ struct Served {
   std::vector<Ask> asks;
   std::string problem;  // why something could not even be rendered (no runtime, unusable URI), for people
   std::string problem_reason;  // RuntimeNotFound | InvalidTemplate | InvalidRoute | InvalidAutoscaling |
-                               // ConfigMapNotFound
+                               // ConfigMapNotFound | AdoptionBlocked
   std::optional<TimePoint> look_again;
+  std::optional<api::Adopted> adopted;  // what is to be on record of spec.serving.adopt
 };
 
 // The facts about `stable` and `candidate` (either may be empty).

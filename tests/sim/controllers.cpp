@@ -93,7 +93,7 @@ void Controllers::offer(std::vector<Step>& steps) {
 // One pod at a time.
 void Controllers::offer_deployment(std::vector<Step>& steps, const ObjectRef& ref) {
   const auto d = w_.truth.deployments.get(ref.key);
-  if (d->meta.controller_uid.empty()) return;  // a foreign one stands still
+  if (d->meta.controller_uid.empty()) return offer_foreign(steps, ref, *d);
   const PodsOf pods = pods_of(*d);
   const int fresh = static_cast<int>(pods.fresh.size()), old = static_cast<int>(pods.old.size());
   const Rolling rolling = rolling_of(w_.get(ref)["spec"], d->replicas);
@@ -134,6 +134,21 @@ void Controllers::offer_deployment(std::vector<Step>& steps, const ObjectRef& re
                                              {"status", late ? "False" : "True"},
                                              {"lastUpdateTime", since},
                                              {"reason", now.reason}}}}};
+                         },
+                         "kube-controller-manager");
+                   }});
+}
+
+// Nobody looks at its pods: they are there as soon as it says so.
+void Controllers::offer_foreign(std::vector<Step>& steps, const ObjectRef& ref, const api::Deployment& d) {
+  if (d.observed_generation == d.meta.generation && d.ready_replicas == d.replicas) return;
+  steps.push_back({"deployment: " + ref.key.name + " has what it asks for", [this, ref] {
+                     w_.update(
+                         ref,
+                         [](Json& o) {
+                           o["status"] = {{"observedGeneration", o["metadata"]["generation"]},
+                                          {"replicas", o["spec"]["replicas"]},
+                                          {"readyReplicas", o["spec"]["replicas"]}};
                          },
                          "kube-controller-manager");
                    }});
@@ -293,6 +308,7 @@ void Controllers::offer_garbage(std::vector<Step>& steps) {
 std::optional<TimePoint> Controllers::next_due() const {
   std::optional<TimePoint> due;
   for (const auto& d : w_.truth.deployments.all()) {
+    if (d->meta.controller_uid.empty()) continue;
     const Json& deployment = w_.get({Kind::Deployment, d->meta.key});
     const auto at = deadline_of(deployment);
     if (!at || *at <= w_.now || (due && *due <= *at)) continue;

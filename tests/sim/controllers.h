@@ -40,6 +40,7 @@ class Controllers {
 
  private:
   void offer_deployment(std::vector<Step>& steps, const ObjectRef& ref);
+  void offer_foreign(std::vector<Step>& steps, const ObjectRef& ref, const api::Deployment& d);
   void offer_pod(std::vector<Step>& steps, const api::Pod& pod);
   void offer_job(std::vector<Step>& steps, const ObjectRef& ref);
   void offer_route(std::vector<Step>& steps, const ObjectRef& ref);

@@ -61,6 +61,29 @@ void Invariants::before(const Action& action, const Ref<api::Model>& known) {
   if (const auto* apply = std::get_if<Apply>(&action)) check_not_again(*apply, *known);
 }
 
+// What is not the Model's own is touched only once it is on record how it was, and the Model cannot go without giving it back.
+bool Invariants::adopts(const ObjectRef& target, const std::string& uid) const {
+  for (const auto& model : w_.truth.models.all()) {
+    if (!model->status.adopted || !model->meta.held) continue;
+    const api::Adopted& adopted = *model->status.adopted;
+    if (target.kind == Kind::Deployment && target.key.name == adopted.deployment && uid == adopted.deployment_uid) return true;
+    if (target.kind == Kind::Service && target.key == model->meta.key && uid == adopted.service_uid) return true;
+  }
+  return false;
+}
+
+// Callers of a Service that isn't ours find somebody.
+void Invariants::check_foreign() const {
+  for (const auto& service : w_.truth.services.all()) {
+    if (service->selector.count(api::kLabelModel)) continue;
+    for (const auto& d : w_.truth.deployments.all()) {
+      if (!d->meta.controller_uid.empty()) continue;
+      if (w_.get({Kind::Deployment, d->meta.key})["spec"]["template"]["metadata"]["labels"] != Json(service->selector)) continue;
+      if (d->ready_replicas == 0 || d->replicas == 0) broken("Service " + service->meta.key.name + " leads to Deployment " + d->meta.key.name + ", which has no pods");
+    }
+  }
+}
+
 void Invariants::check_owner(const Action& action, const api::Model& known) const {
   const ObjectRef& target = std::visit([](const auto& a) -> const ObjectRef& { return a.target; }, action);
   const std::string uid = std::visit(
@@ -69,6 +92,8 @@ void Invariants::check_owner(const Action& action, const api::Model& known) cons
       },
       action);
   const auto* apply = std::get_if<Apply>(&action);
+  if (target.kind == Kind::Model && apply && !Json::parse(apply->body).contains("spec")) return;  // its finalizer
+  if (adopts(target, uid)) return;
   const bool changes_config = target.kind == Kind::ConfigMap && apply && !apply->uid.empty();  // copies are made once
   if (target.kind == Kind::Model || target.kind == Kind::ModelRuntime || target.kind == Kind::Pod ||
       target.kind == Kind::ModelGateSet || target.kind == Kind::ClusterModelGateSet || changes_config)
@@ -255,6 +280,7 @@ void Invariants::remember_failure(const std::string& rollout, const std::string&
 // ---- after every step ----
 
 void Invariants::after_step() {
+  check_foreign();
   if (checked_ == w_.changes) return;
   checked_ = w_.changes;
   for (const auto& model : w_.truth.models.all()) {

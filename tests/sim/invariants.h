@@ -58,6 +58,8 @@ class Invariants : public Observer {
   View look(const api::Model& model) const;
   int ready_of(const View& view, const std::string& version) const;
 
+  bool adopts(const ObjectRef& target, const std::string& uid) const;
+  void check_foreign() const;
   void check_owner(const Action& action, const api::Model& known) const;
   void check_write(const WriteStatus& write, const Ref<api::Model>& known);
   void check_conditions(const ObjectRef& ref, const Json& before, const Json& after) const;

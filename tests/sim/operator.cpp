@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "operator/api/parse.h"
+#include "operator/evidence/adopted_words.h"
 #include "reconcilers/model/observe.h"
 
 namespace mo::sim {
@@ -360,6 +361,11 @@ Answer Operator::answer_to(const Ask& ask) const {
       answer.text = gateways->feature;
     else
       answer.problem = "Gateway doesn't offer " + gateways->feature;
+  } else if (const auto* adopted = std::get_if<AskAdopted>(&ask.question)) {
+    const Json* deployment = w_.find({Kind::Deployment, adopted->deployment});
+    const Json* service = w_.find({Kind::Service, adopted->service});
+    answer.text = R"({"deployment":)" + (deployment ? *evidence::adopted_deployment(deployment->dump()) : "null") + R"(,"service":)" +
+                  (service ? *evidence::adopted_service(service->dump()) : "null") + "}";
   } else {
     answer.text = job_result(std::get<AskRunResult>(ask.question).job.name);
   }

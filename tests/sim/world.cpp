@@ -300,7 +300,9 @@ void World::update(const ObjectRef& target, const std::function<void(Json&)>& ed
 }
 
 void World::remove(const ObjectRef& target) {
-  get(target);
+  if (get(target)["metadata"].contains("finalizers"))  // it goes when the last of them does
+    return update(
+        target, [&](Json& o) { o["metadata"].emplace("deletionTimestamp", format_time(now)); }, "kubectl");
   const StoredPtr object = stored(target);
   drop(objects_, target);
   gone_[target] = object->version + 1;
@@ -328,12 +330,27 @@ Result<void> World::apply(const Apply& apply) {
                              : "Apply failed with 1 conflict: conflict with \"kubectl\": .spec"));
   if (apply.uid != there->uid) return fail(conflict("UID is " + there->uid + ", not " + apply.uid));
   if (!as_seen(*there, apply.resource_version)) return fail(conflict("the object has been modified"));
+  if (apply.target.kind == Kind::Model) {  // never more than our finalizer
+    update(
+        apply.target,
+        [&](Json& object) {
+          object["metadata"].erase("finalizers");
+          object["metadata"].update(Json{{"finalizers", body["metadata"].value("finalizers", Json::array())}});
+          if (object["metadata"]["finalizers"].empty()) object["metadata"].erase("finalizers");
+        },
+        api::kFieldManager);
+    const Json& metadata = get(apply.target)["metadata"];
+    if (metadata.contains("deletionTimestamp") && !metadata.contains("finalizers")) remove(apply.target);
+    return {};
+  }
   update(
       apply.target,
       [&](Json& object) {
         object["spec"] = body["spec"];
-        object["metadata"]["labels"] = body["metadata"]["labels"];
-        object["metadata"]["ownerReferences"] = body["metadata"]["ownerReferences"];
+        for (const char* part : {"labels", "ownerReferences"}) {
+          object["metadata"].erase(part);
+          if (body["metadata"].contains(part)) object["metadata"][part] = body["metadata"][part];
+        }
         if (!apply.hash.empty()) object["metadata"]["annotations"][api::kAnnotationApplied] = apply.hash;
       },
       api::kFieldManager, true);

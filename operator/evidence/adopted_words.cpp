@@ -1,0 +1,65 @@
+#include "operator/evidence/adopted_words.h"
+
+#include "operator/evidence/bounded_json.h"
+
+namespace mo::evidence {
+namespace {
+
+using Json = nlohmann::json;
+
+Json member_of(const Json& object, const char* member) {
+  return object.is_object() ? object.value(member, Json()) : Json();
+}
+
+Json object_or_empty(Json value) { return value.is_object() ? std::move(value) : Json::object(); }
+
+int64_t number_of(const Json& object, const char* member, int64_t otherwise) {
+  const Json found = member_of(object, member);
+  return found.is_number_integer() ? found.get<int64_t>() : otherwise;
+}
+
+std::string controller_of(const Json& metadata) {
+  const Json owners = member_of(metadata, "ownerReferences");
+  if (!owners.is_array()) return "";
+  for (const Json& owner : owners)
+    if (member_of(owner, "controller") == true) return text_of(owner, "kind") + " " + text_of(owner, "name");
+  return "";
+}
+
+std::string text_of_json(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+Result<std::string> adopted_deployment(std::string_view deployment) {
+  const Json object = parse_bounded(deployment);
+  const Json metadata = member_of(object, "metadata"), spec = member_of(object, "spec"),
+             status = member_of(object, "status");
+  if (text_of(metadata, "uid").empty()) return fail(ErrorKind::Malformed, "the Deployment cannot be read");
+  const bool observed = number_of(status, "observedGeneration", 0) >= number_of(metadata, "generation", 0);
+  const Json pods = member_of(member_of(spec, "template"), "metadata");
+  return text_of_json({{"uid", text_of(metadata, "uid")},
+                       {"replicas", number_of(spec, "replicas", 1)},
+                       {"ready", observed ? number_of(status, "readyReplicas", 0) : 0},
+                       {"labels", object_or_empty(member_of(pods, "labels"))},
+                       {"controller", controller_of(metadata)}});
+}
+
+Result<std::string> adopted_service(std::string_view service) {
+  const Json object = parse_bounded(service);
+  const Json metadata = member_of(object, "metadata"), spec = member_of(object, "spec");
+  if (text_of(metadata, "uid").empty()) return fail(ErrorKind::Malformed, "the Service cannot be read");
+  const Json selector = object_or_empty(member_of(spec, "selector"));
+  Json ports = member_of(spec, "ports");
+  if (!ports.is_array()) ports = Json::array();
+  return text_of_json({{"uid", text_of(metadata, "uid")},
+                       {"resourceVersion", text_of(metadata, "resourceVersion")},
+                       {"selector", selector},
+                       {"ports", std::move(ports)},
+                       {"managedBy", text_of(object_or_empty(member_of(metadata, "labels")), "app.kubernetes.io/managed-by")},
+                       {"controller", controller_of(metadata)},
+                       {"external", selector.empty() || text_of(spec, "type") == "ExternalName"}});
+}
+
+}  // namespace mo::evidence
