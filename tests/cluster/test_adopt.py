@@ -1,0 +1,172 @@
+"""A Deployment that served before its Model did: replaced once the Model can serve, given back when it goes (spec.serving.adopt)."""
+
+import contextlib
+import threading
+
+import pytest
+
+from case import TINY_POD, gate
+
+PORTS = [{"port": 8080, "protocol": "TCP", "targetPort": 8080}]
+
+
+def old(case, replicas=2, **labels):
+    """As a chart made it."""
+    labels = {"app": "old", **labels}
+    pod = dict(TINY_POD, containers=[dict(TINY_POD["containers"][0], env=[{"name": "MODEL_VERSION", "value": "old"}])])
+    case.configmap("old", artifact="by hand")
+    case.kube.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "old", "labels": {"app.kubernetes.io/managed-by": "Helm"}},
+                     "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "old"}},
+                              "template": {"metadata": {"labels": labels}, "spec": pod}}}, case.namespace, manager="helm")
+    case.until(lambda: case.status("Deployment", "old").get("readyReplicas") == replicas, "the old pods are ready")
+
+
+def service(case, ports=tuple(PORTS), **selector):
+    case.kube.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "m", "labels": {"app.kubernetes.io/managed-by": "Helm"}},
+                     "spec": {"selector": selector or {"app": "old"}, "ports": list(ports)}}, case.namespace, manager="helm")
+
+
+ADOPT = {"adopt": {"name": "old"}}
+
+
+def replicas(case):
+    return case.get("Deployment", "old")["spec"]["replicas"]
+
+
+@contextlib.contextmanager
+def callers(case, port=8080):
+    """Requests without a pause, through all that happens; none may fail. Yields what has answered so far."""
+    url, told, failed, over = case.forward(port=port), [], [], threading.Event()
+
+    def call():
+        while not over.is_set():
+            try:
+                told.append(case.fetch(url).split()[0])
+            except OSError as error:
+                failed.append(str(error))
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield told
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert not failed, f"{len(failed)} of {len(told) + len(failed)} requests failed: {failed[:3]}"
+
+
+def answers(case, told, word):
+    """The last answers are all of this one."""
+    begun = len(told)
+    case.until(lambda: len(told) > begun + 20 and set(told[-20:]) == {word}, f"{word} answers")
+
+
+def test_a_deployment_is_replaced_and_given_back_without_a_lost_request(case):
+    old(case)
+    service(case)
+    before = case.get("Service")
+    with callers(case) as told:
+        answers(case, told, "old")
+        case.serve("m-v1", replicas=2, serving=ADOPT)
+        answers(case, told, "m-v1")
+        case.until(lambda: replicas(case) == 0, "the old pods are gone")
+        adopted = case.until(lambda: case.status()["adopted"].get("phase") == "Replaced" and case.status()["adopted"], "that is on record")
+        assert adopted["deployment"] == "old" and adopted["replicas"] == 2
+        assert case.get()["metadata"]["finalizers"] == ["modelops.dev/give-back"]
+        case.version("m-v2")
+        case.model(version="m-v2", replicas=2, serving=ADOPT)
+        case.ready(version="m-v2")
+        answers(case, told, "m-v2")
+        case.kube.delete("Model", "m", case.namespace)
+        answers(case, told, "old")
+        case.until(lambda: not case.find("Model", "m"), "the Model is gone")
+        case.until(lambda: not case.all("Deployment", {"modelops.dev/model": "m"}), "and its pods")
+        answers(case, told, "old")
+    after = case.get("Service")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"] and replicas(case) == 2
+    assert after["spec"]["selector"] == before["spec"]["selector"] and after["spec"]["ports"] == before["spec"]["ports"], after["spec"]
+    assert after["metadata"]["labels"] == before["metadata"]["labels"] and "ownerReferences" not in after["metadata"], after["metadata"]
+
+
+def test_a_first_version_that_does_not_pass_replaces_nobody(case):
+    old(case)
+    service(case)
+    case.metrics.set("accuracy", "0.5", version="m-v1")
+    spec = {"replicas": 1, "serving": ADOPT, "steps": [{"gates": ["accuracy"]}], "gates": [gate(min="0.9", count=1)]}
+    with callers(case) as told:
+        case.version("m-v1")
+        case.model(version="m-v1", **spec)
+        case.phase(case.rollout_of("m-v1"), "RolledBack")
+        assert set(told) <= {"old"} and replicas(case) == 2
+        case.metrics.set("accuracy", "0.95", version="m-v2")
+        case.version("m-v2")
+        case.model(version="m-v2", **spec)
+        case.ready(version="m-v2")
+        answers(case, told, "m-v2")
+
+
+def test_it_is_given_back_by_an_operator_that_was_killed(private):
+    case = private
+    old(case)
+    service(case)
+    with callers(case) as told:
+        case.serve("m-v1", replicas=1, serving=ADOPT)
+        case.until(lambda: replicas(case) == 0, "the old pods are gone")
+        case.operator.kill()
+        case.kube._call("DELETE", case.kube.path("Model", "m", case.namespace))
+        case.operator.start()
+        case.until(lambda: case.status()["adopted"]["phase"] == "Returning", "it has begun")
+        case.operator.kill()
+        case.operator.start()
+        case.until(lambda: not case.find("Model", "m"), "the Model is gone")
+        answers(case, told, "old")
+    assert replicas(case) == 2
+
+
+def test_what_stays_with_the_model_is_not_given_back(case):
+    old(case)
+    case.serve("m-v1", replicas=1, serving=ADOPT)
+    case.until(lambda: replicas(case) == 0, "the old pods are gone")
+    case.model(version="m-v1", replicas=1)
+    case.until(lambda: "finalizers" not in case.get()["metadata"], "nothing holds the Model any more")
+    case.kube.delete("Deployment", "old", case.namespace)
+    case.kube.delete("Model", "m", case.namespace)
+    assert not case.find("Deployment", "old")
+
+
+def test_a_deployment_that_went_is_not_waited_for(case):
+    old(case)
+    case.serve("m-v1", replicas=1, serving=ADOPT)
+    case.until(lambda: case.status()["adopted"]["phase"] == "Replaced", "it has been replaced")
+    case.kube.delete("Deployment", "old", case.namespace)
+    case.kube.delete("Model", "m", case.namespace)
+    case.until(lambda: not case.find("Model", "m"), "the Model is gone")
+
+
+def test_a_deployment_that_is_missing_is_waited_for(case):
+    case.version("m-v1")
+    case.model(version="m-v1", replicas=1, serving=ADOPT)
+    message = case.stalled("AdoptionBlocked")["status"]["message"]
+    assert "Deployment old" in message and "create it, or take adopt out" in message, message
+    old(case)
+    case.ready(version="m-v1")
+    case.until(lambda: replicas(case) == 0, "the old pods are gone")
+
+
+@pytest.mark.parametrize("why", ["other pods", "an owner"])
+def test_what_cannot_be_adopted_is_left_as_it_is(case, why):
+    old(case)
+    if why == "other pods":
+        service(case, app="another")
+        words = ["Service m selects other pods than those of Deployment old"]
+    else:
+        owner = case.configmap("owner", a="b") or case.get("ConfigMap", "owner")
+        case.kube.patch("Deployment", "old", {"metadata": {"ownerReferences": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"], "controller": True}]}}, case.namespace)
+        words = ["Deployment old belongs to ConfigMap owner"]
+    case.version("m-v1")
+    case.model(version="m-v1", replicas=1, serving=ADOPT)
+    message = case.stalled("AdoptionBlocked")["status"]["message"]
+    assert all(word in message for word in words), message
+    assert replicas(case) == 2 and "finalizers" not in case.get()["metadata"]
