@@ -7,10 +7,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-Json member_of(const Json& object, const char* member) {
-  return object.is_object() ? object.value(member, Json()) : Json();
-}
-
 Json object_or_empty(Json value) { return value.is_object() ? std::move(value) : Json::object(); }
 
 int64_t number_of(const Json& object, const char* member, int64_t otherwise) {

@@ -21,6 +21,10 @@ Json parse_bounded(std::string_view text, int max_depth) {
   }
 }
 
+nlohmann::json member_of(const nlohmann::json& object, const char* member) {
+  return object.is_object() ? object.value(member, nlohmann::json()) : nlohmann::json();
+}
+
 std::string text_of(const Json& object, const char* member) {
   if (!object.is_object()) return "";
   const auto it = object.find(member);

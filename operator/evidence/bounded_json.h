@@ -11,6 +11,9 @@ namespace mo::evidence {
 // text's size before.
 nlohmann::json parse_bounded(std::string_view text, int max_depth = 64);
 
+// The member, or null if it is absent or `object` is no object.
+nlohmann::json member_of(const nlohmann::json& object, const char* member);
+
 // The member as text, or "" if it is absent or no string.
 std::string text_of(const nlohmann::json& object, const char* member);
 

@@ -3,14 +3,6 @@
 #include "operator/evidence/bounded_json.h"
 
 namespace mo::evidence {
-namespace {
-
-nlohmann::json member_of(const nlohmann::json& object, const char* member) {
-  return object.is_object() ? object.value(member, nlohmann::json()) : nlohmann::json();
-}
-
-}  // namespace
-
 Result<std::string> class_of_gateway(std::string_view gateway) {
   const nlohmann::json object = parse_bounded(gateway);
   if (!object.is_object()) return fail(ErrorKind::Malformed, "the Gateway cannot be read");

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from case import TINY_POD, gate
+from case import TINY_POD
 
 PORTS = [{"port": 8080, "protocol": "TCP", "targetPort": 8080}]
 
@@ -92,15 +92,14 @@ def test_a_deployment_is_replaced_and_given_back_without_a_lost_request(case):
 def test_a_first_version_that_does_not_pass_replaces_nobody(case):
     old(case)
     service(case)
-    case.metrics.set("accuracy", "0.5", version="m-v1")
-    spec = {"replicas": 1, "serving": ADOPT, "steps": [{"gates": ["accuracy"]}], "gates": [gate(min="0.9", count=1)]}
+    spec = {"replicas": 1, "serving": ADOPT, "steps": [{"gates": ["recorded"]}],
+            "gates": [{"name": "recorded", "version": {"metric": "f1"}, "min": "0.9"}]}
     with callers(case) as told:
-        case.version("m-v1")
+        case.version("m-v1", metrics={"f1": "0.5"})
         case.model(version="m-v1", **spec)
-        case.phase(case.rollout_of("m-v1"), "RolledBack")
+        case.phase(case.rollout_of("m-v1"), "Failed")
         assert set(told) <= {"old"} and replicas(case) == 2
-        case.metrics.set("accuracy", "0.95", version="m-v2")
-        case.version("m-v2")
+        case.version("m-v2", metrics={"f1": "0.95"})
         case.model(version="m-v2", **spec)
         case.ready(version="m-v2")
         answers(case, told, "m-v2")
