@@ -270,6 +270,8 @@ BAD = {
     "a surge with BlueGreen": (model(spec__serving__maxSurge=1, spec__rollout__strategy="BlueGreen", spec__rollout__steps=[{"weight": 100}]),
                                ["spec.serving.maxSurge", "BlueGreen needs room for both", "choose Canary"]),
     "a surge with warm versions": (model(spec__serving__maxSurge=0, spec__rollout__keepWarm=1), ["spec.serving.maxSurge", "kept warm", "remove keepWarm or maxSurge"]),
+    "a Deployment to adopt without a name": (model(spec__serving__adopt={}), ["spec.serving.adopt.name", "Required value"]),
+    "a Deployment to adopt of no name": (model(spec__serving__adopt={"name": ""}), ["spec.serving.adopt.name", "at least 1"]),
     "an unknown class": (model(spec__class="Magic"), ["spec.class", "MachineLearning", "Generative"]),
     "an unknown track": (model(spec__track="Loose"), ["spec.track", "Pinned", "Promoted"]),
     "an unknown strategy": (model(spec__rollout__strategy="Rolling"), ["spec.rollout.strategy", "Canary"]),
@@ -498,6 +500,14 @@ def test_a_rollout_is_steered_but_not_pointed_elsewhere(kube, namespace):
     kube.delete("ModelRollout", "steered", namespace)
 
 
+def test_adopt_is_not_pointed_elsewhere(kube, namespace):
+    kube.create(model(metadata={"name": "adopts"}, spec__serving__adopt={"name": "old"}), namespace)
+    assert_words(refusal(kube.patch, "Model", "adopts", {"spec": {"serving": {"adopt": {"name": "other"}}}}, namespace),
+                 ["adopt cannot change to another Deployment", "take it out of the spec first"])
+    kube.patch("Model", "adopts", {"spec": {"serving": {"adopt": None}}}, namespace)
+    kube.delete("Model", "adopts", namespace)
+
+
 def test_field_selectors(kube, namespace):
     for name in ("fraud", "churn"):
         kube.create(changed(ROLLOUT, metadata={"name": "of-" + name}, spec__modelRef={"name": name}), namespace)
@@ -523,6 +533,14 @@ replicas: 4
 readyReplicas: 4
 ready: 4/4
 selector: modelops.dev/model=fraud
+adopted:
+  deployment: old
+  deploymentUID: 1-2-3
+  replicas: 2
+  serviceUID: 4-5-6
+  service: {managedBy: Helm, selector: {app: old}, ports: [{port: 80, targetPort: http, protocol: TCP}]}
+  phase: Returning
+  since: "2026-11-22T09:00:00Z"
 spec: {version: fraud-v2, revision: 0f3c, generation: 1}
 intent: {version: fraud-v2, origin: Spec, rollout: fraud-2, outcome: "", reason: "", message: "", since: "2026-11-22T09:00:00Z"}
 retraining:
@@ -621,12 +639,13 @@ JOBS = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"]}
 
 
 CONFIGMAPS = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}
+PATCHES = {"apiGroups": ["", "apps"], "resources": ["deployments", "services"], "resourceNames": ["old", "fraud"], "verbs": ["patch"]}
 
 
 @pytest.fixture(scope="module")
 def people(kube, namespace):
     """Clients in the name of people with more or less rights. The policies are in force once this is there."""
-    rights = {"dana": [OURS, DEPLOYMENTS, JOBS, CONFIGMAPS], "wanda": [OURS], "dora": [OURS, DEPLOYMENTS, CONFIGMAPS], "john": [OURS, JOBS, CONFIGMAPS],
+    rights = {"dana": [OURS, DEPLOYMENTS, JOBS, CONFIGMAPS], "pat": [OURS, DEPLOYMENTS, JOBS, CONFIGMAPS, PATCHES], "wanda": [OURS], "dora": [OURS, DEPLOYMENTS, CONFIGMAPS], "john": [OURS, JOBS, CONFIGMAPS],
               "carla": [OURS, DEPLOYMENTS, JOBS]}
     for user, rules in rights.items():
         grant(kube, namespace, user, rules)
@@ -670,6 +689,28 @@ def test_who_may_create_no_configmaps_gets_none_by_a_template(people, namespace)
     carla.create(model(spec__serving__template=REMOVED), namespace, dry_run=True)
     assert_words(refusal(carla.create, autoscaled(), namespace, dry_run=True),
                  [f"carla may not create HorizontalPodAutoscalers in namespace {namespace}", "remove autoscaling"])
+
+
+def test_who_may_not_patch_what_is_there_lets_no_model_adopt_it(people, namespace):
+    adopting = model(spec__serving__adopt={"name": "old"})
+    assert_words(refusal(people["dana"].create, adopting, namespace, dry_run=True),
+                 [f"dana may not patch Deployment old and Service fraud in namespace {namespace}", "ask for the role edit"])
+    people["pat"].create(adopting, namespace, dry_run=True)
+    assert_words(refusal(people["pat"].create, model(spec__serving__adopt={"name": "another"}), namespace, dry_run=True), ["pat may not patch Deployment another"])
+
+
+def test_the_operator_writes_of_a_model_its_finalizers_only(kube, people, namespace):
+    operator = kube.as_user(f"system:serviceaccount:{settings.SYSTEM_NAMESPACE}:model-operator", "system:authenticated")
+    kube.create(changed(MODEL, metadata={"name": "kept"}), namespace)
+    wishes = {"spec": {"serving": {"replicas": 5}}}, {"metadata": {"labels": {"a": "b"}}}, {"metadata": {"annotations": {"a": "b"}}}
+    kube.wait_for(lambda: "nothing of a Model but" in refusal(operator.patch, "Model", "kept", wishes[0], namespace), 30,
+                  "the policy is in force", retry=(AssertionError, pytest.fail.Exception))
+    for wish in wishes:
+        assert_words(refusal(operator.patch, "Model", "kept", wish, namespace), ["the operator changes nothing of a Model but its status and its finalizers"])
+    operator.patch("Model", "kept", {"metadata": {"finalizers": ["modelops.dev/give-back"]}}, namespace)
+    operator.patch("Model", "kept", {"metadata": {"finalizers": None}}, namespace)
+    operator.patch("Model", "kept", {"status": {"message": "hello"}}, namespace, "status")
+    kube.delete("Model", "kept", namespace)
 
 
 def test_the_operator_writes_no_configmap_but_its_copies(kube, people, namespace):
