@@ -142,6 +142,7 @@ std::string describe_action(const Action& action) {
     std::string operator()(const WriteStatus& a) const {
       return "say in status of " + a.target.to_string() + ": " + a.why;
     }
+    std::string operator()(const SetFinalizers& a) const { return "set finalizers of " + a.target.to_string() + ": " + a.why; }
   };
   return std::visit(Words{}, action);
 }

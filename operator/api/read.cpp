@@ -110,7 +110,7 @@ void read_owners(value& v, Metadata& out, const Path& at) {
 void read_finalizers(value& v, Metadata& out, const Path& at) {
   each_item(v, at, [&](value& item, const Path& here) {
     std::string name;
-    if (read(item, name, here) && name == kFinalizer) out.meta.held = true;
+    if (read(item, name, here)) out.meta.finalizers.push_back(std::move(name));
   });
 }
 

@@ -3,6 +3,7 @@
 // these structs and the CRDs name the same fields.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -41,7 +42,8 @@ struct ObjectMeta {
   TimePoint created{};
   bool deleting = false;       // metadata.deletionTimestamp is set
   std::string controller_uid;  // UID of the owner with controller: true
-  bool held = false;           // bears our finalizer
+  std::vector<std::string> finalizers;
+  bool held() const { return std::find(finalizers.begin(), finalizers.end(), kFinalizer) != finalizers.end(); }
 };
 
 struct Condition {
@@ -226,8 +228,9 @@ struct Adopted {
   int replicas = 0;
   std::string service_uid;  // of the Service of the Model's name; empty: there was none
   RawJson service = "{}";   // its {"managedBy", "ports", "selector"}
-  std::string phase;        // Serving | Replaced | Returning | Returned
-  std::optional<TimePoint> since;  // of Returning, Returned
+  std::string phase;        // Serving | Replacing | Replaced | Returning | Returned
+  // Replacing: that callers reach the Model's pods alone. Returning, Returned: of the phase.
+  std::optional<TimePoint> since;
   bool operator==(const Adopted&) const = default;
 };
 

@@ -61,7 +61,16 @@ struct WriteStatus {
   Duration patience = std::chrono::seconds(5);
 };
 
-using Action = std::variant<Apply, Scale, Delete, WriteStatus>;
+// Leaves exactly that object, as it was seen, with these finalizers, whoever put them there.
+struct SetFinalizers {
+  ObjectRef target;
+  std::string uid;
+  std::vector<std::string> finalizers;
+  std::string why;
+  std::string resource_version;
+};
+
+using Action = std::variant<Apply, Scale, Delete, WriteStatus, SetFinalizers>;
 
 // An Event on the object, deduplicated by the executor.
 struct Event {
@@ -99,7 +108,7 @@ struct AskGateways {  // whether these can do what a feature of that name is (Ga
   std::vector<ObjectKey> gateways;
   std::string feature;  // "HTTPRouteRequestMirror"
 };
-struct AskAdopted {  // quorum reads of what a Model takes the place of
+struct AskAdopted {  // quorum reads of what a Model takes the place of, and of who else leads callers there
   ObjectKey deployment, service;
 };
 struct Ask {
@@ -118,7 +127,7 @@ struct Answer {
   Reading value, stable, samples, stable_samples;  // AskPrometheus; AskWeb: value
   // AskConfigMap: the key's text. AskConfig: {"binaryData": {…}, "data": {…}}, or null if there is no such ConfigMap.
   // AskRunResult: the RunResult's JSON text, unchecked. AskGateways: the feature, all can. AskAdopted: {"deployment", "service"},
-  // each as evidence::adopted_words says, or null.
+  // each as evidence::adopted_words says or null, and "others", the names of further Services that select the Deployment's pods.
   std::optional<std::string> text;
   std::string problem;  // why `text` is missing, for people
 };

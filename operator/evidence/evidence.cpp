@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <exception>
 
+#include <nlohmann/json.hpp>
+
 #include "operator/api/run_result.h"
 #include "operator/evidence/adopted_words.h"
 #include "operator/evidence/gateway_words.h"
@@ -168,7 +170,20 @@ Result<std::string> Evidence::read(const AskAdopted& question, std::stop_token s
   if (!deployment) return deployment;
   const auto service = part({Kind::Service, question.service}, adopted_service);
   if (!service) return service;
-  return R"({"deployment":)" + *deployment + R"(,"service":)" + *service + "}";
+  nlohmann::json others = nlohmann::json::array();
+  if (*service == "null" && *deployment != "null") {
+    kube::ListOptions options{question.service.ns};
+    options.limit = 500;
+    do {
+      const auto part = client_.list(Kind::Service, options, stop).and_then([&](const std::string& list) {
+        return services_that_select(list, *deployment);
+      });
+      if (!part) return fail(part.error());
+      for (const std::string& name : part->services) others.push_back(name);
+      options.continue_token = part->next;
+    } while (!options.continue_token.empty());
+  }
+  return R"({"deployment":)" + *deployment + R"(,"service":)" + *service + R"(,"others":)" + others.dump() + "}";
 }
 
 Result<std::string> Evidence::read(const AskGateways& question, std::stop_token stop) {

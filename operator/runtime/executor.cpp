@@ -17,7 +17,7 @@ const std::string& why_of(const Action& action) {
   return std::visit([](const auto& it) -> const std::string& { return it.why; }, action);
 }
 const char* verb_of(const Action& action) {
-  static constexpr const char* kVerbs[] = {"apply", "scale", "delete", "write status"};
+  static constexpr const char* kVerbs[std::variant_size_v<Action>] = {"apply", "scale", "delete", "write status", "set finalizers"};
   return kVerbs[action.index()];
 }
 
@@ -137,6 +137,10 @@ std::string scale_body(const Scale& scale) {
   Json metadata = {{"uid", scale.uid}};
   if (!scale.resource_version.empty()) metadata["resourceVersion"] = scale.resource_version;
   return Json{{"metadata", metadata}, {"spec", {{"replicas", scale.replicas}}}}.dump();
+}
+
+std::string finalizers_body(const SetFinalizers& set) {
+  return Json{{"metadata", {{"uid", set.uid}, {"resourceVersion", set.resource_version}, {"finalizers", set.finalizers}}}}.dump();
 }
 
 std::string status_body(const WriteStatus& write) {
@@ -333,6 +337,12 @@ Result<void> Executor::act(const Scale& scale, std::stop_token stop) {
   const auto stored = client_.merge_patch(scale.target, scale_body(scale), "", stop);
   if (!stored) return fail(stored.error());
   return keep(scale.target, *stored, "");
+}
+
+Result<void> Executor::act(const SetFinalizers& set, std::stop_token stop) {
+  const auto stored = client_.merge_patch(set.target, finalizers_body(set), "", stop);
+  if (!stored) return fail(stored.error());
+  return keep(set.target, *stored, "");
 }
 
 Result<void> Executor::act(const Delete& removal, std::stop_token stop) {

@@ -63,6 +63,7 @@ class Executor {
   Result<void> act(const Scale& scale, std::stop_token stop);
   Result<void> act(const Delete& removal, std::stop_token stop);
   Result<void> act(const WriteStatus& write, std::stop_token stop);
+  Result<void> act(const SetFinalizers& set, std::stop_token stop);
   Result<void> confirm_owner(const ObjectKey& model, std::stop_token stop);
   std::optional<Duration> hold(const Action& action);
   Outcome judge(const ObjectKey& model, const Action& action, const Error& error, TimePoint now);
@@ -92,5 +93,6 @@ Result<std::string> apply_body(const std::string& body, const std::string& uid,
                                const std::string& resource_version, const std::string& hash);
 std::string scale_body(const Scale& scale);
 std::string status_body(const WriteStatus& write);
+std::string finalizers_body(const SetFinalizers& set);
 
 }  // namespace mo

@@ -104,10 +104,10 @@ void Informers::watch_owned() {
   WatcherOptions routes = labelled;
   routes.machine.optional = true;  // a cluster without the Gateway API
   watch<api::HttpRoute>(stores_.routes, routes, queue_and_forget);
-  // They bear the labels of their Services. Only where a route gives the weights does anybody look at them.
+  // They bear the labels of their Services. Only where a route gives the weights, or where a Deployment is being replaced, does anybody look at them.
   watch<api::EndpointSlice>(stores_.slices, labelled, [this](const api::EndpointSlice& slice, bool) {
     for (const ObjectKey& key : models_of(slice))
-      if (const auto model = stores_.models.get(key); model && model->route) queue_.add(key);
+      if (const auto model = stores_.models.get(key); model && (model->route || model->adopt)) queue_.add(key);
   });
   watch<api::Autoscaler>(stores_.autoscalers, labelled, queue_and_forget);
   watch<api::Job>(stores_.jobs, labelled, queue_models);

@@ -7,11 +7,16 @@
 namespace mo::model {
 namespace {
 
+// The Service that the Model took over stays without an owner, to be there when the Model is gone.
+bool adopted(const Observed& o, const std::string& uid) {
+  return o.model->status.adopted && !uid.empty() && o.model->status.adopted->service_uid == uid;
+}
+
 template <class T>
 void take_owned(const Store<T>& store, Ledger& ledger, const Observed& o,
                 std::map<std::string, Owned<T>>& into) {
   for (const auto& object : store.of_model(o.key)) {
-    if (object->meta.controller_uid != o.model->meta.uid) continue;  // labelled like ours, but not ours
+    if (object->meta.controller_uid != o.model->meta.uid && !adopted(o, object->meta.uid)) continue;  // labelled like ours, but not ours
     into[object->meta.key.name] = {
         object, ledger.agrees_with(object->meta.uid, object->applied_hash, object->spec_hash,
                                    object->foreign_spec_manager)};
@@ -100,7 +105,7 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   take_owned(stores.deployments, ledger, o, o.deployments);
   take_owned(stores.services, ledger, o, o.services);
   take_owned(stores.routes, ledger, o, o.routes);
-  if (o.model->route) take_slices(stores, o);
+  if (o.model->route || o.model->adopt) take_slices(stores, o);
   take_owned(stores.autoscalers, ledger, o, o.autoscalers);
   for (const auto& job : stores.jobs.of_model(key))
     if (job->meta.controller_uid == o.model->meta.uid) o.jobs[job->meta.key.name] = job;

@@ -14,19 +14,25 @@ namespace mo::serving {
 struct Adoption {
   std::optional<api::Adopted> status;  // what is to be on record
   bool holds_service = false;          // the Service of the Model's name is not to be touched yet
-  std::string service_uid;             // the Service that is there to be taken over; empty: there is none
+  api::ObjectMeta service;             // the UID and resourceVersion of the one that is to be taken over now; empty: none is
   std::vector<Action> actions;
   std::vector<Ask> asks;
   std::string problem;  // for people
   std::optional<TimePoint> look_again;
 };
 
-// `can_serve`: the pods are ready that would get the traffic.
-Adoption adopt(const Observed& observed, bool can_serve, TimePoint now);
+// Who may have the traffic of the Model's Service.
+enum class Successor {
+  None,    // no version is to have any: the first one failed
+  Coming,  // its pods are not all ready yet
+  Ready,
+};
+
+Adoption adopt(const Observed& observed, Successor successor, TimePoint now);
 
 Json to_json(const api::Adopted& adopted);
 
-// For a Model that is being deleted. It goes once nothing is left to do.
+// For a Model that is being deleted. It goes once nothing is left to do, or ten minutes after it began.
 Plan give_back(const Observed& observed, TimePoint now);
 
 }  // namespace mo::serving

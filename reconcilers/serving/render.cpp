@@ -177,31 +177,32 @@ Json surge_of(const api::Model& model, bool in_place) {
   return {{"maxUnavailable", surge == 0 ? 1 : 0}, {"maxSurge", surge}};
 }
 
+bool is_80(const Json& port) { return port.value("port", 0) == 80 && port.value("protocol", "TCP") == "TCP"; }
+bool has_80(const Json& ports) { return std::any_of(ports.begin(), ports.end(), is_80); }
+
+// The one that requests come by, of a Service that others made.
+std::optional<size_t> requests_port(const Json& ports) {
+  for (size_t i = 0; i < ports.size(); ++i)
+    if (ports[i].value("name", "") == "http") return i;
+  for (size_t i = 0; i < ports.size(); ++i)
+    if (is_80(ports[i])) return i;
+  return ports.size() == 1 ? std::optional<size_t>(0) : std::nullopt;
+}
+
 // The ports that callers of an adopted Service know, as they are called; the rest of our Service expects one on 80 where a
 // route leads to it.
 Json turned_ports(const std::string& service, bool routed) {
   const Result<Json> was = parse_json(service, 1 << 16);
   if (!was || !was->is_object() || !was->contains("ports") || !(*was)["ports"].is_array()) return {};
   Json ports = (*was)["ports"];
-  if (ports.empty()) return ports;
-  size_t main = 0;
-  bool has_80 = false;
-  for (size_t i = 0; i < ports.size(); ++i) {
-    if (ports[i].value("name", "") == "http") main = i;
-    has_80 |= ports[i].value("port", 0) == 80;
-  }
-  ports[main]["targetPort"] = "http";
-  if (has_80 || !routed) return ports;
+  const std::optional<size_t> main = requests_port(ports);
+  if (!main) return {};
+  ports[*main]["targetPort"] = "http";
+  if (!routed || has_80(ports)) return ports;
   for (Json& port : ports)
     if (!port.contains("name")) port["name"] = "adopted";
-  ports.push_back({{"name", "model"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}});
+  ports.push_back({{"name", "modelops-route"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}});
   return ports;
-}
-
-Json bare(const api::Model& model, Kind kind) {
-  return {{"apiVersion", info(kind).api_version()},
-          {"kind", info(kind).kind},
-          {"metadata", {{"name", model.meta.key.name}, {"namespace", model.meta.key.ns}}}};
 }
 
 Rendered sealed(Json body) {
@@ -297,8 +298,10 @@ Rendered render_service(const api::Model& model, const std::string& name, const 
   body["spec"] = {{"selector", std::move(selector)},
                   {"ports", {{{"name", "http"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}}}}};
   const auto& adopted = model.status.adopted;
-  if (adopted && !adopted->service_uid.empty() && name == model.meta.key.name)
+  if (adopted && !adopted->service_uid.empty() && name == model.meta.key.name) {
+    if (model.adopt && model.meta.held()) body["metadata"].erase("ownerReferences");  // it was there before the Model, and is to be there after it
     if (Json ports = turned_ports(adopted->service, model.route.has_value()); !ports.empty()) body["spec"]["ports"] = std::move(ports);
+  }
   return sealed(std::move(body));
 }
 
@@ -306,19 +309,31 @@ Result<Json> render_returned_service(const api::Model& model) {
   const api::Adopted& adopted = *model.status.adopted;
   Result<Json> was = parse_json(adopted.service, 1 << 16);
   if (!was || !was->is_object()) return fail(ErrorKind::Invalid, "status.adopted.service cannot be read");
-  Json body = bare(model, Kind::Service);
-  body["metadata"]["uid"] = adopted.service_uid;
+  const KindInfo& kind = info(Kind::Service);
+  Json body = {{"apiVersion", kind.api_version()},
+               {"kind", kind.kind},
+               {"metadata", {{"name", model.meta.key.name}, {"namespace", model.meta.key.ns}, {"uid", adopted.service_uid}}}};
   if (const Json& by = (*was)["managedBy"]; by.is_string() && by != "")
     body["metadata"]["labels"] = {{"app.kubernetes.io/managed-by", by}};
   body["spec"] = {{"selector", (*was)["selector"]}, {"ports", (*was)["ports"]}};
   return body;
 }
 
-Json render_finalizer(const api::Model& model, bool held) {
-  Json body = bare(model, Kind::Model);
-  body["metadata"]["uid"] = model.meta.uid;
-  if (held) body["metadata"]["finalizers"] = {api::kFinalizer};
-  return body;
+std::string ports_problem(const Json& ports, bool routed) {
+  const std::optional<size_t> main = requests_port(ports);
+  if (!main) return "it cannot be told which port of the Service requests come by: name that one http";
+  if (routed && has_80(ports) && !is_80(ports[*main]))
+    return "the route leads to port 80 of the Service, which is not the one named http: call that one otherwise";
+  return "";
+}
+
+Json labels_of_pods(const api::Model& model) {
+  Json labels = {{api::kLabelModel, model.meta.key.name}};
+  const Result<Json> overlay = parse_json(model.template_overlay.empty() ? "{}" : model.template_overlay, 1 << 20);
+  if (!overlay || !overlay->is_object()) return labels;
+  const Json wanted = overlay->value("/metadata/labels"_json_pointer, Json::object());
+  if (wanted.is_object()) labels.update(wanted);
+  return labels;
 }
 
 Result<Copied> render_copy(const api::Model& model, const std::string& version, const std::string& source,

@@ -42,8 +42,8 @@ Result<Rendered> render_deployment(const api::Model& model, const api::ModelVers
 // Sets what render_deployment leaves open.
 void set_replicas(Json& deployment, int replicas);
 
-// `version` empty: selects every version's pods, so that replicas are the weight. A Service that the Model took over keeps its ports;
-// the one named http, or else the first, leads to the pods.
+// `version` empty: selects every version's pods, so that replicas are the weight. A Service that the Model took over has no owner as long as it is to be given back; it
+// keeps its ports: the one named http, or else 80, or else the only one leads to the pods.
 Rendered render_service(const api::Model& model, const std::string& name, const std::string& version);
 
 // One rule for everybody, these Services, port 80, with these weights; before it the one for chosen callers. ErrorKind::Invalid
@@ -59,10 +59,12 @@ Result<Copied> render_copy(const api::Model& model, const std::string& version, 
 // Of the Model as a whole, by its scale subresource. ErrorKind::Invalid when its metrics or behaviour cannot be read.
 Result<Rendered> render_autoscaler(const api::Model& model);
 
-// An adopted Service as it was, and an adopted Deployment's Model with our finalizer or without it: bodies for an apply by UID, which takes back
-// what else we had applied.
+// An adopted Service as it was: the body for an apply by UID, which takes back what else we had applied.
 Result<Json> render_returned_service(const api::Model& model);
-Json render_finalizer(const api::Model& model, bool held);
+// Why a Service with these ports cannot be taken over; empty if it can.
+std::string ports_problem(const Json& ports, bool routed);
+// Labels that the pods of every version bear, as far as the Model says.
+Json labels_of_pods(const api::Model& model);
 
 // apiVersion, kind, metadata with our labels and the Model as controlling owner.
 Json object_of(const api::Model& model, Kind kind, const std::string& name);

@@ -10,7 +10,6 @@ namespace {
 
 using Selected = Ground::Selected;
 
-// Gateways follow routes and endpoints within two seconds by default (Traefik: providersThrottleDuration).
 // A gateway that doesn't say that it has taken up a route either isn't there or doesn't tell.
 constexpr Duration kUnheard = std::chrono::seconds(60);
 constexpr Duration kPatience = std::chrono::seconds(10);
@@ -29,20 +28,22 @@ std::string version_of(const Observed& o, const std::string& service, bool& exis
   return label == it->second.object->selector.end() ? "" : label->second;
 }
 
-// A ready pod gets requests once the EndpointSlices of its Service name it; who follows a route sooner than those finds
-// nobody there, or the pods that the Service selected before.
+}  // namespace
+
 int reaches(const Observed& o, const std::string& service, const std::string& version) {
   int pods = 0;
   for (const auto& slice : o.slices) {
     if (slice->service != service) continue;
     for (const std::string& name : slice->pods) {
       const auto pod = std::find_if(o.pods.begin(), o.pods.end(), [&](const auto& p) { return p->meta.key.name == name; });
-      if (pod == o.pods.end() || (*pod)->version != version) return 0;
+      if (pod == o.pods.end() || (!version.empty() && (*pod)->version != version)) return 0;
       ++pods;
     }
   }
   return pods;
 }
+
+namespace {
 
 void look_at_gateways(const api::HttpRoute& route, RouteView& view, TimePoint now) {
   view.taken_up = !route.parents.empty();

@@ -22,7 +22,12 @@
 
 namespace mo::serving {
 
-// So long whoever passes requests on may go by what a Service or a route said before.
+// So many pods of `version` (empty: of any) the EndpointSlices of a Service name; 0 as long as they name others too. A ready pod gets requests
+// once they do; who follows a route sooner than those finds nobody there, or the pods that the Service selected before.
+int reaches(const Observed& observed, const std::string& service, const std::string& version);
+
+// So long whoever passes requests on may go by what a Service or a route said before: gateways follow routes and endpoints within two
+// seconds by default (Traefik: providersThrottleDuration).
 inline constexpr Duration kGatewayLag = std::chrono::seconds(5);
 
 // What the Services and the HTTPRoute say.

@@ -64,7 +64,8 @@ class Serve {
     append(downs_);
     if (calm_) remove_the_rest(candidate_wanted);
     remove_copies(o_, w_, rolled_, out_);
-    autoscaler();  // last: one that the API server refuses holds up nothing else
+    append(adoption_.actions);  // last, these two: one that the API server refuses holds up nothing else
+    autoscaler();
     return std::move(out_);
   }
 
@@ -75,10 +76,11 @@ class Serve {
   }
 
   void adopt() {
-    if (!o_.model->adopt && !o_.model->status.adopted && !o_.model->meta.held) return;
-    const bool can_serve = g_.replicas > 0 && (w_.stable.empty() ? w_.weight > 0 && g_.candidate_ready_for(100)
-                                                                 : settled(o_, w_.stable) && g_.stable.ready >= g_.replicas);
-    adoption_ = serving::adopt(o_, can_serve, now_);
+    if (!o_.model->adopt && !o_.model->status.adopted && !o_.model->meta.held()) return;
+    const bool none = w_.stable.empty() && w_.weight <= 0;
+    const bool ready = g_.replicas > 0 && (w_.stable.empty() ? g_.candidate_ready_for(100)
+                                                             : settled(o_, w_.stable) && g_.stable.ready >= g_.replicas);
+    adoption_ = serving::adopt(o_, none ? Successor::None : ready ? Successor::Ready : Successor::Coming, now_);
     out_.adopted = adoption_.status;
     if (!adoption_.problem.empty()) {
       out_.problem = adoption_.problem;
@@ -86,7 +88,6 @@ class Serve {
     }
     out_.asks = std::move(adoption_.asks);
     out_.look_again = adoption_.look_again;
-    append(adoption_.actions);
   }
 
   Capacity replicas() const {
@@ -243,11 +244,7 @@ class Serve {
     Rendered rendered = render_service(*o_.model, name, version);
     auto it = o_.services.find(name);
     const api::ObjectMeta* have = nullptr;
-    api::ObjectMeta theirs;
-    if (main && !adoption_.service_uid.empty()) {
-      theirs.uid = adoption_.service_uid;
-      have = &theirs;
-    }
+    if (main && !adoption_.service.uid.empty()) have = &adoption_.service;
     if (it != o_.services.end()) {
       if (it->second.applied == rendered.hash || it->second.object->meta.deleting) return;
       have = &it->second.object->meta;
@@ -478,6 +475,7 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
     g.selected = selected_by(o, stable, candidate);
   }
   g.candidate_settled = settled(o, candidate);
+  g.adopting = o.model->adopt && !o.services.count(o.key.name);
   g.stray = candidate.empty() || g.routed ? "" : stray(o, g, stable, candidate);
   g.candidate_problem = candidate.empty() ? "" : pods_problem(o, candidate);
   if (g.candidate_problem.empty() && !g.stray.empty())

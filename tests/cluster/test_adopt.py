@@ -21,9 +21,9 @@ def old(case, replicas=2, **labels):
     case.until(lambda: case.status("Deployment", "old").get("readyReplicas") == replicas, "the old pods are ready")
 
 
-def service(case, ports=tuple(PORTS), **selector):
-    case.kube.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "m", "labels": {"app.kubernetes.io/managed-by": "Helm"}},
-                     "spec": {"selector": selector or {"app": "old"}, "ports": list(ports)}}, case.namespace, manager="helm")
+def service(case, ports=tuple(PORTS), name="m", app="old", **spec):
+    case.kube.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "Helm"}},
+                     "spec": {"selector": {"app": app}, "ports": list(ports), **spec}}, case.namespace, manager="helm")
 
 
 ADOPT = {"adopt": {"name": "old"}}
@@ -123,6 +123,19 @@ def test_it_is_given_back_by_an_operator_that_was_killed(private):
     assert replicas(case) == 2
 
 
+def test_a_service_outlives_a_model_that_is_deleted_in_the_foreground(case):
+    """Its dependents go first then, before the Model's finalizer is asked: the Service is none of them."""
+    old(case)
+    service(case)
+    before = case.get("Service")
+    case.serve("m-v1", replicas=1, serving=ADOPT)
+    case.until(lambda: replicas(case) == 0, "the old pods are gone")
+    case.kube._call("DELETE", case.kube.path("Model", "m", case.namespace), {"propagationPolicy": "Foreground"})
+    case.until(lambda: not case.find("Model", "m"), "the Model is gone")
+    after = case.get("Service")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"] and after["spec"]["selector"] == {"app": "old"} and replicas(case) == 2
+
+
 def test_what_stays_with_the_model_is_not_given_back(case):
     old(case)
     case.serve("m-v1", replicas=1, serving=ADOPT)
@@ -153,12 +166,21 @@ def test_a_deployment_that_is_missing_is_waited_for(case):
     case.until(lambda: replicas(case) == 0, "the old pods are gone")
 
 
-@pytest.mark.parametrize("why", ["other pods", "an owner"])
+@pytest.mark.parametrize("why", ["other pods", "headless", "which port", "another Service", "an owner"])
 def test_what_cannot_be_adopted_is_left_as_it_is(case, why):
     old(case)
     if why == "other pods":
         service(case, app="another")
         words = ["Service m selects other pods than those of Deployment old"]
+    elif why == "headless":
+        service(case, clusterIP="None")
+        words = ["Service m is headless"]
+    elif why == "which port":
+        service(case, ports=[{**PORTS[0], "name": "a"}, {**PORTS[0], "name": "b", "port": 8081}])
+        words = ["which port of the Service requests come by", "name that one http"]
+    elif why == "another Service":
+        service(case, name="old")
+        words = ["Service old leads callers to Deployment old", "give the Model that Service's name"]
     else:
         owner = case.configmap("owner", a="b") or case.get("ConfigMap", "owner")
         case.kube.patch("Deployment", "old", {"metadata": {"ownerReferences": [

@@ -269,19 +269,21 @@ void Controllers::offer_endpoints(std::vector<Step>& steps, const ObjectRef& ser
   if (there && (*there)["metadata"]["ownerReferences"][0]["uid"] != s->meta.uid) return;  // of the Service before
   if (there && (*there)["endpoints"] == endpoints) return;
   steps.push_back({"endpoints: of " + service.key.name + " are " + std::to_string(endpoints.size()), [this, service, slice, endpoints] {
-                     const auto write = [&](Json& o) { o["endpoints"] = endpoints; };
-                     if (w_.find(slice)) return w_.update(slice, write, "kube-controller-manager");
                      const Json& owner = w_.get(service);
+                     const auto write = [&](Json& o) {
+                       o["endpoints"] = endpoints;
+                       o["metadata"]["labels"] = owner["metadata"].value("labels", Json::object());
+                       o["metadata"]["labels"][api::kLabelService] = service.key.name;
+                     };
+                     if (w_.find(slice)) return w_.update(slice, write, "kube-controller-manager");
                      Json made = {{"kind", "EndpointSlice"},
                                   {"metadata",
                                    {{"name", slice.key.name},
-                                    {"labels", owner["metadata"]["labels"]},
                                     {"ownerReferences",
                                      {{{"kind", "Service"},
                                        {"name", service.key.name},
                                        {"uid", owner["metadata"]["uid"]},
                                        {"controller", true}}}}}}};
-                     made["metadata"]["labels"][api::kLabelService] = service.key.name;
                      write(made);
                      w_.create(std::move(made), "kube-controller-manager");
                    }});

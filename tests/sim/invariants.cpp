@@ -39,7 +39,9 @@ Invariants::View Invariants::look(const api::Model& model) const {
   }
   for (const auto& pod : w_.truth.pods.of_model(model.meta.key)) view.ready[pod->version] += pod->ready;
   const auto service = w_.truth.services.get(model.meta.key);
-  if (!service || service->meta.controller_uid != view.model->meta.uid) return view;
+  const auto& adopted = view.model->status.adopted;
+  const bool taken = service && adopted && adopted->service_uid == service->meta.uid && service->selector.count(api::kLabelModel);
+  if (!service || (service->meta.controller_uid != view.model->meta.uid && !taken)) return view;
   const auto label = service->selector.find(api::kLabelVersion);
   view.selected = label == service->selector.end() ? Selected::Everyone : Selected::One;
   if (view.selected == Selected::One) view.version = label->second;
@@ -64,7 +66,7 @@ void Invariants::before(const Action& action, const Ref<api::Model>& known) {
 // What is not the Model's own is touched only once it is on record how it was, and the Model cannot go without giving it back.
 bool Invariants::adopts(const ObjectRef& target, const std::string& uid) const {
   for (const auto& model : w_.truth.models.all()) {
-    if (!model->status.adopted || !model->meta.held) continue;
+    if (!model->status.adopted || !model->meta.held()) continue;
     const api::Adopted& adopted = *model->status.adopted;
     if (target.kind == Kind::Deployment && target.key.name == adopted.deployment && uid == adopted.deployment_uid) return true;
     if (target.kind == Kind::Service && target.key == model->meta.key && uid == adopted.service_uid) return true;
@@ -74,6 +76,7 @@ bool Invariants::adopts(const ObjectRef& target, const std::string& uid) const {
 
 // Callers of a Service that isn't ours find somebody.
 void Invariants::check_foreign() const {
+  if (disturbed) return;
   for (const auto& service : w_.truth.services.all()) {
     if (service->selector.count(api::kLabelModel)) continue;
     for (const auto& d : w_.truth.deployments.all()) {
@@ -92,7 +95,7 @@ void Invariants::check_owner(const Action& action, const api::Model& known) cons
       },
       action);
   const auto* apply = std::get_if<Apply>(&action);
-  if (target.kind == Kind::Model && apply && !Json::parse(apply->body).contains("spec")) return;  // its finalizer
+  if (std::holds_alternative<SetFinalizers>(action)) return;
   if (adopts(target, uid)) return;
   const bool changes_config = target.kind == Kind::ConfigMap && apply && !apply->uid.empty();  // copies are made once
   if (target.kind == Kind::Model || target.kind == Kind::ModelRuntime || target.kind == Kind::Pod ||

@@ -18,7 +18,7 @@ const ObjectRef& target_of(const Action& action) {
 }
 
 std::string text_of(const Action& action) {
-  static constexpr const char* kVerbs[] = {"apply", "scale", "delete", "status"};
+  static constexpr const char* kVerbs[std::variant_size_v<Action>] = {"apply", "scale", "delete", "status", "set finalizers"};
   return std::string(kVerbs[action.index()]) + " " + target_of(action).to_string() + ": " +
          std::visit([](const auto& a) { return a.why; }, action);
 }
@@ -238,6 +238,8 @@ Result<void> Operator::carry_out(const Action& action) {
   const Result<void> stored = apply ? w_.apply(*apply)
                               : std::holds_alternative<Scale>(action)
                                   ? w_.scale(std::get<Scale>(action))
+                              : std::holds_alternative<SetFinalizers>(action)
+                                  ? w_.set_finalizers(std::get<SetFinalizers>(action))
                                   : w_.write_status(std::get<WriteStatus>(action));
   if (!stored) return fail(stored.error());
   if (lost()) return fail(ErrorKind::Transport, "the answer was lost");
@@ -365,7 +367,7 @@ Answer Operator::answer_to(const Ask& ask) const {
     const Json* deployment = w_.find({Kind::Deployment, adopted->deployment});
     const Json* service = w_.find({Kind::Service, adopted->service});
     answer.text = R"({"deployment":)" + (deployment ? *evidence::adopted_deployment(deployment->dump()) : "null") + R"(,"service":)" +
-                  (service ? *evidence::adopted_service(service->dump()) : "null") + "}";
+                  (service ? *evidence::adopted_service(service->dump()) : "null") + R"(,"others":[]})";
   } else {
     answer.text = job_result(std::get<AskRunResult>(ask.question).job.name);
   }

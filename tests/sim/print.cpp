@@ -230,6 +230,8 @@ Print print_of(const Action& action) {
   } else if (const auto* status = std::get_if<WriteStatus>(&action)) {
     p.status(Json::parse(status->status));
     p.add(status->may_wait ? static_cast<uint64_t>(status->patience.count()) : 0);
+  } else if (const auto* set = std::get_if<SetFinalizers>(&action)) {
+    for (const std::string& name : set->finalizers) p.text(name);
   }
   return std::move(p.print);
 }

@@ -229,9 +229,15 @@ void World::store(const ObjectRef& ref, Json object, const std::string& manager)
 }
 
 void World::take(StoredPtr object) {
+  const StoredPtr before = stored(object->ref);
+  // To a watch by labels it is deleted that has lost them.
+  const bool leaves = before && !before->models.empty() && object->models.empty();
   object->put(truth);
   put(objects_, object);
-  log.push_back({std::move(object), false});
+  if (leaves)
+    log.push_back({before, true});
+  else
+    log.push_back({std::move(object), false});
   ++changes;
 }
 
@@ -330,19 +336,6 @@ Result<void> World::apply(const Apply& apply) {
                              : "Apply failed with 1 conflict: conflict with \"kubectl\": .spec"));
   if (apply.uid != there->uid) return fail(conflict("UID is " + there->uid + ", not " + apply.uid));
   if (!as_seen(*there, apply.resource_version)) return fail(conflict("the object has been modified"));
-  if (apply.target.kind == Kind::Model) {  // never more than our finalizer
-    update(
-        apply.target,
-        [&](Json& object) {
-          object["metadata"].erase("finalizers");
-          object["metadata"].update(Json{{"finalizers", body["metadata"].value("finalizers", Json::array())}});
-          if (object["metadata"]["finalizers"].empty()) object["metadata"].erase("finalizers");
-        },
-        api::kFieldManager);
-    const Json& metadata = get(apply.target)["metadata"];
-    if (metadata.contains("deletionTimestamp") && !metadata.contains("finalizers")) remove(apply.target);
-    return {};
-  }
   update(
       apply.target,
       [&](Json& object) {
@@ -351,6 +344,7 @@ Result<void> World::apply(const Apply& apply) {
           object["metadata"].erase(part);
           if (body["metadata"].contains(part)) object["metadata"][part] = body["metadata"][part];
         }
+        if (object["metadata"].contains("annotations")) object["metadata"]["annotations"].erase(api::kAnnotationApplied);
         if (!apply.hash.empty()) object["metadata"]["annotations"][api::kAnnotationApplied] = apply.hash;
       },
       api::kFieldManager, true);
@@ -364,6 +358,22 @@ Result<void> World::scale(const Scale& scale) {
   if (!as_seen(*there, scale.resource_version)) return fail(conflict("the object has been modified"));
   update(
       scale.target, [&](Json& object) { object["spec"]["replicas"] = scale.replicas; }, api::kFieldManager);
+  return {};
+}
+
+Result<void> World::set_finalizers(const SetFinalizers& set) {
+  const StoredPtr there = stored(set.target);
+  if (!there) return fail(ErrorKind::NotFound, set.target.to_string() + " not found");
+  if (there->uid != set.uid) return fail(conflict("UID differs"));
+  if (!as_seen(*there, set.resource_version)) return fail(conflict("the object has been modified"));
+  update(
+      set.target,
+      [&](Json& object) {
+        object["metadata"].erase("finalizers");
+        if (!set.finalizers.empty()) object["metadata"]["finalizers"] = set.finalizers;
+      },
+      api::kFieldManager);
+  if (set.finalizers.empty() && get(set.target)["metadata"].contains("deletionTimestamp")) remove(set.target);
   return {};
 }
 

@@ -94,6 +94,7 @@ class World {
   // ---- the verbs of the executor ----
   Result<void> apply(const Apply& apply);
   Result<void> scale(const Scale& scale);
+  Result<void> set_finalizers(const SetFinalizers& set);
   Result<void> remove(const Delete& removal);
   Result<void> write_status(const WriteStatus& write);
   // Answers "no" to the first apply of these, as admission or quota would.
