@@ -21,6 +21,7 @@ class Observer(History):
 
     def __init__(self, kube, namespace):
         super().__init__(kube, namespace)
+        self.served = {}   # {Service: the resourceVersion from which on somebody has to be found there}
         self.limits = []   # (model, candidate, weight, the resourceVersion up to which no more may flow)
 
     def now(self):
@@ -30,6 +31,10 @@ class Observer(History):
     def no_more_until_now(self, model, candidate, weight):
         """What no gate has opened yet: `candidate` has had no more than `weight` % of the endpoints, and of the route, so far."""
         self.limits.append((model, candidate, weight, self.now()))
+
+    def served_from_now(self, service):
+        """At every moment from now on the Service leads to somebody."""
+        self.served[service] = self.now()
 
     def made(self):
         """{(kind, name): (creates, deletes)} of what the operator, and the test, wrote."""
@@ -58,12 +63,14 @@ class Observer(History):
         models = {}   # uid: name of every Model there ever was
         opened = {stable: 100}   # {version: the most that rollouts have given it so far}
         ready = {}    # pods that were ready at some time, by name
+        adopted = set()   # UIDs of Services that Models took over, and that have no owner therefore
         for kind, world in self.replay():
             last.append(world.last)
             found = world.found
             if kind == "Model":
                 models[found["metadata"]["uid"]] = found["metadata"]["name"]
                 self._check_traffic(world, found)
+                adopted.add(found.get("status", {}).get("adopted", {}).get("serviceUID"))
             if kind == "ModelRollout" and "weights" in found.get("status", {}):
                 weights = found["status"]["weights"]
                 assert sum(weights.values()) in (0, 100), f"I3: weights {weights}"
@@ -75,12 +82,17 @@ class Observer(History):
                 ready[found["metadata"]["name"]] = found["metadata"]["labels"].get(VERSION)
             if kind in ("Deployment", "Service", "HTTPRoute", "Job") and found["metadata"].get("labels", {}).items() >= MANAGED.items() and not world.removed:
                 owners = found["metadata"].get("ownerReferences", [])
+                if not owners and found["metadata"]["uid"] in adopted:
+                    continue
                 assert len(owners) == 1 and owners[0].get("controller") and owners[0]["uid"] in models, f"I4: {kind} {found['metadata']['name']} has owners {owners}"
             if kind == "HTTPRoute":
                 for name, limited, weight, until in self.limits:
                     share = routed(world, name) if int(found["metadata"]["resourceVersion"]) <= until and not world.removed else {}
                     assert share.get(limited, 0) <= weight, f"I2: the route gives {share}, while no more than {weight} % had been opened"
             if kind == "EndpointSlice":
+                for name, since in self.served.items():
+                    found_there = int(found["metadata"]["resourceVersion"]) <= since or world.endpoints(name)
+                    assert found_there, f"I3: Service {name} leads to nobody"
                 for name, candidate, weight, until in self.limits:
                     share = world.endpoints(name)
                     if int(found["metadata"]["resourceVersion"]) <= until and share.get(candidate):

@@ -4,6 +4,7 @@ The end state and the numbers of creates and deletes per object are those of a f
 
 import datetime
 
+import before
 from case import VERSION, digest_of, gate
 from world import World
 
@@ -197,6 +198,33 @@ class Deletion(Scenario):
         world.until(lambda: [world.status("ModelVersion", v)["phase"] for v in ("m-v1", "m-v2")] == ["Superseded", "Registered"], "phases of the versions")
 
 
+class Adopted(Scenario):
+    """The Model takes the place of a Deployment that served before, is deleted, and gives it back. Somebody answers at every moment."""
+    name = "adopt"
+
+    def prepare(self, world):
+        before.deployment(world)
+        before.service(world)
+        world.until(lambda: sum(world.endpoints().values()) == 2, "the old pods are found")
+        world.version("m-v1")
+        world.settled()
+        world.observer.served_from_now("m")
+
+    def drive(self, world):
+        world.model(version="m-v1", replicas=2, serving=before.ADOPT)
+        world.ready(version="m-v1")
+        world.served_by({"m-v1": 2})
+        world.until(lambda: world.status().get("adopted", {}).get("phase") == "Replaced", "the old pods have been replaced")
+        assert before.replicas(world) == 0
+        world.kube.delete("Model", "m", world.namespace)
+        world.gone("Model", "m")
+        world.gone("Deployment", "m-v1")
+        world.until(lambda: world.status("Deployment", "old").get("readyReplicas") == 2, "the old pods are back")
+        found = world.get("Service")
+        assert found["spec"]["selector"] == {"app": "old"} and found["metadata"]["labels"] == before.HELM, found
+        world.until(lambda: world.status("ModelVersion", "m-v1")["phase"] == "Registered", "phase of the version")
+
+
 def weights(world):
     """{Service: weight} that the HTTPRoute gives."""
     route = world.find("HTTPRoute", "m")
@@ -208,4 +236,4 @@ def ask(world):
     world.kube.patch("Model", "m", {"spec": {"retraining": {"requestedAt": now}}}, world.namespace)
 
 
-ALL = {scenario.name: scenario for scenario in (FirstServing, Canary, RolledBack, Routed, BlueGreen, Configured, Retraining, Deletion)}
+ALL = {scenario.name: scenario for scenario in (FirstServing, Canary, RolledBack, Routed, BlueGreen, Configured, Retraining, Deletion, Adopted)}

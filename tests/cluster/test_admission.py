@@ -699,14 +699,15 @@ def test_who_may_not_patch_what_is_there_lets_no_model_adopt_it(people, namespac
     assert_words(refusal(people["pat"].create, model(spec__serving__adopt={"name": "another"}), namespace, dry_run=True), ["pat may not patch Deployment another"])
 
 
-def test_the_operator_writes_of_a_model_its_finalizers_only(kube, people, namespace):
+def test_the_operator_writes_of_a_model_its_finalizer_only(kube, people, namespace):
     operator = kube.as_user(f"system:serviceaccount:{settings.SYSTEM_NAMESPACE}:model-operator", "system:authenticated")
     kube.create(changed(MODEL, metadata={"name": "kept"}), namespace)
-    wishes = {"spec": {"serving": {"replicas": 5}}}, {"metadata": {"labels": {"a": "b"}}}, {"metadata": {"annotations": {"a": "b"}}}
+    wishes = ({"spec": {"serving": {"replicas": 5}}}, {"metadata": {"labels": {"a": "b"}}}, {"metadata": {"annotations": {"a": "b"}}},
+              {"metadata": {"finalizers": ["example.com/hold"]}})
     kube.wait_for(lambda: "nothing of a Model but" in refusal(operator.patch, "Model", "kept", wishes[0], namespace), 30,
                   "the policy is in force", retry=(AssertionError, pytest.fail.Exception))
     for wish in wishes:
-        assert_words(refusal(operator.patch, "Model", "kept", wish, namespace), ["the operator changes nothing of a Model but its status and its finalizers"])
+        assert_words(refusal(operator.patch, "Model", "kept", wish, namespace), ["the operator changes nothing of a Model but its status and its own finalizer"])
     operator.patch("Model", "kept", {"metadata": {"finalizers": ["modelops.dev/give-back"]}}, namespace)
     operator.patch("Model", "kept", {"metadata": {"finalizers": None}}, namespace)
     operator.patch("Model", "kept", {"status": {"message": "hello"}}, namespace, "status")

@@ -5,32 +5,7 @@ import threading
 
 import pytest
 
-from case import TINY_POD
-
-PORTS = [{"port": 8080, "protocol": "TCP", "targetPort": 8080}]
-
-
-def old(case, replicas=2, **labels):
-    """As a chart made it."""
-    labels = {"app": "old", **labels}
-    pod = dict(TINY_POD, containers=[dict(TINY_POD["containers"][0], env=[{"name": "MODEL_VERSION", "value": "old"}])])
-    case.configmap("old", artifact="by hand")
-    case.kube.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "old", "labels": {"app.kubernetes.io/managed-by": "Helm"}},
-                     "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "old"}},
-                              "template": {"metadata": {"labels": labels}, "spec": pod}}}, case.namespace, manager="helm")
-    case.until(lambda: case.status("Deployment", "old").get("readyReplicas") == replicas, "the old pods are ready")
-
-
-def service(case, ports=tuple(PORTS), name="m", app="old", **spec):
-    case.kube.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "Helm"}},
-                     "spec": {"selector": {"app": app}, "ports": list(ports), **spec}}, case.namespace, manager="helm")
-
-
-ADOPT = {"adopt": {"name": "old"}}
-
-
-def replicas(case):
-    return case.get("Deployment", "old")["spec"]["replicas"]
+from before import ADOPT, PORTS, deployment, replicas, service
 
 
 @contextlib.contextmanager
@@ -63,7 +38,7 @@ def answers(case, told, word):
 
 
 def test_a_deployment_is_replaced_and_given_back_without_a_lost_request(case):
-    old(case)
+    deployment(case)
     service(case)
     before = case.get("Service")
     with callers(case) as told:
@@ -90,7 +65,7 @@ def test_a_deployment_is_replaced_and_given_back_without_a_lost_request(case):
 
 
 def test_a_first_version_that_does_not_pass_replaces_nobody(case):
-    old(case)
+    deployment(case)
     service(case)
     spec = {"replicas": 1, "serving": ADOPT, "steps": [{"gates": ["recorded"]}],
             "gates": [{"name": "recorded", "version": {"metric": "f1"}, "min": "0.9"}]}
@@ -107,7 +82,7 @@ def test_a_first_version_that_does_not_pass_replaces_nobody(case):
 
 def test_it_is_given_back_by_an_operator_that_was_killed(private):
     case = private
-    old(case)
+    deployment(case)
     service(case)
     with callers(case) as told:
         case.serve("m-v1", replicas=1, serving=ADOPT)
@@ -125,7 +100,7 @@ def test_it_is_given_back_by_an_operator_that_was_killed(private):
 
 def test_a_service_outlives_a_model_that_is_deleted_in_the_foreground(case):
     """Its dependents go first then, before the Model's finalizer is asked: the Service is none of them."""
-    old(case)
+    deployment(case)
     service(case)
     before = case.get("Service")
     case.serve("m-v1", replicas=1, serving=ADOPT)
@@ -137,7 +112,7 @@ def test_a_service_outlives_a_model_that_is_deleted_in_the_foreground(case):
 
 
 def test_what_stays_with_the_model_is_not_given_back(case):
-    old(case)
+    deployment(case)
     case.serve("m-v1", replicas=1, serving=ADOPT)
     case.until(lambda: replicas(case) == 0, "the old pods are gone")
     case.model(version="m-v1", replicas=1)
@@ -148,7 +123,7 @@ def test_what_stays_with_the_model_is_not_given_back(case):
 
 
 def test_a_deployment_that_went_is_not_waited_for(case):
-    old(case)
+    deployment(case)
     case.serve("m-v1", replicas=1, serving=ADOPT)
     case.until(lambda: case.status()["adopted"]["phase"] == "Replaced", "it has been replaced")
     case.kube.delete("Deployment", "old", case.namespace)
@@ -161,14 +136,14 @@ def test_a_deployment_that_is_missing_is_waited_for(case):
     case.model(version="m-v1", replicas=1, serving=ADOPT)
     message = case.stalled("AdoptionBlocked")["status"]["message"]
     assert "Deployment old" in message and "create it, or take adopt out" in message, message
-    old(case)
+    deployment(case)
     case.ready(version="m-v1")
     case.until(lambda: replicas(case) == 0, "the old pods are gone")
 
 
 @pytest.mark.parametrize("why", ["other pods", "headless", "which port", "another Service", "an owner"])
 def test_what_cannot_be_adopted_is_left_as_it_is(case, why):
-    old(case)
+    deployment(case)
     if why == "other pods":
         service(case, app="another")
         words = ["Service m selects other pods than those of Deployment old"]
