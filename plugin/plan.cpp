@@ -159,6 +159,9 @@ std::string describe_ask(const Ask& ask) {
     std::string operator()(const AskRunResult& a) const {
       return "read the result of Job " + a.job.to_string();
     }
+    std::string operator()(const AskAdopted& a) const {
+      return "read Deployment " + a.deployment.to_string() + " and Service " + a.service.to_string() + ", to adopt them";
+    }
   };
   return std::visit(Words{}, ask.question);
 }

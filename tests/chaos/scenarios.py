@@ -222,7 +222,7 @@ class Adopted(Scenario):
         world.until(lambda: world.status("Deployment", "old").get("readyReplicas") == 2, "the old pods are back")
         found = world.get("Service")
         assert found["spec"]["selector"] == {"app": "old"} and found["metadata"]["labels"] == before.HELM, found
-        world.until(lambda: world.status("ModelVersion", "m-v1")["phase"] == "Registered", "phase of the version")
+        world.until(lambda: world.status("ModelVersion", "m-v1")["phase"] == "Superseded", "phase of the version")
 
 
 def weights(world):

@@ -308,24 +308,24 @@ TEST_CASE("requests to a Service that was taken over come by the port named http
   const Json grpc = {{"name", "grpc"}, {"port", 9000}, {"targetPort", 9000}}, metrics = {{"name", "metrics"}, {"port", 9090}, {"targetPort", 9090}};
   const Json web = {{"name", "web"}, {"port", 80}, {"targetPort", 3000}}, http = {{"name", "http"}, {"port", 8080}, {"targetPort", 3000}};
   const auto target = [](const Json& ports, size_t i) { return render_service(taking_over(ports), "m", "m-v1").body["spec"]["ports"][i]["targetPort"]; };
-  CHECK(target({grpc}, 0) == "http");
-  CHECK(target({metrics, web}, 1) == "http");
-  CHECK(target({metrics, web}, 0) == 9090);
-  CHECK(target({web, http}, 1) == "http");
-  CHECK(target({web, http}, 0) == 3000);
+  CHECK(target(Json::array({grpc}), 0) == "http");
+  CHECK(target(Json::array({metrics, web}), 1) == "http");
+  CHECK(target(Json::array({metrics, web}), 0) == 9090);
+  CHECK(target(Json::array({web, http}), 1) == "http");
+  CHECK(target(Json::array({web, http}), 0) == 3000);
 }
 
 TEST_CASE("a Service of which it cannot be told how requests come is not taken over") {
   const Json a = {{"name", "a"}, {"port", 1}}, b = {{"name", "b"}, {"port", 2}}, web = {{"name", "web"}, {"port", 80}}, http = {{"name", "http"}, {"port", 8080}};
-  CHECK(ports_problem({a}, false).empty());
-  CHECK(ports_problem({a, web}, true).empty());
-  CHECK(ports_problem({a, b}, false).find("name that one http") != std::string::npos);
-  CHECK(ports_problem({http, web}, false).empty());
-  CHECK(ports_problem({http, web}, true).find("port 80") != std::string::npos);  // where a route leads
+  CHECK(ports_problem(Json::array({a}), false).empty());
+  CHECK(ports_problem(Json::array({a, web}), true).empty());
+  CHECK(ports_problem(Json::array({a, b}), false).find("name that one http") != std::string::npos);
+  CHECK(ports_problem(Json::array({http, web}), false).empty());
+  CHECK(ports_problem(Json::array({http, web}), true).find("port 80") != std::string::npos);  // where a route leads
 }
 
 TEST_CASE("a route finds port 80 at a Service that was taken over") {
-  api::Model m = taking_over({{{"port", 8080}, {"targetPort", 3000}}});
+  api::Model m = taking_over(Json::array({{{"port", 8080}, {"targetPort", 3000}}}));
   m.route.emplace();
   const Json ports = render_service(m, "m", "m-v1").body["spec"]["ports"];
   REQUIRE(ports.size() == 2);
@@ -335,7 +335,7 @@ TEST_CASE("a route finds port 80 at a Service that was taken over") {
 }
 
 TEST_CASE("a Service that is to be given back has no owner, the candidate's has") {
-  api::Model m = taking_over({{{"port", 80}}});
+  api::Model m = taking_over(Json::array({{{"port", 80}}}));
   CHECK(render_service(m, "m", "m-v1").body["metadata"].contains("ownerReferences"));  // it is not to be given back
   m.adopt = "old";
   m.meta.finalizers = {api::kFinalizer};
