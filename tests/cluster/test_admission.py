@@ -886,8 +886,10 @@ def test_what_the_operator_may_do(kube, operator, namespace, namespaced):
     assert may("list", "pods")
     for verb in ("get", "list", "watch", "create", "patch", "delete"):
         assert may(verb, "configmaps"), verb
-    for verb in ("create", "update", "patch", "delete"):
+    assert may("patch", "models", "modelops.dev")   # its finalizer, and by manifests/admission/operator-models.yaml nothing else
+    for verb in ("create", "update", "delete"):
         assert not may(verb, "models", "modelops.dev"), "a rollback leaves the spec untouched"
+    for verb in ("create", "update", "patch", "delete"):
         assert not may(verb, "pods") and not may(verb, "modelruntimes", "modelops.dev")
         assert not may(verb, "modelgatesets", "modelops.dev") and not may(verb, "clustermodelgatesets", "modelops.dev", where="")
     for verb in ("get", "list", "watch", "create"):

@@ -6,6 +6,7 @@ import os
 import pty
 import struct
 import subprocess
+import tempfile
 import termios
 import threading
 
@@ -22,10 +23,13 @@ DONE, NO, TROUBLE, NOT_YET = 0, 1, 2, 3
 STEPS = [{"weight": 50}, {"pause": {}}]
 
 
+def environment(**more):
+    return {**os.environ, "KUBECONFIG": str(settings.KUBECONFIG), "PATH": f"{PLUGIN.parent}:{os.environ['PATH']}", **more}
+
+
 class Said:
     def __init__(self, command, **more):
-        environment = {**os.environ, "KUBECONFIG": str(settings.KUBECONFIG), "PATH": f"{PLUGIN.parent}:{os.environ['PATH']}", **more.pop("env", {})}
-        done = subprocess.run(list(map(str, command)), text=True, capture_output=True, env=environment, timeout=120, **more)
+        done = subprocess.run(list(map(str, command)), text=True, capture_output=True, env=environment(**more.pop("env", {})), timeout=120, **more)
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
 
     def __repr__(self):
@@ -220,20 +224,29 @@ def test_status_shows_the_tree_and_tells_by_its_exit_code(case, model):
     assert kinds[0] == "Model" and {"ModelVersion", "ModelRollout", "Pod"} <= set(kinds)
 
 
-def follow(model, *arguments):
-    """status -w in the background; .join() gives what it said."""
-    said = []
-    thread = threading.Thread(target=lambda: said.append(model("status", "m", "-w", *arguments)))
-    thread.start()
-    return lambda: (thread.join(), said[0])[1]
+class Follow(Said):
+    """status -w in the background, which has had its first look; .end() waits for the last."""
+
+    def __init__(self, case):
+        command = [settings.KUBECTL, "model", "status", "m", "-w", "--timeout", "90s", "-n", case.namespace]
+        self.files = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(list(map(str, command)), stdout=self.files[0], stderr=self.files[1], env=environment())
+        case.until(lambda: os.fstat(self.files[0].fileno()).st_size, "it is followed")
+
+    def end(self):
+        self.code = self.process.wait(120)
+        for file in self.files:
+            file.seek(0)
+        self.out, self.err = (file.read() for file in self.files)
+        return self
 
 
 def test_status_follows_to_success(case, model):
     rollout = rolling(case, [{"weight": 50}, {"pause": {}}, {"weight": 80}])
     case.phase(rollout, "Paused")
-    ended = follow(model, "--timeout", "90s")
+    following = Follow(case)
     said(model("resume", "m"))
-    ended = ended()
+    ended = following.end()
     assert ended.code == DONE, ended
     assert "m-v2  100%" in ended.out and "Succeeded" in ended.out
     lines = ended.out.splitlines()
@@ -253,10 +266,10 @@ def test_status_follows_to_a_rollback_and_to_an_abort(case, model):
     case.rollout("by-hand", "m-v2")
     case.steer("by-hand", "Paused")
     case.phase("by-hand", "Paused")
-    ended = follow(model, "--timeout", "90s")
-    case.until(lambda: case.status()["phase"] == "Paused", "it is followed")
+    case.until(lambda: case.status()["phase"] == "Paused", "its Model says so, too")
+    following = Follow(case)
     said(model("abort", "m"))
-    assert ended().code == NO
+    assert following.end().code == NO
     assert condition(case.ready(version="m-v1"), "Ready")["status"] == "True"
 
 
@@ -270,9 +283,9 @@ def test_status_gives_up_in_time(case, model):
 def test_status_says_that_a_model_is_gone(case, model):
     rollout = rolling(case)
     case.phase(rollout, "Paused")
-    ended = follow(model, "--timeout", "90s")
+    following = Follow(case)
     case.kube.delete("Model", "m", case.namespace)
-    ended = ended()
+    ended = following.end()
     assert ended.code in (NO, TROUBLE) and ("was deleted" in ended.err or "not found" in ended.err), ended
 
 

@@ -42,7 +42,8 @@ def test_an_abort_wins_everywhere_and_what_was_aborted_can_be_tried_again(case, 
     case.phase(rollout, "Aborted")
     case.stalled("RolloutAborted")
     case.served_by({"m-v1": 2})
-    assert condition(case.get(), "Available")["status"] == "True" and case.status()["stableVersion"] == "m-v1"
+    case.until(lambda: condition(case.get(), "Available")["status"] == "True", "status has seen that m-v1 serves again")
+    assert case.status()["stableVersion"] == "m-v1"
     if "v2" in HELD[where]:
         return   # nobody makes it ready
     case.rollout("again", "m-v2", desiredState="Promoted")
