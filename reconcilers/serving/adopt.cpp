@@ -274,6 +274,14 @@ class Adopting {
       status().phase = "Serving";
       return;
     }
+    const auto found = read();
+    if (!found) return;
+    if (is(found->deployment, status().deployment_uid) && found->deployment["replicas"] < status().replicas)
+      return out_.actions.push_back(scale(o_, found->deployment, status().deployment, status().replicas, "no version can take its place"));
+    if (!found->deployment.is_null() && found->deployment["ready"] < status().replicas) {
+      out_.look_again = now_ + kLook;
+      return;
+    }
     const api::ObjectMeta& meta = service->second.object->meta;
     if (auto action = turn_back(o_, meta.uid, meta.resource_version)) out_.actions.push_back(std::move(*action));
   }

@@ -177,16 +177,20 @@ Json surge_of(const api::Model& model, bool in_place) {
   return {{"maxUnavailable", surge == 0 ? 1 : 0}, {"maxSurge", surge}};
 }
 
-bool is_80(const Json& port) { return port.value("port", 0) == 80 && port.value("protocol", "TCP") == "TCP"; }
+// What status has on record may have been written by anybody.
+bool says(const Json& port, const char* field, const Json& value, const Json& otherwise = {}) {
+  return port.is_object() && port.value(field, otherwise) == value;
+}
+bool is_80(const Json& port) { return says(port, "port", 80) && says(port, "protocol", "TCP", "TCP"); }
 bool has_80(const Json& ports) { return std::any_of(ports.begin(), ports.end(), is_80); }
 
 // The one that requests come by, of a Service that others made.
 std::optional<size_t> requests_port(const Json& ports) {
   for (size_t i = 0; i < ports.size(); ++i)
-    if (ports[i].value("name", "") == "http") return i;
+    if (says(ports[i], "name", "http")) return i;
   for (size_t i = 0; i < ports.size(); ++i)
     if (is_80(ports[i])) return i;
-  return ports.size() == 1 ? std::optional<size_t>(0) : std::nullopt;
+  return ports.size() == 1 && ports[0].is_object() ? std::optional<size_t>(0) : std::nullopt;
 }
 
 // The ports that callers of an adopted Service know, as they are called; the rest of our Service expects one on 80 where a
@@ -200,7 +204,7 @@ Json turned_ports(const std::string& service, bool routed) {
   ports[*main]["targetPort"] = "http";
   if (!routed || has_80(ports)) return ports;
   for (Json& port : ports)
-    if (!port.contains("name")) port["name"] = "adopted";
+    if (port.is_object() && !port.contains("name")) port["name"] = "adopted";
   ports.push_back({{"name", "modelops-route"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}});
   return ports;
 }

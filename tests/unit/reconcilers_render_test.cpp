@@ -324,6 +324,15 @@ TEST_CASE("a Service of which it cannot be told how requests come is not taken o
   CHECK(ports_problem(Json::array({http, web}), true).find("port 80") != std::string::npos);  // where a route leads
 }
 
+TEST_CASE("what somebody wrote into the record of a Service breaks nothing") {
+  for (const char* odd : {R"(["http"])", R"([{"port": "80"}])", R"([7, {"name": 5}])", R"({"a": 1})", "null", R"("x")"}) {
+    api::Model m = taking_over(Json::parse(odd));
+    m.route.emplace();
+    CHECK_NOTHROW(render_service(m, "m", "m-v1"));
+    CHECK_NOTHROW(render_returned_service(m));
+  }
+}
+
 TEST_CASE("a route finds port 80 at a Service that was taken over") {
   api::Model m = taking_over(Json::array({{{"port", 8080}, {"targetPort", 3000}}}));
   m.route.emplace();
