@@ -9,22 +9,10 @@ namespace {
 const ObjectRef kOld = ref(Kind::Deployment, "old"), kService = ref(Kind::Service, "m"), kModel = ref(Kind::Model, "m");
 const Json kPorts = {{{"port", 80}, {"protocol", "TCP"}, {"targetPort", 8080}}};
 
-void make_old(Sim& s, int replicas = 2) {
-  s.world.has_gateway = true;  // the time of a write is of importance
-  s.world.create({{"kind", "Deployment"},
-                  {"metadata", {{"name", "old"}}},
-                  {"spec",
-                   {{"replicas", replicas},
-                    {"template", {{"metadata", {{"labels", {{"app", "old"}}}}}, {"spec", {{"containers", Json::array()}}}}}}},
-                  {"status", {{"observedGeneration", 1}, {"replicas", replicas}, {"readyReplicas", replicas}}}},
-                 "kubectl");
-}
-
-void make_service(Sim& s, const std::string& app = "old") {
-  s.world.create({{"kind", "Service"},
-                  {"metadata", {{"name", "m"}, {"labels", {{"app.kubernetes.io/managed-by", "Helm"}}}}},
-                  {"spec", {{"selector", {{"app", app}}}, {"ports", kPorts}}}},
-                 "kubectl");
+void make_service(Sim& s, const std::string& app = "old") { make_foreign_service(s.world, "m", app, kPorts); }
+void make_old(Sim& s) {
+  s.world.has_gateway = true;  // who follows EndpointSlices
+  make_foreign_deployment(s.world, "old", 2);
 }
 
 Fixture adopting(Sim& s) {
@@ -200,11 +188,7 @@ TEST_CASE("a Model that adopts another Deployment later replaces that one too") 
   explore([](Sim& s) {
     make_old(s);
     make_service(s);
-    s.world.create({{"kind", "Deployment"},
-                    {"metadata", {{"name", "other"}}},
-                    {"spec", {{"replicas", 1}, {"template", {{"metadata", {{"labels", {{"app", "other"}}}}}, {"spec", {{"containers", Json::array()}}}}}}},
-                    {"status", {{"observedGeneration", 1}, {"replicas", 1}, {"readyReplicas", 1}}}},
-                   "kubectl");
+    make_foreign_deployment(s.world, "other", 1);
     const ObjectRef other = ref(Kind::Deployment, "other");
     Fixture f = adopting(s);
     s.then("takes adopt out", [f, &s] { return f.is_ready()() && replicas(s) == 0; }, [f]() mutable { f.edit_spec([](Json& model) { model["serving"].erase("adopt"); }); });

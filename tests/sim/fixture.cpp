@@ -38,6 +38,23 @@ Fixture usual(Sim& sim, const std::function<void(Json& spec)>& edit) {
   return f;
 }
 
+void make_foreign_deployment(World& world, const std::string& name, int replicas) {
+  world.create({{"kind", "Deployment"},
+                {"metadata", {{"name", name}}},
+                {"spec",
+                 {{"replicas", replicas},
+                  {"template", {{"metadata", {{"labels", {{"app", name}}}}}, {"spec", {{"containers", Json::array()}}}}}}},
+                {"status", {{"observedGeneration", 1}, {"replicas", replicas}, {"readyReplicas", replicas}}}},
+               "kubectl");
+}
+
+void make_foreign_service(World& world, const std::string& name, const std::string& app, const Json& ports) {
+  world.create({{"kind", "Service"},
+                {"metadata", {{"name", name}, {"labels", {{"app.kubernetes.io/managed-by", "Helm"}}}}},
+                {"spec", {{"selector", {{"app", app}}}, {"ports", ports}}}},
+               "kubectl");
+}
+
 void Fixture::make_runtime(const std::string& name) {
   s.world.create(
       {{"kind", "ModelRuntime"},

@@ -51,6 +51,10 @@ struct Fixture {
 // Runtime, versions m-v1 to m-v3 and Model m, which asks for m-v1. `edit` is done to the Model's spec first.
 Fixture usual(Sim& sim, const std::function<void(Json& spec)>& edit = {});
 
+// What served before: a Deployment whose pods, labelled app: <name>, are all ready, and a Service that selects app: <app>.
+void make_foreign_deployment(World& world, const std::string& name, int replicas);
+void make_foreign_service(World& world, const std::string& name, const std::string& app, const Json& ports);
+
 std::string digest(const std::string& seed);
 // One of each kind of step.
 Json canary_steps();
