@@ -52,7 +52,7 @@ MUTANTS = [
      "if (it == objects_.end() || (!uid.empty() && it->second->meta.uid != uid)) return false;",
      "if (it == objects_.end() || (!BROKEN && !uid.empty() && it->second->meta.uid != uid)) return false;", ["10/own/1", "10/own/2"]),
     (11, "what an earlier Model of that name owned counts as this one's", "reconcilers/model/observe.cpp",
-     "if (object->meta.controller_uid != o.model->meta.uid) continue;", "if (!BROKEN && object->meta.controller_uid != o.model->meta.uid) continue;", ["11/own/1"]),
+     "if (object->meta.controller_uid != o.model->meta.uid && !adopted(", "if (!BROKEN && object->meta.controller_uid != o.model->meta.uid && !adopted(", ["11/own/1"]),
     (13, "each generation is a change of the version", "reconcilers/model/intent.cpp",
      "const bool another = spec_.name != s().spec_version;",
      "const bool another = spec_.name != s().spec_version || (BROKEN && m_.meta.generation > s().spec_generation && !s().spec_version.empty());", ["13/own/1", "13/own/3"]),
@@ -127,7 +127,7 @@ MUTANTS = [
     (39, "an object that cannot be read ends its watch", "operator/runtime/watcher.cpp",
      "  if (taken) return;\n", "  if (taken) return;\n  if (BROKEN) throw std::runtime_error(\"unreadable\");\n", ["39/own/9", "39/own/10"]),
     (40, "a Model that is being deleted is looked after", "reconcilers/model/plan.cpp",
-     "if (observed.model->meta.deleting) return {};", "if (observed.model->meta.deleting && !BROKEN) return {};", ["40/own/1"]),
+     "if (observed.model->meta.deleting) return serving::", "if (observed.model->meta.deleting && !BROKEN) return serving::", ["40/own/1"]),
     (41, "a state of the past is taken for an older one", "operator/runtime/watcher.h",
      "        swap(resource_version, true);\n", "        swap(resource_version, !BROKEN);\n", ["41/own/1"]),
 ]

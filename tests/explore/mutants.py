@@ -35,7 +35,7 @@ MUTANTS = [
      "    append(plan_.actions, std::move(served_.actions));\n    if (BROKEN)\n      std::stable_partition(plan_.actions.begin(), plan_.actions.end(),\n"
      "                            [](const Action& a) { return !std::holds_alternative<WriteStatus>(a); });\n", "a canary that succeeds", "I2"),
     ("what an earlier Model of that name owned counts as this one's", "reconcilers/model/observe.cpp",
-     "if (object->meta.controller_uid != o.model->meta.uid) continue;", "if (!BROKEN && object->meta.controller_uid != o.model->meta.uid) continue;",
+     "if (object->meta.controller_uid != o.model->meta.uid && !adopted(", "if (!BROKEN && object->meta.controller_uid != o.model->meta.uid && !adopted(",
      "a Model deleted", "I4"),
     ("a rollout is known by its name alone", "reconcilers/model/intent.cpp",
      "return r.meta.key.name == i.rollout && r.version == i.version && !anew;",
