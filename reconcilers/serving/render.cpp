@@ -303,7 +303,8 @@ Rendered render_service(const api::Model& model, const std::string& name, const 
                   {"ports", {{{"name", "http"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}}}}};
   const auto& adopted = model.status.adopted;
   if (adopted && !adopted->service_uid.empty() && name == model.meta.key.name) {
-    if (model.adopt && model.meta.held()) body["metadata"].erase("ownerReferences");  // it was there before the Model, and is to be there after it
+    // It was there before the Model, and is to be there after it. As long as the Deployment serves nothing is to be given back.
+    if (model.adopt && model.meta.held() && adopted->phase != "Serving") body["metadata"].erase("ownerReferences");
     if (Json ports = turned_ports(adopted->service, model.route.has_value()); !ports.empty()) body["spec"]["ports"] = std::move(ports);
   }
   return sealed(std::move(body));

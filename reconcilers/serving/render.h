@@ -42,8 +42,8 @@ Result<Rendered> render_deployment(const api::Model& model, const api::ModelVers
 // Sets what render_deployment leaves open.
 void set_replicas(Json& deployment, int replicas);
 
-// `version` empty: selects every version's pods, so that replicas are the weight. A Service that the Model took over has no owner as long as it is to be given back; it
-// keeps its ports: the one named http, or else 80, or else the only one leads to the pods.
+// `version` empty: selects every version's pods, so that replicas are the weight. A Service that the Model took over has
+// no owner as long as it is to be given back; it keeps its ports: the one named http, or else 80, or else the only one leads to the pods.
 Rendered render_service(const api::Model& model, const std::string& name, const std::string& version);
 
 // One rule for everybody, these Services, port 80, with these weights; before it the one for chosen callers. ErrorKind::Invalid

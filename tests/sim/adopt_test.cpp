@@ -19,6 +19,8 @@ Fixture adopting(Sim& s) {
   return usual(s, [](Json& spec) { spec["serving"]["adopt"] = {{"name", "old"}}; });
 }
 
+void must_have_left(Sim& s) { must(!s.world.find(kModel), "the Model is still there"); }
+
 int replicas(Sim& s) { return s.world.get(kOld)["spec"]["replicas"]; }
 
 TEST_CASE("a Deployment that served before serves until the Model can, and has its Service back before the Model is gone") {
@@ -38,7 +40,7 @@ TEST_CASE("a Deployment that served before serves until the Model can, and has i
       const Json& service = s.world.get(kService);
       must(service["metadata"]["uid"] == uid, "the Service was made anew");
       if (!deleted) return f.must_serve("m-v2"), must(replicas(s) == 0, "the old pods are back");
-      must(!s.world.find(kModel), "the Model is still there");
+      must_have_left(s);
       must(replicas(s) == 2, "the Deployment has not got its pods back");
       must(service["spec"]["selector"] == Json{{"app", "old"}} && service["spec"]["ports"] == kPorts, service.dump());
       must(service["metadata"]["labels"] == Json{{"app.kubernetes.io/managed-by", "Helm"}} && !service["metadata"].contains("ownerReferences"), service.dump());
@@ -54,7 +56,7 @@ TEST_CASE("a Deployment without a Service of the Model's name is replaced all th
            [f]() mutable { f.edit_spec([](Json& model) { model["serving"].erase("adopt"); }); });
     s.then("deletes the Model", [&s] { return !s.world.get(kModel)["metadata"].contains("finalizers"); }, [&s] { s.world.remove(kModel); });
     s.expect = [&s] {
-      must(!s.world.find(kModel), "the Model is still there");
+      must_have_left(s);
       must(replicas(s) == 0, "what stays with the Model is given back");
     };
   });
@@ -69,7 +71,7 @@ TEST_CASE("a Model that is deleted before it serves leaves everything as it was"
     s.invariants.disturbed = true;
     s.then("gives up", [&s] { return s.world.get(kModel)["metadata"].contains("finalizers"); }, [&s] { s.world.remove(kModel); });
     s.expect = [&s] {
-      must(!s.world.find(kModel), "the Model is still there");
+      must_have_left(s);
       must(replicas(s) == 2 && s.world.get(kService)["spec"]["selector"] == Json{{"app", "old"}}, "it is not as it was");
     };
   });
@@ -167,7 +169,7 @@ TEST_CASE("what was changed before the Model took its place stays changed when t
       s.world.remove(kModel);
     });
     s.expect = [&s] {
-      must(!s.world.find(kModel), "the Model is still there");
+      must_have_left(s);
       must(replicas(s) == 1, "a person's word is undone");
     };
   });
@@ -196,7 +198,7 @@ TEST_CASE("a Model that adopts another Deployment later replaces that one too") 
            [f]() mutable { f.edit_spec([](Json& model) { model["serving"]["adopt"] = {{"name", "other"}}; }); });
     s.then("deletes the Model", [&s, other] { return s.world.get(other)["spec"]["replicas"] == 0; }, [&s] { s.world.remove(kModel); });
     s.expect = [&s, other] {
-      must(!s.world.find(kModel), "the Model is still there");
+      must_have_left(s);
       must(replicas(s) == 0 && s.world.get(other)["spec"]["replicas"] == 1, "the wrong one is given back");
       must(s.world.get(kService)["spec"]["selector"] == Json{{"app", "other"}}, s.world.get(kService).dump());
     };
@@ -238,7 +240,7 @@ TEST_CASE("a Model goes though its Service is not taken back") {
       s.world.remove(kModel);
     });
     s.expect = [&s] {
-      must(!s.world.find(kModel), "the Model is still there");
+      must_have_left(s);
       must(replicas(s) == 2, "the Deployment has not got its pods back");
     };
   });

@@ -350,6 +350,9 @@ TEST_CASE("a Service that is to be given back has no owner, the candidate's has"
   m.meta.finalizers = {api::kFinalizer};
   CHECK_FALSE(render_service(m, "m", "m-v1").body["metadata"].contains("ownerReferences"));
   CHECK(render_service(m, "m-candidate", "m-v1").body["metadata"].contains("ownerReferences"));
+  // Deleted now the Model goes at once, and leaves nothing that leads nowhere.
+  m.status.adopted->phase = "Serving";
+  CHECK(render_service(m, "m", "m-v1").body["metadata"].contains("ownerReferences"));
 }
 
 }  // namespace
