@@ -37,7 +37,7 @@ Engine::Engine()
 Engine::~Engine() {
   work_.reset();
   // What was cancelled a moment ago gets the time to fold up; what never completes does not hold us.
-  for (int i = 0; i < 50 && !ended_; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  static_cast<void>(ended_.try_acquire_for(std::chrono::milliseconds(100)));
   service_.stop();
   thread_.join();
 }
@@ -46,7 +46,7 @@ void Engine::run() {
   for (;;) {
     try {
       service_.run();
-      ended_ = true;
+      ended_.release();
       return;
     } catch (...) {
       // Its request never completes and its caller's deadline ends it. All others go on.

@@ -5,11 +5,11 @@
 // the process otherwise.
 #pragma once
 
-#include <atomic>
 #include <boost/asio/io_service.hpp>
 #include <boost/asio/post.hpp>
 #include <memory>
 #include <optional>
+#include <semaphore>
 #include <thread>
 #include <utility>
 
@@ -42,7 +42,7 @@ class Engine {
 
   boost::asio::io_service& service_;
   std::optional<boost::asio::io_service::work> work_;
-  std::atomic<bool> ended_{false};
+  std::binary_semaphore ended_{0};  // run() has returned
   std::jthread thread_;
 };
 
