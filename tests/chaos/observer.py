@@ -8,7 +8,7 @@ import re
 from history import KINDS, VERSION, History
 
 MANAGED = {"app.kubernetes.io/managed-by": "model-operator"}
-WRITTEN = ("Deployment", "Service", "HTTPRoute", "Job", "ModelVersion", "ModelRollout", "Model", "ConfigMap")   # what creates and deletes are counted of
+WRITTEN = ("Deployment", "Service", "HTTPRoute", "HorizontalPodAutoscaler", "Job", "ModelVersion", "ModelRollout", "Model", "ConfigMap")   # what creates and deletes are counted of
 TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?")   # or a day: a matrix may run past midnight
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # What the API server counts, stamps or draws by lot, hashes of what names a UID, what the tests themselves count, and how often a gate looked before there was
@@ -17,7 +17,7 @@ STAMPS = {"measurements", "managedFields", "resourceVersion", "creationTimestamp
 
 
 class Observer(History):
-    kinds = (*KINDS, "ModelVersion", "Job", "ConfigMap", "HTTPRoute")
+    kinds = (*KINDS, "ModelVersion", "Job", "ConfigMap", "HTTPRoute", "HorizontalPodAutoscaler")
 
     def __init__(self, kube, namespace):
         super().__init__(kube, namespace)
@@ -80,7 +80,7 @@ class Observer(History):
                 self._check_route(world, model, opened)
             if kind == "Pod":
                 ready[found["metadata"]["name"]] = found["metadata"]["labels"].get(VERSION)
-            if kind in ("Deployment", "Service", "HTTPRoute", "Job") and found["metadata"].get("labels", {}).items() >= MANAGED.items() and not world.removed:
+            if kind in ("Deployment", "Service", "HTTPRoute", "HorizontalPodAutoscaler", "Job") and found["metadata"].get("labels", {}).items() >= MANAGED.items() and not world.removed:
                 owners = found["metadata"].get("ownerReferences", [])
                 if not owners and found["metadata"]["uid"] in adopted:
                     continue

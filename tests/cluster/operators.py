@@ -42,16 +42,21 @@ def kubeconfig_of(kube, namespace, account, out):
     return out
 
 
-def free_port():
-    """Below the range from which the kernel takes ports for connections: it stays free until the operator has started, and again when it is restarted."""
-    while True:
-        port = random.randrange(12000, 32000)
-        with socket.socket() as probe:
+class Port:
+    """A TCP port that is free, below the range from which the kernel takes those for connections. For as long as this lives no other of these has the same
+    number, whether an operator listens there already or is yet to start, or to start again: UDP's of that number is held."""
+
+    def __init__(self):
+        while True:
+            self.number = random.randrange(12000, 32000)
+            self.held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             try:
-                probe.bind(("127.0.0.1", port))
-                return port
+                self.held.bind(("127.0.0.1", self.number))
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", self.number))
+                return
             except OSError:
-                pass
+                self.held.close()
 
 
 class Operator:
@@ -60,7 +65,8 @@ class Operator:
     def __init__(self, name, kubeconfig, arguments=()):
         self.name = name
         self.log = settings.STATE / f"operator-{name}.log"
-        self.metrics_port, self.health_port = free_port(), free_port()
+        self.ports = Port(), Port()
+        self.metrics_port, self.health_port = (port.number for port in self.ports)
         given = " ".join(arguments)
         self.command = [str(settings.OPERATOR), "run", f"--kubeconfig={kubeconfig}", f"--metrics-address=127.0.0.1:{self.metrics_port}",
                         f"--health-address=127.0.0.1:{self.health_port}", f"--fetch-image={settings.OPERATOR_IMAGE}", *arguments]

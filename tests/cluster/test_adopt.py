@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 
 import pytest
 
@@ -18,7 +19,7 @@ def callers(case, port=8080):
             try:
                 told.append(case.fetch(url).split()[0])
             except OSError as error:
-                failed.append(str(error))
+                failed.append(f"{time.strftime('%T')} {error}, when {told[-1:]} had answered last")
     threads = [threading.Thread(target=call) for _ in range(2)]
     for thread in threads:
         thread.start()

@@ -38,7 +38,7 @@ from proxy import (READS, WRITES, Match, answer, answer_after, cut_stream_after,
                    status, truncate)
 
 FIRST_MINUTE = 60
-WARMING_UP = 4        # times as many deeds in it: what 200 Models come to need in time they shall have needed once
+WARMING_UP = 4        # times as many deeds in it, which last longer on a slow machine: what 200 Models come to need in time they shall have needed once
 CHAPTER = 60          # seconds that an observer remembers
 LIFE_MINUTES = 20
 REST_SECONDS = 240    # for all to come to rest
@@ -308,16 +308,21 @@ class Watcher(Observer):
         return self
 
     def replay(self):
-        begun = False
+        begun, left = False, set()   # UIDs of what a Model of an earlier chapter left to the garbage collector
         for kind, world in super().replay():
             if int(world.found["metadata"]["resourceVersion"]) <= self.beginning:
                 continue
             if not begun:
                 begun = True
+                models = {model["metadata"]["uid"] for model in world.objects["Model"].values()}
                 for there in ("Model", *(k for k in self.kinds if k != "Model")):
                     for found in list(world.objects[there].values()):
-                        yield there, World(world.objects, world.versions, there, found, False)
-            yield kind, world
+                        if any(owner["kind"] == "Model" and owner["uid"] not in models for owner in found["metadata"].get("ownerReferences", [])):
+                            left.add(found["metadata"]["uid"])
+                        else:
+                            yield there, World(world.objects, world.versions, there, found, False)
+            if world.found["metadata"]["uid"] not in left:
+                yield kind, world
 
     def check_every_moment(self, *rollout):
         super().check_every_moment(*rollout)
@@ -384,14 +389,16 @@ class Soak:
         self.checked += len(old.events)
 
     def drive(self, seconds, kills=0, haste=1):
-        """People and faults for so long."""
+        """People and faults for so long; in haste until as much has been done as that is meant to bring."""
         self.people.at_rest = False
         until, chapter = time.monotonic() + seconds, time.monotonic() + CHAPTER
         next_deed = next_fault = time.monotonic()
+        done, wanted = 0, haste * self.options.rate * seconds if haste > 1 else 0
         kill_at = sorted(time.monotonic() + self.faults.random.uniform(0.1, 0.9) * seconds for _ in range(kills))
-        while (now := time.monotonic()) < until:
+        while (now := time.monotonic()) < until or done < wanted:
             if now >= next_deed:
                 self.people.act()
+                done += 1
                 next_deed = max(next_deed + 1 / (haste * self.options.rate), now - 1)
             if now >= next_fault:
                 self.faults.one()
