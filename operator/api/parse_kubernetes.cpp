@@ -393,6 +393,7 @@ void take(Extra& extra, Service& out) {
 }
 void take(Extra& extra, HttpRoute& out) {
   out.model = std::move(extra.model);
+  out.sessions_refused = std::move(extra.sessions_refused);
   out.applied_hash = std::move(extra.applied_hash);
   out.foreign_spec_manager = extra.foreign_spec_manager;
   out.applied_at = extra.applied_at;

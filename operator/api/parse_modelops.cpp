@@ -163,7 +163,8 @@ bool read(value& v, Retraining& out, const Path& at) { return read_object(v, out
 
 constexpr Field<Model> kRuntimeRef[] = {{"name", member<&Model::runtime>}};
 constexpr Field<Model::Route> kRoute[] = {{"parentRefs", raw_member<&Model::Route::parent_refs>},
-                                          {"hostnames", member<&Model::Route::hostnames>}};
+                                          {"hostnames", member<&Model::Route::hostnames>},
+                                          {"sessionPersistence", raw_member<&Model::Route::session_persistence>}};
 bool read(value& v, Model::Route& out, const Path& at) { return read_object(v, out, kRoute, at); }
 constexpr Field<Model::Autoscaling> kAutoscaling[] = {{"minReplicas", member<&Model::Autoscaling::min>},
                                                       {"maxReplicas", member<&Model::Autoscaling::max>},

@@ -125,6 +125,7 @@ void read_labels(value& v, Metadata& out, const Path& at) {
 
 void read_annotations(value& v, Metadata& out, const Path& at) {
   static constexpr Field<Extra> kAnnotations[] = {{kAnnotationApplied, member<&Extra::applied_hash>},
+                                                  {kAnnotationNotSticky, member<&Extra::sessions_refused>},
                                                   {kAnnotationCopyOf, member<&Extra::copy_of>},
                                                   {kAnnotationCopiedAt, member<&Extra::copied_at>}};
   read_object(v, out.extra, kAnnotations, at);

@@ -28,6 +28,8 @@ inline constexpr const char* kLabelService = "kubernetes.io/service-name";  // o
 // On a Model that has something to give back before it goes.
 inline constexpr const char* kFinalizer = "modelops.dev/give-back";
 inline constexpr const char* kAnnotationApplied = "modelops.dev/applied";  // hash of what we last applied
+inline constexpr const char* kAnnotationNotSticky =
+    "modelops.dev/session-persistence-refused";  // on an HTTPRoute: hash of the sessionPersistence that the API server would not have
 inline constexpr const char* kAnnotationCopyOf = "modelops.dev/copy-of";  // on our copy: the ConfigMap that it is of
 inline constexpr const char* kAnnotationCopiedAt = "modelops.dev/copied-at";  // its resourceVersion; "": none
 inline constexpr const char* kLabelGateOf = "modelops.dev/gate-of";  // on the Jobs of gates: UID of the ModelRollout
@@ -126,8 +128,8 @@ struct Step {  // exactly one of the six
   struct Match {
     std::vector<HeaderMatch> headers;  // all must hold
   };
-  std::optional<Match> match;             // whose requests all go to the candidate from here on
-  std::optional<int> candidate_replicas;  // from here on, apart from weight
+  std::optional<Match> match = {};             // whose requests all go to the candidate from here on
+  std::optional<int> candidate_replicas = {};  // from here on, apart from weight
 };
 
 struct GateSetRef {
@@ -270,6 +272,7 @@ struct Model {
   struct Route {
     RawJson parent_refs;  // of Gateway API's HTTPRoute
     std::vector<std::string> hostnames;
+    RawJson session_persistence;  // of a rule of it, or empty
   };
   std::optional<Route> route;
   std::optional<std::string> adopt;  // the Deployment that served before
@@ -422,6 +425,7 @@ struct HttpRoute {
     std::string problem;  // in the gateway's words, of the condition that isn't True
   };
   std::vector<Parent> parents;
+  std::string sessions_refused;  // hash of the sessionPersistence that it goes without
   std::string applied_hash, spec_hash;
   bool foreign_spec_manager = false;
   std::optional<TimePoint> applied_at;  // when we last changed it, by the API server's clock

@@ -129,7 +129,7 @@ struct Answer {
   // AskRunResult: the RunResult's JSON text, unchecked. AskGateways: the feature, all can. AskAdopted: {"deployment", "service"},
   // each as evidence::adopted_words says or null, and "others", the names of further Services that select the Deployment's pods.
   std::optional<std::string> text;
-  std::string problem;  // why `text` is missing, for people
+  std::string problem = {};  // why `text` is missing, for people
 };
 
 struct Plan {

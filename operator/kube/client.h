@@ -16,12 +16,12 @@
 namespace mo::kube {
 
 struct ListOptions {
-  std::string ns;              // empty: all namespaces
-  std::string label_selector;  // unescaped
-  std::string field_selector;
-  std::string resource_version;        // sent if set (also "0")
-  std::string resource_version_match;  // "NotOlderThan", "Exact"
-  std::string continue_token;
+  std::string ns;                   // empty: all namespaces
+  std::string label_selector = {};  // unescaped
+  std::string field_selector = {};
+  std::string resource_version = {};        // sent if set (also "0")
+  std::string resource_version_match = {};  // "NotOlderThan", "Exact"
+  std::string continue_token = {};
   int limit = 0;
   bool metadata_only = false;  // PartialObjectMetadata(List)
 };

@@ -103,8 +103,9 @@ void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& ou
     for (const Ask& ask : plan.asks) asked.insert(ask.id);
     // Only now: what was decided on the other answers is carried out.
     parts_.answers.retain(model, asked, mark);
-    for (Event& event : plan.events) parts_.events.send(std::move(event));
   }
+  for (Event& event : news_of(plan, outcome)) parts_.events.send(std::move(event));
+  if (outcome.kind == Outcome::Kind::Conflict) parts_.answers.doubt(model);
   // A refused object is no reason to stop measuring; a conflict or an outage is: the next plan will be
   // another one.
   if (!done && outcome.kind != Outcome::Kind::Refused) return;

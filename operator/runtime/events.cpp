@@ -102,8 +102,8 @@ void EventSender::run(std::stop_token stop) {
 }
 
 // Whether this repeat is only counted for now.
-bool EventSender::fold(const std::string& name) {
-  auto it = sent_.find(name);
+bool EventSender::fold(size_t id) {
+  auto it = sent_.find(id);
   if (it == sent_.end() || Clock::now() - it->second.at >= kFold) return false;
   ++it->second.pending;
   return true;
@@ -112,22 +112,22 @@ bool EventSender::fold(const std::string& name) {
 void EventSender::deliver(const Event& event, std::stop_token stop) {
   const std::string ns = namespace_of(event);
   const ObjectRef ref{Kind::Event, ObjectKey{ns, event_name(event)}};
-  const std::string name = ref.key.to_string();
-  if (fold(name)) return;
-  if (sent_.count(name)) return repeat(ref, name, stop);
+  const size_t id = std::hash<std::string>{}(ref.key.to_string());
+  if (fold(id)) return;
+  if (sent_.count(id)) return repeat(ref, id, stop);
   const auto posted = client_.post(Kind::Event, ns, event_body(event, instance_, wall_now()), stop);
   if (sent_.size() >= kRemembered) sent_.clear();  // costs a POST that answers AlreadyExists, no more
   if (posted) {
-    sent_[name] = Sent{1, 0, Clock::now()};
+    sent_[id] = Sent{1, 0, Clock::now()};
   } else if (posted.error().http_status == 409) {
-    repeat(ref, name, stop);
+    repeat(ref, id, stop);
   } else {
     log::debug("cannot send an event", event.regarding, {{"error", log::to_string(posted.error())}});
   }
 }
 
-void EventSender::repeat(const ObjectRef& ref, const std::string& name, std::stop_token stop) {
-  Sent& sent = sent_[name];
+void EventSender::repeat(const ObjectRef& ref, size_t id, std::stop_token stop) {
+  Sent& sent = sent_[id];
   if (sent.count == 0) {  // from before our start
     const auto stored = client_.get(ref, stop);
     sent.count = stored ? series_count(*stored) : 1;
@@ -138,7 +138,7 @@ void EventSender::repeat(const ObjectRef& ref, const std::string& name, std::sto
     sent = Sent{count, 0, Clock::now()};
   } else {
     // Events expire after an hour: the next time is a first time again.
-    sent_.erase(name);
+    sent_.erase(id);
     log::debug("cannot repeat an event", ref, {{"error", log::to_string(patched.error())}});
   }
 }

@@ -47,8 +47,8 @@ class EventSender {
     Clock::time_point at{};  // last written
   };
   void deliver(const Event& event, std::stop_token stop);
-  bool fold(const std::string& name);
-  void repeat(const ObjectRef& ref, const std::string& name, std::stop_token stop);
+  bool fold(size_t id);
+  void repeat(const ObjectRef& ref, size_t id, std::stop_token stop);
 
   kube::Client& client_;
   const std::string instance_;
@@ -56,7 +56,7 @@ class EventSender {
   std::mutex mutex_;
   std::condition_variable_any filled_;
   std::deque<Event> queue_;
-  std::unordered_map<std::string, Sent> sent_;  // touched by run() alone; by namespace/name
+  std::unordered_map<size_t, Sent> sent_;  // touched by run() alone; by the hash of namespace/name
 };
 
 }  // namespace mo

@@ -119,6 +119,19 @@ const char* to_string(Outcome::Kind kind) {
   return "";
 }
 
+std::vector<Event> news_of(Plan& plan, const Outcome& outcome) {
+  std::vector<Event> news;
+  const auto written = plan.actions.begin() + static_cast<std::ptrdiff_t>(outcome.done);
+  for (Event& event : plan.events) {
+    const auto records = [&](const Action& action) {
+      return std::holds_alternative<WriteStatus>(action) && target_of(action) == event.regarding;
+    };
+    if (outcome.kind == Outcome::Kind::Done || std::any_of(plan.actions.begin(), written, records))
+      news.push_back(std::move(event));
+  }
+  return news;
+}
+
 Result<std::string> apply_body(const std::string& body, const std::string& uid,
                                const std::string& resource_version, const std::string& hash) {
   if (uid.empty() && resource_version.empty() && hash.empty()) return body;
@@ -158,19 +171,25 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
   Outcome outcome;
   bool owner_is_there = false;
   for (const Action& action : plan.actions) {
+    const auto failed = [&](const Error& error) {
+      Outcome judged = judge(model, action, error, now);
+      judged.done = outcome.done;
+      return judged;
+    };
     if (stop.stop_requested() || (may_write_ && !may_write_()))
-      return Outcome{Outcome::Kind::Cancelled, {}, {}, false, {}};
+      return Outcome{Outcome::Kind::Cancelled, {}, {}, false, {}, outcome.done};
     const ObjectRef& target = target_of(action);
     if (const auto wait = hold(action)) {
       outcome.held = wait;
+      ++outcome.done;
       continue;
     }
     const auto* apply = std::get_if<Apply>(&action);
     if (apply && apply->uid.empty() && !std::exchange(owner_is_there, true))
-      if (const auto confirmed = confirm_owner(model, stop); !confirmed)
-        return judge(model, action, confirmed.error(), now);
+      if (const auto confirmed = confirm_owner(model, stop); !confirmed) return failed(confirmed.error());
     const auto result = std::visit([&](const auto& it) { return act(it, stop); }, action);
-    if (!result) return judge(model, action, for_good(action, result.error()), now);
+    if (!result) return failed(for_good(action, result.error()));
+    ++outcome.done;
     owner_is_there |= target.kind == Kind::Model;  // its status was written, with its UID as precondition
     // Thousands of status writes are no news; what they say is in the object.
     log::write(std::holds_alternative<WriteStatus>(action) ? spdlog::level::debug : spdlog::level::info,
@@ -202,6 +221,7 @@ Result<void> Executor::catch_up(const ObjectKey& model, std::stop_token stop) {
   } else if (!uid.empty()) {
     drop(target, uid);
   }
+  refusals_.clear(model, target, true);  // what nobody answered may have been done since
   std::lock_guard lock(unanswered_mutex_);
   unanswered_.erase(model);
   return {};
@@ -228,7 +248,7 @@ Result<void> Executor::confirm_owner(const ObjectKey& model, std::stop_token sto
 // How long a status that may wait has to, if it does.
 std::optional<Duration> Executor::hold(const Action& action) {
   const auto* write = std::get_if<WriteStatus>(&action);
-  if (!write) return std::nullopt;
+  if (!write || write->target.kind != Kind::Model) return std::nullopt;  // no other kind's counts anything
   const auto now = std::chrono::steady_clock::now();
   std::lock_guard lock(statuses_mutex_);
   const auto last = statuses_.find(write->uid);
@@ -236,7 +256,7 @@ std::optional<Duration> Executor::hold(const Action& action) {
     return std::chrono::ceil<Duration>(last->second + write->patience - now);
   if (statuses_.size() >= statuses_sweep_at_) {
     std::erase_if(statuses_, [&](const auto& entry) { return entry.second + kLongestPatience < now; });
-    statuses_sweep_at_ = std::max<size_t>(4096, 2 * statuses_.size());
+    statuses_sweep_at_ = std::max<size_t>(512, 2 * statuses_.size());
   }
   statuses_[write->uid] = now;
   return std::nullopt;

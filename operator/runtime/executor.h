@@ -33,8 +33,13 @@ struct Outcome {
   std::optional<Error> error;
   bool fresh_refusal = false;  // Refused, and not the same as the last time: status has something new to say
   std::optional<Duration> held;  // a status that may wait was held back for that long
+  size_t done = 0;               // so many of the plan's actions, from the first, were carried out or held
 };
 const char* to_string(Outcome::Kind kind);
+
+// What people may be told: news that a status records once that status is written, whatever becomes of the actions
+// after it (the next plan finds them recorded and does not tell them again), and all once the whole plan is done.
+std::vector<Event> news_of(Plan& plan, const Outcome& outcome);
 
 // Thread-safe. What is given by reference must outlive it.
 class Executor {
@@ -81,7 +86,7 @@ class Executor {
   std::mutex statuses_mutex_;
   std::unordered_map<std::string, std::chrono::steady_clock::time_point>
       statuses_;  // by UID: when it was written last
-  size_t statuses_sweep_at_ = 4096;
+  size_t statuses_sweep_at_ = 512;
   std::mutex unanswered_mutex_;
   std::unordered_map<ObjectKey, ObjectRef> unanswered_;  // by Model: what to read before the next plan
 };

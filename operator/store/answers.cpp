@@ -5,6 +5,8 @@ namespace {
 constexpr Duration kLostAfter = std::chrono::minutes(5);
 }
 
+bool is_of_objects(const Ask& ask) { return std::holds_alternative<AskAdopted>(ask.question); }
+
 std::map<std::string, Answer> AnswerBook::of(const ObjectKey& model) const {
   std::lock_guard lock(mutex_);
   std::map<std::string, Answer> found;
@@ -17,8 +19,10 @@ void AnswerBook::put(const ObjectKey& model, const std::string& id, Answer answe
   {
     std::lock_guard lock(mutex_);
     Page& page = pages_[model];
-    page.under_way.erase(id);
-    page.answers[id] = Kept{++sequence_, std::move(answer)};
+    const auto sent = page.under_way.find(id);
+    const bool of_objects = sent != page.under_way.end() && sent->second.of_objects;
+    if (sent != page.under_way.end()) page.under_way.erase(sent);
+    page.answers[id] = Kept{++sequence_, std::move(answer), of_objects};
   }
   if (wake_) wake_(model);
 }
@@ -38,19 +42,27 @@ void AnswerBook::retain(const ObjectKey& model, const std::set<std::string>& ask
   erase_if_empty(model);
 }
 
+void AnswerBook::doubt(const ObjectKey& model) {
+  std::lock_guard lock(mutex_);
+  const auto page = pages_.find(model);
+  if (page == pages_.end()) return;
+  std::erase_if(page->second.answers, [](const auto& entry) { return entry.second.of_objects; });
+  erase_if_empty(model);
+}
+
 std::vector<Ask> AnswerBook::begin(const ObjectKey& model, std::vector<Ask> asks, TimePoint now) {
   if (asks.empty()) return asks;
   std::lock_guard lock(mutex_);
   Page& page = pages_[model];
   std::erase_if(asks, [&](const Ask& ask) {
     if (page.answers.count(ask.id)) return true;
-    auto [under_way, fresh] = page.under_way.try_emplace(ask.id, now);
-    if (!fresh && now - under_way->second < kLostAfter) return true;
-    under_way->second = now;
+    auto [under_way, fresh] = page.under_way.try_emplace(ask.id, Sent{now, is_of_objects(ask)});
+    if (!fresh && now - under_way->second.at < kLostAfter) return true;
+    under_way->second.at = now;
     return false;
   });
   // Lost asks that no plan repeats must not pile up.
-  std::erase_if(page.under_way, [&](const auto& entry) { return now - entry.second >= 2 * kLostAfter; });
+  std::erase_if(page.under_way, [&](const auto& entry) { return now - entry.second.at >= 2 * kLostAfter; });
   erase_if_empty(model);
   return asks;
 }

@@ -24,11 +24,15 @@ class Asker {
   virtual void ask(const ObjectKey& model, std::vector<Ask> asks) = 0;
 };
 
+// What is asked is what objects say, with UIDs and resourceVersions that writes take as preconditions.
+bool is_of_objects(const Ask& ask);
+
 // Thread-safe. The life of an answer:
 //   a plan asks an id that is neither answered nor under way    begin() hands it on, once
 //   the answer comes                                            put() keeps it and wakes the Model
 //   a reconcile sees it (of()) and its plan runs to the end     retain() drops it, unless that plan still
 //   asks for it
+//   a write meets another state than its plan knew              doubt() drops it if it is what an object said
 // So a plan lists an id for as long as it wants the answer kept, and an answer is never lost before a plan
 // that saw it was carried out: if writing the status fails, the next reconcile sees the same answer again.
 // What is held is bounded by what the last plans asked and by what is under way.
@@ -49,6 +53,10 @@ class AnswerBook {
   uint64_t mark() const;
   void retain(const ObjectKey& model, const std::set<std::string>& asked, uint64_t mark);
 
+  // A write of a plan was refused because its object is not as it was seen. What was read of objects apart from the stores may be what
+  // was outdated: it goes, and the next plan reads it anew. Measurements stay.
+  void doubt(const ObjectKey& model);
+
   // The asks that are to be sent now: those without an answer and not under way. An ask without answer for
   // five minutes counts as lost and is sent again.
   std::vector<Ask> begin(const ObjectKey& model, std::vector<Ask> asks, TimePoint now);
@@ -60,10 +68,15 @@ class AnswerBook {
   struct Kept {
     uint64_t sequence = 0;
     Answer answer;
+    bool of_objects = false;
+  };
+  struct Sent {
+    TimePoint at;
+    bool of_objects = false;
   };
   struct Page {
     std::map<std::string, Kept> answers;
-    std::map<std::string, TimePoint> under_way;
+    std::map<std::string, Sent> under_way;
   };
   void erase_if_empty(const ObjectKey& model);
 

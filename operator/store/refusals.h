@@ -22,7 +22,7 @@ struct Refusal {
   TimePoint at{};         // when this same refusal first came
 };
 
-// Thread-safe. One refusal per target, kept until an action on the target succeeds or the Model is gone. A
+// Thread-safe. One refusal per target, kept until an action on the target succeeds, or may have (its answer was lost), or the Model is gone. A
 // refusal whose body_hash is not that of what the plan would apply now speaks of an earlier wish and is to be
 // passed over.
 class Refusals {

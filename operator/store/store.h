@@ -175,7 +175,7 @@ class Store {
   }
 
   // Answers are late by moments: a few names suffice.
-  static constexpr size_t kGoneKept = 256;
+  static constexpr size_t kGoneKept = 64;
 
   mutable std::shared_mutex mutex_;
   std::deque<std::pair<ObjectKey, std::string>> gone_;  // and when, the latest last

@@ -13,6 +13,7 @@
 #include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/route.h"
 #include "reconcilers/serving/serve.h"
+#include "reconcilers/serving/survey.h"
 #include "reconcilers/version/phase.h"
 
 namespace mo::model {
@@ -253,6 +254,7 @@ class Planner {
                refused,
                served_.problem_reason,
                served_.problem,
+               served_.not_sticky,
                training_.problem_reason,
                training_.problem};
     if (rolling()) {

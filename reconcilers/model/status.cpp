@@ -6,6 +6,7 @@
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/config.h"
+#include "reconcilers/serving/survey.h"
 
 namespace mo::model {
 namespace {
@@ -172,6 +173,7 @@ class Status {
     if (ground_.routed && m_.replicas > 0 && !ground_.route_reaches)
       return reconciling("Progressing", "Deploying",
                          "Service " + m_.meta.key.name + " waits for its endpoints to name the pods of " + stable());
+    if (!f_.not_sticky.empty()) return stalled(hurt(), "SessionPersistenceRefused", f_.not_sticky);
     if (overridden())
       return stalled("Degraded", "Overridden",
                      stable() + " serves by ModelRollout " + f_.status.intent.rollout +

@@ -6,7 +6,6 @@
 #include "operator/json/json.h"
 #include "reconcilers/common/observed.h"
 #include "reconcilers/model/intent.h"
-#include "reconcilers/serving/serve.h"
 
 namespace mo::model {
 
@@ -20,7 +19,7 @@ struct Findings {
   std::string rollout_name;
   rollout::Waiting waiting;  // why the rollout that the intent names cannot start
   std::string refused;       // what the API server said no to, word for word
-  std::string serve_reason, serve_problem;
+  std::string serve_reason, serve_problem, not_sticky;
   std::string retraining_reason, retraining_problem;
 };
 

@@ -31,7 +31,7 @@ struct Input {
   const std::map<std::string, Answer>& answers;
   const std::map<std::string, Ref<api::Job>>& jobs;
   std::string superseded_by;  // set: end it, with this sentence
-  std::vector<ObjectKey> gateways;  // of the Model's route
+  std::vector<ObjectKey> gateways = {};  // of the Model's route
 };
 
 struct Advanced {

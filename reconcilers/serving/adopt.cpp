@@ -301,6 +301,7 @@ class Returning {
 
   Plan run() {
     if (!m_.meta.held()) return {};
+    if (!m_.adopt) take_along();
     // "Serving": nothing has been touched yet.
     if (!m_.adopt || !m_.status.adopted || m_.status.adopted->phase == "Serving") return done();
     adopted_ = *m_.status.adopted;
@@ -321,6 +322,15 @@ class Returning {
   Plan done() {
     plan_.actions.push_back(finalizers(o_, false));
     return std::move(plan_);
+  }
+
+  // What has been replaced is the Model's. Its Service had no owner for as long as it was to be given back, and may not have got one since.
+  void take_along() {
+    const auto service = o_.services.find(o_.key.name);
+    if (service == o_.services.end() || !refused(Kind::Service, o_.key.name).empty()) return;
+    const api::ObjectMeta& meta = service->second.object->meta;
+    if (meta.deleting || meta.controller_uid == m_.meta.uid) return;
+    plan_.actions.push_back(Delete{{Kind::Service, o_.key}, meta.uid, "goes with its Model", meta.resource_version});
   }
 
   void put(const std::string& phase, const std::string& message) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reconcilers/serving/render.h"
+#include "reconcilers/serving/survey.h"
 
 namespace mo::serving {
 namespace {

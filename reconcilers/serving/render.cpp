@@ -374,7 +374,12 @@ Result<Rendered> render_autoscaler(const api::Model& model) {
   return sealed(std::move(body));
 }
 
-Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart) {
+std::string session_wish(const api::Model& model) {
+  const RawJson& wish = model.route->session_persistence;
+  return wish.empty() ? "" : hash_of(wish);
+}
+
+Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart, bool sticky) {
   Result<Json> parents = parse_json(model.route->parent_refs, 1 << 16);
   if (!parents) return fail(ErrorKind::Invalid, "spec.serving.route.parentRefs: " + parents.error().message);
   Json backends = Json::array();
@@ -384,6 +389,12 @@ Result<Rendered> render_route(const api::Model& model, const std::map<std::strin
   const Json side = {{"name", candidate_service_name(model.meta.key.name)}, {"port", 80}};
   if (apart.mirrored)
     everybody["filters"] = {{{"type", "RequestMirror"}, {"requestMirror", {{"backendRef", side}}}}};
+  const std::string wish = session_wish(model);
+  if (!wish.empty() && sticky) {
+    Result<Json> sessions = parse_json(model.route->session_persistence, 1 << 12);
+    if (!sessions) return fail(ErrorKind::Invalid, "spec.serving.route.sessionPersistence: " + sessions.error().message);
+    everybody["sessionPersistence"] = std::move(*sessions);
+  }
   Json rules = Json::array();
   if (!apart.chosen.empty()) {
     Json headers = Json::array();
@@ -395,6 +406,7 @@ Result<Rendered> render_route(const api::Model& model, const std::map<std::strin
   }
   rules.push_back(std::move(everybody));
   Json body = object_of(model, Kind::HttpRoute, model.meta.key.name);
+  if (!wish.empty() && !sticky) body["metadata"]["annotations"][api::kAnnotationNotSticky] = wish;
   body["spec"] = {{"parentRefs", std::move(*parents)}, {"rules", std::move(rules)}};
   if (!model.route->hostnames.empty()) body["spec"]["hostnames"] = model.route->hostnames;
   return sealed(std::move(body));

@@ -47,8 +47,10 @@ void set_replicas(Json& deployment, int replicas);
 Rendered render_service(const api::Model& model, const std::string& name, const std::string& version);
 
 // One rule for everybody, these Services, port 80, with these weights; before it the one for chosen callers. ErrorKind::Invalid
-// when parentRefs cannot be used.
-Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart);
+// when parentRefs cannot be used. `sticky` false: without the sessionPersistence that spec.serving.route names, and marked so.
+Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart, bool sticky);
+// Tells one wish of sessionPersistence from another; empty: there is none.
+std::string session_wish(const api::Model& model);
 
 // An immutable copy, for the pods of `version`, of ConfigMap `source`: `content` is its data as AskConfig gives it
 // ("null": there is none, and the pods do without), `source_version` its resourceVersion. Of the same content it has

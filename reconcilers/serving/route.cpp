@@ -149,13 +149,19 @@ std::vector<ObjectKey> gateways_of(const api::Model& model) {
   return keys;
 }
 
+std::optional<TimePoint> service_calm_at(const Observed& o, TimePoint now) {
+  const auto it = o.services.find(o.key.name);
+  if (it == o.services.end() || it->second.object->meta.deleting) return {};
+  return later(it->second.object->applied_at, kGatewayLag, now);
+}
+
 RouteView view_route(const Observed& o, TimePoint now) {
   RouteView view;
   view.main = version_of(o, o.key.name, view.main_exists);
   view.side = version_of(o, candidate_service_name(o.key.name), view.side_exists);
   view.main_reaches = reaches(o, o.key.name, view.main);
   view.side_reaches = reaches(o, candidate_service_name(o.key.name), view.side);
-  if (view.main_exists) view.main_calm_at = later(o.services.at(o.key.name).object->applied_at, kGatewayLag, now);
+  view.main_calm_at = service_calm_at(o, now);
   const auto it = o.routes.find(o.key.name);
   if (it == o.routes.end()) return view;
   const api::HttpRoute& route = *it->second.object;

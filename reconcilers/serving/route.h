@@ -27,8 +27,11 @@ namespace mo::serving {
 int reaches(const Observed& observed, const std::string& service, const std::string& version);
 
 // So long whoever passes requests on may go by what a Service or a route said before: gateways follow routes and endpoints within two
-// seconds by default (Traefik: providersThrottleDuration).
+// seconds by default (Traefik: providersThrottleDuration), kube-proxy a Service within one (its minSyncPeriod).
 inline constexpr Duration kGatewayLag = std::chrono::seconds(5);
+
+// When nobody goes any more by what <model> selected before; empty: now.
+std::optional<TimePoint> service_calm_at(const Observed& observed, TimePoint now);
 
 // What the Services and the HTTPRoute say.
 struct RouteView {

@@ -7,28 +7,12 @@
 #include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/config.h"
 #include "reconcilers/serving/route.h"
+#include "reconcilers/serving/survey.h"
 
 namespace mo::serving {
 namespace {
 
 using Selected = Ground::Selected;
-
-const Owned<api::Deployment>* deployment_of(const Observed& o, const std::string& version) {
-  if (version.empty()) return nullptr;
-  auto it = o.deployments.find(deployment_name(o.key.name, version));
-  return it == o.deployments.end() ? nullptr : &it->second;
-}
-
-Selected selected_by(const Observed& o, const std::string& stable, const std::string& candidate) {
-  auto it = o.services.find(o.key.name);
-  if (it == o.services.end()) return Selected::Nobody;
-  const auto& selector = it->second.object->selector;
-  auto version = selector.find(api::kLabelVersion);
-  if (version == selector.end()) return Selected::Both;
-  if (!stable.empty() && version->second == stable) return Selected::Stable;
-  if (!candidate.empty() && version->second == candidate) return Selected::Candidate;
-  return Selected::Nobody;
-}
 
 class Serve {
  public:
@@ -202,7 +186,7 @@ class Serve {
     const std::string side = candidate_service_name(o_.key.name);
     const Turn turn = serving::turn(route_, w_, g_, o_.key.name, candidate_wanted, candidate_rolls_, now_);
     calm_ = turn.calm;
-    if (!out_.look_again || (turn.look_again && *turn.look_again < *out_.look_again)) out_.look_again = turn.look_again;
+    if (turn.look_again) look_again(*turn.look_again);
     if (!turn.main.empty()) service(o_.key.name, turn.main, "what is stable is " + turn.main);
     if (turn.side && turn.side->empty())
       remove_service(side);
@@ -212,14 +196,24 @@ class Serve {
   }
 
   void route(const Turn& turn) {
-    Result<Rendered> rendered = render_route(*o_.model, turn.weights, turn.apart);
+    const auto it = o_.routes.find(o_.key.name);
+    const bool there = it != o_.routes.end();
+    const std::string wish = session_wish(*o_.model);
+    bool sticky = wish.empty() || !there || it->second.object->sessions_refused != wish;
+    Result<Rendered> rendered = render_route(*o_.model, turn.weights, turn.apart, sticky);
+    if (rendered && sticky && sessions_refused(rendered->hash)) {
+      sticky = false;
+      rendered = render_route(*o_.model, turn.weights, turn.apart, sticky);
+    }
     if (!rendered) {
       out_.problem = rendered.error().message;
       out_.problem_reason = "InvalidRoute";
       return;
     }
-    const auto it = o_.routes.find(o_.key.name);
-    const bool there = it != o_.routes.end();
+    if (!sticky)
+      out_.not_sticky = "the cluster's HTTPRoutes refuse spec.serving.route.sessionPersistence, so callers go by weights alone: install "
+                        "the Gateway API's experimental channel and take annotation " + std::string(api::kAnnotationNotSticky) +
+                        " off HTTPRoute " + o_.key.name + ", or remove the field";
     if (there && (it->second.applied == rendered->hash || it->second.object->meta.deleting)) return;
     std::string why;
     for (const auto& [service, weight] : turn.weights)
@@ -227,6 +221,15 @@ class Serve {
     if (!turn.apart.chosen.empty()) why += ", chosen callers to " + w_.candidate;
     if (turn.apart.mirrored) why += ", copies to " + w_.candidate;
     apply({Kind::HttpRoute, o_.key}, std::move(*rendered), there ? &it->second.object->meta : nullptr, why);
+  }
+
+  // The API server would not have a route of this hash because of its sessionPersistence. What else the route has to say, a way back
+  // above all, must not wait until somebody mends that.
+  bool sessions_refused(const std::string& hash) const {
+    return std::any_of(o_.refusals.begin(), o_.refusals.end(), [&](const Refusal& refusal) {
+      return refusal.target == ObjectRef{Kind::HttpRoute, o_.key} && refusal.body_hash == hash &&
+             refusal.error.message.find("sessionPersistence") != std::string::npos;
+    });
   }
 
   // One that the spec wants no longer. Its traffic ends with it: whoever removed it from the spec said so.
@@ -362,10 +365,18 @@ class Serve {
         auto label = service->second.object->selector.find(api::kLabelVersion);
         if (label != service->second.object->selector.end() && label->second == version) continue;
       }
+      if (const auto calm_at = given_up || g_.routed ? std::nullopt : service_calm_at(o_, now_)) {
+        look_again(*calm_at);
+        continue;
+      }
       const api::ObjectMeta& meta = owned.object->meta;
       out_.actions.push_back(
           Delete{{Kind::Deployment, meta.key}, meta.uid, version + " serves nobody", meta.resource_version});
     }
+  }
+
+  void look_again(TimePoint at) {
+    if (!out_.look_again || at < *out_.look_again) out_.look_again = at;
   }
 
   const Observed& o_;
@@ -374,7 +385,7 @@ class Serve {
   TimePoint now_;
   Ground g_;
   RouteView route_;
-  bool calm_ = true;  // no gateway sends anything to what is not wanted any more
+  bool calm_ = true;  // no gateway sends anything to what is not wanted any more; of those who go by a Service see service_calm_at()
   int n_;
   bool beside_;  // two versions share what room there is
   bool candidate_rolls_ = false;  // this plan gives it another template: what is settled now will not be
@@ -385,108 +396,6 @@ class Serve {
 };
 
 }  // namespace
-
-Pods pods_of(const Observed& o, const std::string& version) {
-  const Owned<api::Deployment>* have = deployment_of(o, version);
-  if (!have) return {};
-  const api::Deployment& d = *have->object;
-  return {true, d.replicas, d.status_replicas, d.ready_replicas};
-}
-
-bool settled(const Observed& o, const std::string& version) {
-  const Owned<api::Deployment>* have = deployment_of(o, version);
-  if (!have) return false;
-  const api::Deployment& d = *have->object;
-  return d.observed_generation >= d.meta.generation && d.updated_replicas == d.replicas &&
-         d.status_replicas == d.replicas && d.ready_replicas >= d.replicas && !d.meta.deleting;
-}
-
-static bool size_observed(const Observed& o, const std::string& version) {
-  const Owned<api::Deployment>* have = deployment_of(o, version);
-  return have && have->object->observed_generation >= have->object->meta.generation;
-}
-
-// Its Deployment may be replacing pods by those of another template, with some more meanwhile.
-static bool rolls(const Observed& o, const std::string& version) {
-  const Owned<api::Deployment>* have = deployment_of(o, version);
-  return have && (!size_observed(o, version) || have->object->updated_replicas != have->object->status_replicas);
-}
-
-std::string pods_problem(const Observed& o, const std::string& version) {
-  const Owned<api::Deployment>* have = deployment_of(o, version);
-  if (have && !have->object->replica_failure.empty()) return have->object->replica_failure;
-  for (const auto& pod : o.pods)
-    if (pod->version == version && !pod->ready && !pod->problem.empty()) return pod->problem;
-  // A pod that waits for a volume says nothing in its status.
-  const Ref<api::ModelVersion> record = o.version(version);
-  const std::string configmap = record ? artifact_configmap(record->artifact) : "";
-  if (!configmap.empty() && !o.configmaps.count(configmap) && !settled(o, version))
-    return "ConfigMap " + configmap + ", which holds the artifact, does not exist";
-  return "";
-}
-
-// What a Service for every version would send traffic to, although it belongs to neither: a pod of a version
-// that was rolled out before, not yet collected, or the Deployment of one, which may make a pod at any
-// moment.
-std::string stray(const Observed& o, const Ground& g, const std::string& stable,
-                  const std::string& candidate) {
-  for (const auto& [name, owned] : o.deployments)
-    if (owned.object->version != stable && owned.object->version != candidate) return "Deployment " + name;
-  int of_candidate = 0;
-  for (const auto& pod : o.pods) {
-    const bool may_serve = !pod->meta.deleting && (pod->ready || pod->problem.empty());
-    if (!may_serve || pod->version.empty() || pod->version == stable) continue;
-    if (pod->version != candidate || ++of_candidate > std::max(g.candidate.running, g.candidate.wanted))
-      return "Pod " + pod->meta.key.name;
-  }
-  return "";
-}
-
-Ground survey(const Observed& o, const std::string& stable, const std::string& candidate, TimePoint now) {
-  Ground g;
-  g.routed = o.model->route.has_value();
-  g.replicas = o.model->replicas;
-  if (o.model->max_surge && !g.routed) g.limit = g.replicas + *o.model->max_surge;
-  g.stable = pods_of(o, stable);
-  g.candidate = pods_of(o, candidate);
-  for (const auto& pod : o.pods) {
-    if (pod->ended) continue;
-    ++(!stable.empty() && pod->version == stable         ? g.stable.holding
-       : !candidate.empty() && pod->version == candidate ? g.candidate.holding
-                                                         : g.elsewhere);
-  }
-  if (g.limit && rolls(o, stable)) g.stable.holding = std::max(g.stable.holding, g.stable.wanted + *o.model->max_surge);
-  g.stable.counted = !g.stable.exists || size_observed(o, stable);
-  // Decisions hang on pods that stay: not on those that a smaller size takes away, and not on a count from
-  // before the last change of size.
-  if (!size_observed(o, stable)) g.stable.ready = 0;
-  for (Pods* pods : {&g.stable, &g.candidate}) pods->ready = std::min(pods->ready, pods->wanted);
-  bool side_lags = false;
-  if (g.routed) {
-    const RouteView route = view_route(o, now);
-    g.selected = selected_by_route(route, stable, candidate);
-    g.route_weight = route.side == candidate ? route.side_weight : 0;
-    if (route.side == candidate) g.route_apart = route.apart;
-    g.route_taken_up = route.taken_up;
-    g.route_reaches = route.main_reaches > 0;
-    g.route_problem = route.problem;
-    side_lags = route.side == candidate && route.side_reaches < g.candidate.ready;
-  } else {
-    g.selected = selected_by(o, stable, candidate);
-  }
-  g.candidate_settled = settled(o, candidate);
-  g.adopting = o.model->adopt && !o.services.count(o.key.name);
-  g.stray = candidate.empty() || g.routed ? "" : stray(o, g, stable, candidate);
-  g.candidate_problem = candidate.empty() ? "" : pods_problem(o, candidate);
-  if (g.candidate_problem.empty() && !g.stray.empty())
-    g.candidate_problem = g.stray + " of an earlier rollout has yet to end";
-  if (g.candidate_problem.empty() && side_lags && g.candidate_settled)
-    g.candidate_problem = "the endpoints of Service " + candidate_service_name(o.key.name) + " name too few of them yet";
-  g.digest_mismatch = std::any_of(o.pods.begin(), o.pods.end(), [&](const auto& pod) {
-    return pod->version == candidate && !pod->ready && pod->digest_mismatch;
-  });
-  return g;
-}
 
 Served serve(const Observed& observed, const Wanted& wanted, const Settings& settings, TimePoint now) {
   return Serve(observed, wanted, settings, now).run();

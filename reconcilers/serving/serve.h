@@ -34,21 +34,11 @@ struct Served {
   std::string problem;  // why something could not even be rendered (no runtime, unusable URI), for people
   std::string problem_reason;  // RuntimeNotFound | InvalidTemplate | InvalidRoute | InvalidAutoscaling |
                                // ConfigMapNotFound | AdoptionBlocked
+  std::string not_sticky;  // why callers don't stay with a version although spec.serving.route.sessionPersistence says so
   std::optional<TimePoint> look_again;
   std::optional<api::Adopted> adopted;  // what is to be on record of spec.serving.adopt
 };
 
-// The facts about `stable` and `candidate` (either may be empty).
-Ground survey(const Observed& observed, const std::string& stable, const std::string& candidate,
-              TimePoint now);
-
 Served serve(const Observed& observed, const Wanted& wanted, const Settings& settings, TimePoint now);
-
-// "fraud-v1: ErrImagePull: …" for a version whose pods are not ready; empty if nothing is known.
-std::string pods_problem(const Observed& observed, const std::string& version);
-
-Pods pods_of(const Observed& observed, const std::string& version);
-// All pods run what was last applied and are ready.
-bool settled(const Observed& observed, const std::string& version);
 
 }  // namespace mo::serving

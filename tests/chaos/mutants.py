@@ -31,9 +31,9 @@ MUTANTS = [
      "if (s().run->job_uid.empty()) return make_job();", "if (s().run->job_uid.empty() && !BROKEN) return make_job();", ["1/retraining/1", "1/retraining/2"]),
     (2, "a run that is on record is not begun after a crash", "reconcilers/retraining/retraining.cpp", None, None, ["2/retraining/1", "2/retraining/2", "2/retraining/3"]),
     (3, "a lost answer is taken for a refusal", "operator/runtime/executor.cpp",
-     "    if (!result) return judge(model, action, for_good(action, result.error()), now);\n",
+     "    if (!result) return failed(for_good(action, result.error()));\n",
      "    if (!result) {\n      Error error = for_good(action, result.error());\n"
-     "      if (BROKEN && error.kind == ErrorKind::Transport) error.kind = ErrorKind::Invalid;\n      return judge(model, action, error, now);\n    }\n",
+     "      if (BROKEN && error.kind == ErrorKind::Transport) error.kind = ErrorKind::Invalid;\n      return failed(error);\n    }\n",
      ["3/retraining/2", "3/retraining/3"]),
     (4, "a run that is on record is not begun after a crash", "reconcilers/retraining/retraining.cpp", None, None, ["4/retraining/1", "4/retraining/2"]),
     (5, "workers are stopped in the middle of a reconcile", "operator/runtime/controller.cpp",

@@ -9,7 +9,7 @@ from proxy import Action, drop_after, kill
 from rows import every_write, middle, scenario_row
 
 
-@scenario_row(1, "SIGKILL after write N", points=every_write, short=(("canary", 3), ("route", middle), ("config", 3), ("retraining", 5), ("adopt", middle)))
+@scenario_row(1, "SIGKILL after write N", points=every_write, short=(("canary", 3), ("route", middle), ("config", 3), ("autoscaled", middle), ("retraining", 5), ("adopt", middle)))
 def crash_after(world, case):
     world.rule(world.writes(nth=case.n, times=1), kill(world.crash, "after"))
 
@@ -24,7 +24,7 @@ def lost_answer(world, case):
     world.rule(world.writes(nth=case.n, times=1), drop_after())
 
 
-@scenario_row(4, "two crashes, a sampled pair", on=("canary", "rollback", "route", "bluegreen", "config", "retraining", "adopt"), points=16, short=(("retraining", 2),))
+@scenario_row(4, "two crashes, a sampled pair", on=("canary", "rollback", "route", "bluegreen", "config", "autoscaled", "retraining", "adopt"), points=16, short=(("retraining", 2),))
 def crash_twice(world, case):
     """The second may hit the restarted operator anywhere, its first write included."""
     second = case.n + world.random.randint(1, 6)

@@ -65,10 +65,10 @@ class Canary(Scenario):
         world.prometheus.values["accuracy of m-v2"] = self.accuracy
         self.end(world)
 
-    def end(self, world):
+    def end(self, world, replicas=3):
         world.ready(version="m-v2")
         world.phase(world.rollout_of("m-v2"), "Succeeded")
-        world.served_by({"m-v2": 3})
+        world.served_by({"m-v2": replicas})
         world.gone("Deployment", "m-v1")
         world.gone("Service", "m-candidate")
         world.until(lambda: [world.status("ModelVersion", v)["phase"] for v in ("m-v1", "m-v2")] == ["Superseded", "Serving"], "phases of the versions")
@@ -148,6 +148,37 @@ class Configured(Canary):
         world.until(lambda: world.status()["message"] == "m-v2 serves", "nothing has changed since")
         levels = {c["metadata"]["labels"][VERSION]: c["data"]["LEVEL"] for c in world.all("ConfigMap") if c.get("immutable")}
         assert levels == {"m-v1": "one", "m-v2": "two"}, levels
+
+
+class Autoscaled(Canary):
+    """An autoscaler comes, scales up and down in the middle of a canary, and goes."""
+    name = "autoscaled"
+    traffic = ("m-v1", "m-v2", 2)
+    spec = {"steps": [{"weight": 50}, {"gates": ["accuracy"]}], "gates": CANARY["gates"]}
+    # Nobody serves the metric: it is the test that scales.
+    autoscaling = {"autoscaling": {"minReplicas": 2, "maxReplicas": 6, "metrics": [
+        {"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "1"}}}]}}
+
+    def prepare(self, world):
+        world.serve("m-v1", **self.spec, replicas=2)
+        world.served_by({"m-v1": 2})
+        world.version("m-v2")
+        world.settled()
+
+    def drive(self, world):
+        world.model(version="m-v1", **self.spec, replicas=None, serving=self.autoscaling)
+        world.until(lambda: world.find("HorizontalPodAutoscaler", "m"), "there is an autoscaler")
+        world.move("m-v2")
+        world.until(lambda: world.endpoints() == {"m-v1": 1, "m-v2": 1}, "half goes to m-v2")
+        for replicas in (6, 4):
+            world.kube.scale("Model", "m", replicas, world.namespace)
+            world.served_by({"m-v1": replicas // 2, "m-v2": replicas // 2})
+        world.observer.no_more_until_now("m", "m-v2", 50)
+        world.prometheus.values["accuracy of m-v2"] = self.accuracy
+        self.end(world, replicas=4)
+        world.model(version="m-v2", **self.spec, replicas=4)
+        world.gone("HorizontalPodAutoscaler", "m")
+        world.ready(version="m-v2")
 
 
 class Retraining(Scenario):
@@ -236,4 +267,4 @@ def ask(world):
     world.kube.patch("Model", "m", {"spec": {"retraining": {"requestedAt": now}}}, world.namespace)
 
 
-ALL = {scenario.name: scenario for scenario in (FirstServing, Canary, RolledBack, Routed, BlueGreen, Configured, Retraining, Deletion, Adopted)}
+ALL = {scenario.name: scenario for scenario in (FirstServing, Canary, RolledBack, Routed, BlueGreen, Configured, Autoscaled, Retraining, Deletion, Adopted)}

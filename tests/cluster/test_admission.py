@@ -212,6 +212,9 @@ GOOD = {
     "chosen callers, pods apart from the weight": routed(
         spec__rollout__steps=[{"match": {"headers": [{"name": "x-canary", "value": "1"}, {"name": "X-Team", "value": "a|b", "type": "RegularExpression"}]}},
                               {"candidateReplicas": 2}, {"weight": 10}]),
+    "sessions kept by a cookie": routed(spec__serving__route__sessionPersistence={
+        "type": "Cookie", "sessionName": "m", "idleTimeout": "10m", "absoluteTimeout": "1h30m", "cookieConfig": {"lifetimeType": "Permanent"}}),
+    "sessions kept somehow": routed(spec__serving__route__sessionPersistence={}),
     "a shadow": routed(spec__rollout__strategy="Shadow", spec__rollout__steps=[{"gates": ["accuracy"]}, {"pause": {}}, {"weight": 100}]),
     "autoscaling": model(spec__serving={"autoscaling": {"minReplicas": 2, "maxReplicas": 9, "metrics": [CPU], "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}}),
     "no surge": model(spec__serving__maxSurge=0, spec__rollout__steps=[{"weight": 34}, {"weight": 67}]),
@@ -312,6 +315,11 @@ BAD = {
     "no header to match": (routed(spec__rollout__steps__1={"match": {"headers": []}}), ["match.headers", "at least 1"]),
     "chosen callers and Recreate": (routed(spec__rollout__strategy="Recreate", spec__rollout__steps=[{"match": {"headers": [{"name": "x", "value": "1"}]}}]),
                                     ["spec.rollout", "remove match and candidateReplicas"]),
+    "sessions kept by a header that is a cookie": (routed(spec__serving__route__sessionPersistence={"type": "Header", "cookieConfig": {"lifetimeType": "Session"}}),
+                                                   ["sessionPersistence", "a header has no cookieConfig"]),
+    "a permanent cookie without an end": (routed(spec__serving__route__sessionPersistence={"cookieConfig": {"lifetimeType": "Permanent"}}),
+                                          ["sessionPersistence", "set absoluteTimeout"]),
+    "a session of no length": (routed(spec__serving__route__sessionPersistence={"idleTimeout": "ten minutes"}), ["idleTimeout"]),
     "a shadow without a route": (model(spec__rollout__strategy="Shadow", spec__rollout__steps=[{"pause": {}}]),
                                  ["spec.rollout.strategy", "Shadow needs serving.route"]),
     "a shadow with a share": (routed(spec__rollout__strategy="Shadow", spec__rollout__steps=[{"weight": 10}]),

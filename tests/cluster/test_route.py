@@ -1,5 +1,6 @@
 """Traffic through a gateway (spec.serving.route), counted in requests: weights are exact, and nothing fails, whatever happens."""
 
+import contextlib
 import json
 
 import pytest
@@ -490,6 +491,46 @@ def test_a_route_that_belongs_to_others_is_not_taken(case):
     found = case.until(lambda: condition(o := case.get(), "Stalled")["status"] == "True" and o, "the Model says that it cannot")
     assert "HTTPRoute" in found["status"]["message"], found["status"]["message"]
     assert case.get("HTTPRoute", "m")["spec"]["hostnames"] == ["other.example.com"]
+
+
+def test_callers_stay_with_a_version_where_the_cluster_lets_them(alone):
+    """HTTPRoutes of the standard channel have no sessionPersistence: weights move without it, there and back, and the Model says what is missing."""
+    case = alone
+    case.operator = operators.namespaced(case.kube, case.namespace)
+    sessions = {"type": "Cookie", "sessionName": "m", "absoluteTimeout": "1h"}
+    route = {"parentRefs": [PARENT], "hostnames": [host(case)], "sessionPersistence": sessions}
+    crd = ("CustomResourceDefinition", "httproutes.gateway.networking.k8s.io")
+    field = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/rules/items/properties/sessionPersistence"
+    undo = contextlib.ExitStack()
+
+    def refused():
+        message = case.stalled("SessionPersistenceRefused")["status"]["message"]
+        assert "spec.serving.route.sessionPersistence" in message and "experimental channel" in message, message
+        return case.get("HTTPRoute", "m")["spec"]["rules"]
+
+    with undo:
+        case.operator.start()
+        undo.callback(case.operator.end)
+        version(case, "m-v1")
+        model(case, version="m-v1", route=route)
+        assert "sessionPersistence" not in refused()[0]
+        reachable(case)
+        rollout = move(case, route=route, steps=[{"weight": 30}, ENDLESS])
+        case.phase(rollout, "Paused")
+        assert weights(case) == {"m": 70, "m-candidate": 30}
+        case.steer(rollout, "Aborted")
+        case.until(lambda: weights(case) == {"m": 100}, "everybody is back")
+        model(case, version="m-v1", route=route)
+        refused()
+
+        case.kube.patch(*crd, [{"op": "add", "path": field, "value": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}])
+        undo.callback(case.kube.patch, *crd, [{"op": "remove", "path": field}])
+        probe = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "probe"},
+                 "spec": {"rules": [{"sessionPersistence": sessions}]}}
+        case.until(lambda: case.kube.apply(probe, case.namespace, dry_run=True), "the API server knows the field")
+        case.kube.patch("HTTPRoute", "m", {"metadata": {"annotations": {"modelops.dev/session-persistence-refused": None}}}, case.namespace)
+        case.until(lambda: case.get("HTTPRoute", "m")["spec"]["rules"][0].get("sessionPersistence") == sessions, "the rule keeps sessions")
+        case.ready(version="m-v1")
 
 
 def test_a_cluster_without_the_gateway_api(alone):

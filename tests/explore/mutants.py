@@ -40,9 +40,8 @@ MUTANTS = [
     ("a rollout is known by its name alone", "reconcilers/model/intent.cpp",
      "return r.meta.key.name == i.rollout && r.version == i.version && !anew;",
      "return r.meta.key.name == i.rollout && (BROKEN || r.version == i.version) && !anew;", "written, deleted", "at rest"),
-    ("a rollout that the Model has taken is not closed after a crash", "reconcilers/rollout/advance.cpp",
-     "return !in_.stable.empty() && in_.stable == candidate() && in_.stable != s().from_version;",
-     "return !BROKEN && !in_.stable.empty() && in_.stable == candidate() && in_.stable != s().from_version;", "a canary that succeeds", ""),
+    ("a Service that is not given back is left behind", "reconcilers/serving/adopt.cpp",
+     "    if (!m_.adopt) take_along();\n", "    if (!BROKEN && !m_.adopt) take_along();\n", "adopted", "at rest: it is not as it was"),
     ("nobody looks again after a write", "reconcilers/model/plan.cpp",
      "    if (wrote) look_again(now_);\n", "    if (wrote && !BROKEN) look_again(now_);\n", "a first version", "at rest"),
 ]

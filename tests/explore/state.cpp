@@ -173,17 +173,21 @@ class Fingerprint {
     add(sum);
   }
 
+  // Whether the preconditions of a write that is on its way hold yet.
+  template <class Action>
+  bool as_it_was_seen(const Action& action) const {
+    const StoredPtr object = s_.world.stored(action.target);
+    if (!object || object->uid != action.uid) return false;
+    return action.resource_version.empty() || std::to_string(object->version) == action.resource_version;
+  }
+
   void flight() {
     if (!m_.flight) return;
     const auto& [key, plan, next, known, prints] = *m_.flight;
     const std::vector<Print>& all = prints_of(*m_.flight);
     for (size_t i = next; i < all.size(); ++i) add(all[i]);
     for (size_t i = next; i < plan->actions.size(); ++i)
-      if (const auto* write = std::get_if<WriteStatus>(&plan->actions[i])) {
-        const StoredPtr object = s_.world.stored(write->target);
-        add(object && object->uid == write->uid &&
-            std::to_string(object->version) == write->resource_version);
-      }
+      std::visit([&](const auto& action) { add(as_it_was_seen(action)); }, plan->actions[i]);
     add(static_cast<uint64_t>(plan->requeue_after ? plan->requeue_after->count() : -1));
     if (!known) return;
     add(known->meta.uid);

@@ -503,13 +503,54 @@ World blue_green() {
   return w;
 }
 
+// What served before, until the Model does and after it is gone. The Deployment is watched by nobody: it is read when it counts.
+World adopted() {
+  World w;
+  w.name = "a Deployment that is adopted and given back";
+  const ObjectRef old = sim::ref(Kind::Deployment, "old"), service = sim::ref(Kind::Service, "m"), model = sim::ref(Kind::Model, "m");
+  w.set_up = [=](Sim& s, Acts& acts) {
+    s.world.has_gateway = true;  // who follows EndpointSlices
+    s.invariants.disturbed = true;
+    sim::make_foreign_deployment(s.world, "old", 1);
+    sim::make_foreign_service(s.world, "m", "old", {{{"port", 80}, {"protocol", "TCP"}, {"targetPort", 8080}}});
+    Fixture f = sim::usual(s, [](Json& spec) {
+      small(spec);
+      spec["serving"]["adopt"] = {{"name", "old"}};
+    });
+    acts = {{"deletes the Model", [] { return true; }, [&s, model] { s.world.remove(model); }, 0},
+            // Before that the Service is in the way of the Model's own, which it says, and tries again.
+            {"takes adopt out",
+             [&s, model, service] {
+               return s.world.find(model) && !s.world.get(model)["metadata"].contains("deletionTimestamp") &&
+                      s.world.get(service)["spec"]["selector"].contains(api::kLabelModel);
+             },
+             [f]() mutable { f.edit_spec([](Json& spec) { spec["serving"].erase("adopt"); }); }, 0}};
+    return f;
+  };
+  w.asked_for = [=](const Fixture& f, uint32_t acts) {
+    const sim::World& world = f.s.world;
+    const Json selector = world.find(service) ? world.get(service)["spec"]["selector"] : Json();
+    const int replicas = world.get(old)["spec"]["replicas"];
+    if (!has(acts, 0)) {
+      f.must_serve("m-v1");
+      return must(replicas == 0 || has(acts, 1), "both serve");
+    }
+    must(!world.find(model), "the Model is still there");
+    if (has(acts, 1) && !world.find(service)) return;  // what it had replaced was its own
+    must(replicas == 1 && selector == Json{{"app", "old"}}, "it is not as it was: " + selector.dump());
+  };
+  w.budget = {1, 1, 0};
+  w.late = {Kind::EndpointSlice, Kind::Service};
+  return w;
+}
+
 }  // namespace
 
 std::vector<World> worlds() {
   return {first_version(), good_canary(), bad_canary(), steered(),  there_and_back(),
           two_rollouts(),  deletion(),    retraining(), two_pods(), never_ready(),
           tried_again(),   by_hand(),     edited(),     meddled(),  routed_canary(),
-          foreign_weights(), blue_green()};
+          foreign_weights(), blue_green(), adopted()};
 }
 
 }  // namespace mo::explore

@@ -235,7 +235,7 @@ TEST_CASE("a Model goes though its Service is not taken back") {
     s.then("deletes the Model", [f, &s] { return f.is_ready()() && replicas(s) == 0; }, [&s] {
       s.world.admission = [](const Apply& apply) -> std::optional<Error> {
         if (apply.target != kService) return {};
-        return Error{ErrorKind::Forbidden, "a webhook says no"};
+        return Error{ErrorKind::Forbidden, "a webhook says no", 403, "", {}};
       };
       s.world.remove(kModel);
     });

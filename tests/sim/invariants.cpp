@@ -4,6 +4,7 @@
 
 #include "reconcilers/common/names.h"
 #include "reconcilers/rollout/advance.h"
+#include "reconcilers/serving/route.h"
 
 namespace mo::sim {
 namespace {
@@ -132,8 +133,10 @@ void Invariants::check_stable_capacity(const Action& action, const api::Model& k
       {known.meta.key.ns, deployment_name(known.meta.key.name, view.model->status.stable_version)}};
   if (const auto* scale = std::get_if<Scale>(&action); scale && scale->target == stable)
     check_scale_down(view, known, scale->replicas);
-  if (const auto* removal = std::get_if<Delete>(&action); removal && removal->target == stable)
-    check_scale_down(view, known, 0);
+  if (const auto* removal = std::get_if<Delete>(&action)) {
+    if (removal->target == stable) check_scale_down(view, known, 0);
+    check_removal(view, *removal);
+  }
   const auto* apply = std::get_if<Apply>(&action);
   if (!apply) return;
   const Json body = Json::parse(apply->body);
@@ -161,6 +164,15 @@ void Invariants::check_scale_down(const View& view, const api::Model& known, int
   if (replicas < need)
     broken("rule 6: " + stable + " shrinks to " + std::to_string(replicas) + ", its weight needs " +
            std::to_string(need));
+}
+
+// Whoever passes requests on goes by what the Service selected before for some seconds more.
+void Invariants::check_removal(const View& view, const Delete& removal) const {
+  const auto service = w_.truth.services.get(view.model->meta.key);
+  const auto deployment = w_.truth.deployments.get(removal.target.key);
+  if (removal.target.kind != Kind::Deployment || !service || !service->applied_at || !deployment) return;
+  if (ready_of(view, deployment->version) > 0 && w_.now < *service->applied_at + serving::kGatewayLag)
+    broken("rule 6: " + deployment->version + " goes while some may still go by what the Service said before");
 }
 
 // Where room is scarce a pod goes before one comes, and no more than that is missing.

@@ -67,6 +67,7 @@ class Invariants : public Observer {
   void remember_failure(const std::string& rollout, const std::string& version, const Ref<api::Model>& known);
   void check_stable_capacity(const Action& action, const api::Model& known) const;
   void check_scale_down(const View& view, const api::Model& known, int replicas) const;
+  void check_removal(const View& view, const Delete& removal) const;
   void check_gap(const View& view, const api::Model& known, int replicas) const;
   void check_turn(const View& view, const api::Model& known, const std::string& to) const;
   void check_not_again(const Apply& apply, const api::Model& known) const;

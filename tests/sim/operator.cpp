@@ -163,7 +163,7 @@ Flight Operator::planned(const ObjectKey& key) {
     what.append(reinterpret_cast<const char*>(&address), sizeof address);
   }
   for (const auto& [uid, given] : m_.ledger) add(uid + given.applied + given.stored);
-  for (const auto& [model, id, answer, seen] : m_.answers) {
+  for (const auto& [model, id, answer, seen, of_objects] : m_.answers) {
     add(model.name + id + std::to_string(answer.at.time_since_epoch().count()) +
         answer.text.value_or(answer.problem));
     for (const Reading* r : {&answer.value, &answer.stable, &answer.samples})
@@ -286,9 +286,14 @@ void Operator::refuse(const Action& action, const Error& error) {
   const bool there = error.kind == ErrorKind::Conflict && apply && apply->uid.empty();
   const bool foreign = there && known_as_foreign(target_of(action));
   // As the executor does before the next plan.
-  if (error.kind == ErrorKind::Transport || (there && !foreign)) keep(target_of(action));
+  if (error.kind == ErrorKind::Transport || (there && !foreign)) {
+    keep(target_of(action));
+    settle(target_of(action), true);
+  }
   if (error.kind != ErrorKind::Invalid && error.kind != ErrorKind::Forbidden && !foreign) {
     m_.flight.reset();
+    if (error.kind == ErrorKind::Conflict)
+      std::erase_if(m_.answers, [&](const Mind::Kept& kept) { return kept.model == key && kept.of_objects; });
     return retry(key, Duration(0));
   }
   Refusals refusals;
@@ -378,7 +383,7 @@ void Operator::answer(size_t index) {
   const auto [model, ask, at] = m_.asked[index];
   m_.asked.erase(m_.asked.begin() + static_cast<std::ptrdiff_t>(index));
   std::erase_if(m_.answers, [&](const Mind::Kept& k) { return k.model == model && k.id == ask.id; });
-  m_.answers.push_back({model, ask.id, answer_to(ask), false});
+  m_.answers.push_back({model, ask.id, answer_to(ask), false, is_of_objects(ask)});
   m_.queue.insert(model);
 }
 

@@ -43,6 +43,7 @@ struct Mind {
     std::string id;
     Answer answer;
     bool seen = false;  // by the plan in flight
+    bool of_objects = false;
   };
   struct Asked {
     ObjectKey model;

@@ -123,6 +123,70 @@ TEST_CASE("a route that no gateway takes up is said, and nothing rolls out over 
   });
 }
 
+// ---- callers who stay where they are ----
+
+const Json kSessions = {{"type", "Cookie"}, {"sessionName", "m"}};
+
+Fixture sticky(Sim& s) {
+  return routed(s, [](Json& spec) { spec["serving"]["route"]["sessionPersistence"] = kSessions; });
+}
+
+// The Gateway API's standard channel.
+void refuse_sessions(World& world) {
+  world.admission = [](const Apply& apply) -> std::optional<Error> {
+    if (apply.body.find("\"sessionPersistence\":") == std::string::npos) return {};
+    return Error{ErrorKind::Invalid, "failed to create typed patch object: .spec.rules[0].sessionPersistence: field not declared in schema", 500, "", {}};
+  };
+}
+
+const Json& rule(const World& world) { return world.get(ref(Kind::HttpRoute, "m"))["spec"]["rules"][0]; }
+
+TEST_CASE("sessions are kept by the rule for everybody, through a rollout") {
+  explore([](Sim& s) {
+    Fixture f = sticky(s);
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    s.expect = [f] {
+      f.must_serve("m-v2");
+      must(rule(f.s.world)["sessionPersistence"] == kSessions, rule(f.s.world).dump(1));
+    };
+  });
+}
+
+TEST_CASE("where the API server refuses session persistence weights move without it, both ways") {
+  explore<bool>({true, false}, [](Sim& s, bool good) {
+    Fixture f = sticky(s);
+    s.then("asks for m-v2", [f] { return f.reason() == "SessionPersistenceRefused"; }, [f]() mutable { f.ask_for("m-v2"); });
+    refuse_sessions(s.world);
+    s.invariants.disturbed = true;  // by refusals
+    if (!good) {
+      s.op.metrics["accuracy m-v2"] = "0.5";
+      s.invariants.must_not_pass.insert("accuracy/m-v2");
+    }
+    s.expect = [f, good] {
+      must(f.stable() == (good ? "m-v2" : "m-v1"), f.status().dump(1));
+      must_route_to(f, f.stable());
+      must(!rule(f.s.world).contains("sessionPersistence"), rule(f.s.world).dump(1));
+      must(f.reason("Stalled") == (good ? "SessionPersistenceRefused" : "RolledBack"), f.status().dump(1));
+    };
+  });
+}
+
+TEST_CASE("session persistence that was refused comes once the mark is taken off") {
+  explore([](Sim& s) {
+    const Fixture f = sticky(s);
+    refuse_sessions(s.world);
+    s.invariants.disturbed = true;
+    s.then("installs the other channel", [f] { return f.reason() == "SessionPersistenceRefused"; }, [&s] {
+      s.world.admission = {};
+      s.world.update(ref(Kind::HttpRoute, "m"), [](Json& o) { o["metadata"]["annotations"].erase(api::kAnnotationNotSticky); }, "kubectl");
+    });
+    s.expect = [f] {
+      f.must_serve("m-v1");
+      must(rule(f.s.world)["sessionPersistence"] == kSessions, rule(f.s.world).dump(1));
+    };
+  });
+}
+
 // Weight was given as soon as the Deployment said that its pods were ready. On a slow machine their Service's endpoints
 // came 100 ms later, and every second request got a 503 until then.
 TEST_CASE("a weight waits until the endpoints of its Service name the pods, and says so") {

@@ -344,7 +344,9 @@ Result<void> World::apply(const Apply& apply) {
           object["metadata"].erase(part);
           if (body["metadata"].contains(part)) object["metadata"][part] = body["metadata"][part];
         }
-        if (object["metadata"].contains("annotations")) object["metadata"]["annotations"].erase(api::kAnnotationApplied);
+        for (const char* ours : {api::kAnnotationApplied, api::kAnnotationNotSticky})
+          if (object["metadata"].contains("annotations")) object["metadata"]["annotations"].erase(ours);
+        if (body["metadata"].contains("annotations")) object["metadata"]["annotations"].update(body["metadata"]["annotations"]);
         if (!apply.hash.empty()) object["metadata"]["annotations"][api::kAnnotationApplied] = apply.hash;
       },
       api::kFieldManager, true);

@@ -97,7 +97,7 @@ class World {
   Result<void> set_finalizers(const SetFinalizers& set);
   Result<void> remove(const Delete& removal);
   Result<void> write_status(const WriteStatus& write);
-  // Answers "no" to the first apply of these, as admission or quota would.
+  // Answers "no" to applies of these, as admission or quota would.
   std::function<std::optional<Error>(const Apply&)> admission;
 
   void say(const std::string& line);

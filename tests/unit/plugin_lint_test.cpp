@@ -209,3 +209,14 @@ TEST_CASE("plugin: an autoscaler that cannot be is refused offline too", "[plugi
              Catch::Contains("minReplicas is greater than maxReplicas"));
   CHECK_THAT(first(model("maxSurge: 0, route: {parentRefs: [{name: gw}]}")), Catch::Contains("remove maxSurge"));
 }
+
+TEST_CASE("plugin: sessions that cannot be kept are refused offline too", "[plugin][lint]") {
+  const auto model = [](const std::string& sessions) {
+    return "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec: {serving: {route: {parentRefs: [{name: gw}], sessionPersistence: {" +
+           sessions + "}}}}\n";
+  };
+  CHECK(linted(model("type: Header, sessionName: x-session, idleTimeout: 10m")).empty());
+  CHECK(linted(model("")).empty());
+  CHECK_THAT(first(model("type: Header, cookieConfig: {lifetimeType: Session}")), Catch::Contains("a header has no cookieConfig"));
+  CHECK_THAT(first(model("cookieConfig: {lifetimeType: Permanent}")), Catch::Contains("set absoluteTimeout"));
+}

@@ -86,5 +86,28 @@ TEST_CASE("adopt: a Model that is deleted asks for the old pods first, as they w
   CHECK(std::any_of(late.actions.begin(), late.actions.end(), [](const Action& a) { return std::holds_alternative<Apply>(a); }));
 }
 
+// Found by exploring: the Service has no owner for as long as it is to be given back. Whoever took adopt out and deleted the Model at
+// once left a Service that led to nobody.
+TEST_CASE("adopt: what is not given back any more goes with the Model, its Service too") {
+  Observed o = replacing(0, 0);
+  api::Model model = *o.model;
+  model.adopt.reset();
+  o.model = std::make_shared<const api::Model>(model);
+  const Plan plan = give_back(o, kNow);
+  REQUIRE(plan.actions.size() == 2);
+  const auto& removal = std::get<Delete>(plan.actions[0]);
+  CHECK((removal.target.kind == Kind::Service && removal.uid == "uid-s" && removal.resource_version == "7"));
+  CHECK(std::get<SetFinalizers>(plan.actions[1]).finalizers.empty());
+
+  o.refusals = {{removal.target, Error{ErrorKind::Forbidden, "a webhook says no", 403, "", {}}, "", kNow}};
+  CHECK(give_back(o, kNow).actions.size() == 1);  // a Model goes, whatever the API server says
+
+  o.refusals.clear();
+  api::Service owned = *o.services["m"].object;
+  owned.meta.controller_uid = "uid-m";
+  o.services["m"].object = std::make_shared<const api::Service>(owned);
+  CHECK(give_back(o, kNow).actions.size() == 1);
+}
+
 }  // namespace
 }  // namespace mo::serving

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "reconcilers/serving/serve.h"
+#include "reconcilers/serving/survey.h"
 #include "tests/unit/reconcilers_make.h"
 
 namespace mo::serving {

@@ -332,6 +332,74 @@ TEST_CASE(
   CHECK(outcomes == std::vector<std::string>{"bug", "done", "done", "retry", "done"});
 }
 
+// A canary told nobody that it had started: its status was written, the next write of that plan met a conflict, and the next plan
+// found the start recorded.
+TEST_CASE("controller: what a written status records is told, whatever becomes of the actions after it") {
+  Rig rig;
+  WorkQueue queue;
+  AnswerBook answers;
+  NoAsker asker;
+  EventSender events(rig.client, "test");
+  const ObjectRef rollout{Kind::ModelRollout, {"pay", "fraud-v2"}};
+  Plan next = apply_plan("u1");
+  next.actions.insert(next.actions.begin(), WriteStatus{rollout, "r1", "7", R"({"phase":"Progressing"})", "started"});
+  next.events = {{rollout, "r1", false, "RolloutStarted", "recorded"}, {{Kind::Model, kModel}, "m1", false, "Serving", "recorded nowhere"}};
+  std::string refused;
+  rig.client.answer = [&](const FakeClient::Call& call) -> Result<std::string> {
+    if (call.verb == refused) return fail(Error{ErrorKind::Conflict, "no", 409, {}, {}});
+    return R"({"metadata":{"name":"fraud-v2","namespace":"pay","uid":"r1","resourceVersion":"8"}})";
+  };
+  Controller controller({rig.stores, queue, rig.executor, rig.refusals, answers, asker, events, [&](const ObjectKey&, TimePoint) { return next; }, {}});
+  const auto told = [&] {
+    std::stop_source stop;
+    stop.request_stop();  // what is queued is sent still
+    const size_t before = rig.client.calls().size();
+    events.run(stop.get_token());
+    std::string reasons;
+    const auto calls = rig.client.calls();
+    for (size_t i = before; i < calls.size(); ++i) reasons += parse_json(calls[i].body, 1 << 20)->at("reason").get<std::string>() + " ";
+    return reasons;
+  };
+  refused = "putstatus";
+  controller.work(kModel, TimePoint{}, {});
+  CHECK(told().empty());  // it may be decided otherwise
+  refused = "apply";
+  controller.work(kModel, TimePoint{}, {});
+  CHECK(told() == "RolloutStarted ");
+  next.actions.clear();
+  next.events[0].reason = "GatePassed";
+  controller.work(kModel, TimePoint{}, {});
+  CHECK(told() == "GatePassed Serving ");
+}
+
+// The Deployment that an adopting Model gives back was read while its pods still went: each of twelve tries to scale it met a newer
+// resourceVersion, for as long as that reading was kept, and its pods came back fifteen seconds late.
+TEST_CASE("controller: after a conflict what objects said is read anew, and measurements stay") {
+  Rig rig;
+  WorkQueue queue;
+  AnswerBook answers;
+  NoAsker asker;
+  EventSender events(rig.client, "test");
+  Plan next;
+  next.asks = {Ask{"read", AskAdopted{}}, Ask{"measured", AskPrometheus{}}};
+  Controller controller({rig.stores, queue, rig.executor, rig.refusals, answers, asker, events, [&](const ObjectKey&, TimePoint) { return next; }, {}});
+  controller.work(kModel, TimePoint{}, {});
+  answers.put(kModel, "read", Answer{});
+  answers.put(kModel, "measured", Answer{});
+  const Plan asks = next;
+  next = apply_plan("u1");
+  rig.fail_with(ErrorKind::TooManyRequests, 429);
+  controller.work(kModel, TimePoint{}, {});
+  CHECK(answers.of(kModel).size() == 2);
+  rig.fail_with(ErrorKind::Conflict, 409);
+  controller.work(kModel, TimePoint{}, {});
+  CHECK(answers.of(kModel).count("read") == 0);
+  CHECK(answers.of(kModel).count("measured") == 1);
+  next = asks;
+  controller.work(kModel, TimePoint{}, {});
+  CHECK(asker.asked == std::vector<std::string>{"read", "measured", "read"});
+}
+
 // 1,000 Models that start at once cost a status write for every pod that came up, until what only counts
 // could wait.
 TEST_CASE("executor: a status that only counts waits until the last one is old enough, and no other does") {
@@ -405,6 +473,16 @@ TEST_CASE("executor: what an unanswered write was about is read before the next 
     rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "9"); };
     REQUIRE(rig.executor.catch_up(kModel, {}));
     CHECK(rig.stores.deployments.get(kDeployment.key)->meta.resource_version == "9");
+  }
+  // A mark that a person takes off an HTTPRoute means "try again": a refusal from before the write whose answer was lost said no at once.
+  SECTION("and what was refused before it is refused no more") {
+    rig.refusals.record(kModel, Refusal{kDeployment, Error{ErrorKind::Invalid, "no", 422, {}, {}}, "h", TimePoint{}});
+    rig.fail_with(ErrorKind::Transport, 0);
+    REQUIRE(rig.run(apply_plan("u1")).kind == Outcome::Kind::Retry);
+    CHECK(rig.refusals.of(kModel).size() == 1);
+    rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> { return deployment("u1", "8"); };
+    REQUIRE(rig.executor.catch_up(kModel, {}));
+    CHECK(rig.refusals.of(kModel).empty());
   }
   SECTION("and is forgotten if it is gone") {
     rig.fail_with(ErrorKind::ServerError, 500);
