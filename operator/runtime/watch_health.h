@@ -13,12 +13,10 @@ namespace mo {
 class WatchHealth {
  public:
   // The server has accepted a watch.
-  void opened(Duration now) { open_since_ = Open{now, false}; }
+  void opened(Duration now) { open_since_ = now; }
   // A line came, or a page of a list.
   void heard(Duration now) {
-    if (open_since_) open_since_->heard = true;
     last_good_ = now;
-    mute_ = false;
     failing_.reset();
   }
   // A stream ended in good order. One that is closed as soon as it was opened brings nothing.
@@ -29,9 +27,6 @@ class WatchHealth {
   }
   // `refused`: 401 or 403, which no patience mends.
   void failed(Duration now, std::string why, bool refused) {
-    // An API server sends a bookmark each minute: one that said nothing for longer has to say something
-    // before it is believed.
-    if (open_since_ && !open_since_->heard && now - open_since_->at >= kMute) mute_ = true;
     if (holds(now)) settle(now);
     open_since_.reset();
     const Duration since = failing_ && failing_->refused == refused ? failing_->since : now;
@@ -53,28 +48,23 @@ class WatchHealth {
   static constexpr Duration kRefusedPatience =
       std::chrono::seconds(15);  // an API server that starts may deny for a moment
   static constexpr Duration kHolds = std::chrono::seconds(1);
-  static constexpr Duration kMute = std::chrono::seconds(75);
 
-  // A stream that stays open is good news too: the next line may be a minute away.
-  bool holds(Duration now) const { return open_since_ && !mute_ && now - open_since_->at >= kHolds; }
+  // A stream that stays open is good news too: the next line may be a minute away, or ten for a kind of which nothing
+  // changes (its bookmarks come as etcd reports progress).
+  bool holds(Duration now) const { return open_since_ && now - *open_since_ >= kHolds; }
   void settle(Duration now) {
     failing_.reset();
-    last_good_ = std::max(last_good_, std::min(now, open_since_->at + kHolds));
+    last_good_ = std::max(last_good_, std::min(now, *open_since_ + kHolds));
   }
 
-  struct Open {
-    Duration at;
-    bool heard;
-  };
   struct Failing {
     Duration since;
     std::string why;
     bool refused;
   };
-  std::optional<Open> open_since_;
+  std::optional<Duration> open_since_;
   std::optional<Failing> failing_;
   Duration last_good_{0};
-  bool mute_ = false;
 };
 
 }  // namespace mo

@@ -11,6 +11,8 @@ namespace {
 constexpr Duration kShortStream = std::chrono::seconds(30);
 // A stream may end that much before the time that was asked for.
 constexpr Duration kEarly = std::chrono::seconds(5);
+// Nobody said anything for that long: a little more than what etcd takes to report progress.
+constexpr Duration kUnheard = std::chrono::minutes(11);
 // So many streams cut before the end bookmark, and a list gets its turn.
 constexpr int kWatchListTries = 3;
 // RBAC does not change by the second.
@@ -100,6 +102,7 @@ Step Machine::take(const std::string& resource_version) {
 
 Step Machine::on(const Page& page, Duration now, double random) {
   if (state_ != State::Listing) return {};
+  spoke_ = now;
   if (!page.continue_token.empty())
     return Step{Effect::None, StartList{page.continue_token, options_.page_limit}, {}};
   Step step = take(page.resource_version);
@@ -118,6 +121,7 @@ Step Machine::on(const Line& line, Duration now, double random) {
                                     : ErrorKind::ServerError;
     return on(Failed{error}, now, random);
   }
+  spoke_ = now;
   if (state_ == State::Initial) return on_initial_line(line);
   if (state_ == State::Watching) return on_watch_line(line);
   return {};
@@ -236,6 +240,14 @@ Step Machine::on_watch_failed(const Error& error, Duration now, double random) {
   if (error.kind == ErrorKind::Invalid) return wait(Next::List, now, random, at_least);
   // Too large an RV: either the cache behind this endpoint lags, or etcd was restored.
   if (error.kind == ErrorKind::Transport || resource_version_too_large(error)) cut_ = true;
+  const bool lasted = state_ == State::Watching && now - stream_began_ >= kShortStream;
+  if (error.kind == ErrorKind::Transport && lasted) {
+    if (now - spoke_ >= kUnheard) {
+      watch_list_cut_ = kWatchListTries;  // not by a stream again
+      return Step{Effect::None, list_again(now, random), {}};
+    }
+    return Step{Effect::None, watch_again(now, random), {}};
+  }
   // Refused, 429, 5xx, cut: the state is good and the RV too. Listing would only add to the load.
   return wait(Next::Watch, now, random, at_least);
 }

@@ -8,7 +8,9 @@
 //
 // Any of them may pause in Waiting after a failure. After a stream that was cut, Probing comes before
 // Watching: a watch from an RV of the future is accepted and silent, so nothing else would tell that etcd was
-// restored to an older revision.
+// restored to an older revision. Silence is no fault: where nothing changes bookmarks come only as etcd reports
+// progress, each ten minutes by default. Streams that said nothing for as long are not believed, and the whole
+// state is read.
 #pragma once
 
 #include <optional>
@@ -148,6 +150,7 @@ class Machine {
   bool whole_list_ = false;          // the next list comes without limit
   int failures_ = 0;                 // in a row, for the backoff
   std::optional<Duration> failed_at_;
+  Duration spoke_{0};                // when a line or a page came last
   Duration stream_began_{0};
   std::chrono::seconds stream_timeout_{0};
   bool cut_ =

@@ -136,6 +136,7 @@ watch::Command Watcher::probe(std::stop_token stop) {
   if (!meta) return failed(meta.error());
   if (meta->resource_version.empty())
     return failed(Error{ErrorKind::Malformed, "a list without resourceVersion", 0, {}, {}});
+  note([](WatchHealth& health) { health.heard(now()); });
   return step(watch::Probed{meta->resource_version});
 }
 
@@ -222,7 +223,9 @@ watch::Command Watcher::failed(const Error& error) {
   // What the protocol foresees is no news: an RV that aged out, a server without WatchList. Nor is a kind that need not be there, and
   // isn't: it is looked for every half minute.
   const bool foreseen = absent_ || !std::holds_alternative<watch::Wait>(next);
-  log::write(was_absent && absent_ ? spdlog::level::debug : foreseen ? spdlog::level::info : spdlog::level::warn,
+  // A stream that was silent, or cut after a while, is renewed at once.
+  const bool everyday = (was_absent && absent_) || std::holds_alternative<watch::StartProbe>(next);
+  log::write(everyday ? spdlog::level::debug : foreseen ? spdlog::level::info : spdlog::level::warn,
              listing ? "listing failed" : "watch failed", std::string("Kind ") + info(options_.kind).kind,
              {{"error", log::to_string(error)}});
   return next;

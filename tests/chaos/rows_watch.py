@@ -86,8 +86,9 @@ def small_pages(world, case):
 
 @own_row(20, "silent minutes: watches stay open and bring nothing, bookmarks neither", points=3, short=(1,), long=True)
 def silent(world, case):
-    """200 seconds, and ten minutes with either client. All else is answered."""
-    seconds = 200 if case.n == 1 else 600
+    """200 seconds; and with either client until the whole state is read, since streams that said nothing for longer than etcd takes to report
+    progress are not believed. All else is answered, so the operator is ready: a kind of which nothing changes is as silent."""
+    seconds = 200 if case.n == 1 else 630
     world.serve("m-v1", replicas=2)
     world.version("m-v2")
     world.settled()
@@ -102,20 +103,23 @@ def silent(world, case):
     world.rule(Match(verb="watch"), rewrite_events(silence))
     before, began = len(world.proxy.exchanges), time.monotonic()
     world.move("m-v2")
-    world.until(lambda: not world.operator.ready(), "it notices that nobody speaks", timeout=100)
-    world.until(lambda: time.monotonic() - began >= seconds, "silent minutes", timeout=seconds + 10)
+    while time.monotonic() - began < seconds:
+        assert world.operator.readyz() == (200, "ok\n")
+        time.sleep(1)
     asked = [e for e in world.proxy.exchanges[before:] if e.verb in ("watch", "list")]
     for resource in KINDS:
         watches = [e for e in asked if e.resource == resource and e.verb == "watch"]
         assert seconds // 90 <= len(watches) <= seconds // 80 + 4, f"{len(watches)} watches of {resource} in {seconds} s"
-    # Where the history was shorter than the silence the state is asked for anew, which is an answer, and in the end by a plain list: that it may act on.
+    if case.n > 1:
+        world.until(lambda: world.kube.list("ModelRollout", world.namespace), "the state is read, and acted upon", timeout=200)
+        asked = [e for e in world.proxy.exchanges[before:] if e.verb in ("watch", "list")]
     listed = min([e.number for e in asked if e.verb == "list" and e.resource == "models" and e.query.get("limit") != "1"], default=len(world.proxy.exchanges) + 1)
     blind = [e for e in world.proxy.writes(since=before) if e.number < listed]
     assert not blind, "it wrote while it saw nothing:\n" + "\n".join(map(str, blind))
     over.set()
     # What was held back is not lost: the watches begin anew where they stood.
-    # A stream that began just before is silent to its end 90 s later, and the next may wait for 30.
-    world.until(lambda: world.status()["stableVersion"] == "m-v2", "it has caught up", timeout=150)
+    # A stream that began just before is silent to its end 90 s later.
+    world.until(lambda: world.status()["stableVersion"] == "m-v2", "it has caught up", timeout=120)
     world.until(lambda: world.operator.ready(), "it is ready again", timeout=150)
     world.ready(version="m-v2")
     world.served_by({"m-v2": 2})
@@ -133,7 +137,7 @@ def black_hole(world, case):
     world.move("m-v2")
     # 90 s after the last byte; a little for whoever counts.
     world.until(lambda: not world.operator.ready(), "it notices", timeout=95)
-    assert "silent" in world.operator.tail(lines=200)
+    assert "watch failed" in world.operator.tail(lines=200)
     world.proxy.light()
     world.ready(version="m-v2", timeout=100)
     world.served_by({"m-v2": 2})

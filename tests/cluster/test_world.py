@@ -236,13 +236,13 @@ def test_poisoned_neighbours_stop_nobody(case):
     for name in ("wrong", "lost"):
         case.until(lambda n=name: condition(case.get("Model", n), "Stalled")["status"] == "True", f"{name} is Stalled")
     case.until(lambda: "exit code 3" in case.status("Model", "bad")["message"], "bad says why")
-    assert case.operator.ready()
+    assert case.operator.readyz() == (200, "ok\n")
 
 
 def test_what_is_measured_of_the_operator(case):
     case.serve("m-v1", replicas=1)
     operator = case.operator
-    assert operator.http(operator.health_port, "/healthz")[0] == 200 and operator.readyz()[0] == 200
+    assert operator.http(operator.health_port, "/healthz")[0] == 200 and operator.readyz() == (200, "ok\n")
     names = " ".join(operator.metrics())
     for word in ("queue", "reconcile", "api", "watch", "rollouts", "build_info"):
         assert word in names, f"no {word} among {sorted({n.split('{')[0] for n in operator.metrics()})}"

@@ -148,6 +148,28 @@ TEST_CASE("watch: refused, 429, 5xx and in-stream errors retry the watch, not th
   CHECK(is<StartWatch>(rig(Waited{})));
 }
 
+// Every kind of which nothing changed was without a watch for up to 30 s in each two minutes.
+TEST_CASE("watch: a stream that is silent is renewed without delay, and after eleven minutes not believed") {
+  Rig rig;
+  rig.sync("100");
+  for (int renewals = 0; renewals < 7; ++renewals) {
+    rig.now += 90s;
+    REQUIRE(is<StartProbe>(rig.failed(ErrorKind::Transport, 0, "silent")));
+    const Step step = rig(Probed{"900"});
+    REQUIRE(is<StartWatch>(step));
+    CHECK(std::get<StartWatch>(step.command).resource_version == "100");
+  }
+  rig.now += 90s;
+  REQUIRE(is<StartList>(rig.failed(ErrorKind::Transport, 0, "silent")));
+  const Step listed = rig(Page{"", "950"});
+  CHECK(listed.effect == Effect::Swap);
+  REQUIRE(is<StartWatch>(listed));
+  rig.now += 90s;
+  CHECK(is<StartProbe>(rig.failed(ErrorKind::Transport, 0, "silent")));
+  // An API server that does not answer then is not asked in a loop.
+  CHECK(is<Wait>(rig.failed(ErrorKind::Transport, 0, "refused")));
+}
+
 TEST_CASE("watch: Retry-After is obeyed") {
   Rig rig;
   rig.sync("40");
