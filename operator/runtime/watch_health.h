@@ -44,7 +44,7 @@ class WatchHealth {
   std::string problem(Duration now) const { return failing_ && !holds(now) ? failing_->why : ""; }
 
  private:
-  static constexpr Duration kPatience = std::chrono::seconds(90);
+  static constexpr Duration kPatience = std::chrono::seconds(95);  // 90 of silence, and a renewal
   static constexpr Duration kRefusedPatience =
       std::chrono::seconds(15);  // an API server that starts may deny for a moment
   static constexpr Duration kHolds = std::chrono::seconds(1);

@@ -113,6 +113,7 @@ def restart_stale(world, case):
         world.prometheus.values["accuracy of m-v3"] = "0.95"
         world.move("m-v3")
         world.ready(version="m-v3")
+        world.gone("Deployment", "m-v2")
         world.settled()
         made = world.observer.made()
         assert made["Deployment/m-v2"] == [1, 1] and made["Deployment/m-v3"] == [1, 0] and made["Service/m"] == [1, 0], made
@@ -145,6 +146,7 @@ def reconnect_stale(world, case):
         world.patience = 3
         world.ready(version="m-v3")
         world.served_by({"m-v3": 3})
+        world.gone("Deployment", "m-v2")
         world.settled()
         made = world.observer.made()
         assert made["Deployment/m-v1"] == [1, 1] and made["Deployment/m-v2"] == [1, 1] and made["Service/m"] == [1, 0], made
