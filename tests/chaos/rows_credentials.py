@@ -47,6 +47,7 @@ def to_the_end(world):
     world.prometheus.values["accuracy of m-v2"] = "0.95"
     world.ready(version="m-v2")
     world.served_by({"m-v2": 3})
+    world.gone("Deployment", "m-v1")
     world.settled()
 
 
