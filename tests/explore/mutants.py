@@ -28,6 +28,8 @@ MUTANTS = [
     ("traffic turns to a candidate that is not ready", "reconcilers/serving/serve.cpp",
      "if (g_.candidate_ready_for(100)) return Selected::Candidate;", "if (BROKEN || g_.candidate_ready_for(100)) return Selected::Candidate;",
      "a candidate that is never ready", "rule 6"),
+    ("old pods go as soon as the Service has turned", "reconcilers/serving/serve.cpp",
+     "given_up || g_.routed ? std::nullopt", "BROKEN || given_up || g_.routed ? std::nullopt", "a canary that succeeds", "rule 6"),
     ("stable is cut before the candidate carries its part", "reconcilers/serving/capacity.cpp",
      "  if (goal.stable < stable.wanted &&\n", "  if (!BROKEN && goal.stable < stable.wanted &&\n", "two pods", "rule 6"),
     ("actions come before the statuses that decide them", "reconcilers/model/plan.cpp",

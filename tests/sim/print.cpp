@@ -4,6 +4,7 @@
 #include <set>
 
 #include "reconcilers/rollout/advance.h"
+#include "reconcilers/serving/route.h"
 
 namespace mo::sim {
 namespace {
@@ -12,6 +13,7 @@ using Is = Hole::Is;
 
 constexpr int64_t kDrain = std::chrono::duration_cast<std::chrono::seconds>(rollout::kDrainLimit).count();
 constexpr int64_t kLongest = 600;  // pauses and deadlines
+constexpr int64_t kLag = std::chrono::duration_cast<std::chrono::seconds>(serving::kGatewayLag).count();
 constexpr int64_t kInterval = 60;  // between measurements
 
 bool digit(char c) { return c >= '0' && c <= '9'; }
@@ -176,6 +178,7 @@ class Printer {
     if (unread.count(key)) return true;
     if (key == "observedRequest") return exact(value), true;
     if (key == "since") return time(Is::Order, value), time(Is::Age, value, kDrain), true;
+    if (key == "time") return time(Is::Age, value, kLag), true;  // of managedFields
     if (key == "finishedAt") return time(Is::Order, value), true;
     if (key == "lastUpdateTime") return time(Is::Age, value, kLongest), true;
     const bool rollouts = key == "startedAt" || key == "stepStartedAt" || key == "pausedAt" || key == "at";

@@ -246,7 +246,8 @@ void World::own_spec(const ObjectRef& ref, Json& object, const std::string& mana
   Json entry = {{"manager", manager},
                 {"operation", "Update"},
                 {"fieldsV1", {{"f:spec", {{"f:template", Json::object()}}}}}};
-  if (has_gateway) entry["time"] = format_time(now);  // without one nobody looks, and states stay alike
+  // Nobody looks at others', and states stay alike.
+  if (has_gateway || ref.kind == Kind::Service) entry["time"] = format_time(now);
   if (alone) object["metadata"]["managedFields"] = Json::array();
   object["metadata"]["managedFields"].push_back(entry);
 }
@@ -296,6 +297,7 @@ void World::update(const ObjectRef& target, const std::function<void(Json&)>& ed
   const bool another = object.value("spec", Json()) != before.value("spec", Json());
   const bool shaped = another && shape(object["spec"]) != shape(before["spec"]);
   if (another) object["metadata"]["generation"] = before["metadata"]["generation"].get<int64_t>() + 1;
+  if (object == before && owner == manager) return;  // what is applied again as it is keeps its time
   if (whole || shaped) own_spec(target, object, manager, whole);
   if (whole)
     owner = manager;
