@@ -46,6 +46,8 @@ MUTANTS = [
      "    options.send_initial_events = true;\n", "    options.send_initial_events = true;\n    if (BROKEN) options.resource_version = \"0\";\n", ["7/own/1", "7/own/3"]),
     (8, "a watch that was cut begins anew from any cache", "operator/runtime/watcher.cpp",
      "    options.resource_version = start->resource_version;\n", "    options.resource_version = BROKEN ? \"0\" : start->resource_version;\n", ["8/own/1", "8/own/3"]),
+    (8, "a watch that was cut begins anew from any cache", "operator/store/store.h",   # which would not believe it
+     "if (before) {\n", "if (before && !BROKEN) {\n", []),
     (9, "own writes are not read back", "operator/runtime/executor.cpp",
      "    store.upsert(std::move(*object));\n", "    if (!BROKEN) store.upsert(std::move(*object));\n", ["9/first/1", "9/first/2"]),
     (10, "a deletion removes whatever bears that name", "operator/store/store.h",
