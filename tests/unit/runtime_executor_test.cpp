@@ -332,8 +332,8 @@ TEST_CASE(
   CHECK(outcomes == std::vector<std::string>{"bug", "done", "done", "retry", "done"});
 }
 
-// A canary told nobody that it had started: its status was written, the next write of that plan met a conflict, and the next plan
-// found the start recorded.
+// A canary told nobody of one of its steps: its status was written, the next write of that plan met a conflict, and the next plan
+// found the step recorded.
 TEST_CASE("controller: what a written status records is told, whatever becomes of the actions after it") {
   Rig rig;
   WorkQueue queue;
