@@ -121,13 +121,9 @@ const char* to_string(Outcome::Kind kind) {
 
 std::vector<Event> news_of(Plan& plan, const Outcome& outcome) {
   std::vector<Event> news;
-  const auto written = plan.actions.begin() + static_cast<std::ptrdiff_t>(outcome.done);
   for (Event& event : plan.events) {
-    const auto records = [&](const Action& action) {
-      return std::holds_alternative<WriteStatus>(action) && target_of(action) == event.regarding;
-    };
-    if (outcome.kind == Outcome::Kind::Done || std::any_of(plan.actions.begin(), written, records))
-      news.push_back(std::move(event));
+    const bool recorded = std::count(outcome.recorded.begin(), outcome.recorded.end(), event.regarding) > 0;
+    if (recorded || outcome.kind == Outcome::Kind::Done) news.push_back(std::move(event));
   }
   return news;
 }
@@ -173,15 +169,14 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
   for (const Action& action : plan.actions) {
     const auto failed = [&](const Error& error) {
       Outcome judged = judge(model, action, error, now);
-      judged.done = outcome.done;
+      judged.recorded = std::move(outcome.recorded);
       return judged;
     };
     if (stop.stop_requested() || (may_write_ && !may_write_()))
-      return Outcome{Outcome::Kind::Cancelled, {}, {}, false, {}, outcome.done};
+      return Outcome{Outcome::Kind::Cancelled, {}, {}, false, {}, std::move(outcome.recorded)};
     const ObjectRef& target = target_of(action);
     if (const auto wait = hold(action)) {
       outcome.held = wait;
-      ++outcome.done;
       continue;
     }
     const auto* apply = std::get_if<Apply>(&action);
@@ -189,7 +184,7 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
       if (const auto confirmed = confirm_owner(model, stop); !confirmed) return failed(confirmed.error());
     const auto result = std::visit([&](const auto& it) { return act(it, stop); }, action);
     if (!result) return failed(for_good(action, result.error()));
-    ++outcome.done;
+    if (std::holds_alternative<WriteStatus>(action)) outcome.recorded.push_back(target);
     owner_is_there |= target.kind == Kind::Model;  // its status was written, with its UID as precondition
     // Thousands of status writes are no news; what they say is in the object.
     log::write(std::holds_alternative<WriteStatus>(action) ? spdlog::level::debug : spdlog::level::info,

@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "operator/core/ids.h"
 #include "operator/core/plan.h"
@@ -33,7 +34,7 @@ struct Outcome {
   std::optional<Error> error;
   bool fresh_refusal = false;  // Refused, and not the same as the last time: status has something new to say
   std::optional<Duration> held;  // a status that may wait was held back for that long
-  size_t done = 0;               // so many of the plan's actions, from the first, were carried out or held
+  std::vector<ObjectRef> recorded = {};  // whose statuses were written, however it ended
 };
 const char* to_string(Outcome::Kind kind);
 
