@@ -151,7 +151,7 @@ std::vector<ObjectKey> gateways_of(const api::Model& model) {
 
 std::optional<TimePoint> service_calm_at(const Observed& o, TimePoint now) {
   const auto it = o.services.find(o.key.name);
-  if (it == o.services.end() || it->second.object->meta.deleting) return {};
+  if (it == o.services.end()) return {};
   return later(it->second.object->applied_at, kGatewayLag, now);
 }
 

@@ -252,6 +252,7 @@ class Serve {
       if (it->second.applied == rendered.hash || it->second.object->meta.deleting) return;
       have = &it->second.object->meta;
     }
+    if (main && !have) calm_ = false;  // nobody has heard of it yet: those who went by one that is gone keep their pods
     apply({Kind::Service, {o_.key.ns, name}}, std::move(rendered), have, why);
   }
 

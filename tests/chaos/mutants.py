@@ -30,11 +30,13 @@ MUTANTS = [
     (1, "a run that is on record is not begun after a crash", "reconcilers/retraining/retraining.cpp",
      "if (s().run->job_uid.empty()) return make_job();", "if (s().run->job_uid.empty() && !BROKEN) return make_job();", ["1/retraining/1", "1/retraining/2"]),
     (2, "a run that is on record is not begun after a crash", "reconcilers/retraining/retraining.cpp", None, None, ["2/retraining/1", "2/retraining/2", "2/retraining/3"]),
-    (3, "a lost answer is taken for a refusal", "operator/runtime/executor.cpp",
+    (3, "what may not have been made is made under another name", "operator/runtime/executor.cpp",
      "    if (!result) return failed(for_good(action, result.error()));\n",
-     "    if (!result) {\n      Error error = for_good(action, result.error());\n"
-     "      if (BROKEN && error.kind == ErrorKind::Transport) error.kind = ErrorKind::Invalid;\n      return failed(error);\n    }\n",
-     ["3/retraining/2", "3/retraining/3"]),
+     "    if (!result) {\n      if (BROKEN && apply && apply->uid.empty() && result.error().kind == ErrorKind::Transport) {\n"
+     "        Apply again = *apply;\n        again.target.key.name += \"-again\";\n        Json body = Json::parse(again.body);\n"
+     "        body[\"metadata\"][\"name\"] = again.target.key.name;\n        again.body = body.dump();\n        (void)act(again, stop);\n      }\n"
+     "      return failed(for_good(action, result.error()));\n    }\n",
+     ["3/retraining/2", "3/retraining/3", "3/first/2", "3/first/3"]),
     (4, "a run that is on record is not begun after a crash", "reconcilers/retraining/retraining.cpp", None, None, ["4/retraining/1", "4/retraining/2"]),
     (5, "workers are stopped in the middle of a reconcile", "operator/runtime/controller.cpp",
      "work(*model, wall_now(), hard_stop.get_token());", "work(*model, wall_now(), BROKEN ? stop : hard_stop.get_token());", ["5/canary/1", "5/canary/2", "5/canary/3"]),

@@ -31,6 +31,24 @@ TEST_CASE("Deployments deleted in the middle of a canary") {
   });
 }
 
+// The operator made the Service anew and deleted the old pods in the same plan.
+TEST_CASE("a Service deleted by hand when it has just turned does not cost the old pods at once") {
+  explore([](Sim& s) {
+    Fixture f = usual(s);
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    s.then(
+        "deletes the Service",
+        [f, &s] {
+          return f.stable() == "m-v2" && s.world.find(ref(Kind::Deployment, "m-v1")) != nullptr;
+        },
+        [&s] {
+          s.invariants.disturbed = true;
+          s.world.remove(ref(Kind::Service, "m"));
+        });
+    s.expect = [f] { f.must_serve("m-v2"); };
+  });
+}
+
 TEST_CASE("an edit by hand is put right") {
   explore([](Sim& s) {
     const Fixture f = usual(s);
