@@ -71,7 +71,8 @@ void Controller::work(const ObjectKey& model, TimePoint now, std::stop_token sto
 Outcome Controller::reconcile(const ObjectKey& model, TimePoint now, std::stop_token stop) {
   // Before the reconcile observes: an answer that comes in between is kept for the next.
   const uint64_t mark = parts_.answers.mark();
-  if (const auto known = parts_.executor.catch_up(model, stop); !known) {
+  auto known = parts_.executor.catch_up(model, stop);
+  if (!known) {
     Outcome outcome{
         known.error().kind == ErrorKind::Cancelled ? Outcome::Kind::Cancelled : Outcome::Kind::Retry,
         "read what was written last",
@@ -83,6 +84,7 @@ Outcome Controller::reconcile(const ObjectKey& model, TimePoint now, std::stop_t
     settle(model, outcome);
     return outcome;
   }
+  for (Event& event : *known) parts_.events.send(std::move(event));
   Plan plan = parts_.reconcile(model, now);
   Outcome outcome = parts_.executor.run(model, plan, now, stop);
   if (outcome.error)

@@ -101,6 +101,13 @@ Error for_good(const Action& action, Error error) {
   return error;
 }
 
+// Whether that is the status of the object as it was read.
+bool says(const std::string& object, const RawJson& status) {
+  const auto stored = parse_json(object, kMaxBody, kMaxDepth);
+  const auto written = parse_json(status, kMaxBody, kMaxDepth);
+  return stored && written && stored->is_object() && stored->value("status", Json()) == *written;
+}
+
 }  // namespace
 
 const char* to_string(Outcome::Kind kind) {
@@ -170,6 +177,7 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
     const auto failed = [&](const Error& error) {
       Outcome judged = judge(model, action, error, now);
       judged.recorded = std::move(outcome.recorded);
+      if (const auto* write = std::get_if<WriteStatus>(&action)) remember_news(model, *write, plan);
       return judged;
     };
     if (stop.stop_requested() || (may_write_ && !may_write_()))
@@ -196,14 +204,15 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
   return outcome;
 }
 
-Result<void> Executor::catch_up(const ObjectKey& model, std::stop_token stop) {
-  ObjectRef target;
+Result<std::vector<Event>> Executor::catch_up(const ObjectKey& model, std::stop_token stop) {
+  Unanswered unanswered;
   {
     std::lock_guard lock(unanswered_mutex_);
     const auto found = unanswered_.find(model);
-    if (found == unanswered_.end()) return {};
-    target = found->second;
+    if (found == unanswered_.end()) return std::vector<Event>{};
+    unanswered = found->second;
   }
+  const ObjectRef& target = unanswered.target;
   // Before it is read: what comes to the store meanwhile may be newer than the answer.
   std::string uid;
   with_store(stores_, target.kind, [&](auto& store) {
@@ -212,14 +221,15 @@ Result<void> Executor::catch_up(const ObjectKey& model, std::stop_token stop) {
   const auto stored = client_.get(target, stop);
   if (!stored && stored.error().kind != ErrorKind::NotFound) return fail(stored.error());
   if (stored) {
-    if (const auto kept = keep(target, *stored, ""); !kept) return kept;
+    if (const auto kept = keep(target, *stored, ""); !kept) return fail(kept.error());
   } else if (!uid.empty()) {
     drop(target, uid);
   }
   refusals_.clear(model, target, true);  // what nobody answered may have been done since
+  const bool recorded = stored && !unanswered.news.empty() && says(*stored, unanswered.status);
   std::lock_guard lock(unanswered_mutex_);
   unanswered_.erase(model);
-  return {};
+  return recorded ? std::move(unanswered.news) : std::vector<Event>{};
 }
 
 // Who is to own what is made must be there: the watches run apart, and that of its dependents may be the first to tell that it
@@ -334,7 +344,17 @@ std::string Executor::orphan_at(const ObjectRef& target) {
 
 void Executor::read_before_next(const ObjectKey& model, const ObjectRef& target) {
   std::lock_guard lock(unanswered_mutex_);
-  unanswered_.insert_or_assign(model, target);
+  unanswered_.insert_or_assign(model, Unanswered{target, {}, {}});
+}
+
+// If nobody answered that write.
+void Executor::remember_news(const ObjectKey& model, const WriteStatus& write, const Plan& plan) {
+  std::lock_guard lock(unanswered_mutex_);
+  const auto found = unanswered_.find(model);
+  if (found == unanswered_.end() || found->second.target != write.target) return;
+  found->second.status = write.status;
+  for (const Event& event : plan.events)
+    if (event.regarding == write.target) found->second.news.push_back(event);
 }
 
 Result<void> Executor::act(const Apply& apply, std::stop_token stop) {

@@ -57,8 +57,9 @@ class Executor {
 
   // Whether it is known how every write for this Model ended: reads what an unanswered one was about, since a
   // plan made on the state before it would undo it or build on what is gone; and what another made before us.
-  // Before the Model is observed.
-  Result<void> catch_up(const ObjectKey& model, std::stop_token stop);
+  // Before the Model is observed. What comes back: the news that a status recorded after all, which the next plan will not
+  // tell.
+  Result<std::vector<Event>> catch_up(const ObjectKey& model, std::stop_token stop);
 
   // In order, up to the first error. What the API server answers goes into the stores, so that the next
   // reconcile sees its own writes.
@@ -76,6 +77,7 @@ class Executor {
   Outcome::Kind in_the_way(const ObjectKey& model, const ObjectRef& target);
   std::string orphan_at(const ObjectRef& target);
   void read_before_next(const ObjectKey& model, const ObjectRef& target);
+  void remember_news(const ObjectKey& model, const WriteStatus& write, const Plan& plan);
   Result<void> keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash);
   void drop(const ObjectRef& target, const std::string& uid);
 
@@ -89,7 +91,12 @@ class Executor {
       statuses_;  // by UID: when it was written last
   size_t statuses_sweep_at_ = 512;
   std::mutex unanswered_mutex_;
-  std::unordered_map<ObjectKey, ObjectRef> unanswered_;  // by Model: what to read before the next plan
+  struct Unanswered {
+    ObjectRef target;         // what to read before the next plan
+    RawJson status;           // as it was to be written; empty with another action
+    std::vector<Event> news;  // what that status records
+  };
+  std::unordered_map<ObjectKey, Unanswered> unanswered_;  // by Model
 };
 
 // The bodies as sent, for tests.

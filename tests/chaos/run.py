@@ -247,6 +247,22 @@ def main():
     return 1 if any(row["red"] for row in found) else 0
 
 
+def as_completed(pool, cases, table, baselines, workers):
+    """The runs' futures as they end. Stories of their own wait more than they compute, so that no more than half of the workers are at them as long as there
+    are scenarios; the longest come first, for nobody to wait for them at the end."""
+    own = collections.deque(sorted((entry for entry in cases if not entry[0].scenario), key=lambda entry: not table[entry[0].row][entry[1]].long))
+    others = collections.deque(entry for entry in cases if entry[0].scenario)
+    running = {}
+    while own or others or running:
+        while (own or others) and len(running) < workers:
+            waiting = sum(not case.scenario for case in running.values())
+            case, index = (own if own and (waiting < max(1, workers // 2) or not others) else others).popleft()
+            running[pool.submit(run_case, case, index, baselines.get(case.scenario))] = case
+        for future in concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED).done:
+            del running[future]
+            yield future
+
+
 def run(arguments, table, seed):
     chosen = [(number, index, row) for number, entries in sorted(table.items()) for index, row in enumerate(entries)
               if not arguments.rows or number in arguments.rows]
@@ -259,10 +275,8 @@ def run(arguments, table, seed):
         cases = [(case, index) for _, index, row in chosen for case in row.cases(baselines, seed, arguments.short)]
         if arguments.case:
             cases = [(case, index) for case, index in cases if any(named(case.id, one) for one in arguments.case)]
-        cases.sort(key=lambda entry: (not table[entry[0].row][entry[1]].long, bool(entry[0].scenario)))   # so that nobody waits for them at the end
         say(f"{len(cases)} runs, {arguments.workers} at a time")
-        futures = [pool.submit(run_case, case, index, baselines.get(case.scenario)) for case, index in cases]
-        for done, future in enumerate(concurrent.futures.as_completed(futures), 1):
+        for done, future in enumerate(as_completed(pool, cases, table, baselines, arguments.workers), 1):
             result = future.result()
             results.append(result)
             if result["error"]:

@@ -370,6 +370,25 @@ TEST_CASE("controller: what a written status records is told, whatever becomes o
   next.events[0].reason = "GatePassed";
   controller.work(kModel, TimePoint{}, {});
   CHECK(told() == "GatePassed Serving ");
+
+  SECTION("and so is what a status says whose write nobody answered, once it is read that it does") {
+    const bool carried_out = GENERATE(true, false);
+    next.actions = {WriteStatus{rollout, "r1", "8", R"({"phase":"Succeeded","weights":{"stable":0,"candidate":100}})", "done"}};
+    next.events[0].reason = "RolloutSucceeded";
+    rig.client.answer = [&](const FakeClient::Call& call) -> Result<std::string> {
+      if (call.verb == "putstatus") return fail(Error{ErrorKind::Transport, "cut", 0, {}, {}});
+      Json object = Json::parse(R"({"metadata":{"name":"fraud-v2","namespace":"pay","uid":"r1","resourceVersion":"9"}})");
+      object["status"] = {{"weights", {{"candidate", 100}, {"stable", 0}}}, {"phase", carried_out ? "Succeeded" : "Progressing"}};
+      return object.dump();
+    };
+    controller.work(kModel, TimePoint{}, {});
+    CHECK(told().empty());
+    next = {};
+    controller.work(kModel, TimePoint{}, {});
+    CHECK(told() == (carried_out ? "RolloutSucceeded " : ""));
+    controller.work(kModel, TimePoint{}, {});
+    CHECK(told().empty());  // once
+  }
 }
 
 // The Deployment that an adopting Model gives back was read while its pods still went: each of twelve tries to scale it met a newer
