@@ -57,8 +57,8 @@ class Executor {
 
   // Whether it is known how every write for this Model ended: reads what an unanswered one was about, since a
   // plan made on the state before it would undo it or build on what is gone; and what another made before us.
-  // Before the Model is observed. What comes back: the news that a status recorded after all, which the next plan will not
-  // tell.
+  // Before the Model is observed. What comes back is the news that such a status write recorded after all: the next
+  // plan will not tell them.
   Result<std::vector<Event>> catch_up(const ObjectKey& model, std::stop_token stop);
 
   // In order, up to the first error. What the API server answers goes into the stores, so that the next

@@ -122,6 +122,7 @@ def silent(world, case):
     blind = [e for e in world.proxy.writes(since=before) if e.number < listed]
     assert not blind, "it wrote while it saw nothing:\n" + "\n".join(map(str, blind))
     over.set()
+
     # What was held back is not lost: the watches begin anew where they stood. A stream that began just before is silent to its end 90 s later.
     def renewed():
         newest = {e.resource: e.number for e in world.proxy.exchanges if e.verb == "watch"}
@@ -231,8 +232,8 @@ def closed_at_once(world, case):
     world.proxy.cut(verb="watch")
     world.move("m-v2")
     world.until(lambda: closing.hits >= 100, "a hundred were closed", timeout=400)
-    # As for any silence: 95 s after the last good word.
-    # Of each kind: lists are answered all the while, and are no watches.
+
+    # As for any silence: 95 s after the last good word. Of each kind, since lists are answered all the while and are no watches.
     def sees_nothing():
         said = world.operator.readyz()[1]
         return all(f"{kind} not watched" in said for kind in KINDS)
