@@ -106,5 +106,23 @@ TEST_CASE("a pod that was evicted holds no room") {
   CHECK(scaled(serve(scene.observed(), wanted, kSettings, kNow), "m-v2") == (wanted.recreate ? 2 : 1));
 }
 
+// Kubernetes keeps a Service that has finalizers: it is deleted while whoever goes by it may not have heard of its turn.
+TEST_CASE("old pods wait out the turn of a Service that is being deleted") {
+  Scene scene;
+  scene.model.version = "m-v2";
+  scene.serving("m-v2");
+  scene.deployment("m-v1", 2);
+  auto service = std::make_shared<api::Service>(*scene.o.services.at("m").object);
+  service->meta.deleting = GENERATE(false, true);
+  service->applied_at = kNow - std::chrono::seconds(1);
+  scene.o.services.at("m").object = service;
+  Wanted wanted;
+  wanted.stable = "m-v2";
+  const Served early = serve(scene.observed(), wanted, kSettings, kNow);
+  CHECK_FALSE(deletes(early, "m-v1"));
+  REQUIRE(early.look_again);
+  CHECK(deletes(serve(scene.observed(), wanted, kSettings, *early.look_again), "m-v1"));
+}
+
 }  // namespace
 }  // namespace mo::serving
