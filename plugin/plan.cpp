@@ -355,7 +355,7 @@ class Planning {
       return;
     }
     session_.out << " by these steps"
-                 << (from.empty() ? ", of which only gates on recorded metrics count" : "") << "\n";
+                 << (from.empty() ? ", of which only gates on recorded metrics and by Job count" : "") << "\n";
     int i = 0;
     for (const std::string& step : steps_of(policy ? *policy : none))
       session_.out << "    " << ++i << " " << step << "\n";

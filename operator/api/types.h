@@ -343,7 +343,7 @@ struct RolloutStatus {
       0;  // metadata.generation when the step began, or when it paused: a later one that says Running goes on
   std::optional<TimePoint>
       paused_at;             // desiredState: Paused, or a pause by failure or inconclusive gates, since then
-  std::string pause_reason;  // empty | Requested | GateFailed | Inconclusive | Step | Deadline
+  std::string pause_reason;  // empty, Requested or what else would have failed it: GateFailed, GateInconclusive, …
   std::optional<RolloutPolicy> policy;  // the snapshot
   std::optional<Ending> ending;
   RawJson raw = "{}";

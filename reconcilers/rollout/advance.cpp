@@ -160,7 +160,7 @@ void Turn::pause(const std::string& reason, const std::string& message) {
   s().pause_reason = reason;
   s().step_generation = in_.rollout.meta.generation;
   s().phase = "Paused";
-  s().message = message + "; set desiredState to Running to try this step again, to Promoted or to Aborted";
+  s().message = message + "; " + how_to_go_on() + " to try this step again, or set it to Promoted or Aborted";
   event("RolloutPaused", message, true);
 }
 

@@ -61,6 +61,10 @@ class Turn {
   bool wants_running() const { return in_.rollout.desired_state.empty() || wants("Running"); }
   // Somebody wrote to the spec since, and it says to run.
   bool told_to_go_on() { return wants_running() && in_.rollout.meta.generation > s().step_generation; }
+  // To write what is there already is no change, and nobody is told of it.
+  std::string how_to_go_on() const {
+    return wants("Running") ? "take desiredState away, which says Running already," : "set desiredState to Running";
+  }
   void pause(const std::string& reason, const std::string& message);
   void steer();
 

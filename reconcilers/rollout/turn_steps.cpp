@@ -47,8 +47,7 @@ bool Turn::wait_out(const api::Step::Pause& pause) {
   if (!pause.duration) {
     if (told_to_go_on()) return true;
     s().phase = "Paused";
-    s().message =
-        "waits at " + where() + " until somebody sets desiredState to Running (again) or to Promoted";
+    s().message = "waits at " + where() + "; " + how_to_go_on() + " to go on, or set it to Promoted";
     return false;
   }
   const TimePoint until = *s().step_started + *pause.duration;

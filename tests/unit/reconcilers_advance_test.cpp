@@ -331,6 +331,33 @@ TEST_CASE("Running said before an open pause began does not skip it") {
   CHECK(b.r.status.phase == "Paused");
 }
 
+// To write what is there already changes no generation: whoever did as the status said waited for ever.
+TEST_CASE("where Running was said before, a pause says to take the word away") {
+  Bench b;
+  const auto says = [&](const char* words) { return b.r.status.message.find(words) != std::string::npos; };
+  SECTION("an open pause") {
+    b.policy.steps = {test::weight(10), test::pause({}), test::pause({}), test::weight(50)};
+    b.go();
+    b.give(10);
+    b.go();
+    CHECK(says("set desiredState to Running to go on"));
+    b.desire("Running");
+    b.go();
+    CHECK(says("take desiredState away"));
+    CHECK(b.r.status.step_index == 3);
+  }
+  SECTION("a pause by itself") {
+    b.desire("Running");
+    b.to_gates();
+    b.measure("");
+    CHECK(says("take desiredState away"));
+  }
+  REQUIRE(b.r.status.phase == "Paused");
+  b.desire("");
+  b.go();
+  CHECK(b.r.status.phase == "Progressing");
+}
+
 TEST_CASE("Promoted skips what is left, gates included") {
   Bench b;
   b.go();
