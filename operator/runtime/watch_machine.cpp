@@ -236,6 +236,8 @@ Step Machine::on_watch_failed(const Error& error, Duration now, double random) {
   }
   if (error.kind == ErrorKind::Forbidden || error.kind == ErrorKind::Unauthorized)
     return wait(Next::Watch, now, random, std::max(at_least, kForbiddenWait));
+  // Its CRD is gone, for all that a watch can tell: a list says whether the kind is absent.
+  if (options_.optional && error.kind == ErrorKind::NotFound) return wait(Next::List, now, random, at_least);
   // 400 and 422 on a plain watch: it is our RV that is not understood.
   if (error.kind == ErrorKind::Invalid) return wait(Next::List, now, random, at_least);
   // Too large an RV: either the cache behind this endpoint lags, or etcd was restored.

@@ -289,6 +289,32 @@ TEST_CASE("watch: an optional kind that is forbidden counts as absent and is loo
   CHECK(needed.failed(ErrorKind::Forbidden, 403).effect == Effect::None);
 }
 
+// The Gateway API was uninstalled under a running operator: its watch was tried again for ever and the operator never ready.
+TEST_CASE("watch: an optional kind that is uninstalled under its watch is listed, and so counts as absent") {
+  Options options;
+  options.optional = true;
+  const bool probing = GENERATE(true, false);
+  const auto not_found = [&](Rig& rig) {
+    rig.sync("40");
+    if (probing) {
+      rig(Ended{});  // before its time
+      REQUIRE(is<StartProbe>(rig(Waited{})));
+    }
+    const Step refused = rig.failed(ErrorKind::NotFound, 404);
+    CHECK(refused.effect == Effect::None);
+    REQUIRE(is<Wait>(refused));
+    return rig(Waited{});
+  };
+  Rig rig(options);
+  REQUIRE(is<StartWatchList>(not_found(rig)));
+  CHECK(rig.failed(ErrorKind::NotFound, 404).effect == Effect::Absent);
+  CHECK(is<StartWatchList>(rig(Waited{})));
+  CHECK(rig.bookmark("50", true).effect == Effect::Swap);  // installed again
+
+  Rig needed;
+  CHECK_FALSE(is<StartWatchList>(not_found(needed)));
+}
+
 TEST_CASE("watch: streams last between five and ten minutes") {
   CHECK(watch_timeout(0.0) == 300s);
   CHECK(watch_timeout(0.9999) == 599s);
