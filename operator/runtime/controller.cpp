@@ -30,10 +30,10 @@ void wait_for(std::stop_token stop) {
 
 void Controller::run(int workers, std::stop_token stop, Duration grace) {
   std::stop_source hard_stop;
-  std::vector<std::jthread> threads;
   std::mutex mutex;
   std::condition_variable finished;
   int running = workers;
+  std::vector<std::jthread> threads;  // last, so that they are joined before what they use goes
   for (int i = 0; i < workers; ++i)
     threads.emplace_back([&] {
       while (auto model = parts_.queue.get(stop)) {
