@@ -221,7 +221,7 @@ Result<std::vector<Event>> Executor::catch_up(const ObjectKey& model, std::stop_
   const auto stored = client_.get(target, stop);
   if (!stored && stored.error().kind != ErrorKind::NotFound) return fail(stored.error());
   if (stored) {
-    if (const auto kept = keep(target, *stored, ""); !kept) return fail(kept.error());
+    if (const auto kept = keep(target, *stored, "", Answer::Read); !kept) return fail(kept.error());
   } else if (!uid.empty()) {
     drop(target, uid);
   }
@@ -243,7 +243,7 @@ Result<void> Executor::confirm_owner(const ObjectKey& model, std::stop_token sto
   if (!stored) {
     drop(target, known->meta.uid);
   } else {
-    if (const auto kept = keep(target, *stored, ""); !kept) return kept;
+    if (const auto kept = keep(target, *stored, "", Answer::Read); !kept) return kept;
     const auto now = stores_.models.get(model);
     if (now && now->meta.uid == known->meta.uid && now->meta.deleting == known->meta.deleting) return {};
   }
@@ -395,7 +395,8 @@ Result<void> Executor::act(const WriteStatus& write, std::stop_token stop) {
 
 // Read your own writes. One whose answer cannot be read counts as unanswered: what is stored has to be read before the next plan,
 // which would else be made on the state before it.
-Result<void> Executor::keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash) {
+Result<void> Executor::keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash,
+                            Answer answer) {
   Result<void> kept;
   with_store(stores_, target.kind, [&](auto& store) {
     using T = decltype(object_type(store));
@@ -408,7 +409,10 @@ Result<void> Executor::keep(const ObjectRef& target, const std::string& stored, 
       // Before the store, so that no reconcile sees the new object without its entry.
       if (!applied_hash.empty()) ledger_.record(object->meta.uid, applied_hash, object->spec_hash);
     }
-    store.upsert(std::move(*object));
+    if (answer == Answer::Read)
+      store.read_ahead(std::move(*object));
+    else
+      store.upsert(std::move(*object));
   });
   return kept;
 }

@@ -78,7 +78,10 @@ class Executor {
   std::string orphan_at(const ObjectRef& target);
   void read_before_next(const ObjectKey& model, const ObjectRef& target);
   void remember_news(const ObjectKey& model, const WriteStatus& write, const Plan& plan);
-  Result<void> keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash);
+  // The answer to a write of ours, or what was merely read.
+  enum class Answer { Written, Read };
+  Result<void> keep(const ObjectRef& target, const std::string& stored, const std::string& applied_hash,
+                    Answer answer = Answer::Written);
   void drop(const ObjectRef& target, const std::string& uid);
 
   kube::Client& client_;

@@ -88,7 +88,7 @@ class StoreSink : public WatchSink {
     if (!in_hand_) return;
     const ObjectKey key = in_hand_->meta.key;
     const auto before = store_.get(key);
-    if (!store_.upsert(std::move(*in_hand_))) return;
+    if (!store_.upsert_told(std::move(*in_hand_))) return;
     const auto after = store_.get(key);
     // An object that changes hands (a label edited away) concerns its former Model too.
     if (before && after && models_of(*before) != models_of(*after)) changed_(*before, false);

@@ -50,6 +50,20 @@ class Store {
     return upsert_locked(std::move(object));
   }
 
+  // The executor's reading: it may see a change of somebody else's before the watch does, whose event has to be news all the same.
+  void read_ahead(T object) {
+    std::unique_lock lock(mutex_);
+    auto ptr = std::make_shared<const T>(std::move(object));
+    if (upsert_locked(ptr)) untold_[ptr->meta.key] = ptr->meta.resource_version;
+  }
+  // An event of the watch. True also if it tells of what was read ahead of it.
+  bool upsert_told(T object) {
+    std::unique_lock lock(mutex_);
+    auto ptr = std::make_shared<const T>(std::move(object));
+    const bool late = told_locked(ptr->meta.key, ptr->meta.resource_version);
+    return upsert_locked(std::move(ptr)) || late;
+  }
+
   // A DELETED event: `uid` guards against the old object's event removing a new object of the same name. With the event's resourceVersion
   // nothing older of that name is taken any more: the answer to a write of ours may come after the event that tells its object is gone.
   bool remove(const ObjectKey& key, const std::string& uid, const std::string& resource_version = "") {
@@ -62,6 +76,7 @@ class Store {
     if (it == objects_.end() || (!uid.empty() && it->second->meta.uid != uid)) return false;
     unindex(it->second);
     objects_.erase(it);
+    untold_.erase(key);
     return true;
   }
 
@@ -77,8 +92,13 @@ class Store {
     for (T& object : list) {
       listed.insert(object.meta.key);
       auto ptr = std::make_shared<const T>(std::move(object));
-      if (upsert_locked(ptr, start_over)) changed.push_back(ptr);
+      const bool late = told_locked(ptr->meta.key, ptr->meta.resource_version);
+      if (upsert_locked(ptr, start_over))
+        changed.push_back(ptr);
+      else if (late)
+        changed.push_back(objects_.at(ptr->meta.key));
     }
+    if (start_over) untold_.clear();
     for (auto it = objects_.begin(); it != objects_.end();) {
       const bool newer = !start_over && rv_less(resource_version, it->second->meta.resource_version);
       if (listed.count(it->first) || newer) {
@@ -87,6 +107,7 @@ class Store {
       }
       changed.push_back(it->second);
       unindex(it->second);
+      untold_.erase(it->first);
       it = objects_.erase(it);
     }
     synced_ = true;
@@ -165,6 +186,13 @@ class Store {
     for (const ObjectKey& model : models_of(*ptr)) by_model_[model].push_back(ptr);
     return true;
   }
+  // Whether that is the first news of what was read ahead.
+  bool told_locked(const ObjectKey& key, const std::string& resource_version) {
+    auto it = untold_.find(key);
+    if (it == untold_.end() || rv_less(resource_version, it->second)) return false;
+    untold_.erase(it);
+    return objects_.count(key) > 0;
+  }
   void unindex(const Ptr& ptr) {
     for (const ObjectKey& model : models_of(*ptr)) {
       auto it = by_model_.find(model);
@@ -179,6 +207,7 @@ class Store {
 
   mutable std::shared_mutex mutex_;
   std::deque<std::pair<ObjectKey, std::string>> gone_;  // and when, the latest last
+  std::unordered_map<ObjectKey, std::string> untold_;  // what was read ahead of the watch, and as of when
   std::unordered_map<ObjectKey, Ptr> objects_;
   std::unordered_map<ObjectKey, std::vector<Ptr>> by_model_;
   bool synced_ = false, denied_ = false;
