@@ -3,6 +3,7 @@
 #include <limits>
 #include <memory>
 
+#include "operator/core/text.h"
 #include "operator/json/json.h"
 
 namespace mo::api::read {
@@ -15,7 +16,7 @@ constexpr size_t kKeptCapacity = 256u << 10;
 constexpr int kMaxDepth = 128;  // of raw parts, which are built to be sorted
 
 std::string shortened(std::string_view text) {
-  return std::string(text.substr(0, 80)) + (text.size() > 80 ? "…" : "");
+  return whole_characters(text, 80) + (text.size() > 80 ? "…" : "");
 }
 
 // simdjson says these of values that are whole but not what was asked for; everything else speaks of broken

@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "operator/core/decimal.h"
+#include "operator/core/text.h"
 
 namespace mo::api {
 namespace {
@@ -284,26 +285,6 @@ std::optional<Json> try_document(std::string_view text) {
   } catch (const Wrong&) {
     return std::nullopt;
   }
-}
-
-// The length of the UTF-8 character at the start, 0 if there is none.
-size_t character_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  const size_t length = lead < 0x80   ? 1
-                        : lead < 0xc2 ? 0
-                        : lead < 0xe0 ? 2
-                        : lead < 0xf0 ? 3
-                        : lead < 0xf5 ? 4
-                                      : 0;
-  if (length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i)
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  // Overlong forms, surrogates and what lies beyond U+10FFFF.
-  if ((lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) > 0x9f) ||
-      (lead == 0xf0 && byte(1) < 0x90) || (lead == 0xf4 && byte(1) > 0x8f))
-    return 0;
-  return length;
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "operator/core/text.h"
+
 // The date library can be built to download the zone data. This must never be such a build.
 static_assert(USE_OS_TZDB && !AUTO_DOWNLOAD, "time zones must come from the system");
 
@@ -39,7 +41,7 @@ struct Field {
   bool any = false;
 };
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text.substr(0, 100)) + "\""; }
+std::string quoted(std::string_view text) { return "\"" + whole_characters(text, 100) + "\""; }
 
 tl::unexpected<Error> bad_field(const FieldRule& rule, std::string_view text, const std::string& why) {
   return fail(ErrorKind::Invalid,

@@ -1,5 +1,6 @@
 #include "operator/json/json.h"
 
+#include "operator/core/text.h"
 #include "operator/json/scan.h"
 
 namespace mo {
@@ -28,7 +29,7 @@ Result<Json> parse_json(std::string_view text, size_t max_bytes, int max_depth) 
   try {
     return Json::parse(text.begin(), text.end());
   } catch (const Json::exception& e) {
-    return fail(ErrorKind::Malformed, without_id(e.what()));
+    return fail(ErrorKind::Malformed, whole_characters(without_id(e.what())));  // it quotes up to the byte it failed at
   }
 }
 

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "operator/core/text.h"
+
 namespace mo::kube {
 namespace {
 
@@ -100,10 +102,7 @@ std::string bounded_text(std::string_view text, size_t max_bytes) {
     clean += c;
     if (clean.size() > max_bytes) break;
   }
-  if (clean.size() <= max_bytes) return clean;
-  size_t end = max_bytes;
-  while (end > 0 && (static_cast<unsigned char>(clean[end]) & 0xc0) == 0x80) --end;
-  return clean.substr(0, end) + "…";
+  return clean.size() <= max_bytes ? whole_characters(clean) : whole_characters(clean, max_bytes) + "…";
 }
 
 }  // namespace mo::kube

@@ -24,7 +24,7 @@ std::string trimmed(std::string_view text);
 std::optional<std::string> decode_base64(std::string_view text);
 std::string encode_base64(std::string_view bytes);
 
-// Printable, at most `max_bytes`, cut between UTF-8 characters: for texts that a stranger wrote.
+// Printable UTF-8, at most `max_bytes`, cut between characters: for texts that a stranger wrote.
 std::string bounded_text(std::string_view text, size_t max_bytes);
 
 // What errno means, in words.

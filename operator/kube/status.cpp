@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "operator/core/text.h"
 #include "operator/kube/client.h"
 #include "operator/kube/files.h"
 
@@ -74,7 +75,7 @@ bool read_status(const std::string& body, Error& error, bool& wrong_uid) {
   // The iterative parser: nesting from outside must not use up the stack.
   document.Parse<rapidjson::kParseIterativeFlag>(body.data(), body.size());
   if (document.HasParseError() || !document.IsObject() || text_of(document, "kind") != "Status") return false;
-  error.message = text_of(document, "message").substr(0, max_message_bytes);
+  error.message = whole_characters(text_of(document, "message"), max_message_bytes);
   error.reason = text_of(document, "reason");
   const auto details = document.FindMember("details");
   if (details != document.MemberEnd() && details->value.IsObject()) {

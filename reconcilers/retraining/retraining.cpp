@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "operator/core/cron.h"
+#include "operator/core/text.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/retraining/job.h"
 #include "reconcilers/rollout/advance.h"
@@ -12,7 +13,7 @@ namespace mo::retraining {
 namespace {
 
 constexpr int kFinishedJobsKept = 3;
-constexpr size_t kResultKept = 1024;  // characters of a result's message in status
+constexpr size_t kResultKept = 1024;  // bytes of a result's message in status
 
 std::string day_of(TimePoint t) { return format_time(t).substr(0, 10); }
 
@@ -73,7 +74,7 @@ class Training {
       if (!answer->second.text)
         waiting_ = "trigger " + trigger.name + ": " + answer->second.problem;
       else
-        digests_[trigger.name] = answer->second.text->substr(0, 256);
+        digests_[trigger.name] = whole_characters(*answer->second.text, 256);
     }
     // The first digest of a Model that has a version is what that version was made from, as far as anybody
     // knows.
@@ -251,7 +252,7 @@ class Training {
     const std::string& name = record.meta.key.name;
     if (!policy_.retraining.reason.empty()) {
       // A set went away during the run: that says nothing against what was trained.
-      s().last_result = ("Waiting to judge " + name + ": " + policy_.retraining.message).substr(0, kResultKept);
+      s().last_result = whole_characters("Waiting to judge " + name + ": " + policy_.retraining.message, kResultKept);
       return blame_gates();
     }
     const Ref<api::ModelVersion> stable = own_version(stable_);
@@ -296,7 +297,7 @@ class Training {
   }
 
   void close(const std::string& result, bool bad) {
-    s().last_result = result.substr(0, kResultKept);
+    s().last_result = whole_characters(result, kResultKept);
     s().last_finished = now_;
     s().run.reset();
     event(bad ? "RetrainingRejected" : "RetrainingFinished", result, bad);

@@ -189,6 +189,11 @@ TEST_CASE("what a person wrote and nobody can read is named", "[api]") {
         R"(spec.rollout.steps[0].pause.duration: "5 minutes" is not a duration such as 90s or 1h30m)");
   CHECK(problem(R"({"retraining":{"requestedAt":"now"}})") ==
         R"(spec.retraining.requestedAt: "now" is not a time such as 2026-11-22T09:00:00Z)");
+  // Cut at 80 bytes, between characters: status holds it.
+  std::string accents;
+  for (int i = 0; i < 50; ++i) accents += "\u00e9";
+  CHECK(problem(R"({"retraining":{"requestedAt":"x)" + accents + R"("}})") ==
+        "spec.retraining.requestedAt: \"x" + accents.substr(0, 78) + "\u2026\" is not a time such as 2026-11-22T09:00:00Z");
   CHECK(problem(R"({"serving":{"replicas":"3"}})") == "spec.serving.replicas: is not a whole number");
   CHECK(problem(R"({"serving":{"replicas":99999999999}})") ==
         "spec.serving.replicas: 99999999999 is out of range");

@@ -246,6 +246,18 @@ TEST_CASE("bodies that are no Status become one bounded line", "[kube][client]")
   CHECK(error_of({500, {}, "{\"kind\":\"Status\",\"message\":\"cut"}).kind == ErrorKind::ServerError);
 }
 
+// What is refused is shown in status: nlohmann's dump() threw at half a character, or at a proxy's Latin-1, in every reconcile.
+TEST_CASE("what an error says is UTF-8, wherever it is cut and whoever wrote it", "[kube][client]") {
+  std::string accents;
+  for (int i = 0; i < 10'000; ++i) accents += "\u00e9";
+  const std::string cut = error_of({422, {}, status_json(422, "Invalid", "x" + accents)}).message;
+  CHECK(cut == "x" + accents.substr(0, cut.size() - 1));
+  CHECK(cut.size() % 2 == 1);  // whole characters
+  CHECK(cut.size() > 16'000);
+  CHECK(error_of({422, {}, status_json(422, "Invalid", "caf\xe9")}).message == "caf?");
+  CHECK(error_of({400, {}, "caf\xe9"}).message == "HTTP 400: caf?");
+}
+
 TEST_CASE("GETs are repeated when the server asks for it, writes never", "[kube][client]") {
   const int status = GENERATE(429, 500, 503, 504);
   {

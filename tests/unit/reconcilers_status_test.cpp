@@ -152,6 +152,39 @@ TEST_CASE("what is missing stalls, and degrades only what serves") {
   }
 }
 
+// Each of them, cut inside a character, made dump() throw at every reconcile: the Model froze.
+TEST_CASE("a long text of characters of several bytes is cut whole in status") {
+  std::string accents;
+  for (int i = 0; i < 1'000; ++i) accents += "\u00e9";
+  Scene s;
+  s.serving("m-v1");
+  api::Retraining& retraining = s.model.retraining.emplace();
+  retraining.job_template = "{}";
+  SECTION("a digest") {
+    api::Trigger trigger;
+    trigger.name = "data";
+    trigger.dataset = api::Trigger::ConfigMapKeyRef{"set", "digest"};
+    retraining.triggers = {trigger};
+    s.o.configmaps["set"] = "5";
+    s.o.answers["dataset/uid-m/data/digest@5"].text = "x" + accents;
+    const Json status = status_of(s);
+    CHECK(status["retraining"]["datasets"][0]["digest"] == "x" + accents.substr(0, 254));
+  }
+  SECTION("the result of a run") {
+    s.model.status.retraining.run = api::RetrainingRun{1, "m-train-1", "requested", kNow, "uid-m-train-1"};
+    auto job = std::make_shared<api::Job>();
+    job->meta = test::meta("m-train-1");
+    job->failed = true;
+    const bool odd = GENERATE(true, false);
+    job->failure_message = (odd ? "x" : "") + accents;
+    s.o.jobs["m-train-1"] = job;
+    const std::string result = status_of(s)["retraining"]["lastResult"];
+    CHECK(result.starts_with("Rejected: "));
+    CHECK(result.size() >= 1'023);
+    CHECK(result.size() <= 1'024);
+  }
+}
+
 TEST_CASE("a spec that cannot be read serves on and says so") {
   Scene s;
   s.serving("m-v1");
