@@ -9,6 +9,9 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::chrono::seconds kDeadline{10};
+// Prometheus is to give a slow query up itself: its own 503 is an answer about one query, whereas our giving
+// up first reads as a Prometheus that is gone, for every Model.
+constexpr std::chrono::seconds kQueryTimeout = kDeadline - std::chrono::seconds(2);
 constexpr size_t kMaxBody = 1u << 20;
 // Longer queries go by POST: proxies bound the length of a URL. Short ones go by GET, which may be repeated
 // on a fresh connection when a pooled one turns out to be dead.
@@ -110,7 +113,7 @@ Prometheus::Queried Prometheus::query(const std::string& promql, std::stop_token
   request.max_body = kMaxBody;
   request.headers = {{"Accept", "application/json"}};
   const std::string form =
-      "timeout=" + std::to_string(kDeadline.count()) + "s&query=" + percent_encoded(promql);
+      "timeout=" + std::to_string(kQueryTimeout.count()) + "s&query=" + percent_encoded(promql);
   if (form.size() <= kMaxGetQuery) {
     request.target += "?" + form;
   } else {

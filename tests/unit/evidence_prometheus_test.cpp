@@ -93,7 +93,7 @@ TEST_CASE("the query is sent below the prefix of the configured address", "[prom
   CHECK(prometheus.query(R"(avg(x{v="a b"}))", {}).reading.value == Decimal::parse("2"));
   CHECK(http.requests.at(0).target ==
         "http://user:secret@prom.example/prefix/api/v1/"
-        "query?timeout=10s&query=avg%28x%7Bv%3D%22a%20b%22%7D%29");
+        "query?timeout=8s&query=avg%28x%7Bv%3D%22a%20b%22%7D%29");
   prometheus.query(std::string(5000, 'x'), {});
   CHECK(http.requests.at(1).method == "POST");
   CHECK_THAT(http.requests.at(1).body, Contains("&query=xxx"));
@@ -104,6 +104,29 @@ TEST_CASE("the query is sent below the prefix of the configured address", "[prom
         "cannot reach Prometheus at http://prom.example/prefix: connect: Connection refused");
   http.answer = fail(ErrorKind::Malformed, "the body is longer than 1048576 bytes");
   CHECK(prometheus.query("x", {}).reached);
+}
+
+// Both were 10 s: we always gave up first, and one Model's slow query was taken for a dead Prometheus, which
+// is not asked again for 5 s by anyone.
+TEST_CASE("Prometheus gives a slow query up before we do", "[prometheus]") {
+  CannedHttp http;
+  const Prometheus prometheus("http://prom.example", http);
+  prometheus.query("x", {});
+  prometheus.query(std::string(5000, 'x'), {});
+  for (const std::string& form : {http.requests.at(0).target, http.requests.at(1).body}) {
+    INFO(form.substr(0, 100));
+    const size_t at = form.find("timeout=");
+    REQUIRE(at != std::string::npos);
+    const std::chrono::seconds theirs{std::stoi(form.substr(at + 8))};
+    CHECK(theirs + std::chrono::seconds(1) <= http.requests.at(0).deadline);
+  }
+  http.answer = kube::HttpResponse{
+      503,
+      {},
+      R"({"status":"error","errorType":"timeout","error":"query timed out in expression evaluation"})"};
+  const auto queried = prometheus.query("x", {});
+  CHECK(queried.reached);
+  CHECK_THAT(queried.reading.problem, Contains("timeout: query timed out"));
 }
 
 TEST_CASE("without an address every reading says so", "[prometheus]") {
