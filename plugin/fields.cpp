@@ -39,6 +39,32 @@ const Json& items(const Json& object, std::string_view path) {
 
 std::string name_of(const Json& object) { return text(object, "metadata.name"); }
 
+std::string printable(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (byte == '\n' || byte == '\r' || byte == '\t') {
+      out += ' ';
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += '?';
+    } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {  // U+0080 to U+009F, CSI among them
+      out += '?';
+      ++i;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+Json printable(Json object) {
+  if (object.is_string()) return printable(object.get_ref<const std::string&>());
+  if (object.is_structured())
+    for (Json& part : object) part = printable(std::move(part));
+  return object;
+}
+
 std::string condition(const Json& object, std::string_view type) {
   for (const Json& one : items(object, "status.conditions"))
     if (text(one, "type") == type) return text(one, "status");

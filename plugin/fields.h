@@ -22,6 +22,13 @@ std::optional<TimePoint> time_of(const Json& object, std::string_view path);
 const Json& items(const Json& object, std::string_view path);
 
 std::string name_of(const Json& object);
+
+// As it may be shown to a person: what others wrote must not steer the terminal. Line ends and tabs become
+// blanks, other control characters question marks.
+std::string printable(const std::string& text);
+// All texts in it.
+Json printable(Json object);
+
 // "True", "False", "Unknown"; empty if it has no such condition.
 std::string condition(const Json& object, std::string_view type);
 

@@ -211,7 +211,7 @@ class Follow {
  private:
   void draw(const Snapshot& snapshot, const std::string& problem, bool last) {
     auto lines = render(snapshot, session_.now(), session_.look());
-    if (!problem.empty()) lines.push_back("! this may be out of date: " + problem);
+    if (!problem.empty()) lines.push_back("! this may be out of date: " + printable(problem));
     screen_.draw(lines, last);
   }
 

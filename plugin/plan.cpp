@@ -290,7 +290,7 @@ class Planning {
     bool anything = !changes_.empty();
     for (const auto& [what, lines] : changes_) {
       session_.out << what << "\n";
-      for (const std::string& line : lines) session_.out << "    " << line << "\n";
+      for (const std::string& line : lines) session_.out << "    " << printable(line) << "\n";
     }
     for (const std::string& model : concerned_) {
       const auto before = planned(live_, model), after = planned(wanted_, model);
@@ -318,8 +318,8 @@ class Planning {
       const bool anyway = it != before.end();
       if (anyway) before.erase(it);
       news |= !anyway;
-      session_.out << "    " << i + 1 << ". " << lines[i] << (anyway ? " (also without these files)" : "")
-                   << "\n";
+      session_.out << "    " << i + 1 << ". " << printable(lines[i])
+                   << (anyway ? " (also without these files)" : "") << "\n";
     }
     for (const Action& action : plan.actions) {
       if (const auto* write = std::get_if<WriteStatus>(&action)) tell_stall(*write);
@@ -362,7 +362,7 @@ class Planning {
     const auto seen = observed(wanted_, model);
     if (!seen || !seen->model) return;
     if (const auto why = rollout::resolve(*seen).rollouts; !why.reason.empty())
-      session_.out << "    ! it would not start: " << why.message << "\n";
+      session_.out << "    ! it would not start: " << printable(why.message) << "\n";
   }
 
   Session& session_;

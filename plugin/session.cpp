@@ -5,6 +5,7 @@
 #include "operator/api/wire.h"
 #include "operator/kube/config.h"
 #include "operator/kube/credentials.h"
+#include "plugin/fields.h"
 
 namespace mo::plugin {
 namespace {
@@ -75,7 +76,7 @@ tl::unexpected<Error> refuse(const std::string& sentence) {
 }
 
 int complain(Session& session, const Error& error) {
-  session.err << "error: " << error.message << "\n";
+  session.err << "error: " << printable(error.message) << "\n";
   return error.reason == kRefused ? kNo : kTrouble;
 }
 

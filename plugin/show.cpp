@@ -37,7 +37,9 @@ void print_objects(std::ostream& out, const std::vector<Json>& objects, const st
 
 void print_table(std::ostream& out, const std::vector<std::string>& header,
                  const std::vector<std::vector<std::string>>& rows) {
-  const auto shown = [](const std::string& cell) { return cell.empty() ? std::string("<none>") : cell; };
+  const auto shown = [](const std::string& cell) {
+    return cell.empty() ? std::string("<none>") : printable(cell);
+  };
   std::vector<size_t> widths;
   for (size_t i = 0; i < header.size(); ++i) {
     widths.push_back(header[i].size());

@@ -190,7 +190,7 @@ int steer(Session& session, const Steering& steering) {
     if (!done && look_again(done.error()) && tries < kTries) continue;
     if (!done) return complain(session, done.error());
     if (steering.output.empty()) {
-      session.out << edit->said << "\n";
+      session.out << printable(edit->said) << "\n";
     } else if (const auto object = parse_json(*done, done->size())) {
       print_objects(session.out, {*object}, steering.output, false);
     }

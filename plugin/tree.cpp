@@ -330,7 +330,13 @@ std::string bounds(const Json& gate) {
 }
 
 std::vector<std::string> render(const Snapshot& snapshot, TimePoint now, const Look& look) {
-  return Tree(snapshot, now, look).lines();
+  const auto all = [](std::vector<Json> objects) {
+    for (Json& object : objects) object = printable(std::move(object));
+    return objects;
+  };
+  const Snapshot shown{printable(snapshot.model), all(snapshot.versions), all(snapshot.rollouts),
+                       all(snapshot.pods)};
+  return Tree(shown, now, look).lines();
 }
 
 std::optional<int> at_rest(const Snapshot& s) {

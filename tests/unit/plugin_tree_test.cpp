@@ -1,8 +1,11 @@
 // What people see: the tree, line by line.
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <sstream>
 
 #include "plugin/fields.h"
 #include "plugin/follow.h"
+#include "plugin/show.h"
 #include "plugin/tree.h"
 
 using namespace mo;
@@ -152,6 +155,35 @@ TEST_CASE("plugin: colours only where asked for, and never the only sign", "[plu
   for (size_t at; (at = coloured.find('\x1b')) != std::string::npos;)
     coloured.erase(at, coloured.find('m', at) - at + 1);
   CHECK(coloured == drawn(canary()));
+}
+
+// A status message may hold the end of a candidate's termination log: it could clear the screen, set the
+// window's title, or draw a line that says Succeeded.
+TEST_CASE("plugin: what others wrote does not steer the terminal", "[plugin]") {
+  const std::string hostile =
+      "a\x1b[2Jb\x07"
+      "c\x7f"
+      "d\u009b31me\nf\tg\rh é…";
+  const std::string shown = "a?[2Jb?c?d?31me f g h é…";
+  CHECK(printable(hostile) == shown);
+  Snapshot s = canary();
+  s.model["status"]["message"] = hostile;
+  s.rollouts[0]["status"]["message"] = hostile;
+  s.rollouts[0]["status"]["gates"][1]["message"] = hostile;
+  s.versions[0]["status"]["phase"] = hostile;
+  const size_t lines = render(canary(), kNoon, {}).size();
+  REQUIRE(render(s, kNoon, {}).size() == lines);
+  const std::string tree = drawn(s);
+  CHECK(static_cast<size_t>(std::count(tree.begin(), tree.end(), '\n')) == lines);
+  CHECK(tree.find('\x1b') == std::string::npos);
+  CHECK_THAT(tree, Catch::Contains("├─ " + shown + "\n") && Catch::Contains(": " + shown + "\n") &&
+                       Catch::Contains("ready  " + shown + "\n"));
+  std::ostringstream table;
+  print_table(table, {"NAME", "X"}, {{hostile, "x"}});
+  CHECK_THAT(table.str(), Catch::Contains("\n" + shown + "   x\n"));
+  std::ostringstream raw;  // scripts get what is there
+  print_objects(raw, {s.model}, "json", false);
+  CHECK(Json::parse(raw.str()) == s.model);
 }
 
 TEST_CASE("plugin: a Model that is new or half read is drawn, too", "[plugin]") {
