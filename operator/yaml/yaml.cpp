@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <limits>
+#include <optional>
 #include <sstream>
 
 #include "operator/core/time.h"
@@ -24,21 +27,54 @@ bool is_false(const std::string& text) {
   return false;
 }
 
+// As Go's strconv.ParseInt of base 0: 0x10, 0b11, 0o17 and 017. `digits`: without a sign.
+std::optional<uint64_t> magnitude_of(std::string_view digits) {
+  int base = 10;
+  if (digits.size() > 1 && digits[0] == '0') {
+    const char mark = digits.size() > 2 ? digits[1] : '0';
+    base = mark == 'x' || mark == 'X' ? 16 : mark == 'b' || mark == 'B' ? 2 : 8;
+    digits.remove_prefix(base != 8 || mark == 'o' || mark == 'O' ? 2 : 1);
+  }
+  uint64_t magnitude = 0;
+  const char* end = digits.data() + digits.size();
+  const auto r = std::from_chars(digits.data(), end, magnitude, base);
+  if (r.ec != std::errc{} || r.ptr != end) return {};
+  return magnitude;
+}
+
+// Null if the text is no number.
+Json number_of(const std::string& text) {
+  const bool fraction = text[0] == '.';
+  if (!fraction && std::string_view("+-0123456789").find(text[0]) == std::string_view::npos) return nullptr;
+  std::string plain = text;
+  if (!fraction) std::erase(plain, '_');
+  const bool sign = plain[0] == '+' || plain[0] == '-', negative = plain[0] == '-';
+  const std::string_view digits = std::string_view(plain).substr(sign ? 1 : 0);
+  constexpr uint64_t most = std::numeric_limits<int64_t>::max();
+  if (const auto magnitude = magnitude_of(digits)) {
+    if (*magnitude <= most + negative)
+      return static_cast<int64_t>(negative ? uint64_t{0} - *magnitude : *magnitude);
+    if (!sign) return *magnitude;
+  }
+  const bool begun = !digits.empty() && (digits[0] == '.' || (digits[0] >= '0' && digits[0] <= '9'));
+  if (!begun || digits.find_first_not_of("0123456789.eE+-") != std::string_view::npos) return nullptr;
+  double number = 0;
+  const char* end = digits.data() + digits.size();
+  if (const auto r = std::from_chars(digits.data(), end, number); r.ec != std::errc{} || r.ptr != end)
+    return nullptr;
+  if (negative) number = -number;
+  // 08 and 1.0: kubectl sends them on as 8 and 1.
+  constexpr double exact = 1e15;
+  if (std::abs(number) < exact && std::trunc(number) == number) return static_cast<int64_t>(number);
+  return number;
+}
+
 Json scalar(const std::string& text) {
   if (is_true(text)) return true;
   if (is_false(text)) return false;
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return nullptr;
-  const char* end = text.data() + text.size();
-  const bool hex = text.size() > 2 && text.starts_with("0x");
-  int64_t integer = 0;
-  if (auto r = std::from_chars(text.data() + (hex ? 2 : 0), end, integer, hex ? 16 : 10);
-      r.ec == std::errc{} && r.ptr == end)
-    return integer;
-  double number = 0;
-  const bool numeric = text.find_first_not_of("0123456789.eE+-") == std::string::npos;
-  if (auto r = std::from_chars(text.data(), end, number); numeric && r.ec == std::errc{} && r.ptr == end)
-    return number;
-  return text;
+  const Json number = number_of(text);
+  return number.is_null() ? Json(text) : number;
 }
 
 constexpr int kMaxYamlDepth = 60;
