@@ -151,7 +151,7 @@ void App::learn(const Inference& inference, const std::vector<Prediction>& predi
 
 Response App::feedback(const std::string& body) {
   if (!model_->classifies()) throw ApiError(400, "feedback cannot be compared: this model does not classify");
-  const Json document = parse_object(body);
+  const Json document = parse_object(body, 2 * kMaxRows + kMaxOther);  // labels and predictions
   // Behind a Service any version may get the feedback; it must not be credited with another's predictions.
   if (const auto version = document.find("model_version"); version != document.end() && *version != version_)
     throw ApiError(409, "the feedback is for another version, this is \"" + version_ + "\"");

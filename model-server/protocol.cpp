@@ -12,8 +12,10 @@ constexpr size_t kMaxId = 256;
 
 struct Tensor {
   std::string name;
+  std::string datatype;
   std::vector<size_t> shape;
-  std::vector<Value> values;  // flat, row by row
+  const Json* data = nullptr;  // a list, as it came
+  std::vector<Value> values;   // flat, row by row; filled once the shape is known to be one the model takes
 };
 
 [[noreturn]] void bad(const std::string& message) { throw ApiError(400, message); }
@@ -51,12 +53,15 @@ Value value_of(const Json& value, const std::string& datatype, const std::string
   return value.get<double>();
 }
 
-void flatten(const Json& data, const std::string& datatype, const std::string& of, std::vector<Value>& out) {
+void flatten(const Json& data, size_t wanted, const std::string& of, Tensor& into) {
   for (const Json& entry : data) {
-    if (entry.is_array())
-      flatten(entry, datatype, of, out);  // as deep as parse_object lets it be
-    else
-      out.push_back(value_of(entry, datatype, of));
+    if (entry.is_array()) {
+      flatten(entry, wanted, of, into);  // as deep as parse_object lets it be
+      continue;
+    }
+    if (into.values.size() == wanted)
+      bad(of + " has more than the " + std::to_string(wanted) + " values that its shape wants");
+    into.values.push_back(value_of(entry, into.datatype, of));
   }
 }
 
@@ -71,25 +76,35 @@ std::vector<size_t> shape_of(const Json& value, const std::string& of) {
   return shape;
 }
 
+// Without its values.
 Tensor tensor_of(const Json& input) {
   if (!input.is_object()) bad("an input must be an object");
   Tensor tensor;
   tensor.name = text_field(input, "name", "an input");
   const std::string of = "input " + in_quotes(tensor.name);
-  const std::string datatype = text_field(input, "datatype", of);
+  tensor.datatype = text_field(input, "datatype", of);
   constexpr const char* known[] = {"FP64",   "FP32",   "INT64",  "INT32", "INT16", "INT8",
                                    "UINT64", "UINT32", "UINT16", "UINT8", "BOOL",  "BYTES"};
-  if (std::find(std::begin(known), std::end(known), datatype) == std::end(known))
-    bad(of + " has a datatype that is not known: " + in_quotes(datatype));
+  if (std::find(std::begin(known), std::end(known), tensor.datatype) == std::end(known))
+    bad(of + " has a datatype that is not known: " + in_quotes(tensor.datatype));
   tensor.shape = shape_of(field(input, "shape", of), of);
-  const Json& data = field(input, "data", of);
-  if (!data.is_array()) bad(of + "'s data must be a list");
-  flatten(data, datatype, of, tensor.values);
+  tensor.data = &field(input, "data", of);
+  if (!tensor.data->is_array()) bad(of + "'s data must be a list");
+  return tensor;
+}
+
+// Its shape has been checked: a Value is far larger than the two bytes of text that ask for one.
+void fill(Tensor& tensor) {
+  const std::string of = "input " + in_quotes(tensor.name);
   const size_t wanted = tensor.shape[0] * (tensor.shape.size() == 2 ? tensor.shape[1] : 1);
+  flatten(*tensor.data, wanted, of, tensor);
   if (tensor.values.size() != wanted)
     bad(of + " has " + std::to_string(tensor.values.size()) + " values, its shape wants " +
         std::to_string(wanted));
-  return tensor;
+}
+
+void check_rows(size_t count) {
+  if (count > kMaxRows) bad("a request may have at most " + std::to_string(kMaxRows) + " rows");
 }
 
 std::vector<std::vector<Value>> rows_of_matrix(Tensor tensor, size_t width) {
@@ -98,7 +113,8 @@ std::vector<std::vector<Value>> rows_of_matrix(Tensor tensor, size_t width) {
   if (tensor.shape[1] != width)
     bad("input \"" + tensor.name + "\" has rows of " + std::to_string(tensor.shape[1]) +
         " values, the model wants " + std::to_string(width));
-  if (tensor.shape[0] > kMaxRows) bad("a request may have at most " + std::to_string(kMaxRows) + " rows");
+  check_rows(tensor.shape[0]);
+  fill(tensor);
   std::vector<std::vector<Value>> rows(tensor.shape[0]);
   auto value = tensor.values.begin();
   for (auto& row : rows) {
@@ -119,14 +135,15 @@ std::vector<std::vector<Value>> rows_of_columns(std::vector<Tensor> tensors,
       bad("input " + in_quotes(tensor.name) + " is there twice");
     if (tensor.shape.size() == 2 && tensor.shape[1] != 1)
       bad("input " + in_quotes(tensor.name) + " must have the shape [n] or [n, 1]");
+    check_rows(tensor.shape[0]);
+    if (tensor.shape[0] != tensors.front().shape[0]) bad("the inputs differ in their number of rows");
   }
-  const size_t count = tensors.front().values.size();
-  if (count > kMaxRows) bad("a request may have at most " + std::to_string(kMaxRows) + " rows");
+  const size_t count = tensors.front().shape[0];
   std::vector<std::vector<Value>> rows(count);
   for (const std::string& feature : features) {
     const auto it = by_name.find(feature);
     if (it == by_name.end()) bad("input " + in_quotes(feature) + " is missing");
-    if (it->second->values.size() != count) bad("the inputs differ in their number of rows");
+    fill(*it->second);
     for (size_t i = 0; i < count; ++i) rows[i].push_back(std::move(it->second->values[i]));
   }
   return rows;
@@ -178,13 +195,17 @@ Json label_json(const Value& label, LabelType type) {
 
 }  // namespace
 
-Json parse_object(std::string_view body) {
+Json parse_object(std::string_view body, size_t max_values) {
   // The parser would take it for the end and pass over what follows.
   if (const size_t zero = body.find('\0'); zero != std::string_view::npos)
     bad("the request is not JSON: it has a zero byte at " + std::to_string(zero + 1));
+  size_t values = 0;
   try {
-    Json document = Json::parse(body, [](int depth, Json::parse_event_t, Json&) {
+    Json document = Json::parse(body, [&](int depth, Json::parse_event_t event, Json&) {
       if (depth > kMaxRequestDepth) bad("the request is nested too deep");
+      const bool ends = event == Json::parse_event_t::object_end || event == Json::parse_event_t::array_end;
+      if (!ends && ++values > max_values)
+        bad("the request has more than " + std::to_string(max_values) + " values, more than it can use");
       return true;
     });
     if (!document.is_object()) bad("the request must be a JSON object");
@@ -214,7 +235,9 @@ std::vector<std::string> classes_of(const Json& list, const std::string& name) {
 }
 
 Inference parse_inference(std::string_view body, const Model& model) {
-  const Json document = parse_object(body);
+  // Each value of a row may be in a list of its own, so may be each row, and each row may have a label.
+  const size_t features = model.features().size();
+  const Json document = parse_object(body, kMaxRows * (2 * features + 2) + 64 * features + kMaxOther);
   Inference inference;
   if (document.contains("id")) inference.id = text_field(document, "id", "the request");
   if (inference.id.size() > kMaxId)

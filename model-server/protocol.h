@@ -30,8 +30,12 @@ struct Inference {
       labels;  // parameters.labels: what would have been right, one class per row
 };
 
-// A JSON object from outside. Throws ApiError 400.
-Json parse_object(std::string_view body);
+// What a request may have beside its rows: names, shapes, parameters.
+inline constexpr size_t kMaxOther = 10'000;
+
+// A JSON object from outside, of at most `max_values` values, lists, objects and keys: parsed, each takes
+// many times the bytes it came in. Throws ApiError 400.
+Json parse_object(std::string_view body, size_t max_values);
 
 // Throws ApiError 400 with what is wrong.
 Inference parse_inference(std::string_view body, const Model& model);
