@@ -1,5 +1,7 @@
 #include "operator/runtime/events.h"
 
+#include <thread>
+
 #include "operator/json/json.h"
 #include "operator/runtime/log.h"
 #include "operator/runtime/wall_clock.h"
@@ -81,15 +83,27 @@ void EventSender::send(Event event) {
 
 void EventSender::run(std::stop_token stop) {
   std::stop_source last_call;
-  Clock::time_point until = Clock::time_point::max();
+  // Cuts off what is being sent, too: a request may hang for longer than the process has until it is killed.
+  const std::jthread bell([&](std::stop_token over) {
+    std::mutex mutex;
+    std::condition_variable_any rung;
+    bool stopping = false;
+    const std::stop_callback at_stop(stop, [&] {
+      const std::lock_guard lock(mutex);
+      stopping = true;
+      rung.notify_all();
+    });
+    std::unique_lock lock(mutex);  // let go before at_stop ends, which waits for its callback
+    if (!rung.wait(lock, over, [&] { return stopping; })) return;
+    rung.wait_for(lock, over, last_call_, [] { return false; });
+    if (!over.stop_requested()) last_call.request_stop();
+  });
   for (;;) {
     Event event;
     {
       std::unique_lock lock(mutex_);
       if (!stop.stop_requested()) filled_.wait(lock, stop, [&] { return !queue_.empty(); });
-      if (stop.stop_requested() && until == Clock::time_point::max())
-        until = Clock::now() + std::chrono::seconds(2);
-      if (queue_.empty() || Clock::now() > until) return;
+      if (queue_.empty() || last_call.stop_requested()) return;
       event = std::move(queue_.front());
       queue_.pop_front();
     }

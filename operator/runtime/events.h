@@ -28,10 +28,12 @@ std::string event_series_patch(int count, TimePoint now);
 class EventSender {
  public:
   // `instance`: the name of this process, "pod/…" or host name.
-  EventSender(kube::Client& client, std::string instance) : client_(client), instance_(std::move(instance)) {}
+  EventSender(kube::Client& client, std::string instance,
+              std::chrono::milliseconds last_call = std::chrono::seconds(2))
+      : client_(client), instance_(std::move(instance)), last_call_(last_call) {}
 
   void send(Event event);
-  // Until `stop`; what is queued then gets two more seconds.
+  // Until `stop`; what is queued or being sent then gets two more seconds (`last_call`), all together.
   void run(std::stop_token stop);
 
   // Not sent because the queue was full.
@@ -52,6 +54,7 @@ class EventSender {
 
   kube::Client& client_;
   const std::string instance_;
+  const std::chrono::milliseconds last_call_;
   std::atomic<uint64_t> dropped_{0};
   std::mutex mutex_;
   std::condition_variable_any filled_;

@@ -1,6 +1,8 @@
 // Events, leases, files of runtimes, log lines, and the watch shell over a scripted API server.
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "operator/json/json.h"
@@ -135,7 +137,8 @@ TEST_CASE("watcher: pages where WatchList is refused") {
   CHECK(as_expected);
 }
 
-// The answer to the write that let a deleted Model go came after the event that told of its deletion: the Model was there for ever after.
+// The answer to the write that let a deleted Model go came after the event that told of its deletion: the
+// Model was there for ever after.
 TEST_CASE("store: what is known to be gone does not come back by an older answer") {
   Store<api::ConfigMap> store;
   const auto object = [](const std::string& uid, const std::string& rv) {
@@ -224,6 +227,62 @@ TEST_CASE("events: the same news is the same Event, repeated news is counted") {
   const auto calls = client.calls();
   REQUIRE(calls.size() == 3);
   CHECK(Json::parse(calls[2].body)["series"]["count"] == 5);
+}
+
+namespace {
+
+// Behind a webhook that does not answer: every POST hangs until it is cancelled, or for the 30 s of a
+// request.
+class HangingClient : public FakeClient {
+ public:
+  std::atomic<int> posts = 0, cancelled = 0;
+  Result<std::string> post(Kind, const std::string&, const std::string&, std::stop_token stop) override {
+    ++posts;
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, stop, 30s, [] { return false; });
+    if (stop.stop_requested()) ++cancelled;
+    return fail(ErrorKind::Cancelled, "no answer");
+  }
+};
+
+}  // namespace
+
+// With a webhook that hangs on Events, SIGTERM waited for one POST, up to 30 s: the process was killed before
+// it handed its Lease over. Only between two Events was the time looked at.
+TEST_CASE("events: what is being sent at the end is cut off, so that the Lease is handed over") {
+  HangingClient client;
+  EventSender sender(client, "test", 20ms);
+  Event other = kEvent;
+  other.note = "another";
+  sender.send(kEvent);
+  sender.send(other);
+  SECTION("in the middle of a request") {
+    std::jthread thread([&](std::stop_token stop) { sender.run(stop); });
+    wait_until([&] { return client.posts == 1; });
+    CHECK(client.cancelled == 0);  // not before the end
+    thread.request_stop();
+    thread.join();
+  }
+  SECTION("stopped before it began") {
+    std::stop_source stop;
+    stop.request_stop();
+    sender.run(stop.get_token());
+  }
+  CHECK(client.cancelled == client.posts);
+  CHECK(client.posts <= 1);
+}
+
+TEST_CASE("events: with nothing to send the end comes at once") {
+  FakeClient client;
+  EventSender sender(client, "test", std::chrono::hours(1));
+  std::jthread thread([&](std::stop_token stop) { sender.run(stop); });
+  sender.send(kEvent);
+  wait_until([&] { return client.calls().size() == 1; });
+  thread.request_stop();
+  thread.join();
+  CHECK(client.calls().size() == 1);
 }
 
 TEST_CASE("events: notes are cut between characters") {
