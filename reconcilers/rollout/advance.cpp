@@ -79,9 +79,9 @@ void Turn::enter(int index) {
   s().step_started = whole_second(now_);
   s().step_generation = in_.rollout.meta.generation;
   ground_.candidate_replicas = candidate_replicas();
+  watch_again(index);
   if (at_final()) return;
   forget_gates(step().gates);  // what an earlier step measured is measured anew
-  forget_gates(step().background);
 }
 
 // ---- ends ----
@@ -166,10 +166,12 @@ void Turn::pause(const std::string& reason, const std::string& message) {
 
 void Turn::steer() {
   if (wants("Promoted")) {
-    if (!at_final()) {
-      event("RolloutPromoted", "what was left after " + where() + " is skipped by desiredState");
-      enter(count() + 1);
-    }
+    // What failed since waits for a person's next word, or for what it lacked.
+    const bool anew = in_.rollout.meta.generation > s().step_generation;
+    const bool by_itself = s().paused_at && s().pause_reason != "Requested";
+    if (at_final() && by_itself && !anew && !ground_.at(100)) return;
+    if (!at_final()) event("RolloutPromoted", "what was left after " + where() + " is skipped by desiredState");
+    if (!at_final() || (by_itself && anew)) enter(count() + 1);
     s().paused_at.reset();
     s().pause_reason.clear();
     return;

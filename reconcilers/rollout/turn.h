@@ -100,12 +100,19 @@ class Turn {
 
   bool pass_gates();
   void watch_background();
-  void watch(const std::vector<std::string>& names);
+  // What the Jobs and questions of gates are named after: each attempt has its own. A gate that is watched goes on beyond a step,
+  // as its Job may.
+  struct Attempt {
+    TimePoint since;
+    std::string name;
+  };
+  Attempt attempt();
+  void watch(const std::vector<std::string>& names, const Attempt& attempt);
+  void watch_again(int index);
   void forget_gates(const std::vector<std::string>& names);
   std::string gate_messages();
-  TimePoint attempt_started() { return s().baking_since ? *s().baking_since : *s().step_started; }
-  GateContext gate_context();
-  bool pass_gate(const api::Gate& gate, bool watching = false);
+  GateContext gate_context(const Attempt& attempt);
+  bool pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching = false);
 
   const Input& in_;
   TimePoint now_;

@@ -27,7 +27,7 @@ bool Turn::pass_gates() {
     }
     if (first() && (gate->prometheus_query || gate->web))
       continue;  // there is nothing to compare yet and nobody to serve worse than before
-    if (!pass_gate(*gate)) all = false;
+    if (!pass_gate(*gate, attempt())) all = false;
     if (s().ending || s().paused_at) return false;
   }
   if (!all) s().message = "measuring at " + where() + gate_messages();
@@ -43,15 +43,31 @@ void Turn::watch_background() {
       const auto& own = policy().bake->gates;
       return std::find(own.begin(), own.end(), name) != own.end();
     });
-  watch(names);
+  watch(names, {s().started.value_or(*s().step_started), "background/" + std::to_string(in_.rollout.meta.generation)});
 }
 
-void Turn::watch(const std::vector<std::string>& names) {
+void Turn::watch(const std::vector<std::string>& names, const Attempt& attempt) {
   for (const std::string& name : names) {
     const api::Gate* gate = policy().gate(name);
     if (!gate || !gate->measurable()) return fail("GateUndefined", undefined(name));
-    pass_gate(*gate, true);
+    pass_gate(*gate, attempt, true);
     if (s().ending || s().paused_at) return;
+  }
+}
+
+// A gate that is watched never passes for good: one that did was a step's own. It is counted anew; its last measurement stays and
+// says when the next is due, which has a name of its own by that.
+void Turn::watch_again(int index) {
+  const std::vector<std::string> watched = watched_at(policy(), index);
+  const std::vector<std::string> begun = index <= count() ? step().background : std::vector<std::string>{};
+  const auto among = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (api::GateStatus& g : s().gates) {
+    if (!among(begun, g.name) && !(g.verdict == "Passed" && among(watched, g.name))) continue;
+    g.verdict = "Running";
+    g.passed = g.failed = g.inconclusive = 0;
+    g.message.clear();
   }
 }
 
@@ -70,11 +86,16 @@ std::string Turn::gate_messages() {
   return text;
 }
 
-GateContext Turn::gate_context() {
+Turn::Attempt Turn::attempt() {
+  const TimePoint since = s().baking_since ? *s().baking_since : *s().step_started;
+  // A person may try again within the second.
+  return {since, std::to_string(s().step_index) + "/" + std::to_string(s().step_generation)};
+}
+
+GateContext Turn::gate_context(const Attempt& attempt) {
   GateContext context;
-  context.id_prefix = "gate/" + in_.rollout.meta.uid + "/" + std::to_string(s().step_index) + "/" +
-                      std::to_string(attempt_started().time_since_epoch().count()) + "/" +
-                      std::to_string(s().step_generation);  // a person may try again within the second
+  context.id_prefix = "gate/" + in_.rollout.meta.uid + "/" + attempt.name + "/" +
+                      std::to_string(attempt.since.time_since_epoch().count());
   context.ns = in_.rollout.meta.key.ns;
   context.model = in_.rollout.model;
   context.stable = s().from_version;
@@ -83,16 +104,16 @@ GateContext Turn::gate_context() {
   context.stable_metrics = in_.stable_metrics;
   context.answers = &in_.answers;
   context.jobs = &in_.jobs;
-  context.attempt_started = attempt_started();
+  context.attempt_started = attempt.since;
   return context;
 }
 
-bool Turn::pass_gate(const api::Gate& gate, bool watching) {
+bool Turn::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching) {
   auto it =
       std::find_if(s().gates.begin(), s().gates.end(), [&](const auto& g) { return g.name == gate.name; });
   if (it == s().gates.end())
     it = s().gates.insert(it, api::GateStatus{gate.name, {}, {}, {}, 0, 0, 0, {}, {}});
-  GateContext context = gate_context();
+  GateContext context = gate_context(attempt);
   context.watching = watching;
   GateProgress progress = measure(gate, *it, context, now_);
   const bool news = progress.status.verdict != it->verdict;

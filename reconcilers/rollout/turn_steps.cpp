@@ -17,7 +17,7 @@ std::string Turn::where() {
 
 void Turn::walk() {
   s().phase = "Progressing";
-  watch_background();
+  if (!wants("Promoted")) watch_background();
   while (!s().ending && !s().paused_at) {
     if (at_final()) return final();
     if (!take_step()) return;
@@ -158,9 +158,10 @@ void Turn::keep_deadline(const std::string& missed, const std::string& stand) {
 void Turn::final() {
   if (s().baking_since) count_gap();
   const bool there = reach(100);
-  if (s().ending || s().paused_at || (!there && !s().baking_since)) return;
-  if (there && (!policy().bake || first() || wants("Promoted"))) return succeed();
-  bake(there);
+  if (s().ending || s().paused_at) return;
+  const bool bakes = policy().bake && !first() && !wants("Promoted");
+  if (bakes && (there || s().baking_since)) return bake(there);
+  if (there) succeed();
 }
 
 // A bake may be longer than the deadline. Pods that are missing in its midst (it was scaled, a node was drained) have that long to
@@ -174,7 +175,6 @@ void Turn::count_gap() {
 
 // All traffic is there, and the way back is open: stable has its pods yet.
 void Turn::bake(bool there) {
-  if (!policy().bake) return;
   const api::RolloutPolicy::Bake& bake = *policy().bake;
   if (!s().baking_since) {
     s().baking_since = s().step_started = whole_second(now_);
@@ -182,7 +182,7 @@ void Turn::bake(bool there) {
     event("RolloutBaking", candidate() + " has all traffic; it is watched for " + format_duration(bake.duration));
   }
   s().phase = "Baking";
-  watch(bake.gates);
+  watch(bake.gates, attempt());
   if (s().ending || s().paused_at || !there) return;
   const TimePoint until = *s().baking_since + bake.duration;
   if (now_ < until) {

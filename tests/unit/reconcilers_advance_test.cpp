@@ -1,94 +1,18 @@
 // One rollout, from phase to phase, by each rule.
 #include <catch2/catch.hpp>
 
-#include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/steps.h"
-#include "tests/unit/reconcilers_make.h"
+#include "tests/unit/reconcilers_bench.h"
 
 namespace mo::rollout {
 namespace {
 
 using serving::Ground;
+using test::Bench;
+using test::waits_at;
 using std::chrono::minutes;
 using std::chrono::seconds;
 using test::kNow;
-
-// A rollout from m-v1 to m-v2 that is given what it asks for, unless the test holds it back.
-struct Bench {
-  Bench() {
-    r.meta = test::meta("r");
-    r.model = "m";
-    r.version = "m-v2";
-    policy = test::policy();
-    ground.replicas = 10;
-    ground.stable = {true, 10, 10, 10};
-    ground.selected = Ground::Selected::Stable;
-  }
-
-  // What serving makes of a weight.
-  void give(int weight) {
-    const serving::Capacity c = serving::capacity_for(ground.replicas, weight);
-    ground.candidate = {true, c.candidate, c.candidate, c.candidate};
-    ground.candidate_settled = true;
-    ground.stable = {true, c.stable, c.stable, c.stable};
-    ground.selected = weight == 0     ? Ground::Selected::Stable
-                      : weight == 100 ? Ground::Selected::Candidate
-                                      : Ground::Selected::Both;
-    if (weight == 0) ground.stable = {true, ground.replicas, ground.replicas, ground.replicas};
-  }
-
-  Advanced go() {
-    Advanced a = advance(
-        {r, policy, stable, ground, &candidate_metrics, &stable_metrics, answers, jobs, superseded_by}, now);
-    r.status = a.status;
-    return a;
-  }
-
-  // Answers the gate that is asked now.
-  Advanced measure(const char* value) {
-    const Advanced asking = go();
-    REQUIRE(asking.asks.size() == 1);
-    Answer answer;
-    answer.at = now;
-    if (*value)
-      answer.value.value = Decimal::parse(value);
-    else
-      answer.value.problem = "no data";
-    answers = {{asking.asks[0].id, answer}};
-    Advanced a = go();
-    answers.clear();
-    return a;
-  }
-
-  // At the gates of step 3 with a weight of 10.
-  void to_gates() {
-    go();
-    give(10);
-    go();
-    now += minutes(1);
-    go();
-    REQUIRE(r.status.step_index == 3);
-  }
-
-  void desire(const char* state) {
-    r.desired_state = state;
-    ++r.meta.generation;
-  }
-
-  api::ModelRollout r;
-  api::RolloutPolicy policy;
-  std::string stable = "m-v1";
-  Ground ground;
-  std::map<std::string, std::string> candidate_metrics, stable_metrics;
-  std::map<std::string, Answer> answers;
-  std::map<std::string, Ref<api::Job>> jobs;
-  std::string superseded_by;
-  TimePoint now = kNow;
-};
-
-bool waits_at(const Bench& b, int step, int weight) {
-  return b.r.status.step_index == step && b.r.status.candidate_weight == weight;
-}
 
 TEST_CASE("a rollout takes a snapshot of the policy when it starts") {
   Bench b;
@@ -329,33 +253,6 @@ TEST_CASE("Running said before an open pause began does not skip it") {
   b.give(10);
   b.go();
   CHECK(b.r.status.phase == "Paused");
-}
-
-// To write what is there already changes no generation: whoever did as the status said waited for ever.
-TEST_CASE("where Running was said before, a pause says to take the word away") {
-  Bench b;
-  const auto says = [&](const char* words) { return b.r.status.message.find(words) != std::string::npos; };
-  SECTION("an open pause") {
-    b.policy.steps = {test::weight(10), test::pause({}), test::pause({}), test::weight(50)};
-    b.go();
-    b.give(10);
-    b.go();
-    CHECK(says("set desiredState to Running to go on"));
-    b.desire("Running");
-    b.go();
-    CHECK(says("take desiredState away"));
-    CHECK(b.r.status.step_index == 3);
-  }
-  SECTION("a pause by itself") {
-    b.desire("Running");
-    b.to_gates();
-    b.measure("");
-    CHECK(says("take desiredState away"));
-  }
-  REQUIRE(b.r.status.phase == "Paused");
-  b.desire("");
-  b.go();
-  CHECK(b.r.status.phase == "Progressing");
 }
 
 TEST_CASE("Promoted skips what is left, gates included") {

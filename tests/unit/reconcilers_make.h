@@ -40,6 +40,11 @@ inline api::Step gates(std::vector<std::string> names) {
   step.gates = std::move(names);
   return step;
 }
+inline api::Step background(std::vector<std::string> names) {
+  api::Step step;
+  step.background = std::move(names);
+  return step;
+}
 
 inline api::RolloutPolicy policy() {
   api::RolloutPolicy p;

@@ -1,0 +1,92 @@
+// One rollout at the bench, from phase to phase.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "reconcilers/rollout/advance.h"
+#include "tests/unit/reconcilers_make.h"
+
+namespace mo::test {
+
+using rollout::Advanced;
+using serving::Ground;
+
+// A rollout from m-v1 to m-v2 that is given what it asks for, unless the test holds it back.
+struct Bench {
+  Bench() {
+    r.meta = test::meta("r");
+    r.model = "m";
+    r.version = "m-v2";
+    policy = test::policy();
+    ground.replicas = 10;
+    ground.stable = {true, 10, 10, 10};
+    ground.selected = Ground::Selected::Stable;
+  }
+
+  // What serving makes of a weight.
+  void give(int weight) {
+    const serving::Capacity c = serving::capacity_for(ground.replicas, weight);
+    ground.candidate = {true, c.candidate, c.candidate, c.candidate};
+    ground.candidate_settled = true;
+    ground.stable = {true, c.stable, c.stable, c.stable};
+    ground.selected = weight == 0     ? Ground::Selected::Stable
+                      : weight == 100 ? Ground::Selected::Candidate
+                                      : Ground::Selected::Both;
+    if (weight == 0) ground.stable = {true, ground.replicas, ground.replicas, ground.replicas};
+  }
+
+  Advanced go() {
+    Advanced a = rollout::advance(
+        {r, policy, stable, ground, &candidate_metrics, &stable_metrics, answers, jobs, superseded_by}, now);
+    r.status = a.status;
+    return a;
+  }
+
+  // Answers the gate that is asked now.
+  Advanced measure(const char* value) {
+    const Advanced asking = go();
+    REQUIRE(asking.asks.size() == 1);
+    Answer answer;
+    answer.at = now;
+    if (*value)
+      answer.value.value = Decimal::parse(value);
+    else
+      answer.value.problem = "no data";
+    answers = {{asking.asks[0].id, answer}};
+    Advanced a = go();
+    answers.clear();
+    return a;
+  }
+
+  // At the gates of step 3 with a weight of 10.
+  void to_gates() {
+    go();
+    give(10);
+    go();
+    now += std::chrono::minutes(1);
+    go();
+    REQUIRE(r.status.step_index == 3);
+  }
+
+  void desire(const char* state) {
+    r.desired_state = state;
+    ++r.meta.generation;
+  }
+
+  api::ModelRollout r;
+  api::RolloutPolicy policy;
+  std::string stable = "m-v1";
+  Ground ground;
+  std::map<std::string, std::string> candidate_metrics, stable_metrics;
+  std::map<std::string, Answer> answers;
+  std::map<std::string, Ref<api::Job>> jobs;
+  std::string superseded_by;
+  TimePoint now = kNow;
+};
+
+inline bool waits_at(const Bench& b, int step, int weight) {
+  return b.r.status.step_index == step && b.r.status.candidate_weight == weight;
+}
+
+}  // namespace mo::test
