@@ -285,8 +285,8 @@ class Status {
   }
 
   void put_retraining(Json& out) const {
-    if (!m_.retraining) return;
     const api::RetrainingStatus& r = f_.status.retraining;
+    if (!m_.retraining && r.run_number == 0) return;  // numbers and requests are not used twice
     Json t = {{"runsToday", r.runs_today}, {"day", r.day}, {"runNumber", r.run_number}};
     const auto text = [&](const char* name, const std::string& value) {
       if (!value.empty()) t[name] = value;

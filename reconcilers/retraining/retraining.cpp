@@ -84,8 +84,12 @@ class Training {
   }
 
   void read_schedules() {
-    if (!s().schedule_checked) s().schedule_checked = std::chrono::floor<std::chrono::seconds>(now_);
     s().next_scheduled.reset();
+    const bool scheduled =
+        std::any_of(spec_.triggers.begin(), spec_.triggers.end(), [](const auto& trigger) { return trigger.schedule.has_value(); });
+    // A schedule counts from when there is one: what it would have fired before was not missed.
+    if (!scheduled) return s().schedule_checked.reset();
+    if (!s().schedule_checked) s().schedule_checked = std::chrono::floor<std::chrono::seconds>(now_);
     for (const api::Trigger& trigger : spec_.triggers) {
       if (!trigger.schedule) continue;
       Result<CronSchedule> cron = CronSchedule::parse(trigger.schedule->cron, trigger.schedule->time_zone);
@@ -156,7 +160,7 @@ class Training {
   }
 
   void skip_schedule() {
-    s().schedule_checked = std::chrono::floor<std::chrono::seconds>(now_);
+    if (s().schedule_checked) s().schedule_checked = std::chrono::floor<std::chrono::seconds>(now_);
     cron_due_.clear();
   }
 
@@ -337,7 +341,18 @@ Planned plan(const Observed& observed, const rollout::Policy& policy, const std:
              bool rolls_out, TimePoint now) {
   if (!observed.model->retraining) {
     Planned none;
-    none.status = observed.model->status.retraining;
+    api::RetrainingStatus& s = none.status = observed.model->status.retraining;
+    if (s.run) {
+      s.last_result = "Rejected: spec.retraining was taken away before " + s.run->name + " ended";
+      s.last_finished = now;
+      s.run.reset();
+    }
+    s.next_scheduled.reset();
+    s.schedule_checked.reset();
+    s.suppressed.clear();
+    for (const auto& [name, job] : observed.jobs)  // nobody would read what they make
+      if (job->gate_of.empty() && !job->complete && !job->failed && !job->meta.deleting)
+        none.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "spec.retraining was taken away"});
     return none;
   }
   return Training(observed, policy, stable, rolls_out, now).run();

@@ -249,6 +249,45 @@ TEST_CASE("a schedule starts one run each time it comes") {
   });
 }
 
+// Run numbers began anew: the next run found the first one's Job and took its result for its own.
+TEST_CASE("retraining that is taken away and comes back uses no request and no number twice") {
+  explore([](Sim& s) {
+    Fixture f = training(s, [](Json&) {});
+    auto kept = std::make_shared<Json>();
+    s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
+    s.then("takes it away", f.serves(made("run1")), [f, kept]() mutable {
+      f.edit_spec([&](Json& spec) {
+        *kept = spec["retraining"];
+        spec.erase("retraining");
+      });
+    });
+    s.then("brings it back", f.serves(made("run1")), [f, kept]() mutable {
+      f.edit_spec([&](Json& spec) { spec["retraining"] = *kept; });
+    });
+    s.then("asks for another", f.serves(made("run1")), [f]() mutable { request(f, "2026-11-22T10:00:00Z"); });
+    s.expect = [f, &s] {
+      f.must_serve(made("run2"));
+      must(jobs(s) == 2 && retraining(f)["runNumber"] == 2, "two runs: " + retraining(f).dump());
+    };
+  });
+}
+
+TEST_CASE("retraining that is taken away ends its run") {
+  explore([](Sim& s) {
+    Fixture f = training(s, [](Json&) {});
+    s.controllers.job_fate = [](const std::string&) { return JobFate{JobFate::Is::Hangs, ""}; };
+    s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
+    s.then("takes it away", [&s] { return jobs(s) == 1; }, [f]() mutable {
+      f.edit_spec([](Json& spec) { spec.erase("retraining"); });
+    });
+    s.expect = [f, &s] {
+      f.must_serve("m-v1");
+      must(jobs(s) == 0, "no Job that nobody reads");
+      must(retraining(f)["lastResult"].get<std::string>().find("taken away") != std::string::npos, retraining(f).dump());
+    };
+  });
+}
+
 TEST_CASE("a schedule does not start a second run while one runs") {
   explore([](Sim& s) {
     Fixture f = training(s, [](Json& spec) {
