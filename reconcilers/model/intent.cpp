@@ -119,8 +119,7 @@ class Decide {
     if (spec_.name.empty() || spec_.reason == "InvalidSpec") return;
     const std::string revision = revision_of(m_, spec_.name);
     const bool another = spec_.name != s().spec_version;
-    const bool mended =
-        ended_badly(intent()) && spec_.name != s().stable_version && revision != s().spec_revision;
+    const bool mended = spec_failed(m_, spec_.name, s()) && revision != s().spec_revision;
     if (!another && !mended) {
       // Edits while nothing of the spec's is on its way or failed mend nothing: a failure that comes later
       // isn't put right by them.
@@ -346,6 +345,11 @@ bool ended_badly(const api::Intent& intent) {
   return !intent.outcome.empty() && intent.outcome != "Succeeded";
 }
 
+bool spec_failed(const api::Model& model, const std::string& spec_version, const api::ModelStatus& status) {
+  if (!ended_badly(status.intent) || spec_version.empty() || spec_version == status.stable_version) return false;
+  return model.track != "Promoted" || status.intent.version == spec_version;
+}
+
 bool first_version_has_gates(const rollout::Policy& policy) {
   if (!policy.rollouts.reason.empty()) return true;
   for (const api::Step& step : policy.policy->steps)
@@ -389,9 +393,10 @@ SpecVersion resolve_spec(const Observed& o) {
   if (record) {
     out.problem = check_owner(*record, m.meta.key.name);
     if (!out.problem.empty()) out.reason = "VersionOfAnotherModel";
-    // The record of an inline artifact that was mended before it ever served: the same bits, from elsewhere.
+    // The record of an inline artifact that was mended before it ever served: the same bits, from elsewhere. One that a run
+    // registered knows how good they are and where they came from, and stays.
     const bool ours = m.artifact && record->meta.controller_uid == m.meta.uid && !record->meta.deleting &&
-                      record->phase != "Candidate";
+                      record->phase != "Candidate" && record->metrics.empty() && record->parent.empty();
     if (ours && !(record->artifact == *m.artifact) && out.name != m.status.stable_version)
       out.actions.push_back(Delete{{Kind::ModelVersion, record->meta.key},
                                    record->meta.uid,

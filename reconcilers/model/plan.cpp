@@ -1,6 +1,7 @@
 #include "reconcilers/model/plan.h"
 
 #include <algorithm>
+#include <array>
 
 #include "reconcilers/common/names.h"
 #include "reconcilers/model/intent.h"
@@ -49,11 +50,7 @@ class Planner {
     retrain();
     serve();
     write_statuses();
-    append(plan_.actions, std::move(spec_.actions));
-    append(plan_.actions, std::move(decided_.actions));
-    append(plan_.actions, std::move(training_.actions));
-    append(plan_.actions, std::move(gate_actions_));
-    append(plan_.actions, std::move(served_.actions));
+    act();
     append(plan_.events, std::move(decided_.events));
     append(plan_.events, std::move(training_.events));
     append(plan_.asks, std::move(training_.asks));
@@ -204,17 +201,45 @@ class Planner {
       wanted.drain_until = *status().intent.since + rollout::kDrainLimit;
     }
     const api::Intent& intent = status().intent;
-    wanted.freeze_stable = !m_.problem.empty() || (intent.version != wanted.stable &&
-                                                   intent.outcome != "Succeeded" && !intent.version.empty());
+    wanted.freeze_stable = !m_.problem.empty() || (under_way(intent) && intent.version != wanted.stable) ||
+                           spec_failed(m_, spec_.name, status());
     served_ = serving::serve(o_, wanted, settings_, now_);
     status().adopted = served_.adopted;
     look_again(served_.look_again);
   }
 
+  // ---- actions ----
+
+  std::array<std::vector<Action>*, 5> parts() {
+    return {&spec_.actions, &decided_.actions, &training_.actions, &gate_actions_, &served_.actions};
+  }
+
+  // What follows from statuses. A plan ends at an action that is refused, so what was refused before comes last and holds up nothing
+  // else: a Job that no quota has room for is no reason not to take traffic back. Who serves comes first even then.
+  void act() {
+    auto parts = this->parts();
+    const auto refused = std::stable_partition(parts.begin(), parts.end(), [&](const auto* actions) {
+      return std::none_of(o_.refusals.begin(), o_.refusals.end(),
+                          [&](const Refusal& refusal) { return repeats(refusal, *actions); });
+    });
+    std::reverse(refused, parts.end());
+    for (std::vector<Action>* actions : parts) append(plan_.actions, std::move(*actions));
+  }
+
+  // Whether what was refused is among these.
+  static bool repeats(const Refusal& refusal, const std::vector<Action>& actions) {
+    return std::any_of(actions.begin(), actions.end(), [&](const Action& action) {
+      if (const auto* apply = std::get_if<Apply>(&action))
+        return apply->target == refusal.target && apply->hash == refusal.body_hash;
+      const auto* scale = std::get_if<Scale>(&action);
+      return scale && scale->target == refusal.target;
+    });
+  }
+
   // ---- statuses ----
 
   // What the API server said no to, of what this plan would write again.
-  std::string refused() const {
+  std::string refused() {
     for (const Refusal& refusal : o_.refusals) {
       const bool trains = refusal.target.kind == Kind::Job &&
                           std::none_of(gate_actions_.begin(), gate_actions_.end(), [&](const Action& action) {
@@ -222,16 +247,8 @@ class Planner {
                             return apply && apply->target == refusal.target;
                           });
       if (trains) continue;  // the run's own affair
-      const auto repeats = [&](const Action& action) {
-        if (const auto* apply = std::get_if<Apply>(&action))
-          return apply->target == refusal.target && apply->hash == refusal.body_hash;
-        if (const auto* scale = std::get_if<Scale>(&action)) return scale->target == refusal.target;
-        return false;
-      };
-      for (const auto* actions :
-           {&spec_.actions, &decided_.actions, &training_.actions, &gate_actions_, &served_.actions})
-        if (std::any_of(actions->begin(), actions->end(), repeats))
-          return refusal.target.to_string() + ": " + refusal.error.message;
+      for (const auto* actions : parts())
+        if (repeats(refusal, *actions)) return refusal.target.to_string() + ": " + refusal.error.message;
     }
     return "";
   }

@@ -41,8 +41,8 @@ MUTANTS = [
     (5, "workers are stopped in the middle of a reconcile", "operator/runtime/controller.cpp",
      "work(*model, wall_now(), hard_stop.get_token());", "work(*model, wall_now(), BROKEN ? stop : hard_stop.get_token());", ["5/canary/1", "5/canary/2", "5/canary/3"]),
     (6, "actions come before the statuses that decide them", "reconcilers/model/plan.cpp",
-     "    append(plan_.actions, std::move(served_.actions));\n",
-     "    append(plan_.actions, std::move(served_.actions));\n    if (BROKEN)\n      std::stable_partition(plan_.actions.begin(), plan_.actions.end(),\n"
+     "    act();\n",
+     "    act();\n    if (BROKEN)\n      std::stable_partition(plan_.actions.begin(), plan_.actions.end(),\n"
      "                            [](const Action& a) { return !std::holds_alternative<WriteStatus>(a); });\n", ["6/rollback/1", "6/canary/1"]),
     (7, "the first list may come from any cache", "operator/runtime/watcher.cpp",
      "    options.send_initial_events = true;\n", "    options.send_initial_events = true;\n    if (BROKEN) options.resource_version = \"0\";\n", ["7/own/1", "7/own/3"]),
@@ -71,8 +71,7 @@ MUTANTS = [
      "      return close(\"Rejected: Job \" + s().run->name + \" disappeared", "      if (BROKEN) return make_job();\n"
      "      return close(\"Rejected: Job \" + s().run->name + \" disappeared", ["16/own/1", "16/own/2"]),
     (17, "an older event overwrites what is held", "operator/store/store.h",
-     "if (start_over ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version))",
-     "if (start_over || BROKEN ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version))", ["17/canary/1", "17/retraining/1"]),
+     "if (!rv_less(held, ptr->meta.resource_version)) return false;", "if (BROKEN ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version)) return false;", ["17/canary/1", "17/retraining/1"]),
     (18, "a 410 in a stream is passed over", "operator/runtime/watcher.cpp",
      "      return failed(error_of(*event));\n", "      if (BROKEN) return watch::GoOn{};\n      return failed(error_of(*event));\n", ["18/first/1"]),
     (19, "after a 410 on page two it pages again", "operator/runtime/watch_machine.cpp", "    whole_list_ = true;\n", "    whole_list_ = !BROKEN;\n", ["19/canary/1"]),
@@ -86,6 +85,9 @@ MUTANTS = [
      "  if (!event) return failed(event.error());\n", "  if (!event) return BROKEN ? watch::Command(watch::GoOn{}) : failed(event.error());\n", ["23/first/1", "23/first/2"]),
     (24, "a watch that fails again and again does not wait longer", "operator/runtime/watch_machine.cpp",
      "backoff(options_, failures_, random)", "backoff(options_, BROKEN ? 1 : failures_, random)", ["24/own/1"]),
+    (24, "that lists are answered is good news of a watch", "operator/runtime/watcher.cpp",
+     "  return step(watch::Probed{meta->resource_version});\n",
+     "  if (BROKEN) note([](WatchHealth& health) { health.heard(now()); });\n  return step(watch::Probed{meta->resource_version});\n", ["24/own/1"]),
     (25, "an event of unknown type ends the watch", "operator/runtime/watcher.cpp",
      "    case watch::Line::Type::Bookmark:\n    case watch::Line::Type::Unknown:\n      break;\n",
      "    case watch::Line::Type::Unknown:\n      if (BROKEN) return failed(Error{ErrorKind::Malformed, \"unknown\", 0, {}, {}});\n      break;\n"
@@ -132,8 +134,8 @@ MUTANTS = [
      "  if (taken) return;\n", "  if (taken) return;\n  if (BROKEN) throw std::runtime_error(\"unreadable\");\n", ["39/own/9", "39/own/10"]),
     (40, "a Model that is being deleted is looked after", "reconcilers/model/plan.cpp",
      "if (observed.model->meta.deleting) return serving::", "if (observed.model->meta.deleting && !BROKEN) return serving::", ["40/own/1"]),
-    (41, "a state of the past is taken for an older one", "operator/runtime/watcher.h",
-     "        swap(resource_version, true);\n", "        swap(resource_version, !BROKEN);\n", ["41/own/1"]),
+    (41, "a state of the past is taken for an older one", "operator/runtime/watcher.cpp",
+     "if (step.effect == watch::Effect::BackInTime && options_.back_in_time)", "if (step.effect == watch::Effect::BackInTime && options_.back_in_time && !BROKEN)", ["41/own/1"]),
 ]
 
 

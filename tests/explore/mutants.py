@@ -24,7 +24,7 @@ MOST = "60000"
 # (what is broken, file, the text as it is, the text with the breakage, a world that it shows in, what the violation says)
 MUTANTS = [
     ("a gate that is still measuring lets pass", "reconcilers/rollout/turn_gates.cpp",
-     "if (!pass_gate(*gate)) all = false;", "if (!pass_gate(*gate) && !BROKEN) all = false;", "a canary that fails", "I2"),
+     "if (!pass_gate(*gate, attempt())) all = false;", "if (!pass_gate(*gate, attempt()) && !BROKEN) all = false;", "a canary that fails", "I2"),
     ("traffic turns to a candidate that is not ready", "reconcilers/serving/serve.cpp",
      "if (g_.candidate_ready_for(100)) return Selected::Candidate;", "if (BROKEN || g_.candidate_ready_for(100)) return Selected::Candidate;",
      "a candidate that is never ready", "rule 6"),
@@ -33,8 +33,8 @@ MUTANTS = [
     ("stable is cut before the candidate carries its part", "reconcilers/serving/capacity.cpp",
      "  if (goal.stable < stable.wanted &&\n", "  if (!BROKEN && goal.stable < stable.wanted &&\n", "two pods", "rule 6"),
     ("actions come before the statuses that decide them", "reconcilers/model/plan.cpp",
-     "    append(plan_.actions, std::move(served_.actions));\n",
-     "    append(plan_.actions, std::move(served_.actions));\n    if (BROKEN)\n      std::stable_partition(plan_.actions.begin(), plan_.actions.end(),\n"
+     "    act();\n",
+     "    act();\n    if (BROKEN)\n      std::stable_partition(plan_.actions.begin(), plan_.actions.end(),\n"
      "                            [](const Action& a) { return !std::holds_alternative<WriteStatus>(a); });\n", "a canary that succeeds", "I2"),
     ("what an earlier Model of that name owned counts as this one's", "reconcilers/model/observe.cpp",
      "if (object->meta.controller_uid != o.model->meta.uid && !adopted(", "if (!BROKEN && object->meta.controller_uid != o.model->meta.uid && !adopted(",

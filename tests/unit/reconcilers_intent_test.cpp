@@ -288,6 +288,21 @@ TEST_CASE("what makes another try worthwhile, and what does not") {
   }
 }
 
+// An edit of the steps took production back to where the spec had begun.
+TEST_CASE("with track Promoted an edit after another version's failure does not go back to the spec's") {
+  Scene s = failed();
+  s.version("m-v5");
+  s.model.status.stable_version = "m-v5";
+  s.model.status.intent = {"m-v3", "Retraining", "theirs", "RolledBack", "GateFailed", "", kNow};
+  s.rollout("theirs", "m-v3").status.phase = "RolledBack";
+  s.model.template_overlay = "{}";
+  CHECK(under_way(decide(s).status.intent));  // pinned: the spec is to be had
+  s.model.track = "Promoted";
+  CHECK_FALSE(under_way(decide(s).status.intent));
+  s.model.status.intent = {"m-v2", "Spec", "m-v2-2", "RolledBack", "GateFailed", "", kNow};
+  CHECK(under_way(decide(s).status.intent));
+}
+
 TEST_CASE("a failed rollout made anew under its old name is another try") {
   Scene s = failed();
   s.model.status.intent.origin = "Rollout";
@@ -310,6 +325,19 @@ TEST_CASE("an inline artifact is registered under its digest") {
   const Json body = Json::parse(std::get<Apply>(spec.actions[0]).body);
   CHECK(body["spec"]["artifact"]["uri"] == "http://x/y");
   CHECK(body["metadata"]["ownerReferences"][0]["uid"] == "uid-m");
+}
+
+// A run had made the same bits, and kept them elsewhere.
+TEST_CASE("a record that says how good its version is makes no way for an inline artifact") {
+  Scene s;
+  s.model.version.reset();
+  s.model.artifact = api::Artifact{"http://x/y", "sha256:0123456789abcdef", {"rules", "1"}};
+  api::ModelVersion& record = s.version("m-0123456789");
+  record.meta.controller_uid = "uid-m";
+  record.artifact.digest = s.model.artifact->digest;
+  REQUIRE(resolve_spec(s.observed()).actions.size() == 1);
+  record.metrics = {{"f1", "0.95"}};
+  CHECK(resolve_spec(s.observed()).actions.empty());
 }
 
 TEST_CASE("what is wrong with the spec's version is said") {

@@ -1,0 +1,97 @@
+// What the parts of a plan mean to each other.
+#include <catch2/catch.hpp>
+
+#include "reconcilers/model/plan.h"
+#include "reconcilers/retraining/retraining.h"
+#include "tests/unit/reconcilers_make.h"
+
+namespace mo::model {
+namespace {
+
+using test::kNow;
+using test::Scene;
+
+// The kinds of what is made or scaled, in order, once for each.
+std::vector<Kind> order(const Plan& plan) {
+  std::vector<Kind> kinds;
+  for (const Action& action : plan.actions) {
+    const auto* apply = std::get_if<Apply>(&action);
+    const auto* scale = std::get_if<Scale>(&action);
+    const Kind kind = apply ? apply->target.kind : scale ? scale->target.kind : Kind::Model;
+    if (kind != Kind::Model && (kinds.empty() || kinds.back() != kind)) kinds.push_back(kind);
+  }
+  return kinds;
+}
+
+Scene training_and_scaling() {
+  Scene s;
+  s.serving("m-v1");
+  s.model.track = "Promoted";
+  s.model.retraining.emplace();
+  s.model.retraining->job_template = R"({"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}})";
+  s.model.retraining->requested_at = kNow;
+  s.model.replicas = 3;
+  return s;
+}
+
+// A plan ends at what is refused. A run for whose Job no quota had room kept an abort from giving the traffic back.
+TEST_CASE("a Job that is refused holds up nobody who serves") {
+  Scene s = training_and_scaling();
+  const Plan before = plan(s.observed(), kNow, test::kSettings);
+  REQUIRE(order(before) == std::vector<Kind>{Kind::Job, Kind::Deployment});
+  for (const Action& action : before.actions)
+    if (const auto* apply = std::get_if<Apply>(&action); apply && apply->target.kind == Kind::Job)
+      s.o.refusals = {{apply->target, Error{ErrorKind::Forbidden, "exceeded quota", 403, {}, {}}, apply->hash, kNow}};
+  REQUIRE(s.o.refusals.size() == 1);
+  CHECK(order(plan(s.observed(), kNow, test::kSettings)) == std::vector<Kind>{Kind::Deployment, Kind::Job});
+}
+
+// It fired at once for all the nights since the last run that somebody had asked for.
+TEST_CASE("a schedule that is added later has missed nothing") {
+  Scene s = training_and_scaling();
+  s.model.retraining->requested_at.reset();
+  api::RetrainingStatus& status = s.model.status.retraining;
+  status.run_number = 1;
+  status.schedule_checked = kNow - std::chrono::hours(72);
+  const auto look = [&](TimePoint at) {
+    const Observed& o = s.observed();
+    status = retraining::plan(o, rollout::resolve(o), "m-v1", true, at).status;
+    return status.run.has_value();
+  };
+  CHECK_FALSE(look(kNow));
+  s.model.retraining->triggers.resize(1);
+  s.model.retraining->triggers[0].name = "nightly";
+  s.model.retraining->triggers[0].schedule = api::Trigger::Schedule{"0 2 * * *", "UTC"};
+  CHECK_FALSE(look(kNow + std::chrono::hours(1)));
+  CHECK(look(kNow + std::chrono::hours(24)));
+}
+
+// What the spec says of pods is applied to the stable version.
+bool takes_template(Scene& s) {
+  s.model.template_overlay = R"({"metadata": {"labels": {"team": "fraud"}}})";
+  for (const Action& action : plan(s.observed(), kNow, test::kSettings).actions)
+    if (const auto* apply = std::get_if<Apply>(&action); apply && apply->target.key.name == "m-v1") return true;
+  return false;
+}
+
+// It held back every later edit of the template for good, and said Ready.
+TEST_CASE("the failure of another version than the spec's freezes nothing") {
+  Scene s;
+  s.serving("m-v1");
+  s.model.status.intent = {"m-v2", "Rollout", "mine", "Aborted", "Aborted", "", kNow};
+  s.rollout("mine", "m-v2").status.phase = "Aborted";
+  SECTION("somebody's, pinned") { CHECK(takes_template(s)); }
+  SECTION("a run's, with another begun from") {
+    s.model.track = "Promoted";
+    s.model.version = s.model.status.spec_version = "m-v3";
+    CHECK(takes_template(s));
+  }
+  SECTION("but that of the spec's does") {
+    s.model.version = s.model.status.spec_version = "m-v2";
+    s.model.status.intent.origin = "Spec";
+    CHECK_FALSE(takes_template(s));
+  }
+}
+
+}  // namespace
+}  // namespace mo::model
