@@ -96,7 +96,7 @@ class SeenSink : public WatchSink {
   }
   void apply(watch::Effect effect, const std::string&) override {
     const std::string name = in_hand_ ? name_of(*in_hand_) : "";
-    if (effect == watch::Effect::Swap || effect == watch::Effect::StartOver ||
+    if (effect == watch::Effect::Swap || effect == watch::Effect::BackInTime ||
         effect == watch::Effect::Absent)
       seen_.replace(kind_, std::exchange(collected_, {}));
     else if (in_hand_ && effect == watch::Effect::Collect)

@@ -67,6 +67,14 @@ void now_and_then(std::stop_token stop, const std::function<void(int)>& work) {
     work(time);
 }
 
+// Of what is known from other kinds, of answers and of own writes nothing tells any more what never was. The next process knows only
+// what there is.
+void end_and_forget(Kind kind) {
+  spdlog::critical("the API server went back in time, as its {} tell: etcd was restored from a backup; ending at once to begin anew",
+                   info(kind).plural);
+  std::_Exit(1);
+}
+
 }  // namespace
 
 Operator::Operator(const RunOptions& options, std::unique_ptr<kube::HttpTransport> transport,
@@ -84,7 +92,7 @@ Operator::Operator(const RunOptions& options, std::unique_ptr<kube::HttpTranspor
       evidence_(answers_, *plain_http_, *client_, evidence_options(options)),
       executor_(*client_, stores_, ledger_, refusals_, [this] { return !elector_ || elector_->leading(); }),
       informers_(*client_, stores_, ledger_, queue_,
-                 {.ns = options.ns, .watch_runtimes = options.runtimes_file.empty()}, meters()),
+                 {.ns = options.ns, .watch_runtimes = options.runtimes_file.empty(), .back_in_time = end_and_forget}, meters()),
       controller_({.stores = stores_,
                    .queue = queue_,
                    .executor = executor_,

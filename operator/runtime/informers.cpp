@@ -61,6 +61,7 @@ template <class T>
 void Informers::watch(Store<T>& store, WatcherOptions options, typename StoreSink<T>::Changed changed) {
   options.kind = api::KindOf<T>::value;
   if (info(options.kind).namespaced) options.ns = options_.ns;
+  options.back_in_time = options_.back_in_time;
   auto sink = std::make_unique<StoreSink<T>>(store, std::move(changed));
   watches_.push_back(Watch{std::make_unique<Watcher>(client_, std::move(options), std::move(sink), meters_),
                            [&store] { return store.synced(); }});

@@ -37,6 +37,7 @@ class ReferenceIndex {
 struct InformerOptions {
   std::string ns;              // empty: all
   bool watch_runtimes = true;  // false: somebody else fills Stores::runtimes
+  std::function<void(Kind)> back_in_time;  // as for WatcherOptions
 };
 
 // start() once; the rest is thread-safe. What is given by reference must outlive it. The destructor stops and

@@ -93,11 +93,11 @@ Step Machine::wait(Next next, Duration now, double random, Duration at_least) {
 
 // A complete state as of `resource_version` is there.
 Step Machine::take(const std::string& resource_version) {
-  const bool back_in_time = !resource_version_.empty() && rv_less(resource_version, resource_version_);
+  const bool back_in_time = rv_less(resource_version, resource_version_);
   resource_version_ = resource_version;
   watch_list_cut_ = 0;
   cut_ = false;
-  return Step{back_in_time ? Effect::StartOver : Effect::Swap, GoOn{}, resource_version};
+  return Step{back_in_time ? Effect::BackInTime : Effect::Swap, GoOn{}, resource_version};
 }
 
 Step Machine::on(const Page& page, Duration now, double random) {
@@ -189,7 +189,7 @@ Step Machine::on(const Probed& probed, Duration now, double random) {
   if (state_ != State::Probing) return {};
   cut_ = false;
   if (rv_less(probed.resource_version, resource_version_))
-    return Step{Effect::None, list_again(now, random), {}};
+    return Step{Effect::BackInTime, list_again(now, random), probed.resource_version};
   return Step{Effect::None, watch_again(now, random), {}};
 }
 

@@ -84,8 +84,7 @@ enum class Effect {
   Upsert,     // put it into the store
   Remove,     // take it out of the store
   Swap,       // the temporary store is complete as of Step::resource_version: it becomes the store
-  StartOver,  // as Swap, but the API server went back in time (etcd was restored): newer objects in the store
-              // are no more
+  BackInTime,  // the API server knows less than it told before (etcd was restored): what is held may never have been
   Absent,     // we may not look at this kind and are told to do without: it counts as synced
 };
 

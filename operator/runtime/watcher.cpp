@@ -207,9 +207,7 @@ watch::Command Watcher::step(const watch::Input& input) {
   sink_->apply(step.effect, step.resource_version);
   absent_ = step.effect == watch::Effect::Absent;
   if (absent_) note([](WatchHealth& health) { health.absent(); });
-  if (step.effect == watch::Effect::StartOver)
-    log::write(spdlog::level::warn, "the API server went back in time, starting over",
-               info(options_.kind).plural, {{"resourceVersion", step.resource_version}});
+  if (step.effect == watch::Effect::BackInTime && options_.back_in_time) options_.back_in_time(options_.kind);
   return step.command;
 }
 

@@ -71,10 +71,9 @@ class StoreSink : public WatchSink {
         remove();
         break;
       case watch::Effect::Swap:
-        swap(resource_version, false);
+        swap(resource_version);
         break;
-      case watch::Effect::StartOver:
-        swap(resource_version, true);
+      case watch::Effect::BackInTime:
         break;
       case watch::Effect::Absent:
         store_.declare_synced();
@@ -101,12 +100,12 @@ class StoreSink : public WatchSink {
     if (was_there) changed_(*in_hand_, true);
   }
 
-  void swap(const std::string& resource_version, bool start_over) {
+  void swap(const std::string& resource_version) {
     std::vector<T> list;
     list.reserve(collected_.size());
     for (auto& [key, object] : collected_) list.push_back(std::move(object));
     collected_ = {};
-    for (const auto& object : store_.replace(std::move(list), resource_version, start_over)) {
+    for (const auto& object : store_.replace(std::move(list), resource_version)) {
       const auto now = store_.get(object->meta.key);
       changed_(*object, !now || now->meta.uid != object->meta.uid);
     }
@@ -124,6 +123,8 @@ struct WatcherOptions {
   std::string label_selector;
   bool metadata_only = false;
   watch::Options machine;
+  // The API server knows less of a kind than it told before: etcd was restored from a backup.
+  std::function<void(Kind)> back_in_time;
 };
 
 // run() belongs to one thread; alive() and the counters may be read from any.

@@ -81,11 +81,8 @@ class Store {
   }
 
   // A complete list taken at `resource_version`: what is absent from it and not newer than it is gone.
-  // Returns every object that was added, changed or removed (the removed as they were). `start_over`: the API
-  // server went back in time (etcd was restored from a backup), so that newer is no longer later and the list
-  // alone holds.
-  std::vector<Ptr> replace(std::vector<T> list, const std::string& resource_version,
-                           bool start_over = false) {
+  // Returns every object that was added, changed or removed (the removed as they were).
+  std::vector<Ptr> replace(std::vector<T> list, const std::string& resource_version) {
     std::unique_lock lock(mutex_);
     std::vector<Ptr> changed;
     std::unordered_set<ObjectKey> listed;
@@ -93,14 +90,13 @@ class Store {
       listed.insert(object.meta.key);
       auto ptr = std::make_shared<const T>(std::move(object));
       const bool late = told_locked(ptr->meta.key, ptr->meta.resource_version);
-      if (upsert_locked(ptr, start_over))
+      if (upsert_locked(ptr))
         changed.push_back(ptr);
       else if (late)
         changed.push_back(objects_.at(ptr->meta.key));
     }
-    if (start_over) untold_.clear();
     for (auto it = objects_.begin(); it != objects_.end();) {
-      const bool newer = !start_over && rv_less(resource_version, it->second->meta.resource_version);
+      const bool newer = rv_less(resource_version, it->second->meta.resource_version);
       if (listed.count(it->first) || newer) {
         ++it;
         continue;
@@ -163,8 +159,7 @@ class Store {
   }
 
  private:
-  bool upsert_locked(Ptr ptr, bool start_over = false) {
-    if (start_over) gone_.clear();
+  bool upsert_locked(Ptr ptr) {
     auto [it, inserted] = objects_.try_emplace(ptr->meta.key, ptr);
     if (inserted) {
       // As old as the event is what has lost our label: it is there yet.
@@ -178,8 +173,7 @@ class Store {
     } else {
       // Compared across UIDs too: of two objects of one name the one written later is the one that exists.
       const std::string& held = it->second->meta.resource_version;
-      if (start_over ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version))
-        return false;
+      if (!rv_less(held, ptr->meta.resource_version)) return false;
       unindex(it->second);
       it->second = ptr;
     }
