@@ -335,26 +335,30 @@ class Training {
   Planned out_;
 };
 
+// No number and no request is used twice if it comes back.
+Planned taken_away(const Observed& o, TimePoint now) {
+  Planned out;
+  api::RetrainingStatus& s = out.status = o.model->status.retraining;
+  if (s.run) {
+    s.last_result = "Rejected: spec.retraining was taken away before " + s.run->name + " ended";
+    s.last_finished = now;
+    s.run.reset();
+    out.events.push_back({{Kind::Model, o.key}, o.model->meta.uid, true, "RetrainingRejected", s.last_result});
+  }
+  s.next_scheduled.reset();
+  s.schedule_checked.reset();
+  s.suppressed.clear();
+  for (const auto& [name, job] : o.jobs)  // nobody would read what they make
+    if (job->gate_of.empty() && !job->complete && !job->failed && !job->meta.deleting)
+      out.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "spec.retraining was taken away"});
+  return out;
+}
+
 }  // namespace
 
 Planned plan(const Observed& observed, const rollout::Policy& policy, const std::string& stable,
              bool rolls_out, TimePoint now) {
-  if (!observed.model->retraining) {
-    Planned none;
-    api::RetrainingStatus& s = none.status = observed.model->status.retraining;
-    if (s.run) {
-      s.last_result = "Rejected: spec.retraining was taken away before " + s.run->name + " ended";
-      s.last_finished = now;
-      s.run.reset();
-    }
-    s.next_scheduled.reset();
-    s.schedule_checked.reset();
-    s.suppressed.clear();
-    for (const auto& [name, job] : observed.jobs)  // nobody would read what they make
-      if (job->gate_of.empty() && !job->complete && !job->failed && !job->meta.deleting)
-        none.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "spec.retraining was taken away"});
-    return none;
-  }
+  if (!observed.model->retraining) return taken_away(observed, now);
   return Training(observed, policy, stable, rolls_out, now).run();
 }
 

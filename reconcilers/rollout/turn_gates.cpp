@@ -43,7 +43,7 @@ void Turn::watch_background() {
       const auto& own = policy().bake->gates;
       return std::find(own.begin(), own.end(), name) != own.end();
     });
-  watch(names, {s().started.value_or(*s().step_started), "background/" + std::to_string(in_.rollout.meta.generation)});
+  watch(names, {*s().started, "background/" + std::to_string(in_.rollout.meta.generation)});
 }
 
 void Turn::watch(const std::vector<std::string>& names, const Attempt& attempt) {

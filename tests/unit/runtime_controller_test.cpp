@@ -1,19 +1,34 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <thread>
+#include <condition_variable>
+#include <mutex>
 
-#include "operator/runtime/controller.h"
-#include "runtime_fake_client.h"
+#include "runtime_bench.h"
 
 using namespace mo;
 using namespace std::chrono_literals;
 
 namespace {
 
-class NoAsker : public Asker {
+// Answers nothing until it is cut off.
+class DeafClient : public FakeClient {
  public:
-  void ask(const ObjectKey&, std::vector<Ask>) override {}
+  std::atomic<bool> cut_off = false;
+  Result<std::string> get(const ObjectRef&, std::stop_token stop) override { return wait_for(stop); }
+  Result<std::string> put(const ObjectRef&, const std::string&, const std::string&, std::stop_token stop) override {
+    return wait_for(stop);
+  }
+
+ private:
+  Result<std::string> wait_for(std::stop_token stop) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    never.wait(lock, stop, [] { return false; });
+    cut_off = true;
+    return fail(ErrorKind::Cancelled, "no answer");
+  }
 };
 
 }  // namespace
@@ -22,7 +37,7 @@ class NoAsker : public Asker {
 // test only shows that nobody is left behind.
 TEST_CASE("controller: a worker that outlasts the grace period uses nothing that has gone") {
   const ObjectKey model{"pay", "fraud"};
-  FakeClient client;
+  DeafClient client;
   Stores stores;
   Ledger ledger;
   Refusals refusals;
@@ -32,15 +47,14 @@ TEST_CASE("controller: a worker that outlasts the grace period uses nothing that
   NoAsker asker;
   EventSender events(client, "test");
   std::stop_source stop;
-  std::atomic<bool> ended = false;
-  const auto slow = [&](const ObjectKey&, TimePoint) {
+  const auto ends_meanwhile = [&](const ObjectKey&, TimePoint) {
     stop.request_stop();
-    std::this_thread::sleep_for(100ms);
-    ended = true;
-    return Plan{};
+    Plan plan;
+    plan.actions.push_back(WriteStatus{{Kind::Model, model}, "m1", "11", "{}", ""});
+    return plan;
   };
-  Controller controller({stores, queue, executor, refusals, answers, asker, events, slow, {}});
+  Controller controller({stores, queue, executor, refusals, answers, asker, events, ends_meanwhile, {}});
   queue.add(model);
   controller.run(2, stop.get_token(), 1ms);
-  CHECK(ended);
+  CHECK(client.cut_off);
 }

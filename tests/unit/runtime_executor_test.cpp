@@ -4,7 +4,7 @@
 #include "operator/json/json.h"
 #include "operator/runtime/controller.h"
 #include "operator/runtime/executor.h"
-#include "runtime_fake_client.h"
+#include "runtime_bench.h"
 
 using namespace mo;
 using namespace std::chrono_literals;
@@ -27,26 +27,13 @@ Plan apply_plan(const std::string& uid = "") {
   return plan;
 }
 
-struct Rig {
-  FakeClient client;
-  Stores stores;
-  Ledger ledger;
-  Refusals refusals;
-  Executor executor{client, stores, ledger, refusals};
+struct Rig : ExecutorBench {
   Outcome run(const Plan& plan) { return executor.run(kModel, plan, TimePoint{}, {}); }
   void fail_with(ErrorKind kind, int status) {
     client.answer = [=](const FakeClient::Call&) -> Result<std::string> {
       return fail(Error{kind, "no", status, {}, {}});
     };
   }
-};
-
-class NoAsker : public Asker {
- public:
-  void ask(const ObjectKey&, std::vector<Ask> asks) override {
-    for (auto& ask : asks) asked.push_back(ask.id);
-  }
-  std::vector<std::string> asked;
 };
 
 }  // namespace

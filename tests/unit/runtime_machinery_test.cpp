@@ -225,8 +225,8 @@ TEST_CASE("events: the same news is the same Event, repeated news is counted") {
 
 namespace {
 
-// Behind a webhook that does not answer: every POST hangs until it is cancelled, or for the 30 s of a
-// request.
+// Behind a webhook that does not answer: every POST hangs until it is cancelled, or, for a test that can fail,
+// for 10 s.
 class HangingClient : public FakeClient {
  public:
   std::atomic<int> posts = 0, cancelled = 0;
@@ -235,7 +235,7 @@ class HangingClient : public FakeClient {
     std::mutex mutex;
     std::condition_variable_any never;
     std::unique_lock lock(mutex);
-    never.wait_for(lock, stop, 30s, [] { return false; });
+    never.wait_for(lock, stop, 10s, [] { return false; });
     if (stop.stop_requested()) ++cancelled;
     return fail(ErrorKind::Cancelled, "no answer");
   }

@@ -1,9 +1,8 @@
 #include <catch2/catch.hpp>
 
 #include "operator/api/parse.h"
-#include "operator/runtime/executor.h"
 #include "operator/runtime/informers.h"
-#include "runtime_fake_client.h"
+#include "runtime_bench.h"
 
 using namespace mo;
 
@@ -17,12 +16,7 @@ std::string model(const std::string& rv, const std::string& gate_set) {
 }
 
 // The watch of Models, as Informers has it.
-struct Rig {
-  FakeClient client;
-  Stores stores;
-  Ledger ledger;
-  Refusals refusals;
-  Executor executor{client, stores, ledger, refusals};
+struct Rig : ExecutorBench {
   ReferenceIndex index;
   int told = 0;
   StoreSink<api::Model> sink{stores.models, [this](const api::Model& o, bool removed) {
