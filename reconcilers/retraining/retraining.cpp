@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kFinishedJobsKept = 3;
 constexpr size_t kResultKept = 1024;  // bytes of a result's message in status
+constexpr const char* kRunning = "Running";
 
 std::string day_of(TimePoint t) { return format_time(t).substr(0, 10); }
 
@@ -174,7 +175,7 @@ class Training {
     s().run = run;
     s().last_trigger = trigger;
     s().last_run = run.name;
-    s().last_result = "Running";
+    s().last_result = kRunning;
     s().last_started = now_;
     ++s().runs_today;
     s().observed_request = spec_.requested_at;
@@ -197,11 +198,13 @@ class Training {
     Apply action{
         {kind, {o_.key.ns, body["metadata"]["name"].get<std::string>()}}, text, "", hash_of(text), why};
     // An API server that says no to this very body (a template that is none) says it again: the run ends with
-    // its words. Quota and rights may come back, so for them it waits.
-    for (const Refusal& refusal : o_.refusals)
-      if (refusal.target == action.target && refusal.body_hash == action.hash &&
-          refusal.error.kind == ErrorKind::Invalid)
-        return close("Rejected: " + refusal.error.message, true);
+    // its words. Quota and rights may come back, so for them it waits, and says so.
+    for (const Refusal& refusal : o_.refusals) {
+      if (refusal.target != action.target || refusal.body_hash != action.hash) continue;
+      if (refusal.error.kind == ErrorKind::Invalid) return close("Rejected: " + refusal.error.message, true);
+      s().last_result =
+          whole_characters("Waiting for " + action.target.to_string() + ": " + refusal.error.message, kResultKept);
+    }
     out_.actions.push_back(std::move(action));
   }
 
@@ -217,6 +220,7 @@ class Training {
     }
     const api::Job& job = *found->second;
     s().run->job_uid = job.meta.uid;
+    s().last_result = kRunning;  // whatever it waited for
     if (job.failed)
       return close("Rejected: Job " + job.meta.key.name + " failed: " + job.failure_message, true);
     if (job.complete) take_result(job);

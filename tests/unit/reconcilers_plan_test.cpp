@@ -34,16 +34,45 @@ Scene training_and_scaling() {
   return s;
 }
 
+std::vector<Refusal> no_room_for_jobs(const std::vector<Action>& actions) {
+  std::vector<Refusal> refusals;
+  for (const Action& action : actions)
+    if (const auto* apply = std::get_if<Apply>(&action); apply && apply->target.kind == Kind::Job)
+      refusals.push_back({apply->target, Error{ErrorKind::Forbidden, "exceeded quota", 403, {}, {}}, apply->hash, kNow});
+  return refusals;
+}
+
 // A plan ends at what is refused. A run for whose Job no quota had room kept an abort from giving the traffic back.
 TEST_CASE("a Job that is refused holds up nobody who serves") {
   Scene s = training_and_scaling();
   const Plan before = plan(s.observed(), kNow, test::kSettings);
   REQUIRE(order(before) == std::vector<Kind>{Kind::Job, Kind::Deployment});
-  for (const Action& action : before.actions)
-    if (const auto* apply = std::get_if<Apply>(&action); apply && apply->target.kind == Kind::Job)
-      s.o.refusals = {{apply->target, Error{ErrorKind::Forbidden, "exceeded quota", 403, {}, {}}, apply->hash, kNow}};
+  s.o.refusals = no_room_for_jobs(before.actions);
   REQUIRE(s.o.refusals.size() == 1);
   CHECK(order(plan(s.observed(), kNow, test::kSettings)) == std::vector<Kind>{Kind::Deployment, Kind::Job});
+}
+
+// It said Running for as long as there was no room.
+TEST_CASE("a run whose Job is refused says what it waits for, until the Job is there") {
+  Scene s = training_and_scaling();
+  api::RetrainingStatus& status = s.model.status.retraining;
+  const auto look = [&] {
+    const Observed& o = s.observed();
+    const retraining::Planned planned = retraining::plan(o, rollout::resolve(o), "m-v1", true, kNow);
+    status = planned.status;
+    s.o.refusals = no_room_for_jobs(planned.actions);
+  };
+  look();
+  CHECK(status.last_result == "Running");
+  look();
+  CHECK(status.last_result == "Waiting for Job ns/m-retrain-000001: exceeded quota");
+  REQUIRE(status.run);
+  api::Job job;
+  job.meta.key = {"ns", "m-retrain-000001"};
+  job.meta.uid = "j1";
+  s.o.jobs[job.meta.key.name] = std::make_shared<const api::Job>(job);
+  look();
+  CHECK(status.last_result == "Running");
 }
 
 // It fired at once for all the nights since the last run that somebody had asked for.
