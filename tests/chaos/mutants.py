@@ -30,6 +30,9 @@ MUTANTS = [
     (1, "a run that is on record is not begun after a crash", "reconcilers/retraining/retraining.cpp",
      "if (s().run->job_uid.empty()) return make_job();", "if (s().run->job_uid.empty() && !BROKEN) return make_job();", ["1/retraining/1", "1/retraining/2"]),
     (2, "a run that is on record is not begun after a crash", "reconcilers/retraining/retraining.cpp", None, None, ["2/retraining/1", "2/retraining/2", "2/retraining/3"]),
+    (2, "retraining that is taken away begins its numbers anew", "reconcilers/retraining/retraining.cpp",
+     "api::RetrainingStatus& s = out.status = o.model->status.retraining;",
+     "api::RetrainingStatus& s = out.status = o.model->status.retraining;\n  if (BROKEN) s.run_number = 0;", ["2/takenaway/3"]),
     (3, "what may not have been made is made under another name", "operator/runtime/executor.cpp",
      "    if (!result) return failed(for_good(action, result.error()));\n",
      "    if (!result) {\n      if (BROKEN && apply && apply->uid.empty() && result.error().kind == ErrorKind::Transport) {\n"
@@ -37,6 +40,8 @@ MUTANTS = [
      "        body[\"metadata\"][\"name\"] = again.target.key.name;\n        again.body = body.dump();\n        (void)act(again, stop);\n      }\n"
      "      return failed(for_good(action, result.error()));\n    }\n",
      ["3/first/2", "3/first/3", "3/retraining/2"]),
+    (3, "the Job of a gate that is watched is named after the step", "reconcilers/rollout/turn_gates.cpp",
+     '"background/" + std::to_string(in_.rollout.meta.generation)', '"background/" + std::to_string(BROKEN ? s().step_index : in_.rollout.meta.generation)', ["3/watched/12"]),
     (4, "a run that is on record is not begun after a crash", "reconcilers/retraining/retraining.cpp", None, None, ["4/retraining/1", "4/retraining/2"]),
     (5, "workers are stopped in the middle of a reconcile", "operator/runtime/controller.cpp",
      "work(*model, wall_now(), hard_stop.get_token());", "work(*model, wall_now(), BROKEN ? stop : hard_stop.get_token());", ["5/canary/1", "5/canary/2", "5/canary/3"]),
@@ -72,6 +77,10 @@ MUTANTS = [
      "      return close(\"Rejected: Job \" + s().run->name + \" disappeared", ["16/own/1", "16/own/2"]),
     (17, "an older event overwrites what is held", "operator/store/store.h",
      "if (!rv_less(held, ptr->meta.resource_version)) return false;", "if (BROKEN ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version)) return false;", ["17/canary/1", "17/retraining/1"]),
+    (17, "what was told before is taken for the past", "operator/runtime/watch_machine.cpp",
+     "  if (rv_less(resource_version_, line.resource_version)) resource_version_ = line.resource_version;\n",
+     "  if (BROKEN && !rv_less(resource_version_, line.resource_version)) return Step{Effect::BackInTime, GoOn{}, {}};\n"
+     "  if (rv_less(resource_version_, line.resource_version)) resource_version_ = line.resource_version;\n", ["17/watched/1"]),
     (18, "a 410 in a stream is passed over", "operator/runtime/watcher.cpp",
      "      return failed(error_of(*event));\n", "      if (BROKEN) return watch::GoOn{};\n      return failed(error_of(*event));\n", ["18/first/1"]),
     (19, "after a 410 on page two it pages again", "operator/runtime/watch_machine.cpp", "    whole_list_ = true;\n", "    whole_list_ = !BROKEN;\n", ["19/canary/1"]),
@@ -112,6 +121,8 @@ MUTANTS = [
     (32, "what was refused is not tried again", "operator/runtime/controller.cpp",
      "      parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n",
      "      if (!BROKEN) parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n", ["32/first/1"]),
+    (32, "what was refused keeps its place before what serves", "reconcilers/model/plan.cpp",
+     "    std::reverse(refused, parts.end());\n", "    std::reverse(refused, parts.end());\n    if (BROKEN) std::reverse(parts.begin(), parts.end());\n", ["32/own/3"]),
     (33, "a token is read once", "operator/kube/credentials.cpp",
      "  if (!due(token_read_at_, now, times_.token_lifetime)) return token_;\n",
      "  if (!due(token_read_at_, now, times_.token_lifetime) || (BROKEN && !token_.empty())) return token_;\n", ["33/own/1"]),

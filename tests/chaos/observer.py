@@ -7,6 +7,7 @@ import re
 
 from history import KINDS, VERSION, History
 
+GATE_OF = "modelops.dev/gate-of"
 MANAGED = {"app.kubernetes.io/managed-by": "model-operator"}
 WRITTEN = ("Deployment", "Service", "HTTPRoute", "HorizontalPodAutoscaler", "Job", "ModelVersion", "ModelRollout", "Model", "ConfigMap")   # what creates and deletes are counted of
 TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?")   # or a day: a matrix may run past midnight
@@ -42,7 +43,7 @@ class Observer(History):
         born, gone = collections.defaultdict(set), collections.defaultdict(int)
         for _, kind, removed, found in self.events:
             if kind in WRITTEN:
-                key = f"{kind}/{found['metadata']['name']}"
+                key = f"{kind}/{nameable(found)}"
                 born[key].add(found["metadata"]["uid"])
                 gone[key] += removed
         return {key: [len(uids), gone[key]] for key, uids in sorted(born.items()) if key != "ConfigMap/kube-root-ca.crt"}
@@ -123,11 +124,14 @@ class Observer(History):
         objects = {}
         for kind in WRITTEN:
             for found in kube.list(kind, self.namespace):
-                objects[f"{kind}/{found['metadata']['name']}"] = found
+                objects[f"{kind}/{nameable(found)}"] = found
         names = {found["metadata"]["uid"]: f"<uid of {key}>" for key, found in objects.items()}
+        jobs = {found["metadata"]["name"]: nameable(found) for _, kind, _, found in self.events if kind == "Job"}
 
         def name_of(text):
             text = UID.sub(lambda m: names.get(m[0], "<uid>"), TIME.sub("<time>", text))
+            for name, same in jobs.items():   # those that are gone, too: messages name them
+                text = text.replace(name, same)
             return text.replace(self.namespace, "<namespace>")
 
         def normal(value):
@@ -138,6 +142,12 @@ class Observer(History):
                 return [normal(entry) for entry in value]
             return name_of(value) if isinstance(value, str) else value
         return {key: normal(found) for key, found in objects.items() if key != "ConfigMap/kube-root-ca.crt"}
+
+
+def nameable(found):
+    """An object's name without what follows from a UID and a time: a gate's Jobs are named after when they measure, so all of one gate's are counted together."""
+    name = found["metadata"]["name"]
+    return f"{name[:-8]}<drawn>" if GATE_OF in found["metadata"].get("labels", {}) else name
 
 
 def routed(world, model):

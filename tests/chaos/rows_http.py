@@ -2,9 +2,10 @@
 
 import time
 
-from case import condition
+from case import condition, gate
 from proxy import Action, Match, answer, answer_after, drop_after, drop_before, drop_in_body, duplicate, status, throttle
 from rows import own_row, scenario_row
+from scenarios import ask
 
 ODD = range(1, 100000, 2)
 
@@ -162,3 +163,30 @@ def real_quota(world, case):
     assert not condition(world.get(), "Stalled") or condition(world.get(), "Stalled")["status"] == "False"
     world.settled()
     world.check()
+
+
+@own_row(32, "no quota for Jobs: an abort gives traffic back all the same, and the run begins when there is room", points=2, short=(2,))
+def no_room_for_jobs(world, case):
+    """The Job that is refused is asked for in every plan; what serves must not wait behind it."""
+    accuracy = gate(min="0.92", query="accuracy of {{candidate}}", onInconclusive="Wait")
+    world.serve("m-v1", steps=[{"weight": 50}, {"gates": ["accuracy"]}], gates=[accuracy], retraining={"template": world.gated_job()})
+    world.version("m-v2")
+    world.move("m-v2")
+    world.served_by({"m-v1": 1, "m-v2": 1})
+    world.kube.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "chaos"}, "spec": {"hard": {"count/jobs.batch": "0"}}}, world.namespace)
+    world.until(lambda: "used" in world.get("ResourceQuota", "chaos")["status"], "the quota counts")
+    ask(world)
+    world.until(lambda: [e for e in world.proxy.writes() if e.code == 403], "a Job is refused")
+    world.steer(world.rollout_of("m-v2"), "Aborted")
+    world.phase(world.rollout_of("m-v2"), "Aborted")
+    world.served_by({"m-v1": 2})
+    world.gone("Deployment", "m-v2")
+    world.until(lambda: "exceeded quota" in world.status()["retraining"]["lastResult"], "status says why the run does not begin")
+    assert not world.all("Job")
+    world.fault(len([e for e in world.proxy.writes() if e.code == 403]))
+    world.kube.delete("ResourceQuota", "chaos", world.namespace)
+    world.until(lambda: world.find("Job", "m-retrain-000001"), "the run begins")
+    world.until(lambda: world.status()["retraining"]["lastResult"] == "Running", "status says that it runs")
+    world.settled()
+    assert world.observer.made()["Job/m-retrain-000001"] == [1, 0]
+    world.check(("m-v1", "m-v2", 2))

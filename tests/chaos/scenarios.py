@@ -26,6 +26,7 @@ def at_a_quarter(world):
 class Scenario:
     name = ""
     traffic = None   # (stable, candidate, replicas) of the rollout that it makes
+    by_nature = ()   # paths of the end state, as regular expressions, that differ by nature though two runs may agree by chance
 
     def prepare(self, world: World):
         """What is there before."""
@@ -82,10 +83,42 @@ class RolledBack(Canary):
     def end(self, world):
         world.stalled("RolledBack")
         world.phase(world.rollout_of("m-v2"), "RolledBack")
-        world.served_by({"m-v1": 3})
+        world.served_by({"m-v1": self.traffic[2]})
         world.gone("Deployment", "m-v2")
         world.gone("Service", "m-candidate")
         world.until(lambda: [world.status("ModelVersion", v)["phase"] for v in ("m-v1", "m-v2")] == ["Serving", "Rejected"], "phases of the versions")
+
+
+class Watched(RolledBack):
+    """Two gates watch beside the steps: one that a step measures itself on the way, and a Job that takes longer than a step. The first fails at the end."""
+    name = "watched"
+    traffic = ("m-v1", "m-v2", 4)
+    by_nature = (r".*\.gates\[errors\]\.passed", r".*\.gates\[accuracy\]\.inconclusive")   # as often as there was time for
+    steps = [{"background": ["probe", "errors"]}, {"weight": 25}, {"gates": ["errors"]}, {"weight": 50}, {"gates": ["accuracy"]}]
+
+    def prepare(self, world):
+        self.gates = [gate("errors", max="0.1", query="errors of {{candidate}}", onInconclusive="Wait"),
+                      {"name": "probe", "max": "0.2", "interval": "1h", "onInconclusive": "Wait", "job": {"template": world.gated_job(), "metric": "drift"}},
+                      gate(min="0.92", query="accuracy of {{candidate}}", onInconclusive="Wait")]
+        world.serve("m-v1", replicas=4, steps=self.steps, gates=self.gates)
+        world.served_by({"m-v1": 4})
+        world.version("m-v2")
+        world.settled()
+
+    def drive(self, world):
+        world.move("m-v2")
+        world.until(lambda: world.endpoints() == {"m-v1": 3, "m-v2": 1}, "a quarter goes to m-v2")
+        world.observer.no_more_until_now("m", "m-v2", 25)
+        world.prometheus.values["errors of m-v2"] = "0.01"
+        world.until(lambda: world.endpoints() == {"m-v1": 2, "m-v2": 2}, "half goes to m-v2")
+        probes = world.until(lambda: world.all("Job"), "the probe runs")
+        assert len(probes) == 1, f"a Job for each step: {[job['metadata']['name'] for job in probes]}"
+        world.end_job(probes[0]["metadata"]["name"], {"apiVersion": "modelops.dev/v1alpha1", "kind": "RunResult", "metrics": {"drift": "0.1"}})
+        rollout = world.rollout_of("m-v2")
+        world.until(lambda: [g.get("value") for g in world.mro(rollout)["gates"] if g["name"] == "probe"] == ["0.1"], "what the probe found is on record")
+        world.observer.no_more_until_now("m", "m-v2", 50)
+        world.prometheus.values["errors of m-v2"] = "0.5"
+        self.end(world)
 
 
 class Routed(Canary):
@@ -187,8 +220,8 @@ class Retraining(Scenario):
 
     def prepare(self, world):
         world.version("m-v1", metrics={"f1": "0.92"})
-        world.model(version="m-v1", replicas=2, track="Promoted", gates=[RECORDED], steps=[{"gates": ["recorded"]}, {"weight": 50}],
-                    retraining={"template": world.gated_job(), "gates": ["recorded"]})
+        self.policy = {"template": world.gated_job(), "gates": ["recorded"]}
+        world.model(version="m-v1", replicas=2, track="Promoted", gates=[RECORDED], steps=[{"gates": ["recorded"]}, {"weight": 50}], retraining=self.policy)
         world.ready(version="m-v1")
         world.served_by({"m-v1": 2})
         world.document = {"apiVersion": "modelops.dev/v1alpha1", "kind": "RunResult", "metrics": {"f1": "0.95"}, "artifact": world.artifact("trained"),
@@ -199,7 +232,10 @@ class Retraining(Scenario):
 
     def drive(self, world):
         ask(world)
-        world.end_job("m-retrain-000001", world.document)
+        self.end(world, "m-retrain-000001")
+
+    def end(self, world, job):
+        world.end_job(job, world.document)
         world.ready(version=self.made)
         world.phase(world.rollout_of(self.made), "Succeeded")
         world.served_by({self.made: 2})
@@ -207,6 +243,21 @@ class Retraining(Scenario):
         world.gone("Service", "m-candidate")
         world.until(lambda: world.status()["retraining"].get("lastRun") and "run" not in world.status()["retraining"], "the run is closed")
         world.until(lambda: [world.status("ModelVersion", v)["phase"] for v in ("m-v1", self.made)] == ["Superseded", "Serving"], "phases of the versions")
+
+
+class TakenAway(Retraining):
+    """Retraining is taken away during a run and brought back with another question: that is run 2, and nobody reads what the first one made."""
+    name = "takenaway"
+
+    def drive(self, world):
+        ask(world)
+        world.until(lambda: world.find("Job", "m-retrain-000001"), "the first run's Job")
+        retrain(world, None)
+        world.gone("Job", "m-retrain-000001")
+        world.until(lambda: "taken away" in world.status()["retraining"]["lastResult"] and "run" not in world.status()["retraining"], "the run is closed")
+        retrain(world, self.policy)
+        ask(world)
+        self.end(world, "m-retrain-000002")
 
 
 class Deletion(Scenario):
@@ -264,7 +315,12 @@ def weights(world):
 
 def ask(world):
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    world.kube.patch("Model", "m", {"spec": {"retraining": {"requestedAt": now}}}, world.namespace)
+    retrain(world, {"requestedAt": now})
 
 
-ALL = {scenario.name: scenario for scenario in (FirstServing, Canary, RolledBack, Routed, BlueGreen, Configured, Autoscaled, Retraining, Deletion, Adopted)}
+def retrain(world, policy):
+    world.kube.patch("Model", "m", {"spec": {"retraining": policy}}, world.namespace)
+
+
+ALL = {scenario.name: scenario for scenario in (
+    FirstServing, Canary, RolledBack, Watched, Routed, BlueGreen, Configured, Autoscaled, Retraining, TakenAway, Deletion, Adopted)}
