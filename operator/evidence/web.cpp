@@ -4,7 +4,6 @@
 #include <fstream>
 #include <regex>
 
-#include "operator/api/run_result.h"
 #include "operator/evidence/bounded_json.h"
 
 namespace mo::evidence {
@@ -15,6 +14,13 @@ constexpr size_t kMaxAnswer = 1u << 20;
 constexpr size_t kMaxToken = 16u << 10;
 
 Reading nothing(std::string problem) { return {std::nullopt, std::move(problem)}; }
+
+// Nobody reads by a gate what only the operator may: of an answer its kind and size are told, none of its words.
+std::string kind_of(const nlohmann::json& value) {
+  if (value.is_string()) return "a text of " + std::to_string(value.get_ref<const std::string&>().size()) + " bytes";
+  if (value.is_structured()) return "an " + std::string(value.type_name()) + " of " + std::to_string(value.size());
+  return value.is_null() ? "null" : "a " + std::string(value.type_name());
+}
 
 // Takes one "[n]" or member from the front of `path`; nullptr if it isn't there.
 const nlohmann::json* step(const nlohmann::json& from, std::string_view& path) {
@@ -47,13 +53,13 @@ std::string authority_of(const std::string& url) {
 
 Reading value_at(std::string_view json, const std::string& path) {
   const nlohmann::json document = parse_bounded(json);
-  if (document.is_discarded()) return nothing("the answer is not JSON: " + api::excerpt(json));
+  if (document.is_discarded()) return nothing("the answer, of " + std::to_string(json.size()) + " bytes, is not JSON");
   const nlohmann::json* found = &document;
   for (std::string_view rest = path; !rest.empty();)
-    if (found = step(*found, rest); !found) return nothing("the answer has nothing at " + path + ": " + api::excerpt(json));
+    if (found = step(*found, rest); !found) return nothing("the answer, " + kind_of(document) + ", has nothing at " + path);
   const std::string text = found->is_string() ? found->get<std::string>() : found->dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   const auto value = found->is_number() || found->is_string() ? Decimal::parse(text) : std::nullopt;
-  if (!value) return nothing("what the answer has at " + (path.empty() ? "its root" : path) + " is no number: " + api::excerpt(text));
+  if (!value) return nothing("what the answer has at " + (path.empty() ? "its root" : path) + " is no number, but " + kind_of(*found));
   return {value, ""};
 }
 
@@ -82,7 +88,7 @@ Reading Web::get(const AskWeb& question, std::stop_token stop) const {
   if (answer->status / 100 == 3)
     return nothing(host + " answers with a redirect (" + std::to_string(answer->status) + "), which is not followed: write the address that it leads to");
   if (answer->status / 100 != 2)
-    return nothing(host + " answers " + std::to_string(answer->status) + ": " + api::excerpt(answer->body));
+    return nothing(host + " answers " + std::to_string(answer->status));
   return value_at(answer->body, question.path);
 }
 
