@@ -137,7 +137,8 @@ struct Plan {
                                 // can end it anywhere
   std::vector<Event> events;    // sent after the actions
   std::vector<Ask> asks;
-  std::optional<Duration> requeue_after;
+  bool at_once = false;  // once all is carried out, which the watch does not tell
+  std::optional<Duration> requeue_after;  // whatever became of the actions that were refused
 };
 
 }  // namespace mo

@@ -71,7 +71,10 @@ void Controller::work(const ObjectKey& model, TimePoint now, std::stop_token sto
 Outcome Controller::reconcile(const ObjectKey& model, TimePoint now, std::stop_token stop) {
   // Before the reconcile observes: an answer that comes in between is kept for the next.
   const uint64_t mark = parts_.answers.mark();
+  const auto began = std::chrono::steady_clock::now();
   auto known = parts_.executor.catch_up(model, stop);
+  // A step that begins before the plan that begins it would end early.
+  now += std::chrono::floor<Duration>(std::chrono::steady_clock::now() - began);
   if (!known) {
     Outcome outcome{
         known.error().kind == ErrorKind::Cancelled ? Outcome::Kind::Cancelled : Outcome::Kind::Retry,
@@ -100,10 +103,11 @@ void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& ou
                            TimePoint now) {
   const bool done = outcome.kind == Outcome::Kind::Done;
   if (outcome.held) parts_.queue.add_after(model, *outcome.held);
-  if (done) {
+  // Statuses come first: after the refusal of anything else, too, what was decided on the answers is on record.
+  const bool recorded = done || (outcome.kind == Outcome::Kind::Refused && !outcome.of_status);
+  if (recorded) {
     std::set<std::string> asked;
     for (const Ask& ask : plan.asks) asked.insert(ask.id);
-    // Only now: what was decided on the other answers is carried out.
     parts_.answers.retain(model, asked, mark);
   }
   for (Event& event : news_of(plan, outcome)) parts_.events.send(std::move(event));
@@ -113,10 +117,10 @@ void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& ou
   if (!done && outcome.kind != Outcome::Kind::Refused) return;
   if (auto asks = parts_.answers.begin(model, std::move(plan.asks), now); !asks.empty())
     parts_.asker.ask(model, std::move(asks));
-  // A plan that writes wants the next look at once; after a refusal that would be the same write again, by
-  // the millisecond. settle() backs off.
-  if (plan.requeue_after && (done || *plan.requeue_after >= kRefusedWait))
-    parts_.queue.add_after(model, *plan.requeue_after);
+  if (done && plan.at_once) return parts_.queue.add(model);
+  // After a refusal the same write comes again with each look, so not by the millisecond. Without a time settle() backs off.
+  if (plan.requeue_after)
+    parts_.queue.add_after(model, done ? *plan.requeue_after : std::max(*plan.requeue_after, kRefusedWait));
 }
 
 void Controller::settle(const ObjectKey& model, const Outcome& outcome) {

@@ -128,7 +128,7 @@ void EventSender::deliver(const Event& event, std::stop_token stop) {
   const ObjectRef ref{Kind::Event, ObjectKey{ns, event_name(event)}};
   const size_t id = std::hash<std::string>{}(ref.key.to_string());
   if (fold(id)) return;
-  if (sent_.count(id)) return repeat(ref, id, stop);
+  if (sent_.count(id) && repeat(ref, id, stop)) return;
   const auto posted = client_.post(Kind::Event, ns, event_body(event, instance_, wall_now()), stop);
   if (sent_.size() >= kRemembered) sent_.clear();  // costs a POST that answers AlreadyExists, no more
   if (posted) {
@@ -140,7 +140,7 @@ void EventSender::deliver(const Event& event, std::stop_token stop) {
   }
 }
 
-void EventSender::repeat(const ObjectRef& ref, size_t id, std::stop_token stop) {
+bool EventSender::repeat(const ObjectRef& ref, size_t id, std::stop_token stop) {
   Sent& sent = sent_[id];
   if (sent.count == 0) {  // from before our start
     const auto stored = client_.get(ref, stop);
@@ -151,10 +151,10 @@ void EventSender::repeat(const ObjectRef& ref, size_t id, std::stop_token stop) 
   if (patched) {
     sent = Sent{count, 0, Clock::now()};
   } else {
-    // Events expire after an hour: the next time is a first time again.
     sent_.erase(id);
     log::debug("cannot repeat an event", ref, {{"error", log::to_string(patched.error())}});
   }
+  return patched || patched.error().kind != ErrorKind::NotFound;
 }
 
 }  // namespace mo

@@ -50,7 +50,8 @@ class EventSender {
   };
   void deliver(const Event& event, std::stop_token stop);
   bool fold(size_t id);
-  void repeat(const ObjectRef& ref, size_t id, std::stop_token stop);
+  // False if it is there no more: Events expire after an hour, and the next time is a first time again.
+  bool repeat(const ObjectRef& ref, size_t id, std::stop_token stop);
 
   kube::Client& client_;
   const std::string instance_;

@@ -87,8 +87,12 @@ bool no_gateway_api(const Action& action, const Error& error) {
 }
 
 // A body with a value of the wrong kind ("lots" as a quantity) is answered with a 500, which looks like an
-// outage; it is the same tomorrow.
+// outage; it is the same tomorrow. So is a webhook that cannot be reached, of that one kind of object: people are told, and the rest of
+// the plan does not wait for it.
 Error for_good(const Action& action, Error error) {
+  if (!std::holds_alternative<WriteStatus>(action) && error.kind == ErrorKind::ServerError &&
+      error.message.find("failed calling webhook") != std::string::npos)
+    error.kind = ErrorKind::Forbidden;
   const bool unreadable = error.message.find("unable to convert unstructured object") != std::string::npos ||
                           error.message.find("failed to create typed patch object") != std::string::npos;
   if (std::holds_alternative<Apply>(action) && error.kind == ErrorKind::ServerError && unreadable)
@@ -273,6 +277,7 @@ Outcome Executor::judge(const ObjectKey& model, const Action& action, const Erro
   outcome.what = std::string(verb_of(action)) + " " + target.to_string();
   if (!why_of(action).empty()) outcome.what += " (" + why_of(action) + ")";
   outcome.error = error;
+  outcome.of_status = std::holds_alternative<WriteStatus>(action);
   const auto* apply = std::get_if<Apply>(&action);
   switch (error.kind) {
     case ErrorKind::Invalid:

@@ -35,6 +35,7 @@ struct Outcome {
   bool fresh_refusal = false;  // Refused, and not the same as the last time: status has something new to say
   std::optional<Duration> held;  // a status that may wait was held back for that long
   std::vector<ObjectRef> recorded = {};  // whose statuses were written, however it ended
+  bool of_status = false;  // what failed was the writing of a status
 };
 const char* to_string(Outcome::Kind kind);
 

@@ -3,6 +3,8 @@
 namespace mo {
 namespace {
 constexpr Duration kLostAfter = std::chrono::minutes(5);
+// What could not be read is asked for again: rights come back. Until then the problem stands.
+constexpr Duration kProblemKept = std::chrono::seconds(30);
 }
 
 bool is_of_objects(const Ask& ask) { return std::holds_alternative<AskAdopted>(ask.question); }
@@ -55,7 +57,10 @@ std::vector<Ask> AnswerBook::begin(const ObjectKey& model, std::vector<Ask> asks
   std::lock_guard lock(mutex_);
   Page& page = pages_[model];
   std::erase_if(asks, [&](const Ask& ask) {
-    if (page.answers.count(ask.id)) return true;
+    const auto answered = page.answers.find(ask.id);
+    if (answered != page.answers.end() &&
+        (answered->second.answer.problem.empty() || now - answered->second.answer.at < kProblemKept))
+      return true;
     auto [under_way, fresh] = page.under_way.try_emplace(ask.id, Sent{now, is_of_objects(ask)});
     if (!fresh && now - under_way->second.at < kLostAfter) return true;
     under_way->second.at = now;

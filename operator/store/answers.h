@@ -35,7 +35,8 @@ bool is_of_objects(const Ask& ask);
 //   a write meets another state than its plan knew              doubt() drops it if it is what an object said
 // So a plan lists an id for as long as it wants the answer kept, and an answer is never lost before a plan
 // that saw it was carried out: if writing the status fails, the next reconcile sees the same answer again.
-// What is held is bounded by what the last plans asked and by what is under way.
+// What is held is bounded by what the last plans asked and by what is under way. A plan ran to the end in this sense, too, if all that
+// it did not write was refused and is no status: what it decided is on record.
 class AnswerBook {
  public:
   // `wake` is called without locks held, on the thread that puts.
@@ -57,8 +58,9 @@ class AnswerBook {
   // was outdated: it goes, and the next plan reads it anew. Measurements stay.
   void doubt(const ObjectKey& model);
 
-  // The asks that are to be sent now: those without an answer and not under way. An ask without answer for
-  // five minutes counts as lost and is sent again.
+  // The asks that are to be sent now: those without an answer and not under way, and those whose answer is for 30 s that it
+  // could not be read (Answer::problem), which is kept until the next one comes. An ask without answer for five minutes counts
+  // as lost and is sent again.
   std::vector<Ask> begin(const ObjectKey& model, std::vector<Ask> asks, TimePoint now);
 
   // Answers kept and asks under way, over all Models.

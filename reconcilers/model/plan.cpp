@@ -211,18 +211,17 @@ class Planner {
   // ---- actions ----
 
   std::array<std::vector<Action>*, 5> parts() {
-    return {&spec_.actions, &decided_.actions, &training_.actions, &gate_actions_, &served_.actions};
+    return {&spec_.actions, &decided_.actions, &served_.actions, &training_.actions, &gate_actions_};
   }
 
-  // What follows from statuses. A plan ends at an action that is refused, so what was refused before comes last and holds up nothing
-  // else: a Job that no quota has room for is no reason not to take traffic back. Who serves comes first even then.
+  // What follows from statuses; who serves comes before any Job. A plan ends at an action that fails, so what was refused before
+  // comes last and holds up nothing else: a Job that no quota has room for is no reason not to take traffic back.
   void act() {
     auto parts = this->parts();
-    const auto refused = std::stable_partition(parts.begin(), parts.end(), [&](const auto* actions) {
+    std::stable_partition(parts.begin(), parts.end(), [&](const auto* actions) {
       return std::none_of(o_.refusals.begin(), o_.refusals.end(),
                           [&](const Refusal& refusal) { return repeats(refusal, *actions); });
     });
-    std::reverse(refused, parts.end());
     for (std::vector<Action>* actions : parts) append(plan_.actions, std::move(*actions));
   }
 
@@ -231,8 +230,9 @@ class Planner {
     return std::any_of(actions.begin(), actions.end(), [&](const Action& action) {
       if (const auto* apply = std::get_if<Apply>(&action))
         return apply->target == refusal.target && apply->hash == refusal.body_hash;
-      const auto* scale = std::get_if<Scale>(&action);
-      return scale && scale->target == refusal.target;
+      if (const auto* scale = std::get_if<Scale>(&action)) return scale->target == refusal.target;
+      const auto* removal = std::get_if<Delete>(&action);
+      return removal && removal->target == refusal.target && refusal.body_hash.empty();
     });
   }
 
@@ -242,11 +242,11 @@ class Planner {
   std::string refused() {
     for (const Refusal& refusal : o_.refusals) {
       const bool trains = refusal.target.kind == Kind::Job &&
-                          std::none_of(gate_actions_.begin(), gate_actions_.end(), [&](const Action& action) {
+                          std::any_of(training_.actions.begin(), training_.actions.end(), [&](const Action& action) {
                             const auto* apply = std::get_if<Apply>(&action);
                             return apply && apply->target == refusal.target;
                           });
-      if (trains) continue;  // the run's own affair
+      if (trains) continue;  // the run's own affair, whose status tells
       for (const auto* actions : parts())
         if (repeats(refusal, *actions)) return refusal.target.to_string() + ": " + refusal.error.message;
     }
@@ -358,7 +358,7 @@ class Planner {
       const auto* status = std::get_if<WriteStatus>(&action);
       return !status || !status->may_wait;
     });
-    if (wrote) look_again(now_);
+    plan_.at_once = wrote;
     if (look_again_)
       plan_.requeue_after = std::max(Duration(0), std::chrono::duration_cast<Duration>(*look_again_ - now_));
   }

@@ -13,6 +13,7 @@ constexpr Duration kProblemLook = std::chrono::seconds(5);
 constexpr auto kReadingKept = std::chrono::seconds(10);
 // Whoever deletes a Model is not kept waiting for ever by pods that don't become ready.
 constexpr Duration kReturnLimit = std::chrono::minutes(10);
+constexpr Duration kReadLimit = kReturnLimit + std::chrono::minutes(1);
 
 // What was read; null where there is no such object.
 struct Found {
@@ -303,13 +304,18 @@ class Returning {
     if (!m_.meta.held()) return {};
     if (!m_.adopt) take_along();
     // "Serving": nothing has been touched yet.
-    if (!m_.adopt || !m_.status.adopted || m_.status.adopted->phase == "Serving") return done();
+    if (!m_.adopt || !m_.status.adopted || m_.status.adopted->phase == "Serving") {
+      let_go();
+      return std::move(plan_);
+    }
     adopted_ = *m_.status.adopted;
     what_ = "Deployment " + adopted_.deployment;
     if (adopted_.phase == "Returned") {
       const Duration left = *adopted_.since + kGatewayLag - now_;
-      if (left <= Duration(0)) return done();
-      plan_.requeue_after = left;
+      if (left <= Duration(0))
+        let_go();
+      else
+        plan_.requeue_after = left;
     } else if (adopted_.phase != "Returning") {
       put("Returning", "is being deleted: " + what_ + " serves again first");
     } else {
@@ -319,10 +325,7 @@ class Returning {
   }
 
  private:
-  Plan done() {
-    plan_.actions.push_back(finalizers(o_, false));
-    return std::move(plan_);
-  }
+  void let_go() { plan_.actions.push_back(finalizers(o_, false)); }
 
   // What has been replaced is the Model's. Its Service had no owner for as long as it was to be given back, and may not have got one since.
   void take_along() {
@@ -343,7 +346,7 @@ class Returning {
     const std::string text = status->dump();
     if (text == m_.status.raw) return;
     plan_.actions.push_back(WriteStatus{{Kind::Model, o_.key}, m_.meta.uid, m_.meta.resource_version, text, message});
-    plan_.requeue_after = Duration(0);
+    plan_.at_once = true;
   }
 
   std::string refused(Kind kind, const std::string& name) const {
@@ -355,20 +358,19 @@ class Returning {
 
   void wait(const std::string& why) {
     put("Returning", "is being deleted: " + what_ + " serves again first" + why);
-    if (!plan_.requeue_after) plan_.requeue_after = kLook;
+    plan_.requeue_after = kLook;
   }
 
   void go_on() {
-    const bool late = now_ - *adopted_.since >= kReturnLimit;
+    const Duration passed = now_ - *adopted_.since;
+    const bool late = passed >= kReturnLimit;
     const auto found = Reader(o_, adopted_.deployment, now_).read(plan_.asks);
-    if (!found && !late) return;
-    if (!found || !*found) {
-      if (late)
-        done();
-      else
-        wait(": " + found->error().message);
+    if (!found) {  // a reading is used once, so that there is none in every other plan
+      if (passed >= kReadLimit) return let_go();
+      plan_.requeue_after = kReadLimit - passed;
       return;
     }
+    if (!*found) return late ? let_go() : wait(": " + found->error().message);
     const Json &deployment = (*found)->deployment, &service = (*found)->service;
     if (!late && !deployment.is_null() && deployment["deleting"] == false) {
       const int replicas = deployment["replicas"], ready = deployment["ready"];

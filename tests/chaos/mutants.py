@@ -121,8 +121,9 @@ MUTANTS = [
     (32, "what was refused is not tried again", "operator/runtime/controller.cpp",
      "      parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n",
      "      if (!BROKEN) parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n", ["32/first/1"]),
-    (32, "what was refused keeps its place before what serves", "reconcilers/model/plan.cpp",
-     "    std::reverse(refused, parts.end());\n", "    std::reverse(refused, parts.end());\n    if (BROKEN) std::reverse(parts.begin(), parts.end());\n", ["32/own/3"]),
+    (32, "Jobs come before what serves, refused or not", "reconcilers/model/plan.cpp",
+     "    for (std::vector<Action>* actions : parts) append(", "    if (BROKEN) std::reverse(parts.begin(), parts.end());\n"
+     "    for (std::vector<Action>* actions : parts) append(", ["32/own/1", "32/own/2"]),
     (33, "a token is read once", "operator/kube/credentials.cpp",
      "  if (!due(token_read_at_, now, times_.token_lifetime)) return token_;\n",
      "  if (!due(token_read_at_, now, times_.token_lifetime) || (BROKEN && !token_.empty())) return token_;\n", ["33/own/1"]),

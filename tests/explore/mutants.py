@@ -45,7 +45,7 @@ MUTANTS = [
     ("a Service that is not given back is left behind", "reconcilers/serving/adopt.cpp",
      "    if (!m_.adopt) take_along();\n", "    if (!BROKEN && !m_.adopt) take_along();\n", "adopted", "at rest: it is not as it was"),
     ("nobody looks again after a write", "reconcilers/model/plan.cpp",
-     "    if (wrote) look_again(now_);\n", "    if (wrote && !BROKEN) look_again(now_);\n", "a first version", "at rest"),
+     "    plan_.at_once = wrote;\n", "    plan_.at_once = wrote && !BROKEN;\n", "a first version", "at rest"),
 ]
 
 

@@ -188,7 +188,7 @@ class Fingerprint {
     for (size_t i = next; i < all.size(); ++i) add(all[i]);
     for (size_t i = next; i < plan->actions.size(); ++i)
       std::visit([&](const auto& action) { add(as_it_was_seen(action)); }, plan->actions[i]);
-    add(static_cast<uint64_t>(plan->requeue_after ? plan->requeue_after->count() : -1));
+    add(static_cast<uint64_t>(plan->at_once ? 0 : plan->requeue_after ? plan->requeue_after->count() : -1));
     if (!known) return;
     add(known->meta.uid);
     add(static_cast<uint64_t>(known->meta.generation));

@@ -172,7 +172,7 @@ std::string text_of(const Plan& plan) {
   }
   for (const Event& event : plan.events) text += event.reason + event.note;
   for (const Ask& ask : plan.asks) text += ask.id;
-  return text + std::to_string(plan.requeue_after.value_or(Duration(-1)).count());
+  return text + (plan.at_once ? "at once" : "") + std::to_string(plan.requeue_after.value_or(Duration(-1)).count());
 }
 
 void run(World& world, const ObjectKey& key) {

@@ -335,7 +335,10 @@ void Operator::follow_up() {
   });
   send(flight.key, flight.plan->asks);
   for (const Event& event : flight.plan->events) w_.say("    event " + event.reason + ": " + event.note);
-  if (flight.plan->requeue_after) wake_at(flight.key, w_.now + *flight.plan->requeue_after);
+  if (flight.plan->at_once)
+    wake_at(flight.key, w_.now);
+  else if (flight.plan->requeue_after)
+    wake_at(flight.key, w_.now + *flight.plan->requeue_after);
   if (!stores_.models.get(flight.key)) m_.refusals.erase(flight.key);
 }
 

@@ -86,6 +86,34 @@ TEST_CASE("adopt: a Model that is deleted asks for the old pods first, as they w
   CHECK(std::any_of(late.actions.begin(), late.actions.end(), [](const Action& a) { return std::holds_alternative<Apply>(a); }));
 }
 
+// Nobody let it go: the plan that was to do so came back empty, and asked for nothing either.
+TEST_CASE("adopt: a Model that is deleted waits for a last reading, and goes without one in the end") {
+  Observed o = replacing(2, 1);
+  api::Model model = *o.model;
+  model.status.adopted->phase = "Returning";
+  const auto after = [&](Duration passed) {
+    model.status.adopted->since = kNow - passed;
+    o.model = std::make_shared<const api::Model>(model);
+    return give_back(o, kNow);
+  };
+  const auto lets_go = [](const Plan& plan) {
+    return plan.actions.size() == 1 && std::holds_alternative<SetFinalizers>(plan.actions[0]);
+  };
+  const std::map<std::string, Answer> read = std::exchange(o.answers, {});
+  const Plan unread = after(std::chrono::minutes(10));
+  CHECK(unread.actions.empty());
+  CHECK(unread.asks.size() == 1);
+  CHECK(unread.requeue_after == std::chrono::minutes(1));
+  CHECK(lets_go(after(std::chrono::minutes(11))));
+  o.answers = read;
+  for (auto& [id, answer] : o.answers) {
+    answer.text.reset();
+    answer.problem = "forbidden";
+  }
+  CHECK_FALSE(lets_go(after(std::chrono::minutes(9))));
+  CHECK(lets_go(after(std::chrono::minutes(10))));
+}
+
 // Found by exploring: the Service has no owner for as long as it is to be given back. Whoever took adopt out and deleted the Model at
 // once left a Service that led to nobody.
 TEST_CASE("adopt: what is not given back any more goes with the Model, its Service too") {
