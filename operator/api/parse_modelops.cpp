@@ -241,6 +241,7 @@ constexpr Field<RetrainingStatus> kRetrainingStatus[] = {
     {"lastFinished", member<&RetrainingStatus::last_finished>},
     {"observedRequest", member<&RetrainingStatus::observed_request>},
     {"scheduleChecked", member<&RetrainingStatus::schedule_checked>},
+    {"schedules", member<&RetrainingStatus::schedules>},
     {"datasets", read_datasets},
 };
 bool read(value& v, RetrainingStatus& out, const Path& at) {

@@ -221,6 +221,7 @@ struct RetrainingStatus {
   std::optional<TimePoint> last_started, last_finished;
   std::optional<TimePoint> observed_request;
   std::optional<TimePoint> schedule_checked;    // cron fires for times after this
+  std::string schedules;                        // a hash of those that are counted from there
   std::map<std::string, std::string> datasets;  // trigger name -> digest that was last acted on
 };
 

@@ -49,6 +49,16 @@ struct Observed {
     auto it = named.find(name);
     return it == named.end() ? nullptr : it->second;
   }
+
+  // The last to end of the rollouts to that version.
+  Ref<api::ModelRollout> last_rollout(const std::string& version) const {
+    Ref<api::ModelRollout> last;
+    for (const auto& rollout : rollouts)
+      if (rollout->version == version && rollout->status.finished &&
+          (!last || *last->status.finished <= *rollout->status.finished))
+        last = rollout;
+    return last;
+  }
 };
 
 }  // namespace mo

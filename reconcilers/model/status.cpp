@@ -310,6 +310,7 @@ class Status {
           fraction ? format_micro_time(*r.observed_request) : format_time(*r.observed_request);
     }
     time("scheduleChecked", r.schedule_checked);
+    text("schedules", r.schedules);
     if (r.run) {
       t["run"] = {{"number", r.run->number},
                   {"name", r.run->name},

@@ -15,6 +15,8 @@ namespace {
 constexpr int kFinishedJobsKept = 3;
 constexpr size_t kResultKept = 1024;  // bytes of a result's message in status
 constexpr const char* kRunning = "Running";
+constexpr const char* kSkipped = "; this firing is skipped";
+constexpr Duration kReadAgain = std::chrono::seconds(30);  // a ConfigMap that cannot be read
 
 std::string day_of(TimePoint t) { return format_time(t).substr(0, 10); }
 
@@ -39,7 +41,10 @@ class Training {
     read_datasets();
     read_schedules();
     if (s().run) follow();
-    if (!s().run) fire();
+    if (s().run)
+      tell_who_waits();
+    else
+      fire();
     prune_jobs();
     return std::move(out_);
   }
@@ -72,9 +77,10 @@ class Training {
       auto answer = o_.answers.find(ask.id);
       out_.asks.push_back(std::move(ask));
       if (answer == o_.answers.end()) continue;
-      if (!answer->second.text)
+      if (!answer->second.text) {
         waiting_ = "trigger " + trigger.name + ": " + answer->second.problem;
-      else
+        look_again(now_ + kReadAgain);
+      } else
         digests_[trigger.name] = whole_characters(*answer->second.text, 256);
     }
     // The first digest of a Model that has a version is what that version was made from, as far as anybody
@@ -89,8 +95,14 @@ class Training {
     const bool scheduled =
         std::any_of(spec_.triggers.begin(), spec_.triggers.end(), [](const auto& trigger) { return trigger.schedule.has_value(); });
     // A schedule counts from when there is one: what it would have fired before was not missed.
-    if (!scheduled) return s().schedule_checked.reset();
-    if (!s().schedule_checked) s().schedule_checked = std::chrono::floor<std::chrono::seconds>(now_);
+    if (!scheduled) {
+      s().schedules.clear();
+      return s().schedule_checked.reset();
+    }
+    const std::string schedules = schedules_now();
+    const bool edited = !s().schedules.empty() && s().schedules != schedules;
+    s().schedules = schedules;
+    if (!s().schedule_checked || edited) s().schedule_checked = std::chrono::floor<std::chrono::seconds>(now_);
     for (const api::Trigger& trigger : spec_.triggers) {
       if (!trigger.schedule) continue;
       Result<CronSchedule> cron = CronSchedule::parse(trigger.schedule->cron, trigger.schedule->time_zone);
@@ -101,11 +113,21 @@ class Training {
       }
       // Fires that were missed while nobody looked count as one.
       const auto due = cron->next(*s().schedule_checked);
-      if (due && *due <= now_ && cron_due_.empty()) cron_due_ = trigger.name;
+      if (due && *due <= now_ && cron_due_.empty()) {
+        cron_due_ = trigger.name;
+        cron_due_at_ = *due;
+      }
       const auto next = cron->next(now_);
       if (next && (!s().next_scheduled || *next < *s().next_scheduled)) s().next_scheduled = *next;
     }
     if (s().next_scheduled) look_again(*s().next_scheduled);
+  }
+
+  std::string schedules_now() const {
+    std::string all;
+    for (const api::Trigger& trigger : spec_.triggers)
+      if (trigger.schedule) all += trigger.name + "\n" + trigger.schedule->cron + "\n" + trigger.schedule->time_zone + "\n";
+    return hash_of(all);
   }
 
   // The trigger that wants a run now; a person's word first, and new data before the clock.
@@ -135,15 +157,17 @@ class Training {
   void fire() {
     const std::string trigger = wanting();
     if (trigger.empty()) {
-      s().suppressed = waiting_;
+      // What was skipped stays told until the next run.
+      if (!waiting_.empty() || !s().suppressed.ends_with(kSkipped)) s().suppressed = waiting_;
       return;
     }
     const std::string why_not = held_back();
     const bool by_clock = trigger == cron_due_ && trigger != "requested";
     if (!why_not.empty()) {
-      s().suppressed =
-          trigger + ": " + why_not + (by_clock ? "; this firing is skipped" : "; it runs afterwards");
-      if (by_clock) skip_schedule();
+      if (by_clock)
+        skip_firing(why_not);
+      else
+        s().suppressed = trigger + ": " + why_not + "; it runs afterwards";
       return;
     }
     if (!policy_.retraining.reason.empty()) {
@@ -158,6 +182,12 @@ class Training {
   void blame_gates() {
     out_.problem_reason = policy_.retraining.reason;
     out_.problem = policy_.retraining.message;
+  }
+
+  void skip_firing(const std::string& why) {
+    s().suppressed = cron_due_ + " at " + format_time(cron_due_at_) + ": " + why + kSkipped;
+    event("RetrainingSkipped", s().suppressed);
+    skip_schedule();
   }
 
   void skip_schedule() {
@@ -209,10 +239,7 @@ class Training {
   }
 
   void follow() {
-    if (!cron_due_.empty()) {  // concurrency: Forbid
-      s().suppressed = cron_due_ + ": " + s().run->name + " still runs; this firing is skipped";
-      skip_schedule();
-    }
+    if (!cron_due_.empty()) skip_firing(s().run->name + " still runs");  // concurrency: Forbid
     auto found = o_.jobs.find(s().run->name);
     if (found == o_.jobs.end()) {
       if (s().run->job_uid.empty()) return make_job();
@@ -224,6 +251,11 @@ class Training {
     if (job.failed)
       return close("Rejected: Job " + job.meta.key.name + " failed: " + job.failure_message, true);
     if (job.complete) take_result(job);
+  }
+
+  void tell_who_waits() {
+    if (const std::string trigger = wanting(); !trigger.empty())
+      s().suppressed = trigger + ": " + s().run->name + " still runs; it runs afterwards";
   }
 
   void take_result(const api::Job& job) {
@@ -283,6 +315,11 @@ class Training {
     const std::string rollout = retraining_rollout_name(o_.key.name, name, s().run->number);
     const bool there = std::any_of(o_.rollouts.begin(), o_.rollouts.end(),
                                    [&](const auto& r) { return r->meta.key.name == rollout; });
+    const auto last = o_.last_rollout(name);
+    if (!there && last && (last->status.phase == "RolledBack" || last->status.phase == "Failed"))
+      return close("Unchanged: the run made the same bits as " + name + ", whose ModelRollout " + last->meta.key.name +
+                       " ended as " + last->status.phase + ": " + last->status.message,
+                   true);
     if (!there)
       return apply(Kind::ModelRollout, render_rollout(*o_.model, rollout, name, "retraining"),
                    "roll out what " + s().run->name + " made");
@@ -335,6 +372,7 @@ class Training {
   TimePoint now_;
   std::map<std::string, std::string> digests_;  // by trigger, as they are now
   std::string cron_due_;                        // the trigger whose schedule has come
+  TimePoint cron_due_at_;                       // and for when
   std::string waiting_;                         // a trigger that cannot be read, and why
   Planned out_;
 };
@@ -351,6 +389,7 @@ Planned taken_away(const Observed& o, TimePoint now) {
   }
   s.next_scheduled.reset();
   s.schedule_checked.reset();
+  s.schedules.clear();
   s.suppressed.clear();
   for (const auto& [name, job] : o.jobs)  // nobody would read what they make
     if (job->gate_of.empty() && !job->complete && !job->failed && !job->meta.deleting)

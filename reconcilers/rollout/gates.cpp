@@ -133,7 +133,7 @@ void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, bool w
   else if (status.passed >= gate.count && !watching)
     status.verdict = "Passed";
   else if (status.inconclusive >= gate.count &&
-           (gate.dry_run || gate.on_inconclusive != api::Gate::OnInconclusive::Wait))
+           ((gate.dry_run && !watching) || gate.on_inconclusive != api::Gate::OnInconclusive::Wait))
     status.verdict = "Inconclusive";
   else
     status.verdict = "Running";

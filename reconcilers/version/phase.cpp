@@ -9,16 +9,6 @@ struct Phase {
   std::string name, message;
 };
 
-// How the last rollout to this version ended.
-Ref<api::ModelRollout> last_rollout(const Observed& o, const std::string& version) {
-  Ref<api::ModelRollout> last;
-  for (const auto& rollout : o.rollouts)
-    if (rollout->version == version && rollout->status.finished &&
-        (!last || *last->status.finished <= *rollout->status.finished))
-      last = rollout;
-  return last;
-}
-
 Phase decide(const api::ModelVersion& version, const Role& role, const Observed& o) {
   const std::string& name = version.meta.key.name;
   if (name == role.stable) return {"Serving", "serves Model " + version.model};
@@ -27,7 +17,7 @@ Phase decide(const api::ModelVersion& version, const Role& role, const Observed&
   if (version.phase == "Serving")
     return {"Superseded", role.stable.empty() ? "its Model is gone" : "after it came " + role.stable};
   if (version.phase == "Candidate") {
-    const auto last = last_rollout(o, name);
+    const auto last = o.last_rollout(name);
     if (last && (last->status.phase == "RolledBack" || last->status.phase == "Failed"))
       return {"Rejected", last->status.message};
     return {"Registered", last ? "its last rollout ended as " + last->status.phase : ""};

@@ -566,6 +566,7 @@ retraining:
   lastFinished: "2026-11-22T02:10:00Z"
   observedRequest: "2026-11-22T01:00:00Z"
   scheduleChecked: "2026-11-22T09:00:00Z"
+  schedules: 5d4a17cab919cdf9
   datasets: [{trigger: data, digest: abc}]
 """)
 ROLLOUT_STATUS = yaml.safe_load("""

@@ -349,6 +349,25 @@ TEST_CASE("a Job that disappears is not a pass") {
   });
 }
 
+// Every night it got callers again.
+TEST_CASE("a run that makes the bits of a version that was rolled back rolls nothing out") {
+  explore([](Sim& s) {
+    Fixture f = training(s, [](Json&) {});
+    s.op.job_result = [](const std::string&) { return run_result("run1", "0.95"); };
+    s.op.metrics["accuracy " + made("run1")] = "0.1";
+    s.invariants.must_not_pass = {"accuracy/" + made("run1")};
+    s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
+    s.then(
+        "asks for another", [f] { return retraining(f).value("runNumber", 0) == 1 && f.status().value("phase", "") == "Degraded"; },
+        [f]() mutable { request(f, "2026-11-22T10:00:00Z"); });
+    s.expect = [f, &s] {
+      f.must_be_degraded("RolledBack", "m-v1");
+      must(jobs(s) == 2 && s.world.all(Kind::ModelRollout).size() == 1, "two runs, one rollout");
+      must(retraining(f)["lastResult"].get<std::string>().find("ended as RolledBack") != std::string::npos, retraining(f).dump());
+    };
+  });
+}
+
 TEST_CASE("a worse run of a promoted Model is rolled back on its evidence") {
   explore([](Sim& s) {
     Fixture f = training(s, [](Json&) {});

@@ -114,6 +114,15 @@ TEST_CASE("no data is inconclusive in a row, never a pass and never a failure") 
     b.value("0.95").value("0.95");
     CHECK(b.status.verdict == "Passed");
   }
+  // It ended at its first measurement, before the candidate had a caller, and never saw what the real one would have failed for.
+  SECTION("with Wait a dry run that is watched goes on, too") {
+    g.on_inconclusive = api::Gate::OnInconclusive::Wait;
+    g.dry_run = true;
+    Bench b(g);
+    b.context.watching = true;
+    for (int i = 0; i < 3; ++i) CHECK(b.no_data().status.verdict == "Running");
+    CHECK(b.value("0.5").status.verdict == "Failed");
+  }
 }
 
 TEST_CASE("every measurement asks under an id of its own") {

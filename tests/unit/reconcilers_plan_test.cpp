@@ -46,7 +46,7 @@ std::vector<Refusal> no_room_for_jobs(const std::vector<Action>& actions) {
 TEST_CASE("a Job that is refused holds up nobody who serves") {
   Scene s = training_and_scaling();
   const Plan before = plan(s.observed(), kNow, test::kSettings);
-  REQUIRE(order(before) == std::vector<Kind>{Kind::Job, Kind::Deployment});
+  REQUIRE(order(before) == std::vector<Kind>{Kind::Deployment, Kind::Job});
   s.o.refusals = no_room_for_jobs(before.actions);
   REQUIRE(s.o.refusals.size() == 1);
   CHECK(order(plan(s.observed(), kNow, test::kSettings)) == std::vector<Kind>{Kind::Deployment, Kind::Job});
@@ -75,6 +75,23 @@ TEST_CASE("a run whose Job is refused says what it waits for, until the Job is t
   CHECK(status.last_result == "Running");
 }
 
+// Nothing of who serves was written any more, and nobody was told.
+TEST_CASE("a deletion that is refused holds up nobody who serves, and is told") {
+  Scene s = training_and_scaling();
+  s.model.retraining.reset();  // its Jobs go with it
+  api::Job job;
+  job.meta.key = {"ns", "m-retrain-000001"};
+  job.meta.uid = "j1";
+  s.o.jobs[job.meta.key.name] = std::make_shared<const api::Job>(job);
+  s.o.refusals = {{{Kind::Job, job.meta.key}, Error{ErrorKind::Forbidden, "kept for audit", 403, {}, {}}, "", kNow}};
+  const Plan planned = plan(s.observed(), kNow, test::kSettings);
+  CHECK(std::holds_alternative<Delete>(planned.actions.back()));
+  CHECK(std::any_of(planned.actions.begin(), planned.actions.end(), [](const Action& action) {
+    const auto* status = std::get_if<WriteStatus>(&action);
+    return status && status->target.kind == Kind::Model && status->status.find("kept for audit") != std::string::npos;
+  }));
+}
+
 // It fired at once for all the nights since the last run that somebody had asked for.
 TEST_CASE("a schedule that is added later has missed nothing") {
   Scene s = training_and_scaling();
@@ -92,7 +109,41 @@ TEST_CASE("a schedule that is added later has missed nothing") {
   s.model.retraining->triggers[0].name = "nightly";
   s.model.retraining->triggers[0].schedule = api::Trigger::Schedule{"0 2 * * *", "UTC"};
   CHECK_FALSE(look(kNow + std::chrono::hours(1)));
-  CHECK(look(kNow + std::chrono::hours(24)));
+  // So is one that is edited: 09:30 has been, when it is 10:00.
+  s.model.retraining->triggers[0].schedule->cron = "30 9 * * *";
+  CHECK_FALSE(look(kNow + std::chrono::hours(1)));
+  CHECK(look(kNow + std::chrono::hours(25)));
+}
+
+// It was told for the milliseconds until the next look.
+TEST_CASE("a firing that was skipped stays told until the next run, and who waits for a run is told") {
+  Scene s = training_and_scaling();
+  s.model.retraining->triggers.resize(1);
+  s.model.retraining->triggers[0].name = "nightly";
+  s.model.retraining->triggers[0].schedule = api::Trigger::Schedule{"0 2 * * *", "UTC"};
+  s.model.retraining->requested_at.reset();
+  s.model.retraining->cooldown = std::chrono::hours(48);
+  api::RetrainingStatus& status = s.model.status.retraining;
+  status.last_finished = status.schedule_checked = kNow - std::chrono::hours(24);
+  const auto look = [&](TimePoint at) {
+    const Observed& o = s.observed();
+    const retraining::Planned planned = retraining::plan(o, rollout::resolve(o), "m-v1", true, at);
+    status = planned.status;
+    return planned.events.size();
+  };
+  CHECK(look(kNow) == 1);
+  const std::string told = "nightly at 2026-11-22T02:00:00Z: cooldown until 2026-11-23T09:00:00Z; this firing is skipped";
+  CHECK(status.suppressed == told);
+  CHECK(look(kNow + std::chrono::seconds(1)) == 0);
+  CHECK(status.suppressed == told);
+  s.model.retraining->cooldown = Duration(0);
+  s.model.retraining->requested_at = kNow + std::chrono::hours(1);
+  look(kNow + std::chrono::hours(1));
+  REQUIRE(status.run);
+  CHECK(status.suppressed.empty());
+  s.model.retraining->requested_at = kNow + std::chrono::hours(2);
+  look(kNow + std::chrono::hours(2));
+  CHECK(status.suppressed == "requested: m-retrain-000001 still runs; it runs afterwards");
 }
 
 // What the spec says of pods is applied to the stable version.
