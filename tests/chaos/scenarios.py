@@ -23,6 +23,20 @@ def at_a_quarter(world):
     world.at_step(world.rollout_of("m-v2"), 3)
 
 
+def before_canary(world, replicas, **settings):
+    """m-v1 serves, and m-v2 is there."""
+    world.serve("m-v1", replicas=replicas, **settings)
+    world.served_by({"m-v1": replicas})
+    world.version("m-v2")
+    world.settled()
+
+
+def begin_canary(world):
+    world.move("m-v2")
+    world.until(lambda: world.endpoints() == {"m-v1": 3, "m-v2": 1}, "a quarter goes to m-v2")
+    world.observer.no_more_until_now("m", "m-v2", 25)
+
+
 class Scenario:
     name = ""
     traffic = None   # (stable, candidate, replicas) of the rollout that it makes
@@ -54,15 +68,10 @@ class Canary(Scenario):
     accuracy = "0.95"
 
     def prepare(self, world):
-        world.serve("m-v1", **CANARY)
-        world.served_by({"m-v1": 3})
-        world.version("m-v2")
-        world.settled()
+        before_canary(world, **CANARY)
 
     def drive(self, world):
-        world.move("m-v2")
-        world.until(lambda: world.endpoints() == {"m-v1": 3, "m-v2": 1}, "a quarter goes to m-v2")
-        world.observer.no_more_until_now("m", "m-v2", 25)
+        begin_canary(world)
         world.prometheus.values["accuracy of m-v2"] = self.accuracy
         self.end(world)
 
@@ -100,15 +109,10 @@ class Watched(RolledBack):
         self.gates = [gate("errors", max="0.1", query="errors of {{candidate}}", onInconclusive="Wait"),
                       {"name": "probe", "max": "0.2", "interval": "1h", "onInconclusive": "Wait", "job": {"template": world.gated_job(), "metric": "drift"}},
                       gate(min="0.92", query="accuracy of {{candidate}}", onInconclusive="Wait")]
-        world.serve("m-v1", replicas=4, steps=self.steps, gates=self.gates)
-        world.served_by({"m-v1": 4})
-        world.version("m-v2")
-        world.settled()
+        before_canary(world, replicas=4, steps=self.steps, gates=self.gates)
 
     def drive(self, world):
-        world.move("m-v2")
-        world.until(lambda: world.endpoints() == {"m-v1": 3, "m-v2": 1}, "a quarter goes to m-v2")
-        world.observer.no_more_until_now("m", "m-v2", 25)
+        begin_canary(world)
         world.prometheus.values["errors of m-v2"] = "0.01"
         world.until(lambda: world.endpoints() == {"m-v1": 2, "m-v2": 2}, "half goes to m-v2")
         probes = world.until(lambda: world.all("Job"), "the probe runs")
@@ -126,10 +130,7 @@ class Routed(Canary):
     name = "route"
 
     def prepare(self, world):
-        world.serve("m-v1", **CANARY, route={"parentRefs": [world.gateway.parent], "hostnames": ["m.example.com"]})
-        world.served_by({"m-v1": 3})
-        world.version("m-v2")
-        world.settled()
+        before_canary(world, **CANARY, route={"parentRefs": [world.gateway.parent], "hostnames": ["m.example.com"]})
 
     def drive(self, world):
         world.move("m-v2")
@@ -147,10 +148,7 @@ class BlueGreen(Canary):
 
     def prepare(self, world):
         gates = [gate(name, min="0.92", query=f"{name} of {{{{candidate}}}}", onInconclusive="Wait") for name in ("accuracy", "recall")]
-        world.serve("m-v1", replicas=3, rollout={"strategy": "BlueGreen"}, gates=gates, steps=[{"gates": ["accuracy"]}, {"weight": 100}, {"gates": ["recall"]}])
-        world.served_by({"m-v1": 3})
-        world.version("m-v2")
-        world.settled()
+        before_canary(world, replicas=3, rollout={"strategy": "BlueGreen"}, gates=gates, steps=[{"gates": ["accuracy"]}, {"weight": 100}, {"gates": ["recall"]}])
 
     def drive(self, world):
         world.move("m-v2")
@@ -194,10 +192,7 @@ class Autoscaled(Canary):
         {"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "1"}}}]}}
 
     def prepare(self, world):
-        world.serve("m-v1", **self.spec, replicas=2)
-        world.served_by({"m-v1": 2})
-        world.version("m-v2")
-        world.settled()
+        before_canary(world, **self.spec, replicas=2)
 
     def drive(self, world):
         world.model(version="m-v1", **self.spec, replicas=None, serving=self.autoscaling)
@@ -267,7 +262,7 @@ class Deletion(Scenario):
     traffic = ("m-v1", "m-v2", 3)
 
     def prepare(self, world):
-        Canary.prepare(self, world)
+        before_canary(world, **CANARY)
 
     def drive(self, world):
         world.move("m-v2")

@@ -34,6 +34,14 @@ Scene training_and_scaling() {
   return s;
 }
 
+// One look at retraining, whose status the Model has then.
+retraining::Planned look_at_retraining(Scene& s, TimePoint at) {
+  const Observed& o = s.observed();
+  retraining::Planned planned = retraining::plan(o, rollout::resolve(o), "m-v1", true, at);
+  s.model.status.retraining = planned.status;
+  return planned;
+}
+
 std::vector<Refusal> no_room_for_jobs(const std::vector<Action>& actions) {
   std::vector<Refusal> refusals;
   for (const Action& action : actions)
@@ -56,12 +64,7 @@ TEST_CASE("a Job that is refused holds up nobody who serves") {
 TEST_CASE("a run whose Job is refused says what it waits for, until the Job is there") {
   Scene s = training_and_scaling();
   api::RetrainingStatus& status = s.model.status.retraining;
-  const auto look = [&] {
-    const Observed& o = s.observed();
-    const retraining::Planned planned = retraining::plan(o, rollout::resolve(o), "m-v1", true, kNow);
-    status = planned.status;
-    s.o.refusals = no_room_for_jobs(planned.actions);
-  };
+  const auto look = [&] { s.o.refusals = no_room_for_jobs(look_at_retraining(s, kNow).actions); };
   look();
   CHECK(status.last_result == "Running");
   look();
@@ -99,11 +102,7 @@ TEST_CASE("a schedule that is added later has missed nothing") {
   api::RetrainingStatus& status = s.model.status.retraining;
   status.run_number = 1;
   status.schedule_checked = kNow - std::chrono::hours(72);
-  const auto look = [&](TimePoint at) {
-    const Observed& o = s.observed();
-    status = retraining::plan(o, rollout::resolve(o), "m-v1", true, at).status;
-    return status.run.has_value();
-  };
+  const auto look = [&](TimePoint at) { return look_at_retraining(s, at).status.run.has_value(); };
   CHECK_FALSE(look(kNow));
   s.model.retraining->triggers.resize(1);
   s.model.retraining->triggers[0].name = "nightly";
@@ -125,12 +124,7 @@ TEST_CASE("a firing that was skipped stays told until the next run, and who wait
   s.model.retraining->cooldown = std::chrono::hours(48);
   api::RetrainingStatus& status = s.model.status.retraining;
   status.last_finished = status.schedule_checked = kNow - std::chrono::hours(24);
-  const auto look = [&](TimePoint at) {
-    const Observed& o = s.observed();
-    const retraining::Planned planned = retraining::plan(o, rollout::resolve(o), "m-v1", true, at);
-    status = planned.status;
-    return planned.events.size();
-  };
+  const auto look = [&](TimePoint at) { return look_at_retraining(s, at).events.size(); };
   CHECK(look(kNow) == 1);
   const std::string told = "nightly at 2026-11-22T02:00:00Z: cooldown until 2026-11-23T09:00:00Z; this firing is skipped";
   CHECK(status.suppressed == told);
