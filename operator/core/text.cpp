@@ -3,6 +3,38 @@
 #include <algorithm>
 
 namespace mo {
+namespace {
+
+constexpr const char* kHidden = "***";
+
+// Where the host begins in `uri` after `start`. A password with a slash in it makes a port that is no number: then everything up
+// to the last "@" counts as user information.
+size_t host_of(std::string_view uri, size_t start) {
+  const std::string_view authority = uri.substr(start, uri.find_first_of("/?#", start) - start);
+  size_t at = authority.rfind('@');
+  const size_t colon = authority.rfind(':');
+  const bool port = colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos ||
+                    authority.find_first_not_of("0123456789", colon + 1) == std::string_view::npos;
+  if (at == std::string_view::npos && !port) at = uri.substr(start).rfind('@');
+  return at == std::string_view::npos ? start : start + at + 1;
+}
+
+// "a=1&b" becomes "a=***&***".
+std::string redact_query(std::string_view query) {
+  std::string out;
+  while (true) {
+    const size_t end = std::min(query.find('&'), query.size());
+    const std::string_view pair = query.substr(0, end);
+    const size_t equals = pair.find('=');
+    if (equals != std::string_view::npos) out += pair.substr(0, equals + 1);
+    if (!pair.empty()) out += kHidden;
+    if (end == query.size()) return out;
+    out += '&';
+    query.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace
 
 size_t character_length(std::string_view text) {
   if (text.empty()) return 0;
@@ -33,6 +65,21 @@ std::string whole_characters(std::string_view text, size_t max_bytes) {
     out += piece;
     text.remove_prefix(std::max<size_t>(length, 1));
   }
+  return out;
+}
+
+std::string redact_uri(std::string_view uri) {
+  const size_t scheme = uri.find("://");
+  const size_t authority = scheme == std::string_view::npos ? 0 : scheme + 3;
+  const size_t host = scheme == std::string_view::npos ? 0 : host_of(uri, authority);
+  const size_t query = std::min(uri.find('?', host), uri.size());
+  const size_t fragment = std::min(uri.find('#', host), uri.size());
+  const size_t path_end = std::min(query, fragment);
+  std::string out(uri.substr(0, authority));
+  if (host != authority) out += std::string(kHidden) + "@";
+  out += uri.substr(host, path_end - host);
+  if (query < fragment) out += "?" + redact_query(uri.substr(query + 1, fragment - query - 1));
+  if (fragment < uri.size()) out += std::string("#") + kHidden;
   return out;
 }
 
