@@ -1,9 +1,9 @@
 #include "operator/json/pod_config.h"
 
+#include "operator/json/pod_template.h"
+
 namespace mo {
 namespace {
-
-constexpr size_t kMaxTemplate = 1 << 20;
 
 // J is Json or const Json.
 template <class J>
@@ -64,7 +64,7 @@ std::map<std::string, bool> configs_of(const Json& pod_template) {
 std::vector<std::string> configmaps_of(const std::string& pod_template) {
   std::vector<std::string> names;
   if (pod_template.find("onfigMap") == std::string::npos) return names;
-  const auto parsed = parse_json(pod_template, kMaxTemplate);
+  const auto parsed = parse_json(pod_template, kMaxTemplateBytes);
   if (!parsed) return names;
   for (const auto& [name, optional] : configs_of(*parsed)) names.push_back(name);
   return names;

@@ -13,7 +13,7 @@ namespace mo {
 // By name, with whether every mention of it is `optional`: pods start without it.
 std::map<std::string, bool> configs_of(const Json& pod_template);
 
-// Their names alone, sorted, of a template as text; none if it cannot be read.
+// Their names alone, sorted, of a template as text; none if it cannot be read or is larger than a template may be.
 std::vector<std::string> configmaps_of(const std::string& pod_template);
 
 // Names others in their place; those that `names` lacks stay.

@@ -10,8 +10,8 @@ namespace mo {
 // follow in the overlay's order (kubectl patch puts them first; here the base's first container stays the
 // first). Other lists are replaced. `$patch: replace` and
 // `$patch: delete` work as in Kubernetes, on maps, on items, and `replace` as an item of a list on the whole
-// list. Never fails: where types do not fit the overlay wins, and the API server says what it thinks of the
-// result. A null overlay changes nothing. Pure, thread-safe; recursion is as deep as the overlay.
+// list. Never fails: where types do not fit the overlay wins; read_pod_template() refuses such templates before.
+// A null overlay changes nothing. Takes time in proportion to both. Pure, thread-safe; recursion is as deep as the overlay.
 Json merge_pod_template(Json base, const Json& overlay);
 
 }  // namespace mo

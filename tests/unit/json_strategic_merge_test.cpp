@@ -76,3 +76,11 @@ TEST_CASE("strategic merge: where types do not fit the overlay wins", "[json]") 
   CHECK(merged("{}", "[1]") == "[1]");
   CHECK(merged("7", R"({"a":{"$patch":5}})") == R"({"a":{}})");
 }
+
+TEST_CASE("strategic merge: of items with one key the first is merged and all are deleted", "[json]") {
+  const char* const both = R"({"ports":[{"containerPort":53,"protocol":"TCP"},{"containerPort":53,"protocol":"UDP"},{"containerPort":80}]})";
+  CHECK(merged(both, R"({"ports":[{"containerPort":53,"name":"dns"}]})") ==
+        R"({"ports":[{"containerPort":53,"name":"dns","protocol":"TCP"},{"containerPort":53,"protocol":"UDP"},{"containerPort":80}]})");
+  CHECK(merged(both, R"({"ports":[{"containerPort":53,"$patch":"delete"},{"containerPort":53,"name":"new"}]})") ==
+        R"({"ports":[{"containerPort":80},{"containerPort":53,"name":"new"}]})");
+}
