@@ -20,6 +20,8 @@ void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> c
       ->add_option("--termination-log", options->termination_log,
                    "file that takes the last sentence, if it is there")
       ->capture_default_str();
+  command->add_option("--credentials-dir", options->credentials_dir,
+                      "where a Secret with token, or username and password, is mounted; for https:// alone");
   command->add_option("--max-bytes", options->max_bytes, "the largest artifact that is taken")
       ->capture_default_str();
   command

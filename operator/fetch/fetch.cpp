@@ -10,6 +10,8 @@
 #include <mutex>
 #include <thread>
 
+#include "operator/core/text.h"
+#include "operator/fetch/credentials.h"
 #include "operator/fetch/sha256.h"
 #include "operator/fetch/source.h"
 #include "operator/fetch/target.h"
@@ -60,12 +62,19 @@ class Deadline {
 
 bool passes(int status) { return status == 408 || status == 425 || status == 429 || status >= 500; }
 
+std::string answered(int status, bool with_credentials) {
+  const std::string text = "the server answered HTTP " + std::to_string(status);
+  if (status != 401 && status != 403) return text;
+  return text + (with_credentials ? "; check the Secret of artifact.credentials" : "; name a Secret in artifact.credentials");
+}
+
 // One attempt. ErrorKind::Transport and ServerError are worth another.
-Result<void> download(const FetchOptions& options, kube::PlainTransport& http, Target& target,
-                      std::stop_token stop) {
+Result<void> download(const FetchOptions& options, const std::string& authorization, kube::PlainTransport& http,
+                      Target& target, std::stop_token stop) {
   if (auto started = target.start(); !started) return started;
   kube::HttpRequest request;
   request.target = options.uri;
+  if (!authorization.empty()) request.headers.emplace_back("Authorization", authorization);
   request.idle_deadline = kSilence;
   request.max_body = static_cast<size_t>(options.max_bytes);
   Result<void> written;
@@ -80,16 +89,25 @@ Result<void> download(const FetchOptions& options, kube::PlainTransport& http, T
   if (!answer) return fail(answer.error());
   if (answer->status >= 200 && answer->status < 300) return {};
   const ErrorKind kind = passes(answer->status) ? ErrorKind::ServerError : ErrorKind::NotFound;
-  return fail(kind, "the server answered HTTP " + std::to_string(answer->status));
+  return fail(kind, answered(answer->status, !authorization.empty()));
+}
+
+// What goes into the header Authorization; "" without credentials.
+Result<std::string> authorization_of(const FetchOptions& options) {
+  if (options.credentials_dir.empty()) return "";
+  if (options.uri.starts_with("https://")) return fetch::read_authorization(options.credentials_dir);
+  return fail(ErrorKind::Invalid, "credentials are sent to https:// addresses alone, and --uri is " + redact_uri(options.uri));
 }
 
 Result<void> download_with_retries(const FetchOptions& options, kube::PlainTransport& http, Target& target,
                                    const Deadline& deadline, std::ostream& log) {
+  const auto authorization = authorization_of(options);
+  if (!authorization) return fail(authorization.error());
   for (Duration delay = options.first_retry;; delay = std::min(delay * 2, kLongestRetry)) {
-    auto done = download(options, http, target, deadline.token());
+    auto done = download(options, *authorization, http, target, deadline.token());
     if (done || (done.error().kind != ErrorKind::Transport && done.error().kind != ErrorKind::ServerError))
       return done;
-    log << options.uri << ": " << done.error().message << "; again in " << format_duration(delay)
+    log << redact_uri(options.uri) << ": " << done.error().message << "; again in " << format_duration(delay)
         << std::endl;
     // What went wrong last says more than that the time is up.
     if (!deadline.sleep(delay)) return done;
@@ -97,15 +115,17 @@ Result<void> download_with_retries(const FetchOptions& options, kube::PlainTrans
 }
 
 Outcome failure(const FetchOptions& options, const Error& error, bool asked_to_stop, bool late) {
-  const std::string sentence = options.uri + ": " + error.message;
-  if (asked_to_stop) return {kFetchStopped, options.uri + ": stopped before it was complete"};
+  const std::string uri = redact_uri(options.uri), sentence = uri + ": " + error.message;
+  if (asked_to_stop) return {kFetchStopped, uri + ": stopped before it was complete"};
   switch (error.kind) {
     case ErrorKind::Invalid:
       return {kFetchUsage, error.message};
     case ErrorKind::Forbidden:
       return {kFetchOutput, sentence};  // Target's word for a file that cannot be written
+    case ErrorKind::Unauthorized:
+      return {kFetchCredentials, sentence};
     case ErrorKind::Cancelled:
-      return {kFetchNetwork, options.uri + ": not complete within " + format_duration(options.timeout)};
+      return {kFetchNetwork, uri + ": not complete within " + format_duration(options.timeout)};
     case ErrorKind::Transport:
     case ErrorKind::ServerError:
       return {kFetchNetwork, sentence + (late ? "; given up after " + format_duration(options.timeout) : "")};
@@ -137,10 +157,10 @@ Outcome run(const FetchOptions& options, kube::PlainTransport& http, std::ostrea
   if (!brought) return failure(options, brought.error(), stop.stop_requested(), deadline.passed());
   if (const std::string digest = target.digest(); digest != options.digest)
     return {kFetchMismatch,
-            "digest mismatch: " + options.uri + " has " + digest + ", expected " + options.digest};
+            "digest mismatch: " + redact_uri(options.uri) + " has " + digest + ", expected " + options.digest};
   if (auto kept = target.keep(); !kept) return failure(options, kept.error(), false, false);
   return {kFetchOk,
-          "fetched " + options.uri + ", " + std::to_string(target.size()) + " bytes, " + options.digest};
+          "fetched " + redact_uri(options.uri) + ", " + std::to_string(target.size()) + " bytes, " + options.digest};
 }
 
 // The kubelet made the file; where there is none there is no kubelet.
@@ -161,7 +181,7 @@ int fetch_artifact(const FetchOptions& options, kube::PlainTransport& http, std:
   try {
     outcome = run(options, http, log, stop);
   } catch (const std::exception& e) {
-    outcome = {kFetchOutput, options.uri + ": " + e.what()};
+    outcome = {kFetchOutput, redact_uri(options.uri) + ": " + e.what()};
   }
   log << outcome.sentence << std::endl;
   write_termination_log(options.termination_log, outcome.sentence);
@@ -172,6 +192,7 @@ int fetch_main(const FetchOptions& options, std::stop_token stop) {
   kube::PlainOptions http;
   http.max_redirects = 5;
   http.proxy_from_env = true;
+  if (!options.credentials_dir.empty()) http.ca_file = fetch::ca_file(options.credentials_dir).string();
   const auto transport = kube::make_plain_curl_transport(http);
   return fetch_artifact(options, *transport, std::cerr, stop);
 }

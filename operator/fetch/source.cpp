@@ -9,6 +9,8 @@
 #include <cstring>
 #include <vector>
 
+#include "operator/core/text.h"
+
 namespace mo::fetch {
 namespace {
 
@@ -50,11 +52,11 @@ Result<Source> parse_source(std::string_view uri) {
       (scheme != "configmap" && scheme != "pvc" && scheme != "http" && scheme != "https"))
     return fail(
         ErrorKind::Invalid,
-        "--uri must be configmap://name/key, pvc://claim/path or http(s)://…, it is " + std::string(uri));
+        "--uri must be configmap://name/key, pvc://claim/path or http(s)://…, it is " + redact_uri(uri));
   const std::string_view rest = uri.substr(colon + 3);
   if (scheme == "http" || scheme == "https") {
     if (rest.empty() || rest.front() == '/')
-      return fail(ErrorKind::Invalid, "--uri has no host: " + std::string(uri));
+      return fail(ErrorKind::Invalid, "--uri has no host: " + redact_uri(uri));
     return Source{Source::Kind::Http, ""};
   }
   const size_t slash = rest.find('/');
@@ -62,7 +64,7 @@ Result<Source> parse_source(std::string_view uri) {
   if (slash == 0 || !stays_below(path))
     return fail(ErrorKind::Invalid, "--uri must name a file below the " +
                                         std::string(scheme == "pvc" ? "claim" : "ConfigMap") + ", it is " +
-                                        std::string(uri));
+                                        redact_uri(uri));
   return Source{Source::Kind::File, std::string(path)};
 }
 

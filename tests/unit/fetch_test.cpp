@@ -56,6 +56,7 @@ class FakeHttp : public kube::PlainTransport {
   Result<kube::HttpResponse> download(const kube::HttpRequest& request, const kube::ChunkSink& sink,
                                       std::stop_token stop) override {
     requests.push_back(request.target);
+    headers = request.headers;
     const Attempt attempt = attempts.front();
     if (attempts.size() > 1) attempts.pop_front();
     while (attempt.hang && !stop.stop_requested()) std::this_thread::sleep_for(1ms);
@@ -75,6 +76,7 @@ class FakeHttp : public kube::PlainTransport {
   }
   std::deque<Attempt> attempts{{}};
   std::vector<std::string> requests;
+  std::vector<std::pair<std::string, std::string>> headers;  // of the last one
 };
 
 struct Fixture {
@@ -238,17 +240,66 @@ TEST_CASE("an output that cannot be written is told from a source that cannot be
   CHECK(f.run() == kFetchUsage);
 }
 
+TEST_CASE("a URI is shown without what it keeps secret", "[fetch]") {
+  Fixture f;
+  f.options.uri = "https://jane:pass@store/model.json?X-Amz-Signature=abc";
+  f.http.attempts = {{503, "", {}, false}, {200, "model", {}, false}};
+  CHECK(f.run() == 0);
+  CHECK(f.http.requests.back() == f.options.uri);
+  CHECK_THAT(f.said(), StartsWith("fetched https://***@store/model.json?X-Amz-Signature=***, 5 bytes"));
+  f.options.digest = digest_of("other");
+  CHECK(f.run() == kFetchMismatch);
+  f.options.uri = "ftp://jane:pass@store/model.json?X-Amz-Signature=abc";
+  CHECK(f.run() == kFetchUsage);
+  CHECK_THAT(f.log.str(), !Contains("pass") && !Contains("abc"));
+}
+
+TEST_CASE("credentials come from a mounted Secret, for https alone", "[fetch]") {
+  Fixture f;
+  const fs::path folder = f.dir.path / "credentials";
+  fs::create_directory(folder);
+  f.options.credentials_dir = folder;
+  f.options.uri = "https://store/model.json";
+  f.http.attempts = {{200, "model", {}, false}};
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+  CHECK(f.run() == kFetchCredentials);
+  CHECK_THAT(f.said(), Contains("the Secret of artifact.credentials does not exist, or has neither"));
+  write(folder / "username", "jane\n");
+  CHECK(f.run() == kFetchCredentials);
+  write(folder / "password", "p:ss w");
+  CHECK(f.run() == 0);
+  CHECK(f.http.headers == Headers{{"Authorization", "Basic amFuZTpwOnNzIHc="}});
+  write(folder / "token", "abc.def\n");
+  CHECK(f.run() == 0);
+  CHECK(f.http.headers == Headers{{"Authorization", "Bearer abc.def"}});
+  for (const char* bad : {"", "\n", "a b", "a\r\nX-Evil: 1"}) {
+    write(folder / "token", bad);
+    CHECK(f.run() == kFetchCredentials);
+  }
+  write(folder / "token", "abc.def");
+  f.http.attempts = {{403, "", {}, false}};
+  CHECK(f.run() == kFetchNoSource);
+  CHECK_THAT(f.said(), Contains("HTTP 403; check the Secret of artifact.credentials"));
+  const size_t sent = f.http.requests.size();
+  f.options.uri = "http://store/model.json";
+  CHECK(f.run() == kFetchUsage);
+  CHECK_THAT(f.said(), Contains("https:// addresses alone"));
+  CHECK(f.http.requests.size() == sent);
+  CHECK_THAT(f.log.str(), !Contains("abc.def"));
+}
+
 TEST_CASE("the flags of fetch", "[fetch]") {
   CLI::App app;
   std::optional<FetchOptions> chosen;
   add_fetch_command(app, [&](const FetchOptions& options) { chosen = options; });
-  app.parse("fetch --uri http://a/b --digest sha256:1 --output /artifact/b --timeout 1m30s --max-bytes 7",
+  app.parse("fetch --uri http://a/b --digest sha256:1 --output /artifact/b --timeout 1m30s --max-bytes 7 --credentials-dir /c",
             false);
   REQUIRE(chosen);
   CHECK(chosen->uri == "http://a/b");
   CHECK(chosen->output == "/artifact/b");
   CHECK(chosen->timeout == 90s);
   CHECK(chosen->max_bytes == 7);
+  CHECK(chosen->credentials_dir == "/c");
   CHECK(chosen->source_dir == "/source");
   CHECK_THROWS_AS(app.parse("fetch --uri x --digest y --output z --timeout soon", false), CLI::ParseError);
   CHECK_THROWS_AS(app.parse("fetch --uri x", false), CLI::ParseError);

@@ -1,6 +1,7 @@
 // The same tests for both transports: what HttpTransport promises, against a server that answers anything.
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 #include <future>
 
 #include "kube_test_server.h"
@@ -739,6 +740,42 @@ TEST_CASE("the plain transport: schemes, redirects, downloads", "[kube][transpor
       get(server.url() + "/data"), [](std::string_view) { return false; }, never);
   REQUIRE_FALSE(ended);
   CHECK(ended.error().kind == ErrorKind::Cancelled);
+}
+
+TEST_CASE("the plain transport: credentials go to no other host or port", "[kube][transport]") {
+  const KeyPair ca = make_ca("store");
+  const auto echo = [](const ReceivedRequest& r) {
+    const auto header = r.headers.find("authorization");
+    return answer(200, header == r.headers.end() ? "none" : header->second);
+  };
+  TestServer elsewhere(replies(echo), ServerTls{issue(ca, "elsewhere"), ""});
+  std::string away = elsewhere.url() + "/data";
+  TestServer store(replies([&](const ReceivedRequest& r) {
+                     if (r.target == "/away") return answer(302, "", "Location: " + away + "\r\n");
+                     if (r.target == "/here") return answer(307, "", "Location: /data\r\n");
+                     return echo(r);
+                   }),
+                   ServerTls{issue(ca, "store"), ""});
+  const std::string ca_file = std::filesystem::temp_directory_path() / ("ca-" + std::to_string(store.port()) + ".crt");
+  std::ofstream(ca_file) << ca.cert;
+  PlainOptions follow;
+  follow.max_redirects = 3;
+  follow.ca_file = ca_file;
+  auto plain = make_plain_curl_transport(follow);
+  const auto fetched = [&](const std::string& path) {
+    HttpRequest request = get(store.url() + path);
+    request.headers.emplace_back("Authorization", "Bearer secret");
+    std::string body;
+    const auto done = plain->download(request, [&](std::string_view piece) { return body += piece, true; }, never);
+    REQUIRE(done);
+    return body;
+  };
+  CHECK(fetched("/data") == "Bearer secret");
+  CHECK(fetched("/here") == "Bearer secret");
+  CHECK(fetched("/away") == "none");
+  away = elsewhere.url("localhost") + "/data";
+  CHECK(fetched("/away") == "none");
+  std::filesystem::remove(ca_file);
 }
 
 }  // namespace
