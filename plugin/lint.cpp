@@ -8,8 +8,11 @@
 #include "plugin/fields.h"
 #include "plugin/schema.h"
 #include "plugin/session.h"
+#include "reconcilers/common/job.h"
 #include "reconcilers/model/intent.h"
+#include "reconcilers/retraining/job.h"
 #include "reconcilers/rollout/policy.h"
+#include "reconcilers/serving/render.h"
 
 namespace mo::plugin {
 namespace {
@@ -45,6 +48,7 @@ class OperatorsRules {
   std::vector<Mistake> of(const Json& object) {
     const std::string kind = text(object, "kind");
     if (kind == "Model") check_model(object);
+    if (kind == "ModelRuntime") check_runtime(object);
     if (kind == "ModelRollout") check_parsed<api::ModelRollout>(object);
     return std::move(mistakes_);
   }
@@ -69,9 +73,29 @@ class OperatorsRules {
     const auto model = check_parsed<api::Model>(object);
     if (!model || !model->problem.empty()) return;
     check_schedules(object);
+    check_templates(*model);
     if (const std::string why = model::weight_too_small(*model); !why.empty())
       wrong("/spec/rollout/steps", "spec.rollout.steps", why);
     check_names(*model);
+  }
+
+  void check_runtime(const Json& object) {
+    if (const auto runtime = api::parse<api::ModelRuntime>(object.dump()))
+      told("/spec/template", serving::read_template(*runtime));
+  }
+
+  void check_templates(const api::Model& model) {
+    told("/spec/serving/template", serving::read_template(model));
+    if (model.retraining)
+      told("/spec/retraining/template", read_job(model.retraining->job_template, retraining::kTemplate));
+    for (size_t i = 0; i < model.rollout.gates.size(); ++i)
+      if (const auto& job = model.rollout.gates[i].job) {
+        const std::string number = std::to_string(i);
+        told("/spec/rollout/gates/" + number, read_job(job->job_template, "spec.rollout.gates[" + number + "].job.template"));
+      }
+  }
+  void told(const std::string& pointer, const Result<Json>& read) {
+    if (!read) wrong(pointer, "", read.error().message);
   }
 
   // Of gates, where all sets that might define them are at hand.

@@ -33,9 +33,12 @@ bool read(value& v, Condition& out, const Path& at) { return read_object(v, out,
 constexpr Field<Format> kFormat[] = {{"name", member<&Format::name>}, {"version", member<&Format::version>}};
 bool read(value& v, Format& out, const Path& at) { return read_object(v, out, kFormat, at); }
 
+constexpr Field<Artifact> kCredentials[] = {{"secretName", member<&Artifact::secret>}};
 constexpr Field<Artifact> kArtifact[] = {{"uri", member<&Artifact::uri>},
                                          {"digest", member<&Artifact::digest>},
-                                         {"format", member<&Artifact::format>}};
+                                         {"format", member<&Artifact::format>},
+                                         {"size", member<&Artifact::size>},
+                                         {"credentials", into<kCredentials>}};
 bool read(value& v, Artifact& out, const Path& at) { return read_object(v, out, kArtifact, at); }
 
 // ---- rollout policy ----

@@ -128,6 +128,8 @@ void check_uri(const std::string& uri, const Json& value) {
   const std::string_view scheme = parts ? parts->scheme : "";
   if (scheme == "http" || scheme == "https") {
     if (parts->first.empty()) wrong_value(path, "an absolute http(s) address with a host", value);
+    if (parts->first.substr(0, parts->first.find_first_of("?#")).find('@') != std::string_view::npos)
+      wrong_value(path, "an address without user name and password", redact_uri(uri));
   } else if (scheme == "configmap") {
     if (!is_object_name(parts->first) || !is_configmap_key(parts->rest))
       wrong_value(path, "configmap://name/key", value);

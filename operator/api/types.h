@@ -63,10 +63,14 @@ struct Format {
   bool operator==(const Format&) const = default;
 };
 
+inline constexpr uint64_t kDefaultArtifactBytes = 10ull << 30;
+
 struct Artifact {
   std::string uri;
   std::string digest;  // sha256:<64 hex>
   Format format;
+  std::string size = {};    // the most bytes that it may have, such as 500Mi; empty: kDefaultArtifactBytes
+  std::string secret = {};  // credentials.secretName: only the fetching container reads it, never the operator
   bool operator==(const Artifact&) const = default;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/json/pod_template.h"
 #include "reconcilers/serving/render.h"
 
 namespace mo {
@@ -20,8 +21,8 @@ Json with_environment(Environment ours, const Json& container) {
         });
     if (!overridden) env.push_back({{"name", name}, {"value", value}});
   }
-  if (!theirs.is_array()) return theirs;  // wrong as it is: the API server says so
-  for (const Json& entry : theirs) env.push_back(entry);
+  if (theirs.is_array())
+    for (const Json& entry : theirs) env.push_back(entry);
   return env;
 }
 
@@ -39,10 +40,23 @@ void merge_strings(Json& into, const Json& from) {
 
 }  // namespace
 
+Result<Json> read_job(const RawJson& job_template, const std::string& where) {
+  Result<Json> parsed = read_job_template(job_template, where);
+  if (!parsed) return parsed;
+  const std::string prefix = std::string(api::kGroup) + "/";
+  std::string wrong = owned_metadata(parsed->value("metadata", Json()), where + ".metadata", prefix);
+  const Json spec = parsed->value("spec", Json());
+  const Json pods = spec.is_object() ? spec.value("template", Json()) : Json();
+  if (wrong.empty() && pods.is_object())
+    wrong = owned_metadata(pods.value("metadata", Json()), where + ".spec.template.metadata", prefix);
+  if (!wrong.empty()) return fail(ErrorKind::Invalid, wrong);
+  return parsed;
+}
+
 Result<Json> render_job(const api::Model& model, const std::string& name, const RawJson& job_template,
-                        const Environment& environment) {
-  Result<Json> parsed = parse_json(job_template, 1 << 20);
-  if (!parsed) return fail(parsed.error());
+                        const std::string& where, const Environment& environment) {
+  Result<Json> parsed = read_job(job_template, where);
+  if (!parsed) return parsed;
   Json job = serving::object_of(model, Kind::Job, name);
   if (parsed->contains("metadata") && (*parsed)["metadata"].is_object()) {
     merge_strings(job["metadata"]["labels"], (*parsed)["metadata"].value("labels", Json()));

@@ -42,4 +42,13 @@ std::string artifact_configmap(const api::Artifact& artifact) {
   return artifact.uri.substr(scheme.size(), artifact.uri.find('/', scheme.size()) - scheme.size());
 }
 
+Json to_json(const api::Artifact& artifact) {
+  Json format = {{"name", artifact.format.name}};
+  if (!artifact.format.version.empty()) format["version"] = artifact.format.version;
+  Json out = {{"uri", artifact.uri}, {"digest", artifact.digest}, {"format", std::move(format)}};
+  if (!artifact.size.empty()) out["size"] = artifact.size;
+  if (!artifact.secret.empty()) out["credentials"] = {{"secretName", artifact.secret}};
+  return out;
+}
+
 }  // namespace mo

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "operator/api/types.h"
+#include "operator/json/json.h"
 
 namespace mo {
 
@@ -23,5 +24,7 @@ std::string retraining_job_name(const std::string& model, int64_t run);
 
 // The ConfigMap of a configmap://name/key artifact; empty for others.
 std::string artifact_configmap(const api::Artifact& artifact);
+// As spec.artifact of a ModelVersion.
+Json to_json(const api::Artifact& artifact);
 
 }  // namespace mo

@@ -14,12 +14,7 @@ namespace {
 
 Json render_inline_version(const api::Model& model, const std::string& name) {
   Json version = serving::object_of(model, Kind::ModelVersion, name);
-  Json format = {{"name", model.artifact->format.name}};
-  if (!model.artifact->format.version.empty()) format["version"] = model.artifact->format.version;
-  version["spec"] = {
-      {"modelRef", {{"name", model.meta.key.name}}},
-      {"artifact",
-       {{"uri", model.artifact->uri}, {"digest", model.artifact->digest}, {"format", std::move(format)}}}};
+  version["spec"] = {{"modelRef", {{"name", model.meta.key.name}}}, {"artifact", to_json(*model.artifact)}};
   return version;
 }
 
@@ -28,6 +23,8 @@ Json render_inline_version(const api::Model& model, const std::string& name) {
 std::string revision_of(const api::Model& m, const std::string& version) {
   Json parts = {version, m.runtime.value_or(""), m.template_overlay, m.rollout.raw};
   if (m.artifact) parts.push_back(m.artifact->uri);
+  if (m.artifact && !m.artifact->size.empty()) parts.push_back("size " + m.artifact->size);
+  if (m.artifact && !m.artifact->secret.empty()) parts.push_back("credentials " + m.artifact->secret);
   return hash_of(parts.dump());
 }
 

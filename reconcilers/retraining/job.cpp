@@ -5,8 +5,9 @@
 #include "reconcilers/serving/render.h"
 
 namespace mo::retraining {
+
 Result<Json> render_job(const api::Model& model, const api::RetrainingRun& run, const std::string& stable) {
-  return mo::render_job(model, run.name, model.retraining->job_template,
+  return mo::render_job(model, run.name, model.retraining->job_template, kTemplate,
                         {{"MODELOPS_MODEL", model.meta.key.name},
                          {"MODELOPS_NAMESPACE", model.meta.key.ns},
                          {"MODELOPS_VERSION", stable},
@@ -27,11 +28,8 @@ Json render_version(const api::Model& model, const api::RunResult& result, const
   for (const char* field : {"parameters", "seed"})
     if (result.lineage.contains(field)) lineage["run"][field] = result.lineage[field];
   if (!stable.empty()) lineage["parent"] = stable;
-  const api::Artifact& a = result.artifact;
-  Json format = {{"name", a.format.name}};
-  if (!a.format.version.empty()) format["version"] = a.format.version;
   version["spec"] = {{"modelRef", {{"name", model.meta.key.name}}},
-                     {"artifact", {{"uri", a.uri}, {"digest", a.digest}, {"format", std::move(format)}}},
+                     {"artifact", to_json(result.artifact)},
                      {"lineage", std::move(lineage)},
                      {"metrics", result.metrics}};
   return version;

@@ -11,11 +11,13 @@
 
 namespace mo::retraining {
 
+inline constexpr const char* kTemplate = "spec.retraining.template";
+
 // From spec.retraining.template. Every container learns by its environment (which the template may override):
 // MODELOPS_MODEL, MODELOPS_NAMESPACE, MODELOPS_VERSION (what serves now, may be empty), MODELOPS_RUN_ID (the
 // Job's name), MODELOPS_TRIGGER, MODELOPS_OUTPUT (a path of this run's own to write the artifact under, below
 // whatever volume the template mounts) and MODELOPS_RESULT (the file that takes the RunResult: the
-// container's termination message).
+// container's termination message). Errors as those of read_job().
 Result<Json> render_job(const api::Model& model, const api::RetrainingRun& run, const std::string& stable);
 
 // The record of what the run made, with its lineage.

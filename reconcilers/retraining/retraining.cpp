@@ -4,6 +4,7 @@
 
 #include "operator/core/cron.h"
 #include "operator/core/text.h"
+#include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/retraining/job.h"
 #include "reconcilers/rollout/advance.h"
@@ -38,6 +39,7 @@ class Training {
       s().day = day_of(now_);
       s().runs_today = 0;
     }
+    check_template();
     read_datasets();
     read_schedules();
     if (s().run) follow();
@@ -57,6 +59,13 @@ class Training {
   }
   void event(const std::string& reason, const std::string& note, bool warning = false) {
     out_.events.push_back({{Kind::Model, o_.key}, o_.model->meta.uid, warning, reason, note});
+  }
+
+  void check_template() {
+    const Result<Json> job = read_job(spec_.job_template, kTemplate);
+    if (job) return;
+    out_.problem_reason = "InvalidTemplate";
+    out_.problem = invalid_template_ = job.error().message;
   }
 
   // ---- triggers ----
@@ -174,6 +183,10 @@ class Training {
       // Not before its result could be judged. Nothing of what is due is skipped.
       s().suppressed = trigger + ": " + policy_.retraining.message + "; it runs afterwards";
       return blame_gates();
+    }
+    if (!invalid_template_.empty()) {
+      s().suppressed = trigger + ": " + invalid_template_ + "; it runs afterwards";
+      return;
     }
     s().suppressed.clear();
     start(trigger);
@@ -373,6 +386,7 @@ class Training {
   std::map<std::string, std::string> digests_;  // by trigger, as they are now
   std::string cron_due_;                        // the trigger whose schedule has come
   TimePoint cron_due_at_;                       // and for when
+  std::string invalid_template_;                // why no Job can be made
   std::string waiting_;                         // a trigger that cannot be read, and why
   Planned out_;
 };

@@ -20,7 +20,7 @@ struct Planned {
   std::vector<Ask> asks;
   std::vector<Event> events;
   std::optional<TimePoint> look_again;
-  // Shown as Stalled: a schedule that cannot be read, or gates without which no run can be judged.
+  // Shown as Stalled: a template or schedule that cannot be used, or gates without which no run can be judged.
   std::string problem_reason, problem;
   // A version whose recorded metrics did not pass, and why.
   std::string rejected_version, rejected_message;

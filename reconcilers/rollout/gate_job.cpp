@@ -26,7 +26,7 @@ Result<Json> render_gate_job(const api::Model& model, const api::Gate& gate, con
                              const api::ModelRollout& rollout, const std::string& stable, Duration deadline) {
   const std::string& ns = model.meta.key.ns;
   Result<Json> job =
-      render_job(model, name, gate.job->job_template,
+      render_job(model, name, gate.job->job_template, "job.template",
                  {{"MODELOPS_MODEL", model.meta.key.name},
                   {"MODELOPS_NAMESPACE", ns},
                   {"MODELOPS_VERSION", rollout.version},

@@ -2,18 +2,24 @@
 
 #include <algorithm>
 
+#include "operator/core/size.h"
+#include "operator/core/text.h"
 #include "operator/json/pod_config.h"
+#include "operator/json/pod_template.h"
 #include "operator/json/strategic_merge.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/serving/reserved.h"
 
 namespace mo::serving {
 namespace {
 
-constexpr const char* kArtifactVolume = "modelops-artifact";
-constexpr const char* kSourceVolume = "modelops-source";
 // Every namespace has it, and its content has to follow the cluster's.
 constexpr const char* kClusterCertificates = "kube-root-ca.crt";
-constexpr const char* kFetchContainer = "modelops-fetch";
+constexpr const char* kOverlay = "spec.serving.template";
+constexpr int kNobody = 65532;  // the user of our image
+constexpr const char* kCredentialsPath = "/credentials";
+// Beside the artifact the volume holds its folder, and each file fills whole blocks.
+constexpr uint64_t kVolumeSlack = 16u << 20;
 
 struct Source {
   std::string file;            // the artifact's file name under /artifact
@@ -42,12 +48,12 @@ Result<Source> source_of(const api::Artifact& artifact) {
   const bool claim = !configmap && take_prefix(rest, "pvc://");
   if (!configmap && !claim) {
     if (rest.rfind("http://", 0) == 0 || rest.rfind("https://", 0) == 0) return Source{file_name(rest), {}};
-    return fail(ErrorKind::Invalid, "artifact uri " + artifact.uri +
+    return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) +
                                         " is none of configmap://name/key, pvc://claim/path, http(s)://…");
   }
   const size_t slash = rest.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == rest.size())
-    return fail(ErrorKind::Invalid, "artifact uri " + artifact.uri + " names no " +
+    return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) + " names no " +
                                         (configmap ? "key: configmap://name/key" : "path: pvc://claim/path"));
   const std::string name = rest.substr(0, slash);
   Json volume = {{"name", kSourceVolume}};
@@ -58,35 +64,58 @@ Result<Source> source_of(const api::Artifact& artifact) {
   return Source{file_name(rest.substr(slash + 1)), std::move(volume)};
 }
 
-Json fetch_container(const api::Artifact& artifact, const Source& source, const Settings& settings) {
-  Json mounts = Json::array({{{"name", kArtifactVolume}, {"mountPath", "/artifact"}}});
-  if (source.volume)
-    mounts.push_back({{"name", kSourceVolume}, {"mountPath", "/source"}, {"readOnly", true}});
-  return {
-      {"name", kFetchContainer},
-      {"image", settings.fetch_image},
-      {"args",
-       {"fetch", "--uri", artifact.uri, "--digest", artifact.digest, "--output", "/artifact/" + source.file}},
-      {"volumeMounts", std::move(mounts)},
-      {"resources", {{"requests", {{"cpu", "10m"}, {"memory", "32Mi"}}}}},
-      {"securityContext",
-       {{"allowPrivilegeEscalation", false},
-        {"readOnlyRootFilesystem", true},
-        {"capabilities", {{"drop", {"ALL"}}}}}}};
+Result<uint64_t> most_bytes(const api::Artifact& artifact) {
+  if (artifact.size.empty()) return api::kDefaultArtifactBytes;
+  if (const auto bytes = parse_size(artifact.size)) return *bytes;
+  return fail(ErrorKind::Invalid, "artifact size " + artifact.size + " is no size such as 500Mi or 2Gi");
 }
 
-// The front of a list keeps what the user's template has under the same name out of our way: the user's entry
-// comes later and wins.
+// All that Pod Security's level "restricted" asks of a container, whatever the rest of the pod says.
+Json restricted(const Json& pod_security) {
+  Json context = {{"allowPrivilegeEscalation", false},
+                  {"readOnlyRootFilesystem", true},
+                  {"runAsNonRoot", true},
+                  {"capabilities", {{"drop", {"ALL"}}}},
+                  {"seccompProfile", {{"type", "RuntimeDefault"}}}};
+  // A server that runs as root would make the kubelet refuse this container. Any other user may be the one that reads the claim.
+  if (pod_security.is_object() && pod_security.value("runAsUser", Json()) == 0) context["runAsUser"] = kNobody;
+  return context;
+}
+
+Json fetch_container(const api::Artifact& artifact, const Source& source, uint64_t max_bytes, const Settings& settings,
+                     const Json& pod_security) {
+  Json args = {"fetch", "--uri", artifact.uri, "--digest", artifact.digest, "--output", std::string(kArtifactPath) + "/" + source.file,
+               "--max-bytes", std::to_string(max_bytes)};
+  Json mounts = Json::array({{{"name", kArtifactVolume}, {"mountPath", kArtifactPath}}});
+  if (source.volume)
+    mounts.push_back({{"name", kSourceVolume}, {"mountPath", "/source"}, {"readOnly", true}});
+  if (!artifact.secret.empty()) {
+    args.insert(args.end(), {"--credentials-dir", kCredentialsPath});
+    mounts.push_back({{"name", kCredentialsVolume}, {"mountPath", kCredentialsPath}, {"readOnly", true}});
+  }
+  return {{"name", kFetchContainer},
+          {"image", settings.fetch_image},
+          {"args", std::move(args)},
+          {"volumeMounts", std::move(mounts)},
+          {"resources",
+           {{"requests", {{"cpu", "10m"}, {"memory", "32Mi"}}}, {"limits", {{"cpu", "1"}, {"memory", "128Mi"}}}}},
+          {"securityContext", restricted(pod_security)}};
+}
+
+Json volumes_of(const api::Artifact& artifact, const Source& source, uint64_t max_bytes) {
+  Json volumes = Json::array(
+      {{{"name", kArtifactVolume}, {"emptyDir", {{"sizeLimit", std::to_string(max_bytes + kVolumeSlack)}}}}});
+  if (source.volume) volumes.push_back(*source.volume);
+  // Without the Secret the container starts, and says what is missing.
+  if (!artifact.secret.empty())
+    volumes.push_back({{"name", kCredentialsVolume}, {"secret", {{"secretName", artifact.secret}, {"optional", true}}}});
+  return volumes;
+}
+
+// check_reserved() has seen to it that no name is there twice.
 void put_first(Json& object, const char* list, Json entries) {
   if (object.contains(list) && object[list].is_array())
-    for (Json& entry : object[list]) {
-      const std::string name = entry.is_object() && entry.contains("name") && entry["name"].is_string()
-                                   ? entry["name"].get<std::string>()
-                                   : "";
-      std::erase_if(entries.get_ref<Json::array_t&>(),
-                    [&](const Json& ours) { return ours["name"] == name && !name.empty(); });
-      entries.push_back(entry);
-    }
+    for (Json& entry : object[list]) entries.push_back(std::move(entry));
   object[list] = std::move(entries);
 }
 
@@ -95,7 +124,7 @@ Json* find_server(Json& pod_template) {
   Json& spec = pod_template["spec"];
   if (!spec.contains("containers") || !spec["containers"].is_array()) return nullptr;
   for (Json& container : spec["containers"])
-    if (container.is_object() && container.value("name", Json()) == "server") return &container;
+    if (container.is_object() && container.value("name", Json()) == kServer) return &container;
   return nullptr;
 }
 
@@ -121,9 +150,9 @@ void dress_server(Json& server, const api::Model& model, const api::ModelVersion
   put_first(server, "env",
             Json::array({{{"name", "MODEL_NAME"}, {"value", model.meta.key.name}},
                          {{"name", "MODEL_VERSION"}, {"value", version.meta.key.name}},
-                         {{"name", "MODEL_PATH"}, {"value", "/artifact/" + source.file}}}));
+                         {{"name", "MODEL_PATH"}, {"value", std::string(kArtifactPath) + "/" + source.file}}}));
   put_first(server, "volumeMounts",
-            Json::array({{{"name", kArtifactVolume}, {"mountPath", "/artifact"}, {"readOnly", true}}}));
+            Json::array({{{"name", kArtifactVolume}, {"mountPath", kArtifactPath}, {"readOnly", true}}}));
   name_port(server, runtime.port);
   // A pod that ends is still known to proxies for a moment: it serves on meanwhile, or requests are lost.
   Json& lifecycle = object_at(server, "lifecycle");
@@ -144,29 +173,44 @@ void dress_metadata(Json& pod_template, const api::Model& model, const api::Mode
   annotations["prometheus.io/path"] = runtime.metrics_path;
 }
 
+Result<Json> read_free(const RawJson& pod_template, const std::string& where, TemplateRole role) {
+  Result<Json> read = read_pod_template(pod_template, where, role);
+  if (!read) return read;
+  if (const auto free = check_reserved(*read, where); !free) return fail(free.error());
+  return read;
+}
+
+// The runtime's template with the Model's laid over it: what people want, before the operator adds to it.
+Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& runtime) {
+  Result<Json> base = read_template(runtime);
+  if (!base || model.template_overlay.empty()) return base;
+  const Result<Json> overlay = read_template(model);
+  if (!overlay) return overlay;
+  Json merged = merge_pod_template(std::move(*base), *overlay);
+  // Each by itself is free of what is reserved, but a mount may have lost its readOnly.
+  if (const auto free = check_reserved(merged, kOverlay); !free) return fail(free.error());
+  return merged;
+}
+
 Result<Json> pod_template_of(const api::Model& model, const api::ModelVersion& version,
                              const api::ModelRuntime& runtime, const Settings& settings) {
-  Result<Source> source = source_of(version.artifact);
+  const api::Artifact& artifact = version.artifact;
+  const Result<Source> source = source_of(artifact);
   if (!source) return fail(source.error());
-  Result<Json> base = parse_json(runtime.pod_template.empty() ? "{}" : runtime.pod_template, 1 << 20);
-  if (!base) return fail(base.error());
-  Json merged = std::move(*base);
-  if (!model.template_overlay.empty()) {
-    Result<Json> overlay = parse_json(model.template_overlay, 1 << 20);
-    if (!overlay) return fail(overlay.error());
-    merged = merge_pod_template(std::move(merged), *overlay);
-  }
-  Json* server = find_server(merged);
+  const Result<uint64_t> max_bytes = most_bytes(artifact);
+  if (!max_bytes) return fail(max_bytes.error());
+  Result<Json> merged = merged_template(model, runtime);
+  if (!merged) return merged;
+  Json* server = find_server(*merged);
   if (!server)
     return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name +
                                         " with the Model's laid over it has no container named server");
   dress_server(*server, model, version, runtime, *source);
-  dress_metadata(merged, model, version, runtime);
-  Json& spec = merged["spec"];
-  Json volumes = Json::array({{{"name", kArtifactVolume}, {"emptyDir", Json::object()}}});
-  if (source->volume) volumes.push_back(*source->volume);
-  put_first(spec, "volumes", std::move(volumes));
-  put_first(spec, "initContainers", Json::array({fetch_container(version.artifact, *source, settings)}));
+  dress_metadata(*merged, model, version, runtime);
+  Json& spec = (*merged)["spec"];
+  put_first(spec, "volumes", volumes_of(artifact, *source, *max_bytes));
+  put_first(spec, "initContainers",
+            Json::array({fetch_container(artifact, *source, *max_bytes, settings, spec.value("securityContext", Json()))}));
   return merged;
 }
 
@@ -219,6 +263,14 @@ Rendered sealed(Json body) {
 }
 
 }  // namespace
+
+Result<Json> read_template(const api::Model& model) {
+  return read_free(model.template_overlay, kOverlay, TemplateRole::Overlay);
+}
+
+Result<Json> read_template(const api::ModelRuntime& runtime) {
+  return read_free(runtime.pod_template, "ModelRuntime " + runtime.meta.key.name + ": spec.template", TemplateRole::Whole);
+}
 
 Json object_of(const api::Model& model, Kind kind, const std::string& name) {
   const KindInfo& k = info(kind);
@@ -334,8 +386,8 @@ std::string ports_problem(const Json& ports, bool routed) {
 
 Json labels_of_pods(const api::Model& model) {
   Json labels = {{api::kLabelModel, model.meta.key.name}};
-  const Result<Json> overlay = parse_json(model.template_overlay.empty() ? "{}" : model.template_overlay, 1 << 20);
-  if (!overlay || !overlay->is_object()) return labels;
+  const Result<Json> overlay = read_pod_template(model.template_overlay, "", TemplateRole::Overlay);
+  if (!overlay) return labels;  // its pods are not made
   const Json wanted = overlay->value("/metadata/labels"_json_pointer, Json::object());
   if (wanted.is_object()) labels.update(wanted);
   return labels;

@@ -34,6 +34,11 @@ struct Copied {
 Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api::Format& format,
                                               const std::vector<Ref<api::ModelRuntime>>& runtimes);
 
+// A template by itself, as spec.serving.template and ModelRuntime.spec.template have it. ErrorKind::Invalid with the path of what is
+// wrong: read_pod_template() and check_reserved().
+Result<Json> read_template(const api::Model& model);
+Result<Json> read_template(const api::ModelRuntime& runtime);
+
 // ErrorKind::Invalid when the artifact's URI or the runtime's template cannot be used. `copies`: what the template
 // calls a ConfigMap -> the copy to name in its place. `in_place`: pods of an old template go before those of the new one come.
 Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version,

@@ -220,3 +220,32 @@ TEST_CASE("plugin: sessions that cannot be kept are refused offline too", "[plug
   CHECK_THAT(first(model("type: Header, cookieConfig: {lifetimeType: Session}")), Catch::Contains("a header has no cookieConfig"));
   CHECK_THAT(first(model("cookieConfig: {lifetimeType: Permanent}")), Catch::Contains("set absoluteTimeout"));
 }
+
+TEST_CASE("plugin: lint tells of templates that cannot be used", "[plugin][lint]") {
+  const auto model = [](const std::string& spec) {
+    return "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec: " + spec + "\n";
+  };
+  CHECK(first(model("{serving: {template: {spec: {containers: [{name: server, env: [{value: a}]}]}}}}"))
+            .find("spec.serving.template.spec.containers[0].env[0] has no name") != std::string::npos);
+  CHECK(first(model("{serving: {template: {spec: {initContainers: [{name: modelops-fetch}]}}}}")).find("has a name of the operator's") !=
+        std::string::npos);
+  CHECK(first(model("{retraining: {template: {spec: {template: {spec: {containers: [{image: x}]}}}}}}"))
+            .find("spec.retraining.template.spec.template.spec.containers[0] has no name") != std::string::npos);
+  CHECK(first("apiVersion: modelops.dev/v1alpha1\nkind: ModelRuntime\nmetadata: {name: rules}\nspec: {formats: [{name: rules}], "
+              "template: {spec: {containers: [{name: server, env: [{name: MODEL_PATH, value: /x}]}]}}}\n")
+            .find("ModelRuntime rules: spec.template.spec.containers[server].env[MODEL_PATH] is set by the operator") != std::string::npos);
+}
+
+TEST_CASE("plugin: artifacts whose credentials or size cannot be are refused offline too", "[plugin][lint]") {
+  const auto artifact = [](const std::string& uri, const std::string& more) {
+    return "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec: {artifact: {uri: \"" + uri +
+           "\", digest: \"sha256:0123456789012345678901234567890123456789012345678901234567890123\", format: {name: rules}" + more + "}}\n";
+  };
+  CHECK(linted(artifact("https://store.example:8443/a?b=c@d", ", size: 500Mi, credentials: {secretName: store}")).empty());
+  CHECK(linted(artifact("http://[fd00::1]/a", "")).empty());
+  for (const char* uri : {"https://jane:pass@store/a", "http://token@store", "https://jane:pa/ss@store/a"})
+    CHECK(first(artifact(uri, "")).find("without user name and password") != std::string::npos);
+  CHECK(first(artifact("http://store/a", ", credentials: {secretName: s}")).find("https:// addresses alone") != std::string::npos);
+  for (const char* size : {"0", "1.5Gi", "much", "99999999Ti", "-1"})
+    CHECK(first(artifact("http://store/a", std::string(", size: \"") + size + "\"")).find("whole number of bytes") != std::string::npos);
+}

@@ -160,7 +160,7 @@ TEST_CASE("the artifact is fetched and verified before the server starts") {
     const Json& fetch = spec["initContainers"][0];
     CHECK(fetch["name"] == "modelops-fetch");
     CHECK(fetch["image"] == "operator:1");
-    CHECK(fetch["args"] == Json({"fetch", "--uri", row.uri, "--digest", "sha256:abc", "--output", row.file}));
+    CHECK(fetch["args"] == Json({"fetch", "--uri", row.uri, "--digest", "sha256:abc", "--output", row.file, "--max-bytes", "10737418240"}));
     CHECK(named(spec["volumes"], "modelops-source") == Json::parse(row.volume));
     CHECK(named(spec["volumes"], "modelops-artifact")["emptyDir"].is_object());
     CHECK(fetch["volumeMounts"].size() == (Json::parse(row.volume).is_null() ? 1 : 2));
@@ -180,11 +180,137 @@ TEST_CASE("what cannot be rendered says why") {
   CHECK(why("http://x/y", runtime("{}")).find("no container named server") != std::string::npos);
 }
 
-TEST_CASE("the Model's template lies over the runtime's, and its own entries win over ours") {
+TEST_CASE("the fetching container is bounded, and passes Pod Security's level restricted whatever the pod says") {
+  api::ModelVersion v = version("https://store/x/model.json");
+  Json fetch = rendered(model(), v, runtime())["spec"]["template"]["spec"]["initContainers"][0];
+  CHECK(fetch["resources"] == Json::parse(R"({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}})"));
+  const Json restricted = Json::parse(R"({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "runAsNonRoot": true,
+      "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}})");
+  CHECK(fetch["securityContext"] == restricted);
   api::Model m = model();
-  m.template_overlay = R"({"metadata": {"labels": {"team": "a", "modelops.dev/version": "forged"}},
+  m.template_overlay = R"({"spec": {"securityContext": {"runAsUser": 0}}})";
+  fetch = rendered(m, v, runtime())["spec"]["template"]["spec"]["initContainers"][0];
+  CHECK(fetch["securityContext"]["runAsUser"] == 65532);
+  m.template_overlay = R"({"spec": {"securityContext": {"runAsUser": 1000}}})";
+  fetch = rendered(m, v, runtime())["spec"]["template"]["spec"]["initContainers"][0];
+  CHECK(fetch["securityContext"] == restricted);
+}
+
+TEST_CASE("an artifact's size bounds what is fetched, and the volume") {
+  api::ModelVersion v = version("https://store/x/model.json");
+  Json spec = rendered(model(), v, runtime())["spec"]["template"]["spec"];
+  CHECK(named(spec["volumes"], "modelops-artifact")["emptyDir"]["sizeLimit"] == std::to_string((10240ull + 16) << 20));
+  v.artifact.size = "500Mi";
+  spec = rendered(model(), v, runtime())["spec"]["template"]["spec"];
+  CHECK(spec["initContainers"][0]["args"].back() == "524288000");
+  CHECK(named(spec["volumes"], "modelops-artifact")["emptyDir"]["sizeLimit"] == std::to_string(516ull << 20));
+  v.artifact.size = "much";
+  CHECK(render_deployment(model(), v, runtime(), kSettings).error().message == "artifact size much is no size such as 500Mi or 2Gi");
+}
+
+TEST_CASE("credentials are mounted into the fetching container alone") {
+  api::ModelVersion v = version("https://store/x/model.json");
+  v.artifact.secret = "store";
+  const Json spec = rendered(model(), v, runtime())["spec"]["template"]["spec"];
+  CHECK(named(spec["volumes"], "modelops-credentials")["secret"] == Json::parse(R"({"secretName": "store", "optional": true})"));
+  const Json& fetch = spec["initContainers"][0];
+  CHECK(named(fetch["volumeMounts"], "modelops-credentials") ==
+        Json::parse(R"({"name": "modelops-credentials", "mountPath": "/credentials", "readOnly": true})"));
+  const auto& args = fetch["args"];
+  CHECK(std::find(args.begin(), args.end(), "--credentials-dir") != args.end());
+  CHECK(named(named(spec["containers"], "server")["volumeMounts"], "modelops-credentials").is_null());
+}
+
+// The words for `template` as spec.serving.template of the Model; "" if it renders.
+std::string refused(const std::string& overlay, const api::ModelRuntime& r = runtime()) {
+  api::Model m = model();
+  m.template_overlay = overlay;
+  const auto result = render_deployment(m, version("configmap://maps/model.json"), r, kSettings);
+  if (result) return "";
+  CHECK(result.error().kind == ErrorKind::Invalid);
+  return result.error().message;
+}
+
+TEST_CASE("no template takes the place of what verifies and holds the artifact") {
+  struct Row {
+    const char *overlay, *says;
+  };
+  const Row rows[] = {
+      {R"({"spec": {"initContainers": [{"name": "modelops-fetch", "image": "evil:1"}]}})", "spec.initContainers[modelops-fetch] has a name"},
+      {R"({"spec": {"containers": [{"name": "modelops-fetch"}]}})", "spec.containers[modelops-fetch] has a name"},
+      {R"({"spec": {"volumes": [{"name": "modelops-artifact", "hostPath": {"path": "/"}}]}})", "spec.volumes[modelops-artifact] has a name"},
+      {R"({"spec": {"volumes": [{"name": "modelops-source", "emptyDir": {}}]}})", "spec.volumes[modelops-source] has a name"},
+      {R"({"spec": {"volumes": [{"name": "modelops-credentials", "emptyDir": {}}]}})", "spec.volumes[modelops-credentials] has a name"},
+      {R"({"spec": {"ephemeralContainers": [{"name": "x"}]}})", "spec.ephemeralContainers cannot be part"},
+      {R"({"spec": {"containers": [{"name": "server", "env": [{"name": "MODEL_PATH", "value": "/tmp/mine"}]}]}})",
+       "spec.containers[server].env[MODEL_PATH] is set by the operator"},
+      {R"({"spec": {"containers": [{"name": "server", "env": [{"name": "MODEL_NAME", "$patch": "replace", "value": "x"}]}]}})",
+       "spec.containers[server].env[MODEL_NAME] is set"},
+      {R"({"spec": {"containers": [{"name": "side", "volumeMounts": [{"name": "modelops-artifact", "mountPath": "/a"}]}]}})",
+       "spec.containers[side].volumeMounts[/a] mounts volume modelops-artifact writable"},
+      {R"({"spec": {"initContainers": [{"name": "late", "volumeMounts": [{"name": "modelops-artifact", "mountPath": "/a", "subPath": "x", "readOnly": false}]}]}})",
+       "spec.initContainers[late].volumeMounts[/a] mounts volume modelops-artifact writable"},
+      {R"({"spec": {"containers": [{"name": "side", "volumeMounts": [{"name": "modelops-credentials", "mountPath": "/a", "readOnly": true}]}]}})",
+       "spec.containers[side].volumeMounts[/a] mounts volume modelops-credentials, which is for container modelops-fetch alone"},
+      {R"({"metadata": {"labels": {"modelops.dev/version": "forged"}}})", "metadata.labels[modelops.dev/version] is the operator's"},
+      {R"({"metadata": {"annotations": {"modelops.dev/x": "y"}}})", "metadata.annotations[modelops.dev/x] is the operator's"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.overlay);
+    CHECK(refused(row.overlay).find(std::string("spec.serving.template.") + row.says) == 0);
+    // A runtime's template is no different, and is named.
+    Json pods = Json::parse(row.overlay);
+    Json server = {{"name", "server"}, {"image", "server:1"}};
+    Json& list = pods["spec"]["containers"];
+    if (!list.is_array()) list = Json::array();
+    if (named(list, "server").is_null()) list.push_back(server);
+    const std::string text = pods.dump();
+    if (text.find("$patch") == std::string::npos)
+      CHECK(refused("", runtime(text)).find(std::string("ModelRuntime rules: spec.template.") + row.says) == 0);
+  }
+}
+
+TEST_CASE("nothing hides the artifact from the server") {
+  const auto mounted = [](const std::string& container, const std::string& path) {
+    return refused(R"({"spec": {"containers": [{"name": ")" + container + R"(", "volumeMounts": [{"name": "mine", "mountPath": ")" + path +
+                   R"("}]}], "volumes": [{"name": "mine", "emptyDir": {}}]}})");
+  };
+  for (const char* path : {"/artifact", "/artifact/", "//artifact", "/artifact/model.json", "artifact", "/x/../artifact", "/", "///"}) {
+    INFO(path);
+    CHECK(mounted("server", path).find("would hide the verified artifact") != std::string::npos);
+  }
+  for (const char* path : {"/artifacts", "/x/artifact", "/tmp"}) CHECK(mounted("server", path).empty());
+  CHECK(mounted("side", "/artifact").empty());
+  CHECK(refused(R"({"spec": {"containers": [{"name": "server", "volumeDevices": [{"name": "d", "devicePath": "/artifact/x"}]}]}})")
+            .find("choose another devicePath") != std::string::npos);
+  // To look at it is everybody's right; the server has its own mount beside it.
+  const std::string reader = R"({"spec": {"containers": [{"name": "server", "volumeMounts": [{"name": "modelops-artifact", "mountPath": "/again", "readOnly": true}]}],
+      "initContainers": [{"name": "late", "volumeMounts": [{"name": "modelops-artifact", "mountPath": "/artifact", "readOnly": true}]}]}})";
+  CHECK(refused(reader).empty());
+  api::Model m = model();
+  m.template_overlay = reader;
+  const Json spec = rendered(m, version("http://x/y"), runtime())["spec"]["template"]["spec"];
+  CHECK(spec["initContainers"][0]["name"] == "modelops-fetch");
+  CHECK(spec["initContainers"][1]["name"] == "late");
+  CHECK(named(spec["containers"], "server")["volumeMounts"].size() == 2);
+  CHECK(named(spec["containers"], "server")["volumeMounts"][0]["mountPath"] == "/artifact");
+}
+
+TEST_CASE("a template of another shape is refused with its path") {
+  CHECK(refused(R"({"spec": {"containers": [{"name": "server"}, {"name": "side", "env": [{"value": "a"}]}]}})") ==
+        "spec.serving.template.spec.containers[1].env[0] has no name; give it one, or remove the entry");
+  CHECK(refused("", runtime(R"({"spec": {"containers": [{"image": "x"}]}})")) ==
+        "ModelRuntime rules: spec.template.spec.containers[0] has no name; give it one, or remove the entry");
+  api::Model m = model();
+  m.template_overlay = R"({"spec": {"containers": 3}})";
+  CHECK(labels_of_pods(m) == Json({{"modelops.dev/model", "m"}}));
+}
+
+TEST_CASE("the Model's template lies over the runtime's") {
+  api::Model m = model();
+  m.template_overlay = R"({"metadata": {"labels": {"team": "a"}},
     "spec": {"nodeSelector": {"disk": "ssd"}, "containers": [
-      {"name": "server", "image": "server:2", "env": [{"name": "MODEL_NAME", "value": "mine"}, {"name": "X", "value": "1"}],
+      {"name": "server", "image": "server:2", "env": [{"name": "X", "value": "1"}],
        "ports": [{"containerPort": 9000, "name": "other"}], "lifecycle": {"preStop": {"exec": {"command": ["true"]}}}},
       {"name": "sidecar", "image": "side:1"}]}})";
   const Json d = rendered(m, version("http://x/y"), runtime());
@@ -194,7 +320,6 @@ TEST_CASE("the Model's template lies over the runtime's, and its own entries win
   CHECK(pods["spec"]["nodeSelector"]["disk"] == "ssd");
   const Json& server = named(pods["spec"]["containers"], "server");
   CHECK(server["image"] == "server:2");
-  CHECK(named(server["env"], "MODEL_NAME")["value"] == "mine");
   CHECK(named(server["env"], "X")["value"] == "1");
   CHECK(server["env"].size() == 4);
   CHECK(server["ports"].size() == 1);
@@ -258,12 +383,13 @@ Json job(const std::string& job_template, const std::string& stable = "m-v1") {
 
 TEST_CASE("a training Job learns what it needs to know") {
   const Json j = job(
-      R"({"metadata": {"labels": {"team": "a", "modelops.dev/model": "forged"}, "annotations": {"x": "y"}},
+      R"({"metadata": {"labels": {"team": "a", "app.kubernetes.io/managed-by": "forged"}, "annotations": {"x": "y"}},
     "spec": {"backoffLimit": 1, "template": {"spec": {"containers": [
       {"name": "train", "image": "t:1", "env": [{"name": "MODELOPS_OUTPUT", "value": "mine"}]},
       {"name": "side", "image": "s:1", "terminationMessagePath": "/tmp/said"}]}}}})");
   CHECK(j["metadata"]["name"] == "m-retrain-000007");
   CHECK(j["metadata"]["labels"]["modelops.dev/model"] == "m");
+  CHECK(j["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "model-operator");
   CHECK(j["metadata"]["labels"]["team"] == "a");
   CHECK(j["metadata"]["annotations"]["x"] == "y");
   CHECK(j["metadata"]["ownerReferences"][0]["uid"] == "uid-m");
@@ -292,10 +418,27 @@ TEST_CASE("training pods are not selected by the Model's Service") {
   CHECK_FALSE(j["spec"]["template"]["metadata"]["labels"].contains("modelops.dev/model"));
 }
 
-TEST_CASE("a job template that is none is left for the API server to refuse") {
-  CHECK_NOTHROW(job(R"({"spec": 5})"));
-  CHECK_NOTHROW(job(R"({"spec": {"template": {"spec": {"containers": [5, {"env": "x"}]}}}})"));
-  CHECK_NOTHROW(job(R"({"metadata": {"labels": 5}, "spec": {"template": 5}})"));
+TEST_CASE("a Job template of another shape, or with labels of the operator's, is refused with its path") {
+  const auto refused = [](const std::string& job_template) {
+    api::Model m = model();
+    m.retraining.emplace();
+    m.retraining->job_template = job_template;
+    const auto result = retraining::render_job(m, {7, "m-retrain-000007", "nightly", {}, ""}, "");
+    return result ? "" : result.error().message;
+  };
+  CHECK(refused("5") == "spec.retraining.template must be an object (a JobTemplateSpec), it is a number");
+  CHECK(refused(R"({"spec": 5})") == "spec.retraining.template.spec must be an object, it is a number");
+  CHECK(refused(R"({"spec": {"template": {"spec": {"containers": [5]}}}})") ==
+        "spec.retraining.template.spec.template.spec.containers[0] must be an object with the field name, it is a number");
+  CHECK(refused(R"({"spec": {"template": {"spec": {"containers": [{"name": "a", "env": "x"}]}}}})") ==
+        "spec.retraining.template.spec.template.spec.containers[0].env must be a list, it is a text");
+  CHECK(refused(R"({"metadata": {"labels": 5}})") == "spec.retraining.template.metadata.labels must be an object, it is a number");
+  // By the one it would pass for the Job of a gate, by the other its pods would get requests.
+  CHECK(refused(R"({"metadata": {"labels": {"modelops.dev/gate-of": "x"}}})").find("metadata.labels[modelops.dev/gate-of] is the operator's") !=
+        std::string::npos);
+  CHECK(refused(R"({"spec": {"template": {"metadata": {"labels": {"modelops.dev/model": "m"}}}}})")
+            .find("spec.retraining.template.spec.template.metadata.labels[modelops.dev/model] is the operator's") == 0);
+  CHECK(refused(R"({"spec": {"template": {"spec": {"containers": [{"name": "a", "env": null}]}}}})").empty());
 }
 
 api::Model taking_over(const Json& ports) {
