@@ -206,6 +206,11 @@ GOOD = {
     "the longest name": model(metadata={"name": "m" * 48}),
     "an artifact behind http": artifact(uri="http://store.example:8080/fraud/2.joblib?versionId=a%20b"),
     "an artifact behind https without a path": artifact(uri="https://store.example"),
+    "an artifact behind an address of numbers": artifact(uri="http://[fd00::1]:8080/fraud?a=b@c"),
+    "an artifact with a size": artifact(size="500Mi"),
+    "an artifact with a size in bytes": artifact(size="104857600"),
+    "an artifact with credentials": artifact(uri="https://store.example/2.joblib", credentials={"secretName": "model-store"}),
+    "a template that takes lists away": model(spec__serving__template={"spec": {"volumes": None, "containers": [{"$patch": "replace"}, {"name": "server"}]}}),
     "an artifact in a claim": artifact(uri="pvc://models/deep/er/..hidden/model_v2.json"),
     "a ConfigMap key with dots": artifact(uri="configmap://fraud.v1/model.v1_2-a.json"),
     "no replicas": model(spec__serving__replicas=0),
@@ -294,6 +299,22 @@ BAD = {
     "a key with a slash": (artifact(uri="configmap://fraud/a/b"), ["spec.artifact.uri", "configmap://name/key"]),
     "a path out of the claim": (artifact(uri="pvc://models/../../etc/passwd"), ["spec.artifact.uri", '".."']),
     "a blank in a uri": (artifact(uri="https://store.example/a b"), ["spec.artifact.uri", "is not supported"]),
+    "a password in a uri": (artifact(uri="https://jane:pass@store.example/a"), ["spec.artifact.uri", "without user name and password", "name it in credentials"]),
+    "a user in a uri": (artifact(uri="http://token@store.example"), ["spec.artifact.uri", "without user name and password"]),
+    "a uri with a strange port": (artifact(uri="https://store.example:pass/word@host/a"), ["spec.artifact.uri", "http(s)://host:port/path"]),
+    "credentials for http": (artifact(uri="http://store.example/a", credentials={"secretName": "s"}), ["spec.artifact", "https:// addresses alone"]),
+    "credentials for a claim": (artifact(uri="pvc://models/a", credentials={"secretName": "s"}), ["spec.artifact", "https:// addresses alone"]),
+    "credentials without a Secret": (artifact(uri="https://store.example/a", credentials={}), ["spec.artifact.credentials.secretName", "Required value"]),
+    "credentials of no name": (artifact(uri="https://store.example/a", credentials={"secretName": "A_b"}), ["spec.artifact.credentials.secretName", "name of a Secret"]),
+    "a size of words": (artifact(size="much"), ["spec.artifact.size", "500Mi"]),
+    "a size of nothing": (artifact(size="0"), ["spec.artifact.size", "whole number of bytes"]),
+    "a size of parts": (artifact(size="1.5Gi"), ["spec.artifact.size", "whole number of bytes"]),
+    "a size beyond all": (artifact(size="99999999Ti"), ["spec.artifact.size", "whole number of bytes"]),
+    "a template's containers as a number": (model(spec__serving__template={"spec": {"containers": 3}}), ["spec.serving.template.spec.containers", "must be of type array"]),
+    "a template's containers as texts": (model(spec__serving__template={"spec": {"containers": ["server"]}}), ["spec.serving.template.spec.containers[0]", "must be of type object"]),
+    "a template's metadata as a text": (model(spec__serving__template={"metadata": "x"}), ["spec.serving.template.metadata", "must be of type object"]),
+    "a template of too many volumes": (model(spec__serving__template={"spec": {"volumes": [{"name": f"v{i}"} for i in range(257)]}}),
+                                       ["spec.serving.template.spec.volumes", "at most 256 items"]),
     "a short digest": (artifact(digest="sha256:abc"), ["spec.artifact.digest", "64 lower case hexadecimal digits"]),
     "a digest in capitals": (artifact(digest="sha256:" + "A" * 64), ["spec.artifact.digest", "64 lower case"]),
     "another digest": (artifact(digest="md5:" + "a" * 32), ["spec.artifact.digest", "sha256:"]),
@@ -437,6 +458,10 @@ BAD = {
     "a ModelRuntime without a server": (changed(RUNTIME, spec__template__spec__containers__0__name="main"),
                                         ["spec.template.spec.containers", 'named "server"', "rename"]),
     "a ModelRuntime without containers": (changed(RUNTIME, spec__template__spec__containers=REMOVED), ["spec.template.spec.containers", "Required value"]),
+    "a ModelRuntime's nameless init container": (changed(RUNTIME, spec__template__spec__initContainers=[{"image": "x"}]),
+                                                 ["spec.template.spec.initContainers[0].name", "Required value"]),
+    "a ModelRuntime's nameless volume": (changed(RUNTIME, spec__template__spec__volumes=[{"emptyDir": {}}]), ["spec.template.spec.volumes[0].name", "Required value"]),
+    "a ModelRuntime's volume as a text": (changed(RUNTIME, spec__template__spec__volumes=["tmp"]), ["spec.template.spec.volumes[0]", "must be of type object"]),
     "a ModelRuntime at no port": (changed(RUNTIME, spec__port=70000), ["spec.port", "65535"]),
     "a ModelRuntime's metrics at no path": (changed(RUNTIME, spec__metrics={"port": 1, "path": "metrics"}), ["spec.metrics.path", 'begin with "/"']),
 }
@@ -691,6 +716,32 @@ def test_the_operator_lends_its_rights_to_nobody(people, namespace, user, lacks)
         assert_words(message, [f"{user} may not create {lacks} in namespace {namespace}", "ask for the role edit"])
 
 
+def test_who_names_a_secret_must_be_allowed_to_get_it(kube, people, namespace):
+    dana, store = people["dana"], {"uri": "https://store.example/2.joblib", "credentials": {"secretName": "store"}}
+    with_secret = artifact(**store)
+    record = changed(VERSION, spec__artifact={**VERSION["spec"]["artifact"], **store})
+    words = [f"dana may not get Secret store in namespace {namespace}", "ask for the right to get it"]
+    # The policy may be younger than those that the fixture waited for.
+    kube.wait_for(lambda: "may not get Secret" in refusal(dana.create, with_secret, namespace, dry_run=True), 30, "the policy is in force",
+                  retry=(AssertionError, pytest.fail.Exception))
+    for body in (with_secret, record):
+        assert_words(refusal(dana.create, body, namespace, dry_run=True), words)
+        assert_words(refusal(dana.apply, body, namespace, dry_run=True), words)
+    dana.create(artifact(), namespace, dry_run=True)
+    # One that is there may be changed, but not what its Secret is for.
+    kube.create(changed(with_secret, metadata={"name": "secretive"}), namespace)
+    dana.patch("Model", "secretive", {"spec": {"description": "x"}}, namespace, dry_run=True)
+    assert_words(refusal(dana.patch, "Model", "secretive", {"spec": {"artifact": {"uri": "https://evil.example/2.joblib"}}}, namespace, dry_run=True), words)
+    dana.patch("Model", "secretive", {"spec": {"artifact": {"credentials": None}}}, namespace, dry_run=True)
+    kube.delete("Model", "secretive", namespace)
+    grant(kube, namespace, "sam", [OURS, DEPLOYMENTS, JOBS, CONFIGMAPS, {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["store"], "verbs": ["get"]}])
+    sam = kube.as_user("sam", "system:authenticated")
+    kube.wait_for(lambda: sam.create(with_secret, namespace, dry_run=True), 30, "sam may get the Secret", retry=(ApiError,))
+    sam.create(record, namespace, dry_run=True)
+    other = changed(with_secret, spec__artifact__credentials__secretName="other")
+    assert_words(refusal(sam.create, other, namespace, dry_run=True), [f"sam may not get Secret other in namespace {namespace}"])
+
+
 def test_who_may_create_no_configmaps_gets_none_by_a_template(people, namespace):
     carla = people["carla"]
     assert_words(refusal(carla.create, MODEL, namespace, dry_run=True), [f"carla may not create ConfigMaps in namespace {namespace}", "pinConfig"])
@@ -916,6 +967,8 @@ def test_the_operator_passes_its_own_policies(kube, operator, people, namespace)
                   10, "the operator's role is in force")
     operator.apply(changed(VERSION, metadata={"name": "by-operator"}), namespace)
     operator.apply(changed(ROLLOUT, metadata={"name": "by-operator"}), namespace)
+    store = {"uri": "https://store.example/2.joblib", "credentials": {"secretName": "store"}}  # the copy of what a Model says
+    operator.apply(changed(VERSION, metadata={"name": "with-secret"}, spec__artifact={**VERSION["spec"]["artifact"], **store}), namespace, dry_run=True)
     kube.create(changed(MODEL, metadata={"name": "by-person"}), namespace)
     # Without a resourceVersion: the operator of the other tests may be writing this Model's status at the same time.
     operator.patch("Model", "by-person", {"status": MODEL_STATUS}, namespace, "status")
