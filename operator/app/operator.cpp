@@ -21,6 +21,9 @@ namespace {
 
 TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
+// A plan takes milliseconds. A worker that is at one for so long will not come back: the kubelet starts the operator anew.
+constexpr std::chrono::seconds kLongestPlanning{60};
+
 std::string instance() {
   if (const char* pod = std::getenv("POD_NAME"); pod && *pod) return pod;
   char name[256] = "unknown";
@@ -154,7 +157,15 @@ Result<void> Operator::serve() {
 
 serve::Reply Operator::health(std::string_view path) {
   const std::string type = "text/plain; charset=utf-8";
-  if (path == "/healthz") return {200, type, "ok\n"};
+  if (path == "/healthz") {
+    const auto planning = controller_.longest_planning();
+    if (!planning || planning->taken < kLongestPlanning) return {200, type, "ok\n"};
+    // The kubelet tells the status code alone.
+    const std::string problem = "planning for Model " + planning->model.ns + "/" + planning->model.name + " has taken " +
+                                format_duration(std::chrono::duration_cast<Duration>(planning->taken));
+    spdlog::critical("not alive: {}", problem);
+    return {503, type, problem + "\n"};
+  }
   if (path != "/readyz") return {404, type, "/healthz and /readyz are what there is\n"};
   if (stopping_) return {503, type, "stopping\n"};
   std::string text;

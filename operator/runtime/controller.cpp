@@ -88,7 +88,7 @@ Outcome Controller::reconcile(const ObjectKey& model, TimePoint now, std::stop_t
     return outcome;
   }
   for (Event& event : *known) parts_.events.send(std::move(event));
-  Plan plan = parts_.reconcile(model, now);
+  Plan plan = make_plan(model, now);
   Outcome outcome = parts_.executor.run(model, plan, now, stop);
   if (outcome.error)
     log::write(outcome.kind == Outcome::Kind::Conflict ? spdlog::level::debug : spdlog::level::warn,
@@ -97,6 +97,32 @@ Outcome Controller::reconcile(const ObjectKey& model, TimePoint now, std::stop_t
   follow_up(model, plan, outcome, mark, now);
   settle(model, outcome);
   return outcome;
+}
+
+Plan Controller::make_plan(const ObjectKey& model, TimePoint now) {
+  class Mark {
+   public:
+    Mark(Controller& controller, const ObjectKey& model) : controller_(controller) {
+      std::lock_guard lock(controller_.mutex_);
+      begun_ = controller_.planning_.insert(controller_.planning_.end(), {model, controller_.parts_.steady()});
+    }
+    ~Mark() {
+      std::lock_guard lock(controller_.mutex_);
+      controller_.planning_.erase(begun_);
+    }
+
+   private:
+    Controller& controller_;
+    std::list<Begun>::iterator begun_;
+  };
+  const Mark mark(*this, model);
+  return parts_.reconcile(model, now);
+}
+
+std::optional<Controller::Planning> Controller::longest_planning() const {
+  std::lock_guard lock(mutex_);
+  if (planning_.empty()) return std::nullopt;
+  return Planning{planning_.front().model, parts_.steady() - planning_.front().at};
 }
 
 void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& outcome, uint64_t mark,

@@ -1,7 +1,11 @@
 // The worker loop: takes Models from the queue, has them reconciled, carries the plans out.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <list>
+#include <mutex>
+#include <optional>
 #include <stop_token>
 
 #include "operator/core/ids.h"
@@ -31,6 +35,7 @@ struct ControllerParts {
   EventSender& events;
   Reconcile reconcile;
   Meters meters;
+  std::function<std::chrono::steady_clock::time_point()> steady = std::chrono::steady_clock::now;
 };
 
 class Controller {
@@ -44,12 +49,27 @@ class Controller {
   // One key, whatever happens: the one catch-all, so that no object can stop the others. For tests too.
   void work(const ObjectKey& model, TimePoint now, std::stop_token stop);
 
+  // A Model whose plan is being made. Plans are pure: they wait for nobody, so one that takes long is stuck.
+  struct Planning {
+    ObjectKey model;
+    std::chrono::steady_clock::duration taken{};
+  };
+  // The one that has taken longest so far; nothing if no worker makes a plan. Thread-safe.
+  std::optional<Planning> longest_planning() const;
+
  private:
+  struct Begun {
+    ObjectKey model;
+    std::chrono::steady_clock::time_point at;
+  };
+  Plan make_plan(const ObjectKey& model, TimePoint now);
   Outcome reconcile(const ObjectKey& model, TimePoint now, std::stop_token stop);
   void settle(const ObjectKey& model, const Outcome& outcome);
   void follow_up(const ObjectKey& model, Plan& plan, const Outcome& outcome, uint64_t mark, TimePoint now);
 
   ControllerParts parts_;
+  mutable std::mutex mutex_;
+  std::list<Begun> planning_;  // in the order in which they began
 };
 
 }  // namespace mo

@@ -109,3 +109,36 @@ TEST_CASE("answers: what could not be read is asked for again, and told meanwhil
   CHECK(book.of(kModel).at("read").problem == "forbidden");
   CHECK(sent(31s) == 0);  // under way
 }
+
+TEST_CASE("controller: a plan that takes long is told while it is being made, and a wait for the API server is none") {
+  FakeClient client;
+  Stores stores;
+  Ledger ledger;
+  Refusals refusals;
+  Executor executor{client, stores, ledger, refusals};
+  WorkQueue queue;
+  AnswerBook answers;
+  NoAsker asker;
+  EventSender events(client, "test");
+  std::chrono::steady_clock::time_point clock{};
+  Controller* self = nullptr;
+  std::optional<Controller::Planning> seen, seen_later;
+  const auto slow = [&](const ObjectKey& key, TimePoint) {
+    seen = self->longest_planning();
+    clock += 61s;
+    seen_later = self->longest_planning();
+    if (key.name == "bug") throw std::runtime_error("a bug");
+    return Plan{};
+  };
+  Controller controller({stores, queue, executor, refusals, answers, asker, events, slow, {}, [&] { return clock; }});
+  self = &controller;
+  CHECK_FALSE(controller.longest_planning());
+  for (const char* name : {"fraud", "bug"}) {
+    controller.work({"pay", name}, TimePoint{}, {});
+    REQUIRE((seen && seen_later));
+    CHECK(seen->model == ObjectKey{"pay", name});
+    CHECK(seen->taken == 0s);
+    CHECK(seen_later->taken == 61s);
+    CHECK_FALSE(controller.longest_planning());  // after an exception too
+  }
+}
