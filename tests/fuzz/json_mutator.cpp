@@ -38,7 +38,7 @@ class Mutator {
   }
 
   void change(Json& node, Json other) {
-    switch (below(8)) {
+    switch (below(9)) {
       case 0:
         node = odd_value();
         return;
@@ -58,8 +58,20 @@ class Mutator {
         if (node.is_array() && !node.empty()) node.push_back(node[below(node.size())]);
         if (node.is_array() && node.size() > 1) std::swap(node[below(node.size())], node[below(node.size())]);
         return;
+      case 5:
+        if (node.is_array() && !node.empty()) change_entry(node[below(node.size())]);
+        return;
       default:
         change_leaf(node);
+    }
+  }
+
+  // Of a list: it loses what it is known by, or is no object any more.
+  void change_entry(Json& entry) {
+    if (entry.is_object() && below(2)) {
+      for (const char* key : {"name", "mountPath", "containerPort"}) entry.erase(key);
+    } else {
+      entry = odd_value();
     }
   }
 
