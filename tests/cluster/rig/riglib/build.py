@@ -64,10 +64,11 @@ def bin_dir():
     return home() / "bin"
 
 
-def ensure():
+def ensure(gateway=True):
     """Build unless the cache has it; two callers never build at once."""
     _ensure(home(), _build_all, f"Kubernetes {K8S_VERSION} and etcd", 7)
-    _ensure(gateway_home(), _build_gateway, "the gateway", 3)
+    if gateway:
+        _ensure(gateway_home(), _build_gateway, "the gateway", 3)
     return home()
 
 
