@@ -8,7 +8,7 @@ RIG := $(PYTHON) tests/cluster/rig/rig.py
 BIN := build/release/bin
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
 
-.PHONY: help deps rig-deps build images demo test unit asan tsan images-test cluster-test cluster-up cluster-down deploy run fmt lint verify bench clean
+.PHONY: help deps rig-deps build images demo demo-check test unit asan tsan images-test cluster-test cluster-up cluster-down deploy run fmt lint verify bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,8 +26,14 @@ build: deps ## Build the programs into build/release/bin
 images: build rig-deps ## Make the container images, without any registry
 	@$(PYTHON) images/build.py
 
-demo: build rig-deps ## The whole loop on an embedded cluster: serve, roll out, roll back, retrain
+# With KUBECONFIG it runs on that cluster, which needs no node of ours (demo/README.md).
+OWN_CLUSTER := $(filter-out $(CURDIR)/.cluster/kubeconfig .cluster/kubeconfig,$(KUBECONFIG))
+demo: demo-check build ## The whole loop: serve, roll out, roll back, retrain; on an embedded cluster, or on that of KUBECONFIG
+	@scripts/install-deps.sh $(if $(OWN_CLUSTER),demo,tests/cluster/rig)/packages.txt
 	@$(PYTHON) demo/demo.py
+
+demo-check:
+	@$(PYTHON) demo/demo.py --check
 
 test: verify build explore-short asan tsan fuzz-short images-test cluster-test chaos-short ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster, faults
 
