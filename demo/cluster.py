@@ -59,6 +59,8 @@ class Cluster:
     def apply(self, text):
         for built, name in self.images.items():
             text = text.replace(f"localhost/{built}:dev", name)
+        if "METRICS_PORT" in text:   # where the runtime's servers have metrics and take feedback
+            text = text.replace("METRICS_PORT", self.kubectl("get", "modelruntime", "rules", "-o", "jsonpath={.spec.metrics.port}"))
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
 
     def install(self, folder):
@@ -126,8 +128,8 @@ class Own(Cluster):
         self._remove_leftovers()
         self._build_images()
         self.make_namespace()
-        self.apply((HERE / "prometheus.yaml").read_text())
         self.install(self._overlay())
+        self.apply((HERE / "prometheus.yaml").read_text())
         self.kubectl("-n", NAMESPACE, "rollout", "status", "deploy/prometheus", "--timeout=300s")
 
     # ---- may we, and can we?
