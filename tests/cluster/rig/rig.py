@@ -48,6 +48,7 @@ def parser():
     sub = add("python-image", "make an image tar with Python and scikit-learn", rig=False)
     sub.add_argument("--out", required=True)
     sub.add_argument("--name", default="localhost/sklearn:dev")
+    sub.add_argument("--locked", action="store_true", help="fail where a locked version is no longer served")
     sub.add_argument("--app", metavar="DIR[:DST]", help="a folder to lay on top (DST: /app)")
     sub.add_argument("--entrypoint", type=shlex.split)
     return top
@@ -97,7 +98,7 @@ def dispatch(arguments):
     elif command == "image":
         make_image(arguments)
     elif command == "python-image":
-        python_image.write(arguments.out, arguments.name, arguments.app, arguments.entrypoint)
+        python_image.write(arguments.out, arguments.name, arguments.app, arguments.entrypoint, arguments.locked)
     else:
         return dispatch_rig(command, Layout(arguments.dir), arguments)
     return 0
