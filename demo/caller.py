@@ -33,6 +33,7 @@ class Pods:
                     self.addresses = sorted({found[4][0] for found in socket.getaddrinfo(PODS, FEEDBACK_PORT, type=socket.SOCK_STREAM)})
                 except OSError:
                     self.addresses = []
+                self.versions = {a: v for a, v in self.versions.items() if a in self.addresses}   # an address may come back as another pod's
             found = [a for a in self.addresses if self.versions.get(a, version) == version]
         random.shuffle(found)
         return sorted(found, key=lambda a: a not in self.versions)

@@ -118,6 +118,7 @@ class Own(Cluster):
         self.registry, self.load = os.environ.get("DEMO_REGISTRY", "").rstrip("/"), os.environ.get("DEMO_LOAD", "")
         self.keep = bool(os.environ.get("DEMO_KEEP"))
         self.server = self.node = self.storage = ""
+        self.began = False   # only then is there something to remove
 
     @property
     def headline(self):
@@ -125,6 +126,7 @@ class Own(Cluster):
 
     def bring_up(self):
         self.check()
+        self.began = True
         self._remove_leftovers()
         self._build_images()
         self.make_namespace()
@@ -235,12 +237,10 @@ class Own(Cluster):
     # ---- the end
 
     def clean_up(self):
-        if not self._marked():
-            return
-        if self.keep:
+        if self.began and self.keep:
             say(f"\nDEMO_KEEP is set, so all stays. To remove it: KUBECONFIG={os.environ['KUBECONFIG']} {sys.executable} {HERE / 'demo.py'} --remove")
-            return
-        self.remove()
+        elif self.began:
+            self.remove()
 
     def _remove_leftovers(self):
         if self._marked():
@@ -249,6 +249,9 @@ class Own(Cluster):
 
     def remove(self):
         """The Models first, while there is an operator to end them; the mark last, so that what breaks off in between can be taken up."""
+        if not self._marked():
+            say("   there is no demo here")   # so what is called model-operator is somebody else's
+            return
         started = time.monotonic()
         say("\nRemoving what the demo made …")
         self.asks("-n", NAMESPACE, "delete", "models.modelops.dev", "--all", "--ignore-not-found", "--timeout=120s")
