@@ -203,7 +203,7 @@ class Own(Cluster):
     def _push(self, name, archive):
         """By digest from then on: a tag may move."""
         target, digest = f"{self.registry}/{name}", WORK / f"{name}.digest"
-        run("skopeo", "copy", *shlex.split(os.environ.get("DEMO_SKOPEO_FLAGS", "")), f"--digestfile={digest}", f"oci-archive:{archive}", f"docker://{target}:demo")
+        run("skopeo", "copy", "--preserve-digests", *shlex.split(os.environ.get("DEMO_SKOPEO_FLAGS", "")), f"--digestfile={digest}", f"oci-archive:{archive}", f"docker://{target}:demo")
         return f"{target}@{digest.read_text().strip()}"
 
     def _overlay(self):
