@@ -8,7 +8,7 @@ RIG := $(PYTHON) tests/cluster/rig/rig.py
 BIN := build/release/bin
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
 
-.PHONY: help deps rig-deps build images demo test unit asan tsan images-test cluster-test cluster-up cluster-down deploy run fmt lint verify bench clean
+.PHONY: help deps rig-deps build images demo demo-check test test-quick unit asan tsan images-check images-test cluster-test cluster-up cluster-down deploy run fmt lint verify bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,13 +23,35 @@ build: deps ## Build the programs into build/release/bin
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release -j $(JOBS) --target model-operator model-server kubectl-model
 
-images: build rig-deps ## Make the container images, without any registry
-	@$(PYTHON) images/build.py
+images: build rig-deps ## Make the container images, without any registry (LOCKED=1: for releases, from locked versions alone)
+	@$(PYTHON) images/build.py $(if $(LOCKED),--locked)
 
-demo: build rig-deps ## The whole loop on an embedded cluster: serve, roll out, roll back, retrain
+.PHONY: images-lock sbom
+images-lock: build rig-deps ## Write the versions and hashes that Debian, PyPI and this machine have today to images/lock
+	@$(PYTHON) images/build.py --lock
+
+sbom: build rig-deps ## An SBOM (CycloneDX) of each image, by syft, which is built once
+	@$(PYTHON) images/build.py --sbom $(if $(LOCKED),--locked)
+
+# With KUBECONFIG it runs on that cluster, which needs no node of ours (demo/README.md).
+OWN_CLUSTER := $(filter-out $(CURDIR)/.cluster/kubeconfig .cluster/kubeconfig,$(KUBECONFIG))
+demo: demo-check build ## The whole loop: serve, roll out, roll back, retrain; on an embedded cluster, or on that of KUBECONFIG
+	@scripts/install-deps.sh $(if $(OWN_CLUSTER),demo,tests/cluster/rig)/packages.txt
 	@$(PYTHON) demo/demo.py
 
-test: verify build explore-short asan tsan fuzz-short images-test cluster-test chaos-short ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster, faults
+demo-check:
+	@$(PYTHON) demo/demo.py --check
+
+# One after the other, cheapest first, each with the time that it took.
+stages = @set -e; for stage in $(1); do \
+	  began=$$SECONDS; echo "=== $$stage"; $(MAKE) --no-print-directory $$stage; took+="$$stage $$((SECONDS - began)) s, "; echo "=== $$stage: $$((SECONDS - began)) s"; \
+	done; echo "=== all passed in $$SECONDS s: $${took%, }"
+
+test: ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster, faults
+	$(call stages,verify build images-test explore-short asan tsan fuzz-short cluster-test chaos-short)
+
+test-quick: ## What needs no cluster and no sanitizer: checks, images, unit and simulation tests. Minutes, for work in progress
+	$(call stages,verify images-check unit)
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev)
@@ -43,7 +65,10 @@ asan tsan: deps
 unit_suites = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -j $(JOBS) --target unit_tests sim_tests model_server_tests && \
 	ctest --test-dir build/$(1) --output-on-failure -j $(JOBS)
 
-images-test: build
+images-check:
+	@$(PYTHON) images/test_build.py
+
+images-test: build images-check
 	@scripts/install-deps.sh images/packages.txt
 	@$(PYTHON) images/test_servers.py
 
@@ -91,10 +116,11 @@ fmt: deps ## Format the C++ sources
 lint: build ## clang-tidy over what the compiler sees
 	@git ls-files 'operator/*.cpp' 'reconcilers/*.cpp' 'plugin/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/release --quiet
 
-verify: deps ## Checks that need no build: rooms, gate sets' CRDs, API reference, lines that tests break on purpose
+verify: deps ## Checks that need no build: rooms, gate sets' CRDs, API reference, what people copy from documents, lines that tests break on purpose
 	@$(PYTHON) scripts/verify-rooms.py
 	@$(PYTHON) scripts/crd-gatesets.py --check
 	@$(PYTHON) scripts/crd-docs.py --check
+	@$(PYTHON) scripts/check-docs.py
 	@$(PYTHON) tests/chaos/mutants.py --check
 	@$(PYTHON) tests/explore/mutants.py --check
 

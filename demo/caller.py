@@ -1,69 +1,121 @@
-"""People who use the model: steady requests through the Service, each with the label that later turned out right."""
+"""People who use the model: steady requests through the Service, each followed by the label that turned out right. Runs in a pod, so that it needs no way into the cluster.
+
+    caller.py TEST.json     writes one line of JSON a second: {"answered": {version: n}, "right": {version: n}, "lost": [first reasons], "lost_total": n}
+"""
 import http.client
 import json
+import os
+import random
+import socket
+import sys
 import threading
 import time
 
+MODEL, SERVICE, PODS = "biopsy", "biopsy", "biopsy-pods"   # PODS: a headless Service, each pod by its own address
+FEEDBACK_PORT = int(os.environ.get("FEEDBACK_PORT", "8080"))
+RATE, THREADS = 40, 4
+REASONS = 5
+
+
+class Pods:
+    """Which pod serves which version, so that feedback reaches one that predicted so. Thread-safe."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.addresses, self.versions, self.looked = [], {}, 0.0
+
+    def of(self, version):
+        """Addresses of pods that may serve the version, those that are known to first."""
+        with self.lock:
+            if time.monotonic() - self.looked > 1:
+                self.looked = time.monotonic()
+                try:
+                    self.addresses = sorted({found[4][0] for found in socket.getaddrinfo(PODS, FEEDBACK_PORT, type=socket.SOCK_STREAM)})
+                except OSError:
+                    self.addresses = []
+                self.versions = {a: v for a, v in self.versions.items() if a in self.addresses}   # an address may come back as another pod's
+            found = [a for a in self.addresses if self.versions.get(a, version) == version]
+        random.shuffle(found)
+        return sorted(found, key=lambda a: a not in self.versions)
+
+    def learn(self, address, version):
+        with self.lock:
+            self.versions[address] = version
+
 
 class Caller:
-    """Asks at `rate` requests a second on new connections. Counts what each version answered, and everything that went wrong."""
+    """Asks at RATE requests a second on new connections. Counts what each version answered, and everything that went wrong."""
 
-    def __init__(self, host, port, model, test, rate=40):
-        self.host, self.port, self.rate = host, port, rate
-        self.path = f"/v2/models/{model}/infer"
+    def __init__(self, test):
         self.rows, self.labels = test["rows"], test["labels"]
         self.lock = threading.Lock()
-        self.answered, self.right, self.lost = {}, {}, []
-        self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(4)]
-
-    def start(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def stop(self):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
-
-    def total(self):
-        with self.lock:
-            return sum(self.answered.values())
-
-    def accuracy(self, version):
-        with self.lock:
-            return self.right.get(version, 0) / max(1, self.answered.get(version, 0))
+        self.answered, self.right, self.lost, self.lost_total = {}, {}, [], 0
+        self.pods = Pods()
 
     def ask(self, index):
         """(version that answered, its prediction)"""
-        index %= len(self.rows)
         row = self.rows[index]
-        body = {"inputs": [{"name": "features", "shape": [1, len(row)], "datatype": "FP64", "data": row}],
-                "parameters": {"labels": [self.labels[index]]}}
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
-        try:
-            connection.request("POST", self.path, json.dumps(body), {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            text = response.read()
-            if response.status != 200:
-                raise OSError(f"HTTP {response.status}: {text[:200]!r}")
-            answer = json.loads(text)
-            return answer["model_version"], answer["outputs"][0]["data"][0]
-        finally:
-            connection.close()
+        body = {"inputs": [{"name": "features", "shape": [1, len(row)], "datatype": "FP64", "data": row}]}
+        status, answer, _ = post(SERVICE, 80, "infer", body)
+        if status != 200:
+            raise OSError(f"HTTP {status}: {str(answer)[:200]}")
+        return answer["model_version"], answer["outputs"][0]["data"][0]
 
-    def _run(self, number):
-        index, pause = number, len(self.threads) / self.rate
-        while not self.stopping.is_set():
-            started = time.monotonic()
+    def tell(self, version, predicted, label):
+        """Feedback is a favour: what fails here (a pod that just went) is no lost request."""
+        for address in self.pods.of(version):
             try:
-                version, predicted = self.ask(index)
+                status, _, told = post(address, FEEDBACK_PORT, "feedback", {"predictions": [predicted], "labels": [label], "model_version": version})
+            except (OSError, http.client.HTTPException, ValueError):
+                continue
+            if told:
+                self.pods.learn(address, told)
+            if status == 200:
+                return
+
+    def run(self, number):
+        index, pause = number, THREADS / RATE
+        while True:
+            started, row = time.monotonic(), index % len(self.rows)
+            try:
+                version, predicted = self.ask(row)
                 with self.lock:
                     self.answered[version] = self.answered.get(version, 0) + 1
-                    self.right[version] = self.right.get(version, 0) + (predicted == self.labels[index % len(self.labels)])
-            except (OSError, http.client.HTTPException) as error:
+                    self.right[version] = self.right.get(version, 0) + (predicted == self.labels[row])
+                self.tell(version, predicted, self.labels[row])
+            except (OSError, http.client.HTTPException, LookupError, ValueError) as error:
                 with self.lock:
-                    self.lost.append(str(error) or repr(error))
-            index += len(self.threads)
-            self.stopping.wait(max(0.0, pause - (time.monotonic() - started)))
+                    self.lost_total += 1
+                    self.lost = (self.lost + [str(error) or repr(error)])[:REASONS]
+            index += THREADS
+            time.sleep(max(0.0, pause - (time.monotonic() - started)))
+
+    def line(self):
+        with self.lock:
+            return json.dumps({"answered": self.answered, "right": self.right, "lost": self.lost, "lost_total": self.lost_total})
+
+
+def post(host, port, verb, body):
+    """(status, answer, the version that says so)"""
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    try:
+        connection.request("POST", f"/v2/models/{MODEL}/{verb}", json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        text = response.read()
+        return response.status, json.loads(text) if response.status == 200 else text, response.getheader("Model-Version")
+    finally:
+        connection.close()
+
+
+def main():
+    with open(sys.argv[1]) as file:
+        caller = Caller(json.load(file))
+    for number in range(THREADS):
+        threading.Thread(target=caller.run, args=(number,), daemon=True).start()
+    while True:
+        time.sleep(1)
+        print(caller.line(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

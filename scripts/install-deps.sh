@@ -1,10 +1,10 @@
 #!/bin/sh
 # Installs the Debian packages named in the given lists that are not there yet. Idempotent; asks apt only if something is missing.
 set -eu
-missing=""
-for package in $(cat "$@" | sed 's/#.*//'); do
-  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
-done
+installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' 2>/dev/null | sed -n 's/ installed$//p')
+missing=$(sed 's/#.*//' "$@" | tr -s ' \n' '\n\n' | grep . | sort -u | while read -r package; do
+  echo "$installed" | grep -qxF "$package" || printf ' %s' "$package"
+done)
 [ -z "$missing" ] && exit 0
 
 if ! command -v apt-get >/dev/null; then

@@ -57,12 +57,14 @@ def test_a_kustomization_is_accepted(kube, namespace, folder):
 
 
 # Whoever set the operator's image in an overlay, as the README says, had init containers with the base's image still.
+@pytest.mark.parametrize("how", [{"newTag": "v2"}, {"digest": "sha256:" + 64 * "0"}])
 @pytest.mark.parametrize("folder", ["manifests", "manifests/namespaced"])
-def test_the_operator_fetches_with_its_own_image(kube, folder, tmp_path):
+def test_the_operator_fetches_with_its_own_image(kube, folder, how, tmp_path):
     overlay = {"resources": [os.path.relpath(REPO / folder, tmp_path)],
-               "images": [{"name": "localhost/model-operator", "newName": "registry.example.com/modelops", "newTag": "v2"}]}
+               "images": [{"name": "localhost/model-operator", "newName": "registry.example.com/modelops", **how}]}
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
-    for rendered, image in ((folder, "localhost/model-operator:dev"), (tmp_path, "registry.example.com/modelops:v2")):
+    wanted = "registry.example.com/modelops" + (f":{how['newTag']}" if "newTag" in how else f"@{how['digest']}")
+    for rendered, image in ((folder, "localhost/model-operator:dev"), (tmp_path, wanted)):
         container = find(kube.render(rendered), "Deployment", "model-operator")["spec"]["template"]["spec"]["containers"][0]
         assert container["image"] == image
         assert {"name": "FETCH_IMAGE", "value": image} in container["env"]

@@ -29,6 +29,7 @@ def parser():
     add("build", "build the programs, once, into the cache", rig=False)
     sub = add("up", "start, or keep what runs")
     sub.add_argument("--node", choices=["real", "fake"])
+    sub.add_argument("--no-gateway", action="store_true", help="without Traefik and the Gateway API, which then are not built either")
     sub.add_argument("--second-apiserver", action="store_true", help="on the same etcd, by a link that can be frozen: `signal etcd-relay …`")
     add("down", "end and remove everything but the logs")
     add("status", "say what runs; exits 1 unless healthy")
@@ -47,6 +48,7 @@ def parser():
     sub = add("python-image", "make an image tar with Python and scikit-learn", rig=False)
     sub.add_argument("--out", required=True)
     sub.add_argument("--name", default="localhost/sklearn:dev")
+    sub.add_argument("--locked", action="store_true", help="fail where a locked version is no longer served")
     sub.add_argument("--app", metavar="DIR[:DST]", help="a folder to lay on top (DST: /app)")
     sub.add_argument("--entrypoint", type=shlex.split)
     return top
@@ -96,7 +98,7 @@ def dispatch(arguments):
     elif command == "image":
         make_image(arguments)
     elif command == "python-image":
-        python_image.write(arguments.out, arguments.name, arguments.app, arguments.entrypoint)
+        python_image.write(arguments.out, arguments.name, arguments.app, arguments.entrypoint, arguments.locked)
     else:
         return dispatch_rig(command, Layout(arguments.dir), arguments)
     return 0
@@ -104,7 +106,7 @@ def dispatch(arguments):
 
 def dispatch_rig(command, layout, arguments):
     if command == "up":
-        cluster.up(layout, arguments.node, arguments.second_apiserver)
+        cluster.up(layout, arguments.node, arguments.second_apiserver, not arguments.no_gateway)
     elif command == "down":
         cluster.down(layout)
     elif command == "status":
@@ -139,7 +141,7 @@ def internal(role, arguments):
         return cluster.hold(layout, [int(handle) for handle in rest])
     if role == "_inside":
         record = layout.record()
-        return inside.main(layout, record["kind"], record["ports"], record["second"], int(rest[0]))
+        return inside.main(layout, record["kind"], record["ports"], record["second"], record["gateway"], int(rest[0]))
     if role == "_forward":
         listener = socket.socket(fileno=int(rest[0]))
         return access.run_forward(layout.record(), listener, (rest[1], int(rest[2])))

@@ -44,15 +44,16 @@ KWOK_STAGES = ["node/fast/node-initialize.yaml", "node/heartbeat-with-lease/node
 def home():
     """The cache folder of exactly this set of sources and flags."""
     sources = (RIG_DIR / "go" / "go.mod", RIG_DIR / "go" / "go.sum", RIG_DIR / "c" / "pause.c")
-    return _home("rig", sources, (BUILD_FLAGS, sorted(TOOLS), KWOK_STAGES))
+    return home_of("rig", sources, (BUILD_FLAGS, sorted(TOOLS), KWOK_STAGES))
 
 
 def gateway_home():
     """The gateway's, so that neither is built anew for a change of the other."""
-    return _home("gateway", (GATEWAY_MODULE / "go.mod", GATEWAY_MODULE / "go.sum", NO_DNS_PROVIDERS), (GATEWAY_FLAGS, TRAEFIK))
+    return home_of("gateway", (GATEWAY_MODULE / "go.mod", GATEWAY_MODULE / "go.sum", NO_DNS_PROVIDERS), (GATEWAY_FLAGS, TRAEFIK))
 
 
-def _home(name, sources, settings):
+def home_of(name, sources, settings):
+    """The cache folder of what is built from these sources with these settings."""
     digest = hashlib.sha256()
     for path in sources:
         digest.update(path.read_bytes())
@@ -64,17 +65,19 @@ def bin_dir():
     return home() / "bin"
 
 
-def ensure():
+def ensure(gateway=True):
     """Build unless the cache has it; two callers never build at once."""
-    _ensure(home(), _build_all, f"Kubernetes {K8S_VERSION} and etcd", 7)
-    _ensure(gateway_home(), _build_gateway, "the gateway", 3)
+    ensure_built(home(), _build_all, f"Kubernetes {K8S_VERSION} and etcd", 7)
+    if gateway:
+        ensure_built(gateway_home(), _build_gateway, "the gateway", 3)
     return home()
 
 
-def _ensure(target, build, what, minutes):
+def ensure_built(target, build, what, minutes, lock="rig-build.lock"):
+    """build(folder) makes its content, once; whatever has the same lock waits for it."""
     if target.is_dir():
         return
-    with locked(cache_root() / "rig-build.lock"):
+    with locked(cache_root() / lock):
         if not target.is_dir():
             started = time.monotonic()
             say(f"building {what} from source, once: about {minutes} minutes on 2 cores")
@@ -97,7 +100,7 @@ def _build_all(temporary):
     os.mkdir(programs)
     go, env = find_go()
     module = RIG_DIR / "go"
-    _compile(go, env, module, [*BUILD_FLAGS, "-o", programs + "/", *TOOLS.values()])
+    compile_go(go, env, module, [*BUILD_FLAGS, "-o", programs + "/", *TOOLS.values()])
     os.rename(os.path.join(programs, "server"), os.path.join(programs, "etcd"))
     missing = [name for name in TOOLS if not os.path.exists(os.path.join(programs, name))]
     if missing:
@@ -113,7 +116,7 @@ def _build_gateway(temporary):
         for name in ("go.mod", "go.sum"):
             shutil.copy(GATEWAY_MODULE / name, module)
         _replace_lego(go, env, module)
-        _compile(go, env, module, [*GATEWAY_FLAGS, "-o", os.path.join(temporary, "traefik"), TRAEFIK])
+        compile_go(go, env, module, [*GATEWAY_FLAGS, "-o", os.path.join(temporary, "traefik"), TRAEFIK])
         crds = sorted((_module_dir(go, env, module, "sigs.k8s.io/gateway-api") / "config" / "crd" / "standard").glob("*.yaml"))
     with open(os.path.join(temporary, "crds.yaml"), "w") as handle:
         handle.write("\n---\n".join(path.read_text() for path in crds))
@@ -134,7 +137,7 @@ def _module_dir(go, env, module, name):
     return pathlib.Path(run([go, "list", "-m", "-f", "{{.Dir}}", name], cwd=module, env=env).strip())
 
 
-def _compile(go, env, module, arguments):
+def compile_go(go, env, module, arguments):
     command = [go, "build", "-v", *arguments]
     process = subprocess.Popen(command, cwd=module, env=env, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT)

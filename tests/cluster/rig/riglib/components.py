@@ -120,7 +120,7 @@ def _pod_job(layout):
     meta = "__meta_kubernetes_pod"
     note = f"{meta}_annotation_prometheus_io"
     return {
-        "job_name": "pods", "honor_labels": True,
+        "job_name": "pods",  # honor_labels would let a pod claim another namespace
         # Debian builds Prometheus without kubernetes_sd; discovery.py writes the same labels to a file.
         "file_sd_configs": [{"files": [str(targets_file(layout))], "refresh_interval": "2s"}],
         "relabel_configs": [
@@ -132,7 +132,6 @@ def _pod_job(layout):
             {"source_labels": [f"{note}_scheme"], "regex": "(https?)", "target_label": "__scheme__"},
             {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
             {"source_labels": [f"{meta}_name"], "target_label": "pod"},
-            # honor_labels: a metric that carries model or version itself keeps its own.
             {"source_labels": [f"{meta}_label_modelops_dev_model"], "target_label": "model"},
             {"source_labels": [f"{meta}_label_modelops_dev_version"], "target_label": "version"},
         ]}

@@ -48,6 +48,18 @@ class Tree:
         self.entries[self._place(path)] = ("file", source, mode or source.stat().st_mode & 0o7777)
         return self
 
+    def add_text(self, text, path, mode=0o644):
+        self.entries[self._place(path)] = ("text", text.encode(), mode)
+        return self
+
+    def add_link(self, target, path):
+        self.entries[self._place(path)] = ("link", target, 0o777)
+        return self
+
+    def sources(self):
+        """By path in the image: the file of this machine that its content is from."""
+        return {path: what for path, (kind, what, _) in self.entries.items() if kind == "file"}
+
     def add_folder(self, path, mode=0o755):
         self.entries[self._place(path)] = ("dir", None, mode)
         return self
@@ -86,6 +98,9 @@ class Tree:
                     entry.size = what.stat().st_size
                     with open(what, "rb") as content:
                         tar.addfile(entry, content)
+                elif kind == "text":
+                    entry.size = len(what)
+                    tar.addfile(entry, io.BytesIO(what))
                 else:
                     entry.type = tarfile.DIRTYPE if kind == "dir" else tarfile.SYMTYPE
                     entry.linkname = what or ""

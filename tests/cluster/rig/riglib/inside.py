@@ -27,7 +27,7 @@ def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def main(layout, kind, ports, second, ready_fd):
+def main(layout, kind, ports, second, gateway, ready_fd):
     if kind == "real":
         _mounts(layout)
         _network()
@@ -35,7 +35,7 @@ def main(layout, kind, ports, second, ready_fd):
     os.write(ready_fd, b"x")
     os.close(ready_fd)
     supervisor = Supervisor(layout)
-    threading.Thread(target=_start_all, args=(supervisor, layout, kind, ports, second), daemon=True).start()
+    threading.Thread(target=_start_all, args=(supervisor, layout, kind, ports, second, gateway), daemon=True).start()
     supervisor.watch()
 
 
@@ -122,7 +122,7 @@ def _prepare_child():
     os.setsid()
 
 
-def _start_all(supervisor, layout, kind, ports, second):
+def _start_all(supervisor, layout, kind, ports, second, gateway):
     supervisor.start(components.control_plane(layout, kind, ports, second))
     if kind == "real":
         supervisor.start(components.runtime(layout))
@@ -130,6 +130,8 @@ def _start_all(supervisor, layout, kind, ports, second):
     supervisor.start(components.controllers(layout, ports))
     supervisor.start(components.real_node(layout) if kind == "real" else components.fake_node(layout, ports))
     supervisor.start(components.prometheus(layout, kind, ports))
+    if not gateway:
+        return
     # Without its kinds it would ask for them ever more seldom.
     for kinds in components.GATEWAY_KINDS:
         path = f"/apis/gateway.networking.k8s.io/{kinds}?limit=1"

@@ -2,14 +2,15 @@
 
 import hashlib
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
-from riglib import image
-from riglib.util import cache_root, locked, run, say
+from riglib import debian, image
+from riglib.util import RigError, cache_root, locked as holding, run, say
 
 VERSION = "3.11"
 # Only what the interpreter and the wheels link to; no package manager, no shell but busybox's.
@@ -18,6 +19,11 @@ DEBS = ["libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1", "libssl3", "l
         "libpython3.11-minimal", "libpython3.11-stdlib", "python3.11-minimal", "python3.11", "media-types",
         "ca-certificates", "tzdata", "busybox-static"]
 WHEELS = ["numpy==2.2.6", "scipy==1.15.3", "scikit-learn==1.6.1", "joblib==1.5.1", "threadpoolctl==3.6.0"]
+# What exactly these were when somebody last looked.
+DEB_LOCK, WHEEL_LOCK = debian.LOCKS / "sklearn.debs.txt", debian.LOCKS / "sklearn.wheels.txt"
+# Wheels are chosen for the image, not for the Python that installs them.
+FOR_THE_IMAGE = ["--no-deps", "--only-binary=:all:", f"--python-version={VERSION}", "--implementation=cp", "--platform=manylinux2014_x86_64",
+                 "--platform=manylinux_2_17_x86_64", "--platform=manylinux_2_28_x86_64"]
 SHELL_TOOLS = ["sh", "ls", "cat", "cp", "mkdir", "sleep", "env", "id", "head", "tail", "test", "true", "false"]
 
 
@@ -27,7 +33,7 @@ def spec():
                            "HOME=/tmp", "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1"])
 
 
-def write(out, name, app, entrypoint):
+def write(out, name, app, entrypoint, locked=False):
     """The base image, with a folder of the caller's as a layer on top."""
     chosen = spec()
     chosen.entrypoint = entrypoint or chosen.entrypoint
@@ -35,27 +41,28 @@ def write(out, name, app, entrypoint):
     if app:
         folder, _, target = app.partition(":")
         trees = [image.Tree().add_tree(folder, target or "/app")]
-    image.write(out, name, chosen, trees, base=base())
+    image.write(out, name, chosen, trees, base=base(locked))
 
 
-def base():
-    recipe = pathlib.Path(__file__).read_bytes() + pathlib.Path(image.__file__).read_bytes()
-    key = hashlib.sha256(recipe).hexdigest()[:16]
+def base(locked=False):
+    packages = debian.choose(DEBS, debian.read_lock(DEB_LOCK), debian.served(DEBS), locked)
+    recipe = b"".join(pathlib.Path(file).read_bytes() for file in (__file__, image.__file__, debian.__file__, WHEEL_LOCK))
+    key = hashlib.sha256(recipe + "".join(map(str, packages)).encode()).hexdigest()[:16]
     target = cache_root() / f"python-{key}.tar"
     if target.exists():
         return target
-    with locked(cache_root() / "python-build.lock"):
+    with holding(cache_root() / "python-build.lock"):
         if not target.exists():
-            _build(target)
+            _build(target, packages)
     return target
 
 
-def _build(target):
+def _build(target, packages):
     started = time.monotonic()
     say("making the Python image, once: about a minute")
     with tempfile.TemporaryDirectory(dir=cache_root(), prefix=".python-") as scratch:
         root = pathlib.Path(scratch, "root")
-        _unpack_debs(pathlib.Path(scratch), root)
+        _unpack_debs(pathlib.Path(scratch), root, packages)
         _install_wheels(root)
         _trim(root)
         _compile(root)
@@ -63,18 +70,15 @@ def _build(target):
     say(f"made {target} in {time.monotonic() - started:.0f} s")
 
 
-def _unpack_debs(scratch, root):
+def _unpack_debs(scratch, root, packages):
     (root / "usr").mkdir(parents=True)
     for name in image.MERGED:
         (root / "usr" / name).mkdir()
         (root / name).symlink_to(f"usr/{name}")
-    downloads = scratch / "debs"
-    downloads.mkdir(mode=0o755)
-    # As root, apt would drop to a user who may not write here.
-    run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *DEBS], cwd=downloads)
-    for deb in sorted(downloads.iterdir()):
+    for deb in debian.download(packages, scratch / "debs"):
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as unpacked:
             run(["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", root], stdin=unpacked.stdout)
+        debian.record_unpacked(root, deb)
     _finish_root(root)
 
 
@@ -88,6 +92,8 @@ def _finish_root(root):
     bundle = root / "etc" / "ssl" / "certs" / "ca-certificates.crt"
     bundle.write_text("".join(path.read_text() for path in certificates))
     (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\nnonroot:x:65532:65532::/tmp:/bin/sh\n")
+    (root / "usr" / "lib" / "os-release").write_text(debian.os_release())
+    (root / "etc" / "os-release").symlink_to("../usr/lib/os-release")
     (root / "etc" / "group").write_text("root:x:0:\nnonroot:x:65532:\n")
     for name, mode in (("tmp", 0o1777), ("app", 0o755), ("proc", 0o755), ("sys", 0o755), ("dev", 0o755)):
         (root / name).mkdir(exist_ok=True)
@@ -96,9 +102,20 @@ def _finish_root(root):
 
 def _install_wheels(root):
     target = root / "usr" / "lib" / "python3" / "dist-packages"
-    run([_pip_python(), "-m", "pip", "install", "-q", "--no-compile", "--no-deps", "--only-binary=:all:",
-         f"--python-version={VERSION}", "--implementation=cp", "--platform=manylinux2014_x86_64",
-         "--platform=manylinux_2_17_x86_64", "--platform=manylinux_2_28_x86_64", "--target", target, *WHEELS])
+    pinned = {line.split()[0] for line in WHEEL_LOCK.read_text().splitlines() if "==" in line}
+    if pinned != set(WHEELS):
+        raise RigError(f"the lock is for other wheels ({', '.join(sorted(pinned ^ set(WHEELS)))}); {debian.REFRESH}")
+    run([_pip_python(), "-m", "pip", "install", "-q", "--no-compile", *FOR_THE_IMAGE, "--target", target, "--require-hashes", "-r", WHEEL_LOCK])
+
+
+def lock():
+    """Write down what Debian and PyPI have today."""
+    debian.write_lock(DEB_LOCK, debian.newest(DEBS), "Debian packages of the sklearn image: name, version, sha256. Made by `make images-lock`.")
+    with tempfile.TemporaryDirectory() as folder:
+        run([_pip_python(), "-m", "pip", "download", "-q", *FOR_THE_IMAGE, "-d", folder, *WHEELS])
+        found = {re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower(): path for path in pathlib.Path(folder).iterdir()}
+        lines = [f"{wheel} \\\n    --hash=sha256:{hashlib.sha256(found[wheel.partition('==')[0]].read_bytes()).hexdigest()}\n" for wheel in WHEELS]
+    WHEEL_LOCK.write_text("# PyPI's wheels of the sklearn image, for pip's --require-hashes. Made by `make images-lock`.\n" + "".join(lines))
 
 
 def _pip_python():
