@@ -146,14 +146,18 @@ bool read(value& v, Trigger::ConfigMapKeyRef& out, const Path& at) {
 }
 
 constexpr Field<Trigger> kDataset[] = {{"configMapKeyRef", member<&Trigger::dataset>}};
-constexpr Field<Trigger> kTrigger[] = {
-    {"name", member<&Trigger::name>}, {"schedule", member<&Trigger::schedule>}, {"dataset", into<kDataset>}};
+constexpr Field<Trigger> kMonitorRef[] = {{"name", member<&Trigger::monitor>}};
+constexpr Field<Trigger> kTrigger[] = {{"name", member<&Trigger::name>},
+                                       {"schedule", member<&Trigger::schedule>},
+                                       {"dataset", into<kDataset>},
+                                       {"monitor", into<kMonitorRef>}};
 bool read(value& v, Trigger& out, const Path& at) { return read_object(v, out, kTrigger, at); }
 
 constexpr Words<Retraining::OnSuccess> kOnSuccess[] = {{"Rollout", Retraining::OnSuccess::Rollout},
                                                        {"Register", Retraining::OnSuccess::Register}};
 constexpr Field<Retraining> kLimits[] = {{"cooldown", member<&Retraining::cooldown>},
-                                         {"maxPerDay", member<&Retraining::max_per_day>}};
+                                         {"maxPerDay", member<&Retraining::max_per_day>},
+                                         {"attempts", member<&Retraining::attempts>}};
 constexpr Field<Retraining> kRetraining[] = {
     {"triggers", member<&Retraining::triggers>},
     {"requestedAt", member<&Retraining::requested_at>},
@@ -163,6 +167,36 @@ constexpr Field<Retraining> kRetraining[] = {
     {"onSuccess", word<&Retraining::on_success, kOnSuccess>},
 };
 bool read(value& v, Retraining& out, const Path& at) { return read_object(v, out, kRetraining, at); }
+
+// Where a monitor's figure comes from, and its bounds, are a gate's.
+template <auto Member>
+void figure(value& v, Monitor& out, const Path& at) {
+  read(v, out.figure.*Member, at);
+}
+void read_monitor_prometheus(value& v, Monitor& out, const Path& at) { read_object(v, out.figure, kGatePrometheus, at); }
+void read_actions(value& v, Monitor& out, const Path& at) {
+  each_item(v, at, [&](value& item, const Path& here) {
+    std::string action;
+    if (!read(item, action, here)) return;
+    if (action == "Retrain") out.retrain = true;
+    else if (action == "Rollback") out.roll_back = true;
+    else if (action == "Hold") out.hold = true;
+    else if (action != "Alert") here.blame("\"" + action + "\" is none of Alert, Retrain, Rollback, Hold");
+  });
+}
+constexpr Field<Monitor> kMonitor[] = {
+    {"name", figure<&Gate::name>},
+    {"prometheus", read_monitor_prometheus},
+    {"web", figure<&Gate::web>},
+    {"min", figure<&Gate::min>},
+    {"max", figure<&Gate::max>},
+    {"samples", figure<&Gate::samples>},
+    {"interval", figure<&Gate::interval>},
+    {"for", member<&Monitor::bad_for>},
+    {"recoverAfter", member<&Monitor::recover_after>},
+    {"actions", read_actions},
+};
+bool read(value& v, Monitor& out, const Path& at) { return read_object(v, out, kMonitor, at); }
 
 constexpr Field<Model> kRuntimeRef[] = {{"name", member<&Model::runtime>}};
 constexpr Field<Model::Route> kRoute[] = {{"parentRefs", raw_member<&Model::Route::parent_refs>},
@@ -187,6 +221,7 @@ constexpr Field<Model> kModelSpec[] = {
     {"track", member<&Model::track>},       {"version", member<&Model::version>},
     {"artifact", member<&Model::artifact>}, {"serving", into<kServing>},
     {"rollout", member<&Model::rollout>},   {"retraining", member<&Model::retraining>},
+    {"monitors", member<&Model::monitors>},
 };
 
 // ---- Model.status ----
@@ -251,6 +286,25 @@ bool read(value& v, RetrainingStatus& out, const Path& at) {
   return read_object(v, out, kRetrainingStatus, at);
 }
 
+constexpr Words<MonitorStatus::State> kMonitorStates[] = {{"NoData", MonitorStatus::State::NoData},
+                                                          {"OK", MonitorStatus::State::Ok},
+                                                          {"Pending", MonitorStatus::State::Pending},
+                                                          {"Breached", MonitorStatus::State::Breached}};
+constexpr Field<MonitorStatus> kMonitorStatus[] = {
+    {"name", member<&MonitorStatus::name>},
+    {"state", word<&MonitorStatus::state, kMonitorStates>},
+    {"value", member<&MonitorStatus::value>},
+    {"version", member<&MonitorStatus::version>},
+    {"message", member<&MonitorStatus::message>},
+    {"since", member<&MonitorStatus::since>},
+    {"lastChecked", member<&MonitorStatus::last_checked>},
+    {"goodSince", member<&MonitorStatus::good_since>},
+    {"attempts", member<&MonitorStatus::attempts>},
+    {"rollback", member<&MonitorStatus::rollback>},
+    {"rollbackMade", member<&MonitorStatus::rollback_made>},
+};
+bool read(value& v, MonitorStatus& out, const Path& at) { return read_object(v, out, kMonitorStatus, at); }
+
 constexpr Field<Adopted> kAdopted[] = {
     {"deployment", member<&Adopted::deployment>}, {"deploymentUID", member<&Adopted::deployment_uid>},
     {"replicas", member<&Adopted::replicas>},     {"serviceUID", member<&Adopted::service_uid>},
@@ -274,6 +328,7 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"spec", into<kSpecIntent>},
     {"intent", member<&ModelStatus::intent>},
     {"retraining", member<&ModelStatus::retraining>},
+    {"monitors", member<&ModelStatus::monitors>},
     {"adopted", member<&ModelStatus::adopted>},
 };
 bool read(value& v, ModelStatus& out, const Path& at) {

@@ -164,7 +164,15 @@ struct RolloutPolicy {
 
 // ---- Model ----
 
-struct Trigger {  // exactly one of schedule and dataset
+// A figure that is watched all the time on the version that serves.
+struct Monitor {
+  Gate figure;   // name, where the figure comes from (Prometheus or web), bounds, samples, interval
+  Duration bad_for{0};        // spec `for`: bad without a break for so long before it counts as breached
+  Duration recover_after{0};  // good without a break for so long before a breach is over
+  bool retrain = false, roll_back = false, hold = false;  // actions beside Alert
+};
+
+struct Trigger {  // exactly one of schedule, dataset and monitor
   std::string name;
   struct Schedule {
     std::string cron;
@@ -175,6 +183,7 @@ struct Trigger {  // exactly one of schedule and dataset
     std::string name, key;
   };
   std::optional<ConfigMapKeyRef> dataset;
+  std::optional<std::string> monitor;  // the name of one of spec.monitors
 };
 
 struct Retraining {
@@ -182,6 +191,7 @@ struct Retraining {
   std::optional<TimePoint> requested_at;
   Duration cooldown{0};
   std::optional<int> max_per_day;
+  int attempts = 3;  // runs that a monitor may start before it has recovered
   RawJson job_template;  // JobTemplateSpec
   std::vector<std::string> gates;
   enum class OnSuccess { Rollout, Register } on_success = OnSuccess::Rollout;
@@ -241,6 +251,21 @@ struct Adopted {
   bool operator==(const Adopted&) const = default;
 };
 
+struct MonitorStatus {
+  enum class State { NoData, Ok, Pending, Breached } state = State::NoData;
+  std::string name;
+  std::string value;    // decimal, of the last measurement that had one; empty: none had
+  std::string version;  // the version that was measured
+  std::string message;
+  std::optional<TimePoint> since;         // of the state
+  std::optional<TimePoint> last_checked;  // of `value`; refreshed with the state, else every few minutes
+  std::optional<TimePoint> good_since;    // Breached: good without a break since then
+  int attempts = 0;                       // runs that it has started since it last was OK
+  std::string rollback;                   // the ModelRollout that takes the Model back for this breach
+  bool rollback_made = false;             // it was seen
+  bool operator==(const MonitorStatus&) const = default;
+};
+
 struct ModelStatus {
   int64_t observed_generation = -1;
   std::string phase, message;
@@ -254,6 +279,7 @@ struct ModelStatus {
   int64_t spec_generation = 0;
   Intent intent;
   RetrainingStatus retraining;
+  std::vector<MonitorStatus> monitors;
   std::optional<Adopted> adopted;
   RawJson raw = "{}";  // as stored, to write only on change
 };
@@ -283,6 +309,7 @@ struct Model {
   std::optional<std::string> adopt;  // the Deployment that served before
   RolloutPolicy rollout;
   std::optional<Retraining> retraining;
+  std::vector<Monitor> monitors;
   ModelStatus status;
   std::string problem;  // the spec could not be read although admission let it pass: why
 };

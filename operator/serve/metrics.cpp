@@ -57,6 +57,17 @@ MetricFamily by_phase(const char* name, const char* help, const Store<T>& store,
   return family(name, help, std::move(metrics));
 }
 
+MetricFamily breached_monitors(const Store<api::Model>& models) {
+  std::vector<ClientMetric> metrics;
+  for (const auto& model : models.all())
+    for (const api::MonitorStatus& monitor : model->status.monitors) {
+      ClientMetric metric = gauge(monitor.state == api::MonitorStatus::State::Breached ? 1 : 0);
+      metric.label = {{"namespace", model->meta.key.ns}, {"model", model->meta.key.name}, {"monitor", monitor.name}};
+      metrics.push_back(std::move(metric));
+    }
+  return family("modelops_monitor_breached", "1 while a Model's monitor is breached.", std::move(metrics));
+}
+
 double resident_bytes() {
   std::ifstream statm("/proc/self/statm");
   double total = 0, resident = 0;
@@ -163,6 +174,7 @@ std::string Metrics::text() const {
     families.push_back(by_phase("model_operator_models", "Models by phase.", sources.stores->models,
                                 {"Pending", "Progressing", "Ready", "Paused", "Degraded", "Retired"},
                                 [](const api::Model& m) -> const std::string& { return m.status.phase; }));
+    families.push_back(breached_monitors(sources.stores->models));
     families.push_back(
         by_phase("model_operator_rollouts", "ModelRollouts by phase.", sources.stores->rollouts,
                  {"Pending", "AwaitingApproval", "Progressing", "Paused", "Baking", "Succeeded", "RolledBack",

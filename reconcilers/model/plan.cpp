@@ -6,6 +6,7 @@
 #include "reconcilers/common/names.h"
 #include "reconcilers/model/intent.h"
 #include "reconcilers/model/status.h"
+#include "reconcilers/monitors/monitors.h"
 #include "reconcilers/retraining/retraining.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/gate_job.h"
@@ -47,12 +48,15 @@ class Planner {
     take_first_version();
     cool_down();
     end_gate_jobs();
+    watch_monitors();
     retrain();
     serve();
     write_statuses();
     act();
     append(plan_.events, std::move(decided_.events));
+    append(plan_.events, std::move(watched_.events));
     append(plan_.events, std::move(training_.events));
+    append(plan_.asks, std::move(watched_.asks));
     append(plan_.asks, std::move(training_.asks));
     append(plan_.asks, std::move(served_.asks));
     set_requeue();
@@ -166,14 +170,26 @@ class Planner {
 
   std::string candidate() const { return rolling() ? decided_.active->version : first_; }
 
+  // ---- monitors ----
+
+  void watch_monitors() {
+    watched_ = monitors::watch(o_, status().stable_version, now_);
+    look_again(watched_.look_again);
+  }
+
   // ---- retraining ----
 
   void retrain() {
     const bool pinned = m_.track != "Promoted" && (m_.version || m_.artifact);
     const bool rolls_out =
         m_.retraining && m_.retraining->on_success == api::Retraining::OnSuccess::Rollout && !pinned;
-    training_ = retraining::plan(o_, policy_, status().stable_version, rolls_out, now_);
+    // What is being rolled out may mend it.
+    if (rolling() || under_way(status().intent)) watched_.retrain.clear();
+    training_ = retraining::plan(o_, policy_, status().stable_version, rolls_out, watched_.retrain, now_);
     status().retraining = training_.status;
+    for (api::MonitorStatus& monitor : watched_.status)
+      if (!training_.monitor.empty() && monitor.name == training_.monitor) ++monitor.attempts;
+    status().monitors = watched_.status;
     look_again(training_.look_again);
   }
 
@@ -210,8 +226,8 @@ class Planner {
 
   // ---- actions ----
 
-  std::array<std::vector<Action>*, 5> parts() {
-    return {&spec_.actions, &decided_.actions, &served_.actions, &training_.actions, &gate_actions_};
+  std::array<std::vector<Action>*, 6> parts() {
+    return {&spec_.actions, &decided_.actions, &watched_.actions, &served_.actions, &training_.actions, &gate_actions_};
   }
 
   // What follows from statuses; who serves comes before any Job. A plan ends at an action that fails, so what was refused before
@@ -374,6 +390,7 @@ class Planner {
   std::string first_;  // a first version on its way without a rollout
   std::vector<Action> gate_actions_;
   std::string gate_problem_;
+  monitors::Decision watched_;
   retraining::Planned training_;
   serving::Served served_;
   std::optional<TimePoint> look_again_;

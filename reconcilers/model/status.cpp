@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reconcilers/common/conditions.h"
+#include "reconcilers/monitors/monitors.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/config.h"
@@ -43,6 +44,7 @@ class Status {
     put_pods(out);
     put_intent(out);
     put_retraining(out);
+    if (!f_.status.monitors.empty()) out["monitors"] = monitors::to_json(f_.status.monitors);
     if (f_.status.adopted) out["adopted"] = serving::to_json(*f_.status.adopted);
     out["conditions"] = conditions(standing);
     return out;
@@ -347,6 +349,10 @@ class Status {
     conditions.set("Stalled", {standing.is == Is::Stalled, standing.reason,
                                standing.is == Is::Stalled ? standing.message : ""});
     conditions.set("Available", available());
+    if (!m_.monitors.empty()) {
+      const monitors::Health health = monitors::health_of(f_.status.monitors);
+      conditions.set("Healthy", {health.healthy, health.reason, health.message});
+    }
     return to_json(conditions.get());
   }
 

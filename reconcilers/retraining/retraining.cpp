@@ -24,12 +24,13 @@ std::string day_of(TimePoint t) { return format_time(t).substr(0, 10); }
 class Training {
  public:
   Training(const Observed& o, const rollout::Policy& policy, const std::string& stable, bool rolls_out,
-           TimePoint now)
+           const std::vector<std::string>& monitors, TimePoint now)
       : o_(o),
         policy_(policy),
         spec_(*o.model->retraining),
         stable_(stable),
         rolls_out_(rolls_out),
+        monitors_(monitors),
         now_(now) {
     out_.status = o.model->status.retraining;
   }
@@ -139,7 +140,14 @@ class Training {
     return hash_of(all);
   }
 
-  // The trigger that wants a run now; a person's word first, and new data before the clock.
+  // The name of the trigger for a monitor; its own where no trigger names it (action Retrain).
+  std::string trigger_of(const std::string& monitor) const {
+    for (const api::Trigger& trigger : spec_.triggers)
+      if (trigger.monitor == monitor) return trigger.name;
+    return monitor;
+  }
+
+  // The trigger that wants a run now; a person's word first, then new data, what is breached, and the clock.
   std::string wanting() const {
     const api::RetrainingStatus& s = out_.status;
     if (spec_.requested_at && spec_.requested_at != s.observed_request) return "requested";
@@ -147,6 +155,7 @@ class Training {
       auto old = s.datasets.find(trigger);
       if (old == s.datasets.end() || old->second != digest) return trigger;
     }
+    if (!monitors_.empty()) return trigger_of(monitors_.front());
     return cron_due_;
   }
 
@@ -225,6 +234,7 @@ class Training {
     for (const auto& [name, digest] : digests_) s().datasets[name] = digest;
     skip_schedule();
     event("RetrainingStarted", "Job " + run.name + ", triggered by " + trigger);
+    if (!monitors_.empty()) out_.monitor = monitors_.front();
     make_job();
   }
 
@@ -382,6 +392,7 @@ class Training {
   const api::Retraining& spec_;
   const std::string& stable_;
   bool rolls_out_;
+  const std::vector<std::string>& monitors_;
   TimePoint now_;
   std::map<std::string, std::string> digests_;  // by trigger, as they are now
   std::string cron_due_;                        // the trigger whose schedule has come
@@ -414,9 +425,9 @@ Planned taken_away(const Observed& o, TimePoint now) {
 }  // namespace
 
 Planned plan(const Observed& observed, const rollout::Policy& policy, const std::string& stable,
-             bool rolls_out, TimePoint now) {
+             bool rolls_out, const std::vector<std::string>& monitors, TimePoint now) {
   if (!observed.model->retraining) return taken_away(observed, now);
-  return Training(observed, policy, stable, rolls_out, now).run();
+  return Training(observed, policy, stable, rolls_out, monitors, now).run();
 }
 
 }  // namespace mo::retraining

@@ -24,11 +24,12 @@ struct Planned {
   std::string problem_reason, problem;
   // A version whose recorded metrics did not pass, and why.
   std::string rejected_version, rejected_message;
+  std::string monitor;  // the monitor that the run which starts now is for; empty: none starts, or for another reason
 };
 
 // `stable` is the version that serves ("" if none). `rolls_out`: a version that passes becomes a
-// ModelRollout, else it is only registered.
+// ModelRollout, else it is only registered. `monitors`: those that are breached and ask for a run, by name.
 Planned plan(const Observed& observed, const rollout::Policy& policy, const std::string& stable,
-             bool rolls_out, TimePoint now);
+             bool rolls_out, const std::vector<std::string>& monitors, TimePoint now);
 
 }  // namespace mo::retraining

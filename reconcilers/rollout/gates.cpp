@@ -170,8 +170,7 @@ Outcome judge_report(const api::Gate& gate, const Answer& answer, const api::Job
   return judge(gate, *value, {}, context);
 }
 
-Ask question(const api::Gate& gate, const GateContext& context, TimePoint after, int measured) {
-  const std::string id = ask_id(gate, context, after, measured);
+Ask question(const api::Gate& gate, const GateContext& context, const std::string& id) {
   if (gate.web) return {id, AskWeb{expand(gate.web->url, context), gate.web->path}};
   AskPrometheus ask{expand(*gate.prometheus_query, context), {}, {}};
   if (gate.versus_stable && gate.versus_stable->query && !context.stable.empty()) {
@@ -195,6 +194,17 @@ std::string expand(const std::string& query, const GateContext& context) {
     for (size_t at = out.find(name); at != std::string::npos; at = out.find(name, at + value->size()))
       out.replace(at, std::string(name).size(), *value);
   return out;
+}
+
+Ask ask_figure(const api::Gate& figure, const GateContext& context, const std::string& id) {
+  return question(figure, context, id);
+}
+
+Measured judge_figure(const api::Gate& figure, const Answer& answer) {
+  Outcome outcome = judge_answer(figure, answer, {});
+  using Verdict = Measured::Verdict;
+  const Verdict verdict = outcome.verdict == "Passed" ? Verdict::Good : outcome.verdict == "Failed" ? Verdict::Bad : Verdict::None;
+  return {verdict, std::move(outcome.value), std::move(outcome.message)};
 }
 
 api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context, TimePoint now) {
@@ -255,7 +265,7 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
     if (!job->complete && !job->failed) return progress;  // its watch tells
     ask.question = AskRunResult{job->meta.key, job->meta.uid};
   } else {
-    ask = question(gate, context, last, measured);
+    ask = question(gate, context, ask_id(gate, context, last, measured));
   }
   auto answer = context.answers->find(ask.id);
   if (answer == context.answers->end()) {

@@ -42,6 +42,15 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
 // The verdict over a recorded metric alone, as measure() gives it for `version:` gates.
 api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context, TimePoint now);
 
+// One measurement of a figure against its bounds, for whoever watches figures beside rollouts.
+struct Measured {
+  enum class Verdict { Good, Bad, None } verdict = Verdict::None;
+  std::string value, message;  // value: empty without a number
+};
+Measured judge_figure(const api::Gate& figure, const Answer& answer);
+// The question that `answer` above is for. `figure` is of Prometheus or web.
+Ask ask_figure(const api::Gate& figure, const GateContext& context, const std::string& id);
+
 // {{model}} {{namespace}} {{stable}} {{candidate}} replaced.
 std::string expand(const std::string& query, const GateContext& context);
 

@@ -37,7 +37,7 @@ Scene training_and_scaling() {
 // One look at retraining, whose status the Model has then.
 retraining::Planned look_at_retraining(Scene& s, TimePoint at) {
   const Observed& o = s.observed();
-  retraining::Planned planned = retraining::plan(o, rollout::resolve(o), "m-v1", true, at);
+  retraining::Planned planned = retraining::plan(o, rollout::resolve(o), "m-v1", true, {}, at);
   s.model.status.retraining = planned.status;
   return planned;
 }

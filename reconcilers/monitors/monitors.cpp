@@ -1,0 +1,252 @@
+#include "reconcilers/monitors/monitors.h"
+
+#include <algorithm>
+
+#include "operator/core/text.h"
+#include "reconcilers/common/way_back.h"
+#include "reconcilers/retraining/job.h"
+
+namespace mo::monitors {
+namespace {
+
+using State = api::MonitorStatus::State;
+using rollout::Measured;
+
+// How old a figure in status may get while nothing else changes: ten thousand Models must not write each measurement.
+constexpr Duration kFigureKept = std::chrono::minutes(10);
+constexpr size_t kMessageKept = 512;  // bytes
+constexpr size_t kLongestName = 63;
+
+const char* word(State state) {
+  switch (state) {
+    case State::Ok:
+      return "OK";
+    case State::Pending:
+      return "Pending";
+    case State::Breached:
+      return "Breached";
+    case State::NoData:
+      break;
+  }
+  return "NoData";
+}
+
+void enter(api::MonitorStatus& s, State state, TimePoint at) {
+  if (s.state != state) s.since = at;
+  s.state = state;
+  s.good_since.reset();
+}
+
+// A breach of the past is over: the next one is another.
+void recover(api::MonitorStatus& s, TimePoint at) {
+  enter(s, State::Ok, at);
+  s.rollback.clear();
+  s.rollback_made = false;
+}
+
+void take_bad(const api::Monitor& m, api::MonitorStatus& s, TimePoint at) {
+  s.good_since.reset();
+  if (s.state == State::Breached) return;
+  if (s.state != State::Pending) enter(s, State::Pending, at);
+  if (at - *s.since >= m.bad_for) enter(s, State::Breached, at);
+}
+
+void take_good(const api::Monitor& m, api::MonitorStatus& s, TimePoint at) {
+  if (s.state == State::Breached) {
+    if (!s.good_since) s.good_since = at;
+    if (at - *s.good_since >= m.recover_after) recover(s, at);
+  } else if (s.state != State::Ok) {
+    enter(s, State::Ok, at);
+  }
+  if (s.state == State::Ok && at - *s.since >= m.recover_after) s.attempts = 0;
+}
+
+class Watch {
+ public:
+  Watch(const Observed& o, const std::string& stable, TimePoint now) : o_(o), m_(*o.model), stable_(stable), now_(now) {}
+
+  Decision run() {
+    for (const api::Monitor& monitor : m_.monitors) out_.status.push_back(watch(monitor));
+    return std::move(out_);
+  }
+
+ private:
+  api::MonitorStatus watch(const api::Monitor& monitor) {
+    const api::MonitorStatus before = on_record(monitor.figure.name);
+    if (stable_.empty()) return before;
+    api::MonitorStatus next = before;
+    if (const auto answer = measure(monitor)) {
+      // Status keeps whole seconds; rounded up, so that nothing ends early.
+      next = take_in(monitor, before, rollout::judge_figure(monitor.figure, *answer), std::chrono::ceil<std::chrono::seconds>(answer->at));
+      tell(monitor, before, next);
+    }
+    act(monitor, next);
+    return next;
+  }
+
+  // What status has of it, if that is of the version that serves; the attempts of training count on beyond it.
+  api::MonitorStatus on_record(const std::string& name) const {
+    api::MonitorStatus fresh;
+    fresh.name = name;
+    fresh.version = stable_;
+    fresh.since = now_;
+    fresh.message = stable_.empty() ? "no version serves" : "not measured yet";
+    for (const api::MonitorStatus& known : m_.status.monitors) {
+      if (known.name != name) continue;
+      if (known.version == stable_ && known.since) return known;
+      fresh.attempts = known.attempts;
+    }
+    return fresh;
+  }
+
+  // One question for each interval; its answer stays as long as it is asked. Each monitor has a moment of its own within the interval,
+  // so that those of many Models are spread over it.
+  std::optional<Answer> measure(const api::Monitor& monitor) {
+    const int64_t interval = std::max<int64_t>(monitor.figure.interval.count(), 1000);
+    const std::string id = "monitor/" + m_.meta.uid + "/" + monitor.figure.name + "/" + stable_;
+    const int64_t moment = static_cast<int64_t>(std::stoull(hash_of(id).substr(0, 12), nullptr, 16) % static_cast<uint64_t>(interval));
+    const int64_t slot = (now_.time_since_epoch().count() - moment) / interval;
+    look_again(TimePoint(Duration((slot + 1) * interval + moment)));
+    rollout::GateContext context;
+    context.ns = o_.key.ns;
+    context.model = o_.key.name;
+    context.stable = context.candidate = stable_;
+    Ask ask = rollout::ask_figure(monitor.figure, context, id + "/" + std::to_string(slot));
+    const auto answer = o_.answers.find(ask.id);
+    out_.asks.push_back(std::move(ask));
+    return answer == o_.answers.end() ? std::nullopt : std::optional(answer->second);
+  }
+
+  void tell(const api::Monitor& monitor, const api::MonitorStatus& before, const api::MonitorStatus& next) {
+    if (before.state != State::Breached && next.state == State::Breached)
+      event("MonitorBreached", "monitor " + monitor.figure.name + " on " + stable_ + ": " + next.message, true);
+    if (before.state == State::Breached && next.state != State::Breached)
+      event("MonitorRecovered", "monitor " + monitor.figure.name + " on " + stable_ + " is good again: " + next.value);
+  }
+
+  void act(const api::Monitor& monitor, api::MonitorStatus& s) {
+    if (s.state != State::Breached) return;
+    if (monitor.hold && out_.hold.empty())
+      out_.hold = "held by monitor " + s.name + ", which is breached (" + s.message + "); it goes on when the breach is over";
+    if (wants_training(monitor)) {
+      if (s.attempts < m_.retraining->attempts)
+        out_.retrain.push_back(s.name);
+      else
+        add_once(s, "; " + std::to_string(s.attempts) + " training runs did not mend it, so it starts no more until it has recovered");
+    }
+    if (monitor.roll_back) go_back(s);
+  }
+
+  bool wants_training(const api::Monitor& monitor) const {
+    if (!m_.retraining) return false;
+    const auto& triggers = m_.retraining->triggers;
+    return monitor.retrain || std::any_of(triggers.begin(), triggers.end(), [&](const api::Trigger& trigger) {
+             return trigger.monitor == monitor.figure.name;
+           });
+  }
+
+  // Once for each breach: the name of the ModelRollout is on record before it is made, and so is that it was seen.
+  void go_back(api::MonitorStatus& s) {
+    const std::string target = version_before(stable_, o_.rollouts);
+    if (s.rollback.empty()) {
+      const Ref<api::ModelVersion> version = o_.version(target);
+      if (!version || version->model != o_.key.name) return add_once(s, "; there is no earlier version to go back to");
+      const std::string mark = "-back-" + hash_of(m_.meta.uid + s.name + stable_ + format_time(*s.since)).substr(0, 10);
+      s.rollback = target.substr(0, kLongestName - mark.size()) + mark;
+      event("MonitorRollback", "monitor " + s.name + " takes the Model back from " + stable_ + " to " + target + ": " + s.message, true);
+    }
+    if (std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) { return r->meta.key.name == s.rollback; }))
+      s.rollback_made = true;
+    if (s.rollback_made || target.empty()) return;
+    Json body = retraining::render_rollout(m_, s.rollback, target, "monitor");
+    body["spec"]["desiredState"] = "Promoted";  // it served before: no steps on the way back
+    const std::string text = body.dump();
+    out_.actions.push_back(
+        Apply{{Kind::ModelRollout, {o_.key.ns, s.rollback}}, text, "", hash_of(text), "monitor " + s.name + " is breached on " + stable_});
+  }
+
+  static void add_once(api::MonitorStatus& s, const std::string& note) {
+    if (!s.message.ends_with(note)) s.message = whole_characters(s.message, kMessageKept) + note;
+  }
+
+  void event(const std::string& reason, const std::string& note, bool warning = false) {
+    out_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, warning, reason, note});
+  }
+  void look_again(TimePoint at) {
+    if (!out_.look_again || at < *out_.look_again) out_.look_again = at;
+  }
+
+  const Observed& o_;
+  const api::Model& m_;
+  const std::string& stable_;
+  TimePoint now_;
+  Decision out_;
+};
+
+}  // namespace
+
+api::MonitorStatus take_in(const api::Monitor& monitor, const api::MonitorStatus& before, const Measured& measured, TimePoint at) {
+  api::MonitorStatus next = before;
+  if (!next.since) next.since = at;
+  switch (measured.verdict) {
+    case Measured::Verdict::Good:
+      take_good(monitor, next, at);
+      break;
+    case Measured::Verdict::Bad:
+      take_bad(monitor, next, at);
+      break;
+    case Measured::Verdict::None:
+      next.good_since.reset();
+      if (next.state != State::Breached) enter(next, State::NoData, at);
+      break;
+  }
+  const bool same = next == before;
+  if (same && before.last_checked && at - *before.last_checked < kFigureKept) return next;
+  if (measured.verdict != Measured::Verdict::None) {
+    next.value = measured.value;
+    next.last_checked = at;
+  }
+  if (!(next.state == State::Breached && measured.verdict != Measured::Verdict::Bad)) next.message = whole_characters(measured.message, kMessageKept);
+  if (next.state == State::NoData && same) next.last_checked = at;
+  return next;
+}
+
+Health health_of(const std::vector<api::MonitorStatus>& monitors) {
+  std::string breached, unknown;
+  const auto add = [](std::string& text, const api::MonitorStatus& s) { text += (text.empty() ? "" : "; ") + s.name + ": " + s.message; };
+  for (const api::MonitorStatus& s : monitors) {
+    if (s.state == State::Breached) add(breached, s);
+    if (s.state == State::NoData) add(unknown, s);
+  }
+  if (!breached.empty()) return {false, "MonitorBreached", whole_characters(breached, kMessageKept * 2)};
+  if (!unknown.empty()) return {false, "NoData", whole_characters(unknown, kMessageKept * 2)};
+  return {true, "MonitorsOK", ""};
+}
+
+Json to_json(const std::vector<api::MonitorStatus>& monitors) {
+  Json list = Json::array();
+  for (const api::MonitorStatus& s : monitors) {
+    Json one = {{"name", s.name}, {"state", word(s.state)}};
+    const auto text = [&](const char* name, const std::string& value) {
+      if (!value.empty()) one[name] = value;
+    };
+    const auto time = [&](const char* name, const std::optional<TimePoint>& value) {
+      if (value) one[name] = format_time(*value);
+    };
+    text("value", s.value);
+    text("version", s.version);
+    text("message", s.message);
+    time("since", s.since);
+    time("lastChecked", s.last_checked);
+    time("goodSince", s.good_since);
+    if (s.attempts > 0) one["attempts"] = s.attempts;
+    text("rollback", s.rollback);
+    if (s.rollback_made) one["rollbackMade"] = true;
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
+Decision watch(const Observed& observed, const std::string& stable, TimePoint now) { return Watch(observed, stable, now).run(); }
+
+}  // namespace mo::monitors

@@ -1,0 +1,45 @@
+// Monitors: figures that are watched all the time on the version that serves. Pure.
+//
+//   NoData -> OK <-> Pending -> Breached -> OK
+//
+// Only a bad figure without a break for as long as `for` says makes a breach, and only a good one for as long as recoverAfter ends
+// it. No data is neither: it starts both clocks anew and ends no breach.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "operator/json/json.h"
+#include "reconcilers/common/observed.h"
+#include "reconcilers/rollout/gates.h"
+
+namespace mo::monitors {
+
+struct Decision {
+  std::vector<api::MonitorStatus> status;  // in the order of spec.monitors
+  std::vector<Action> actions;             // the ModelRollouts that take the Model back
+  std::vector<Ask> asks;
+  std::vector<Event> events;
+  std::optional<TimePoint> look_again;
+  std::vector<std::string> retrain;  // breached monitors that want a training run now, by name
+  std::string hold;                  // why no rollout goes on, a sentence; empty: nothing holds it
+};
+
+// `stable` is the version that serves ("" if none).
+Decision watch(const Observed& observed, const std::string& stable, TimePoint now);
+
+// What one measurement makes of a monitor's state.
+api::MonitorStatus take_in(const api::Monitor& monitor, const api::MonitorStatus& before, const rollout::Measured& measured,
+                           TimePoint at);
+
+// Condition Healthy, for a Model that has monitors.
+struct Health {
+  bool healthy = false;
+  std::string reason, message;
+};
+Health health_of(const std::vector<api::MonitorStatus>& monitors);
+
+Json to_json(const std::vector<api::MonitorStatus>& monitors);
+
+}  // namespace mo::monitors

@@ -1,0 +1,110 @@
+// Monitors on what serves: a breach retrains, takes the Model back, or only tells.
+#include <catch2/catch.hpp>
+
+#include "tests/sim/fixture.h"
+
+namespace mo::sim {
+namespace {
+
+Json drift(std::vector<std::string> actions) {
+  return {{"name", "drift"},
+          {"prometheus", {{"query", "drift {{stable}}"}}},
+          {"max", "0.2"},
+          {"for", "1m"},
+          {"interval", "30s"},
+          {"actions", std::move(actions)}};
+}
+
+std::string monitor(const Fixture& f, const char* field) {
+  const Json& status = f.status();
+  if (!status.contains("monitors") || status["monitors"].empty()) return "";
+  return status["monitors"][0].value(field, "");
+}
+
+std::string bits(const std::string& job) { return "run" + job.substr(job.size() - 1); }
+std::string made(const std::string& job) { return "m-" + digest(bits(job)).substr(7, 10); }
+
+// Each run makes other bits; they drift as `run_drifts` says.
+Fixture drifting(Sim& s, const std::string& run_drifts) {
+  s.op.job_result = [](const std::string& job) {
+    return Json{{"apiVersion", "modelops.dev/v1alpha1"},
+                {"kind", "RunResult"},
+                {"metrics", {{"f1", "0.95"}}},
+                {"artifact", {{"uri", "pvc://models/" + bits(job)}, {"digest", digest(bits(job))}, {"format", {{"name", "rules"}, {"version", "1"}}}}}}
+        .dump();
+  };
+  for (int run = 1; run < 9; ++run) {
+    const std::string version = made("job" + std::to_string(run));
+    s.op.metrics["accuracy " + version] = "0.95";
+    s.op.metrics["drift " + version] = run_drifts;
+  }
+  s.op.metrics["drift m-v1"] = "0.1";
+  return usual(s, [](Json& spec) {
+    spec["track"] = "Promoted";
+    spec["monitors"] = {drift({"Retrain"})};
+    spec["retraining"] = {
+        {"limits", {{"attempts", 2}}},
+        {"template", {{"spec", {{"template", {{"spec", {{"containers", {{{"name", "train"}, {"image", "trainer:1"}}}}}}}}}}}}};
+  });
+}
+
+TEST_CASE("drift retrains the Model, and what was trained serves and is good") {
+  explore([](Sim& s) {
+    Fixture f = drifting(s, "0.05");
+    s.then("data drifts", [f] { return f.ready() && monitor(f, "state") == "OK"; }, [&s] { s.op.metrics["drift m-v1"] = "0.4"; });
+    s.then("looks", [f] { return f.stable() == made("job1") && monitor(f, "state") == "OK"; }, [] {});
+    s.until = [] { return true; };
+    s.expect = [f, &s] {
+      must(s.world.all(Kind::Job).size() == 1, "one run");
+      must(f.status()["retraining"]["lastTrigger"] == "drift", "trigger: " + f.status()["retraining"].dump());
+      must(f.condition("Healthy") == "True", "Healthy");
+    };
+  });
+}
+
+TEST_CASE("training that does not mend the drift is given up after so many attempts") {
+  explore([](Sim& s) {
+    Fixture f = drifting(s, "0.5");
+    s.op.metrics["drift m-v1"] = "0.4";
+    s.then("looks", [f] { return monitor(f, "message").find("2 training runs did not mend it") != std::string::npos; }, [] {});
+    s.until = [] { return true; };
+    s.expect = [f, &s] {
+      must(s.world.all(Kind::Job).size() == 2, "two runs: " + std::to_string(s.world.all(Kind::Job).size()));
+      must(f.condition("Healthy") == "False" && f.reason("Healthy") == "MonitorBreached", f.reason("Healthy"));
+    };
+  });
+}
+
+TEST_CASE("a monitor without data says so and does nothing") {
+  explore([](Sim& s) {
+    Fixture f = drifting(s, "0.05");
+    s.op.metrics.erase("drift m-v1");
+    s.then("looks", [f] { return f.ready() && monitor(f, "message") == "no data"; }, [] {});
+    s.until = [] { return true; };
+    s.expect = [f, &s] {
+      must(s.world.all(Kind::Job).empty(), "a run");
+      must(f.reason("Healthy") == "NoData", f.reason("Healthy"));
+      must(f.ready(), "Ready is about the spec");
+    };
+  });
+}
+
+TEST_CASE("a breach takes the Model back to the version before, once") {
+  explore([](Sim& s) {
+    Fixture f = usual(s, [](Json& spec) { spec["monitors"] = {drift({"Rollback"})}; });
+    s.op.metrics["drift m-v1"] = s.op.metrics["drift m-v2"] = "0.1";
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    s.then("m-v2 drifts", [f] { return f.stable() == "m-v2" && monitor(f, "state") == "OK"; }, [&s] { s.op.metrics["drift m-v2"] = "0.4"; });
+    s.then("m-v1 drifts too", [f] { return f.stable() == "m-v1" && monitor(f, "state") == "OK"; }, [&s] { s.op.metrics["drift m-v1"] = "0.4"; });
+    s.then("looks", [f] { return monitor(f, "state") == "Breached"; }, [] {});
+    s.until = [] { return true; };
+    s.expect = [f] {
+      must(f.stable() == "m-v1", "serves: " + f.stable());
+      must(monitor(f, "message").ends_with("there is no earlier version to go back to"), monitor(f, "message"));
+      must(f.count_rollouts("m-v1") == 1, "rollouts back: " + std::to_string(f.count_rollouts("m-v1")));
+    };
+  });
+}
+
+}  // namespace
+}  // namespace mo::sim

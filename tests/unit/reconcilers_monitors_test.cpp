@@ -1,0 +1,201 @@
+// Monitors as tables: measurements in, states out; and where a Model goes back to.
+#include <catch2/catch.hpp>
+
+#include "reconcilers/common/way_back.h"
+#include "reconcilers/monitors/monitors.h"
+#include "tests/unit/reconcilers_make.h"
+
+namespace mo::monitors {
+namespace {
+
+using State = api::MonitorStatus::State;
+using rollout::Measured;
+using test::kNow;
+
+api::Monitor monitor(int bad_for, int recover_after) {
+  api::Monitor m;
+  m.figure.name = "drift";
+  m.figure.prometheus_query = "drift{v=\"{{stable}}\"}";
+  m.figure.max = Decimal::parse("0.2");
+  m.figure.interval = std::chrono::seconds(30);
+  m.bad_for = std::chrono::seconds(bad_for);
+  m.recover_after = std::chrono::seconds(recover_after);
+  return m;
+}
+
+// 'g'ood, 'b'ad, '-' no data, a measurement each 30 s; out come the states, a letter each: O, P, B, N.
+std::string states(const api::Monitor& m, const std::string& measurements) {
+  std::string out;
+  api::MonitorStatus s;
+  TimePoint at = kNow;
+  for (const char c : measurements) {
+    using Verdict = Measured::Verdict;
+    const Measured measured = c == 'g'   ? Measured{Verdict::Good, "0.1", ""}
+                              : c == 'b' ? Measured{Verdict::Bad, "0.3", "0.3 is above max 0.2"}
+                                         : Measured{Verdict::None, "", "no data"};
+    s = take_in(m, s, measured, at);
+    CHECK(take_in(m, s, measured, at) == s);  // the same answer again changes nothing
+    out += s.state == State::Ok ? 'O' : s.state == State::Pending ? 'P' : s.state == State::Breached ? 'B' : 'N';
+    at += m.figure.interval;
+  }
+  return out;
+}
+
+TEST_CASE("a monitor's state follows its measurements") {
+  struct Row {
+    int bad_for, recover_after;
+    const char *measured, *states;
+  };
+  const Row rows[] = {
+      {0, 0, "gbg", "OBO"},
+      {60, 0, "gbbb", "OPPB"},
+      {60, 0, "gbbgbbb", "OPPOPPB"},       // a little good in between starts anew
+      {60, 0, "gbb-bbb", "OPPNPPB"},       // and so does no data: nobody knows
+      {0, 60, "bggg", "BBBO"},             // good for a minute
+      {0, 60, "bggbggg", "BBBBBBO"},       // without a break
+      {0, 60, "bgg-ggg", "BBBBBBO"},       // no data is no good news
+      {0, 0, "--", "NN"},                  // and no bad news
+      {0, 0, "b---", "BBBB"},              // a breach stays until a figure says otherwise
+  };
+  for (const Row& row : rows) {
+    INFO(row.measured << " for " << row.bad_for << " s, recovering after " << row.recover_after << " s");
+    CHECK(states(monitor(row.bad_for, row.recover_after), row.measured) == row.states);
+  }
+}
+
+TEST_CASE("a figure that stays as it is is written every ten minutes alone") {
+  const api::Monitor m = monitor(0, 0);
+  api::MonitorStatus s = take_in(m, {}, {Measured::Verdict::Good, "0.11", ""}, kNow);
+  CHECK(s.value == "0.11");
+  const api::MonitorStatus soon = take_in(m, s, {Measured::Verdict::Good, "0.12", ""}, kNow + std::chrono::minutes(9));
+  CHECK(soon == s);
+  const api::MonitorStatus late = take_in(m, s, {Measured::Verdict::Good, "0.12", ""}, kNow + std::chrono::minutes(10));
+  CHECK(late.value == "0.12");
+  CHECK(late.last_checked == kNow + std::chrono::minutes(10));
+  CHECK(late.since == s.since);
+}
+
+struct Scene : test::Scene {
+  Scene() {
+    serving("m-v1");
+    model.monitors = {monitor(0, 0)};
+    model.retraining.emplace();
+  }
+  // One look, with that answer to what is asked.
+  Decision look(const char* value, TimePoint at) {
+    for (const Ask& ask : watch(observed(), "m-v1", at).asks) o.answers[ask.id] = {at, {Decimal::parse(value), ""}, {}, {}, {}, {}};
+    Decision decision = watch(observed(), "m-v1", at);
+    model.status.monitors = decision.status;
+    return decision;
+  }
+};
+
+TEST_CASE("a monitor asks once for each interval, at a moment of its own") {
+  Scene s;
+  const Decision first = watch(s.observed(), "m-v1", kNow);
+  REQUIRE(first.asks.size() == 1);
+  CHECK(std::get<AskPrometheus>(first.asks[0].question).query == "drift{v=\"m-v1\"}");
+  REQUIRE(first.look_again);
+  CHECK(*first.look_again > kNow);
+  CHECK(*first.look_again <= kNow + std::chrono::seconds(30));
+  CHECK(watch(s.observed(), "m-v1", *first.look_again - Duration(1)).asks[0].id == first.asks[0].id);
+  CHECK(watch(s.observed(), "m-v1", *first.look_again).asks[0].id != first.asks[0].id);
+}
+
+TEST_CASE("without a version that serves nothing is asked") {
+  Scene s;
+  const Decision d = watch(s.observed(), "", kNow);
+  CHECK(d.asks.empty());
+  CHECK(d.status[0].state == State::NoData);
+  CHECK(health_of(d.status).reason == "NoData");
+}
+
+TEST_CASE("a breach is told once, and asks for training as often as attempts says") {
+  Scene s;
+  s.model.monitors[0].retrain = true;
+  s.model.retraining->attempts = 2;
+  const Decision first = s.look("0.3", kNow);
+  REQUIRE(first.events.size() == 1);
+  CHECK(first.events[0].reason == "MonitorBreached");
+  CHECK(first.retrain == std::vector<std::string>{"drift"});
+  CHECK(health_of(first.status).reason == "MonitorBreached");
+  s.model.status.monitors[0].attempts = 2;
+  const Decision after = s.look("0.3", kNow + std::chrono::minutes(1));
+  CHECK(after.events.empty());
+  CHECK(after.retrain.empty());
+  CHECK(after.status[0].message == "0.3 is above max 0.2; 2 training runs did not mend it, so it starts no more until it has recovered");
+  CHECK(watch(s.observed(), "m-v1", kNow + std::chrono::minutes(1)).status == after.status);
+  const Decision good = s.look("0.1", kNow + std::chrono::minutes(2));
+  CHECK(good.status[0].attempts == 0);
+  CHECK(health_of(good.status).healthy);
+}
+
+TEST_CASE("another version is measured anew, and the attempts of training count on") {
+  Scene s;
+  s.look("0.3", kNow);
+  s.model.status.monitors[0].attempts = 1;
+  const Decision d = watch(s.observed(), "m-v2", kNow + std::chrono::minutes(1));
+  CHECK(d.status[0].state == State::NoData);
+  CHECK(d.status[0].version == "m-v2");
+  CHECK(d.status[0].attempts == 1);
+}
+
+api::ModelRollout& promoted(test::Scene& s, const std::string& name, const std::string& from, const std::string& to, int minute) {
+  api::ModelRollout& r = s.rollout(name, to);
+  r.status.phase = "Succeeded";
+  r.status.from_version = from;
+  r.status.started = r.status.finished = kNow + std::chrono::minutes(minute);
+  return r;
+}
+
+TEST_CASE("a breach takes the Model back once, to the version before") {
+  Scene s;
+  s.model.monitors[0].roll_back = true;
+  s.serving("m-v2");
+  promoted(s, "r2", "m-v1", "m-v2", -60);
+  const auto look = [&](TimePoint at) {
+    for (const Ask& ask : watch(s.observed(), "m-v2", at).asks) s.o.answers[ask.id] = {at, {Decimal::parse("0.3"), ""}, {}, {}, {}, {}};
+    Decision d = watch(s.observed(), "m-v2", at);
+    s.model.status.monitors = d.status;
+    return d;
+  };
+  const Decision first = look(kNow);
+  REQUIRE(first.actions.size() == 1);
+  const Apply& made = std::get<Apply>(first.actions[0]);
+  const Json body = Json::parse(made.body);
+  CHECK(body["spec"]["version"] == "m-v1");
+  CHECK(body["spec"]["desiredState"] == "Promoted");
+  CHECK(first.status[0].rollback == made.target.key.name);
+  CHECK(std::get<Apply>(look(kNow).actions.at(0)).body == made.body);  // lost in a crash, and made again
+  s.rollout(made.target.key.name, "m-v1", "monitor");
+  CHECK(look(kNow).actions.empty());
+  CHECK(s.model.status.monitors[0].rollback_made);
+  s.o.rollouts.pop_back();  // somebody deleted it
+  CHECK(look(kNow + std::chrono::minutes(1)).actions.empty());
+}
+
+TEST_CASE("a breach of the first version has no way back, and says so") {
+  Scene s;
+  s.model.monitors[0].roll_back = true;
+  const Decision d = s.look("0.3", kNow);
+  CHECK(d.actions.empty());
+  CHECK(d.status[0].message == "0.3 is above max 0.2; there is no earlier version to go back to");
+}
+
+TEST_CASE("the version before is the one that nobody went back from") {
+  test::Scene s;
+  CHECK(version_before("m-v1", s.o.rollouts) == "");
+  promoted(s, "a", "m-v1", "m-v2", 1);
+  CHECK(version_before("m-v2", s.o.rollouts) == "m-v1");
+  promoted(s, "b", "m-v2", "m-v3", 2);
+  CHECK(version_before("m-v3", s.o.rollouts) == "m-v2");
+  promoted(s, "c", "m-v3", "m-v2", 3);  // back
+  CHECK(version_before("m-v2", s.o.rollouts) == "m-v1");
+  promoted(s, "d", "m-v2", "m-v1", 4);  // and further back
+  CHECK(version_before("m-v1", s.o.rollouts) == "");
+  promoted(s, "e", "m-v1", "m-v3", 5);
+  CHECK(version_before("m-v3", s.o.rollouts) == "m-v1");
+}
+
+}  // namespace
+}  // namespace mo::monitors
