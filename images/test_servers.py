@@ -8,7 +8,10 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,12 +31,12 @@ def train(folder, **env):
 
 @contextlib.contextmanager
 def serving(command, model):
-    env = {**os.environ, "MODEL_PATH": str(model), "MODEL_NAME": "m", "MODEL_VERSION": "m-v1", "PORT": "0", "SHUTDOWN_DELAY": "0",
+    env = {**os.environ, "MODEL_PATH": str(model), "MODEL_NAME": "m", "MODEL_VERSION": "m-v1", "PORT": "0", "ADMIN_PORT": "0", "SHUTDOWN_DELAY": "0",
            "PYTHONDONTWRITEBYTECODE": "1"}  # the folder becomes a layer of the image
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        line = process.stdout.readline()
-        yield process, int(line.rsplit("port ", 1)[1])
+        port, admin = map(int, re.findall(r" port (\d+)", process.stdout.readline()))
+        yield process, port, admin
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
@@ -45,11 +48,23 @@ class Client:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
 
     def ask(self, method, path, body=None):
-        self.connection.request(method, path, body if isinstance(body, (str, type(None))) else json.dumps(body))
+        status, headers, content = self.exchange(method, path, body if isinstance(body, (str, type(None))) else json.dumps(body))
+        return status, json.loads(content) if headers["Content-Type"] == "application/json" else content.decode()
+
+    def exchange(self, method, path, body, headers={}):
+        """(status, headers, bytes)"""
+        self.connection.request(method, path, body, headers)
         response = self.connection.getresponse()
-        text = response.read().decode()
+        content = response.read()
         assert response.headers["Model-Version"] == "m-v1"
-        return response.status, json.loads(text) if response.headers["Content-Type"] == "application/json" else text
+        return response.status, response.headers, content
+
+    def ask_binary(self, document, binary):
+        """As tritonclient does: (status, document, the bytes behind it)."""
+        text = json.dumps(document).encode()
+        status, headers, content = self.exchange("POST", INFER, text + binary, {"Inference-Header-Content-Length": str(len(text))})
+        length = int(headers.get("Inference-Header-Content-Length", len(content)))
+        return status, json.loads(content[:length]), content[length:]
 
 
 def tensor(name, shape, data, datatype="FP64"):
@@ -79,19 +94,19 @@ class BothServers(unittest.TestCase):
         commands = {"sklearn": ([sys.executable, HERE / "sklearn" / "main.py"], cls.folder / "ns/m/r.joblib")}
         if MODEL_SERVER.exists():
             commands["model-server"] = ([MODEL_SERVER], cls.folder / "ns/m/r.json")
-        cls.processes, cls.clients = {}, {}
+        cls.processes, cls.clients, cls.admins = {}, {}, {}
         for name, (command, model) in commands.items():
-            cls.processes[name], port = cls.stack.enter_context(serving(command, model))
-            cls.clients[name] = Client(port)
+            cls.processes[name], port, admin = cls.stack.enter_context(serving(command, model))
+            cls.clients[name], cls.admins[name] = Client(port), Client(admin)
 
     @classmethod
     def tearDownClass(cls):
-        for client in cls.clients.values():
+        for client in [*cls.clients.values(), *cls.admins.values()]:
             client.connection.close()
         cls.stack.close()
 
-    def each(self, method, path, body=None):
-        for name, client in self.clients.items():
+    def each(self, method, path, body=None, admin=False):
+        for name, client in (self.admins if admin else self.clients).items():
             with self.subTest(server=name, path=path, body=str(body)[:80]):
                 yield client.ask(method, path, body)
 
@@ -114,9 +129,57 @@ class BothServers(unittest.TestCase):
 
     def test_bad_requests_are_refused_alike(self):
         for body in BAD:
-            for status, answer in self.each("POST", INFER, body):
+            for status, answer in self.each("POST", INFER, body, admin=True):
                 self.assertEqual(status, 400)
                 self.assertTrue(answer["error"])
+
+    def test_binary_tensors_are_answered_alike(self):
+        def features(size, datatype="FP32", **more):
+            return {"inputs": [{"name": "features", "shape": [2, 30], "datatype": datatype, "parameters": {"binary_data_size": size}}], **more}
+        rows = ROW + ROW[::-1]
+        asked = [tensor("features", [2, 30], rows)]
+        for (name, client), (_, wanted) in zip(self.clients.items(), list(self.each("POST", INFER, {"inputs": asked}))):
+            with self.subTest(server=name):
+                for datatype, code in {"FP64": "d", "FP32": "f", "INT64": "q", "UINT8": "B"}.items():
+                    values = [int(value) for value in rows] if code in "qB" else rows
+                    binary = struct.pack(f"<60{code}", *values)
+                    status, answer, rest = client.ask_binary(features(len(binary), datatype), binary)
+                    self.assertEqual((status, answer["outputs"], rest), (200, wanted["outputs"], b""))
+                binary = struct.pack("<60f", *rows)
+                status, answer, rest = client.ask_binary(features(240, parameters={"binary_data_output": True}), binary)
+                self.assertEqual([output["parameters"] for output in answer["outputs"]], [{"binary_data_size": 16}] * 2)
+                self.assertEqual(list(struct.unpack("<2q2d", rest)), wanted["outputs"][0]["data"] + wanted["outputs"][1]["data"])
+                status, answer, rest = client.ask_binary(
+                    features(240, outputs=[{"name": "probability", "parameters": {"binary_data": True}}, {"name": "predict"}]), binary)
+                self.assertEqual((len(rest), answer["outputs"][1]["data"]), (16, wanted["outputs"][0]["data"]))
+                for document, tail in [(features(240), b""), (features(241), binary), (features(239), binary), (features(-1), binary),
+                                       (features(240, "FP64"), binary), (features("240"), binary), (features(240, "BYTES"), binary),
+                                       (features(240), struct.pack("<60f", *ROW, *ROW[1:], float("nan"))), (features(60, "BOOL"), bytes([2] * 60))]:
+                    self.assertEqual(client.ask_binary(document, tail)[0], 400)
+                for length in ("-1", "x", "9" * 20, "100000", "0"):
+                    self.assertEqual(client.exchange("POST", INFER, "{}", {"Inference-Header-Content-Length": length})[0], 400)
+
+    def test_callers_get_no_metrics_and_tell_no_labels(self):
+        labelled = {"inputs": [tensor("features", [30], ROW)], "parameters": {"labels": [1]}}
+        for method, path, body in [("GET", "/metrics", None), ("POST", INFER, labelled),
+                                   ("POST", "/v2/models/m/feedback", {"predictions": [1], "labels": [1]})]:
+            for status, answer in self.each(method, path, body):
+                self.assertEqual(status, 403)
+                self.assertIn("only on the admin port", answer["error"])
+        for status, _ in self.each("POST", INFER, labelled, admin=True):
+            self.assertEqual(status, 200)
+
+    def test_probes_are_answered_under_silent_connections(self):
+        for name, admin in self.admins.items():
+            with self.subTest(server=name), contextlib.ExitStack() as silent:
+                for client, source in [(admin, "127.0.0.2")] * 200 + [(self.clients[name], "127.0.0.3")] * 300:
+                    silent.enter_context(socket.create_connection(("127.0.0.1", client.connection.port), 10, (source, 0)))
+                for source in ("127.0.0.1", "127.0.0.2"):
+                    probe = http.client.HTTPConnection("127.0.0.1", admin.connection.port, timeout=10, source_address=(source, 0))
+                    probe.request("GET", "/v2/health/ready")
+                    self.assertEqual(probe.getresponse().status, 200)
+                    probe.close()
+                self.clients[name].connection.close()  # gave way, perhaps: the next test begins anew
 
     def test_columns_by_name(self):
         names = list(self.each("GET", "/v2/models/m"))[0][1]["parameters"]["features"]
@@ -126,13 +189,13 @@ class BothServers(unittest.TestCase):
 
     def test_feedback_and_metrics(self):
         path = "/v2/models/m/feedback"
-        for status, answer in self.each("POST", path, {"predictions": [1, 0, 1, 1], "labels": [True, 0, "1", 0.0], "model_version": "m-v1"}):
+        for status, answer in self.each("POST", path, {"predictions": [1, 0, 1, 1], "labels": [True, 0, "1", 0.0], "model_version": "m-v1"}, True):
             self.assertEqual((status, answer["compared"], answer["correct"]), (200, 4, 3))
         for body, wanted in [({"predictions": [1], "labels": [1], "model_version": "m-v2"}, 409), ({"labels": [1]}, 400),
                              ({"predictions": [1], "labels": [1, 2]}, 400), ({"id": "no", "labels": [1]}, 404)]:
-            for status, _ in self.each("POST", path, body):
+            for status, _ in self.each("POST", path, body, True):
                 self.assertEqual(status, wanted)
-        for status, text in self.each("GET", "/metrics"):
+        for status, text in self.each("GET", "/metrics", admin=True):
             self.assertEqual(status, 200)
             for name in ("model_requests_total", "model_predictions_total", "model_request_duration_seconds_bucket", "model_feedback_total",
                          "model_correct_total", "model_accuracy"):
@@ -169,7 +232,7 @@ class Stopping(unittest.TestCase):
         """Under load a thread of numpy's once took the signal, which only the main thread had blocked."""
         with tempfile.TemporaryDirectory() as folder:
             train(folder)
-            with serving([sys.executable, HERE / "sklearn" / "main.py"], pathlib.Path(folder, "ns/m/r.joblib")) as (process, port):
+            with serving([sys.executable, HERE / "sklearn" / "main.py"], pathlib.Path(folder, "ns/m/r.joblib")) as (process, port, _):
                 client = Client(port)
                 client.ask("GET", "/v2/health/ready")
             self.assertEqual(process.returncode, 0)

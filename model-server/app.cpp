@@ -1,14 +1,16 @@
 #include "model-server/app.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <exception>
+#include <utility>
 
 namespace model_server {
 namespace {
 
 Response json(const Json& document, int status = 200) {
-  return {status, "application/json", document.dump(-1, ' ', false, Json::error_handler_t::replace), ""};
+  return {status, "application/json", document.dump(-1, ' ', false, Json::error_handler_t::replace), "", {}};
 }
 
 // "/v2/models/x?y" as {"v2", "models", "x"}; a slash at the end is passed over.
@@ -27,6 +29,25 @@ std::vector<std::string_view> segments(std::string_view target) {
 
 void only(const char* method, const Request& request) {
   if (request.method != method) throw ApiError(405, std::string("use ") + method + " here");
+}
+
+void admin_only(const char* what, const Request& request) {
+  if (request.door != Door::Admin)
+    throw ApiError(403, std::string(what) + " only on the admin port (ADMIN_PORT, 8081 unless set otherwise), not on the port of callers");
+}
+
+// The JSON of a request and the binary tensors behind it.
+std::pair<std::string_view, std::string_view> parts_of(const Request& request) {
+  const std::string_view body = request.body;
+  if (!request.json_length) return {body, {}};
+  size_t length = 0;
+  const std::string& text = *request.json_length;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
+  if (error != std::errc() || end != text.data() + text.size() || length > body.size())
+    throw ApiError(400, "Inference-Header-Content-Length must be a whole number of at most the " + std::to_string(body.size()) +
+                            " bytes of the request");
+  if (length == 0) throw ApiError(400, "a request needs JSON that says what its binary data is");
+  return {body.substr(0, length), body.substr(length)};
 }
 
 std::vector<std::string> classes_of(const std::vector<Prediction>& predictions) {
@@ -64,12 +85,13 @@ Response App::route(const Request& request) {
   const auto path = segments(request.target);
   if (path.size() == 1 && path[0] == "metrics") {
     only("GET", request);
-    return {200, "text/plain; version=0.0.4; charset=utf-8", telemetry_.text(), ""};
+    admin_only("metrics are told", request);
+    return {200, "text/plain; version=0.0.4; charset=utf-8", telemetry_.text(), "", {}};
   }
   if (path.empty() || path[0] != "v2") throw ApiError(404, "there is nothing here");
   if (path.size() == 1) {
     only("GET", request);
-    return json({{"name", "model-server"}, {"version", MODEL_SERVER_VERSION}, {"extensions", {"feedback"}}});
+    return json({{"name", "model-server"}, {"version", MODEL_SERVER_VERSION}, {"extensions", {"binary_tensor_data", "feedback"}}});
   }
   if (path.size() == 3 && path[1] == "health" && path[2] == "live") {
     only("GET", request);
@@ -101,10 +123,11 @@ Response App::of_model(const Request& request, const std::vector<std::string_vie
   const std::string_view verb = path.size() == next + 1 ? path[next] : path.size() == next ? "" : "?";
   if (verb == "infer") {
     only("POST", request);
-    return infer(request.body);
+    return infer(request);
   }
   if (verb == "feedback") {
     only("POST", request);
+    admin_only("feedback is taken", request);
     return feedback(request.body);
   }
   if (verb != "" && verb != "ready") throw ApiError(404, "there is nothing here");
@@ -115,13 +138,21 @@ Response App::of_model(const Request& request, const std::vector<std::string_vie
   return response;
 }
 
-Response App::infer(const std::string& body) {
+Response App::infer(const Request& request) {
   const auto begin = std::chrono::steady_clock::now();
   Response response;
   try {
-    const Inference inference = parse_inference(body, *model_);
+    const auto [document, binary] = parts_of(request);
+    const Inference inference = parse_inference(document, binary, *model_);
+    if (inference.labels) admin_only("labels in parameters are taken", request);
     const auto predictions = predict(inference);
-    response = json(render_inference(inference, predictions, *model_, name_, version_));
+    const Rendered rendered = render_inference(inference, predictions, *model_, name_, version_);
+    response = json(rendered.document);
+    if (rendered.has_binary) {
+      response.content_type = "application/octet-stream";
+      response.json_length = response.body.size();
+      response.body += rendered.binary;
+    }
     learn(inference, predictions);
   } catch (const ApiError& e) {
     response = error_response(e.status, e.what());

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,10 +15,19 @@
 
 namespace model_server {
 
+// Whoever asks for predictions is not whoever probes, scrapes and tells what was right: each has a port.
+enum class Door {
+  Callers,  // metadata, health, predictions
+  Admin,    // the same, and metrics and feedback
+};
+
 struct Request {
   std::string method;
   std::string target;  // path and query
   std::string body;
+  Door door = Door::Callers;
+  // The header Inference-Header-Content-Length: how many bytes of the body are JSON, before binary tensors.
+  std::optional<std::string> json_length;
 };
 
 struct Response {
@@ -25,6 +35,7 @@ struct Response {
   std::string content_type = "application/json";
   std::string body;
   std::string allow;  // with 405: the methods that would do
+  std::optional<size_t> json_length;  // as the Request's
 };
 
 // {"error": message}
@@ -46,7 +57,7 @@ class App {
  private:
   Response route(const Request& request);
   Response of_model(const Request& request, const std::vector<std::string_view>& path);
-  Response infer(const std::string& body);
+  Response infer(const Request& request);
   Response feedback(const std::string& body);
   Response ready_response(const char* name) const;
   std::vector<Prediction> predict(const Inference& inference) const;

@@ -62,6 +62,30 @@ std::unique_ptr<const Model> load(const std::string& path) {
   }
 }
 
+// Few connections, and bounds for each address: who probes and scrapes has few, and they are short.
+ServerOptions admin_from_env(uint16_t callers_port) {
+  ServerOptions options;
+  options.door = Door::Admin;
+  options.port = static_cast<uint16_t>(number_from_env("ADMIN_PORT", 8081, 0, 65535));
+  if (options.port == callers_port && callers_port != 0)
+    throw Failure{kUsage, "ADMIN_PORT and PORT must differ, both are " + std::to_string(callers_port)};
+  options.threads = 1;
+  options.max_connections = 64;
+  options.max_per_peer = 16;
+  options.request = std::chrono::seconds(10);
+  options.shutdown_delay = std::chrono::milliseconds(0);
+  options.shutdown_limit = std::chrono::seconds(1);
+  return options;
+}
+
+std::unique_ptr<Server> listen(App& app, const ServerOptions& options) {
+  try {
+    return std::make_unique<Server>(app, options);
+  } catch (const std::exception& e) {
+    throw Failure{kNoPort, "cannot listen on port " + std::to_string(options.port) + ": " + e.what()};
+  }
+}
+
 int serve() {
   const std::string path = text_from_env("MODEL_PATH", nullptr);
   ServerOptions options;
@@ -69,6 +93,7 @@ int serve() {
   options.threads = static_cast<int>(number_from_env("THREADS", 4, 1, 64));
   options.shutdown_delay = std::chrono::seconds(number_from_env("SHUTDOWN_DELAY", 3, 0, 300));
   const auto window = static_cast<size_t>(number_from_env("FEEDBACK_WINDOW", 1000, 1, 1'000'000));
+  const ServerOptions admin_options = admin_from_env(options.port);
   App app(text_from_env("MODEL_NAME", "model"), text_from_env("MODEL_VERSION", "1"), load(path), window);
 
   // Blocked here and in every thread that comes, and waited for below.
@@ -78,10 +103,11 @@ int serve() {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  Server server(app, options);
-  spdlog::info("model {} version {} from {} answers on port {}", app.name(), app.version(), path,
-               server.port());
-  std::jthread running([&](std::stop_token stop) { server.run(stop); });
+  const auto server = listen(app, options), admin = listen(app, admin_options);
+  spdlog::info("model {} version {} from {} answers callers on port {}, and probes, metrics and feedback on port {}", app.name(),
+               app.version(), path, server->port(), admin->port());
+  std::jthread administering([&](std::stop_token stop) { admin->run(stop); });  // to the very end
+  std::jthread running([&](std::stop_token stop) { server->run(stop); });
   int signal = 0;
   sigwait(&signals, &signal);
   spdlog::info("signal {}: not ready any more, finishing what is under way", signal);

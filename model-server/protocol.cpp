@@ -1,7 +1,9 @@
 #include "model-server/protocol.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <map>
 
 namespace model_server {
@@ -14,7 +16,8 @@ struct Tensor {
   std::string name;
   std::string datatype;
   std::vector<size_t> shape;
-  const Json* data = nullptr;  // a list, as it came
+  const Json* data = nullptr;  // a list, as it came; null: binary
+  std::string_view binary;
   std::vector<Value> values;   // flat, row by row; filled once the shape is known to be one the model takes
 };
 
@@ -76,8 +79,24 @@ std::vector<size_t> shape_of(const Json& value, const std::string& of) {
   return shape;
 }
 
+// The bytes of an input that has parameters.binary_data_size; they are taken from the front of `rest`.
+std::optional<std::string_view> binary_of(const Json& input, const std::string& of, std::string_view& rest) {
+  const auto parameters = input.find("parameters");
+  if (parameters == input.end()) return {};
+  if (!parameters->is_object()) bad(of + "'s parameters must be an object");
+  const auto size = parameters->find("binary_data_size");
+  if (size == parameters->end()) return {};
+  if (!size->is_number_unsigned()) bad(of + "'s binary_data_size must be a whole number");
+  if (size->get<uint64_t>() > rest.size())
+    bad(of + "'s binary_data_size is " + size->dump() + ", and " + std::to_string(rest.size()) +
+        " bytes are left behind the JSON, whose length the header Inference-Header-Content-Length says");
+  const auto bytes = rest.substr(0, size->get<size_t>());
+  rest.remove_prefix(bytes.size());
+  return bytes;
+}
+
 // Without its values.
-Tensor tensor_of(const Json& input) {
+Tensor tensor_of(const Json& input, std::string_view& rest) {
   if (!input.is_object()) bad("an input must be an object");
   Tensor tensor;
   tensor.name = text_field(input, "name", "an input");
@@ -88,16 +107,77 @@ Tensor tensor_of(const Json& input) {
   if (std::find(std::begin(known), std::end(known), tensor.datatype) == std::end(known))
     bad(of + " has a datatype that is not known: " + in_quotes(tensor.datatype));
   tensor.shape = shape_of(field(input, "shape", of), of);
+  if (const auto binary = binary_of(input, of, rest)) {
+    if (input.contains("data")) bad(of + " has both data and binary_data_size");
+    tensor.binary = *binary;
+    return tensor;
+  }
   tensor.data = &field(input, "data", of);
   if (!tensor.data->is_array()) bad(of + "'s data must be a list");
   return tensor;
+}
+
+static_assert(std::endian::native == std::endian::little, "binary tensors are little-endian");
+
+template <class T>
+double number_at(const char* bytes) {
+  T value;
+  std::memcpy(&value, bytes, sizeof value);
+  return static_cast<double>(value);
+}
+
+struct BinaryType {
+  const char* datatype;
+  size_t bytes;  // of a value
+  double (*read)(const char* bytes);
+};
+constexpr BinaryType kBinaryTypes[] = {
+    {"FP64", 8, number_at<double>},    {"FP32", 4, number_at<float>},     {"INT64", 8, number_at<int64_t>},
+    {"INT32", 4, number_at<int32_t>},  {"INT16", 2, number_at<int16_t>},  {"INT8", 1, number_at<int8_t>},
+    {"UINT64", 8, number_at<uint64_t>}, {"UINT32", 4, number_at<uint32_t>}, {"UINT16", 2, number_at<uint16_t>},
+    {"UINT8", 1, number_at<uint8_t>},  {"BOOL", 1, number_at<uint8_t>}};
+
+// Each text has its length in front, in four bytes.
+void fill_texts(Tensor& tensor, size_t wanted, const std::string& of) {
+  std::string_view rest = tensor.binary;
+  while (!rest.empty()) {
+    uint32_t length = 0;
+    if (rest.size() < sizeof length) bad(of + "'s binary data ends within the length of a text");
+    std::memcpy(&length, rest.data(), sizeof length);
+    rest.remove_prefix(sizeof length);
+    if (length > rest.size()) bad(of + "'s binary data ends within a text");
+    if (tensor.values.size() == wanted)
+      bad(of + " has more than the " + std::to_string(wanted) + " values that its shape wants");
+    tensor.values.emplace_back(std::string(rest.substr(0, length)));
+    rest.remove_prefix(length);
+  }
+}
+
+void fill_binary(Tensor& tensor, size_t wanted, const std::string& of) {
+  if (tensor.datatype == "BYTES") return fill_texts(tensor, wanted, of);
+  const auto& type = *std::find_if(std::begin(kBinaryTypes), std::end(kBinaryTypes),
+                                   [&](const BinaryType& each) { return each.datatype == tensor.datatype; });
+  if (tensor.binary.size() != wanted * type.bytes)
+    bad(of + " has " + std::to_string(tensor.binary.size()) + " bytes, its shape wants " +
+        std::to_string(wanted * type.bytes));
+  tensor.values.reserve(wanted);
+  for (size_t i = 0; i < wanted; ++i) {
+    const double value = type.read(tensor.binary.data() + i * type.bytes);
+    if (tensor.datatype == "BOOL" && value > 1)
+      bad(of + " has datatype BOOL and a value that is neither true nor false");
+    if (!std::isfinite(value)) bad(of + " has a value that is no finite number");
+    tensor.values.emplace_back(value);
+  }
 }
 
 // Its shape has been checked: a Value is far larger than the two bytes of text that ask for one.
 void fill(Tensor& tensor) {
   const std::string of = "input " + in_quotes(tensor.name);
   const size_t wanted = tensor.shape[0] * (tensor.shape.size() == 2 ? tensor.shape[1] : 1);
-  flatten(*tensor.data, wanted, of, tensor);
+  if (tensor.data)
+    flatten(*tensor.data, wanted, of, tensor);
+  else
+    fill_binary(tensor, wanted, of);
   if (tensor.values.size() != wanted)
     bad(of + " has " + std::to_string(tensor.values.size()) + " values, its shape wants " +
         std::to_string(wanted));
@@ -149,13 +229,15 @@ std::vector<std::vector<Value>> rows_of_columns(std::vector<Tensor> tensors,
   return rows;
 }
 
-std::vector<std::vector<Value>> rows_of(const Json& document, const Model& model) {
+std::vector<std::vector<Value>> rows_of(const Json& document, std::string_view binary, const Model& model) {
   const auto inputs = document.find("inputs");
   if (inputs == document.end() || !inputs->is_array() || inputs->empty()) bad("the request has no inputs");
   if (inputs->size() > model.features().size())
     bad("the request has more inputs than the model has features");
   std::vector<Tensor> tensors;
-  for (const Json& input : *inputs) tensors.push_back(tensor_of(input));
+  for (const Json& input : *inputs) tensors.push_back(tensor_of(input, binary));
+  if (!binary.empty())
+    bad("the request ends with " + std::to_string(binary.size()) + " bytes that no input's binary_data_size names");
   const auto& features = model.features();
   const bool named = std::find(features.begin(), features.end(), tensors.front().name) != features.end();
   if (tensors.size() == 1 && !named && tensors.front().name == "features")
@@ -163,17 +245,67 @@ std::vector<std::vector<Value>> rows_of(const Json& document, const Model& model
   return rows_of_columns(std::move(tensors), features);
 }
 
-std::vector<std::string> outputs_of(const Json& document) {
-  std::vector<std::string> names;
+// parameters[name] of the request or of an output.
+bool flag_of(const Json& object, const char* name, bool otherwise) {
+  const auto parameters = object.find("parameters");
+  if (parameters == object.end()) return otherwise;
+  if (!parameters->is_object()) bad("parameters must be an object");
+  const auto flag = parameters->find(name);
+  if (flag == parameters->end()) return otherwise;
+  if (!flag->is_boolean()) bad(std::string(name) + " must be true or false");
+  return flag->get<bool>();
+}
+
+std::vector<WantedOutput> outputs_of(const Json& document, bool binary) {
+  std::vector<WantedOutput> names;
   const auto outputs = document.find("outputs");
   if (outputs == document.end()) return names;
   if (!outputs->is_array() || outputs->size() > 16) bad("outputs must be a list of at most 16");
   for (const Json& output : *outputs) {
     if (!output.is_object()) bad("an output must be an object");
-    names.push_back(text_field(output, "name", "an output"));
+    names.push_back({text_field(output, "name", "an output"), flag_of(output, "binary_data", binary)});
   }
   return names;
 }
+
+// Reads through JSON and throws where there is too much of it.
+class Bounds : public nlohmann::json_sax<Json> {
+ public:
+  explicit Bounds(size_t max_values) : left_(max_values), max_(max_values) {}
+  bool null() override { return one(); }
+  bool boolean(bool) override { return one(); }
+  bool number_integer(int64_t) override { return one(); }
+  bool number_unsigned(uint64_t) override { return one(); }
+  bool number_float(double, const std::string&) override { return one(); }
+  bool string(std::string&) override { return one(); }
+  bool binary(Json::binary_t&) override { return one(); }
+  bool key(std::string&) override { return one(); }
+  bool start_object(size_t) override { return begin(); }
+  bool start_array(size_t) override { return begin(); }
+  bool end_object() override { return end(); }
+  bool end_array() override { return end(); }
+  bool parse_error(size_t byte, const std::string&, const Json::exception& error) override {
+    if (dynamic_cast<const Json::out_of_range*>(&error)) bad("the request has a number that is out of range");
+    bad("the request is not JSON: it goes wrong at byte " + std::to_string(byte));
+  }
+
+ private:
+  bool one() {
+    if (left_-- == 0) bad("the request has more than " + std::to_string(max_) + " values, more than it can use");
+    return true;
+  }
+  bool begin() {
+    if (++depth_ > kMaxRequestDepth) bad("the request is nested too deep");
+    return one();
+  }
+  bool end() {
+    --depth_;
+    return true;
+  }
+  size_t left_;
+  const size_t max_;
+  int depth_ = 0;
+};
 
 const char* datatype_of(LabelType type) {
   switch (type) {
@@ -193,28 +325,58 @@ Json label_json(const Value& label, LabelType type) {
                                   : Json(std::get<double>(label));
 }
 
+template <class T>
+void append(std::string& bytes, T value) {
+  bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+void append_label(std::string& bytes, const Value& label, LabelType type) {
+  if (const auto* text = std::get_if<std::string>(&label)) {
+    append(bytes, static_cast<uint32_t>(text->size()));
+    bytes += *text;
+  } else if (type == LabelType::Int64) {
+    append(bytes, static_cast<int64_t>(std::get<double>(label)));
+  } else {
+    append(bytes, std::get<double>(label));
+  }
+}
+
+// One output of all predictions: their label, or their score.
+void render_output(const WantedOutput& wanted, const std::vector<Prediction>& predictions, const Model& model,
+                   Rendered& into) {
+  const bool is_score = !model.score_name().empty() && wanted.name == model.score_name();
+  if (!is_score && wanted.name != "predict") bad("the model has no output " + in_quotes(wanted.name));
+  const LabelType type = is_score ? LabelType::Fp64 : model.label_type();
+  Json output = {{"name", wanted.name}, {"shape", {predictions.size()}}, {"datatype", datatype_of(type)}};
+  Json data = Json::array();
+  const size_t before = into.binary.size();
+  for (const Prediction& prediction : predictions) {
+    const Value value = is_score ? Value(prediction.score.value()) : prediction.label;
+    if (wanted.binary)
+      append_label(into.binary, value, type);
+    else
+      data.push_back(label_json(value, type));
+  }
+  if (wanted.binary)
+    output["parameters"] = {{"binary_data_size", into.binary.size() - before}};
+  else
+    output["data"] = std::move(data);
+  into.has_binary = into.has_binary || wanted.binary;
+  into.document["outputs"].push_back(std::move(output));
+}
+
 }  // namespace
 
 Json parse_object(std::string_view body, size_t max_values) {
   // The parser would take it for the end and pass over what follows.
   if (const size_t zero = body.find('\0'); zero != std::string_view::npos)
     bad("the request is not JSON: it has a zero byte at " + std::to_string(zero + 1));
-  size_t values = 0;
-  try {
-    Json document = Json::parse(body, [&](int depth, Json::parse_event_t event, Json&) {
-      if (depth > kMaxRequestDepth) bad("the request is nested too deep");
-      const bool ends = event == Json::parse_event_t::object_end || event == Json::parse_event_t::array_end;
-      if (!ends && ++values > max_values)
-        bad("the request has more than " + std::to_string(max_values) + " values, more than it can use");
-      return true;
-    });
-    if (!document.is_object()) bad("the request must be a JSON object");
-    return document;
-  } catch (const Json::parse_error& e) {
-    bad("the request is not JSON: it goes wrong at byte " + std::to_string(e.byte));
-  } catch (const Json::exception&) {
-    bad("the request has a number that is out of range");
-  }
+  // Before anything is built of it. The parser's own callback looks at all elements of a list when one of them ends.
+  Bounds bounds(max_values);
+  Json::sax_parse(body, &bounds);
+  Json document = Json::parse(body);
+  if (!document.is_object()) bad("the request must be a JSON object");
+  return document;
 }
 
 std::vector<std::string> classes_of(const Json& list, const std::string& name) {
@@ -234,7 +396,7 @@ std::vector<std::string> classes_of(const Json& list, const std::string& name) {
   return classes;
 }
 
-Inference parse_inference(std::string_view body, const Model& model) {
+Inference parse_inference(std::string_view body, std::string_view binary, const Model& model) {
   // Each value of a row may be in a list of its own, so may be each row, and each row may have a label.
   const size_t features = model.features().size();
   const Json document = parse_object(body, kMaxRows * (2 * features + 2) + 64 * features + kMaxOther);
@@ -242,45 +404,29 @@ Inference parse_inference(std::string_view body, const Model& model) {
   if (document.contains("id")) inference.id = text_field(document, "id", "the request");
   if (inference.id.size() > kMaxId)
     bad("the request's id is longer than " + std::to_string(kMaxId) + " bytes");
-  inference.rows = rows_of(document, model);
-  inference.outputs = outputs_of(document);
+  inference.rows = rows_of(document, binary, model);
+  inference.binary_outputs = flag_of(document, "binary_data_output", false);
+  inference.outputs = outputs_of(document, inference.binary_outputs);
   const auto parameters = document.find("parameters");
-  if (parameters == document.end()) return inference;
-  if (!parameters->is_object()) bad("parameters must be an object");
-  if (!parameters->contains("labels")) return inference;
+  if (parameters == document.end() || !parameters->contains("labels")) return inference;
   if (!model.classifies()) bad("labels cannot be compared: this model does not classify");
   inference.labels = classes_of((*parameters)["labels"], "parameters.labels");
   if (inference.labels->size() != inference.rows.size()) bad("parameters.labels must be one per row");
   return inference;
 }
 
-Json render_inference(const Inference& inference, const std::vector<Prediction>& predictions,
-                      const Model& model, const std::string& model_name, const std::string& model_version) {
-  Json labels = Json::array(), scores = Json::array();
-  for (const Prediction& prediction : predictions) {
-    labels.push_back(label_json(prediction.label, model.label_type()));
-    if (prediction.score) scores.push_back(*prediction.score);
+Rendered render_inference(const Inference& inference, const std::vector<Prediction>& predictions,
+                          const Model& model, const std::string& model_name,
+                          const std::string& model_version) {
+  Rendered rendered{{{"model_name", model_name}, {"model_version", model_version}, {"outputs", Json::array()}}, {}, false};
+  if (!inference.id.empty()) rendered.document["id"] = inference.id;
+  std::vector<WantedOutput> wanted = inference.outputs;
+  if (wanted.empty()) {
+    wanted.push_back({"predict", inference.binary_outputs});
+    if (!model.score_name().empty()) wanted.push_back({model.score_name(), inference.binary_outputs});
   }
-  const Json shape = {predictions.size()};
-  Json all = Json::array({{{"name", "predict"},
-                           {"shape", shape},
-                           {"datatype", datatype_of(model.label_type())},
-                           {"data", std::move(labels)}}});
-  if (!model.score_name().empty())
-    all.push_back(
-        {{"name", model.score_name()}, {"shape", shape}, {"datatype", "FP64"}, {"data", std::move(scores)}});
-  Json outputs = Json::array();
-  for (const std::string& name : inference.outputs) {
-    const auto found =
-        std::find_if(all.begin(), all.end(), [&](const Json& output) { return output["name"] == name; });
-    if (found == all.end()) bad("the model has no output " + in_quotes(name));
-    outputs.push_back(*found);
-  }
-  Json response = {{"model_name", model_name},
-                   {"model_version", model_version},
-                   {"outputs", inference.outputs.empty() ? std::move(all) : std::move(outputs)}};
-  if (!inference.id.empty()) response["id"] = inference.id;
-  return response;
+  for (const WantedOutput& output : wanted) render_output(output, predictions, model, rendered);
+  return rendered;
 }
 
 Json render_metadata(const Model& model, const std::string& model_name, const std::string& model_version) {

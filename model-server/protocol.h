@@ -1,4 +1,5 @@
-// The Open Inference Protocol V2 over JSON: requests into rows of values, predictions into responses.
+// The Open Inference Protocol V2: requests into rows of values, predictions into responses. Tensors come and go as
+// JSON, or as bytes behind it (Triton's extension binary_tensor_data).
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -22,10 +23,16 @@ struct ApiError : std::runtime_error {
   int status;
 };
 
+struct WantedOutput {
+  std::string name;
+  bool binary = false;
+};
+
 struct Inference {
   std::string id;  // empty if the caller gave none
   std::vector<std::vector<Value>> rows;
-  std::vector<std::string> outputs;  // the names asked for; empty: all
+  std::vector<WantedOutput> outputs;  // those asked for; empty: all
+  bool binary_outputs = false;        // of those that were not asked for by name
   std::optional<std::vector<std::string>>
       labels;  // parameters.labels: what would have been right, one class per row
 };
@@ -37,15 +44,22 @@ inline constexpr size_t kMaxOther = 10'000;
 // many times the bytes it came in. Throws ApiError 400.
 Json parse_object(std::string_view body, size_t max_values);
 
+// `binary` follows the JSON: of each input with parameters.binary_data_size so many bytes, in the order of inputs.
 // Throws ApiError 400 with what is wrong.
-Inference parse_inference(std::string_view body, const Model& model);
+Inference parse_inference(std::string_view document, std::string_view binary, const Model& model);
 
 // A list of labels (numbers, texts, true and false) as class texts. Throws ApiError 400.
 std::vector<std::string> classes_of(const Json& list, const std::string& name);
 
+struct Rendered {
+  Json document;
+  std::string binary;  // of the outputs that have parameters.binary_data_size, in their order
+  bool has_binary = false;
+};
+
 // Throws ApiError 400 if an output is asked for that this model does not have.
-Json render_inference(const Inference& inference, const std::vector<Prediction>& predictions,
-                      const Model& model, const std::string& model_name, const std::string& model_version);
+Rendered render_inference(const Inference& inference, const std::vector<Prediction>& predictions,
+                          const Model& model, const std::string& model_name, const std::string& model_version);
 
 // The answer to GET /v2/models/{name}.
 Json render_metadata(const Model& model, const std::string& model_name, const std::string& model_version);

@@ -38,6 +38,14 @@ void open(tcp::acceptor& acceptor, uint16_t port) {
   acceptor.listen();
 }
 
+// The address as the peer has it: an IPv4 peer of a socket for both is not another one.
+asio::ip::address peer_of(const tcp::socket& socket) {
+  Error error;
+  const asio::ip::address address = socket.remote_endpoint(error).address();
+  if (error || !address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
+  return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+}
+
 }  // namespace
 
 struct Server::Listener {
@@ -60,8 +68,8 @@ struct Server::Listener {
         });
         return;
       }
-      if (open_sessions < options.max_connections)
-        add(std::make_shared<Session>(std::move(socket), app, options, draining, open_sessions));
+      const auto peer = peer_of(socket);
+      add(std::make_shared<Session>(std::move(socket), peer, app, options, draining, open_sessions));
       accept();
     });
   }
@@ -69,10 +77,34 @@ struct Server::Listener {
   void add(const std::shared_ptr<Session>& session) {
     {
       std::lock_guard lock(mutex);
-      std::erase_if(sessions, [](const auto& s) { return s.expired(); });
+      make_room_for(session->peer());
       sessions.push_back(session);
     }
     session->start();
+  }
+
+  // Whose peer has been silent longest gives way when its address, or the server, has all the connections it may.
+  void make_room_for(const asio::ip::address& peer) {
+    std::erase_if(sessions, [](const auto& s) { return s.expired(); });
+    size_t of_peer = 0;
+    std::shared_ptr<Session> longest, longest_of_peer;
+    const auto longer = [](const auto& session, auto& than) {
+      if (!than || session->silent_since() < than->silent_since()) than = session;
+    };
+    for (const auto& weak : sessions) {
+      const auto session = weak.lock();
+      if (!session) continue;
+      longer(session, longest);
+      if (session->peer() != peer) continue;
+      ++of_peer;
+      longer(session, longest_of_peer);
+    }
+    const auto gone = of_peer >= options.max_per_peer               ? longest_of_peer
+                      : sessions.size() >= options.max_connections ? longest
+                                                                    : nullptr;
+    if (!gone) return;
+    gone->give_way();
+    std::erase_if(sessions, [&](const auto& s) { return s.lock() == gone; });
   }
 
   void stop_accepting() {

@@ -1,4 +1,5 @@
-// HTTP/1.1 around the App: several threads, everything bounded, a stop that loses no request.
+// HTTP/1.1 around the App: several threads, everything bounded, a stop that loses no request. Callers and admin have a
+// Server each, and so neither connections nor threads in common: no number of callers keeps a probe from its answer.
 #pragma once
 
 #include <chrono>
@@ -11,10 +12,14 @@
 namespace model_server {
 
 struct ServerOptions {
+  Door door = Door::Callers;
   uint16_t port = 8080;  // 0: any free one
   int threads = 4;
   size_t max_body = 4u << 20;     // a longer request is answered with 413
-  size_t max_connections = 1024;  // those beyond are closed at once
+  // When one more comes, the connection whose peer has been silent longest gives way: of the same address if that has
+  // `max_per_peer`, else of all. Callers may all come from the one address of a gateway, so they have no such bound.
+  size_t max_connections = 1024;
+  size_t max_per_peer = SIZE_MAX;
   std::chrono::milliseconds idle{
       75'000};  // between two requests of one connection, and for a request's header
   std::chrono::milliseconds request{30'000};  // for a request's body, and for writing its response

@@ -1,6 +1,7 @@
 #include "model-server/session.h"
 
 #include <boost/asio/dispatch.hpp>
+#include <limits>
 
 namespace model_server {
 namespace {
@@ -15,18 +16,26 @@ constexpr size_t kMaxDiscarded = 64u << 20;
 
 }  // namespace
 
-Session::Session(boost::asio::ip::tcp::socket socket, App& app, const ServerOptions& options,
+Session::Session(boost::asio::ip::tcp::socket socket, boost::asio::ip::address peer, App& app, const ServerOptions& options,
                  const std::atomic<bool>& draining, std::atomic<size_t>& open)
     : stream_(std::move(socket)),
+      peer_(std::move(peer)),
       app_(app),
       options_(options),
       draining_(draining),
       open_(open),
       buffer_(kBuffer) {
   ++open_;
+  heard();
 }
 
 Session::~Session() { --open_; }
+
+void Session::heard() { silent_since_ = std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+void Session::give_way() {
+  boost::asio::dispatch(stream_.get_executor(), [self = shared_from_this()] { self->stream_.close(); });
+}
 
 void Session::start() {
   boost::asio::dispatch(stream_.get_executor(), [self = shared_from_this()] {
@@ -46,6 +55,7 @@ void Session::read_header() {
   parser_.emplace();
   parser_->header_limit(kMaxHeader);
   parser_->body_limit(options_.max_body);
+  heard();
   waiting_ = true;
   stream_.expires_after(options_.idle);
   http::async_read_header(stream_, buffer_, *parser_,
@@ -54,6 +64,7 @@ void Session::read_header() {
 
 void Session::on_header(Error error) {
   waiting_ = false;
+  heard();
   if (error) return refuse(error);
   if (!beast::iequals(parser_->get()[http::field::expect], "100-continue")) return read_body();
   continue_ = {http::status::continue_, parser_->get().version()};
@@ -71,11 +82,14 @@ void Session::read_body() {
 
 void Session::on_body(Error error) {
   if (error) return refuse(error);
+  silent_since_ = std::numeric_limits<int64_t>::max();
   auto& message = parser_->get();
   const bool head = message.method() == http::verb::head;
   const bool keep_alive = message.keep_alive();
   Request request{head ? "GET" : std::string(message.method_string()), std::string(message.target()),
-                  std::move(message.body())};
+                  std::move(message.body()), options_.door, {}};
+  if (const auto length = message.find("Inference-Header-Content-Length"); length != message.end())
+    request.json_length = std::string(length->value());
   send(app_.handle(request), message.version(), keep_alive, head);
 }
 
@@ -98,10 +112,13 @@ void Session::send(const Response& answered, unsigned version, bool keep_alive, 
   response_.set(http::field::content_type, answered.content_type);
   response_.set("Model-Name", app_.name());
   response_.set("Model-Version", app_.version());
+  if (answered.json_length)
+    response_.set("Inference-Header-Content-Length", std::to_string(*answered.json_length));
   if (!answered.allow.empty()) response_.set(http::field::allow, answered.allow);
   response_.keep_alive(keep_alive && !draining_);
   response_.body() = head ? "" : answered.body;
   response_.content_length(answered.body.size());
+  heard();
   stream_.expires_after(options_.request);
   http::async_write(stream_, response_, [self = shared_from_this()](Error error, size_t) {
     if (error) return;

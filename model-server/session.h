@@ -18,16 +18,24 @@ class Session : public std::enable_shared_from_this<Session> {
  public:
   // `draining`: set once the server stops; `open` counts the sessions there are. Both outlive all sessions,
   // as does `app`.
-  Session(boost::asio::ip::tcp::socket socket, App& app, const ServerOptions& options,
+  Session(boost::asio::ip::tcp::socket socket, boost::asio::ip::address peer, App& app, const ServerOptions& options,
           const std::atomic<bool>& draining, std::atomic<size_t>& open);
   ~Session();
 
   void start();
   // Closes the connection if no request is under way; otherwise it is closed after the response.
   void drain();
+  // Closes the connection, whatever is under way.
+  void give_way();
+
+  const boost::asio::ip::address& peer() const { return peer_; }
+  // When the peer last completed a header or a request, or took an answer, in ticks of the steady clock; the greatest
+  // number while it waits for us. From any thread.
+  int64_t silent_since() const { return silent_since_; }
 
  private:
   using Error = boost::beast::error_code;
+  void heard();
   void read_header();
   void on_header(Error error);
   void read_body();
@@ -39,6 +47,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void linger();
 
   boost::beast::tcp_stream stream_;
+  const boost::asio::ip::address peer_;
+  std::atomic<int64_t> silent_since_;
   App& app_;
   const ServerOptions& options_;
   const std::atomic<bool>& draining_;

@@ -6,6 +6,8 @@ import numpy
 
 MAX_ROWS = 10_000
 MAX_ID = 256
+BINARY = {"FP64": "<f8", "FP32": "<f4", "INT64": "<i8", "INT32": "<i4", "INT16": "<i2", "INT8": "i1", "UINT64": "<u8", "UINT32": "<u4",
+          "UINT16": "<u2", "UINT8": "u1"}
 DATATYPES = {"FP64", "FP32", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8", "BOOL", "BYTES"}
 
 
@@ -91,8 +93,40 @@ def _value(entry, name, datatype):
     return value
 
 
-def _tensor(entry):
-    """(name, shape, flat values)"""
+def _binary_values(taken, name, datatype, wanted):
+    if datatype == "BYTES":
+        raise bad("the model takes numbers, not texts")
+    kind = numpy.dtype("u1" if datatype == "BOOL" else BINARY[datatype])
+    if len(taken) != wanted * kind.itemsize:
+        raise bad(f'input "{name}" has {len(taken)} bytes, its shape wants {wanted * kind.itemsize}')
+    values = numpy.frombuffer(taken, kind).astype(float)
+    if datatype == "BOOL" and values.max() > 1:
+        raise bad(f'input "{name}" has datatype BOOL and a value that is neither true nor false')
+    if not numpy.isfinite(values).all():
+        raise bad(f'input "{name}" has a value that is no finite number')
+    return values
+
+
+def _binary_size(entry, name, left):
+    """How many bytes behind the JSON are the input's; None: it has its data as JSON."""
+    parameters = entry.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise bad(f'input "{name}"\'s parameters must be an object')
+    size = parameters.get("binary_data_size")
+    if "binary_data_size" not in parameters:
+        return None
+    if not _whole(size) or size < 0:
+        raise bad(f'input "{name}"\'s binary_data_size must be a whole number')
+    if size > left:
+        raise bad(f'input "{name}"\'s binary_data_size is {size}, and {left} bytes are left behind the JSON, whose length the header '
+                  "Inference-Header-Content-Length says")
+    if "data" in entry:
+        raise bad(f'input "{name}" has both data and binary_data_size')
+    return size
+
+
+def _tensor(entry, binary):
+    """(name, shape, flat values); takes what is the input's from the front of `binary`, a list of one bytes object."""
     if not isinstance(entry, dict):
         raise bad("an input must be an object")
     name, datatype, shape, data = (entry.get(field) for field in ("name", "datatype", "shape", "data"))
@@ -103,47 +137,75 @@ def _tensor(entry):
         raise bad(f'input "{shown}" has a datatype that is not known')
     if not isinstance(shape, list) or len(shape) not in (1, 2) or not all(_whole(size) and 1 <= size <= 1_000_000 for size in shape):
         raise bad(f'input "{shown}"\'s shape must be one or two whole numbers greater than 0')
+    wanted = shape[0] * (shape[1] if len(shape) == 2 else 1)
+    size = _binary_size(entry, shown, len(binary[0]))
+    if size is not None:
+        taken, binary[0] = binary[0][:size], binary[0][size:]
+        return name, shape, _binary_values(taken, shown, datatype, wanted)
     if not isinstance(data, list):
         raise bad(f'input "{shown}"\'s data must be a list')
     values = _values(data, shown, datatype)
-    wanted = shape[0] * (shape[1] if len(shape) == 2 else 1)
     if len(values) != wanted:
         raise bad(f'input "{shown}" has {len(values)} values, its shape wants {wanted}')
     return name, shape, values
 
 
 class Inference:
-    """A request: `rows` as an array, `id`, `outputs` (names, empty: all), `labels` (classes or None)."""
+    """A request: `rows` as an array, `id`, `outputs` (names and whether as bytes; empty: all), `binary_outputs` (of those without a word of their own),
+    `labels` (classes or None). `json_length`: as text how many bytes of the body are JSON; None: all."""
 
-    def __init__(self, body, features):
-        document = parse_object(body)
+    def __init__(self, body, features, json_length=None):
+        text, binary = _parts(body, json_length)
+        document = parse_object(text)
         self.id = document.get("id", "")
         if not isinstance(self.id, str) or len(self.id.encode()) > MAX_ID:
             raise bad(f"the request's id must be a string of at most {MAX_ID} bytes")
-        self.rows = _rows(document.get("inputs"), features)
-        self.outputs = _output_names(document.get("outputs", []))
+        self.rows = _rows(document.get("inputs"), features, binary)
         parameters = document.get("parameters", {})
-        if not isinstance(parameters, dict):
-            raise bad("parameters must be an object")
+        self.binary_outputs = _flag(document, "binary_data_output", False)
+        self.outputs = _wanted_outputs(document.get("outputs", []), self.binary_outputs)
         self.labels = classes_of(parameters["labels"], "parameters.labels") if "labels" in parameters else None
         if self.labels is not None and len(self.labels) != len(self.rows):
             raise bad("parameters.labels must be one per row")
 
 
-def _output_names(outputs):
+def _parts(body, json_length):
+    """The JSON of a request, and the binary tensors behind it."""
+    if json_length is None:
+        return body, b""
+    if not (json_length.isascii() and json_length.isdigit() and len(json_length) < 16 and int(json_length) <= len(body)):
+        raise bad(f"Inference-Header-Content-Length must be a whole number of at most the {len(body)} bytes of the request")
+    if int(json_length) == 0:
+        raise bad("a request needs JSON that says what its binary data is")
+    return body[:int(json_length)], body[int(json_length):]
+
+
+def _flag(entry, name, otherwise):
+    parameters = entry.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise bad("parameters must be an object")
+    if not isinstance(parameters.get(name, False), bool):
+        raise bad(f"{name} must be true or false")
+    return parameters.get(name, otherwise)
+
+
+def _wanted_outputs(outputs, binary):
     if not isinstance(outputs, list) or len(outputs) > 16:
         raise bad("outputs must be a list of at most 16")
     if not all(isinstance(output, dict) and isinstance(output.get("name"), str) for output in outputs):
         raise bad("an output must be an object with a name")
-    return [output["name"] for output in outputs]
+    return [(output["name"], _flag(output, "binary_data", binary)) for output in outputs]
 
 
-def _rows(inputs, features):
+def _rows(inputs, features, binary):
     if not isinstance(inputs, list) or not inputs:
         raise bad("the request has no inputs")
     if len(inputs) > len(features):
         raise bad("the request has more inputs than the model has features")
-    tensors = [_tensor(entry) for entry in inputs]
+    rest = [binary]
+    tensors = [_tensor(entry, rest) for entry in inputs]
+    if rest[0]:
+        raise bad(f"the request ends with {len(rest[0])} bytes that no input's binary_data_size names")
     if len(tensors) == 1 and tensors[0][0] == "features" and "features" not in features:
         rows = _matrix(tensors[0], len(features))
     else:
@@ -181,16 +243,36 @@ def _columns(tensors, features):
     return numpy.array([by_name[feature] for feature in features]).T
 
 
-def tensor_out(name, values):
+def _typed(values):
+    """(datatype, the values so)"""
     values = numpy.asarray(values)
     kind = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "INT64"}.get(values.dtype.kind, "BYTES")
-    data = values.astype({"FP64": float, "INT64": int, "BYTES": str}[kind])
-    return {"name": name, "shape": list(values.shape), "datatype": kind, "data": data.ravel().tolist()}
+    return kind, values.astype({"FP64": "<f8", "INT64": "<i8", "BYTES": str}[kind])
 
 
-def pick(outputs, names):
-    by_name = {output["name"]: output for output in outputs}
-    for name in names:
-        if name not in by_name:
+def datatype_of(values):
+    return _typed(values)[0]
+
+
+def _as_bytes(kind, data):
+    if kind != "BYTES":
+        return data.tobytes()
+    texts = (text.encode() for text in data.ravel().tolist())
+    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
+
+
+def render(outputs, wanted):
+    """(the outputs of a response, the bytes behind it). `outputs`: arrays by name; `wanted`: names, and whether as bytes."""
+    rendered, binary = [], []
+    for name, as_bytes in wanted:
+        if name not in outputs:
             raise bad(f'the model has no output "{name[:80]}"')
-    return [by_name[name] for name in names] if names else outputs
+        kind, data = _typed(outputs[name])
+        output = {"name": name, "shape": list(data.shape), "datatype": kind}
+        if as_bytes:
+            binary.append(_as_bytes(kind, data))
+            output["parameters"] = {"binary_data_size": len(binary[-1])}
+        else:
+            output["data"] = data.ravel().tolist()
+        rendered.append(output)
+    return rendered, b"".join(binary)

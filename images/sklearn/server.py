@@ -1,6 +1,7 @@
 """Serves one scikit-learn estimator from a joblib file over the Open Inference Protocol V2, with metrics and feedback.
 
-By environment: MODEL_PATH (needed), MODEL_NAME, MODEL_VERSION, PORT (8080), FEEDBACK_WINDOW (1000), SHUTDOWN_DELAY (3 seconds).
+By environment: MODEL_PATH (needed), MODEL_NAME, MODEL_VERSION, PORT (8080), ADMIN_PORT (8081: probes, metrics and feedback), FEEDBACK_WINDOW (1000),
+SHUTDOWN_DELAY (3 seconds).
 A joblib file is a program: load only what was verified. Exit codes are the C++ model-server's: 0, 64, 65, 66, 69.
 """
 
@@ -37,22 +38,25 @@ class App:
         self.classifies = hasattr(estimator, "classes_")
         self.ready = True
 
-    def handle(self, method, target, body):
-        """(status, content type, text)"""
+    def handle(self, method, target, body, admin, json_length=None):
+        """(status, content type, bytes, how many of them are JSON before binary tensors or None). `admin`: on the admin port, which alone tells
+        metrics and takes feedback; `json_length`: the header Inference-Header-Content-Length."""
         try:
-            return self._route(method, target.split("?")[0].split("#")[0].rstrip("/").split("/")[1:], body)
+            path = target.split("?")[0].split("#")[0].rstrip("/").split("/")[1:]
+            return self._route(method, path, body, admin, json_length)
         except ApiError as error:
             return _json({"error": str(error)}, error.status)
         except Exception as error:  # whatever the estimator raises: the connection and the others go on
             return _json({"error": f"an error of the server: {error}"}, 500)
 
-    def _route(self, method, path, body):
+    def _route(self, method, path, body, admin, json_length):
         if path == ["metrics"]:
             _only("GET", method)
-            return 200, "text/plain; version=0.0.4; charset=utf-8", self.telemetry.text()
+            _admin_only("metrics are told", admin)
+            return 200, "text/plain; version=0.0.4; charset=utf-8", self.telemetry.text().encode(), None
         if path == ["v2"]:
             _only("GET", method)
-            return _json({"name": "sklearn-server", "version": "0.1.0", "extensions": ["feedback"]})
+            return _json({"name": "sklearn-server", "version": "0.1.0", "extensions": ["binary_tensor_data", "feedback"]})
         if path == ["v2", "health", "live"]:
             _only("GET", method)
             return _json({"live": True})
@@ -60,10 +64,10 @@ class App:
             _only("GET", method)
             return _json({"ready": self.ready}, 200 if self.ready else 503)
         if path[:2] == ["v2", "models"] and len(path) > 2:
-            return self._of_model(method, path[2], path[3:], body)
+            return self._of_model(method, path[2], path[3:], body, admin, json_length)
         raise ApiError(404, "there is nothing here")
 
-    def _of_model(self, method, name, rest, body):
+    def _of_model(self, method, name, rest, body, admin, json_length):
         if name != self.name:
             raise ApiError(404, f'there is no model "{name[:80]}" here, only "{self.name}"')
         if rest[:1] == ["versions"]:
@@ -72,9 +76,10 @@ class App:
             rest = rest[2:]
         if rest == ["infer"]:
             _only("POST", method)
-            return self._infer(body)
+            return self._infer(body, admin, json_length)
         if rest == ["feedback"]:
             _only("POST", method)
+            _admin_only("feedback is taken", admin)
             return self._feedback(body)
         if rest not in ([], ["ready"]):
             raise ApiError(404, "there is nothing here")
@@ -84,7 +89,7 @@ class App:
         return _json(self._metadata())
 
     def _metadata(self):
-        outputs = [{"name": "predict", "datatype": protocol.tensor_out("", getattr(self.estimator, "classes_", [0.0]))["datatype"], "shape": [-1]}]
+        outputs = [{"name": "predict", "datatype": protocol.datatype_of(getattr(self.estimator, "classes_", [0.0])), "shape": [-1]}]
         if hasattr(self.estimator, "predict_proba"):
             classes = len(self.estimator.classes_)
             outputs.append({"name": "probability", "datatype": "FP64", "shape": [-1] if classes == 2 else [-1, classes]})
@@ -92,17 +97,23 @@ class App:
                 "inputs": [{"name": "features", "datatype": "FP64", "shape": [-1, len(self.features)]}],
                 "outputs": outputs, "parameters": {"features": self.features}}
 
-    def _infer(self, body):
+    def _infer(self, body, admin, json_length):
         begin = time.monotonic()
         try:
-            inference = protocol.Inference(body, self.features)
+            inference = protocol.Inference(body, self.features, json_length)
+            if inference.labels is not None:
+                _admin_only("labels in parameters are taken", admin)
             if inference.labels is not None and not self.classifies:
                 raise ApiError(400, "labels cannot be compared: this model does not classify")
             predicted, outputs = self._predict(inference.rows)
-            answer = {"model_name": self.name, "model_version": self.version, "outputs": protocol.pick(outputs, inference.outputs)}
+            wanted = inference.outputs or [(name, inference.binary_outputs) for name in outputs]
+            rendered, binary = protocol.render(outputs, wanted)
+            answer = {"model_name": self.name, "model_version": self.version, "outputs": rendered}
             if inference.id:
                 answer["id"] = inference.id
             response = _json(answer)
+            if any(asked for _, asked in wanted):
+                response = 200, "application/octet-stream", response[2] + binary, len(response[2])
             self._learn(inference, predicted)
         except ApiError as error:
             response = _json({"error": str(error)}, error.status)
@@ -113,11 +124,11 @@ class App:
 
     def _predict(self, rows):
         predicted = self.estimator.predict(rows)
-        outputs = [protocol.tensor_out("predict", predicted)]
+        outputs = {"predict": predicted}
         if hasattr(self.estimator, "predict_proba"):
             probability = self.estimator.predict_proba(rows)
             # Of two classes the second's, as everybody expects; of more, all of them.
-            outputs.append(protocol.tensor_out("probability", probability[:, 1] if probability.shape[1] == 2 else probability))
+            outputs["probability"] = probability[:, 1] if probability.shape[1] == 2 else probability
         return predicted, outputs
 
     def _learn(self, inference, predicted):
@@ -170,12 +181,17 @@ def feature_names(estimator):
 
 
 def _json(document, status=200):
-    return status, "application/json", json.dumps(document)
+    return status, "application/json", json.dumps(document).encode(), None
 
 
 def _only(wanted, method):
     if method != wanted:
         raise ApiError(405, f"use {wanted} here")
+
+
+def _admin_only(what, admin):
+    if not admin:
+        raise ApiError(403, f"{what} only on the admin port (ADMIN_PORT, 8081 unless set otherwise), not on the port of callers")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -218,18 +234,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         # A body where none belongs would be read as the next request.
         unread = self.command != "POST" and (self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers)
         method = "GET" if self.command == "HEAD" else self.command
-        self._send(self.server.app.handle(method, self.path, body), close=unread)
+        length = self.headers.get("Inference-Header-Content-Length")
+        self._send(self.server.app.handle(method, self.path, body, self.server.admin, length), close=unread)
 
     def _send(self, response, close=False):
-        status, content_type, text = response
-        content = text.encode()
+        status, content_type, content, json_length = response
+        self.server.heard(self.connection)
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Model-Name", self.server.app.name)
         self.send_header("Model-Version", self.server.app.version)
         if status == 405:
-            self.send_header("Allow", "POST" if "POST" in text else "GET")
+            self.send_header("Allow", "POST" if b"POST" in content else "GET")
+        if json_length is not None:
+            self.send_header("Inference-Header-Content-Length", str(json_length))
         if close or not self.server.app.ready:
             self.send_header("Connection", "close")
         self.end_headers()
@@ -241,17 +260,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
+    """One for callers, one for the admin port: no number of callers keeps a probe from its answer. When there are `most` connections, or `per_peer` of
+    one address, the one that has been silent longest gives way to a new one."""
+
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port, app):
+    def __init__(self, port, app, admin=False, most=MAX_CONNECTIONS, per_peer=MAX_CONNECTIONS):
         if socket.has_dualstack_ipv6():
             self.address_family = socket.AF_INET6
         super().__init__(("", port), Handler)
-        self.app = app
-        self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self.app, self.admin, self._most, self._per_peer = app, admin, most, per_peer
         self._lock = threading.Lock()
-        self._open = set()
+        self._open = {}  # connection: its peer's address, and when the peer last sent a request
 
     def server_bind(self):
         if self.address_family == socket.AF_INET6:
@@ -261,19 +282,32 @@ class Server(http.server.ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
 
     def process_request(self, request, client_address):
-        if not self._slots.acquire(blocking=False):
-            return self.shutdown_request(request)
         with self._lock:
-            self._open.add(request)
+            of_peer = [each for each, (peer, _) in self._open.items() if peer == client_address[0]]
+            crowd = of_peer if len(of_peer) >= self._per_peer else self._open if len(self._open) >= self._most else ()
+            if crowd:
+                self._give_way(min(crowd, key=lambda each: self._open[each][1]))
+            self._open[request] = client_address[0], time.monotonic()
         return super().process_request(request, client_address)
+
+    def _give_way(self, connection):
+        del self._open[connection]
+        try:
+            connection.shutdown(socket.SHUT_RDWR)  # whoever reads from it sees the end
+        except OSError:
+            pass
+
+    def heard(self, connection):
+        with self._lock:
+            if connection in self._open:
+                self._open[connection] = self._open[connection][0], time.monotonic()
 
     def process_request_thread(self, request, client_address):
         try:
             super().process_request_thread(request, client_address)
         finally:
             with self._lock:
-                self._open.discard(request)
-            self._slots.release()
+                self._open.pop(request, None)
 
     def handle_error(self, request, client_address):
         error = sys.exc_info()[1]
@@ -324,17 +358,27 @@ def load(path):
     return estimator
 
 
+def listen(port, app, **options):
+    try:
+        return Server(port, app, **options)
+    except OSError as error:
+        return fail(69, f"cannot listen on port {port}: {error.strerror}")
+
+
 def main():
     path = os.environ.get("MODEL_PATH") or fail(64, "MODEL_PATH is not set")
-    port, window, delay = number("PORT", "8080", 0, 65535), number("FEEDBACK_WINDOW", "1000", 1, 10**6), number("SHUTDOWN_DELAY", "3", 0, 300)
+    port, admin_port = number("PORT", "8080", 0, 65535), number("ADMIN_PORT", "8081", 0, 65535)
+    if port == admin_port != 0:
+        fail(64, f"ADMIN_PORT and PORT must differ, both are {port}")
+    window, delay = number("FEEDBACK_WINDOW", "1000", 1, 10**6), number("SHUTDOWN_DELAY", "3", 0, 300)
     app = App(os.environ.get("MODEL_NAME") or "model", os.environ.get("MODEL_VERSION") or "1", load(path), window)
-    try:
-        server = Server(port, app)
-    except OSError as error:
-        fail(69, f"cannot listen on port {port}: {error.strerror}")
-    print(f"model {app.name} version {app.version} from {path} answers on port {server.server_address[1]}", flush=True)
+    server = listen(port, app)
+    admin = listen(admin_port, app, admin=True, most=64, per_peer=16)
+    print(f"model {app.name} version {app.version} from {path} answers callers on port {server.server_address[1]}, and probes, metrics and feedback "
+          f"on port {admin.server_address[1]}", flush=True)
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
     serving.start()
+    threading.Thread(target=admin.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()  # to the very end
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     app.ready = False
     time.sleep(delay)

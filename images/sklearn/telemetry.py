@@ -73,13 +73,15 @@ class Telemetry:
 
 
 class Feedback:
-    """Thread-safe. Bounded: the last `window` comparisons, and the predictions of the last `window` requests with an id."""
+    """Thread-safe. Bounded: the last `window` comparisons, and the predictions of the last `window` requests with an id, of no more than `most` rows
+    together: callers choose how many they send."""
 
-    def __init__(self, window):
+    def __init__(self, window, most=100_000):
         self._lock = threading.Lock()
         self._outcomes = collections.deque(maxlen=window)
         self._remembered = collections.OrderedDict()
         self._window = window
+        self._rows, self._most = 0, most
 
     def compare(self, predictions, labels):
         """(compared, correct, accuracy over the window)"""
@@ -90,11 +92,14 @@ class Feedback:
 
     def remember(self, request_id, predictions):
         with self._lock:
+            self._rows += len(predictions) - len(self._remembered.pop(request_id, ()))
             self._remembered[request_id] = predictions
-            while len(self._remembered) > self._window:
-                self._remembered.popitem(last=False)
+            while len(self._remembered) > self._window or self._rows > self._most:
+                self._rows -= len(self._remembered.popitem(last=False)[1])
 
     def take(self, request_id):
         """Once, so that no request is counted twice."""
         with self._lock:
-            return self._remembered.pop(request_id, None)
+            taken = self._remembered.pop(request_id, None)
+            self._rows -= len(taken or ())
+            return taken

@@ -54,6 +54,18 @@ Result<std::unique_ptr<kube::HttpTransport>> make_transport(
   return kube::make_cpprest_transport(credentials);
 }
 
+// A hanging API server holds up whoever wants /metrics for twice as long.
+constexpr std::chrono::seconds kReviewDeadline{5};
+
+// Over a transport of its own: scrapes and reconciles do not wait for each other's connections.
+std::unique_ptr<kube::AccessReviews> make_reviews(const RunOptions& options,
+                                                  const std::shared_ptr<kube::Credentials>& credentials,
+                                                  kube::ClientOptions client) {
+  if (!options.metrics_auth || options.metrics_address == "0") return nullptr;
+  client.deadline = kReviewDeadline;
+  return std::make_unique<kube::AccessReviews>(kube::make_curl_transport(credentials), credentials, std::move(client));
+}
+
 // Few arenas and early trimming: the lists at the start are the largest thing this process ever holds.
 void tune_memory() {
   mallopt(M_ARENA_MAX, 2);
@@ -85,11 +97,11 @@ Operator::Operator(const RunOptions& options, std::unique_ptr<kube::HttpTranspor
     : options_(options),
       answers_([this](const ObjectKey& model) { queue_.add(model); }),
       metrics_(MODEL_OPERATOR_VERSION, sources()),
-      client_(kube::make_client(
-          std::move(transport), std::move(credentials),
-          {.version = MODEL_OPERATOR_VERSION,
-           .observer = [this](std::string_view verb, std::string_view plural, int status,
-                              double seconds) { metrics_.api_call(verb, plural, status, seconds); }})),
+      client_options_{.version = MODEL_OPERATOR_VERSION,
+                      .observer = [this](std::string_view verb, std::string_view plural, int status,
+                                         double seconds) { metrics_.api_call(verb, plural, status, seconds); }},
+      reviews_(make_reviews(options, credentials, client_options_)),
+      client_(kube::make_client(std::move(transport), std::move(credentials), client_options_)),
       events_(*client_, instance()),
       plain_http_(kube::make_plain_curl_transport({"model-operator/" MODEL_OPERATOR_VERSION, 0, false, {}})),
       evidence_(answers_, *plain_http_, *client_, evidence_options(options)),
@@ -133,26 +145,53 @@ Reconcile Operator::reconcile() {
 }
 
 Result<void> Operator::serve() {
-  auto start = [](const std::string& text,
-                  serve::Handler handler) -> Result<std::unique_ptr<serve::HttpServer>> {
+  auto start = [](const std::string& text, serve::Handler handler,
+                  serve::Guard guard) -> Result<std::unique_ptr<serve::HttpServer>> {
     if (text == "0") return nullptr;
     const auto address = serve::parse_address(text);
     if (!address) return fail(address.error());
-    auto server = serve::HttpServer::start(*address, std::move(handler));
+    auto server = serve::HttpServer::start(*address, std::move(handler), {}, std::move(guard));
     if (!server) return fail(server.error().kind, text + ": " + server.error().message);
     return server;
   };
-  auto metrics = start(options_.metrics_address, [this](std::string_view path) {
-    if (path != "/metrics")
-      return serve::Reply{404, "text/plain; charset=utf-8", "/metrics is what there is\n"};
-    return serve::Reply{200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text()};
-  });
+  serve::Guard guard;
+  if (reviews_) {
+    metrics_guard_ = std::make_unique<serve::TokenGuard>(
+        [this](const std::string& token, std::stop_token stop) { return review(token, stop); });
+    guard = [this](std::string authorization, serve::Decided decided) {
+      metrics_guard_->ask(std::move(authorization), std::move(decided));
+    };
+  }
+  auto metrics = start(
+      options_.metrics_address,
+      [this](std::string_view path) {
+        if (path != "/metrics")
+          return serve::Reply{404, "text/plain; charset=utf-8", "/metrics is what there is\n"};
+        return serve::Reply{200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text()};
+      },
+      std::move(guard));
   if (!metrics) return fail(metrics.error().kind, "--metrics-address: " + metrics.error().message);
-  auto health = start(options_.health_address, [this](std::string_view path) { return this->health(path); });
+  auto health = start(
+      options_.health_address, [this](std::string_view path) { return this->health(path); }, {});
   if (!health) return fail(health.error().kind, "--health-address: " + health.error().message);
   metrics_server_ = std::move(*metrics);
   health_server_ = std::move(*health);
   return {};
+}
+
+Result<serve::Access> Operator::review(const std::string& token, std::stop_token stop) {
+  const auto verdict = reviews_->may_get("/metrics", token, stop);
+  if (!verdict) {
+    if (verdict.error().kind != ErrorKind::Cancelled)
+      spdlog::warn("cannot ask who may read /metrics: {}; the ServiceAccount needs create on tokenreviews and "
+                   "subjectaccessreviews, or switch this off by --metrics-auth=false",
+                   verdict.error().message);
+    return fail(verdict.error());
+  }
+  if (!verdict->authenticated) return serve::Access::Unauthenticated;
+  if (verdict->allowed) return serve::Access::Granted;
+  spdlog::info("{} may not get /metrics: bind the ClusterRole model-operator-metrics-reader to it", verdict->user);
+  return serve::Access::Forbidden;
 }
 
 serve::Reply Operator::health(std::string_view path) {

@@ -11,6 +11,7 @@
 #include "operator/app/options.h"
 #include "operator/core/result.h"
 #include "operator/evidence/evidence.h"
+#include "operator/kube/access_review.h"
 #include "operator/kube/client.h"
 #include "operator/runtime/controller.h"
 #include "operator/runtime/events.h"
@@ -21,6 +22,7 @@
 #include "operator/runtime/runtimes_file.h"
 #include "operator/serve/http_server.h"
 #include "operator/serve/metrics.h"
+#include "operator/serve/token_guard.h"
 #include "operator/store/answers.h"
 #include "operator/store/ledger.h"
 #include "operator/store/refusals.h"
@@ -45,6 +47,7 @@ class Operator {
   void work(std::stop_token stop);
   void hand_over();
   serve::Reply health(std::string_view path);
+  Result<serve::Access> review(const std::string& token, std::stop_token stop);
   Meters meters();
   serve::Sources sources();
   Reconcile reconcile();
@@ -56,6 +59,8 @@ class Operator {
   WorkQueue queue_;
   AnswerBook answers_;
   serve::Metrics metrics_;
+  kube::ClientOptions client_options_;
+  std::unique_ptr<kube::AccessReviews> reviews_;  // null: everybody may read /metrics
   std::unique_ptr<kube::Client> client_;
   EventSender events_;
   std::unique_ptr<kube::HttpTransport> plain_http_;  // to addresses that users wrote
@@ -67,6 +72,7 @@ class Operator {
   Controller controller_;
   std::atomic<bool> stopping_{false};
   // Threads last: they end before what they use.
+  std::unique_ptr<serve::TokenGuard> metrics_guard_;
   std::unique_ptr<serve::HttpServer> metrics_server_, health_server_;
   std::jthread runtimes_thread_, lease_thread_;
 };

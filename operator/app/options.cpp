@@ -18,6 +18,9 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
       ->check(CLI::ExistingDirectory);
   run->add_option("--metrics-address", options->metrics_address, "Where /metrics is served, 0 for nowhere")
       ->capture_default_str();
+  run->add_flag("--metrics-auth", options->metrics_auth,
+                "Answer /metrics only to bearer tokens whose owner may get the path /metrics (TokenReview, SubjectAccessReview; "
+                "default: true); --metrics-auth=false answers everybody");
   run->add_option("--health-address", options->health_address,
                   "Where /healthz and /readyz are served, 0 for nowhere")
       ->capture_default_str();

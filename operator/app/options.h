@@ -13,6 +13,7 @@ struct RunOptions {
   std::string prometheus_url;             // empty: gates by Prometheus are inconclusive and say so
   std::string web_gate_tokens;            // folder; empty: web gates send no token
   std::string metrics_address = ":9090";  // "0": none
+  bool metrics_auth = true;               // /metrics asks Kubernetes who may read it
   std::string health_address = ":8081";   // "0": none
   bool leader_elect = false;
   std::string leader_election_namespace;  // empty: the namespace we run in, or the context's

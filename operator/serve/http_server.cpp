@@ -2,9 +2,11 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <charconv>
+#include <map>
 #include <optional>
 
 namespace mo::serve {
@@ -16,26 +18,54 @@ namespace http = beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-// One connection, alive as long as one of its operations is pending.
+using Clock = std::chrono::steady_clock;
+
+class Session;
+
+// What the connections of one server share. Touched on its thread alone.
+struct Room {
+  asio::io_context io{1};
+  Handler handler;
+  Guard guard;
+  Limits limits;
+  std::map<uint64_t, std::shared_ptr<Session>> sessions;
+  std::function<Decided(uint64_t id)> decision_for;
+};
+
+// One connection, in its room until it closes.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(tcp::socket socket, const Handler& handler, const Limits& limits, std::shared_ptr<int> count)
-      : stream_(std::move(socket)), handler_(handler), limits_(limits), count_(std::move(count)) {
-    ++*count_;
-  }
-  ~Session() { --*count_; }
+  Session(uint64_t id, asio::ip::address peer, tcp::socket socket, Room& room)
+      : id_(id), peer_(std::move(peer)), stream_(std::move(socket)), room_(room) {}
+
+  const asio::ip::address& peer() const { return peer_; }
+  // When the peer last completed a request or took an answer.
+  Clock::time_point silent_since() const { return silent_since_; }
 
   void read() {
+    silent_since_ = Clock::now();
     parser_.emplace();
-    parser_->header_limit(static_cast<uint32_t>(limits_.header_bytes));
-    parser_->body_limit(limits_.body_bytes);
-    stream_.expires_after(limits_.idle);
+    parser_->header_limit(static_cast<uint32_t>(room_.limits.header_bytes));
+    parser_->body_limit(room_.limits.body_bytes);
+    stream_.expires_after(room_.limits.idle);
     http::async_read(stream_, buffer_, *parser_,
                      [self = shared_from_this()](error_code error, size_t) { self->on_read(error); });
   }
 
+  void decided(std::optional<Reply> instead) {
+    answer(instead ? std::move(*instead) : reply(), !parser_->get().keep_alive());
+  }
+
+  void close() {
+    error_code ignored;
+    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    stream_.close();
+    room_.sessions.erase(id_);  // may be the last that holds this
+  }
+
  private:
   void on_read(error_code error) {
+    silent_since_ = Clock::now();
     if (error == http::error::end_of_stream) return close();
     if (error == http::error::header_limit || error == http::error::buffer_overflow)
       return answer(Reply{431, "text/plain; charset=utf-8", "the request's header is too large\n"}, true);
@@ -43,17 +73,19 @@ class Session : public std::enable_shared_from_this<Session> {
       return answer(Reply{413, "text/plain; charset=utf-8", "no bodies here\n"}, true);
     if (error && error.category() == make_error_code(http::error::bad_target).category())
       return answer(Reply{400, "text/plain; charset=utf-8", "not an HTTP request\n"}, true);
-    if (error) return;  // time-out or gone: the stream closes itself
-    answer(reply(), !parser_->get().keep_alive());
+    if (error) return close();  // time-out, or gone
+    const auto& request = parser_->get();
+    if (request.method() != http::verb::get && request.method() != http::verb::head)
+      return decided(Reply{405, "text/plain; charset=utf-8", "GET only\n"});
+    if (!room_.guard) return decided({});
+    room_.guard(std::string(request[http::field::authorization]), room_.decision_for(id_));
   }
 
   Reply reply() {
     const auto& request = parser_->get();
-    if (request.method() != http::verb::get && request.method() != http::verb::head)
-      return Reply{405, "text/plain; charset=utf-8", "GET only\n"};
     const std::string_view target(request.target().data(), request.target().size());
     try {
-      return handler_(target.substr(0, target.find('?')));
+      return room_.handler(target.substr(0, target.find('?')));
     } catch (const std::exception& e) {
       return Reply{500, "text/plain; charset=utf-8", std::string(e.what()) + "\n"};
     }
@@ -66,10 +98,11 @@ class Session : public std::enable_shared_from_this<Session> {
     response_.version(11);
     response_.set(http::field::content_type, reply.content_type);
     response_.set("X-Content-Type-Options", "nosniff");
+    if (reply.status == 401) response_.set(http::field::www_authenticate, "Bearer");
     response_.keep_alive(!last);
     response_.content_length(reply.body.size());
     if (!head) response_.body() = std::move(reply.body);
-    stream_.expires_after(limits_.idle);
+    stream_.expires_after(room_.limits.idle);
     serializer_.emplace(response_);
     auto written = [self = shared_from_this(), last](error_code error, size_t) {
       if (error || last) return self->close();
@@ -81,32 +114,53 @@ class Session : public std::enable_shared_from_this<Session> {
       http::async_write(stream_, *serializer_, written);
   }
 
-  void close() {
-    error_code ignored;
-    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-    stream_.close();
-  }
-
+  const uint64_t id_;
+  const asio::ip::address peer_;
   beast::tcp_stream stream_;
-  const Handler& handler_;
-  const Limits& limits_;
-  std::shared_ptr<int> count_;
+  Room& room_;
+  Clock::time_point silent_since_ = Clock::now();
   beast::flat_buffer buffer_{32 << 10};
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
   std::optional<http::response_serializer<http::string_body>> serializer_;
 };
 
+// The address as the peer has it: an IPv4 peer of a socket for both is not another one.
+asio::ip::address peer_of(const tcp::socket& socket) {
+  error_code error;
+  const asio::ip::address address = socket.remote_endpoint(error).address();
+  if (error || !address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
+  return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+}
+
+// Whoever has been silent longest gives way when its address, or the server, has all the connections it may.
+void make_room_for(const asio::ip::address& peer, Room& room) {
+  int of_peer = 0;
+  std::shared_ptr<Session> longest, longest_of_peer;
+  const auto longer = [](const auto& session, auto& than) {
+    if (!than || session->silent_since() < than->silent_since()) than = session;
+  };
+  for (const auto& [id, session] : room.sessions) {
+    longer(session, longest);
+    if (session->peer() != peer) continue;
+    ++of_peer;
+    longer(session, longest_of_peer);
+  }
+  if (of_peer >= room.limits.per_peer)
+    longest_of_peer->close();
+  else if (longest && room.sessions.size() >= static_cast<size_t>(room.limits.connections))
+    longest->close();
+}
+
 std::string what(const std::string& step, const error_code& error) { return step + ": " + error.message(); }
 
 }  // namespace
 
 struct HttpServer::Impl {
-  asio::io_context io{1};
-  tcp::acceptor acceptor{io};
-  Handler handler;
-  Limits limits;
-  std::shared_ptr<int> count = std::make_shared<int>(0);
+  Room room;
+  tcp::acceptor acceptor{room.io};
+  asio::steady_timer retry{room.io};
+  uint64_t next_id = 0;
 
   Result<void> listen(const tcp::endpoint& endpoint) {
     error_code error;
@@ -116,7 +170,7 @@ struct HttpServer::Impl {
     if (endpoint.address().is_v6())
       acceptor.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()), error);
     acceptor.bind(endpoint, error);
-    if (!error) acceptor.listen(64, error);
+    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
     if (!error) return {};
     error_code ignored;
     acceptor.close(ignored);
@@ -127,8 +181,11 @@ struct HttpServer::Impl {
     acceptor.async_accept([this](error_code error, tcp::socket socket) {
       if (error == asio::error::operation_aborted) return;
       if (error) return pause();  // out of descriptors, perhaps: not in a loop
-      if (*count < limits.connections)
-        std::make_shared<Session>(std::move(socket), handler, limits, count)->read();
+      const auto peer = peer_of(socket);
+      make_room_for(peer, room);
+      const auto session = std::make_shared<Session>(++next_id, peer, std::move(socket), room);
+      room.sessions.emplace(next_id, session);
+      session->read();
       accept();
     });
   }
@@ -139,7 +196,6 @@ struct HttpServer::Impl {
       if (!error) accept();
     });
   }
-  asio::steady_timer retry{io};
 };
 
 Result<Address> parse_address(std::string_view text) {
@@ -160,10 +216,20 @@ Result<Address> parse_address(std::string_view text) {
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Handler handler,
-                                                      Limits limits) {
-  auto impl = std::make_unique<Impl>();
-  impl->handler = std::move(handler);
-  impl->limits = limits;
+                                                      Limits limits, Guard guard) {
+  auto impl = std::make_shared<Impl>();
+  impl->room.handler = std::move(handler);
+  impl->room.guard = std::move(guard);
+  impl->room.limits = limits;
+  // Holds what it needs for as long as somebody may still decide; a room that holds itself would never go.
+  impl->room.decision_for = [weak = std::weak_ptr(impl)](uint64_t id) -> Decided {
+    return [impl = weak.lock(), id](std::optional<Reply> instead) {
+      asio::post(impl->room.io, [room = &impl->room, id, instead = std::move(instead)]() mutable {
+        if (const auto it = room->sessions.find(id); it != room->sessions.end())
+          std::shared_ptr(it->second)->decided(std::move(instead));
+      });
+    };
+  };
   std::vector<tcp::endpoint> candidates;
   if (address.host.empty()) {
     candidates = {{tcp::v6(), address.port},
@@ -171,7 +237,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Ha
   } else {
     error_code error;
     for (const auto& found :
-         tcp::resolver(impl->io).resolve(address.host, std::to_string(address.port), error))
+         tcp::resolver(impl->room.io).resolve(address.host, std::to_string(address.port), error))
       candidates.push_back(found.endpoint());
     if (candidates.empty()) return fail(ErrorKind::Transport, what("resolve " + address.host, error));
   }
@@ -183,19 +249,19 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Ha
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
-HttpServer::HttpServer(std::unique_ptr<Impl> impl)
+HttpServer::HttpServer(std::shared_ptr<Impl> impl)
     : impl_(std::move(impl)), thread_([this] {
         // Out of memory for one connection must not end the others.
         for (;;) {
           try {
-            impl_->io.run();
+            impl_->room.io.run();
             return;
           } catch (const std::exception&) {
           }
         }
       }) {}
 
-HttpServer::~HttpServer() { impl_->io.stop(); }
+HttpServer::~HttpServer() { impl_->room.io.stop(); }
 
 uint16_t HttpServer::port() const { return impl_->acceptor.local_endpoint().port(); }
 

@@ -1,10 +1,12 @@
 // A small HTTP server for /metrics, /healthz and /readyz. Whoever can reach the port may be hostile:
-// requests, time and connections are bounded.
+// requests, time and connections are bounded, and nobody can keep others from being answered by holding
+// connections.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -21,6 +23,13 @@ struct Reply {
 // Called on the server's thread, so it must not block for long. The path comes without query.
 using Handler = std::function<Reply(std::string_view path)>;
 
+// Says whether a request may be answered: nullopt, or the Reply that is sent instead. May be called from any
+// thread, once, and outlive the server.
+using Decided = std::function<void(std::optional<Reply>)>;
+// Asked before the Handler, on the server's thread, with the header Authorization. It must not block: what
+// takes time calls `decided` later. It bounds that time.
+using Guard = std::function<void(std::string authorization, Decided decided)>;
+
 struct Address {
   std::string host;   // empty: all addresses, IPv6 and IPv4
   uint16_t port = 0;  // 0: any that is free
@@ -29,8 +38,13 @@ struct Address {
 Result<Address> parse_address(std::string_view text);
 
 struct Limits {
-  int connections = 32;                    // one more is closed at once
-  std::chrono::milliseconds idle{20'000};  // for reading a request, for writing an answer, and between two
+  // When one more comes, the connection whose peer has been silent longest gives way: of the same address if
+  // that has `per_peer`, else of all. A pod has an address of its own; the kubelet has its node's.
+  int connections = 64;
+  int per_peer = 16;
+  // From the start of a connection, or from the answer before, until a request is complete, however its bytes
+  // trickle in; and for taking an answer.
+  std::chrono::milliseconds idle{20'000};
   size_t header_bytes = 8 << 10;
   size_t body_bytes = 1 << 10;
 };
@@ -39,16 +53,17 @@ struct Limits {
 class HttpServer {
  public:
   // Binds at once: ErrorKind::Transport if the address is taken or is none of ours.
+  // An empty `guard` lets everybody in.
   static Result<std::unique_ptr<HttpServer>> start(const Address& address, Handler handler,
-                                                   Limits limits = {});
+                                                   Limits limits = {}, Guard guard = {});
   ~HttpServer();
 
   uint16_t port() const;
 
  private:
   struct Impl;
-  explicit HttpServer(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit HttpServer(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
   std::jthread thread_;
 };
 

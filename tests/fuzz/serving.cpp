@@ -1,5 +1,5 @@
 // The model server: a model's JSON, and what callers send. Input: the model, then a request a line: "METHOD
-// TARGET BODY", or the body of an inference.
+// TARGET BODY", "BIN LENGTH BODY" of an inference whose first LENGTH bytes are JSON, or the body of an inference.
 #include "model-server/app.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -9,11 +9,16 @@ using namespace model_server;
 
 Request request_of(std::string_view line) {
   const size_t method = line.find(' ');
+  if (line.starts_with("BIN ")) {
+    const size_t length = std::min(line.find(' ', method + 1), line.size());
+    return {"POST", "/v2/models/m/infer", std::string(line.substr(std::min(length + 1, line.size()))), Door::Callers,
+            std::string(line.substr(method + 1, length - method - 1))};
+  }
   if ((!line.starts_with("GET ") && !line.starts_with("POST ")))
-    return {"POST", "/v2/models/m/infer", std::string(line)};
+    return {"POST", "/v2/models/m/infer", std::string(line), Door::Admin, {}};
   const size_t target = std::min(line.find(' ', method + 1), line.size());
   return {std::string(line.substr(0, method)), std::string(line.substr(method + 1, target - method - 1)),
-          std::string(line.substr(std::min(target + 1, line.size())))};
+          std::string(line.substr(std::min(target + 1, line.size()))), Door::Admin, {}};
 }
 
 void check(const Request& request, const Response& response) {
@@ -22,8 +27,9 @@ void check(const Request& request, const Response& response) {
   MUST_SHOW(
       response.status == 200 || response.status == 503 || (response.status >= 400 && response.status < 500),
       seen);
-  if (response.content_type != "application/json") return;
-  const auto document = nlohmann::json::parse(response.body, nullptr, false);
+  if (response.content_type != "application/json" && !response.json_length) return;
+  const size_t length = response.json_length.value_or(response.body.size());
+  const auto document = nlohmann::json::parse(response.body.substr(0, length), nullptr, false);
   MUST_SHOW(document.is_object(), seen);
   MUST_SHOW((response.status == 200 || response.status == 503) != document.contains("error"), seen);
   if (!document.contains("outputs") || !document["outputs"].is_array()) return;
@@ -49,8 +55,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Request request = request_of(lines[i]);
     check(request, app.handle(request));
   }
-  const Response metadata = app.handle({"GET", "/v2/models/m", ""});
+  const Response metadata = app.handle({"GET", "/v2/models/m", "", Door::Admin, {}});
   MUST_SHOW(metadata.status == 200, metadata.body);
-  MUST(app.handle({"GET", "/metrics", ""}).status == 200);
+  MUST(app.handle({"GET", "/metrics", "", Door::Admin, {}}).status == 200);
   return 0;
 }

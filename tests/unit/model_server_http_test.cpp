@@ -1,4 +1,6 @@
 // The server over real connections: limits, connections that stay, and a stop that loses nothing.
+#include <sys/resource.h>
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
@@ -20,7 +22,18 @@ using boost::asio::ip::tcp;
 class Running {
  public:
   explicit Running(ServerOptions options = fast())
-      : server_(app_, options), thread_([this](std::stop_token stop) { server_.run(stop); }) {}
+      : server_(app_, options),
+        admin_(app_, admin()),
+        admin_thread_([this](std::stop_token stop) { admin_.run(stop); }),
+        thread_([this](std::stop_token stop) { server_.run(stop); }) {}
+  static ServerOptions admin() {
+    ServerOptions options = fast();
+    options.door = Door::Admin;
+    options.threads = 1;
+    options.max_connections = 64;
+    options.max_per_peer = 16;
+    return options;
+  }
   static ServerOptions fast() {
     ServerOptions options;
     options.port = 0;
@@ -32,17 +45,23 @@ class Running {
   void stop() { thread_.request_stop(); }
   void join() { thread_.join(); }
   uint16_t port() const { return server_.port(); }
+  uint16_t admin_port() const { return admin_.port(); }
 
  private:
   App app_{"m", "v1", load_model(R"({"kind":"linear","features":["x"],"weights":[1],"link":"logistic"})"),
            10};
-  Server server_;
-  std::jthread thread_;
+  Server server_, admin_;
+  std::jthread admin_thread_, thread_;
 };
 
 class Connection {
  public:
-  explicit Connection(uint16_t port) { socket_.connect({boost::asio::ip::address_v4::loopback(), port}); }
+  // From 127.0.0.`host`.
+  explicit Connection(uint16_t port, uint32_t host = 1) {
+    socket_.open(tcp::v4());
+    socket_.bind({boost::asio::ip::address_v4((127u << 24) + host), 0});
+    socket_.connect({boost::asio::ip::address_v4::loopback(), port});
+  }
   void send(const std::string& bytes) {
     boost::system::error_code ignored;
     boost::asio::write(socket_, boost::asio::buffer(bytes), ignored);
@@ -141,7 +160,7 @@ TEST_CASE("what is no HTTP is answered with 400 or closed", "[model_server]") {
   CHECK_THAT(alive.receive(), StartsWith("HTTP/1.1 200"));
 }
 
-TEST_CASE("slow and superfluous connections are closed", "[model_server]") {
+TEST_CASE("slow connections are closed, and the longest silent one gives way to a new one", "[model_server]") {
   auto options = Running::fast();
   options.idle = 50ms;
   options.request = 50ms;
@@ -154,11 +173,92 @@ TEST_CASE("slow and superfluous connections are closed", "[model_server]") {
   options.idle = 10s;
   Running other(options);
   Connection one(other.port()), two(other.port());
-  one.send(kGet);
-  one.receive();
   two.send(kGet);
   two.receive();
-  CHECK(Connection(other.port()).closed());
+  one.send(kGet);
+  one.receive();
+  Connection three(other.port());
+  three.send(kGet);
+  CHECK_THAT(three.receive(), StartsWith("HTTP/1.1 200"));
+  CHECK(two.closed());
+  one.send(kGet);
+  CHECK_THAT(one.receive(), StartsWith("HTTP/1.1 200"));
+}
+
+// Whether a probe is answered on a connection of its own.
+bool probed(uint16_t port, uint32_t host = 1) {
+  Connection connection(port, host);
+  connection.send(kGet);
+  return connection.receive().starts_with("HTTP/1.1 200");
+}
+
+TEST_CASE("probes and scrapes are answered whatever callers do", "[model_server]") {
+  auto options = Running::fast();
+  options.max_connections = 100;
+  Running server(options);
+  std::vector<std::unique_ptr<Connection>> callers;
+  for (int i = 0; i < 300; ++i) {
+    callers.push_back(std::make_unique<Connection>(server.port(), 2));
+    callers.back()->send("POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{");
+  }
+  CHECK(probed(server.admin_port()));
+  CHECK(probed(server.port()));
+  Connection scrape(server.admin_port());
+  scrape.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK_THAT(scrape.receive(), StartsWith("HTTP/1.1 200") && Contains("model_requests_total"));
+}
+
+TEST_CASE("a probe is answered under any number of silent connections to the admin port", "[model_server]") {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  Running server;
+  for (const int connections : {32, 200, 1'000}) {
+    std::vector<std::unique_ptr<Connection>> silent;
+    for (int i = 0; i < connections / 2; ++i) silent.push_back(std::make_unique<Connection>(server.admin_port(), 2));
+    CHECK(probed(server.admin_port()));
+    CHECK(probed(server.admin_port(), 2));
+    for (int i = 0; i < connections / 2; ++i)
+      silent.push_back(std::make_unique<Connection>(server.admin_port(), 3 + static_cast<uint32_t>(i) % 200));
+    CHECK(probed(server.admin_port()));
+    CHECK(probed(server.admin_port(), 2));
+  }
+}
+
+TEST_CASE("an address with all its connections costs others none of theirs", "[model_server]") {
+  Running server;
+  Connection kept(server.admin_port());
+  std::vector<std::unique_ptr<Connection>> silent;
+  for (int i = 0; i < 100; ++i) silent.push_back(std::make_unique<Connection>(server.admin_port(), 2));
+  kept.send(kGet);
+  CHECK_THAT(kept.receive(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_CASE("feedback is taken on the admin port alone", "[model_server]") {
+  Running server;
+  const std::string body = R"({"predictions":[1],"labels":[1]})";
+  const std::string request = "POST /v2/models/m/feedback HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+                              std::to_string(body.size()) + "\r\n\r\n" + body;
+  Connection caller(server.port()), admin(server.admin_port());
+  caller.send(request);
+  CHECK_THAT(caller.receive(), StartsWith("HTTP/1.1 403") && Contains("only on the admin port"));
+  admin.send(request);
+  CHECK_THAT(admin.receive(), StartsWith("HTTP/1.1 200") && Contains("\"accuracy\":1.0"));
+}
+
+TEST_CASE("binary tensors travel behind the JSON", "[model_server]") {
+  Running server;
+  const std::string json =
+      R"({"inputs":[{"name":"x","shape":[1],"datatype":"FP64","parameters":{"binary_data_size":8}}],"parameters":{"binary_data_output":true}})";
+  const double one = 1;
+  const std::string body = json + std::string(reinterpret_cast<const char*>(&one), sizeof one);
+  Connection connection(server.port());
+  connection.send("POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nInference-Header-Content-Length: " + std::to_string(json.size()) +
+                  "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  const std::string response = connection.receive();
+  CHECK_THAT(response, StartsWith("HTTP/1.1 200") && Contains("Inference-Header-Content-Length: ") &&
+                           Contains("Content-Type: application/octet-stream") && Contains(R"("binary_data_size":8)"));
 }
 
 TEST_CASE("a stop closes idle connections and ends what is under way", "[model_server]") {

@@ -1,5 +1,7 @@
 // The Open Inference Protocol V2: well-formed, odd and hostile requests.
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <cstring>
 
 #include "model-server/app.h"
 
@@ -16,9 +18,16 @@ struct Fixture {
   App app;
   explicit Fixture(const char* model = kModel, size_t window = 1000)
       : app("fraud", "fraud-v2", load_model(model), window) {}
-  Response get(const std::string& target) { return app.handle({"GET", target, ""}); }
+  Response get(const std::string& target) { return app.handle({"GET", target, "", Door::Admin, {}}); }
   Response post(const std::string& target, const std::string& body) {
-    return app.handle({"POST", target, body});
+    return app.handle({"POST", target, body, Door::Admin, {}});
+  }
+  Response from_caller(const std::string& method, const std::string& target, const std::string& body) {
+    return app.handle({method, target, body, Door::Callers, {}});
+  }
+  // Inference with binary tensors behind the JSON.
+  Response binary(const std::string& json, const std::string& bytes) {
+    return app.handle({"POST", "/v2/models/fraud/infer", json + bytes, Door::Callers, std::to_string(json.size())});
   }
   Response infer(const std::string& body) { return post("/v2/models/fraud/infer", body); }
   // Inference of one input named features.
@@ -286,6 +295,179 @@ TEST_CASE("a zero byte ends neither a model nor a request: what follows it would
   CHECK(response.status == 400);
   CHECK_THAT(response.body, Contains("zero byte at 3"));
   CHECK_THROWS_AS(load_model(std::string(kModel) + '\0'), BadModel);
+}
+
+TEST_CASE("callers are told neither metrics nor what was right: that is for the admin port", "[model_server]") {
+  Fixture f;
+  const std::string feedback = R"({"predictions":[1],"labels":[1]})";
+  CHECK_THAT(error(f.from_caller("POST", "/v2/models/fraud/feedback", feedback), 403), Contains("only on the admin port"));
+  CHECK_THAT(error(f.from_caller("POST", "/v2/models/fraud/versions/fraud-v2/feedback", feedback), 403),
+             Contains("feedback is taken only on the admin port"));
+  CHECK_THAT(error(f.from_caller("GET", "/metrics", ""), 403), Contains("metrics are told only on the admin port"));
+  const std::string labelled =
+      R"({"inputs":[{"name":"features","shape":[2],"datatype":"FP64","data":[2,1]}],"parameters":{"labels":[1]}})";
+  CHECK_THAT(error(f.from_caller("POST", "/v2/models/fraud/infer", labelled), 403),
+             Contains("labels in parameters are taken only on the admin port"));
+  CHECK_THAT(f.metrics(), !Contains("model_accuracy{"));
+  CHECK(f.infer(labelled).status == 200);
+  CHECK_THAT(f.metrics(), Contains("model_accuracy{"));
+  for (const char* path : {"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/fraud", "/v2/models/fraud/ready"})
+    CHECK(f.from_caller("GET", path, "").status == 200);
+}
+
+template <class... T>
+std::string bytes(T... values) {
+  std::string all;
+  (all.append(reinterpret_cast<const char*>(&values), sizeof values), ...);
+  return all;
+}
+
+// A request with one binary input named features.
+std::string binary_features(const std::string& shape, const std::string& datatype, size_t size, const std::string& more = "") {
+  return R"({"inputs":[{"name":"features","shape":)" + shape + R"(,"datatype":")" + datatype +
+         R"(","parameters":{"binary_data_size":)" + std::to_string(size) + "}}]" + more + "}";
+}
+
+TEST_CASE("binary tensors of every datatype are taken", "[model_server]") {
+  Fixture f;
+  const auto check = [&](const char* datatype, const std::string& values) {
+    INFO(datatype);
+    CHECK(data(f.binary(binary_features("[2,2]", datatype, values.size()), values)) == Json{1, 0});
+  };
+  check("FP64", bytes(2.0, 1.0, 1.0, 2.0));
+  check("FP32", bytes(2.0f, 1.0f, 1.0f, 2.0f));
+  check("INT64", bytes(int64_t{2}, int64_t{-1}, int64_t{-1}, int64_t{2}));
+  check("INT32", bytes(int32_t{2}, int32_t{-1}, int32_t{-1}, int32_t{2}));
+  check("INT16", bytes(int16_t{2}, int16_t{-1}, int16_t{-1}, int16_t{2}));
+  check("INT8", bytes(int8_t{2}, int8_t{-1}, int8_t{-1}, int8_t{2}));
+  check("UINT64", bytes(uint64_t{2}, uint64_t{1}, uint64_t{1}, uint64_t{2}));
+  check("UINT32", bytes(uint32_t{2}, uint32_t{1}, uint32_t{1}, uint32_t{2}));
+  check("UINT16", bytes(uint16_t{2}, uint16_t{1}, uint16_t{1}, uint16_t{2}));
+  check("UINT8", bytes(uint8_t{2}, uint8_t{1}, uint8_t{1}, uint8_t{2}));
+  check("BOOL", bytes(uint8_t{1}, uint8_t{0}, uint8_t{0}, uint8_t{1}));
+}
+
+TEST_CASE("binary texts, and inputs of both forms in one request", "[model_server]") {
+  Fixture f(kMixed);
+  const std::string countries = bytes(uint32_t{2}) + "XX" + bytes(uint32_t{0}) + bytes(uint32_t{2}) + "DE";
+  const std::string amounts = bytes(11.0, 11.0, 11.0);
+  const auto country = R"({"name":"country","shape":[3],"datatype":"BYTES","parameters":{"binary_data_size":)" +
+                       std::to_string(countries.size()) + "}}";
+  CHECK(data(f.binary(R"({"inputs":[)" + country + R"(,{"name":"amount","shape":[3],"datatype":"FP64","data":[11,11,11]}]})",
+                      countries)) == Json{"block", "pass", "pass"});
+  // The bytes come in the order of the inputs.
+  CHECK(data(f.binary(R"({"inputs":[{"name":"amount","shape":[3],"datatype":"FP64","parameters":{"binary_data_size":24}},)" +
+                          country + "]}",
+                      amounts + countries)) == Json{"block", "pass", "pass"});
+}
+
+// What tritonclient asks for unless told otherwise: binary_data of each output, or binary_data_output of all.
+TEST_CASE("outputs come as bytes where that is asked for", "[model_server]") {
+  Fixture f;
+  const auto split = [](const Response& response) {
+    INFO(response.body);
+    REQUIRE(response.status == 200);
+    REQUIRE(response.json_length);
+    CHECK(response.content_type == "application/octet-stream");
+    return std::pair(Json::parse(response.body.substr(0, *response.json_length)), response.body.substr(*response.json_length));
+  };
+  const std::string values = bytes(2.0, 1.0, 1.0, 1.0);
+  {
+    const auto [document, tail] = split(
+        f.binary(binary_features("[2,2]", "FP64", values.size(), R"(,"parameters":{"binary_data_output":true})"), values));
+    CHECK(tail.substr(0, 16) == bytes(int64_t{1}, int64_t{1}));
+    double probability = 0;
+    std::memcpy(&probability, tail.data() + 24, 8);
+    CHECK(probability == 0.5);
+    for (const Json& output : document["outputs"]) {
+      CHECK(output["parameters"]["binary_data_size"] == 16);
+      CHECK_FALSE(output.contains("data"));
+    }
+  }
+  const auto [document, tail] = split(f.binary(
+      binary_features("[2,2]", "FP64", values.size(),
+                      R"(,"outputs":[{"name":"probability","parameters":{"binary_data":true}},{"name":"predict"}])"),
+      values));
+  CHECK(tail.size() == 16);
+  CHECK(document["outputs"][1]["data"] == Json{1, 1});
+  // An output's own word goes before the request's, and a JSON request may ask for bytes too.
+  const auto plain = f.infer(
+      R"({"inputs":[{"name":"features","shape":[2],"datatype":"FP64","data":[2,1]}],"parameters":{"binary_data_output":true},
+          "outputs":[{"name":"predict","parameters":{"binary_data":false}}]})");
+  CHECK(data(plain) == Json{1});
+  CHECK_FALSE(plain.json_length);
+  Fixture texts(kMixed);
+  const auto [ignored, label] = split(texts.infer(
+      R"({"inputs":[{"name":"amount","shape":[1],"datatype":"FP64","data":[1]},{"name":"country","shape":[1],"datatype":"BYTES","data":["X"]}],
+          "parameters":{"binary_data_output":true}})"));
+  CHECK(label == bytes(uint32_t{4}) + "pass");
+}
+
+TEST_CASE("binary data that does not fit its request says why", "[model_server]") {
+  Fixture f;
+  const std::string values = bytes(2.0, 1.0);
+  const auto ask = [&](const std::string& json, const std::string& tail) { return error(f.binary(json, tail)); };
+  CHECK_THAT(ask(binary_features("[1,2]", "FP64", 16), ""), Contains("0 bytes are left behind the JSON"));
+  CHECK_THAT(ask(binary_features("[1,2]", "FP64", 17), values), Contains("binary_data_size is 17, and 16 bytes are left"));
+  CHECK_THAT(ask(binary_features("[1,2]", "FP64", 8), values), Contains("8 bytes that no input's binary_data_size names"));
+  CHECK_THAT(ask(binary_features("[1,2]", "FP32", 16), values), Contains("has 16 bytes, its shape wants 8"));
+  CHECK_THAT(ask(binary_features("[1000000,2]", "FP64", 16), values), Contains("at most 10000 rows"));
+  CHECK_THAT(ask(binary_features("[1,2]", "FP16", 16), values), Contains("datatype that is not known"));
+  for (const char* size : {"-1", "1.5", R"("16")", "null", "18446744073709551616"})
+    CHECK_THAT(ask(R"({"inputs":[{"name":"features","shape":[1,2],"datatype":"FP64","parameters":{"binary_data_size":)" +
+                       std::string(size) + "}}]}",
+                   values),
+               Contains("binary_data_size must be a whole number"));
+  CHECK_THAT(ask(R"({"inputs":[{"name":"features","shape":[1,2],"datatype":"FP64","data":[1,2],"parameters":{"binary_data_size":16}}]})",
+                 values),
+             Contains("both data and binary_data_size"));
+  CHECK_THAT(ask(binary_features("[1,2]", "FP64", 16), bytes(1.0, std::nan(""))), Contains("no finite number"));
+  CHECK_THAT(ask(binary_features("[1,2]", "BOOL", 2), bytes(uint8_t{1}, uint8_t{2})), Contains("neither true nor false"));
+  Fixture texts(kMixed);
+  const auto text = [&](const std::string& tail) {
+    return error(texts.binary(
+        R"({"inputs":[{"name":"country","shape":[1],"datatype":"BYTES","parameters":{"binary_data_size":)" +
+            std::to_string(tail.size()) + R"(}},{"name":"amount","shape":[1],"datatype":"FP64","data":[1]}]})",
+        tail));
+  };
+  CHECK_THAT(text("ab"), Contains("ends within the length of a text"));
+  CHECK_THAT(text(bytes(uint32_t{0xffffffff}) + "ab"), Contains("ends within a text"));
+  CHECK_THAT(text(""), Contains("has 0 values, its shape wants 1"));
+  CHECK_THAT(text(bytes(uint32_t{0}, uint32_t{0})), Contains("more than the 1 values"));
+  for (const char* length : {"", "-1", "1e3", "0x10", "99999999999999999999", "100000", " 5"})
+    CHECK_THAT(error(f.app.handle({"POST", "/v2/models/fraud/infer", "{}", Door::Callers, length})),
+               Contains("Inference-Header-Content-Length must be a whole number"));
+  CHECK_THAT(error(f.app.handle({"POST", "/v2/models/fraud/infer", "{}", Door::Callers, "0"})), Contains("needs JSON"));
+  CHECK_THAT(error(f.infer(R"({"inputs":[{"name":"features","shape":[2],"datatype":"FP64","data":[2,1]}],"parameters":{"binary_data_output":1}})")),
+             Contains("binary_data_output must be true or false"));
+}
+
+// 1,000 requests of 10,000 rows each were 320 MB of a pod that may have 256.
+TEST_CASE("callers can make a server remember no more than a fixed number of bytes", "[model_server]") {
+  constexpr size_t kBound = 1 << 20;
+  Feedback feedback(1'000'000, kBound);
+  size_t most = 0;
+  for (int i = 0; i < 2'000; ++i) {
+    feedback.remember(std::string(200, 'i') + std::to_string(i), std::vector<std::string>(2'000, std::string(i % 2 * 30, 'x')));
+    if (i % 3 == 0) feedback.take(std::string(200, 'i') + std::to_string(i));
+    most = std::max(most, feedback.remembered_bytes());
+  }
+  CHECK(most <= kBound);
+  CHECK(most > kBound / 2);
+  const std::string last = std::string(200, 'i') + "1999";
+  CHECK(feedback.take(last));
+  feedback.remember("huge", std::vector<std::string>(10'000, "1"));
+  CHECK_FALSE(feedback.take("huge"));
+  // Ids alone, each taken back at once, are remembered too.
+  for (int i = 0; i < 20'000; ++i) {
+    feedback.remember(std::to_string(i), {"1"});
+    feedback.take(std::to_string(i));
+  }
+  CHECK(feedback.remembered_bytes() <= kBound);
+  // And the same id again and again.
+  for (int i = 0; i < 20'000; ++i) feedback.remember("same", {"1"});
+  CHECK(feedback.remembered_bytes() <= kBound);
+  CHECK(feedback.take("same"));
 }
 
 TEST_CASE("accuracy is over the last feedback, and memory is bounded", "[model_server]") {

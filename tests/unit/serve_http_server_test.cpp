@@ -1,8 +1,12 @@
 #include <arpa/inet.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #include "operator/serve/http_server.h"
@@ -14,20 +18,33 @@ using namespace std::chrono_literals;
 
 namespace {
 
-int connect_to(uint16_t port) {
+// From 127.0.0.`host`; -1 if it failed. For any thread: it asserts nothing.
+int dial(uint16_t port, uint32_t host) {
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl((127u << 24) + host);
+  bool made = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  made = made && connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  if (!made) {
+    close(fd);
+    return -1;
+  }
   timeval limit{5, 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   return fd;
 }
 
-std::string exchange(uint16_t port, const std::string& request) {
-  const int fd = connect_to(port);
+int connect_to(uint16_t port, uint32_t host = 1) {
+  const int fd = dial(port, host);
+  REQUIRE(fd >= 0);
+  return fd;
+}
+
+std::string exchange(uint16_t port, const std::string& request, uint32_t host = 1) {
+  const int fd = connect_to(port, host);
   (void)!send(fd, request.data(), request.size(), MSG_NOSIGNAL);
   std::string answer;
   char buffer[4096];
@@ -37,16 +54,44 @@ std::string exchange(uint16_t port, const std::string& request) {
   return answer;
 }
 
-std::unique_ptr<HttpServer> server(Limits limits = {}) {
+std::unique_ptr<HttpServer> server(Limits limits = {}, Guard guard = {}) {
   auto started = HttpServer::start(
       {"127.0.0.1", 0},
       [](std::string_view path) {
         return Reply{200, "text/plain", std::string(path)};
       },
-      limits);
+      limits, std::move(guard));
   REQUIRE(started);
   return std::move(*started);
 }
+
+const std::string kProbe = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+bool probed(uint16_t port, uint32_t host = 1) {
+  return exchange(port, kProbe, host).find(" 200 ") != std::string::npos;
+}
+
+// Connections that say nothing; closed at the end.
+class Silent {
+ public:
+  Silent() {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  ~Silent() {
+    for (const int fd : fds_) close(fd);
+  }
+  // How many could be made.
+  int add(uint16_t port, uint32_t host, int how_many) {
+    for (int i = 0; i < how_many; ++i)
+      if (const int fd = dial(port, host); fd >= 0) fds_.push_back(fd);
+    return static_cast<int>(fds_.size());
+  }
+
+ private:
+  std::vector<int> fds_;
+};
 
 }  // namespace
 
@@ -77,21 +122,133 @@ TEST_CASE("serve: answers GETs and refuses the rest") {
   CHECK(exchange(it->port(), "GET / HTTP/1.1" + close).find(" 200 ") != std::string::npos);
 }
 
-TEST_CASE("serve: too many connections and slow ones are closed, and others are served again") {
+TEST_CASE("serve: the connection that is silent longest gives way to a new one") {
   Limits limits;
   limits.connections = 2;
-  limits.idle = 300ms;
   auto it = server(limits);
   const int a = connect_to(it->port()), b = connect_to(it->port());
-  (void)!send(a, "GET", 3, 0);
-  CHECK(exchange(it->port(), "GET / HTTP/1.1\r\n\r\n").empty());
+  (void)!send(a, "GET", 3, 0);  // bytes that are no request are silence
+  CHECK(probed(it->port()));
   char byte;
-  CHECK(recv(a, &byte, 1, 0) <= 0);  // a slow client does not hold its place
-  CHECK(recv(b, &byte, 1, 0) <= 0);
-  CHECK(exchange(it->port(), "GET / HTTP/1.1\r\nConnection: close\r\n\r\n").find(" 200 ") !=
-        std::string::npos);
+  CHECK(recv(a, &byte, 1, 0) <= 0);
+  (void)!send(b, kProbe.data(), kProbe.size(), 0);
+  CHECK(recv(b, &byte, 1, 0) == 1);
   close(a);
   close(b);
+}
+
+TEST_CASE("serve: however slowly its bytes come, a request has one deadline") {
+  Limits limits;
+  limits.idle = 100ms;
+  auto it = server(limits);
+  const int fd = connect_to(it->port());
+  timeval pause{0, 10'000};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &pause, sizeof pause);
+  bool closed = false;
+  for (int i = 0; i < 2'000 && !closed; ++i) {
+    char byte;
+    (void)!send(fd, "G", 1, MSG_NOSIGNAL);
+    const ssize_t got = recv(fd, &byte, 1, 0);
+    closed = got == 0 || (got < 0 && errno != EAGAIN);
+  }
+  CHECK(closed);
+  close(fd);
+}
+
+TEST_CASE("serve: a probe is answered under any number of silent connections, from one address or many") {
+  auto it = server();
+  for (const int connections : {32, 200, 1'000}) {
+    INFO(connections);
+    {
+      Silent silent;
+      REQUIRE(silent.add(it->port(), 2, connections) == connections);
+      CHECK(probed(it->port()));
+      CHECK(probed(it->port(), 2));  // the kubelet's address may be that of a pod on the node's network
+    }
+    Silent silent;
+    for (int i = 0; i < connections; ++i) silent.add(it->port(), 2 + static_cast<uint32_t>(i) % 200, 1);
+    CHECK(probed(it->port()));
+    CHECK(probed(it->port(), 2));
+  }
+}
+
+TEST_CASE("serve: an address with all its connections costs others none of theirs") {
+  Limits limits;
+  limits.connections = 8;
+  limits.per_peer = 4;
+  auto it = server(limits);
+  const int kept = connect_to(it->port());
+  Silent silent;
+  silent.add(it->port(), 2, 100);
+  (void)!send(kept, kProbe.data(), kProbe.size(), 0);
+  char byte;
+  CHECK(recv(kept, &byte, 1, 0) == 1);
+  close(kept);
+}
+
+TEST_CASE("serve: probes are answered while connections are made without end") {
+  auto it = server();
+  std::atomic<bool> done{false};
+  std::atomic<int> made{0};
+  std::vector<std::jthread> attackers;
+  for (uint32_t host = 2; host < 4; ++host)
+    attackers.emplace_back([&, host] {
+      while (!done) {
+        Silent silent;
+        made += silent.add(it->port(), host, 50);
+      }
+    });
+  int answered = 0;
+  for (int i = 0; i < 100; ++i) answered += probed(it->port());
+  done = true;
+  attackers.clear();
+  INFO(made << " connections were made meanwhile");
+  CHECK(answered == 100);
+  CHECK(made > 100);
+}
+
+TEST_CASE("serve: a guard lets in, refuses, and may take its time on another thread") {
+  std::mutex mutex;
+  std::vector<Decided> waiting;
+  auto it = server({}, [&](std::string authorization, Decided decided) {
+    if (authorization == "Bearer good") return decided({});
+    if (authorization.empty()) return decided(Reply{401, "text/plain", "who are you?\n"});
+    std::lock_guard lock(mutex);
+    waiting.push_back(std::move(decided));
+  });
+  const auto ask = [&](const std::string& header) {
+    return exchange(it->port(), "GET /metrics HTTP/1.1\r\n" + header + "Connection: close\r\n\r\n");
+  };
+  CHECK(ask("Authorization: Bearer good\r\n").find("\r\n\r\n/metrics") != std::string::npos);
+  CHECK(ask("").find("WWW-Authenticate: Bearer\r\n") != std::string::npos);
+  const int slow = connect_to(it->port());
+  const std::string request = "GET /metrics HTTP/1.1\r\nAuthorization: later\r\n\r\n";
+  (void)!send(slow, request.data(), request.size(), 0);
+  for (;;) {
+    std::lock_guard lock(mutex);
+    if (!waiting.empty()) break;
+  }
+  CHECK(ask("Authorization: Bearer good\r\n").find(" 200 ") != std::string::npos);  // others are not held up
+  const Decided decided = std::move(waiting[0]);
+  waiting.clear();
+  SECTION("the answer comes") {
+    std::thread([&] { decided(Reply{403, "text/plain", "no\n"}); }).join();
+    char bytes[12] = {};
+    CHECK(recv(slow, bytes, sizeof bytes, MSG_WAITALL) == sizeof bytes);
+    CHECK(std::string(bytes, sizeof bytes) == "HTTP/1.1 403");
+  }
+  SECTION("the connection gave way meanwhile") {
+    Silent silent;
+    silent.add(it->port(), 1, 200);
+    CHECK(probed(it->port()) == false);  // 401: the server has seen all of them
+    decided({});
+    CHECK(ask("").find(" 401 ") != std::string::npos);
+  }
+  SECTION("the server is gone meanwhile") {
+    it.reset();
+    decided({});
+  }
+  close(slow);
 }
 
 TEST_CASE("serve: an address that is taken is an error, and stopping is clean with a client connected") {
