@@ -233,12 +233,14 @@ bool Operator::lead(std::stop_token stop) {
 void Operator::work(std::stop_token stop) {
   std::jthread events([this](std::stop_token done) { events_.run(done); });
   std::jthread housekeeping([this](std::stop_token done) {
-    now_and_then(done, [this](int time) {
+    now_and_then(done, [this, done](int time) {
       client_->close_idle();
       plain_http_->close_idle();
       // What objects leave behind lies between those that stay, where free() gives nothing back: without this the process
       // would stay as large as it was at its busiest.
       if (time % 4 == 0) malloc_trim(0);
+      // Policies can be deleted meanwhile. The next process waits for them, as at each start.
+      if (time % 20 == 0 && !options_.unconfined && !still_confined(*client_, probe_namespace_, done)) std::_Exit(1);
     });
   });
   spdlog::info("working on {} Models with {} workers", stores_.models.size(), options_.workers);

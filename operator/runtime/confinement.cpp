@@ -74,4 +74,10 @@ bool wait_until_confined(kube::Client& client, const std::string& ns, std::stop_
   return false;
 }
 
+bool still_confined(kube::Client& client, const std::string& ns, std::stop_token stop) {
+  if (judge_confinement(client.dry_run_post(Kind::Deployment, ns, confinement_probe(ns), stop)) != Confinement::Open) return true;
+  log_open(ns);
+  return false;
+}
+
 }  // namespace mo

@@ -31,4 +31,7 @@ bool wait_until_confined(kube::Client& client, const std::string& ns, std::stop_
                          std::chrono::milliseconds patience = std::chrono::seconds(30),
                          std::chrono::milliseconds pause = std::chrono::seconds(1));
 
+// Asks once; false, and logged, if nothing confines the account any more. No answer, or another refusal, changes nothing.
+bool still_confined(kube::Client& client, const std::string& ns, std::stop_token stop);
+
 }  // namespace mo

@@ -76,3 +76,8 @@ TEST_CASE("confinement: whoever may not create Deployments at all has proved not
   });
   CHECK_FALSE(api.confined(0ms));
 }
+
+TEST_CASE("confinement: it is lost only if the API server would do it") {
+  Api api({kByPolicy, kByRbac, kNoAnswer, "{}"});
+  for (const bool confined : {true, true, true, false}) CHECK(still_confined(api.client, "ns", {}) == confined);
+}
