@@ -106,9 +106,9 @@ deploy: ## Install CRDs and operator into the cluster that KUBECONFIG names
 	kubectl wait --for=condition=Established crd -l app.kubernetes.io/part-of=model-operator --timeout=60s
 	kubectl apply --server-side -k manifests
 
-run: build ## Run the operator on this machine against KUBECONFIG (default: the embedded cluster)
+run: build ## Run the operator on this machine, with your rights, against KUBECONFIG (default: the embedded cluster)
 	@kubectl --kubeconfig "$${KUBECONFIG:-.cluster/kubeconfig}" apply --server-side -k crds
-	$(BIN)/model-operator run --kubeconfig "$${KUBECONFIG:-.cluster/kubeconfig}" --prometheus-url "$${PROMETHEUS_URL:-$$(cat .cluster/prometheus.url 2>/dev/null)}"
+	$(BIN)/model-operator run --unconfined --kubeconfig "$${KUBECONFIG:-.cluster/kubeconfig}" --prometheus-url "$${PROMETHEUS_URL:-$$(cat .cluster/prometheus.url 2>/dev/null)}"
 
 fmt: deps ## Format the C++ sources
 	@git ls-files '*.cpp' '*.h' | xargs clang-format -i

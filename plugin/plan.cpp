@@ -283,7 +283,9 @@ class Planning {
   Result<Plan> planned(const ObjectsByName& objects, const std::string& model) {
     const auto seen = observed(objects, model);
     if (!seen) return fail(seen.error());
-    return model::plan(*seen, session_.now(), model::Settings{fetch_image(objects)});
+    model::Settings settings{fetch_image(objects)};
+    if (seen->model) settings.installation.operator_class = seen->model->operator_class;  // what the one that handles it would do
+    return model::plan(*seen, session_.now(), settings);
   }
 
   int tell() {

@@ -218,6 +218,7 @@ constexpr Field<Model> kServing[] = {{"runtime", into<kRuntimeRef>},
                                      {"pinConfig", member<&Model::pin_config>},
                                      {"template", raw_member<&Model::template_overlay>}};
 constexpr Field<Model> kModelSpec[] = {
+    {"operatorClass", member<&Model::operator_class>},
     {"track", member<&Model::track>},       {"version", member<&Model::version>},
     {"artifact", member<&Model::artifact>}, {"serving", into<kServing>},
     {"rollout", member<&Model::rollout>},   {"retraining", member<&Model::retraining>},
@@ -330,6 +331,7 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"retraining", member<&ModelStatus::retraining>},
     {"monitors", member<&ModelStatus::monitors>},
     {"adopted", member<&ModelStatus::adopted>},
+    {"operator", member<&ModelStatus::handled_by>},
 };
 bool read(value& v, ModelStatus& out, const Path& at) {
   return read_object_and_raw(v, out, out.raw, kModelStatus, at);

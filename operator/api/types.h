@@ -281,11 +281,13 @@ struct ModelStatus {
   RetrainingStatus retraining;
   std::vector<MonitorStatus> monitors;
   std::optional<Adopted> adopted;
+  std::string handled_by;  // status.operator: the installation that handles this Model
   RawJson raw = "{}";  // as stored, to write only on change
 };
 
 struct Model {
   ObjectMeta meta;
+  std::string operator_class;  // of the installation that is to handle this Model
   std::string track;  // Pinned | Promoted
   std::optional<std::string> version;
   std::optional<Artifact> artifact;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <mutex>
 #include <random>
+#include <utility>
 
 #include "operator/kube/config.h"
 #include "operator/kube/credentials.h"
@@ -31,11 +32,24 @@ std::string instance() {
   return name;
 }
 
+// Installations of several classes in one namespace each have a leader.
+ObjectKey lease_of(const RunOptions& options, const std::string& ns) {
+  const std::string& cls = options.operator_class;
+  return {options.leader_election_namespace.empty() ? ns : options.leader_election_namespace,
+          cls.empty() ? "model-operator" : "model-operator-" + cls};
+}
+
+// The same after each restart and for all replicas. Without a Lease, as if there were one in the namespace that is looked after.
+Installation installation_of(const RunOptions& options, const std::string& ns) {
+  std::string name = options.installation;
+  if (name.empty()) name = lease_of(options, options.leader_elect || options.ns.empty() ? ns : options.ns).to_string();
+  return {name, options.operator_class, options.take_over};
+}
+
 LeaderOptions leader_options(const RunOptions& options, const std::string& ns) {
   std::random_device random;
   LeaderOptions leader;
-  leader.lease = ObjectKey{options.leader_election_namespace.empty() ? ns : options.leader_election_namespace,
-                           "model-operator"};
+  leader.lease = lease_of(options, ns);
   leader.identity = fmt::format("{}_{:08x}{:08x}", instance(), random(), random());
   return leader;
 }
@@ -95,6 +109,8 @@ void end_and_forget(Kind kind) {
 Operator::Operator(const RunOptions& options, std::unique_ptr<kube::HttpTransport> transport,
                    std::shared_ptr<kube::Credentials> credentials, const std::string& ns)
     : options_(options),
+      settings_{options.fetch_image, installation_of(options, ns)},
+      probe_namespace_(options.ns.empty() ? ns : options.ns),
       answers_([this](const ObjectKey& model) { queue_.add(model); }),
       metrics_(MODEL_OPERATOR_VERSION, sources()),
       client_options_{.version = MODEL_OPERATOR_VERSION,
@@ -128,6 +144,13 @@ serve::Sources Operator::sources() {
   return {.queue_depth = [this] { return queue_.depth(); },
           .events_dropped = [this] { return events_.dropped(); },
           .leading = [this] { return !elector_ || elector_->leading(); },
+          .models_of_others =
+              [this] {
+                size_t count = 0;
+                for (const auto& model : stores_.models.all())
+                  count += handling(*model, settings_.installation) == Handling::OfAnother;
+                return count;
+              },
           .stores = &stores_};
 }
 
@@ -139,9 +162,23 @@ Meters Operator::meters() {
 }
 
 Reconcile Operator::reconcile() {
-  return [this, settings = model::Settings{options_.fetch_image}](const ObjectKey& key, TimePoint now) {
-    return model::plan(model::observe(stores_, ledger_, answers_, refusals_, key), now, settings);
+  return [this](const ObjectKey& key, TimePoint now) {
+    const Observed observed = model::observe(stores_, ledger_, answers_, refusals_, key);
+    Plan plan = model::plan(observed, now, settings_);
+    const bool anothers = observed.model && handling(*observed.model, settings_.installation) == Handling::OfAnother;
+    if (others_.is_news(key, anothers ? observed.model->status.handled_by : "")) {
+      const std::string note = stays_out(*observed.model, settings_.installation);
+      log::warn("a Model of another installation", ObjectRef{Kind::Model, key}, {{"note", note}});
+      plan.events.push_back({{Kind::Model, key}, observed.model->meta.uid, true, "HandledByAnotherInstallation", note});
+    }
+    return plan;
   };
+}
+
+bool Operator::Others::is_news(const ObjectKey& model, const std::string& handled_by) {
+  std::lock_guard lock(mutex_);
+  if (handled_by.empty()) return known_.erase(model), false;
+  return std::exchange(known_[model], handled_by) != handled_by;
 }
 
 Result<void> Operator::serve() {
@@ -208,6 +245,7 @@ serve::Reply Operator::health(std::string_view path) {
   if (path != "/readyz") return {404, type, "/healthz and /readyz are what there is\n"};
   if (stopping_) return {503, type, "stopping\n"};
   std::string text;
+  if (!confined_) text = "waits for proof that admission policies confine this account\n";
   for (const std::string& problem : informers_.problems()) text += problem + "\n";
   if (!text.empty()) return {503, type, text};
   return {200, type, "ok\n"};
@@ -245,12 +283,14 @@ bool Operator::lead(std::stop_token stop) {
 void Operator::work(std::stop_token stop) {
   std::jthread events([this](std::stop_token done) { events_.run(done); });
   std::jthread housekeeping([this](std::stop_token done) {
-    now_and_then(done, [this](int time) {
+    now_and_then(done, [this, done](int time) {
       client_->close_idle();
       plain_http_->close_idle();
       // What objects leave behind lies between those that stay, where free() gives nothing back: without this the process
       // would stay as large as it was at its busiest.
       if (time % 4 == 0) malloc_trim(0);
+      // Policies can be deleted meanwhile. The next process waits for them, as at each start.
+      if (time % 20 == 0 && !options_.unconfined && !still_confined(*client_, probe_namespace_, done)) std::_Exit(1);
     });
   });
   spdlog::info("working on {} Models with {} workers", stores_.models.size(), options_.workers);
@@ -277,7 +317,9 @@ int Operator::run(std::stop_token stop) {
   std::stop_callback on_stop(stop, [this] { stopping_ = true; });
   // Not by `stop`: while the workers finish, the stores stay alive.
   informers_.start({});
-  if (wait_for_stores(stop)) {
+  // Before it could lead: a rollout of the operator that is not confined fails while the one before still works.
+  confined_ = confine(stop);
+  if (confined_ && wait_for_stores(stop)) {
     malloc_trim(0);
     if (lead(stop)) {
       work(stop);
@@ -286,7 +328,15 @@ int Operator::run(std::stop_token stop) {
   }
   informers_.join();
   spdlog::info("stopped");
-  return 0;
+  return confined_ || stop.stop_requested() ? 0 : 1;
+}
+
+bool Operator::confine(std::stop_token stop) {
+  if (options_.unconfined) {
+    spdlog::warn("--unconfined: not checked whether admission policies confine this account");
+    return true;
+  }
+  return wait_until_confined(*client_, probe_namespace_, stop);
 }
 
 int run(const RunOptions& options, std::stop_token stop) {

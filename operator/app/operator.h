@@ -3,16 +3,19 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <unordered_map>
 
 #include "operator/app/options.h"
 #include "operator/core/result.h"
 #include "operator/evidence/evidence.h"
 #include "operator/kube/access_review.h"
 #include "operator/kube/client.h"
+#include "operator/runtime/confinement.h"
 #include "operator/runtime/controller.h"
 #include "operator/runtime/events.h"
 #include "operator/runtime/executor.h"
@@ -27,6 +30,7 @@
 #include "operator/store/ledger.h"
 #include "operator/store/refusals.h"
 #include "operator/store/store.h"
+#include "reconcilers/model/plan.h"
 
 namespace mo::app {
 
@@ -51,8 +55,23 @@ class Operator {
   Meters meters();
   serve::Sources sources();
   Reconcile reconcile();
+  bool confine(std::stop_token stop);
+
+  // Whom each Model that we leave alone belongs to, so that it is told once. Thread-safe.
+  class Others {
+   public:
+    // Whether that was not known; `handled_by` empty: the Model is none of them.
+    bool is_news(const ObjectKey& model, const std::string& handled_by);
+
+   private:
+    std::mutex mutex_;
+    std::unordered_map<ObjectKey, std::string> known_;
+  };
 
   const RunOptions options_;
+  const model::Settings settings_;
+  const std::string probe_namespace_;  // where the operator proves that it is confined
+  Others others_;
   Stores stores_;
   Ledger ledger_;
   Refusals refusals_;
@@ -71,6 +90,7 @@ class Operator {
   std::optional<RuntimesFile> runtimes_file_;
   Controller controller_;
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> confined_{false};  // or not asked to be
   // Threads last: they end before what they use.
   std::unique_ptr<serve::TokenGuard> metrics_guard_;
   std::unique_ptr<serve::HttpServer> metrics_server_, health_server_;

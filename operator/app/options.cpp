@@ -1,8 +1,20 @@
 #include "operator/app/options.h"
 
+#include <algorithm>
 #include <memory>
 
 namespace mo::app {
+namespace {
+
+// As the CRD has it for spec.operatorClass.
+std::string is_operator_class(const std::string& text) {
+  const auto word = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  const bool good = !text.empty() && text.size() <= 40 && word(text.front()) && word(text.back()) &&
+                    std::all_of(text.begin(), text.end(), [&](char c) { return word(c) || c == '-'; });
+  return good ? "" : "must be at most 40 lower case letters, digits and \"-\", such as team-a";
+}
+
+}  // namespace
 
 void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chosen) {
   auto options = std::make_shared<RunOptions>();
@@ -27,6 +39,13 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
   run->add_flag("--leader-elect", options->leader_elect, "Work only while holding the Lease model-operator");
   run->add_option("--leader-election-namespace", options->leader_election_namespace,
                   "Namespace of the Lease (default: the operator's own, or the context's)");
+  run->add_option("--operator-class", options->operator_class,
+                  "Handle only Models whose spec.operatorClass is this (default: those without one)")
+      ->check(is_operator_class);
+  run->add_option("--installation", options->installation,
+                  "Name of this installation in Model.status.operator (default: namespace and name of the Lease)");
+  run->add_flag("--take-over", options->take_over, "Also handle Models that another installation handles; take the flag away once it has moved them");
+  run->add_flag("--unconfined", options->unconfined, "Start although no admission policy confines the operator's account, for development");
   run->add_option("--workers", options->workers, "Models reconciled at the same time")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();

@@ -17,6 +17,10 @@ struct RunOptions {
   std::string health_address = ":8081";   // "0": none
   bool leader_elect = false;
   std::string leader_election_namespace;  // empty: the namespace we run in, or the context's
+  std::string operator_class;  // handles Models of this spec.operatorClass alone
+  std::string installation;    // recorded in status.operator; empty: "<namespace>/<Lease>"
+  bool take_over = false;      // also Models that another installation handles
+  bool unconfined = false;     // starts although admission does not confine the operator's account
   int workers = 16;  // each waits for the API server most of the time
   std::string log_format = "text";
   std::string log_level = "info";

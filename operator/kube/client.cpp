@@ -198,12 +198,12 @@ class HttpClient final : public Client {
 
   Result<std::string> post(Kind kind, const std::string& ns, const std::string& body,
                            std::stop_token stop) override {
-    if (info(kind).namespaced && ns.empty()) return fail(ErrorKind::Invalid, "no namespace to create in");
-    const std::string query =
-        Query().add("fieldManager", options_.program).add("fieldValidation", "Strict").text();
-    return unary({"post", kind, "POST", collection_path(kind, ns) + query, accept(false, ""),
-                  "application/json", body},
-                 stop);
+    return create(kind, ns, body, "", stop);
+  }
+
+  Result<std::string> dry_run_post(Kind kind, const std::string& ns, const std::string& body,
+                                   std::stop_token stop) override {
+    return create(kind, ns, body, "All", stop);
   }
 
   Result<void> remove(const ObjectRef& ref, const std::string& uid, const std::string& resource_version,
@@ -225,6 +225,19 @@ class HttpClient final : public Client {
     std::string content_type;
     std::string body;
   };
+
+  Result<std::string> create(Kind kind, const std::string& ns, const std::string& body, const std::string& dry_run,
+                             const std::stop_token& stop) {
+    if (info(kind).namespaced && ns.empty()) return fail(ErrorKind::Invalid, "no namespace to create in");
+    const std::string query = Query()
+                                  .add("fieldManager", options_.program)
+                                  .add("fieldValidation", "Strict")
+                                  .add("dryRun", dry_run)
+                                  .text();
+    return unary({"post", kind, "POST", collection_path(kind, ns) + query, accept(false, ""),
+                  "application/json", body},
+                 stop);
+  }
 
   // `call.target` is the query only.
   Result<std::string> write(Call call, const ObjectRef& ref, const std::string& subresource,

@@ -80,6 +80,9 @@ class Client {
                                   const std::string& subresource, std::stop_token stop) = 0;
   virtual Result<std::string> post(Kind kind, const std::string& ns, const std::string& body,
                                    std::stop_token stop) = 0;
+  // As post, with dryRun=All: authorization, validation and admission decide as they would, and nothing is stored.
+  virtual Result<std::string> dry_run_post(Kind kind, const std::string& ns, const std::string& body,
+                                           std::stop_token stop) = 0;
   // propagationPolicy Background; `uid` and `resource_version` are preconditions if they are set.
   virtual Result<void> remove(const ObjectRef& ref, const std::string& uid,
                               const std::string& resource_version, std::stop_token stop) = 0;

@@ -170,6 +170,9 @@ std::string Metrics::text() const {
     add("model_operator_queue_depth", "Models waiting for a reconcile.",
         static_cast<double>(sources.queue_depth()));
   if (sources.leading) add("model_operator_leader", "1 while this process leads.", sources.leading() ? 1 : 0);
+  if (sources.models_of_others)
+    add("model_operator_models_of_others", "Models left alone because another installation of the operator handles them.",
+        static_cast<double>(sources.models_of_others()));
   if (sources.stores) {
     families.push_back(by_phase("model_operator_models", "Models by phase.", sources.stores->models,
                                 {"Pending", "Progressing", "Ready", "Paused", "Degraded", "Retired"},

@@ -16,6 +16,7 @@ struct Sources {
   std::function<size_t()> queue_depth;
   std::function<uint64_t()> events_dropped;
   std::function<bool()> leading;
+  std::function<size_t()> models_of_others;
   const Stores* stores = nullptr;  // Models and ModelRollouts by phase; must outlive Metrics
 };
 

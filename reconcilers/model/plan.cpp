@@ -277,6 +277,7 @@ class Planner {
   }
 
   void write_model(const std::string& refused) {
+    if (!settings_.installation.name.empty()) status().handled_by = settings_.installation.name;
     Findings f{o_,
                spec_,
                status(),
@@ -426,6 +427,15 @@ Plan plan_without_model(const Observed& o, TimePoint now) {
 
 Plan plan(const Observed& observed, TimePoint now, const Settings& settings) {
   if (!observed.model) return plan_without_model(observed, now);
+  switch (handling(*observed.model, settings.installation)) {
+    case Handling::Ours:
+      break;
+    case Handling::ToRelease:
+      return release(*observed.model);
+    case Handling::OfAnotherClass:
+    case Handling::OfAnother:
+      return {};
+  }
   if (observed.model->meta.deleting) return serving::give_back(observed, now);  // its owner references take down the rest
   return Planner(observed, now, settings).run();
 }

@@ -12,6 +12,7 @@ namespace mo::model {
 
 using Settings = serving::Settings;
 
+// Empty for a Model that another installation of the operator handles.
 Plan plan(const Observed& observed, TimePoint now, const Settings& settings);
 
 }  // namespace mo::model

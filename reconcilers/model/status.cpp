@@ -45,6 +45,7 @@ class Status {
     put_intent(out);
     put_retraining(out);
     if (!f_.status.monitors.empty()) out["monitors"] = monitors::to_json(f_.status.monitors);
+    if (!f_.status.handled_by.empty()) out["operator"] = f_.status.handled_by;
     if (f_.status.adopted) out["adopted"] = serving::to_json(*f_.status.adopted);
     out["conditions"] = conditions(standing);
     return out;

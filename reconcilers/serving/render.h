@@ -8,6 +8,7 @@
 #include "operator/api/types.h"
 #include "operator/core/result.h"
 #include "operator/json/json.h"
+#include "reconcilers/common/installation.h"
 #include "reconcilers/common/observed.h"
 #include "reconcilers/serving/ground.h"
 
@@ -15,6 +16,7 @@ namespace mo::serving {
 
 struct Settings {
   std::string fetch_image;  // our own image, for the init container that brings and verifies the artifact
+  Installation installation = {};
 };
 
 struct Rendered {

@@ -823,4 +823,6 @@ def _request(method, target, headers):
     kind = header(headers, "content-type")
     verb = {"POST": "create", "PUT": "update", "DELETE": "delete", "PATCH": "apply" if "apply-patch" in kind else "patch",
             "GET": "get" if name else "watch" if query.get("watch") in ("1", "true") else "list"}.get(method, method.lower())
+    if query.get("dryRun"):
+        verb = "dry-run"  # nothing is stored
     return Request(0, 0.0, method, target, headers, b"", verb, resource, subresource, namespace, name, query)

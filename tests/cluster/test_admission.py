@@ -6,7 +6,9 @@ import uuid
 import pytest
 import yaml
 
+import operators
 import settings
+from case import API
 from kube import ApiError, Kube
 
 DIGEST = "sha256:" + "a" * 64
@@ -568,6 +570,7 @@ replicas: 4
 readyReplicas: 4
 ready: 4/4
 selector: modelops.dev/model=fraud
+operator: model-operator-system/model-operator
 adopted:
   deployment: old
   deploymentUID: 1-2-3
@@ -761,8 +764,7 @@ def test_who_may_not_patch_what_is_there_lets_no_model_adopt_it(people, namespac
     assert_words(refusal(people["pat"].create, model(spec__serving__adopt={"name": "another"}), namespace, dry_run=True), ["pat may not patch Deployment another"])
 
 
-def test_the_operator_writes_of_a_model_its_finalizer_only(kube, people, namespace):
-    operator = kube.as_user(f"system:serviceaccount:{settings.SYSTEM_NAMESPACE}:model-operator", "system:authenticated")
+def test_the_operator_writes_of_a_model_its_finalizer_only(kube, operator, people, namespace):
     kube.create(changed(MODEL, metadata={"name": "kept"}), namespace)
     wishes = ({"spec": {"serving": {"replicas": 5}}}, {"metadata": {"labels": {"a": "b"}}}, {"metadata": {"annotations": {"a": "b"}}},
               {"metadata": {"finalizers": ["example.com/hold"]}})
@@ -774,23 +776,6 @@ def test_the_operator_writes_of_a_model_its_finalizer_only(kube, people, namespa
     operator.patch("Model", "kept", {"metadata": {"finalizers": None}}, namespace)
     operator.patch("Model", "kept", {"status": {"message": "hello"}}, namespace, "status")
     kube.delete("Model", "kept", namespace)
-
-
-def test_the_operator_writes_no_configmap_but_its_copies(kube, people, namespace):
-    operator = kube.as_user(f"system:serviceaccount:{settings.SYSTEM_NAMESPACE}:model-operator", "system:authenticated")
-    theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs"}, "data": {"a": "1"}}
-    copy_of_it = changed(theirs, metadata={"name": "copy", "annotations": {"modelops.dev/copy-of": "theirs"}})
-    kube.apply(theirs, namespace)
-    kube.wait_for(lambda: "but its copies" in refusal(operator.create, changed(theirs, metadata={"name": "another"}), namespace, dry_run=True), 30,
-                  "the policy is in force", retry=(AssertionError, pytest.fail.Exception))
-    becomes = {"metadata": {"annotations": {"modelops.dev/copy-of": "theirs"}}}
-    for write in (lambda: operator.patch("ConfigMap", "theirs", {"data": {"a": "2"}}, namespace), lambda: operator.patch("ConfigMap", "theirs", becomes, namespace),
-                  lambda: operator.delete("ConfigMap", "theirs", namespace)):
-        assert_words(refusal(write), ["the operator writes no ConfigMaps but its copies"])
-    operator.create(copy_of_it, namespace)
-    operator.delete("ConfigMap", "copy", namespace)
-    people["dana"].create(changed(theirs, metadata={"name": "hers"}), namespace, dry_run=True)
-    kube.delete("ConfigMap", "theirs", namespace)
 
 
 def test_an_autoscaler_s_replicas_are_not_set_by_files(kube, people, namespace):
@@ -829,10 +814,45 @@ def test_versions_and_rollouts_are_written_by_who_may_deploy(kube, people, names
         for user in ("wanda", "john"):
             assert_words(refusal(people[user].create, body, namespace, dry_run=True),
                          [f"{user} may not create Deployments in namespace {namespace}", body["kind"]])
-    # On call, without the right to deploy: steer what is under way.
-    kube.create(changed(ROLLOUT, metadata={"name": "on-call"}), namespace)
-    people["wanda"].patch("ModelRollout", "on-call", {"spec": {"desiredState": "Aborted"}}, namespace)
-    kube.delete("ModelRollout", "on-call", namespace)
+
+
+def bind(kube, namespace, user, role):
+    """Binds a ClusterRole in the namespace, or with None in the whole cluster; returns a client in the user's name."""
+    kind = "RoleBinding" if namespace else "ClusterRoleBinding"
+    kube.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+                "metadata": {"name": f"{user}-{role}", **({"namespace": namespace} if namespace else {})},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]})
+    return kube.as_user(user, "system:authenticated")
+
+
+def test_to_promote_is_a_right_of_its_own(kube, operator, people, namespace):
+    """On call one pauses, resumes and aborts; the role edit promotes, also by creating a ModelRollout."""
+    edith, adam, olga = bind(kube, namespace, "edith", "edit"), bind(kube, namespace, "adam", "admin"), bind(kube, namespace, "olga", "model-operator-oncall")
+    rollout = changed(ROLLOUT, metadata={"name": "steered"})
+    kube.create(rollout, namespace)
+    promoted = {"spec": {"desiredState": "Promoted"}}
+    kube.wait_for(lambda: "may not promote" in refusal(olga.patch, "ModelRollout", "steered", promoted, namespace, dry_run=True), 30,
+                  "roles and policy are in force", retry=(AssertionError, pytest.fail.Exception))
+    message = refusal(olga.patch, "ModelRollout", "steered", promoted, namespace, dry_run=True)
+    assert_words(message, [f"olga may not promote ModelRollout steered in namespace {namespace}", "ask for the role edit", "verb promote on modelrollouts"])
+    assert_words(refusal(olga.create, changed(ROLLOUT, metadata={"name": "new"}), namespace, dry_run=True), ["olga", "cannot create"])
+    for state in ("Paused", "Running", "Aborted"):
+        olga.patch("ModelRollout", "steered", {"spec": {"desiredState": state}}, namespace, dry_run=True)
+    assert olga.list("Model", namespace) is not None and olga.list("ModelVersion", namespace) is not None
+    for person in (edith, adam):
+        kube.wait_for(lambda p=person: p.patch("ModelRollout", "steered", promoted, namespace, dry_run=True), 30, "the role is aggregated", retry=(ApiError,))
+        person.create(changed(ROLLOUT, metadata={"name": "new"}, spec__desiredState="Promoted"), namespace, dry_run=True)
+    # Who may create rollouts, but was not given the verb.
+    grant(kube, namespace, "rita", [DEPLOYMENTS, {"apiGroups": ["modelops.dev"], "resources": ["modelrollouts"], "verbs": ["create", "update", "patch", "get"]}])
+    rita = kube.as_user("rita", "system:authenticated")
+    kube.wait_for(lambda: rita.create(changed(ROLLOUT, metadata={"name": "new"}), namespace, dry_run=True), 30, "the role is in force", retry=(ApiError,))
+    assert_words(refusal(rita.create, changed(ROLLOUT, metadata={"name": "new"}, spec__desiredState="Promoted"), namespace, dry_run=True),
+                 ["rita may not promote ModelRollout new"])
+    # What is promoted already may be edited in other ways.
+    kube.patch("ModelRollout", "steered", promoted, namespace)
+    olga.patch("ModelRollout", "steered", {"metadata": {"labels": {"a": "b"}}}, namespace)
+    kube.delete("ModelRollout", "steered", namespace)
 
 
 def test_gate_sets_that_make_the_operator_act_are_written_by_who_may_run_jobs(kube, people, namespace):
@@ -943,7 +963,9 @@ def test_what_the_operator_may_do(kube, operator, namespace, namespaced):
     for group, kind in (("apps", "deployments"), ("batch", "jobs"), ("", "services"), ("autoscaling", "horizontalpodautoscalers")):
         for verb in ("get", "list", "watch", "create", "patch", "delete"):
             assert may(verb, kind, group), (verb, kind)
-    assert may("patch", "deployments", "apps", "scale")
+    for verb in ("get", "update", "patch"):
+        assert not may(verb, "deployments", "apps", "scale"), "by the Deployment itself, whose owner admission can see"
+    assert may("reconcile", "models", "modelops.dev") and not may("*", "models", "modelops.dev"), "by that admission knows the operator"
     assert may("create", "events", "events.k8s.io")
     assert may("list", "pods")
     for verb in ("get", "list", "watch", "create", "patch", "delete"):
@@ -963,14 +985,174 @@ def test_what_the_operator_may_do(kube, operator, namespace, namespaced):
         assert may("update", "leases", "coordination.k8s.io")
 
 
-def test_the_operator_passes_its_own_policies(kube, operator, people, namespace):
+@pytest.fixture(scope="module")
+def owner(kube, operator, namespace):
+    """A Model as controller. The policies are in force once this is there."""
+    found = kube.create(model(metadata={"name": "keeper"}, spec={}), namespace)
+
+    def settled():
+        for cls in (operator, kube):
+            try:
+                cls.create(workload("Deployment", "settled"), namespace, dry_run=True)
+                said = ""
+            except ApiError as error:
+                said = error.message
+            if ("operator-writes.modelops.dev" in said) != (cls is operator):
+                return False
+        return True
+    kube.wait_for(settled, 30, "the operator's role and its policy are in force")
+    yield {"apiVersion": found["apiVersion"], "kind": "Model", "name": "keeper", "uid": found["metadata"]["uid"], "controller": True, "blockOwnerDeletion": True}
+    kube.delete("Model", "keeper", namespace)
+
+
+POD = {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
+BODIES = {
+    "Deployment": ("apps/v1", {"spec": {"selector": {"matchLabels": {"app": "x"}}, "template": POD}}),
+    "Job": ("batch/v1", {"spec": {"template": {"spec": {**POD["spec"], "restartPolicy": "Never"}}}}),
+    "Service": ("v1", {"spec": {"selector": {"app": "x"}, "ports": [{"port": 80}]}}),
+    "ConfigMap": ("v1", {"data": {"a": "1"}}),
+    "HTTPRoute": ("gateway.networking.k8s.io/v1", {"spec": {}}),
+    "HorizontalPodAutoscaler": ("autoscaling/v2", {"spec": {"maxReplicas": 2, "scaleTargetRef": {"apiVersion": API, "kind": "Model", "name": "keeper"}}}),
+    "ModelVersion": (API, {"spec": VERSION["spec"]}),
+    "ModelRollout": (API, {"spec": ROLLOUT["spec"]}),
+}
+COPY_OF = {"modelops.dev/copy-of": "theirs"}
+NOT_A_MODELS = ["the operator writes only objects that a Model controls"]
+
+
+def workload(kind, name, owner=None, annotations=None, **paths):
+    api, body = BODIES[kind]
+    metadata = {"name": name, **({"ownerReferences": [owner]} if owner else {}), **({"annotations": annotations} if annotations else {})}
+    return changed({"apiVersion": api, "kind": kind, "metadata": metadata, **body}, **paths)
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_the_operator_writes_only_what_a_model_controls(kube, operator, owner, namespace, kind):
+    """Its token makes no workload elsewhere, and touches none that is there."""
+    annotations = COPY_OF if kind == "ConfigMap" else None
+    others = [None, {**owner, "controller": False}, {**owner, "apiVersion": "apps/v1", "kind": "ReplicaSet"}, {**owner, "apiVersion": "evil.example/v1"},
+              {**owner, "kind": "ModelVersion"}]
+    for other in others:
+        for write in (operator.create, operator.apply):
+            assert_words(refusal(write, workload(kind, "made", other, annotations), namespace, dry_run=True), [*NOT_A_MODELS, f"{kind} {namespace}/made"])
+    operator.create(workload(kind, "made", owner, annotations), namespace, dry_run=True)
+    operator.apply(workload(kind, "made", owner, annotations), namespace, dry_run=True)
+    # Somebody's own, with or without a controller: neither changed, nor taken, nor deleted.
+    kube.create(workload(kind, "theirs", annotations=annotations if kind != "ConfigMap" else None), namespace)
+    try:
+        mine = {"metadata": {"ownerReferences": [owner]}}
+        for patch in ({"metadata": {"labels": {"a": "b"}}}, mine, {"metadata": {**mine["metadata"], "annotations": {"modelops.dev/applied": "x", **COPY_OF}}}):
+            assert_words(refusal(operator.patch, kind, "theirs", patch, namespace, dry_run=True), NOT_A_MODELS)
+        # (By RBAC it deletes no ModelRollouts at all.)
+        message = refusal(operator.delete, kind, "theirs", namespace, dry_run=True, missing_ok=False)
+        assert NOT_A_MODELS[0] in message or kind == "ModelRollout" and "cannot delete" in message, message
+    finally:
+        kube.delete(kind, "theirs", namespace)
+    # Its own.
+    kube.create(workload(kind, "ours", owner, annotations), namespace)
+    operator.patch(kind, "ours", {"metadata": {"labels": {"a": "b"}}}, namespace, dry_run=True)
+    assert_words(refusal(operator.patch, kind, "ours", {"metadata": {"ownerReferences": None}}, namespace, dry_run=True), NOT_A_MODELS)
+    (kube if kind == "ModelRollout" else operator).delete(kind, "ours", namespace, missing_ok=False)
+
+
+@pytest.mark.parametrize("kind,mark", [("Deployment", "modelops.dev/applied"), ("Service", "modelops.dev/applied"), ("ConfigMap", "modelops.dev/copy-of")])
+def test_the_operator_takes_back_what_it_made(kube, operator, owner, namespace, kind, mark):
+    """Somebody took the owner reference away."""
+    kube.create(workload(kind, "orphan", annotations={mark: "x"}), namespace)
+    operator.patch(kind, "orphan", {"metadata": {"ownerReferences": [owner]}}, namespace)
+    operator.delete(kind, "orphan", namespace, missing_ok=False)
+
+
+def test_of_a_deployment_that_is_adopted_the_operator_sets_the_replicas_only(kube, operator, owner, namespace):
+    kube.create(workload("Deployment", "old", spec__replicas=0), namespace)
+    operator.patch("Deployment", "old", {"spec": {"replicas": 1}}, namespace, dry_run=True)
+    container = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "evil"}]}}}}
+    for patch in (container, {"spec": {"replicas": 1, **container["spec"]}}, {"spec": {"replicas": 1, "paused": True}}, {"spec": {"replicas": 1, "minReadySeconds": 5}},
+                  {"metadata": {"annotations": {"a": "b"}}, "spec": {"replicas": 1}}, {"metadata": {"finalizers": ["example.com/hold"]}}):
+        assert_words(refusal(operator.patch, "Deployment", "old", patch, namespace, dry_run=True), NOT_A_MODELS)
+    # Nor of one that another controller has.
+    kube.patch("Deployment", "old", {"metadata": {"ownerReferences": [{**owner, "apiVersion": "apps.example/v1", "kind": "App"}]}}, namespace)
+    assert_words(refusal(operator.patch, "Deployment", "old", {"spec": {"replicas": 1}}, namespace, dry_run=True), NOT_A_MODELS)
+    kube.delete("Deployment", "old", namespace)
+
+
+def test_of_a_service_that_is_adopted_the_operator_turns_the_selector(kube, operator, owner, namespace):
+    kube.create(workload("Service", "turned"), namespace)
+    to_us, back = ({"spec": {"selector": selector}} for selector in ({"app": None, "modelops.dev/model": "turned"}, {"app": "x", "modelops.dev/model": None}))
+    for other in ({"app": "evil"}, {"modelops.dev/model": "another"}):
+        assert_words(refusal(operator.patch, "Service", "turned", {"spec": {"selector": other}}, namespace, dry_run=True), NOT_A_MODELS)
+    assert_words(refusal(operator.patch, "Service", "turned", {"spec": {**to_us["spec"], "type": "LoadBalancer"}}, namespace, dry_run=True), ["type ClusterIP"])
+    operator.patch("Service", "turned", to_us, namespace)
+    operator.delete("Service", "turned", namespace, dry_run=True, missing_ok=False)
+    operator.patch("Service", "turned", back, namespace)
+    assert_words(refusal(operator.delete, "Service", "turned", namespace, dry_run=True, missing_ok=False), NOT_A_MODELS)
+    kube.delete("Service", "turned", namespace)
+    for wish in ({"spec__type": "LoadBalancer"}, {"spec__type": "NodePort"}, {"spec__externalIPs": ["192.0.2.1"]}):
+        assert_words(refusal(operator.create, workload("Service", "s", owner, **wish), namespace, dry_run=True), ["type ClusterIP", "without externalIPs"])
+
+
+@pytest.mark.parametrize("where", ["kube-system", "kube-public", "kube-node-lease", settings.SYSTEM_NAMESPACE])
+def test_the_operator_writes_nothing_into_system_namespaces(kube, operator, owner, where):
+    kube.make_namespace(where)
+    for kind in ("Deployment", "Job", "Service", "ModelRollout"):
+        assert_words(refusal(operator.create, workload(kind, "made", owner), where, dry_run=True), [f"the operator writes nothing into namespace {where}", "another namespace"])
+
+
+@pytest.mark.parametrize("where", ["kube-system", "kube-public", "kube-node-lease"])
+def test_a_model_does_not_go_into_a_system_namespace(kube, people, where):
+    assert_words(refusal(kube.create, model(spec={}), where, dry_run=True), ["serves no Model there", "another namespace"])
+
+
+def test_the_operator_writes_no_configmap_but_its_copies(kube, operator, owner, people, namespace):
+    for annotations in (None, {"a": "b"}):
+        assert_words(refusal(operator.create, workload("ConfigMap", "made", owner, annotations), namespace, dry_run=True), ["the operator writes no ConfigMaps but its copies"])
+    people["dana"].create(workload("ConfigMap", "hers"), namespace, dry_run=True)
+
+
+def test_an_operator_of_another_name_is_confined_too(kube, operator, owner, namespace):
+    """What tells the operator from others is in its role, so it needs no name."""
+    account = f"system:serviceaccount:{namespace}:acme-modelops"
+    kube.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": f"acme-{namespace}"},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "model-operator"},
+                "subjects": [{"kind": "ServiceAccount", "name": "acme-modelops", "namespace": namespace}]})
+    try:
+        acme = kube.as_service_account(namespace, "acme-modelops")
+        kube.wait_for(lambda: allowed(kube, account, "default", "create", "apps", "deployments"), 30, "the role is in force")
+        assert_words(refusal(acme.create, workload("Deployment", "made"), "default", dry_run=True), NOT_A_MODELS)
+        assert_words(refusal(acme.create, workload("Deployment", "made", owner), namespace, dry_run=True), [f"the operator writes nothing into namespace {namespace}"])
+        assert_words(refusal(acme.patch, "Model", "keeper", {"spec": {"serving": {"replicas": 5}}}, namespace), ["the operator changes nothing of a Model"])
+    finally:
+        kube.delete("ClusterRoleBinding", f"acme-{namespace}")
+
+
+def test_operators_of_one_namespace_are_confined_there(kube, operator, owner, namespace):
+    """Several installations of manifests/namespaced, under the same policies; each may write into its own namespace."""
+    for number in (1, 2):
+        where = f"{namespace}-{number}"
+        kube.make_namespace(where, {"modelops.dev/test": "true"})
+        try:
+            operators.namespaced_rights(kube, where)
+            client = kube.as_service_account(where, "model-operator")
+            kube.wait_for(lambda c=client, w=where: c.create(workload("Deployment", "made", owner), w, dry_run=True), 30, "the role is in force", retry=(ApiError,))
+            assert_words(refusal(client.create, workload("Deployment", "made"), where, dry_run=True), NOT_A_MODELS)
+        finally:
+            kube.delete("Namespace", where)
+
+
+def test_what_names_an_owner_that_does_not_exist_is_deleted(kube, operator, owner, namespace):
+    """Admission cannot look the Model up; the garbage collector does."""
+    operator.create(workload("Job", "forged", {**owner, "name": "nobody", "uid": str(uuid.uuid4())}), namespace)
+    kube.wait_gone("Job", "forged", namespace)
+
+
+def test_the_operator_passes_its_own_policies(kube, operator, owner, people, namespace):
     """It creates versions and rollouts, and writes every status, also of a Model whose spec it could not write."""
     kube.wait_for(lambda: allowed(kube, "system:serviceaccount:model-operator-system:model-operator", namespace, "create", "apps", "deployments"),
                   10, "the operator's role is in force")
-    operator.apply(changed(VERSION, metadata={"name": "by-operator"}), namespace)
-    operator.apply(changed(ROLLOUT, metadata={"name": "by-operator"}), namespace)
+    operator.apply(workload("ModelVersion", "by-operator", owner), namespace)
+    operator.apply(workload("ModelRollout", "by-operator", owner), namespace)
     store = {"uri": "https://store.example/2.joblib", "credentials": {"secretName": "store"}}  # the copy of what a Model says
-    operator.apply(changed(VERSION, metadata={"name": "with-secret"}, spec__artifact={**VERSION["spec"]["artifact"], **store}), namespace, dry_run=True)
+    operator.apply(workload("ModelVersion", "with-secret", owner, spec__artifact={**VERSION["spec"]["artifact"], **store}), namespace, dry_run=True)
     kube.create(changed(MODEL, metadata={"name": "by-person"}), namespace)
     # Without a resourceVersion: the operator of the other tests may be writing this Model's status at the same time.
     operator.patch("Model", "by-person", {"status": MODEL_STATUS}, namespace, "status")

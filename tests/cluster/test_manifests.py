@@ -71,6 +71,27 @@ def test_the_operator_fetches_with_its_own_image(kube, folder, how, tmp_path):
         assert "--fetch-image=$(FETCH_IMAGE)" in container["args"]
 
 
+def test_a_renamed_installation_is_known_by_its_role(kube, tmp_path):
+    """Admission knows the operator by a verb in its role, which goes along with namePrefix and namespace."""
+    overlay = {"resources": [os.path.relpath(MANIFESTS, tmp_path)], "namePrefix": "acme-", "namespace": "acme"}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    documents = kube.render(tmp_path)
+    binding = find(documents, "ClusterRoleBinding", "acme-model-operator")
+    account = {"kind": "ServiceAccount", "name": "acme-model-operator", "namespace": "acme"}
+    assert binding["subjects"] == [account] and find(documents, "ServiceAccount", account["name"])["metadata"]["namespace"] == "acme"
+    pod = find(documents, "Deployment", "acme-model-operator")["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == account["name"] and "--unconfined" not in pod["containers"][0]["args"]
+    rules = find(documents, "ClusterRole", binding["roleRef"]["name"])["rules"]
+    assert {"apiGroups": ["modelops.dev"], "resources": ["models"], "verbs": ["reconcile"]} in rules
+    policies = {d["metadata"]["name"] for d in documents if d["kind"] == "ValidatingAdmissionPolicy"}
+    assert {d["spec"]["policyName"] for d in documents if d["kind"] == "ValidatingAdmissionPolicyBinding"} == policies
+    assert any("operator-writes.modelops.dev" in name for name in policies), "the operator looks for that name in what it is told"
+    # Nobody else is taken for the operator.
+    for folder in ("manifests", "manifests/namespaced"):
+        named = [d["metadata"]["name"] for d in kube.render(folder) if "Role" in d["kind"] and any("reconcile" in rule["verbs"] for rule in d.get("rules", []))]
+        assert named == ["model-operator"], named
+
+
 def test_pods_meet_the_restricted_standard(kube, namespace):
     documents = kube.render("manifests")
     templates = {d["metadata"]["name"]: d["spec"]["template"] for d in documents if d["kind"] in ("Deployment", "ModelRuntime")}

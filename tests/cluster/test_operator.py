@@ -7,7 +7,7 @@ import yaml
 
 import operators
 import settings
-from case import API, condition, conditions, gate
+from case import API, LONG, condition, conditions, gate
 from history import History
 from test_retraining import ask, job, over, result, training, version_of
 
@@ -281,6 +281,104 @@ def test_silent_connections_keep_no_probe_from_its_answer(alone):
         for connection in silent:
             connection.close()
         operator.end()
+
+
+def test_unconfined_it_does_not_start(private):
+    """A role from elsewhere, by which admission does not know the operator: its token would make Deployments of any kind."""
+    case = private
+    case.serve("m-v1", replicas=1)
+    case.operator.end()
+    role = case.get("Role", "model-operator")
+    unknown = [rule for rule in role["rules"] if rule["verbs"] != ["reconcile"]]
+    assert len(unknown) == len(role["rules"]) - 1
+    account = case.kube.as_service_account(case.namespace, "model-operator")
+    # Neither without the verb nor with all of them.
+    for rules in (unknown, [*role["rules"], {"apiGroups": ["modelops.dev"], "resources": ["models"], "verbs": ["*"]}]):
+        case.kube.patch("Role", "model-operator", {"rules": rules}, case.namespace)
+        unowned = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "unowned"}, "spec": {"ports": [{"port": 80}]}}
+        case.until(lambda: account.create(unowned, case.namespace, dry_run=True), "admission does not know the operator")
+        case.operator.start(wait_ready=False)
+        case.until(lambda: "proof that admission policies confine" in case.operator.readyz()[1], "it is not ready")
+        assert case.operator.process.wait(LONG) == 1
+        said = case.operator.tail(lines=5)
+        for word in ("no admission policy confines this account", "operator-writes.modelops.dev", "manifests/admission", "--unconfined"):
+            assert word in said, said
+    case.operator.command.append("--unconfined")
+    case.operator.start()
+    case.version("m-v2")
+    case.move("m-v2")
+    case.ready(version="m-v2")
+
+
+def test_two_installations_do_not_fight(alone):
+    """One of the cluster, one of a namespace: the first handles the Model, the second says so and writes nothing of it."""
+    case = alone
+    kubeconfig = operators.kubeconfig_of(case.kube, settings.SYSTEM_NAMESPACE, "model-operator", settings.STATE / f"{case.namespace}-1.kubeconfig")
+    first = operators.Operator(f"{case.namespace}-1", kubeconfig, ["--installation=platform/first"]).start()
+    second = operators.namespaced(case.kube, case.namespace, f"{case.namespace}-2", ["--installation=team/second"])
+    third = operators.namespaced(case.kube, case.namespace, f"{case.namespace}-3", ["--installation=team/third", "--operator-class=gpu"])
+
+    def handled_by(installation, name="m"):
+        case.until(lambda: case.status(name=name).get("operator") == installation, f"{installation} handles {name}")
+
+    def writes(operator):
+        return sum(value for name, value in operator.metrics().items() if name.startswith("model_operator_api_calls_total") and 'resource="events"' not in name
+                   and any(f'verb="{verb}"' in name for verb in ("apply", "patch", "put", "delete")))
+
+    try:
+        case.serve("m-v1", replicas=1)
+        handled_by("platform/first")
+        second.start()
+        case.until(lambda: second.metrics()["model_operator_models_of_others"] == 1, "the second counts it")
+        note, = case.until(lambda: case.events(reason="HandledByAnotherInstallation"), "the second says so")
+        assert "team/second leaves this Model alone" in note and "platform/first handles it" in note
+        case.version("m-v2")
+        case.model(version="m-v2", replicas=1, steps=[{"weight": 50}, {"pause": {}}])
+        rollout = case.rollout_of("m-v2")
+        case.phase(rollout, "Paused")
+        case.until(lambda: second.reconciles() > 3, "the second has looked at all this")
+        first.end()
+        case.steer(rollout, "Promoted")
+        looks = second.reconciles()
+        case.until(lambda: second.reconciles() > looks, "the second has looked at this, too")
+        assert writes(second) == 0 and case.mro(rollout)["phase"] == "Paused"
+        assert second.tail(lines=1000).count("a Model of another installation") == 1
+        # Moved on purpose, while the other does not run; and then the other stays out.
+        second.end()
+        second.command.append("--take-over")
+        second.start()
+        case.ready(version="m-v2")
+        handled_by("team/second")
+        first.start()
+        case.until(lambda: first.metrics()["model_operator_models_of_others"] == 1, "the first stays out")
+        second.end()
+        second.command.remove("--take-over")
+        second.start()
+        case.version("m-v3")
+        case.move("m-v3")
+        case.phase(case.rollout_of("m-v3"), "Paused")
+        assert case.status()["operator"] == "team/second"
+        # Of a class of its own: nobody's until its installation comes; without the class again, it is let go of and then taken by another.
+        case.version("n-v1", model="n")
+        case.model("n", version="n-v1", replicas=1, operatorClass="gpu")
+        case.looked_again(1)
+        assert case.status(name="n")["observedGeneration"] == -1 and not case.find("Deployment", "n-v1")
+        third.start()
+        case.ready("n", "n-v1")
+        handled_by("team/third", "n")
+        case.kube.patch("Model", "n", {"spec": {"operatorClass": None}}, case.namespace)
+        case.until(lambda: case.status(name="n")["operator"] in ("platform/first", "team/second"), "another has taken it")
+        case.ready("n", "n-v1")
+        case.version("n-v2", model="n")
+        case.move("n-v2", "n")
+        case.ready("n", "n-v2")
+        assert case.status()["operator"] == "team/second"
+    except BaseException:
+        print(first.tail(case.namespace), second.tail(), third.tail(), sep="\n---\n")
+        raise
+    finally:
+        for operator in (first, second, third):
+            operator.end(signal.SIGKILL)
 
 
 def test_help_and_wrong_flags():

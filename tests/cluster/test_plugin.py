@@ -59,6 +59,26 @@ def said(done):
     return done.out
 
 
+# ---- as whom
+
+
+def test_with_the_role_edit_one_can_plan(case, tmp_path):
+    """Plan reads all that the operator watches, which is more than a RoleBinding can give."""
+    case.serve("m-v1")
+    user = f"edith-{case.namespace}"
+    for role, namespace in (("edit", case.namespace), ("model-operator-planner", None)):
+        test_admission.bind(case.kube, namespace, user, role)
+    try:
+        (tmp_path / "m.yaml").write_text(yaml.safe_dump({**case.last_model, "spec": {**case.last_model["spec"], "description": "another"}}))
+
+        def planned():
+            done = Said([settings.KUBECTL, "model", "plan", "-f", tmp_path / "m.yaml", "-n", case.namespace, f"--as={user}"])
+            return done.code == NO and done.out
+        assert "spec.description: another is added" in case.until(planned, "plan works with the role edit")
+    finally:
+        case.kube.delete("ClusterRoleBinding", f"{user}-model-operator-planner")
+
+
 # ---- steering
 
 

@@ -132,6 +132,9 @@ class FakeClient : public kube::Client {
   Result<std::string> post(Kind, const std::string&, const std::string&, std::stop_token) override {
     return unused();
   }
+  Result<std::string> dry_run_post(Kind, const std::string&, const std::string&, std::stop_token) override {
+    return unused();
+  }
   Result<void> remove(const ObjectRef&, const std::string&, const std::string&, std::stop_token) override {
     return unused();
   }

@@ -50,6 +50,10 @@ class FakeClient : public kube::Client {
                            std::stop_token) override {
     return tell({"post", ObjectRef{kind, {ns, ""}}, body, false});
   }
+  Result<std::string> dry_run_post(Kind kind, const std::string& ns, const std::string& body,
+                                   std::stop_token) override {
+    return tell({"dry-run post", ObjectRef{kind, {ns, ""}}, body, false});
+  }
   Result<void> remove(const ObjectRef& ref, const std::string& uid, const std::string&,
                       std::stop_token) override {
     auto result = tell({"delete", ref, uid, false});

@@ -263,13 +263,14 @@ TEST_CASE("serve: metrics") {
   Stores stores;
   Metrics metrics(
       "1.2.3",
-      {.queue_depth = [] { return size_t{7}; }, .events_dropped = {}, .leading = {}, .stores = &stores});
+      {.queue_depth = [] { return size_t{7}; }, .events_dropped = {}, .leading = {}, .models_of_others = [] { return size_t{2}; }, .stores = &stores});
   metrics.api_call("get", "models", 200, 0.01);
   metrics.api_call("watch", "models", 200, 300);
   metrics.reconciled("done", 0.002);
   metrics.watch_restarted(Kind::Pod);
   const std::string text = metrics.text();
   CHECK(text.find("model_operator_queue_depth 7") != std::string::npos);
+  CHECK(text.find("model_operator_models_of_others 2") != std::string::npos);
   CHECK(text.find("model_operator_rollouts{phase=\"Succeeded\"} 0") != std::string::npos);
   CHECK(text.find("model_operator_watch_restarts_total{kind=\"Pod\"} 1") != std::string::npos);
   CHECK(text.find("model_operator_reconcile_seconds_count 1") != std::string::npos);

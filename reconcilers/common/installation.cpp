@@ -1,0 +1,31 @@
+#include "reconcilers/common/installation.h"
+
+#include "operator/json/json.h"
+
+namespace mo {
+
+Handling handling(const api::Model& model, const Installation& installation) {
+  const std::string& on_record = model.status.handled_by;
+  const bool ours = !installation.name.empty() && on_record == installation.name;
+  if (model.operator_class != installation.operator_class) return ours ? Handling::ToRelease : Handling::OfAnotherClass;
+  const bool another = !installation.name.empty() && !on_record.empty() && !ours;
+  return another && !installation.take_over ? Handling::OfAnother : Handling::Ours;
+}
+
+Plan release(const api::Model& model) {
+  Result<Json> status = parse_json(model.status.raw, 4u << 20);
+  if (!status || !status->is_object()) return {};  // the API server stores no other
+  status->erase("operator");
+  Plan plan;
+  plan.actions.push_back(WriteStatus{{Kind::Model, model.meta.key}, model.meta.uid, model.meta.resource_version, status->dump(),
+                                     "spec.operatorClass is \"" + model.operator_class + "\" now: another installation may handle it"});
+  return plan;
+}
+
+std::string stays_out(const api::Model& model, const Installation& installation) {
+  return "operator installation " + installation.name + " leaves this Model alone, because status.operator says that installation " +
+         model.status.handled_by + " handles it; give one of the two an --operator-class and the Model that spec.operatorClass, or run " +
+         installation.name + " with --take-over";
+}
+
+}  // namespace mo
