@@ -456,9 +456,9 @@ void forget_the_way(ModelRollout& rollout) {
   RolloutStatus& s = rollout.status;
   if (!s.finished || s.observed_generation != rollout.meta.generation) return;
   s.policy.reset();
-  s.gates = {};
-  s.conditions = {};
-  s.raw = {};
+  decltype(s.gates)().swap(s.gates);  // an assignment would keep what they hold
+  decltype(s.conditions)().swap(s.conditions);
+  decltype(s.raw)().swap(s.raw);
 }
 }  // namespace
 

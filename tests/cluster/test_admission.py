@@ -595,6 +595,7 @@ stepStartedAt: "2026-11-22T09:00:00Z"
 stepGeneration: 1
 pausedAt: "2026-11-22T09:00:00Z"
 pauseReason: Requested
+attempt: 1
 policy: {steps: [{weight: 10}], gates: [{name: accuracy, version: {metric: f1}, min: "0.9"}], onFailure: Rollback}
 ending: {phase: RolledBack, reason: GateFailed, message: accuracy, at: "2026-11-22T09:00:00Z"}
 """)
@@ -602,6 +603,8 @@ VERSION_STATUS = yaml.safe_load("""
 observedGeneration: 1
 phase: Superseded
 message: after it came fraud-v3
+failedRollout: fraud-v2-7
+served: true
 conditions:
 - {type: Ready, status: "True", reason: Recorded, message: "", lastTransitionTime: "2026-11-22T09:00:00Z", observedGeneration: 1}
 """)
@@ -738,6 +741,38 @@ def test_the_operator_writes_no_configmap_but_its_copies(kube, people, namespace
     operator.delete("ConfigMap", "copy", namespace)
     people["dana"].create(changed(theirs, metadata={"name": "hers"}), namespace, dry_run=True)
     kube.delete("ConfigMap", "theirs", namespace)
+
+
+def test_the_operator_deletes_only_history(kube, people, namespace):
+    operator = kube.as_user(f"system:serviceaccount:{settings.SYSTEM_NAMESPACE}:model-operator", "system:authenticated")
+    owner = kube.create(changed(MODEL, metadata={"name": "past"}), namespace)
+    owned = [{"apiVersion": "modelops.dev/v1alpha1", "kind": "Model", "name": "past", "uid": owner["metadata"]["uid"], "controller": True}]
+
+    def ended(phase="Failed", **metadata):
+        """The name of a ModelRollout that ended so. No Model of that name is there, so that no operator has its say."""
+        made = kube.create(changed(ROLLOUT, metadata={"name": "r", **metadata}, spec__modelRef={"name": "nobody"}), namespace)
+        kube.patch("ModelRollout", made["metadata"]["name"], {"status": {"phase": phase}}, namespace, "status")
+        return made["metadata"]["name"]
+
+    def delete(kind, name):
+        operator.delete(kind, name, namespace)
+
+    name = ended(phase="Progressing", labels={"modelops.dev/origin": "kubectl-model"})
+    kube.wait_for(lambda: "that is not over" in refusal(delete, "ModelRollout", name), 30, "the policy is in force", retry=(AssertionError, pytest.fail.Exception))
+    kube.delete("ModelRollout", name, namespace)
+    for theirs in ({}, {"labels": {"modelops.dev/origin": "spec"}}, {"labels": {"app.kubernetes.io/instance": "fraud"}}):
+        name = ended(**theirs)
+        assert_words(refusal(delete, "ModelRollout", name), ["no ModelRollout that people or a GitOps tool wrote"])
+        kube.delete("ModelRollout", name, namespace)
+    for goes in ({"labels": {"modelops.dev/origin": "kubectl-model"}}, {"labels": {"modelops.dev/origin": "argocd"}}, {"name": None, "generateName": "r-"},
+                 {"labels": {"modelops.dev/origin": "retraining"}, "ownerReferences": owned}):
+        delete("ModelRollout", ended(**goes))
+    kube.create(changed(VERSION, metadata={"name": "past-v1"}, spec__modelRef={"name": "nobody"}), namespace)
+    assert_words(refusal(delete, "ModelVersion", "past-v1"), ["no ModelVersion that it did not register"])
+    kube.create(changed(VERSION, metadata={"name": "past-v2", "ownerReferences": owned}, spec__modelRef={"name": "nobody"}), namespace)
+    delete("ModelVersion", "past-v2")
+    kube.delete("ModelVersion", "past-v1", namespace)
+    kube.delete("Model", "past", namespace)
 
 
 def test_an_autoscaler_s_replicas_are_not_set_by_files(kube, people, namespace):

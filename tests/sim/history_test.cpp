@@ -54,6 +54,37 @@ TEST_CASE("what failed stays failed when history is short") {
   });
 }
 
+// ---- Jobs that never get a pod ----
+
+TEST_CASE("a run whose Job never has a pod ends, and the next one is free to run") {
+  explore([](Sim& s) {
+    const std::string trained = version_of("trained");
+    s.op.job_result = [](const std::string&) {
+      return Json{{"apiVersion", "modelops.dev/v1alpha1"},
+                  {"kind", "RunResult"},
+                  {"metrics", {{"f1", "0.95"}}},
+                  {"artifact", {{"uri", "pvc://models/trained"}, {"digest", digest("trained")}, {"format", {{"name", "rules"}, {"version", "1"}}}}}}
+          .dump();
+    };
+    s.op.metrics["accuracy " + trained] = "0.95";
+    s.controllers.job_fate = [](const std::string& job) { return JobFate{job == "m-retrain-000001" ? JobFate::Is::Stuck : JobFate::Is::Complete, ""}; };
+    s.patience = std::chrono::minutes(61);
+    Fixture f = usual(s, [](Json& spec) {
+      spec["track"] = "Promoted";
+      spec["retraining"] = {{"limits", {{"startDeadline", "10m"}}},
+                            {"template", {{"spec", {{"template", {{"spec", {{"containers", {{{"name", "train"}, {"image", "t"}}}}}}}}}}}}};
+    });
+    const auto ask = [f](const std::string& at) { return [f, at]() mutable { f.edit_spec([&](Json& spec) { spec["retraining"]["requestedAt"] = at; }); }; };
+    s.then("asks for a run", f.serves("m-v1"), ask("2026-11-22T09:00:00Z"));
+    s.then("asks for another", [f] { return f.status()["retraining"].value("lastResult", "").find("startDeadline 10m") != std::string::npos; },
+           ask("2026-11-22T09:00:01Z"));
+    s.expect = [f, &s, trained] {
+      f.must_serve(trained);
+      must(count(s, Kind::Job) == 1 && s.world.find(ref(Kind::Job, "m-retrain-000002")), "the Job without a pod is left over");
+    };
+  });
+}
+
 // ---- Jobs of gates ----
 
 constexpr const char* kFairness = R"({"name": "fairness", "min": "0.8", "interval": "10s", "job": {"metric": "impact", "template": {"spec":
