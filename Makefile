@@ -148,7 +148,13 @@ explore-short: explore-build ## The first 10,000 states of each
 explore-mutants: deps ## Shows that exploring finds what is broken on purpose
 	@$(PYTHON) tests/explore/mutants.py
 
-bench: build rig-deps ## 1,000 Models on simulated nodes: writes, memory, time
+.PHONY: bench-memory
+bench-memory: deps ## Bytes that the operator keeps of each kind of object
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS) --target memory_bench
+	@$(BIN)/memory_bench
+
+bench: build rig-deps bench-memory ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
 
 clean: cluster-down ## Remove what was built (not the cached cluster binaries)

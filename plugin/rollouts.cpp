@@ -148,7 +148,7 @@ bool has_passed(const Rollouts& rollouts, const std::string& version) {
     if (text(r, "spec.version") == version && ended_with(r, {"Succeeded"})) return true;
   }
   for (const Json& v : rollouts.versions)
-    if (name_of(v) == version) return ended_with(v, {"Superseded", "Serving"});
+    if (name_of(v) == version) return ended_with(v, {"Superseded", "Serving"}) || text(v, "status.served") == "true";
   return false;
 }
 
@@ -166,7 +166,8 @@ Json new_rollout(const Rollouts& rollouts, const std::string& version, const std
           {"kind", "ModelRollout"},
           {"metadata",
            {{"name", prefix + std::to_string(last + 1)},
-            {"namespace", text(rollouts.model, "metadata.namespace")}}},
+            {"namespace", text(rollouts.model, "metadata.namespace")},
+            {"labels", {{api::kLabelOrigin, api::kOriginPlugin}}}}},
           {"spec", {{"modelRef", {{"name", rollouts.name()}}}, {"version", version}}}};
 }
 

@@ -237,8 +237,10 @@ void read_first_image(value& v, Job& out, const Path& at) {
 
 constexpr Field<Job> kPodSpec[] = {{"containers", read_first_image}};
 constexpr Field<Job> kPodTemplate[] = {{"spec", into<kPodSpec>}};
-constexpr Field<Job> kJobSpec[] = {{"template", into<kPodTemplate>}};
+constexpr Field<Job> kJobSpec[] = {{"suspend", member<&Job::suspended>}, {"template", into<kPodTemplate>}};
 constexpr Field<Job> kJobStatus[] = {{"conditions", read_job_conditions},
+                                     {"active", member<&Job::active>},
+                                     {"startTime", member<&Job::started>},
                                      {"completionTime", member<&Job::finished>}};
 constexpr Field<Root<Job>> kJob[] = {
     {"metadata", root_metadata}, {"spec", root_part<kJobSpec>}, {"status", root_part<kJobStatus>}};
@@ -265,10 +267,12 @@ constexpr Field<Waiting> kWaiting[] = {{"reason", member<&Waiting::reason>},
 bool read(value& v, Waiting& out, const Path& at) { return read_object(v, out, kWaiting, at); }
 
 struct ContainerState {
+  bool running = false;
   std::optional<Waiting> waiting;
   std::optional<Terminated> terminated;
 };
-constexpr Field<ContainerState> kState[] = {{"waiting", member<&ContainerState::waiting>},
+constexpr Field<ContainerState> kState[] = {{"running", [](value&, ContainerState& out, const Path&) { out.running = true; }},
+                                            {"waiting", member<&ContainerState::waiting>},
                                             {"terminated", member<&ContainerState::terminated>}};
 bool read(value& v, ContainerState& out, const Path& at) { return read_object(v, out, kState, at); }
 
@@ -365,6 +369,9 @@ void read_pod_status(value& v, Root<Pod>& out, const Path& at) {
   if (!read_object(v, status, kPodStatus, at)) return;
   out.object.ready = status.ready;
   out.object.ended = status.phase == "Failed" || status.phase == "Succeeded";
+  const auto begun = [](const ContainerStatus& c) { return c.state.running || c.state.terminated; };
+  out.object.begun = out.object.ended || status.phase == "Running" ||
+                     std::any_of(status.init_containers.begin(), status.init_containers.end(), begun);
   out.object.problem = problem_of(status);
   for (const ContainerStatus& c : status.init_containers) {
     const Terminated* end = failure_of(c);
@@ -410,9 +417,11 @@ void take(Extra& extra, Autoscaler& out) {
 void take(Extra& extra, Job& out) {
   out.model = std::move(extra.model);
   out.gate_of = std::move(extra.gate_of);
+  out.gate = std::move(extra.gate);
 }
 void take(Extra& extra, Pod& out) {
   out.model = std::move(extra.model);
+  out.job_of = std::move(extra.job_of);
   out.version = std::move(extra.version);
 }
 void take(Extra& extra, ConfigMap& out) {

@@ -157,7 +157,8 @@ constexpr Words<Retraining::OnSuccess> kOnSuccess[] = {{"Rollout", Retraining::O
                                                        {"Register", Retraining::OnSuccess::Register}};
 constexpr Field<Retraining> kLimits[] = {{"cooldown", member<&Retraining::cooldown>},
                                          {"maxPerDay", member<&Retraining::max_per_day>},
-                                         {"attempts", member<&Retraining::attempts>}};
+                                         {"attempts", member<&Retraining::attempts>},
+                                         {"startDeadline", member<&Retraining::start_deadline>}};
 constexpr Field<Retraining> kRetraining[] = {
     {"triggers", member<&Retraining::triggers>},
     {"requestedAt", member<&Retraining::requested_at>},
@@ -217,12 +218,16 @@ constexpr Field<Model> kServing[] = {{"runtime", into<kRuntimeRef>},
                                      {"maxSurge", member<&Model::max_surge>},
                                      {"pinConfig", member<&Model::pin_config>},
                                      {"template", raw_member<&Model::template_overlay>}};
+constexpr Field<Model::History> kHistory[] = {{"rollouts", member<&Model::History::rollouts>},
+                                              {"versions", member<&Model::History::versions>}};
+bool read(value& v, Model::History& out, const Path& at) { return read_object(v, out, kHistory, at); }
 constexpr Field<Model> kModelSpec[] = {
     {"operatorClass", member<&Model::operator_class>},
     {"track", member<&Model::track>},       {"version", member<&Model::version>},
     {"artifact", member<&Model::artifact>}, {"serving", into<kServing>},
     {"rollout", member<&Model::rollout>},   {"retraining", member<&Model::retraining>},
     {"monitors", member<&Model::monitors>},
+    {"history", member<&Model::history>},
 };
 
 // ---- Model.status ----
@@ -350,6 +355,8 @@ constexpr Field<ModelVersion> kVersionSpec[] = {
 constexpr Field<ModelVersion> kVersionStatus[] = {
     {"phase", member<&ModelVersion::phase>},
     {"message", member<&ModelVersion::message>},
+    {"failedRollout", member<&ModelVersion::failed_rollout>},
+    {"served", member<&ModelVersion::served>},
     {"conditions", member<&ModelVersion::conditions>},
 };
 
@@ -396,6 +403,7 @@ constexpr Field<RolloutStatus> kRolloutStatus[] = {
     {"message", member<&RolloutStatus::message>},
     {"conditions", member<&RolloutStatus::conditions>},
     {"fromVersion", member<&RolloutStatus::from_version>},
+    {"attempt", member<&RolloutStatus::attempt>},
     {"step", into<kStepStatus>},
     {"weights", into<kWeights>},
     {"gates", member<&RolloutStatus::gates>},
@@ -502,13 +510,27 @@ Result<ModelVersion> parse<ModelVersion>(std::string_view json, Coverage* covera
   return std::move(root->object);
 }
 
+namespace {
+// There may be thousands of them: what they were made of is needed only to write their status once more.
+void forget_the_way(ModelRollout& rollout) {
+  RolloutStatus& s = rollout.status;
+  if (!s.finished || s.observed_generation != rollout.meta.generation) return;
+  s.policy.reset();
+  decltype(s.gates)().swap(s.gates);  // an assignment would keep what they hold
+  decltype(s.conditions)().swap(s.conditions);
+  decltype(s.raw)().swap(s.raw);
+}
+}  // namespace
+
 template <>
 Result<ModelRollout> parse<ModelRollout>(std::string_view json, Coverage* coverage) {
   read::Report report{{}, {}, coverage};
   auto root = read::read_root(json, read::kRollout, report);
   if (!root) return fail(root.error());
   root->object.origin = std::move(root->extra.origin);
+  root->object.generated_name = !root->extra.generate_name.empty();
   root->object.problem = std::move(report.problem);
+  forget_the_way(root->object);
   return std::move(root->object);
 }
 

@@ -120,6 +120,7 @@ void read_labels(value& v, Metadata& out, const Path& at) {
                                              {kLabelVersion, member<&Extra::version>},
                                              {kLabelOrigin, member<&Extra::origin>},
                                              {kLabelGateOf, member<&Extra::gate_of>},
+                                             {kLabelJobOf, member<&Extra::job_of>},
                                              {kLabelService, member<&Extra::service>}};
   read_object(v, out.extra, kLabels, at);
 }
@@ -128,7 +129,8 @@ void read_annotations(value& v, Metadata& out, const Path& at) {
   static constexpr Field<Extra> kAnnotations[] = {{kAnnotationApplied, member<&Extra::applied_hash>},
                                                   {kAnnotationNotSticky, member<&Extra::sessions_refused>},
                                                   {kAnnotationCopyOf, member<&Extra::copy_of>},
-                                                  {kAnnotationCopiedAt, member<&Extra::copied_at>}};
+                                                  {kAnnotationCopiedAt, member<&Extra::copied_at>},
+                                                  {kAnnotationGate, member<&Extra::gate>}};
   read_object(v, out.extra, kAnnotations, at);
 }
 
@@ -175,10 +177,12 @@ void meta_member(value& v, Metadata& out, const Path& at) {
   read(v, out.meta.*Member, at);
 }
 void read_name(value& v, Metadata& out, const Path& at) { read(v, out.meta.key.name, at); }
+void read_generate_name(value& v, Metadata& out, const Path& at) { read(v, out.extra.generate_name, at); }
 void read_namespace(value& v, Metadata& out, const Path& at) { read(v, out.meta.key.ns, at); }
 
 constexpr Field<Metadata> kMetadata[] = {
     {"name", read_name},
+    {"generateName", read_generate_name},
     {"namespace", read_namespace},
     {"uid", meta_member<&ObjectMeta::uid>},
     {"resourceVersion", meta_member<&ObjectMeta::resource_version>},

@@ -33,8 +33,12 @@ inline constexpr const char* kAnnotationNotSticky =
 inline constexpr const char* kAnnotationCopyOf = "modelops.dev/copy-of";  // on our copy: the ConfigMap that it is of
 inline constexpr const char* kAnnotationCopiedAt = "modelops.dev/copied-at";  // its resourceVersion; "": none
 inline constexpr const char* kLabelGateOf = "modelops.dev/gate-of";  // on the Jobs of gates: UID of the ModelRollout
-inline constexpr const char* kLabelOrigin =
-    "modelops.dev/origin";  // on ModelRollouts that we wrote: spec | retraining
+inline constexpr const char* kAnnotationGate = "modelops.dev/gate";  // on the Jobs of gates: the gate's name
+inline constexpr const char* kLabelJobOf = "modelops.dev/job-of";  // on the pods of our Jobs: the Model
+// On ModelRollouts that the operator wrote: spec | retraining. On those that a person made by a program of ours: the next two.
+inline constexpr const char* kLabelOrigin = "modelops.dev/origin";
+inline constexpr const char* kOriginPlugin = "kubectl-model";
+inline constexpr const char* kOriginArgoCd = "argocd";  // the action retry
 
 struct ObjectMeta {
   ObjectKey key;
@@ -192,6 +196,7 @@ struct Retraining {
   Duration cooldown{0};
   std::optional<int> max_per_day;
   int attempts = 3;  // runs that a monitor may start before it has recovered
+  Duration start_deadline = std::chrono::hours(1);  // for a run's Job to have a pod that runs
   RawJson job_template;  // JobTemplateSpec
   std::vector<std::string> gates;
   enum class OnSuccess { Rollout, Register } on_success = OnSuccess::Rollout;
@@ -312,6 +317,11 @@ struct Model {
   RolloutPolicy rollout;
   std::optional<Retraining> retraining;
   std::vector<Monitor> monitors;
+  struct History {  // how many are kept of what is over, beyond what may be needed again
+    int rollouts = 10;
+    int versions = 50;
+  };
+  History history;
   ModelStatus status;
   std::string problem;  // the spec could not be read although admission let it pass: why
 };
@@ -325,6 +335,8 @@ struct ModelVersion {
   std::map<std::string, std::string> metrics;
   std::string parent;  // spec.lineage.parent
   std::string phase, message;
+  std::string failed_rollout;  // the ModelRollout to it that failed on evidence, if that was the last to end
+  bool served = false;         // all traffic was its own at some time
   std::vector<Condition> conditions;
   RawJson status_raw = "{}";
 };
@@ -366,6 +378,7 @@ struct RolloutStatus {
   std::string message;
   std::vector<Condition> conditions;
   std::string from_version;
+  int attempt = 0;  // how often a step was tried again; the Jobs and questions of gates are named after it
   int step_index = 0, step_count = 0;  // 1-based; 0 before the first; count + 1 while going to 100
   int stable_weight = 100, candidate_weight = 0;
   std::vector<GateStatus> gates;
@@ -383,11 +396,15 @@ struct RolloutStatus {
   RawJson raw = "{}";
 };
 
+// Of one that is over, and whose last spec was observed, status keeps only what decisions still read: phase, message, from_version,
+// ending and times. Its policy, gates and conditions stay in the API server alone.
 struct ModelRollout {
   ObjectMeta meta;
   std::string model, version;
   std::string desired_state;  // empty is Running
-  std::string origin;  // label modelops.dev/origin: spec | retraining; empty: a person or a pipeline wrote it
+  // label modelops.dev/origin: spec | retraining | kubectl-model | argocd; empty: a person or a pipeline wrote it
+  std::string origin;
+  bool generated_name = false;  // by metadata.generateName: no file holds an object of this name
   RolloutStatus status;
   std::string problem;
 };
@@ -484,16 +501,21 @@ struct Job {
   ObjectMeta meta;
   std::string model;
   bool complete = false, failed = false;
+  bool suspended = false;  // spec.suspend: a queue holds it back
+  int active = 0;          // pods that are pending or run
   std::string failure_message;  // condition Failed: reason and message
-  std::optional<TimePoint> finished;
+  std::optional<TimePoint> started, finished;
   std::string image;  // of the first container
   std::string gate_of;  // UID of the ModelRollout whose gate it measures; empty: it trains
+  std::string gate;     // name of that gate; empty on Jobs of an operator before it was told
 };
 
 struct Pod {
-  ObjectMeta meta;
+  ObjectMeta meta;  // controller_uid: of the ReplicaSet, or of the Job
   std::string model, version;
+  std::string job_of;  // the Model whose Job it belongs to; model is empty then
   bool ready = false;
+  bool begun = false;  // some container of it runs, or did
   bool ended = false;  // Succeeded or Failed (evicted, say): a record, which holds no room any more
   // The first thing that keeps it from being ready: "ImagePullBackOff: …", "CrashLoopBackOff: …", the last
   // words of our fetch container.

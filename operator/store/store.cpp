@@ -21,7 +21,7 @@ std::vector<ObjectKey> models_of(const api::HttpRoute& o) { return one(o.meta.ke
 std::vector<ObjectKey> models_of(const api::EndpointSlice& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::Autoscaler& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::Job& o) { return one(o.meta.key.ns, o.model); }
-std::vector<ObjectKey> models_of(const api::Pod& o) { return one(o.meta.key.ns, o.model); }
+std::vector<ObjectKey> models_of(const api::Pod& o) { return one(o.meta.key.ns, o.model.empty() ? o.job_of : o.model); }
 std::vector<ObjectKey> models_of(const api::ConfigMap& o) {
   return one(o.meta.key.ns, o.copy ? o.copy->model : "");
 }

@@ -32,7 +32,7 @@ std::vector<ObjectKey> models_of(const api::HttpRoute& o);
 std::vector<ObjectKey> models_of(const api::EndpointSlice& o);
 std::vector<ObjectKey> models_of(const api::Autoscaler& o);
 std::vector<ObjectKey> models_of(const api::Job& o);
-std::vector<ObjectKey> models_of(const api::Pod& o);
+std::vector<ObjectKey> models_of(const api::Pod& o);  // that it serves, or whose Job it is of
 std::vector<ObjectKey> models_of(const api::ConfigMap& o);  // only our copies
 
 // Thread-safe. Objects are immutable and shared; a reader keeps what it got.

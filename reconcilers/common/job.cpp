@@ -38,6 +38,9 @@ void merge_strings(Json& into, const Json& from) {
     if (!into.contains(name)) into[name] = value;
 }
 
+// So long may the Job controller take over a pod before anybody is told.
+constexpr Duration kPodPatience = std::chrono::seconds(10);
+
 }  // namespace
 
 Result<Json> read_job(const RawJson& job_template, const std::string& where) {
@@ -51,6 +54,33 @@ Result<Json> read_job(const RawJson& job_template, const std::string& where) {
     wrong = owned_metadata(pods.value("metadata", Json()), where + ".spec.template.metadata", prefix);
   if (!wrong.empty()) return fail(ErrorKind::Invalid, wrong);
   return parsed;
+}
+
+bool ended(const api::Job& job) { return job.complete || job.failed; }
+
+JobTrouble trouble_of(const Observed& o, const api::Job& job, TimePoint now) {
+  JobTrouble out;
+  if (ended(job) || job.suspended || job.meta.deleting) return out;
+  const std::string who = "Job " + job.meta.key.name;
+  TimePoint since = std::max(job.meta.created, job.started.value_or(job.meta.created));
+  bool begun = false, there = false;
+  for (const auto& pod : o.job_pods) {
+    if (pod->meta.controller_uid != job.meta.uid) continue;
+    since = std::max(since, pod->meta.created);
+    if (pod->ended) continue;
+    there = true;
+    begun |= pod->begun;
+    if (!pod->problem.empty()) out.why = who + ": " + pod->problem;
+  }
+  if (begun || (!there && job.active > 0)) return out;  // an operator before this one made it, whose pods nobody knows
+  out.waiting_since = since;
+  if (there) return out;
+  if (now >= since + kPodPatience)
+    out.why = who + " has no pod, so none can be created (quota, admission, ServiceAccount); `kubectl describe job " +
+              job.meta.key.name + "` tells why";
+  else
+    out.look_again = since + kPodPatience;
+  return out;
 }
 
 Result<Json> render_job(const api::Model& model, const std::string& name, const RawJson& job_template,
@@ -69,6 +99,7 @@ Result<Json> render_job(const api::Model& model, const std::string& name, const 
   Json& labels = object_at(object_at(pods, "metadata"), "labels");
   // Not the Model's label: the Service selects by that during a canary, and the pods of Jobs serve nobody.
   labels[api::kLabelManagedBy] = "model-operator";
+  labels[api::kLabelJobOf] = model.meta.key.name;
   Json& spec = object_at(pods, "spec");
   if (!spec.contains("restartPolicy")) spec["restartPolicy"] = "Never";
   if (spec.contains("containers") && spec["containers"].is_array())

@@ -1,6 +1,7 @@
 // Jobs from templates that users wrote. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "operator/api/types.h"
 #include "operator/core/result.h"
 #include "operator/json/json.h"
+#include "reconcilers/common/observed.h"
 
 namespace mo {
 
@@ -21,5 +23,16 @@ Result<Json> read_job(const RawJson& job_template, const std::string& where);
 // MODELOPS_RESULT: the file that takes the RunResult (the container's termination message).
 Result<Json> render_job(const api::Model& model, const std::string& name, const RawJson& job_template,
                         const std::string& where, const Environment& environment);
+
+bool ended(const api::Job& job);
+
+// What keeps a Job that has not ended, and that no queue suspends.
+struct JobTrouble {
+  std::string why;  // a sentence that names the Job; empty: nothing that anybody could tell so far
+  // No pod of it has begun to run since then, when the Job started or its last pod was made.
+  std::optional<TimePoint> waiting_since;
+  std::optional<TimePoint> look_again;  // when it is no longer too early to tell
+};
+JobTrouble trouble_of(const Observed& observed, const api::Job& job, TimePoint now);
 
 }  // namespace mo

@@ -38,7 +38,8 @@ struct Observed {
   std::vector<Ref<api::EndpointSlice>> slices;  // of those Services, where there is a route
   std::map<std::string, Owned<api::Autoscaler>> autoscalers;
   std::map<std::string, Ref<api::Job>> jobs;
-  std::vector<Ref<api::Pod>> pods;
+  std::vector<Ref<api::Pod>> pods;      // that serve, or may
+  std::vector<Ref<api::Pod>> job_pods;  // of its Jobs
   std::map<std::string, std::string>
       configmaps;  // those that dataset triggers, artifacts and pod templates name -> resourceVersion
   std::vector<Ref<api::ConfigMap>> copies;  // of ConfigMaps, pinned for this Model's versions, the oldest first

@@ -109,7 +109,7 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   take_owned(stores.autoscalers, ledger, o, o.autoscalers);
   for (const auto& job : stores.jobs.of_model(key))
     if (job->meta.controller_uid == o.model->meta.uid) o.jobs[job->meta.key.name] = job;
-  o.pods = stores.pods.of_model(key);
+  for (auto& pod : stores.pods.of_model(key)) (pod->model.empty() ? o.job_pods : o.pods).push_back(std::move(pod));
   take_configmaps(stores, o);
   take_copies(stores, o);
   o.answers = answers.of(key);

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <array>
 
+#include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/history/history.h"
 #include "reconcilers/model/intent.h"
 #include "reconcilers/model/status.h"
 #include "reconcilers/monitors/monitors.h"
 #include "reconcilers/retraining/retraining.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/gate_job.h"
+#include "reconcilers/rollout/gates.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/rollout/status.h"
 #include "reconcilers/serving/adopt.h"
@@ -83,7 +86,8 @@ class Planner {
                          o_.answers,
                          o_.jobs,
                          superseded ? *superseded : "",
-                         serving::gateways_of(m_)};
+                         serving::gateways_of(m_),
+                         job_troubles(r)};
     advanced_ = rollout::advance(input, now_);
     look_again(advanced_->look_again);
     append(plan_.asks, advanced_->asks);
@@ -92,8 +96,24 @@ class Planner {
     if (rollout::is_over(advanced_->status.phase)) conclude(r);
   }
 
+  // Why Jobs of its gates do not get on.
+  std::map<std::string, std::string> job_troubles(const api::ModelRollout& r) {
+    std::map<std::string, std::string> troubles;
+    for (const auto& [name, job] : o_.jobs) {
+      if (job->gate_of != r.meta.uid) continue;
+      const JobTrouble trouble = trouble_of(o_, *job, now_);
+      look_again(trouble.look_again);
+      if (!trouble.why.empty()) troubles[name] = trouble.why;
+    }
+    return troubles;
+  }
+
+  // What nobody waits for any more goes before anything is started.
   void start_gate_jobs(const api::ModelRollout& r) {
+    if (rolling()) append(gate_actions_, rollout::tidy_gate_jobs(o_.jobs, r.meta.uid, advanced_->measuring));
+    if (!advanced_->job_taken.empty()) job_taken_ = advanced_->job_taken;
     for (const auto& [name, gate] : advanced_->jobs) {
+      if (is_taken(name)) job_taken_ = name;
       Result<Json> job = rollout::render_gate_job(m_, *gate, name, r, advanced_->status.from_version,
                                                   advanced_->status.policy->progress_deadline);
       if (!job) {
@@ -104,6 +124,14 @@ class Planner {
       gate_actions_.push_back(Apply{
           {Kind::Job, {o_.key.ns, name}}, body, "", hash_of(body), "measure gate " + gate->name + " of " + r.version});
     }
+  }
+
+  // The API server said that one of that name is there, which is not the Model's.
+  bool is_taken(const std::string& job) const {
+    return std::any_of(o_.refusals.begin(), o_.refusals.end(), [&](const Refusal& refusal) {
+      return refusal.target == ObjectRef{Kind::Job, {o_.key.ns, job}} &&
+             (refusal.error.kind == ErrorKind::Conflict || refusal.error.kind == ErrorKind::AlreadyExists);
+    });
   }
 
   // Those whose rollout waits for them no longer.
@@ -239,6 +267,7 @@ class Planner {
                           [&](const Refusal& refusal) { return repeats(refusal, *actions); });
     });
     for (std::vector<Action>* actions : parts) append(plan_.actions, std::move(*actions));
+    append(plan_.actions, history::prune(o_, status(), spec_.name, decided_.active != nullptr));
   }
 
   // Whether what was refused is among these.
@@ -263,6 +292,7 @@ class Planner {
                             return apply && apply->target == refusal.target;
                           });
       if (trains) continue;  // the run's own affair, whose status tells
+      if (refusal.target.kind == Kind::Job && refusal.target.key.name == job_taken_) continue;  // told as that
       for (const auto* actions : parts())
         if (repeats(refusal, *actions)) return refusal.target.to_string() + ": " + refusal.error.message;
     }
@@ -275,6 +305,8 @@ class Planner {
     for (const auto& r : o_.rollouts) write_rollout(*r, refused);
     write_versions();
   }
+
+  rollout::Waiting waits_for_name() const { return {"JobNameTaken", rollout::taken_job(job_taken_), true}; }
 
   void write_model(const std::string& refused) {
     if (!settings_.installation.name.empty()) status().handled_by = settings_.installation.name;
@@ -297,6 +329,7 @@ class Planner {
     }
     if (const rollout::Waiting* waiting = find(decided_.waiting, status().intent.rollout))
       f.waiting = *waiting;
+    if (!job_taken_.empty() && rolling()) f.waiting = waits_for_name();
     const Json next = render_status(f, now_);
     const std::string text = next.dump();
     for (const Json& condition : next["conditions"])
@@ -332,9 +365,10 @@ class Planner {
     } else if (!over) {
       return;
     }
+    if (active && !job_taken_.empty() && rolling()) waiting = waits_for_name();
     std::string problem;
     for (const std::string* what : {&refused, &std::as_const(served_.problem), &std::as_const(gate_problem_)})
-      if (active && problem.empty()) problem = *what;
+      if (active && problem.empty() && waiting.message.empty()) problem = *what;
     const std::string text = rollout::render_status(r, next, waiting, problem, now_).dump();
     if (text == r.status.raw) return;
     plan_.actions.push_back(WriteStatus{{Kind::ModelRollout, r.meta.key},
@@ -390,7 +424,7 @@ class Planner {
   std::optional<rollout::Advanced> advanced_;
   std::string first_;  // a first version on its way without a rollout
   std::vector<Action> gate_actions_;
-  std::string gate_problem_;
+  std::string gate_problem_, job_taken_;
   monitors::Decision watched_;
   retraining::Planned training_;
   serving::Served served_;

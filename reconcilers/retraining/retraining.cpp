@@ -255,6 +255,10 @@ class Training {
     for (const Refusal& refusal : o_.refusals) {
       if (refusal.target != action.target || refusal.body_hash != action.hash) continue;
       if (refusal.error.kind == ErrorKind::Invalid) return close("Rejected: " + refusal.error.message, true);
+      if (kind == Kind::Job && (refusal.error.kind == ErrorKind::Conflict || refusal.error.kind == ErrorKind::AlreadyExists)) {
+        tell_taken();
+        break;
+      }
       s().last_result =
           whole_characters("Waiting for " + action.target.to_string() + ": " + refusal.error.message, kResultKept);
     }
@@ -264,16 +268,39 @@ class Training {
   void follow() {
     if (!cron_due_.empty()) skip_firing(s().run->name + " still runs");  // concurrency: Forbid
     auto found = o_.jobs.find(s().run->name);
-    if (found == o_.jobs.end()) {
-      if (s().run->job_uid.empty()) return make_job();
+    const bool there = found != o_.jobs.end();
+    const std::string& uid = s().run->job_uid;
+    if (!there && uid.empty()) return make_job();
+    if (!there || (!uid.empty() && found->second->meta.uid != uid))
       return close("Rejected: Job " + s().run->name + " disappeared before its result was read", true);
-    }
     const api::Job& job = *found->second;
+    if (!job.gate_of.empty()) return tell_taken();
     s().run->job_uid = job.meta.uid;
     s().last_result = kRunning;  // whatever it waited for
     if (job.failed)
       return close("Rejected: Job " + job.meta.key.name + " failed: " + job.failure_message, true);
-    if (job.complete) take_result(job);
+    if (job.complete) return take_result(job);
+    watch_start(job);
+  }
+
+  void tell_taken() {
+    out_.problem_reason = "JobNameTaken";
+    out_.problem = rollout::taken_job(s().run->name);
+    s().last_result = whole_characters("Waiting: " + out_.problem, kResultKept);
+  }
+
+  // A Job none of whose pods begins would be under way for ever.
+  void watch_start(const api::Job& job) {
+    const JobTrouble trouble = trouble_of(o_, job, now_);
+    if (trouble.look_again) look_again(*trouble.look_again);
+    if (!trouble.why.empty()) s().last_result = whole_characters("Running: " + trouble.why, kResultKept);
+    if (!trouble.waiting_since) return;
+    const TimePoint until = *trouble.waiting_since + spec_.start_deadline;
+    if (now_ < until) return look_again(until);
+    out_.actions.push_back(Delete{{Kind::Job, job.meta.key}, job.meta.uid, "no pod of it began within limits.startDeadline"});
+    close("Rejected: " + (trouble.why.empty() ? "Job " + job.meta.key.name : trouble.why) + "; no pod of it began within startDeadline " +
+              format_duration(spec_.start_deadline),
+          true);
   }
 
   void tell_who_waits() {
@@ -343,6 +370,10 @@ class Training {
       return close("Unchanged: the run made the same bits as " + name + ", whose ModelRollout " + last->meta.key.name +
                        " ended as " + last->status.phase + ": " + last->status.message,
                    true);
+    if (!there && !last && !record.failed_rollout.empty())
+      return close("Unchanged: the run made the same bits as " + name + ", whose ModelRollout " + record.failed_rollout +
+                       " failed: " + record.message,
+                   true);
     if (!there)
       return apply(Kind::ModelRollout, render_rollout(*o_.model, rollout, name, "retraining"),
                    "roll out what " + s().run->name + " made");
@@ -375,11 +406,22 @@ class Training {
 
   // ---- history ----
 
+  // That of a run which was closed, and then we crashed. A number beyond those that are on record is of a run that we have yet to hear of.
+  bool is_left_over(const std::string& job) const {
+    const api::RetrainingStatus& known = o_.model->status.retraining;
+    const std::string newest = retraining_job_name(o_.key.name, known.run_number);
+    return std::make_pair(job.size(), job) <= std::make_pair(newest.size(), newest) && !(known.run && known.run->name == job);
+  }
+
   void prune_jobs() {
     std::vector<Ref<api::Job>> over;
-    for (const auto& [name, job] : o_.jobs)
-      if ((job->complete || job->failed) && !job->meta.deleting && job->gate_of.empty() && !(s().run && s().run->name == name))
+    for (const auto& [name, job] : o_.jobs) {
+      if (job->meta.deleting || !job->gate_of.empty() || (s().run && s().run->name == name)) continue;
+      if (ended(*job))
         over.push_back(job);
+      else if (is_left_over(name))
+        out_.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "its run is over"});
+    }
     std::sort(over.begin(), over.end(),
               [](const auto& a, const auto& b) { return a->meta.created > b->meta.created; });
     for (size_t i = kFinishedJobsKept; i < over.size(); ++i)

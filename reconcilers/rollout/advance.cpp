@@ -124,6 +124,7 @@ void Turn::finish(const std::string& phase, const std::string& message) {
   s().finished = now_;
   out_.asks.clear();
   out_.jobs.clear();
+  out_.measuring.clear();
 }
 
 // The Model took the version as its stable one, and then we crashed.
@@ -180,6 +181,7 @@ void Turn::steer() {
     if (!told_to_go_on()) return;
     s().paused_at.reset();
     s().pause_reason.clear();
+    ++s().attempt;
     enter(s().step_index);
     if (s().baking_since) s().baking_since = s().step_started;
     std::erase_if(s().gates, [](const api::GateStatus& g) { return g.verdict != "Passed" && g.verdict != "Running"; });

@@ -32,6 +32,7 @@ struct Input {
   const std::map<std::string, Ref<api::Job>>& jobs;
   std::string superseded_by;  // set: end it, with this sentence
   std::vector<ObjectKey> gateways = {};  // of the Model's route
+  std::map<std::string, std::string> job_troubles = {};  // why a Job does not get on, by its name
 };
 
 struct Advanced {
@@ -39,6 +40,8 @@ struct Advanced {
   std::vector<Ask> asks;
   std::vector<Event> events;
   std::map<std::string, const api::Gate*> jobs;  // to start: name -> gate of status.policy
+  std::map<std::string, std::string> measuring;  // the gates that are measured by Jobs now: name -> Job
+  std::string job_taken;                         // a Job of that name is there, and is not of the gate
   std::optional<TimePoint> look_again;
   // What serving is to do now.
   bool wants_pods = false;  // the candidate's pods are needed (at weight 0 for the first weight to come)

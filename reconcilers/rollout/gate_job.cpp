@@ -1,6 +1,7 @@
 #include "reconcilers/rollout/gate_job.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
@@ -8,18 +9,21 @@
 namespace mo::rollout {
 namespace {
 
-constexpr size_t kLongestName = 63;
-constexpr int kKept = 86'400;  // seconds
+constexpr size_t kLongestName = 63;  // the name is a label's value on the Job's pods
+constexpr size_t kHashDigits = 24;
+constexpr int kKept = 3'600;  // seconds
+
+// 96 bits out of two hashes of different beginnings.
+std::string long_hash(const std::string& text) { return (hash_of("1" + text) + hash_of("2" + text)).substr(0, kHashDigits); }
 
 }  // namespace
 
 std::string gate_job_name(const std::string& model, const std::string& gate, const std::string& ask_id) {
-  std::string word = gate;
-  for (char& c : word)
+  std::string words = model + "-" + gate;
+  for (char& c : words)
     c = std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::tolower(static_cast<unsigned char>(c))) : '-';
-  const std::string mark = "-" + hash_of(ask_id).substr(0, 8);
-  word.resize(std::min(word.size(), kLongestName - model.size() - 1 - mark.size()));
-  return model + "-" + word + mark;
+  words.resize(std::min(words.size(), kLongestName - 1 - kHashDigits));
+  return words + "-" + long_hash(model + "/" + ask_id);
 }
 
 Result<Json> render_gate_job(const api::Model& model, const api::Gate& gate, const std::string& name,
@@ -36,12 +40,38 @@ Result<Json> render_gate_job(const api::Model& model, const api::Gate& gate, con
                   {"MODELOPS_RUN_ID", name}});
   if (!job) return job;
   (*job)["metadata"]["labels"][api::kLabelGateOf] = rollout.meta.uid;
+  (*job)["metadata"]["annotations"][api::kAnnotationGate] = gate.name;
   Json& spec = (*job)["spec"];
   if (!spec.is_object()) return job;
   if (!spec.contains("activeDeadlineSeconds"))
     spec["activeDeadlineSeconds"] = std::chrono::duration_cast<std::chrono::seconds>(deadline).count();
   if (!spec.contains("ttlSecondsAfterFinished")) spec["ttlSecondsAfterFinished"] = kKept;
   return job;
+}
+
+std::vector<Action> tidy_gate_jobs(const std::map<std::string, Ref<api::Job>>& jobs, const std::string& rollout_uid,
+                                   const std::map<std::string, std::string>& measuring) {
+  std::vector<Action> actions;
+  std::map<std::string, std::vector<Ref<api::Job>>> finished;  // by gate
+  for (const auto& [name, job] : jobs) {
+    if (job->gate_of != rollout_uid || job->meta.deleting) continue;
+    const auto gate = measuring.find(job->gate);
+    if (!ended(*job) && job->gate.empty())
+      actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "an operator before this one measured by it; it is measured anew"});
+    if (gate == measuring.end() || gate->second == name) continue;
+    if (ended(*job))
+      finished[job->gate].push_back(job);
+    else
+      actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "gate " + job->gate + " is measured by " + gate->second + " now"});
+  }
+  for (auto& [gate, over] : finished) {
+    std::sort(over.begin(), over.end(), [](const auto& a, const auto& b) {
+      return std::tie(a->meta.created, a->meta.key.name) > std::tie(b->meta.created, b->meta.key.name);
+    });
+    for (size_t i = kFinishedJobsKept; i < over.size(); ++i)
+      actions.push_back(Delete{{Kind::Job, over[i]->meta.key}, over[i]->meta.uid, "only the last few finished Jobs of a gate are kept"});
+  }
+  return actions;
 }
 
 }  // namespace mo::rollout

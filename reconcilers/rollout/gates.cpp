@@ -4,6 +4,7 @@
 
 #include "operator/api/run_result.h"
 #include "operator/json/json.h"
+#include "reconcilers/common/job.h"
 #include "reconcilers/rollout/compare.h"
 #include "reconcilers/rollout/gate_job.h"
 
@@ -141,9 +142,12 @@ void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, bool w
   if (status.verdict == "Passed" && outcome.verdict != "Passed") status.message.clear();
 }
 
-std::string ask_id(const api::Gate& gate, const GateContext& context, TimePoint after, int measured) {
-  return context.id_prefix + "/" + gate.name + "/" + std::to_string(after.time_since_epoch().count()) + "-" +
-         std::to_string(measured);
+// The first of an attempt is named after no time: a pause moves the time when the attempt began.
+std::string ask_id(const api::Gate& gate, const GateContext& context, const api::GateStatus& before) {
+  const std::string id = context.id_prefix + "/" + gate.name + "/";
+  if (before.measurements.empty()) return id + "first";
+  return id + std::to_string(before.measurements.back().at.time_since_epoch().count()) + "-" +
+         std::to_string(before.passed + before.failed + before.inconclusive);
 }
 
 // When to measure again. Statuses hold whole seconds, so that without this all gates of one interval would be due
@@ -182,7 +186,37 @@ Ask question(const api::Gate& gate, const GateContext& context, const std::strin
   return {id, ask};
 }
 
+// What the Job does while it is not over.
+std::string doing(const api::Job& job, const GateContext& context) {
+  const std::string& name = job.meta.key.name;
+  const auto trouble = context.job_troubles->find(name);
+  return trouble == context.job_troubles->end() ? "Job " + name + " runs" : trouble->second;
+}
+
+// The Job that the measurement is made by, once it is over; until then status says what is waited for.
+const api::Job* finished_job(const api::Gate& gate, const GateContext& context, const std::string& id, GateProgress& progress) {
+  progress.job = gate_job_name(context.model, gate.name, id);
+  const auto found = context.jobs->find(progress.job);
+  if (found == context.jobs->end()) {
+    progress.starts_job = true;
+    progress.status.message = "Job " + progress.job + " is about to start";
+    return nullptr;
+  }
+  const api::Job& job = *found->second;
+  progress.job_taken = job.gate_of != context.rollout_uid || job.gate != gate.name;
+  if (progress.job_taken) {
+    progress.status.message = taken_job(progress.job);
+    return nullptr;
+  }
+  progress.status.message = doing(job, context);
+  return ended(job) ? &job : nullptr;  // its watch tells
+}
+
 }  // namespace
+
+std::string taken_job(const std::string& name) {
+  return "Job " + name + " exists already and is not the operator's, so its result does not count; delete it";
+}
 
 std::string expand(const std::string& query, const GateContext& context) {
   const std::pair<const char*, const std::string*> names[] = {{"{{model}}", &context.model},
@@ -226,7 +260,8 @@ api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context
 
 GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const GateContext& context,
                      TimePoint now) {
-  GateProgress progress{before, {}, {}, {}};
+  GateProgress progress;
+  progress.status = before;
   progress.status.name = gate.name;
   if (before.verdict == "Passed" || before.verdict == "Failed" || before.verdict == "Inconclusive")
     return progress;
@@ -248,24 +283,15 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
     progress.due = due;
     return progress;
   }
-  const int measured = before.passed + before.failed + before.inconclusive;
   Ask ask;
+  const std::string id = ask_id(gate, context, before);
   const api::Job* job = nullptr;
   if (gate.job) {
-    ask.id = ask_id(gate, context, last, measured);
-    const std::string name = gate_job_name(context.model, gate.name, ask.id);
-    const auto found = context.jobs->find(name);
-    if (found == context.jobs->end()) {
-      progress.job = name;
-      progress.status.message = "Job " + name + " is about to start";
-      return progress;
-    }
-    job = found->second.get();
-    progress.status.message = "Job " + name + " runs";
-    if (!job->complete && !job->failed) return progress;  // its watch tells
-    ask.question = AskRunResult{job->meta.key, job->meta.uid};
+    job = finished_job(gate, context, id, progress);
+    if (!job) return progress;
+    ask = {id, AskRunResult{job->meta.key, job->meta.uid}};
   } else {
-    ask = question(gate, context, ask_id(gate, context, last, measured));
+    ask = question(gate, context, id);
   }
   auto answer = context.answers->find(ask.id);
   if (answer == context.answers->end()) {

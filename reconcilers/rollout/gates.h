@@ -23,6 +23,8 @@ struct GateContext {
   const std::map<std::string, std::string>* stable_metrics = nullptr;
   const std::map<std::string, Answer>* answers = nullptr;
   const std::map<std::string, Ref<api::Job>>* jobs = nullptr;
+  const std::map<std::string, std::string>* job_troubles = nullptr;  // why a Job does not get on, by its name
+  std::string rollout_uid;
   TimePoint attempt_started{};
   bool watching = false;  // it goes on for as long as it doesn't fail: passing once decides nothing
 };
@@ -30,7 +32,9 @@ struct GateContext {
 struct GateProgress {
   api::GateStatus status;
   std::optional<Ask> ask;        // the measurement that is wanted now
-  std::string job;               // name of the Job that is wanted for it
+  std::string job;               // name of the Job that it is measured by now
+  bool starts_job = false;       // that Job is to be made
+  bool job_taken = false;        // that Job is not of this gate
   std::optional<TimePoint> due;  // when the next one is
 };
 
@@ -50,6 +54,8 @@ struct Measured {
 Measured judge_figure(const api::Gate& figure, const Answer& answer);
 // The question that `answer` above is for. `figure` is of Prometheus or web.
 Ask ask_figure(const api::Gate& figure, const GateContext& context, const std::string& id);
+// What status says of a Job whose name is in use.
+std::string taken_job(const std::string& name);
 
 // {{model}} {{namespace}} {{stable}} {{candidate}} replaced.
 std::string expand(const std::string& query, const GateContext& context);

@@ -84,6 +84,7 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
   out["stepSummary"] =
       std::to_string(std::min(s.step_index, s.step_count)) + "/" + std::to_string(s.step_count);
   out["weights"] = {{"stable", s.stable_weight}, {"candidate", s.candidate_weight}};
+  if (s.attempt > 0) out["attempt"] = s.attempt;
   out["stepGeneration"] = s.step_generation;
   if (!s.gates.empty()) {
     out["gates"] = Json::array();

@@ -100,8 +100,8 @@ class Turn {
 
   bool pass_gates();
   void watch_background();
-  // What the Jobs and questions of gates are named after: each attempt has its own. A gate that is watched goes on beyond a step,
-  // as its Job may.
+  // What the Jobs and questions of gates are named after: each attempt has its own, which a pause does not end. A gate that is watched
+  // goes on beyond a step, as its Job may.
   struct Attempt {
     TimePoint since;
     std::string name;

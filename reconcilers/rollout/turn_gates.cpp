@@ -43,7 +43,7 @@ void Turn::watch_background() {
       const auto& own = policy().bake->gates;
       return std::find(own.begin(), own.end(), name) != own.end();
     });
-  watch(names, {*s().started, "background/" + std::to_string(in_.rollout.meta.generation)});
+  watch(names, {*s().started, "background/" + std::to_string(s().attempt)});
 }
 
 void Turn::watch(const std::vector<std::string>& names, const Attempt& attempt) {
@@ -87,15 +87,15 @@ std::string Turn::gate_messages() {
 }
 
 Turn::Attempt Turn::attempt() {
+  // Neither a pause nor its end begins another: what was asked, and the Job that runs, are taken on.
   const TimePoint since = s().baking_since ? *s().baking_since : *s().step_started;
-  // A person may try again within the second.
-  return {since, std::to_string(s().step_index) + "/" + std::to_string(s().step_generation)};
+  return {since, (s().baking_since ? "bake" : std::to_string(s().step_index)) + "/" + std::to_string(s().attempt)};
 }
 
 GateContext Turn::gate_context(const Attempt& attempt) {
   GateContext context;
-  context.id_prefix = "gate/" + in_.rollout.meta.uid + "/" + attempt.name + "/" +
-                      std::to_string(attempt.since.time_since_epoch().count());
+  context.id_prefix = "gate/" + in_.rollout.meta.uid + "/" + attempt.name;
+  context.rollout_uid = in_.rollout.meta.uid;
   context.ns = in_.rollout.meta.key.ns;
   context.model = in_.rollout.model;
   context.stable = s().from_version;
@@ -104,6 +104,7 @@ GateContext Turn::gate_context(const Attempt& attempt) {
   context.stable_metrics = in_.stable_metrics;
   context.answers = &in_.answers;
   context.jobs = &in_.jobs;
+  context.job_troubles = &in_.job_troubles;
   context.attempt_started = attempt.since;
   return context;
 }
@@ -119,7 +120,9 @@ bool Turn::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watchin
   const bool news = progress.status.verdict != it->verdict;
   *it = progress.status;
   if (progress.ask) out_.asks.push_back(*progress.ask);
-  if (!progress.job.empty()) out_.jobs[progress.job] = &gate;
+  if (progress.starts_job) out_.jobs[progress.job] = &gate;
+  if (progress.job_taken) out_.job_taken = progress.job;
+  if (!progress.job.empty()) out_.measuring[gate.name] = progress.job;
   if (progress.due) look_again(*progress.due);
   if (it->verdict == "Passed") {
     if (news)

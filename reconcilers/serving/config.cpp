@@ -12,7 +12,7 @@ namespace {
 bool has_served(const Observed& o, const std::string& version) {
   const auto record = o.version(version);
   if (!record) return false;
-  return record->phase == "Serving" || record->phase == "Superseded" ||
+  return record->served || record->phase == "Serving" || record->phase == "Superseded" ||
          std::any_of(o.rollouts.begin(), o.rollouts.end(),
                      [&](const auto& rollout) { return rollout->status.from_version == version; });
 }

@@ -1,5 +1,7 @@
 #include "reconcilers/version/phase.h"
 
+#include <algorithm>
+
 #include "reconcilers/common/conditions.h"
 
 namespace mo::version {
@@ -8,6 +10,10 @@ namespace {
 struct Phase {
   std::string name, message;
 };
+
+bool failed(const api::ModelRollout& rollout) {
+  return rollout.status.phase == "RolledBack" || rollout.status.phase == "Failed";
+}
 
 Phase decide(const api::ModelVersion& version, const Role& role, const Observed& o) {
   const std::string& name = version.meta.key.name;
@@ -18,11 +24,25 @@ Phase decide(const api::ModelVersion& version, const Role& role, const Observed&
     return {"Superseded", role.stable.empty() ? "its Model is gone" : "after it came " + role.stable};
   if (version.phase == "Candidate") {
     const auto last = o.last_rollout(name);
-    if (last && (last->status.phase == "RolledBack" || last->status.phase == "Failed"))
-      return {"Rejected", last->status.message};
+    if (last && failed(*last)) return {"Rejected", last->status.message};
     return {"Registered", last ? "its last rollout ended as " + last->status.phase : ""};
   }
   return {version.phase.empty() ? "Registered" : version.phase, version.message};
+}
+
+// The ModelRollout itself may go as history.
+std::string failed_rollout(const api::ModelVersion& version, const std::string& phase, const Observed& o) {
+  if (phase != "Rejected") return "";
+  const auto last = o.last_rollout(version.meta.key.name);
+  if (!last) return version.failed_rollout;
+  return failed(*last) ? last->meta.key.name : "";
+}
+
+// So may those be that it gave its traffic to.
+bool served(const api::ModelVersion& version, const std::string& phase, const Observed& o) {
+  return version.served || phase == "Serving" || version.phase == "Serving" || version.phase == "Superseded" ||
+         std::any_of(o.rollouts.begin(), o.rollouts.end(),
+                     [&](const auto& r) { return r->status.from_version == version.meta.key.name; });
 }
 
 }  // namespace
@@ -31,8 +51,11 @@ std::optional<Json> next_status(const api::ModelVersion& version, const Role& ro
                                 TimePoint now) {
   const Phase phase = decide(version, role, o);
   const bool first = version.phase.empty() || version.phase == "Registered";
-  if (phase.name == version.phase && phase.message == version.message) return {};
-  if (first && phase.name == "Registered" && phase.message.empty()) return {};
+  const std::string failed = failed_rollout(version, phase.name, o);
+  const bool served = version::served(version, phase.name, o);
+  const bool same = phase.name == version.phase && phase.message == version.message;
+  if (same && failed == version.failed_rollout && served == version.served) return {};
+  if (first && phase.name == "Registered" && phase.message.empty() && !served) return {};
   const bool rejected = phase.name == "Rejected";
   Conditions conditions(version.conditions, version.meta.generation, now);
   conditions.set("Ready", {!rejected, phase.name, phase.message});
@@ -42,6 +65,8 @@ std::optional<Json> next_status(const api::ModelVersion& version, const Role& ro
                  {"phase", phase.name},
                  {"conditions", to_json(conditions.get())}};
   if (!phase.message.empty()) status["message"] = phase.message;
+  if (!failed.empty()) status["failedRollout"] = failed;
+  if (served) status["served"] = true;
   return status;
 }
 

@@ -28,7 +28,7 @@ from breakages import Breakage, build, sources  # noqa: E402
 # description which stands elsewhere in the list.
 MUTANTS = [
     (1, "a run that is on record is not begun after a crash", "reconcilers/retraining/retraining.cpp",
-     "if (s().run->job_uid.empty()) return make_job();", "if (s().run->job_uid.empty() && !BROKEN) return make_job();", ["1/retraining/1", "1/retraining/2"]),
+     "if (!there && uid.empty()) return make_job();", "if (!there && uid.empty() && !BROKEN) return make_job();", ["1/retraining/1", "1/retraining/2"]),
     (2, "a run that is on record is not begun after a crash", "reconcilers/retraining/retraining.cpp", None, None, ["2/retraining/1", "2/retraining/2", "2/retraining/3"]),
     (2, "retraining that is taken away begins its numbers anew", "reconcilers/retraining/retraining.cpp",
      "api::RetrainingStatus& s = out.status = o.model->status.retraining;",
@@ -41,7 +41,7 @@ MUTANTS = [
      "      return failed(for_good(action, result.error()));\n    }\n",
      ["3/first/2", "3/first/3", "3/retraining/2"]),
     (3, "the Job of a gate that is watched is named after the step", "reconcilers/rollout/turn_gates.cpp",
-     '"background/" + std::to_string(in_.rollout.meta.generation)', '"background/" + std::to_string(BROKEN ? s().step_index : in_.rollout.meta.generation)', ["3/watched/12"]),
+     '"background/" + std::to_string(s().attempt)', '"background/" + std::to_string(BROKEN ? s().step_index : s().attempt)', ["3/watched/12"]),
     (4, "a run that is on record is not begun after a crash", "reconcilers/retraining/retraining.cpp", None, None, ["4/retraining/1", "4/retraining/2"]),
     (5, "workers are stopped in the middle of a reconcile", "operator/runtime/controller.cpp",
      "work(*model, wall_now(), hard_stop.get_token());", "work(*model, wall_now(), BROKEN ? stop : hard_stop.get_token());", ["5/canary/1", "5/canary/2", "5/canary/3"]),

@@ -147,7 +147,7 @@ class Observer(History):
 def nameable(found):
     """An object's name without what follows from a UID and a time: a gate's Jobs are named after when they measure, so all of one gate's are counted together."""
     name = found["metadata"]["name"]
-    return f"{name[:-8]}<drawn>" if GATE_OF in found["metadata"].get("labels", {}) else name
+    return f"{name.rpartition('-')[0]}-<drawn>" if GATE_OF in found["metadata"].get("labels", {}) else name
 
 
 def routed(world, model):

@@ -209,9 +209,14 @@ void Controllers::offer_pod(std::vector<Step>& steps, const api::Pod& typed) {
 
 void Controllers::offer_job(std::vector<Step>& steps, const ObjectRef& ref) {
   const Json& job = w_.get(ref);
-  if (job.contains("status")) return;
+  const bool runs = job.contains("status");
+  if (runs && job["status"].contains("conditions")) return;
   const JobFate fate = job_fate ? job_fate(ref.key.name) : JobFate{};
-  if (fate.is == JobFate::Is::Hangs) return;
+  if (fate.is == JobFate::Is::Stuck || (fate.is == JobFate::Is::Hangs && runs)) return;
+  if (fate.is == JobFate::Is::Hangs) {
+    const auto run = [this, ref] { w_.update(ref, [](Json& o) { o["status"]["active"] = 1; }, "kube-controller-manager"); };
+    return steps.push_back({"job: " + ref.key.name + " runs", run});
+  }
   steps.push_back({"job: " + ref.key.name + " ends", [this, ref, fate] {
                      const bool good = fate.is == JobFate::Is::Complete;
                      w_.update(

@@ -19,7 +19,7 @@ struct Step {
 enum class PodFate { Ready, Never, DigestMismatch };
 
 struct JobFate {
-  enum class Is { Complete, Failed, Hangs } is = Is::Complete;
+  enum class Is { Complete, Failed, Hangs, Stuck } is = Is::Complete;  // Hangs: it runs for ever. Stuck: it never has a pod
   std::string result;  // the termination message
 };
 

@@ -61,6 +61,7 @@ void Invariants::before(const Action& action, const Ref<api::Model>& known) {
   if (!known) broken("I4: writes for a Model that is not there");
   check_owner(action, *known);
   check_stable_capacity(action, *known);
+  if (const auto* removal = std::get_if<Delete>(&action)) check_history(*removal, *known);
   if (const auto* apply = std::get_if<Apply>(&action)) check_not_again(*apply, *known);
 }
 
@@ -118,6 +119,22 @@ void Invariants::check_not_again(const Apply& apply, const api::Model& known) co
       s_.failed_at.find(known.meta.key.name + "/" + body["spec"]["version"].get<std::string>());
   if (failed != s_.failed_at.end() && failed->second >= known.meta.generation)
     broken("rule 2: " + failed->first + " failed and is tried again although the spec did not change");
+}
+
+// Only what is over goes, and nothing that the Model still stands by.
+void Invariants::check_history(const Delete& removal, const api::Model& known) const {
+  const Json* object = w_.find(removal.target);
+  if (!object || (*object)["metadata"]["uid"] != removal.uid) return;
+  const View view = look(known);
+  const std::string& name = removal.target.key.name;
+  if (removal.target.kind == Kind::ModelRollout) {
+    if (!rollout::is_over(object->value("status", Json::object()).value("phase", "")))
+      broken("deletes ModelRollout " + name + ", which is not over");
+    if (view.model && view.model->status.intent.rollout == name) broken("deletes ModelRollout " + name + ", which the intent names");
+  }
+  if (removal.target.kind == Kind::ModelVersion && view.model &&
+      (view.model->status.stable_version == name || (view.active && view.active->version == name)))
+    broken("deletes ModelVersion " + name + ", which serves or is being rolled out");
 }
 
 // ---- rule 6 ----

@@ -70,6 +70,7 @@ class Invariants : public Observer {
   void check_removal(const View& view, const Delete& removal) const;
   void check_gap(const View& view, const api::Model& known, int replicas) const;
   void check_turn(const View& view, const api::Model& known, const std::string& to) const;
+  void check_history(const Delete& removal, const api::Model& known) const;
   void check_not_again(const Apply& apply, const api::Model& known) const;
   void check_traffic(const View& view) const;
   void check_share(const View& view) const;

@@ -73,6 +73,7 @@ TEST_CASE("a run whose Job is refused says what it waits for, until the Job is t
   api::Job job;
   job.meta.key = {"ns", "m-retrain-000001"};
   job.meta.uid = "j1";
+  job.meta.created = kNow;
   s.o.jobs[job.meta.key.name] = std::make_shared<const api::Job>(job);
   look();
   CHECK(status.last_result == "Running");
