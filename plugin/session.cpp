@@ -31,7 +31,7 @@ Result<Cluster> connect(const ClusterOptions& options) {
     places.service_host.clear();
   auto config = kube::load_config(places);
   if (!config) return fail(config.error());
-  if (!options.as.empty()) config->impersonate_user = options.as;
+  if (!options.as.empty()) config->impersonate.user = options.as;
   const std::string ns = options.ns.empty() ? config->ns : options.ns;
   auto credentials = std::make_shared<kube::Credentials>(std::move(*config));
   return Cluster{kube::make_client(kube::make_curl_transport(credentials), credentials,
