@@ -8,11 +8,13 @@
 #include "plugin/follow.h"
 #include "plugin/inventory.h"
 #include "plugin/lint.h"
+#include "plugin/names.h"
 #include "plugin/plan.h"
 #include "plugin/rollouts.h"
 #include "plugin/session.h"
 #include "plugin/show.h"
 #include "plugin/steer.h"
+#include "plugin/words.h"
 
 namespace mo::plugin {
 namespace {
@@ -35,13 +37,15 @@ class Commands {
       console_.out << app_.help();
       return kTrouble;
     }
+    args = verb_first(app_, std::move(args));
     if (!args[0].starts_with("-") && !verb_of(app_, args[0])) {
-      console_.err << "error: no such verb: " << args[0] << "; kubectl model --help lists them\n";
+      console_.err << "error: no such verb: " << printable(args[0]) << "; kubectl model --help lists them\n";
       return kTrouble;
     }
     std::reverse(args.begin(), args.end());  // as CLI11 wants it
     try {
       app_.parse(args);
+      set_request_timeout();
     } catch (const CLI::ParseError& e) {
       return app_.exit(e, console_.out, console_.err) == 0 ? kDone : kTrouble;
     }
@@ -55,18 +59,35 @@ class Commands {
   }
 
  private:
+  void set_request_timeout() {
+    if (request_timeout_.empty()) return;
+    const auto deadline = request_timeout(request_timeout_);
+    if (!deadline)
+      throw CLI::ValidationError("--request-timeout", request_timeout_ + " is no duration such as 30s");
+    cluster_.deadline = *deadline;
+  }
+
   // Nothing if the cluster does not answer: a shell is waiting.
   std::vector<std::string> names_of(const std::string& what, const Words& words) {
-    const auto cluster = connect({.kubeconfig = words.value("--kubeconfig"),
-                                  .context = words.value("--context"),
-                                  .ns = words.value("--namespace"),
-                                  .as = words.value("--as"),
-                                  .deadline = std::chrono::seconds(3)});
+    const ClusterOptions options{.kubeconfig = words.value("--kubeconfig"),
+                                 .context = words.value("--context"),
+                                 .ns = words.value("--namespace"),
+                                 .as = words.value("--as"),
+                                 .as_uid = words.value("--as-uid"),
+                                 .as_groups = words.values("--as-group"),
+                                 .deadline = std::chrono::seconds(3)};
+    if (what == "contexts") return contexts(options);
+    const auto cluster = connect(options);
     if (!cluster) return {};
+    if (what == "namespaces") return namespaces(*cluster->client);
     Session session{*cluster->client, cluster->ns, console_.out, console_.err, wall_now};
+    return objects_to_name(session, what, words);
+  }
+
+  static std::vector<std::string> objects_to_name(Session& session, const std::string& what, const Words& words) {
     kube::ListOptions of_model;
-    if (what != "models" && !words.names.empty())
-      of_model.field_selector = "spec.modelRef.name=" + words.names.front();
+    const auto model = words.names.empty() ? Result<std::string>("") : name_as(Kind::Model, words.names.front());
+    if (what != "models" && model && !model->empty()) of_model.field_selector = "spec.modelRef.name=" + *model;
     const Kind kind = what == "models"     ? Kind::Model
                       : what == "versions" ? Kind::ModelVersion
                                            : Kind::ModelRollout;
@@ -85,6 +106,20 @@ class Commands {
     verb->add_option("--context", cluster_.context, "The kubeconfig's context to use");
     verb->add_option("--kubeconfig", cluster_.kubeconfig, "The kubeconfig to use");
     verb->add_option("--as", cluster_.as, "The user to act as");
+    verb->add_option("--as-group", cluster_.as_groups, "A group to act as; may be given more than once")
+        ->allow_extra_args(false);
+    verb->add_option("--as-uid", cluster_.as_uid, "The UID to act as");
+    verb->add_option("--request-timeout", request_timeout_, "How long to wait for each answer: 30s, or 0 for ever");
+  }
+
+  // One, or several by name or by label.
+  void takes_models(CLI::App* verb, Selection& selection, const std::string& what) {
+    auto* names = verb->add_option("MODEL", selection.names, what);
+    verb->add_option("-l,--selector", selection.selector, "Those with these labels: team=payments,tier!=low")
+        ->excludes(names);
+  }
+  static void require(const Selection& selection) {
+    if (selection.names.empty() && selection.selector.empty()) throw CLI::RequiredError("MODEL or -l");
   }
 
   CLI::Option* takes_output(CLI::App* verb, std::string& output,
@@ -96,7 +131,7 @@ class Commands {
   int with_session(const std::function<int(Session&)>& act) {
     auto cluster = connect(cluster_);
     if (!cluster) {
-      console_.err << "error: " << cluster.error().message << "\n";
+      console_.err << "error: " << printable(cluster.error().message) << "\n";
       return kTrouble;
     }
     Session session{*cluster->client, cluster->ns, console_.out,     console_.err,
@@ -108,23 +143,25 @@ class Commands {
 
   void add_showing() {
     CLI::App* get = verb("get", "List Models");
-    get->add_option("MODEL", getting_.models, "Names of Models; by default all");
+    takes_models(get, getting_.selection, "Names of Models; by default all");
     get->add_flag("-A,--all-namespaces", getting_.everywhere, "In all namespaces");
+    get->add_flag("-w,--watch", getting_.watch, "Go on with each change");
     takes_cluster(get);
     takes_output(get, getting_.output, {"wide", "json", "yaml", "name"});
     get->callback([this] {
-      if (getting_.everywhere && !getting_.models.empty())
+      if (getting_.everywhere && !getting_.selection.names.empty())
         throw CLI::ValidationError("-A", "a Model cannot be named by its name across all namespaces");
       chosen_ = [this] { return with_session([this](Session& s) { return get_models(s, getting_); }); };
     });
 
-    CLI::App* status = verb("status", "Show a Model, its versions and its rollout as a tree");
-    status->add_option("MODEL", following_.model, "The Model's name")->required();
+    CLI::App* status = verb("status", "Show Models, their versions and rollouts as trees");
+    takes_models(status, following_.selection, "Names of Models");
     auto* watch = status->add_flag("-w,--watch", following_.watch, "Follow until nothing is on its way");
     status->add_option("--timeout", timeout_, "Give up following after that time, such as 10m")->needs(watch);
     takes_cluster(status);
     takes_output(status, following_.output)->excludes(watch);
     status->callback([this] {
+      require(following_.selection);
       if (!timeout_.empty()) {
         following_.timeout = parse_duration(timeout_);
         if (!following_.timeout)
@@ -144,59 +181,87 @@ class Commands {
 
   // ---- verbs on files ----
 
-  void takes_files(CLI::App* verb) {
-    verb->add_option("-f,--filename", files_,
+  void takes_files(CLI::App* verb, Sources& sources) {
+    verb->add_option("-f,--filename", sources.names,
                      "A file, a folder (with all YAML and JSON below it), or - for standard input")
-        ->required()
         ->allow_extra_args(false);
+    verb->add_option("-k,--kustomize", sources.kustomizations, "A folder with a kustomization")
+        ->allow_extra_args(false);
+  }
+  static void require(const Sources& sources) {
+    if (sources.names.empty() && sources.kustomizations.empty()) throw CLI::RequiredError("-f or -k");
   }
 
   void add_files() {
     CLI::App* lint = verb("lint", "Check files against the CRDs and the operator's rules, without a cluster");
-    takes_files(lint);
-    lint->callback(
-        [this] { chosen_ = [this] { return lint_files(files_, console_.in, console_.out, console_.err); }; });
+    takes_files(lint, linting_.sources);
+    lint->add_flag("--strict", linting_.strict, "Warnings fail, too");
+    lint->callback([this] {
+      require(linting_.sources);
+      chosen_ = [this] { return lint_files(linting_, console_.in, console_.out, console_.err); };
+    });
   }
 
   void add_plan() {
     CLI::App* plan = verb("plan", "Say what the operator would do if files were applied; nothing is changed");
-    takes_files(plan);
+    takes_files(plan, planned_.sources);
     takes_cluster(plan);
     plan->callback([this] {
+      require(planned_.sources);
+      planned_.ns_given = !cluster_.ns.empty();
       chosen_ = [this] {
-        return with_session([this](Session& s) { return plan_files(s, files_, console_.in); });
+        return with_session([this](Session& s) { return plan_files(s, planned_, console_.in); });
       };
     });
   }
 
   // ---- verbs that change something ----
 
-  CLI::App* steering(const std::string& name, const std::string& what) {
+  CLI::App* steering(const std::string& name, const std::string& what, bool several) {
     CLI::App* sub = verb(name, what);
-    sub->add_option("MODEL", steering_.model, "The Model's name")->required();
+    if (several)
+      takes_models(sub, steered_, "Names of Models");
+    else
+      sub->add_option("MODEL", steered_.names, "The Model's name")->required()->expected(1);
     takes_cluster(sub);
     takes_output(sub, steering_.output);
+    sub->add_option("--dry-run", dry_run_, "client: say what would be written. server: let the API server check it")
+        ->check(CLI::IsMember({"none", "client", "server"}));
     sub->callback([this, name] {
+      require(steered_);
+      if (!steering_.rollout.empty() && (!steered_.selector.empty() || steered_.names.size() > 1))
+        throw CLI::ValidationError("--rollout", "one ModelRollout is of one Model: name that one alone");
       steering_.verb = name;
-      chosen_ = [this] { return with_session([this](Session& s) { return steer(s, steering_); }); };
+      steering_.dry_run = dry_run_ == "client" ? DryRun::Client : dry_run_ == "server" ? DryRun::Server : DryRun::None;
+      cluster_.dry_run = steering_.dry_run == DryRun::Server;
+      chosen_ = [this] { return with_session([this](Session& s) { return steer_named(s); }); };
     });
     return sub;
   }
 
+  int steer_named(Session& session) {
+    for (const auto& [kind, name] : {std::pair(Kind::ModelRollout, &steering_.rollout), std::pair(Kind::ModelVersion, &steering_.to)}) {
+      auto plain = name_as(kind, *name);
+      if (!plain) return complain(session, plain.error());
+      *name = std::move(*plain);
+    }
+    return steer_all(session, steering_, steered_);
+  }
+
   void add_steering() {
     CLI::App* promote =
-        steering("promote", "Skip the steps and gates that are left and give the new version all traffic");
-    CLI::App* pause = steering("pause", "Hold the rollout where it is");
-    CLI::App* resume = steering("resume", "Go on after a pause, or try a step again that paused by itself");
-    CLI::App* abort = steering("abort", "Give all traffic back to the version that served before");
-    CLI::App* rollback =
-        steering("rollback", "Abort what is under way, else go back at once to a version that served before");
+        steering("promote", "Skip the steps and gates that are left and give the new version all traffic", true);
+    CLI::App* pause = steering("pause", "Hold the rollout where it is", true);
+    CLI::App* resume = steering("resume", "Go on after a pause, or try a step again that paused by itself", true);
+    CLI::App* abort = steering("abort", "Give all traffic back to the version that served before", true);
+    CLI::App* rollback = steering(
+        "rollback", "Abort what is under way, else go back at once to a version that served before", false);
     for (CLI::App* sub : {promote, pause, resume, abort, rollback})
       sub->add_option("--rollout", steering_.rollout, "Which ModelRollout, where several could be meant");
     rollback->add_option("--to", steering_.to, "The ModelVersion to go back to");
     rollback->add_flag("--force", steering_.force, "Also to a version that never passed a rollout");
-    steering("retry", "Try what failed last again, by a new ModelRollout");
-    steering("retrain", "Ask for a training run now");
+    steering("retry", "Try what failed last again, by a new ModelRollout", false);
+    steering("retrain", "Ask for a training run now", true);
   }
 
   const Console& console_;
@@ -206,8 +271,12 @@ class Commands {
   Following following_;
   std::string timeout_;
   Past past_;
-  std::vector<std::string> files_;
+  std::string request_timeout_;
+  Linting linting_;
+  Planned planned_;
+  Selection steered_;
   Steering steering_;
+  std::string dry_run_;
   std::function<int()> chosen_;
 };
 

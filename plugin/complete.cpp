@@ -1,6 +1,8 @@
 #include "plugin/complete.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
 
 namespace mo::plugin {
 namespace {
@@ -8,89 +10,93 @@ namespace {
 // As the shells' side of cobra has them.
 constexpr const char* kFiles = ":0";
 constexpr const char* kNoFiles = ":4";
+constexpr const char* kFolders = ":16";
 
-const CLI::Option* option_of(const CLI::App* verb, const std::string& flag) {
-  if (!verb) return nullptr;
-  for (const CLI::Option* option : verb->get_options())
-    if (option->check_name(flag)) return option;
-  return nullptr;
-}
+// What the value of a flag is one of: a fixed choice, or what is looked up under that name.
+const std::map<std::string, std::vector<std::string>> kChoices = {
+    {"--output", {"json", "yaml", "name"}}, {"--dry-run", {"none", "client", "server"}}};
+const std::map<std::string, std::string> kLookedUp = {{"--to", "versions"},
+                                                      {"--rollout", "rollouts"},
+                                                      {"--namespace", "namespaces"},
+                                                      {"--context", "contexts"}};
 
-// By its long name, whichever was written.
-std::string long_name(const CLI::Option* option) {
-  return option->get_lnames().empty() ? "" : "--" + option->get_lnames().front();
-}
+class Completing {
+ public:
+  Completing(const CLI::App& app, const std::vector<std::string>& args, const Lookup& lookup)
+      : app_(app), lookup_(lookup), last_(args.empty() ? "" : args.back()),
+        words_(split(app, {args.begin(), args.empty() ? args.end() : args.end() - 1})),
+        verb_(verb_of(app, words_.verb)) {}
 
-Words split(const CLI::App& app, const std::vector<std::string>& before) {
-  Words words;
-  for (const std::string& word : before) {
-    if (!words.open.empty()) {
-      words.options.emplace_back(std::exchange(words.open, ""), word);
-    } else if (word.starts_with("-") && word != "-") {
-      const size_t equals = word.find('=');
-      const CLI::Option* option = option_of(verb_of(app, words.verb), word.substr(0, equals));
-      if (!option || option->get_type_size() == 0) continue;
-      if (equals == std::string::npos)
-        words.open = long_name(option);
-      else
-        words.options.emplace_back(long_name(option), word.substr(equals + 1));
-    } else if (words.verb.empty()) {
-      words.verb = word;
-    } else {
-      words.names.push_back(word);
+  std::vector<std::string> lines() {
+    // "--namespace=pay": the shell keeps what stands before the value.
+    const size_t equals = last_.find('=');
+    if (words_.open.empty() && last_.starts_with("--") && equals != std::string::npos) {
+      if (const CLI::Option* option = option_of(app_, verb_, last_.substr(0, equals)))
+        words_.open = long_name(option);
+      last_.erase(0, equals + 1);
     }
+    if (words_.open == "--filename" || words_.open == "--kubeconfig") return {kFiles};
+    if (words_.open == "--kustomize") return {kFolders};
+    if (!words_.open.empty())
+      propose_value();
+    else if (last_.starts_with("-"))
+      propose_flags();
+    else if (words_.verb.empty())
+      for (const CLI::App* one : app_.get_subcommands({})) propose(one->get_name(), one->get_description());
+    else if (verb_)
+      propose_names();
+    lines_.push_back(kNoFiles);
+    return std::move(lines_);
   }
-  return words;
-}
+
+ private:
+  void propose(const std::string& word, const std::string& what = "") {
+    if (word.starts_with(last_)) lines_.push_back(what.empty() ? word : word + "\t" + what);
+  }
+
+  void propose_value() {
+    if (const auto choice = kChoices.find(words_.open); choice != kChoices.end()) {
+      for (const std::string& word : choice->second) propose(word);
+      if (words_.open == "--output" && words_.verb == "get") propose("wide");
+    } else if (const auto what = kLookedUp.find(words_.open); what != kLookedUp.end()) {
+      for (const std::string& word : lookup_(what->second, words_)) propose(word);
+    }  // else only its writer knows
+  }
+
+  void propose_flags() {
+    for (const CLI::App* verb : app_.get_subcommands({}))
+      if (verb == verb_)
+        for (const CLI::Option* option : verb->get_options())
+          if (!long_name(option).empty()) propose(long_name(option), option->get_description());
+  }
+
+  // "fraud", or "model/fraud" and "mro/fraud-v2-3" once that is how the word begins.
+  void propose_names() {
+    const CLI::Option* models = option_of(app_, verb_, "MODEL");
+    if (!models || (!words_.names.empty() && models->get_items_expected_max() == 1)) return;
+    const std::string prefix = last_.substr(0, last_.find('/') + 1);
+    const bool rollouts = prefix == "mro/" || prefix.starts_with("modelrollout");
+    if (rollouts && !option_of(app_, verb_, "--rollout")) return;
+    Words words = words_;
+    if (rollouts) words.names.clear();  // of any Model
+    for (const std::string& name : lookup_(rollouts ? "rollouts" : "models", words))
+      if (std::find(words_.names.begin(), words_.names.end(), prefix + name) == words_.names.end())
+        propose(prefix + name);
+  }
+
+  const CLI::App& app_;
+  const Lookup& lookup_;
+  std::string last_;
+  Words words_;
+  const CLI::App* verb_;
+  std::vector<std::string> lines_;
+};
 
 }  // namespace
 
-const CLI::App* verb_of(const CLI::App& app, const std::string& name) {
-  for (const CLI::App* verb : app.get_subcommands({}))
-    if (verb->get_name() == name) return verb;
-  return nullptr;
-}
-
-std::string Words::value(const std::string& option) const {
-  for (const auto& [name, value] : options)
-    if (name == option) return value;
-  return "";
-}
-
 std::vector<std::string> complete(const CLI::App& app, const std::vector<std::string>& args,
                                   const Lookup& lookup) {
-  std::vector<std::string> lines;
-  const std::string last = args.empty() ? "" : args.back();
-  const Words words = split(app, {args.begin(), args.empty() ? args.end() : args.end() - 1});
-  const auto propose = [&](const std::string& word, const std::string& what = "") {
-    if (word.starts_with(last)) lines.push_back(what.empty() ? word : word + "\t" + what);
-  };
-  const auto propose_all = [&](const std::vector<std::string>& found) {
-    for (const std::string& word : found) propose(word);
-  };
-  const CLI::App* verb = verb_of(app, words.verb);
-  const bool takes_models = option_of(verb, "MODEL") != nullptr;
-  if (words.open == "--filename") return {kFiles};
-  if (words.open == "--kubeconfig") return {kFiles};
-  if (words.open == "--to") {
-    propose_all(lookup("versions", words));
-  } else if (words.open == "--rollout") {
-    propose_all(lookup("rollouts", words));
-  } else if (words.open == "--output") {
-    for (const char* format : {"json", "yaml", "name"}) propose(format);
-    if (words.verb == "get") propose("wide");
-  } else if (!words.open.empty()) {
-    // Whatever it is, only its writer knows.
-  } else if (words.verb.empty()) {
-    for (const CLI::App* one : app.get_subcommands({})) propose(one->get_name(), one->get_description());
-  } else if (verb && last.starts_with("-")) {
-    for (const CLI::Option* option : verb->get_options())
-      if (!long_name(option).empty()) propose(long_name(option), option->get_description());
-  } else if (takes_models && (words.names.empty() || words.verb == "get")) {
-    propose_all(lookup("models", words));
-  }
-  lines.push_back(kNoFiles);
-  return lines;
+  return Completing(app, args, lookup).lines();
 }
 
 }  // namespace mo::plugin

@@ -6,25 +6,11 @@
 #include <string>
 #include <vector>
 
-namespace CLI {
-class App;
-}
+#include "plugin/words.h"
 
 namespace mo::plugin {
 
-// Null if there is no such verb.
-const CLI::App* verb_of(const CLI::App& app, const std::string& name);
-
-// What stands before the word to complete.
-struct Words {
-  std::string verb;
-  std::vector<std::string> names;                            // that are no flags
-  std::vector<std::pair<std::string, std::string>> options;  // "--namespace", "payments"
-  std::string open;                                          // the flag whose value is to be completed
-  std::string value(const std::string& option) const;
-};
-
-// What only the cluster knows: "models", "versions", "rollouts".
+// What only the cluster and the kubeconfig know: "models", "versions", "rollouts", "namespaces", "contexts".
 using Lookup = std::function<std::vector<std::string>(const std::string& what, const Words& words)>;
 
 // The lines to print.

@@ -14,6 +14,8 @@ Crd read_crd(std::string_view text_of_it) {
   const Json& crd = documents->front().value;
   Crd out;
   out.kind = text(crd, "spec.names.kind");
+  out.names = {text(crd, "spec.names.plural"), text(crd, "spec.names.singular")};
+  for (const Json& name : items(crd, "spec.names.shortNames")) out.names.push_back(name.get<std::string>());
   out.version = items(crd, "spec.versions").at(0);
   out.api_version = text(crd, "spec.group") + "/" + text(out.version, "name");
   out.namespaced = text(crd, "spec.scope") == "Namespaced";

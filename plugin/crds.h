@@ -14,6 +14,7 @@ extern const std::vector<std::string_view> kCrdTexts;
 
 struct Crd {
   std::string kind, api_version;
+  std::vector<std::string> names;  // as on a command line: "models", "model", "mdl"
   bool namespaced = true;
   Json version;  // the served one: schema, additionalPrinterColumns
   Json schema;   // its openAPIV3Schema

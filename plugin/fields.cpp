@@ -1,6 +1,33 @@
 #include "plugin/fields.h"
 
 namespace mo::plugin {
+namespace {
+
+// The code point that begins there and its length in bytes; -1 for a byte that is no UTF-8.
+std::pair<int32_t, size_t> character_at(std::string_view text, size_t i) {
+  const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0; };
+  const int first = byte(i);
+  if (first < 0x80) return {first, 1};
+  const size_t length = first >= 0xf0 && first < 0xf5 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
+  if (length == 0 || first >= 0xf5) return {-1, 1};
+  int32_t point = first & (0xff >> (length + 1));
+  for (size_t k = 1; k < length; ++k) {
+    if ((byte(i + k) & 0xc0) != 0x80) return {-1, 1};
+    point = (point << 6) | (byte(i + k) & 0x3f);
+  }
+  static constexpr int32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = point >= 0xd800 && point < 0xe000;
+  if (point < kLeast[length] || point > 0x10ffff || surrogate) return {-1, 1};
+  return {point, length};
+}
+
+// Control characters (CSI among them), separators of lines, and what turns the direction of text.
+bool steers(int32_t point) {
+  return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x200e || point == 0x200f || point == 0x061c ||
+         (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+}
+
+}  // namespace
 
 const Json* field(const Json& object, std::string_view path) {
   const Json* at = &object;
@@ -41,19 +68,15 @@ std::string name_of(const Json& object) { return text(object, "metadata.name"); 
 
 std::string printable(const std::string& text) {
   std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
-    if (byte == '\n' || byte == '\r' || byte == '\t') {
+  for (size_t i = 0; i < text.size();) {
+    const auto [point, length] = character_at(text, i);
+    if (point == '\n' || point == '\r' || point == '\t')
       out += ' ';
-    } else if (byte < 0x20 || byte == 0x7f) {
+    else if (point < 0 || steers(point))
       out += '?';
-    } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {  // U+0080 to U+009F, CSI among them
-      out += '?';
-      ++i;
-    } else {
-      out += text[i];
-    }
+    else
+      out.append(text, i, length);
+    i += length;
   }
   return out;
 }

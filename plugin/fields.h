@@ -23,8 +23,9 @@ const Json& items(const Json& object, std::string_view path);
 
 std::string name_of(const Json& object);
 
-// As it may be shown to a person: what others wrote must not steer the terminal. Line ends and tabs become
-// blanks, other control characters question marks.
+// As it may be shown to a person: what others wrote must not steer the terminal, nor read otherwise than it is.
+// Line ends and tabs become blanks; other control characters, marks that turn the direction of text, and bytes
+// that are no UTF-8 become question marks.
 std::string printable(const std::string& text);
 // All texts in it.
 Json printable(Json object);

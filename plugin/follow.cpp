@@ -1,24 +1,17 @@
 #include "plugin/follow.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <set>
-#include <thread>
 
 #include "operator/api/types.h"
-#include "operator/runtime/watcher.h"
 #include "plugin/fields.h"
 #include "plugin/rollouts.h"
 #include "plugin/show.h"
+#include "plugin/watching.h"
 
 namespace mo::plugin {
 namespace {
-
-constexpr Kind kFollowed[] = {Kind::Model, Kind::ModelVersion, Kind::ModelRollout, Kind::Pod};
 
 std::string pods_of(const std::string& model) { return std::string(api::kLabelModel) + "=" + model; }
 
@@ -33,119 +26,19 @@ Result<Snapshot> look(Session& session, const std::string& model) {
                   std::move(*pods)};
 }
 
-// What the watches of one namespace have brought. Thread-safe.
-class Seen {
- public:
-  void put(Kind kind, const Json& object) {
-    const std::lock_guard lock(mutex_);
-    objects_[kind][name_of(object)] = object;
-    changed_.notify_all();
-  }
-  void drop(Kind kind, const std::string& name) {
-    const std::lock_guard lock(mutex_);
-    objects_[kind].erase(name);
-    changed_.notify_all();
-  }
-  void replace(Kind kind, std::map<std::string, Json> all) {
-    const std::lock_guard lock(mutex_);
-    objects_[kind] = std::move(all);
-    synced_.insert(kind);
-    changed_.notify_all();
-  }
-
-  // Waits for news, or until `deadline`. Nothing until every kind was listed once.
-  bool wait(std::chrono::steady_clock::time_point deadline) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_until(lock, deadline);
-    return synced_.size() == std::size(kFollowed);
-  }
-
-  // Of that Model; its `model` is null if there is none.
-  Snapshot snapshot(const std::string& model) {
-    const std::lock_guard lock(mutex_);
-    Snapshot out;
-    const auto it = objects_[Kind::Model].find(model);
-    if (it != objects_[Kind::Model].end()) out.model = it->second;
-    for (const auto& [kind, into] :
-         {std::pair(Kind::ModelVersion, &out.versions), std::pair(Kind::ModelRollout, &out.rollouts)})
-      for (const auto& [name, object] : objects_[kind])
-        if (text(object, "spec.modelRef.name") == model) into->push_back(object);
-    sort_newest_first(out.rollouts);
-    for (const auto& [name, pod] : objects_[Kind::Pod]) out.pods.push_back(pod);
-    return out;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::map<Kind, std::map<std::string, Json>> objects_;
-  std::set<Kind> synced_;
-};
-
-// Whole objects, by name: one namespace is looked at.
-class SeenSink : public WatchSink {
- public:
-  SeenSink(Seen& seen, Kind kind) : seen_(seen), kind_(kind) {}
-  void clear() override { collected_.clear(); }
-  Result<void> read(std::string_view json) override {
-    in_hand_.reset();
-    auto object = parse_json(json, 8u << 20);
-    if (!object) return fail(object.error());
-    in_hand_ = std::move(*object);
-    return {};
-  }
-  void apply(watch::Effect effect, const std::string&) override {
-    const std::string name = in_hand_ ? name_of(*in_hand_) : "";
-    if (effect == watch::Effect::Swap || effect == watch::Effect::BackInTime ||
-        effect == watch::Effect::Absent)
-      seen_.replace(kind_, std::exchange(collected_, {}));
-    else if (in_hand_ && effect == watch::Effect::Collect)
-      collected_[name] = std::move(*in_hand_);
-    else if (in_hand_ && effect == watch::Effect::Discard)
-      collected_.erase(name);
-    else if (in_hand_ && effect == watch::Effect::Upsert)
-      seen_.put(kind_, *in_hand_);
-    else if (in_hand_ && effect == watch::Effect::Remove)
-      seen_.drop(kind_, name);
-    in_hand_.reset();
-  }
-
- private:
-  Seen& seen_;
-  const Kind kind_;
-  std::map<std::string, Json> collected_;
-  std::optional<Json> in_hand_;
-};
-
-class Watches {
- public:
-  Watches(Session& session, const std::string& model, Seen& seen) {
-    const Meters silent{[](auto, auto) {}, [](auto) {}, [](auto) {}};
-    for (const Kind kind : kFollowed) {
-      WatcherOptions options;
-      options.kind = kind;
-      options.ns = session.ns;
-      if (kind == Kind::Pod) options.label_selector = pods_of(model);
-      watchers_.push_back(
-          std::make_unique<Watcher>(session.client, options, std::make_unique<SeenSink>(seen, kind), silent));
-    }
-    for (const auto& watcher : watchers_)
-      threads_.emplace_back([&watcher](std::stop_token stop) { watcher->run(stop); });
-  }
-  ~Watches() {
-    for (std::jthread& thread : threads_) thread.request_stop();
-  }
-
-  std::string problem() const {
-    for (const auto& watcher : watchers_)
-      if (const std::string why = watcher->problem(); !why.empty()) return why;
-    return "";
-  }
-
- private:
-  std::vector<std::unique_ptr<Watcher>> watchers_;
-  std::vector<std::jthread> threads_;
-};
+// What the watches have brought of one Model; its `model` is null if there is none.
+Snapshot snapshot_of(Seen& seen, const std::string& model) {
+  Snapshot out;
+  for (Json& object : seen.all(Kind::Model))
+    if (name_of(object) == model) out.model = std::move(object);
+  for (const auto& [kind, into] :
+       {std::pair(Kind::ModelVersion, &out.versions), std::pair(Kind::ModelRollout, &out.rollouts)})
+    for (Json& object : seen.all(kind))
+      if (text(object, "spec.modelRef.name") == model) into->push_back(std::move(object));
+  sort_newest_first(out.rollouts);
+  out.pods = seen.all(Kind::Pod);
+  return out;
+}
 
 // Where the tree is drawn: over itself on a terminal, else only what is new.
 class Screen {
@@ -177,23 +70,28 @@ class Screen {
 
 class Follow {
  public:
-  Follow(Session& session, const Following& f) : session_(session), f_(f), screen_(session) {}
+  Follow(Session& session, const Following& f, std::string model)
+      : session_(session), f_(f), model_(std::move(model)), screen_(session) {}
 
   int run() {
     // A missing Model or right is told at once; a watch would try for ever.
-    const auto first = look(session_, f_.model);
+    const auto first = look(session_, model_);
     if (!first) return complain(session_, first.error());
-    spdlog::set_level(spdlog::level::off);
     Seen seen;
-    const Watches watches(session_, f_.model, seen);
+    const Watches watches(session_, seen,
+                          {{Kind::Model, ""},
+                           {Kind::ModelVersion, ""},
+                           {Kind::ModelRollout, ""},
+                           {Kind::Pod, pods_of(model_)}});
     const auto began = std::chrono::steady_clock::now();
     for (;;) {
       auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
       if (f_.timeout) until = std::min(until, began + *f_.timeout);
-      const bool synced = seen.wait(until);
-      const Snapshot snapshot = synced ? seen.snapshot(f_.model) : *first;
+      seen.wait(until);
+      const bool synced = watches.listed();
+      const Snapshot snapshot = synced ? snapshot_of(seen, model_) : *first;
       if (snapshot.model.is_null()) {
-        session_.err << "Model " << f_.model << " was deleted\n";
+        session_.err << "Model " << model_ << " was deleted\n";
         return kNo;
       }
       auto code = ended(snapshot);
@@ -233,6 +131,7 @@ class Follow {
 
   Session& session_;
   const Following& f_;
+  const std::string model_;
   Screen screen_;
   std::set<std::string> followed_;
 };
@@ -264,20 +163,57 @@ std::string cut(const std::string& line, int columns) {
   return columns < 0 && coloured ? out + "\x1b[0m" : out;
 }
 
-int status(Session& session, const Following& following) {
-  if (following.watch) return Follow(session, following).run();
-  const auto snapshot = look(session, following.model);
-  if (!snapshot) return complain(session, snapshot.error());
-  if (following.output.empty()) {
-    for (const std::string& line : render(*snapshot, session.now(), session.look()))
-      session.out << line << "\n";
-  } else {
-    std::vector<Json> all = {snapshot->model};
-    for (const auto* part : {&snapshot->versions, &snapshot->rollouts, &snapshot->pods})
-      all.insert(all.end(), part->begin(), part->end());
-    print_objects(session.out, all, following.output, true);
+namespace {
+
+std::vector<Json> objects_of(const Snapshot& snapshot) {
+  std::vector<Json> all = {snapshot.model};
+  for (const auto* part : {&snapshot.versions, &snapshot.rollouts, &snapshot.pods})
+    all.insert(all.end(), part->begin(), part->end());
+  return all;
+}
+
+// How many Models are how, for the last line.
+std::string tally(const std::map<int, size_t>& codes) {
+  std::string all;
+  size_t models = 0;
+  for (const auto& [code, word] : {std::pair(kDone, "ready"), std::pair(kNotYet, "on its way"), std::pair(kNo, "not ready"),
+                                   std::pair(kTrouble, "unknown")}) {
+    if (!codes.contains(code)) continue;
+    models += codes.at(code);
+    all += (all.empty() ? "" : ", ") + std::to_string(codes.at(code)) + " " + word;
   }
-  return at_rest(*snapshot).value_or(kNotYet);
+  return count_of(models, "Model") + ": " + all;
+}
+
+int status_of(Session& session, const Following& following, const std::vector<Target>& found) {
+  std::map<int, size_t> codes;
+  std::vector<Json> objects;
+  for (const Target& target : found) {
+    const auto snapshot = look(session, target.model);
+    const int code = snapshot ? at_rest(*snapshot).value_or(kNotYet) : complain(session, snapshot.error());
+    ++codes[code];
+    if (!snapshot) continue;
+    for (Json& object : objects_of(*snapshot)) objects.push_back(std::move(object));
+    if (!following.output.empty()) continue;
+    if (target != found.front()) session.out << "\n";
+    for (const std::string& line : render(*snapshot, session.now(), session.look())) session.out << line << "\n";
+  }
+  if (!following.output.empty() && !objects.empty()) print_objects(session.out, objects, following.output, true);
+  if (found.size() > 1) session.err << tally(codes) << "\n";
+  int worst = kDone;
+  for (const auto& [code, n] : codes) worst = worse(worst, code);
+  return worst;
+}
+
+}  // namespace
+
+int status(Session& session, const Following& following) {
+  const auto found = targets(session, following.selection);
+  if (!found) return complain(session, found.error());
+  if (!following.watch) return status_of(session, following, *found);
+  if (found->size() == 1) return Follow(session, following, found->front().model).run();
+  return complain(session, {ErrorKind::Invalid, "-w follows one Model, and these are " + std::to_string(found->size()),
+                            0, {}, {}});
 }
 
 }  // namespace mo::plugin

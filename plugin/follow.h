@@ -1,15 +1,16 @@
-// `status`: the tree of one Model, once or for as long as something is on its way.
+// `status`: the tree of each Model, once; or of one for as long as something is on its way.
 #pragma once
 
 #include <optional>
 
 #include "plugin/session.h"
+#include "plugin/targets.h"
 #include "plugin/tree.h"
 
 namespace mo::plugin {
 
 struct Following {
-  std::string model;
+  Selection selection;
   bool watch = false;
   std::optional<Duration> timeout;  // of the watch
   std::string output;               // empty: the tree

@@ -1,12 +1,15 @@
 #include "plugin/inventory.h"
 
 #include <algorithm>
+#include <map>
 
 #include "operator/api/types.h"
 #include "plugin/crds.h"
 #include "plugin/fields.h"
+#include "plugin/names.h"
 #include "plugin/rollouts.h"
 #include "plugin/show.h"
+#include "plugin/watching.h"
 
 namespace mo::plugin {
 namespace {
@@ -24,24 +27,154 @@ std::string upper(std::string text) {
 }
 
 // The columns that kubectl prints too: those of the CRD.
-void print_models(Session& session, const std::vector<Json>& models, const Getting& getting) {
-  std::vector<std::string> header = {"NAME"};
-  if (getting.everywhere) header.insert(header.begin(), "NAMESPACE");
-  std::vector<Json> columns;
-  for (const Json& column : items(crd_of("Model")->version, "additionalPrinterColumns")) {
-    if (number(column, "priority") > 0 && getting.output != "wide") continue;
-    columns.push_back(column);
-    header.push_back(upper(text(column, "name")));
+class ModelTable {
+ public:
+  ModelTable(Session& session, const Getting& getting)
+      : session_(session), everywhere_(getting.everywhere), columns_(columns(getting.output == "wide")),
+        table_(session.out, header()) {}
+
+  void print(const std::vector<Json>& models) {
+    std::vector<std::vector<std::string>> rows;
+    for (const Json& model : models) rows.push_back(row(model));
+    if (!rows.empty()) table_.print(std::move(rows));
   }
-  std::vector<std::vector<std::string>> rows;
-  for (const Json& model : models) {
-    std::vector<std::string> row = {name_of(model)};
-    if (getting.everywhere) row.insert(row.begin(), text(model, "metadata.namespace"));
-    for (const Json& column : columns) row.push_back(cell(model, column, session.now()));
-    rows.push_back(std::move(row));
+
+  // What a person sees of it, but for its age.
+  std::vector<std::string> told(const Json& model) const {
+    std::vector<std::string> cells;
+    for (const Json& column : columns_)
+      if (text(column, "type") != "date") cells.push_back(cell(model, column, {}));
+    return cells;
   }
-  print_table(session.out, header, rows);
-}
+
+ private:
+  static std::vector<Json> columns(bool wide) {
+    std::vector<Json> all;
+    for (const Json& column : items(crd_of("Model")->version, "additionalPrinterColumns"))
+      if (wide || number(column, "priority") == 0) all.push_back(column);
+    return all;
+  }
+
+  std::vector<std::string> header() const {
+    std::vector<std::string> all = {"NAME"};
+    if (everywhere_) all.insert(all.begin(), "NAMESPACE");
+    for (const Json& column : columns_) all.push_back(upper(text(column, "name")));
+    return all;
+  }
+
+  std::vector<std::string> row(const Json& model) const {
+    std::vector<std::string> cells = {name_of(model)};
+    if (everywhere_) cells.insert(cells.begin(), text(model, "metadata.namespace"));
+    for (const Json& column : columns_) cells.push_back(cell(model, column, session_.now()));
+    return cells;
+  }
+
+  Session& session_;
+  const bool everywhere_;
+  const std::vector<Json> columns_;
+  Table table_;
+};
+
+class Get {
+ public:
+  Get(Session& session, const Getting& getting)
+      : session_(session), getting_(getting), drawn_(getting.output.empty() || getting.output == "wide"),
+        table_(session, getting) {}
+
+  int run() {
+    for (const std::string& word : getting_.selection.names) {
+      const auto name = name_as(Kind::Model, word);
+      if (!name) return complain(session_, name.error());
+      names_.push_back(*name);
+    }
+    int code = kDone;
+    const auto models = names_.empty() ? all() : by_name(code);
+    if (!models) return complain(session_, models.error());
+    show(*models, code);
+    return getting_.watch && code == kDone ? follow(*models) : code;
+  }
+
+ private:
+  Result<std::vector<Json>> all() {
+    kube::ListOptions labelled;
+    labelled.label_selector = getting_.selection.selector;
+    return list(session_, Kind::Model, labelled);
+  }
+
+  // Those that there are; the others are complained of.
+  Result<std::vector<Json>> by_name(int& code) {
+    std::vector<Json> models;
+    for (const std::string& name : names_) {
+      auto model = get(session_, Kind::Model, name);
+      if (model)
+        models.push_back(std::move(*model));
+      else
+        code = complain(session_, model.error());
+    }
+    return models;
+  }
+
+  void show(const std::vector<Json>& models, int code) {
+    if (drawn_)
+      table_.print(models);
+    else if (getting_.watch)
+      for (const Json& model : models) print(model);
+    else
+      print_objects(session_.out, models, getting_.output, getting_.selection.names.size() != 1);
+    if (drawn_ && models.empty() && code == kDone)
+      session_.err << "no Models" << (session_.ns.empty() ? "" : " in namespace " + session_.ns)
+                   << (getting_.selection.selector.empty() ? "" : " with labels " + getting_.selection.selector) << "\n";
+  }
+
+  void print(const Json& model) {
+    if (drawn_) return table_.print({model});
+    if (getting_.output == "yaml") session_.out << "---\n";
+    print_objects(session_.out, {model}, getting_.output, false);
+  }
+
+  static std::string id(const Json& model) { return text(model, "metadata.namespace") + "/" + name_of(model); }
+  // Whatever of it is printed.
+  Json told(const Json& model) const {
+    if (getting_.output == "name") return name_of(model);
+    return drawn_ ? Json(table_.told(model)) : model;
+  }
+
+  // Ends when nobody reads what it prints, and by itself never.
+  int follow(const std::vector<Json>& models) {
+    std::map<std::string, Json> before;
+    for (const Json& model : models) before[id(model)] = told(model);
+    Seen seen;
+    const Watches watches(session_, seen, {{Kind::Model, getting_.selection.selector}});
+    std::string problem;
+    while (session_.out.flush() && !session_.stop.stop_requested()) {
+      seen.wait(std::chrono::steady_clock::now() + std::chrono::seconds(1));
+      if (const std::string now = watches.problem(); now != std::exchange(problem, now) && !now.empty())
+        session_.err << "this may be out of date: " << printable(now) << std::endl;
+      if (watches.listed()) print_news(seen.all(Kind::Model), before);
+    }
+    return kDone;
+  }
+
+  void print_news(const std::vector<Json>& models, std::map<std::string, Json>& before) {
+    std::map<std::string, Json> after;
+    for (const Json& model : models) {
+      if (!names_.empty() && std::find(names_.begin(), names_.end(), name_of(model)) == names_.end()) continue;
+      const auto known = before.find(id(model));
+      Json now = told(model);
+      if (known == before.end() || known->second != now) print(model);
+      after[id(model)] = std::move(now);
+    }
+    for (const auto& [id, model] : before)
+      if (!after.contains(id)) session_.err << "Model " << printable(id) << " is gone" << std::endl;
+    before = std::move(after);
+  }
+
+  Session& session_;
+  const Getting& getting_;
+  const bool drawn_;  // as a table
+  ModelTable table_;
+  std::vector<std::string> names_;  // none: all
+};
 
 // Who asked for it: the operator for the spec or for a training run, or the program that a person or a
 // pipeline made it with.
@@ -61,42 +194,21 @@ std::string origin_of(const Json& rollout) {
 }  // namespace
 
 int get_models(Session& session, const Getting& getting) {
-  std::vector<Json> models;
-  bool missing = false;
   if (getting.everywhere) session.ns.clear();
-  if (getting.models.empty()) {
-    auto all = list(session, Kind::Model);
-    if (!all) return complain(session, all.error());
-    models = std::move(*all);
-  }
-  for (const std::string& name : getting.models) {
-    auto model = get(session, Kind::Model, name);
-    if (!model) {
-      missing = true;
-      complain(session, model.error());
-    } else {
-      models.push_back(std::move(*model));
-    }
-  }
-  const bool table = getting.output.empty() || getting.output == "wide";
-  if (!table)
-    print_objects(session.out, models, getting.output, getting.models.size() != 1);
-  else if (!models.empty())
-    print_models(session, models, getting);
-  else if (!missing)
-    session.err << "no Models" << (session.ns.empty() ? "" : " in namespace " + session.ns) << "\n";
-  return missing ? kTrouble : kDone;
+  return Get(session, getting).run();
 }
 
 int history(Session& session, const Past& past) {
-  const auto rollouts = read(session, past.model);
+  const auto model = name_as(Kind::Model, past.model);
+  if (!model) return complain(session, model.error());
+  const auto rollouts = read(session, *model);
   if (!rollouts) return complain(session, rollouts.error());
   if (!past.output.empty()) {
     print_objects(session.out, rollouts->all, past.output, true);
     return kDone;
   }
   if (rollouts->all.empty()) {
-    session.err << "Model " << past.model << " had no rollout yet\n";
+    session.err << "Model " << *model << " had no rollout yet\n";
     return kDone;
   }
   std::vector<std::vector<std::string>> rows;

@@ -1,5 +1,6 @@
 #include "plugin/lint.h"
 
+#include <algorithm>
 #include <map>
 #include <ostream>
 
@@ -8,6 +9,7 @@
 #include "plugin/fields.h"
 #include "plugin/schema.h"
 #include "plugin/session.h"
+#include "plugin/warnings.h"
 #include "reconcilers/common/job.h"
 #include "reconcilers/model/intent.h"
 #include "reconcilers/retraining/job.h"
@@ -33,9 +35,9 @@ void take_gate_set(const Json& object, GateSets& sets) {
 GateSets gate_sets_in(const Objects& objects) {
   GateSets sets;
   for (const Found& found : objects.ours) {
-    const std::string kind = text(found.document.value, "kind");
-    if (kind == "ModelGateSet") take_gate_set<api::ModelGateSet>(found.document.value, sets);
-    if (kind == "ClusterModelGateSet") take_gate_set<api::ClusterModelGateSet>(found.document.value, sets);
+    const std::string kind = text(found.object(), "kind");
+    if (kind == "ModelGateSet") take_gate_set<api::ModelGateSet>(found.object(), sets);
+    if (kind == "ClusterModelGateSet") take_gate_set<api::ClusterModelGateSet>(found.object(), sets);
   }
   return sets;
 }
@@ -136,8 +138,8 @@ std::string known_kinds() {
   return all;
 }
 
-std::vector<Mistake> mistakes_in(const Found& found, const GateSets& sets) {
-  Json object = found.document.value;
+// With its defaults set in `object`.
+std::vector<Mistake> mistakes_in(Json& object, const GateSets& sets) {
   const Crd* crd = crd_of(text(object, "kind"));
   if (!crd)
     return {{"/kind", "kind",
@@ -155,9 +157,13 @@ std::vector<Complaint> lint(const Objects& objects) {
   const GateSets sets = gate_sets_in(objects);
   std::map<std::string, std::string> seen;
   for (const Found& found : objects.ours) {
-    for (const Mistake& mistake : mistakes_in(found, sets))
-      complaints.push_back({found.file, found.line(mistake.pointer), mistake.path, mistake.message});
-    const Json& object = found.document.value;
+    Json object = found.object();
+    const auto complain = [&](const std::vector<Mistake>& mistakes, bool warning) {
+      for (const Mistake& mistake : mistakes)
+        complaints.push_back({found.file, found.line(mistake.pointer), mistake.path, mistake.message, warning});
+      return !mistakes.empty();
+    };
+    if (!complain(mistakes_in(object, sets), false)) complain(warnings_of(object), true);
     const std::string name = text(object, "metadata.name");
     // In one file: folders often hold variants of an object.
     const std::string id =
@@ -172,21 +178,25 @@ std::vector<Complaint> lint(const Objects& objects) {
   return complaints;
 }
 
-int lint_files(const std::vector<std::string>& names, std::istream& in, std::ostream& out,
-               std::ostream& err) {
-  const auto objects = read_files(names, in);
+size_t mistakes_among(const std::vector<Complaint>& complaints) {
+  return std::count_if(complaints.begin(), complaints.end(), [](const Complaint& one) { return !one.warning; });
+}
+
+int lint_files(const Linting& linting, std::istream& in, std::ostream& out, std::ostream& err) {
+  const auto objects = read_files(linting.sources, in);
   if (!objects) {
-    err << "error: " << objects.error().message << "\n";
+    err << "error: " << printable(objects.error().message) << "\n";
     return kTrouble;
   }
   const auto complaints = lint(*objects);
   for (const Complaint& complaint : complaints) out << complaint.to_string() << "\n";
-  const auto count = [](size_t n, const char* what) {
-    return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
-  };
-  err << count(objects->ours.size(), "object") << " in " << count(objects->files, "file") << ": "
-      << (complaints.empty() ? "no mistakes" : count(complaints.size(), "mistake")) << "\n";
-  return complaints.empty() ? kDone : kNo;
+  const size_t mistakes = mistakes_among(complaints), warnings = complaints.size() - mistakes;
+  err << count_of(objects->ours.size(), "object") << " in " << count_of(objects->files, "file");
+  if (objects->others > 0) err << ", " << objects->others << " of other kinds passed over";
+  err << ": " << (mistakes ? count_of(mistakes, "mistake") : objects->ours.empty() ? "nothing to check" : "no mistakes");
+  if (warnings > 0) err << ", " << count_of(warnings, "warning");
+  err << "\n";
+  return mistakes > 0 || (linting.strict && warnings > 0) ? kNo : kDone;
 }
 
 }  // namespace mo::plugin

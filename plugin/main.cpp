@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "plugin/commands.h"
+#include "plugin/fields.h"
 
 namespace {
 
@@ -33,7 +34,7 @@ int main(int argc, char** argv) {
     const bool completes = std::string_view(argv[0]).ends_with("kubectl_complete-model");
     return completes ? mo::plugin::run_completion(args, console) : mo::plugin::run(args, console);
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
+    std::fprintf(stderr, "error: %s\n", mo::plugin::printable(std::string(e.what())).c_str());
     return mo::plugin::kTrouble;
   }
 }

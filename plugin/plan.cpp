@@ -13,7 +13,9 @@
 #include "plugin/crds.h"
 #include "plugin/fields.h"
 #include "plugin/lint.h"
+#include "plugin/overlay.h"
 #include "plugin/schema.h"
+#include "plugin/stand_ins.h"
 #include "plugin/tree.h"
 #include "reconcilers/model/observe.h"
 #include "reconcilers/model/plan.h"
@@ -22,71 +24,7 @@
 namespace mo::plugin {
 namespace {
 
-constexpr const char* kLastApplied = "kubectl.kubernetes.io/last-applied-configuration";
-
 using ObjectsByName = std::map<std::pair<std::string, std::string>, Json>;  // by kind and name
-
-// Without what `file` leaves out of what the same person had written before; the rest belongs to others.
-Json three_way(const Json& before, const Json& live, const Json& file) {
-  if (!live.is_object() || !file.is_object()) return file;
-  Json out = live;
-  if (before.is_object())
-    for (const auto& [key, value] : before.items())
-      if (!file.contains(key)) out.erase(key);
-  for (const auto& [key, value] : file.items())
-    out[key] =
-        live.contains(key)
-            ? three_way(before.is_object() && before.contains(key) ? before[key] : Json(), live[key], value)
-            : value;
-  return out;
-}
-
-Json written_before(const Json& live) {
-  const Json* annotations = field(live, "metadata.annotations");
-  if (annotations && annotations->is_object() && annotations->contains(kLastApplied) &&
-      (*annotations)[kLastApplied].is_string()) {
-    const auto before = parse_json((*annotations)[kLastApplied].get_ref<const std::string&>(), 8u << 20);
-    if (before && before->is_object()) return before->value("spec", Json());
-  }
-  // Applied by the API server, or never: taken as if all of it had been written, but for what scaling sets.
-  Json spec = live.value("spec", Json::object());
-  if (spec.is_object() && spec.contains("serving") && spec["serving"].is_object())
-    spec["serving"].erase("replicas");
-  return spec;
-}
-
-std::string in_short(const Json& value) {
-  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-  return text.size() > 100 ? text.substr(0, 97) + "..." : text;
-}
-
-// "/steps/3/weight" as ".steps[3].weight".
-std::string dotted(Json::json_pointer pointer) {
-  std::string path;
-  for (; !pointer.empty(); pointer.pop_back()) {
-    const std::string& part = pointer.back();
-    const bool index = !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
-    path.insert(0, index ? "[" + part + "]" : "." + part);
-  }
-  return path;
-}
-
-// "spec.version: fraud-v1 -> fraud-v2".
-std::vector<std::string> differences(const Json& before, const Json& after) {
-  std::vector<std::string> lines;
-  for (const Json& change : Json::diff(before, after)) {
-    const Json::json_pointer at(change["path"].get<std::string>());
-    const std::string old = before.contains(at) ? in_short(before[at]) : "";
-    const std::string path = "spec" + dotted(at);
-    if (change["op"] == "remove")
-      lines.push_back(path + ": " + old + " is removed");
-    else if (change["op"] == "add" || old.empty())
-      lines.push_back(path + ": " + in_short(change["value"]) + " is added");
-    else
-      lines.push_back(path + ": " + old + " -> " + in_short(change["value"]));
-  }
-  return lines;
-}
 
 template <class T>
 Result<void> put(Store<T>& store, const Json& object) {
@@ -101,19 +39,20 @@ struct Watched {
   Kind kind;
   enum class Of { All, Ours, Names } of;
   Result<void> (*put)(Stores&, const Json&);
-  bool optional = false;  // not in every cluster
+  bool optional = false;      // not in every cluster
+  bool dispensable = false;  // a plan can be made without, if a person may not read them
 };
 const Watched kWatched[] = {
     {Kind::Model, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.models, o); }},
     {Kind::ModelVersion, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.versions, o); }},
     {Kind::ModelRollout, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.rollouts, o); }},
-    {Kind::ModelRuntime, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.runtimes, o); }},
+    {Kind::ModelRuntime, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.runtimes, o); }, false, true},
     {Kind::ModelGateSet, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.gate_sets, o); }, true},
     {Kind::ClusterModelGateSet, Watched::Of::All,
-     [](Stores& s, const Json& o) { return put(s.cluster_gate_sets, o); }, true},
+     [](Stores& s, const Json& o) { return put(s.cluster_gate_sets, o); }, true, true},
     {Kind::Deployment, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.deployments, o); }},
     {Kind::Service, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.services, o); }},
-    {Kind::HttpRoute, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.routes, o); }, true},
+    {Kind::HttpRoute, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.routes, o); }, true, true},
     {Kind::EndpointSlice, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.slices, o); }},
     {Kind::HorizontalPodAutoscaler, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.autoscalers, o); }},
     {Kind::Job, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.jobs, o); }},
@@ -166,42 +105,61 @@ std::string describe_ask(const Ask& ask) {
   return std::visit(Words{}, ask.question);
 }
 
-std::vector<std::string> describe_plan(const Plan& plan) {
+// What it would do to objects that exist is known only to those who may read what they are made from.
+bool is_guess(const Action& action, const std::set<Kind>& unreadable) {
+  const Apply* apply = std::get_if<Apply>(&action);
+  if (!apply) return false;
+  const Kind kind = apply->target.kind;
+  return (kind == Kind::HttpRoute && unreadable.contains(kind)) ||
+         (kind == Kind::Deployment && !apply->uid.empty() && unreadable.contains(Kind::ModelRuntime));
+}
+
+std::vector<std::string> describe_plan(const Plan& plan, const std::set<Kind>& unreadable) {
   std::vector<std::string> lines;
-  for (const Action& action : plan.actions) lines.push_back(describe_action(action));
+  for (const Action& action : plan.actions)
+    if (!is_guess(action, unreadable)) lines.push_back(describe_action(action));
   for (const Ask& ask : plan.asks) lines.push_back(describe_ask(ask));
   return lines;
 }
 
+// A condition Stalled that is True: "VersionNotFound: ModelVersion m-v9 does not exist". Empty: it is not stalled.
+std::string stall_in(const Json& status) {
+  for (const Json& condition : items(status, "conditions"))
+    if (text(condition, "type") == "Stalled" && text(condition, "status") == "True")
+      return text(condition, "reason") + ": " + text(condition, "message");
+  return "";
+}
+
+// The files' objects of one namespace, and those of none.
 class Planning {
  public:
-  Planning(Session& session, const std::vector<std::string>& names, std::istream& in)
-      : session_(session), names_(names), in_(in) {}
+  Planning(Session session, std::vector<const Found*> ours, const std::vector<Found>& configmaps)
+      : session_(std::move(session)), ours_(std::move(ours)), configmaps_(configmaps) {}
 
   int run() {
-    auto files = read_files(names_, in_);
-    if (!files) return complain(session_, files.error());
-    if (const auto complaints = lint(*files); !complaints.empty()) return complain_of(complaints);
-    for (const Found& found : files->ours)
-      if (const auto ns = text(found.document.value, "metadata.namespace"); !ns.empty() && ns != session_.ns)
-        return complain(session_, {ErrorKind::Invalid,
-                                   found.file + ": " + name_of(found.document.value) + " is of namespace " +
-                                       ns + ", and this looks at " + session_.ns + ": say -n " + ns,
-                                   0,
-                                   "",
-                                   {}});
     if (const auto looked = look(); !looked) return complain(session_, looked.error());
     wanted_ = live_;
-    for (const Found& found : files->ours) lay_over(found);
+    for (const Found* found : ours_) lay_over(*found);
+    for (const Found* found : ours_) concern(text(found->object(), "kind"), found->object());
     if (!complaints_.empty()) return complain_of(complaints_);
-    return tell();
+    for (const Found& found : configmaps_) lay_configmap(found.object());
+    stand_in();
+    const auto something = tell();
+    if (!something) return complain(session_, something.error());
+    return *something ? kNo : kDone;
+  }
+
+  // Some of it is not known, since kinds could not be read.
+  bool is_partial() const { return partial_; }
+
+  static int complain_of(Session& session, const std::vector<Complaint>& complaints) {
+    for (const Complaint& complaint : complaints) session.err << complaint.to_string() << "\n";
+    return kTrouble;
   }
 
  private:
-  int complain_of(const std::vector<Complaint>& complaints) {
-    for (const Complaint& complaint : complaints) session_.err << complaint.to_string() << "\n";
-    return kTrouble;
-  }
+  int complain_of(const std::vector<Complaint>& complaints) { return complain_of(session_, complaints); }
+  void say(const std::string& line) { session_.out << printable(line) << "\n"; }
 
   Result<void> look() {
     for (const Watched& watched : kWatched) {
@@ -211,6 +169,10 @@ class Planning {
         options.label_selector = std::string(api::kLabelManagedBy) + "=" + api::kFieldManager;
       auto found = list(session_, watched.kind, options);
       if (!found && watched.optional && found.error().kind == ErrorKind::NotFound) continue;
+      if (!found && watched.dispensable && found.error().kind == ErrorKind::Forbidden) {
+        unreadable_.insert(watched.kind);
+        continue;
+      }
       if (!found) return fail(found.error());
       for (Json& object : *found) {
         const std::string name = name_of(object);
@@ -221,7 +183,7 @@ class Planning {
   }
 
   void lay_over(const Found& found) {
-    const Json& file = found.document.value;
+    const Json& file = found.object();
     const std::string kind = text(file, "kind"), name = name_of(file);
     const Crd& crd = *crd_of(kind);
     const std::string who = kind + " " + (crd.namespaced ? session_.ns + "/" : "") + name;
@@ -239,26 +201,45 @@ class Planning {
         changes_.emplace_back(who + " is changed", lines);
       }
     } else {
-      Json& meta = object["metadata"];
-      if (crd.namespaced) meta["namespace"] = session_.ns;
-      meta["uid"] = "planned-" + kind + "-" + name;
-      meta["resourceVersion"] = "1";
-      meta["generation"] = 1;
-      meta["creationTimestamp"] = format_time(session_.now());
-      if (const Json* fresh = field(crd.schema, "properties.status.default")) object["status"] = *fresh;
+      make_new(object, crd);
       changes_.emplace_back(who + " is created", std::vector<std::string>{});
     }
     wanted_[{kind, name}] = object;
-    concern(kind, object);
+  }
+
+  void make_new(Json& object, const Crd& crd) const {
+    Json& meta = object["metadata"];
+    if (crd.namespaced) meta["namespace"] = session_.ns;
+    meta["uid"] = "planned-" + crd.kind + "-" + name_of(object);
+    meta["resourceVersion"] = "1";
+    meta["generation"] = 1;
+    meta["creationTimestamp"] = format_time(session_.now());
+    if (const Json* fresh = field(crd.schema, "properties.status.default")) object["status"] = *fresh;
+  }
+
+  // Only that there is one: what it holds is not looked at.
+  void lay_configmap(const Json& file) {
+    const std::string ns = text(file, "metadata.namespace"), name = name_of(file);
+    const auto id = std::pair(std::string("ConfigMap"), name);
+    if (name.empty() || (!ns.empty() && ns != session_.ns) || wanted_.contains(id)) return;
+    wanted_[id] = {{"metadata",
+                    {{"name", name}, {"namespace", session_.ns}, {"uid", "planned-" + name}, {"resourceVersion", "1"}}}};
   }
 
   void concern(const std::string& kind, const Json& object) {
-    if (kind == "Model") concerned_.insert(name_of(object));
-    if (const std::string model = text(object, "spec.modelRef.name"); !model.empty())
+    const std::string model = kind == "Model" ? name_of(object) : text(object, "spec.modelRef.name");
+    if (!model.empty()) {
       concerned_.insert(model);
-    for (const auto& [id, other] : live_)
-      if (id.first == "Model" && (kind == "ModelRuntime" || uses(other, kind, name_of(object))))
+      named_.insert(model);
+      return;
+    }
+    bool used = false;
+    for (const auto& [id, other] : wanted_)
+      if (id.first == "Model" && (kind == "ModelRuntime" || uses(other, kind, name_of(object)))) {
         concerned_.insert(id.second);
+        used = true;
+      }
+    if (!used) unused_.push_back(kind + " " + name_of(object));
   }
 
   static bool uses(const Json& model, const std::string& kind, const std::string& set) {
@@ -266,6 +247,23 @@ class Planning {
     return std::any_of(named.begin(), named.end(), [&](const Json& one) {
       return text(one, "kind") == kind && text(one, "name") == set;
     });
+  }
+
+  // Before and after alike, so that what is told is what the files change.
+  void stand_in() {
+    const auto all = [&](const char* kind) {
+      std::vector<Json> found;
+      for (const auto& [id, object] : wanted_)
+        if (id.first == kind) found.push_back(object);
+      return found;
+    };
+    std::vector<Json> made;
+    if (unreadable_.contains(Kind::ModelRuntime)) made = stand_in_runtimes(all("Model"), all("ModelVersion"));
+    if (unreadable_.contains(Kind::ClusterModelGateSet))
+      for (Json& set : stand_in_gate_sets(all("Model"))) made.push_back(std::move(set));
+    for (const Json& object : made)
+      for (ObjectsByName* objects : {&live_, &wanted_})
+        objects->try_emplace({text(object, "kind"), name_of(object)}, object);
   }
 
   Result<Observed> observed(const ObjectsByName& objects, const std::string& model) {
@@ -288,108 +286,176 @@ class Planning {
     return model::plan(*seen, session_.now(), settings);
   }
 
-  int tell() {
+  // Whether there is anything to tell.
+  Result<bool> tell() {
     bool anything = !changes_.empty();
     for (const auto& [what, lines] : changes_) {
-      session_.out << what << "\n";
-      for (const std::string& line : lines) session_.out << "    " << printable(line) << "\n";
+      say(what);
+      for (const std::string& line : lines) say("    " + line);
     }
+    for (const std::string& one : unused_) say("! no Model of namespace " + session_.ns + " uses " + one);
     for (const std::string& model : concerned_) {
+      if (!wanted_.contains({"Model", model})) {
+        say("! Model " + session_.ns + "/" + model + " does not exist: nothing follows until it is created");
+        anything = true;
+        continue;
+      }
       const auto before = planned(live_, model), after = planned(wanted_, model);
-      if (!before) return complain(session_, before.error());
-      if (!after) return complain(session_, after.error());
-      anything |= tell_plan(model, describe_plan(*before), *after);
+      if (!before) return fail(before.error());
+      if (!after) return fail(after.error());
+      const bool news = tell_plan(model, describe_plan(*before, unreadable_), *after);
+      anything |= news | tell_stall(model, *after);
+      if (news) tell_unreadable(model);
     }
-    if (!anything) {
-      session_.out << "nothing to do\n";
-      return kDone;
-    }
-    session_.out << "\nThis is the next thing the operator would do as things stand; what comes after "
-                    "follows from what it then sees.\n";
-    return kNo;
+    return anything;
   }
 
   // Whether it does something that it would not do anyway.
   bool tell_plan(const std::string& model, std::vector<std::string> before, const Plan& plan) {
-    const auto lines = describe_plan(plan);
+    const auto lines = describe_plan(plan, unreadable_);
     if (lines.empty()) return false;
     bool news = false;
-    session_.out << "\nFor Model " << session_.ns << "/" << model << " the operator would then\n";
+    say("");
+    say("For Model " + session_.ns + "/" + model + " the operator would then");
     for (size_t i = 0; i < lines.size(); ++i) {
       const auto it = std::find(before.begin(), before.end(), lines[i]);
       const bool anyway = it != before.end();
       if (anyway) before.erase(it);
       news |= !anyway;
-      session_.out << "    " << i + 1 << ". " << printable(lines[i])
-                   << (anyway ? " (also without these files)" : "") << "\n";
+      say("    " + std::to_string(i + 1) + ". " + lines[i] + (anyway ? " (also without these files)" : ""));
     }
-    for (const Action& action : plan.actions) {
-      if (const auto* write = std::get_if<WriteStatus>(&action)) tell_stall(*write);
+    for (const Action& action : plan.actions)
       if (const auto* apply = std::get_if<Apply>(&action); apply && apply->target.kind == Kind::ModelRollout)
         if (const auto rollout = parse_json(apply->body, apply->body.size())) tell_steps(model, *rollout);
-    }
     for (const auto& [id, object] : wanted_)
       if (id.first == "ModelRollout" && !live_.count(id) && text(object, "spec.modelRef.name") == model)
         tell_steps(model, object);
     return news;
   }
 
-  void tell_stall(const WriteStatus& write) {
-    const auto status = parse_json(write.status, write.status.size());
-    if (!status) return;
-    for (const Json& condition : items(*status, "conditions"))
-      if (text(condition, "type") == "Stalled" && text(condition, "status") == "True")
-        session_.out << "    ! " << write.target.to_string()
-                     << " would be stalled: " << text(condition, "reason") << "\n";
+  // Whether the Model of a file is stalled, by what the files hold or before.
+  bool tell_stall(const std::string& model, const Plan& plan) {
+    const ObjectRef ref{Kind::Model, {session_.ns, model}};
+    Json status = wanted_[{"Model", model}].value("status", Json());
+    bool written = false;
+    for (const Action& action : plan.actions) {
+      const auto* write = std::get_if<WriteStatus>(&action);
+      if (!write) continue;
+      const auto read = parse_json(write->status, write->status.size());
+      if (!read) continue;
+      if (write->target == ref) {
+        status = *read;
+        written = true;
+      } else if (const std::string why = stall_in(*read); !why.empty()) {
+        say("    ! " + write->target.to_string() + " would be stalled: " + why);
+      }
+    }
+    const std::string why = stall_in(status);
+    if (why.empty() || !(written || named_.contains(model))) return false;
+    say((written ? "    ! " : "! ") + ref.to_string() + (written ? " would be stalled: " : " stays stalled: ") + why);
+    return true;
+  }
+
+  void tell_unreadable(const std::string& model) {
+    for (const Kind kind : unreadable_) {
+      if (!needs(wanted_[{"Model", model}], kind)) continue;
+      partial_ = true;
+      say(std::string("    ? you may not list ") + info(kind).plural + ": " +
+          (kind == Kind::ModelRuntime          ? "what becomes of Deployments that exist is left out"
+           : kind == Kind::ClusterModelGateSet ? "its gates are taken to be defined there"
+                                               : "what becomes of the route is left out"));
+    }
   }
 
   void tell_steps(const std::string& model, const Json& rollout) {
-    const auto it = wanted_.find({"Model", model});
-    if (it == wanted_.end()) return;
+    const Json& wanted = wanted_[{"Model", model}];
     const Json none = Json::object();
-    const Json* policy = field(it->second, "spec.rollout");
-    const std::string from = text(it->second, "status.stableVersion");
-    session_.out << "  ModelRollout " << name_of(rollout) << " would go "
-                 << (from.empty() ? "to the first version " : "from " + from + " to ")
-                 << text(rollout, "spec.version");
-    if (text(rollout, "spec.desiredState") == "Promoted") {
-      session_.out << " at once, without its steps\n";
-      return;
-    }
-    session_.out << " by these steps"
-                 << (from.empty() ? ", of which only gates on recorded metrics and by Job count" : "") << "\n";
+    const Json* policy = field(wanted, "spec.rollout");
+    const std::string from = text(wanted, "status.stableVersion");
+    const std::string way = "  ModelRollout " + name_of(rollout) + " would go " +
+                            (from.empty() ? "to the first version " : "from " + from + " to ") +
+                            text(rollout, "spec.version");
+    if (text(rollout, "spec.desiredState") == "Promoted") return say(way + " at once, without its steps");
+    say(way + " by these steps" + (from.empty() ? ", of which only gates on recorded metrics and by Job count" : ""));
     int i = 0;
-    for (const std::string& step : steps_of(policy ? *policy : none))
-      session_.out << "    " << ++i << " " << step << "\n";
+    for (const std::string& step : steps_of(policy ? *policy : none)) say("    " + std::to_string(++i) + " " + step);
     const auto seen = observed(wanted_, model);
     if (!seen || !seen->model) return;
     if (const auto why = rollout::resolve(*seen).rollouts; !why.reason.empty())
-      session_.out << "    ! it would not start: " << printable(why.message) << "\n";
+      say("    ! it would not start: " + why.message);
   }
 
-  Session& session_;
-  const std::vector<std::string>& names_;
-  std::istream& in_;
+  Session session_;
+  const std::vector<const Found*> ours_;
+  const std::vector<Found>& configmaps_;
   ObjectsByName live_, wanted_;
+  std::set<Kind> unreadable_;
   std::vector<std::pair<std::string, std::vector<std::string>>> changes_;
   std::vector<Complaint> complaints_;
-  std::set<std::string> concerned_;
+  std::set<std::string> concerned_, named_;  // Models; named_: those that the files name
+  std::vector<std::string> unused_;
+  bool partial_ = false;
 };
+
+bool is_namespaced(const Found& found) { return crd_of(text(found.object(), "kind"))->namespaced; }
+
+// As kubectl apply takes it: what a file says, else the one of the command.
+Result<std::string> namespace_of(const Found& found, const std::string& given, bool ns_given) {
+  const std::string ns = text(found.object(), "metadata.namespace");
+  if (ns.empty()) return given;
+  if (ns_given && ns != given)
+    return fail(ErrorKind::Invalid, found.file + ":" + std::to_string(found.line("/metadata/namespace")) +
+                                        ": namespace \"" + ns + "\" of " + text(found.object(), "kind") + " " +
+                                        name_of(found.object()) + " is not that of -n " + given + ": say -n " + ns);
+  return ns;
+}
+
+// What goes into one plan each. Objects of no namespace go into all.
+Result<std::map<std::string, std::vector<const Found*>>> by_namespace(const std::vector<Found>& ours,
+                                                                      const std::string& given, bool ns_given) {
+  std::map<std::string, std::vector<const Found*>> all;
+  for (const Found& found : ours) {
+    if (!is_namespaced(found)) continue;
+    const auto ns = namespace_of(found, given, ns_given);
+    if (!ns) return fail(ns.error());
+    all[*ns];
+  }
+  if (all.empty()) all[given];
+  for (const Found& found : ours)
+    for (auto& [ns, objects] : all)
+      if (!is_namespaced(found) || *namespace_of(found, given, ns_given) == ns) objects.push_back(&found);
+  return all;
+}
 
 }  // namespace
 
-Json laid_over(const Json& live, const Json& file) {
-  Json out = live;
-  out["spec"] =
-      three_way(written_before(live), live.value("spec", Json::object()), file.value("spec", Json::object()));
-  for (const char* map : {"labels", "annotations"})
-    if (const Json* added = field(file, std::string("metadata.") + map); added && added->is_object())
-      for (const auto& [name, value] : added->items()) out["metadata"][map][name] = value;
-  return out;
-}
-
-int plan_files(Session& session, const std::vector<std::string>& names, std::istream& in) {
-  return Planning(session, names, in).run();
+int plan_files(Session& session, const Planned& planned, std::istream& in) {
+  const auto files = read_files(planned.sources, in);
+  if (!files) return complain(session, files.error());
+  auto complaints = lint(*files);
+  std::erase_if(complaints, [](const Complaint& one) { return one.warning; });
+  if (!complaints.empty()) return Planning::complain_of(session, complaints);
+  if (files->ours.empty())
+    return complain(session, {ErrorKind::Invalid, "the files hold no object of modelops.dev: there is nothing to plan",
+                              0, {}, {}});
+  const auto namespaces = by_namespace(files->ours, session.ns, planned.ns_given);
+  if (!namespaces) return complain(session, namespaces.error());
+  int code = kDone;
+  bool partial = false;
+  for (const auto& [ns, objects] : *namespaces) {
+    Session here = session;
+    here.ns = ns;
+    Planning planning(here, objects, files->configmaps);
+    code = worse(code, planning.run());
+    partial |= planning.is_partial();
+  }
+  if (code == kDone) session.out << "nothing to do\n";
+  if (code == kNo)
+    session.out << "\nThis is the next thing the operator would do as things stand; what comes after "
+                   "follows from what it then sees.\n";
+  if (partial)
+    session.err << "To see all of it, ask for the ClusterRole model-operator-planner: see docs/plugin.md, \"Rights\".\n";
+  return code;
 }
 
 }  // namespace mo::plugin

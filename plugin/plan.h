@@ -3,18 +3,17 @@
 #pragma once
 
 #include <iosfwd>
-#include <string>
-#include <vector>
 
+#include "plugin/files.h"
 #include "plugin/session.h"
 
 namespace mo::plugin {
 
-// What `kubectl apply` makes of a live object and a file's: fields that the file has, and those that only
-// others have set. Pure.
-Json laid_over(const Json& live, const Json& file);
-
-// Exit codes: kDone, nothing to do; kNo, there is something; kTrouble.
-int plan_files(Session& session, const std::vector<std::string>& names, std::istream& in);
+struct Planned {
+  Sources sources;
+  bool ns_given = false;  // by -n: then no file may name another namespace
+};
+// Exit codes: kDone, nothing to do; kNo, there is something, or a Model is stalled; kTrouble.
+int plan_files(Session& session, const Planned& planned, std::istream& in);
 
 }  // namespace mo::plugin

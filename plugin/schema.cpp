@@ -9,6 +9,7 @@
 #include "operator/core/time.h"
 #include "plugin/cel.h"
 #include "plugin/fields.h"
+#include "plugin/names.h"
 
 namespace mo::plugin {
 namespace {
@@ -253,7 +254,6 @@ class Checker {
 };
 
 void check_metadata(const Json& object, std::vector<Mistake>& mistakes) {
-  static const RE2 subdomain("[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*");
   const Json none = Json::object();
   const Json& metadata =
       object.contains("metadata") && object["metadata"].is_object() ? object["metadata"] : none;
@@ -275,7 +275,7 @@ void check_metadata(const Json& object, std::vector<Mistake>& mistakes) {
   if (name.empty() && text(metadata, "generateName").empty())
     wrong("name", "Required value: name or generateName is required");
   else if (!name.empty() &&
-           (!metadata["name"].is_string() || name.size() > 253 || !RE2::FullMatch(name, subdomain)))
+           (!metadata["name"].is_string() || !is_object_name(name)))
     wrong("name", "Invalid value: " + shown(metadata["name"]) +
                       ": must be lower case letters, digits, \"-\" and \".\", beginning and ending with a "
                       "letter or digit");

@@ -38,8 +38,10 @@ struct Session {
 };
 
 struct ClusterOptions {
-  std::string kubeconfig, context, ns, as;
+  std::string kubeconfig, context, ns, as, as_uid;
+  std::vector<std::string> as_groups;
   std::chrono::milliseconds deadline{30'000};  // of each answer
+  bool dry_run = false;                        // writes are checked by the API server, and not stored
 };
 
 struct Cluster {
@@ -48,6 +50,15 @@ struct Cluster {
 };
 Result<Cluster> connect(const ClusterOptions& options);
 
+// What --request-timeout says: "30s", "30" (seconds), "0" for none. Empty if it says neither.
+std::optional<std::chrono::milliseconds> request_timeout(const std::string& text);
+
+// For completion; nothing where they may not be read.
+std::vector<std::string> namespaces(kube::Client& client);
+std::vector<std::string> contexts(const ClusterOptions& options);
+
+// Items of a list lack both apiVersion and kind.
+Json with_kind(Json object, Kind kind);
 Result<Json> get(Session& session, Kind kind, const std::string& name);
 // In the session's namespace; of kinds without one, all.
 Result<std::vector<Json>> list(Session& session, Kind kind, const kube::ListOptions& options = {});
@@ -56,5 +67,9 @@ Result<std::vector<Json>> list(Session& session, Kind kind, const kube::ListOpti
 tl::unexpected<Error> refuse(const std::string& sentence);
 // Prints it, and says which exit code it is.
 int complain(Session& session, const Error& error);
+// Of two exit codes: an error before a no, and that before a not yet.
+int worse(int a, int b);
+// "1 Model", "2 Models".
+std::string count_of(size_t n, const std::string& what);
 
 }  // namespace mo::plugin

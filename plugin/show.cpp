@@ -35,28 +35,26 @@ void print_objects(std::ostream& out, const std::vector<Json>& objects, const st
   out << (output == "json" ? whole.dump(2) + "\n" : yaml::write(whole));
 }
 
+void Table::print(std::vector<std::vector<std::string>> rows) {
+  for (auto& row : rows)
+    for (std::string& cell : row) cell = cell.empty() ? "<none>" : printable(cell);
+  const bool first = widths_.empty();
+  if (first) rows.insert(rows.begin(), header_);
+  widths_.resize(header_.size());
+  for (const auto& row : rows)
+    for (size_t i = 0; i < row.size(); ++i) widths_[i] = std::max(widths_[i], row[i].size());
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      out_ << row[i];
+      if (i + 1 < row.size()) out_ << std::string(widths_[i] + 3 - row[i].size(), ' ');
+    }
+    out_ << "\n";
+  }
+}
+
 void print_table(std::ostream& out, const std::vector<std::string>& header,
                  const std::vector<std::vector<std::string>>& rows) {
-  const auto shown = [](const std::string& cell) {
-    return cell.empty() ? std::string("<none>") : printable(cell);
-  };
-  std::vector<size_t> widths;
-  for (size_t i = 0; i < header.size(); ++i) {
-    widths.push_back(header[i].size());
-    for (const auto& row : rows) widths[i] = std::max(widths[i], shown(row[i]).size());
-  }
-  const auto line = [&](const std::vector<std::string>& cells) {
-    for (size_t i = 0; i < cells.size(); ++i) {
-      out << cells[i];
-      if (i + 1 < cells.size()) out << std::string(widths[i] + 3 - cells[i].size(), ' ');
-    }
-    out << "\n";
-  };
-  line(header);
-  for (auto row : rows) {
-    std::transform(row.begin(), row.end(), row.begin(), shown);
-    line(row);
-  }
+  Table(out, header).print(rows);
 }
 
 }  // namespace mo::plugin

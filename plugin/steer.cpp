@@ -1,13 +1,9 @@
 #include "plugin/steer.h"
 
 #include "plugin/fields.h"
-#include "plugin/show.h"
 
 namespace mo::plugin {
 namespace {
-
-// Somebody else may be writing at the same time; then everything is looked at anew.
-constexpr int kTries = 8;
 
 Edit patch(const Json& object, Kind kind, Json change, std::string said) {
   change["metadata"] = {{"uid", text(object, "metadata.uid")},
@@ -36,6 +32,8 @@ class Steer {
     if (s_.verb == "retrain") return retrain();
     if (s_.verb == "retry") return retry();
     if (s_.verb == "rollback") return rollback();
+    if (const Json* ended = ended_so())
+      return nothing(*ended, Kind::ModelRollout, title(*ended) + " has ended already: " + text(*ended, "status.phase"));
     const auto rollout = the_rollout(r_, s_.rollout);
     if (!rollout) return fail(rollout.error());
     if (s_.verb == "abort") return abort(*rollout);
@@ -48,6 +46,18 @@ class Steer {
   }
 
  private:
+  // The rollout that is meant, where it has ended as the verb wants it to. Null: it has not.
+  const Json* ended_so() const {
+    if (s_.verb != "promote" && s_.verb != "abort") return nullptr;
+    const Json* meant = s_.rollout.empty() && !any_live(r_) && !r_.all.empty() ? &r_.all.front() : nullptr;
+    for (const Json& r : r_.all)
+      if (!s_.rollout.empty() && name_of(r) == s_.rollout) meant = &r;
+    if (!meant || !over(*meant)) return nullptr;
+    const std::string phase = text(*meant, "status.phase");
+    const bool good = phase == "Succeeded", bad = phase == "Aborted" || phase == "RolledBack" || phase == "Failed";
+    return (s_.verb == "promote" ? good : bad) ? meant : nullptr;
+  }
+
   static std::string wants(const Json& rollout) { return text(rollout, "spec.desiredState"); }
   static std::string because(const Json& rollout) {
     const std::string message = text(rollout, "status.ending.message");
@@ -157,45 +167,10 @@ class Steer {
   TimePoint now_;
 };
 
-Result<std::string> perform(Session& session, const Edit& edit) {
-  switch (edit.what) {
-    case Edit::Do::Nothing:
-      return edit.body.dump();
-    case Edit::Do::Patch:
-      return session.client.merge_patch({edit.kind, {session.ns, edit.name}}, edit.body.dump(), "",
-                                        session.stop);
-    case Edit::Do::Create:
-      return session.client.post(edit.kind, session.ns, edit.body.dump(), session.stop);
-  }
-  return fail(ErrorKind::Invalid, "no such edit");
-}
-
-bool look_again(const Error& error) {
-  return error.kind == ErrorKind::Conflict || error.kind == ErrorKind::AlreadyExists;
-}
-
 }  // namespace
 
 Result<Edit> decide(const Steering& steering, const Rollouts& rollouts, TimePoint now) {
   return Steer(steering, rollouts, now).decide();
-}
-
-int steer(Session& session, const Steering& steering) {
-  for (int tries = 1;; ++tries) {
-    const auto rollouts = read(session, steering.model);
-    if (!rollouts) return complain(session, rollouts.error());
-    const auto edit = decide(steering, *rollouts, session.now());
-    if (!edit) return complain(session, edit.error());
-    const auto done = perform(session, *edit);
-    if (!done && look_again(done.error()) && tries < kTries) continue;
-    if (!done) return complain(session, done.error());
-    if (steering.output.empty()) {
-      session.out << printable(edit->said) << "\n";
-    } else if (const auto object = parse_json(*done, done->size())) {
-      print_objects(session.out, {*object}, steering.output, false);
-    }
-    return kDone;
-  }
 }
 
 }  // namespace mo::plugin

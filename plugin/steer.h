@@ -7,8 +7,15 @@
 
 #include "plugin/rollouts.h"
 #include "plugin/session.h"
+#include "plugin/targets.h"
 
 namespace mo::plugin {
+
+enum class DryRun {
+  None,
+  Client,  // nothing is sent: the object as it would be
+  Server,  // sent, checked by admission, not stored
+};
 
 struct Steering {
   std::string verb;  // promote | pause | resume | abort | retry | rollback | retrain
@@ -17,6 +24,7 @@ struct Steering {
   std::string to;       // rollback --to
   bool force = false;   // rollback --force
   std::string output;   // empty: a sentence
+  DryRun dry_run = DryRun::None;  // Server: the session's client writes so
 };
 
 // One write, or none if it is so already.
@@ -31,6 +39,11 @@ struct Edit {
 // What the verb means for what there is. Pure.
 Result<Edit> decide(const Steering& steering, const Rollouts& rollouts, TimePoint now);
 
+// The Model and ModelRollout of `steering`, with a sentence or the object.
 int steer(Session& session, const Steering& steering);
+
+// The same for each Model of `selection`, whatever becomes of the others: a line each, a summary, and the worst exit
+// code. Of Models that a selector finds, those that have nothing to steer are passed over.
+int steer_all(Session& session, Steering steering, const Selection& selection);
 
 }  // namespace mo::plugin

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <utility>
 #include <vector>
@@ -40,8 +41,12 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-std::string collection_path(Kind kind, const std::string& ns) {
+// URL libraries take "." and ".." in a path for the folder and the one above: such a name would lead elsewhere.
+bool is_dots(std::string_view name) { return name == "." || name == ".."; }
+
+Result<std::string> collection_path(Kind kind, const std::string& ns) {
   const KindInfo& about = info(kind);
+  if (is_dots(ns)) return fail(ErrorKind::Invalid, "not the name of a namespace: " + ns);
   std::string path = *about.group ? std::string("/apis/") + about.group : std::string("/api");
   path += std::string("/") + about.version;
   if (about.namespaced && !ns.empty()) path += "/namespaces/" + escaped(ns);
@@ -50,11 +55,12 @@ std::string collection_path(Kind kind, const std::string& ns) {
 
 // An empty name or namespace would make a path that means the whole collection: a DELETE of it deletes all.
 Result<std::string> object_path(const ObjectRef& ref, const std::string& subresource) {
-  const bool dots = ref.key.name == "." || ref.key.name == ".." || ref.key.ns == "." || ref.key.ns == "..";
-  if (ref.key.name.empty() || dots || (info(ref.kind).namespaced && ref.key.ns.empty())) {
+  if (ref.key.name.empty() || is_dots(ref.key.name) || (info(ref.kind).namespaced && ref.key.ns.empty())) {
     return fail(ErrorKind::Invalid, "not the name of an object: " + ref.to_string());
   }
-  std::string path = collection_path(ref.kind, ref.key.ns) + "/" + escaped(ref.key.name);
+  const auto collection = collection_path(ref.kind, ref.key.ns);
+  if (!collection) return collection;
+  const std::string path = *collection + "/" + escaped(ref.key.name);
   return subresource.empty() ? path : path + "/" + subresource;
 }
 
@@ -130,6 +136,10 @@ class HttpClient final : public Client {
     return read({"get", ref.kind, "GET", *path, accept(false, ""), {}, {}}, stop);
   }
 
+  Result<std::string> get_raw(const std::string& target, std::stop_token stop) override {
+    return read({"get", {}, "GET", target, accept(false, ""), {}, {}}, stop);
+  }
+
   Result<std::string> list(Kind kind, const ListOptions& options, std::stop_token stop) override {
     Query query;
     query.add("labelSelector", options.label_selector).add("fieldSelector", options.field_selector);
@@ -137,10 +147,12 @@ class HttpClient final : public Client {
         .add("resourceVersionMatch", options.resource_version_match);
     query.add("continue", options.continue_token);
     if (options.limit > 0) query.add("limit", std::to_string(options.limit));
+    const auto path = collection_path(kind, options.ns);
+    if (!path) return path;
     return read({"list",
                  kind,
                  "GET",
-                 collection_path(kind, options.ns) + query.text(),
+                 *path + query.text(),
                  accept(options.metadata_only, "PartialObjectMetadataList"),
                  {},
                  {}},
@@ -157,10 +169,12 @@ class HttpClient final : public Client {
     if (options.send_initial_events)
       query.add("sendInitialEvents", "true").add("resourceVersionMatch", "NotOlderThan");
     query.add("timeoutSeconds", std::to_string(options.timeout.count()));
+    const auto path = collection_path(kind, options.ns);
+    if (!path) return fail(path.error());
     const Call call{"watch",
                     kind,
                     "GET",
-                    collection_path(kind, options.ns) + query.text(),
+                    *path + query.text(),
                     accept(options.metadata_only, "PartialObjectMetadata"),
                     {},
                     {}};
@@ -175,30 +189,26 @@ class HttpClient final : public Client {
 
   Result<std::string> apply(const ObjectRef& ref, const std::string& body, bool force,
                             std::stop_token stop) override {
-    Query query;
-    query.add("fieldManager", options_.program)
-        .add("force", force ? "true" : "false")
-        .add("fieldValidation", "Strict");
+    Query query = written();
+    query.add("force", force ? "true" : "false").add("fieldValidation", "Strict");
     return write({"apply", ref.kind, "PATCH", query.text(), {}, "application/apply-patch+yaml", body}, ref,
                  "", stop);
   }
 
   Result<std::string> merge_patch(const ObjectRef& ref, const std::string& body,
                                   const std::string& subresource, std::stop_token stop) override {
-    const std::string query = Query().add("fieldManager", options_.program).text();
-    return write({"patch", ref.kind, "PATCH", query, {}, "application/merge-patch+json", body}, ref,
+    return write({"patch", ref.kind, "PATCH", written().text(), {}, "application/merge-patch+json", body}, ref,
                  subresource, stop);
   }
 
   Result<std::string> put(const ObjectRef& ref, const std::string& body, const std::string& subresource,
                           std::stop_token stop) override {
-    const std::string query = Query().add("fieldManager", options_.program).text();
-    return write({"put", ref.kind, "PUT", query, {}, "application/json", body}, ref, subresource, stop);
+    return write({"put", ref.kind, "PUT", written().text(), {}, "application/json", body}, ref, subresource, stop);
   }
 
   Result<std::string> post(Kind kind, const std::string& ns, const std::string& body,
                            std::stop_token stop) override {
-    return create(kind, ns, body, "", stop);
+    return create(kind, ns, body, dry_run(), stop);
   }
 
   Result<std::string> dry_run_post(Kind kind, const std::string& ns, const std::string& body,
@@ -209,7 +219,8 @@ class HttpClient final : public Client {
   Result<void> remove(const ObjectRef& ref, const std::string& uid, const std::string& resource_version,
                       std::stop_token stop) override {
     const Call call{
-        "delete", ref.kind, "DELETE", "", {}, "application/json", delete_options(uid, resource_version)};
+        "delete", ref.kind, "DELETE", Query().add("dryRun", dry_run()).text(), {}, "application/json",
+        delete_options(uid, resource_version)};
     const auto done = write(call, ref, "", stop);
     if (!done) return fail(done.error());
     return {};
@@ -218,7 +229,7 @@ class HttpClient final : public Client {
  private:
   struct Call {
     const char* verb;
-    Kind kind;
+    std::optional<Kind> kind;
     const char* method;
     std::string target;
     std::string accept;
@@ -229,15 +240,21 @@ class HttpClient final : public Client {
   Result<std::string> create(Kind kind, const std::string& ns, const std::string& body, const std::string& dry_run,
                              const std::stop_token& stop) {
     if (info(kind).namespaced && ns.empty()) return fail(ErrorKind::Invalid, "no namespace to create in");
+    const auto path = collection_path(kind, ns);
+    if (!path) return path;
     const std::string query = Query()
                                   .add("fieldManager", options_.program)
                                   .add("fieldValidation", "Strict")
                                   .add("dryRun", dry_run)
                                   .text();
-    return unary({"post", kind, "POST", collection_path(kind, ns) + query, accept(false, ""),
-                  "application/json", body},
-                 stop);
+    return unary({"post", kind, "POST", *path + query, accept(false, ""), "application/json", body}, stop);
   }
+
+  static const char* plural_of(const Call& call) { return call.kind ? info(*call.kind).plural : "raw"; }
+
+  // What each write says of itself.
+  Query written() const { return Query().add("fieldManager", options_.program).add("dryRun", dry_run()); }
+  const char* dry_run() const { return options_.dry_run ? "All" : ""; }
 
   // `call.target` is the query only.
   Result<std::string> write(Call call, const ObjectRef& ref, const std::string& subresource,
@@ -297,8 +314,12 @@ class HttpClient final : public Client {
     request.headers.emplace_back("Accept", call.accept);
     request.headers.emplace_back("User-Agent", options_.program + "/" + options_.version);
     if (!call.content_type.empty()) request.headers.emplace_back("Content-Type", call.content_type);
-    const std::string& as = credentials_->config().impersonate_user;
-    if (!as.empty()) request.headers.emplace_back("Impersonate-User", as);
+    const Impersonation& as = credentials_->config().impersonate;
+    if (!as.user.empty()) request.headers.emplace_back("Impersonate-User", as.user);
+    if (!as.uid.empty()) request.headers.emplace_back("Impersonate-Uid", as.uid);
+    for (const std::string& group : as.groups) request.headers.emplace_back("Impersonate-Group", group);
+    for (const auto& [key, value] : as.extra)
+      request.headers.emplace_back("Impersonate-Extra-" + escaped(key), value);
     return request;
   }
 
@@ -312,14 +333,14 @@ class HttpClient final : public Client {
 
   void observe(const Call& call, const Result<HttpResponse>& response, steady_clock::duration took) const {
     if (!options_.observer) return;
-    options_.observer(call.verb, info(call.kind).plural, response ? response->status : 0,
+    options_.observer(call.verb, plural_of(call), response ? response->status : 0,
                       std::chrono::duration<double>(took).count());
   }
 
   // The transport knows neither verb nor kind.
   static Error where(const Call& call, Error error) {
     if (error.kind != ErrorKind::Cancelled)
-      error.message = std::string(call.verb) + " " + info(call.kind).plural + ": " + error.message;
+      error.message = std::string(call.verb) + " " + plural_of(call) + ": " + error.message;
     return error;
   }
 

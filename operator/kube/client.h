@@ -60,6 +60,10 @@ class Client {
   virtual void close_idle() {}
 
   virtual Result<std::string> get(const ObjectRef& ref, std::stop_token stop) = 0;
+  // Of a path and query of the API server that is of none of these kinds, sent as it is: "/api/v1/namespaces".
+  virtual Result<std::string> get_raw(const std::string& /*target*/, std::stop_token) {
+    return fail(ErrorKind::Invalid, "this client knows kinds only");
+  }
   virtual Result<std::string> list(Kind kind, const ListOptions& options, std::stop_token stop) = 0;
   // Each line is one watch event, handed over on this thread; a sink that returns false ends the watch
   // (success). Returns when the server ends the stream (success) or with what went wrong. A 410 also comes as
@@ -91,6 +95,7 @@ class Client {
 struct ClientOptions {
   std::string version = "dev";             // for the User-Agent
   std::string program = "model-operator";  // the same, and the field manager of all writes
+  bool dry_run = false;  // all writes: admission has its say, nothing is stored
   CallObserver observer;                   // may be empty
   std::chrono::milliseconds first_backoff{500};
   std::chrono::milliseconds longest_wait{10'000};

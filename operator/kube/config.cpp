@@ -158,6 +158,34 @@ ExecPlugin read_exec(const YAML::Node& node, const fs::path& file) {
   return exec;
 }
 
+// A text, or a list of texts.
+std::vector<std::string> texts(const YAML::Node& node, const std::string& what, const fs::path& file) {
+  std::vector<std::string> all;
+  if (!node || node.IsNull()) return all;
+  if (!node.IsSequence()) throw Wrong(file.string() + ": " + what + " is not a list");
+  for (const YAML::Node& item : node) {
+    if (!item.IsScalar()) throw Wrong(file.string() + ": " + what + " holds something that is not a text");
+    all.push_back(item.Scalar());
+  }
+  return all;
+}
+
+Impersonation read_impersonation(const Entry& entry) {
+  Impersonation as;
+  as.user = text(entry.node, "as", entry.file);
+  as.uid = text(entry.node, "as-uid", entry.file);
+  as.groups = texts(entry.node["as-groups"], "as-groups", entry.file);
+  const YAML::Node extra = entry.node["as-user-extra"];
+  if (extra && !extra.IsNull() && !extra.IsMap())
+    throw Wrong(entry.file.string() + ": as-user-extra is not a mapping");
+  for (const auto& pair : extra)
+    for (const std::string& value : texts(pair.second, "as-user-extra", entry.file))
+      as.extra.emplace_back(pair.first.Scalar(), value);
+  if (as.user.empty() && !(as.uid.empty() && as.groups.empty() && as.extra.empty()))
+    throw Wrong(entry.file.string() + ": as-uid, as-groups and as-user-extra need as, the user");
+  return as;
+}
+
 void read_user(const Entry& entry, Config& config) {
   config.client_cert = pem(entry, "client-certificate");
   config.client_key = pem(entry, "client-key");
@@ -168,7 +196,7 @@ void read_user(const Entry& entry, Config& config) {
   config.token_file = path_in(entry.node, "tokenFile", entry.file);
   config.username = text(entry.node, "username", entry.file);
   config.password = text(entry.node, "password", entry.file);
-  config.impersonate_user = text(entry.node, "as", entry.file);
+  config.impersonate = read_impersonation(entry);
   const YAML::Node exec = entry.node["exec"];
   if (exec && exec.IsMap()) config.exec = read_exec(exec, entry.file);
   const YAML::Node provider = entry.node["auth-provider"];
@@ -222,19 +250,29 @@ Config in_cluster(const ConfigPlaces& places) {
   return config;
 }
 
+// --kubeconfig or $KUBECONFIG; none if neither is set.
+std::vector<fs::path> named_files(const ConfigPlaces& places) {
+  if (!places.kubeconfig.empty()) return {places.kubeconfig};
+  if (places.kubeconfig_env.empty()) return {};
+  auto files = existing(places.kubeconfig_env);
+  if (files.empty()) throw Wrong("KUBECONFIG names no file that exists: " + places.kubeconfig_env);
+  return files;
+}
+
+fs::path default_file_of(const ConfigPlaces& places) { return fs::path(places.home) / ".kube" / "config"; }
+
+bool has_default_file(const ConfigPlaces& places) {
+  std::error_code ignored;
+  return !places.home.empty() && fs::exists(default_file_of(places), ignored);
+}
+
 Config load_or_throw(const ConfigPlaces& places) {
-  if (!places.kubeconfig.empty()) return from_files({places.kubeconfig}, places.context);
-  if (!places.kubeconfig_env.empty()) {
-    const auto files = existing(places.kubeconfig_env);
-    if (files.empty()) throw Wrong("KUBECONFIG names no file that exists: " + places.kubeconfig_env);
-    return from_files(files, places.context);
-  }
+  if (const auto files = named_files(places); !files.empty()) return from_files(files, places.context);
   std::error_code ignored;
   if (!places.service_host.empty() && fs::exists(places.service_account / "token", ignored))
     return in_cluster(places);
-  const fs::path default_file = fs::path(places.home) / ".kube" / "config";
-  if (!places.home.empty() && fs::exists(default_file, ignored))
-    return from_files({default_file}, places.context);
+  const fs::path default_file = default_file_of(places);
+  if (has_default_file(places)) return from_files({default_file}, places.context);
   throw Wrong(
       "no cluster: neither --kubeconfig nor KUBECONFIG is set, this is not a pod with a service account (" +
       places.service_account.string() + "), and " + default_file.string() + " does not exist");
@@ -255,6 +293,20 @@ Result<Config> load_config(const ConfigPlaces& places) {
   try {
     return load_or_throw(places);
   } catch (const std::exception& e) {  // Wrong, and what yaml-cpp throws for odd documents
+    return fail(ErrorKind::Invalid, e.what());
+  }
+}
+
+Result<std::vector<std::string>> context_names(const ConfigPlaces& places) {
+  try {
+    auto files = named_files(places);
+    if (files.empty() && has_default_file(places)) files = {default_file_of(places)};
+    Merged merged;
+    for (const fs::path& file : files) merge_file(file, merged);
+    std::vector<std::string> names;
+    for (const auto& [name, entry] : merged.contexts) names.push_back(name);
+    return names;
+  } catch (const std::exception& e) {
     return fail(ErrorKind::Invalid, e.what());
   }
 }

@@ -29,6 +29,14 @@ struct ExecPlugin {
   bool provide_cluster_info = false;
 };
 
+// Whom the API server is to take us for. Groups, UID and extra need a user, as they do for kubectl.
+struct Impersonation {
+  std::string user;
+  std::string uid;
+  std::vector<std::string> groups;
+  std::vector<std::pair<std::string, std::string>> extra;  // a key may come more than once
+};
+
 struct Config {
   std::string server;          // "https://host:port/prefix", without a final '/'
   std::string ns = "default";  // the context's or the pod's namespace
@@ -38,7 +46,7 @@ struct Config {
   std::string token;
   std::filesystem::path token_file;  // wins over `token`
   std::string username, password;
-  std::string impersonate_user;
+  Impersonation impersonate;
   bool insecure_skip_tls_verify = false;
   std::string tls_server_name;  // empty: the host of `server`
   std::string proxy_url;        // empty: no proxy
@@ -63,5 +71,9 @@ struct ConfigPlaces {
 // relative to the file that names them. Files with certificates and tokens are not read here. Errors are
 // ErrorKind::Invalid, with the file and what is wrong in it.
 Result<Config> load_config(const ConfigPlaces& places);
+
+// The names of all contexts of the kubeconfig files that load_config() would read, sorted; none if there is no such
+// file.
+Result<std::vector<std::string>> context_names(const ConfigPlaces& places);
 
 }  // namespace mo::kube

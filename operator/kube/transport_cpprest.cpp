@@ -297,6 +297,11 @@ Result<std::unique_ptr<HttpTransport>> make_cpprest_transport(std::shared_ptr<Cr
     return fail(ErrorKind::Invalid,
                 "cpprestsdk knows http proxies only, not " + config.proxy_url + ": use --http-client=curl");
   }
+  // The library joins headers of one name with a comma, which would make one group of two.
+  if (const Impersonation& as = config.impersonate; as.groups.size() > 1 || as.extra.size() > 1) {
+    return fail(ErrorKind::Invalid,
+                "cpprestsdk cannot send several as-groups or as-user-extra: use --http-client=curl");
+  }
   try {
     return std::make_unique<CpprestTransport>(std::move(credentials));
   } catch (const std::exception& e) {  // of web::uri

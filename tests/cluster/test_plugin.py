@@ -94,6 +94,7 @@ def test_pause_resume_promote(case, model):
     assert json.loads(said(model("promote", "m", "-o", "json")))["spec"]["desiredState"] == "Promoted"
     case.ready(version="m-v2")
     model("pause", "m").refused("no rollout under way", rollout, "succeeded")
+    assert "has ended already: Succeeded" in said(model("promote", "m"))
 
 
 def test_resume_ends_each_endless_pause_once(case, model):
@@ -193,6 +194,71 @@ def test_what_cannot_be_told(case, model):
     assert Said([settings.KUBECTL, "model", "get", "--context", "none"]).code == TROUBLE
     down = Said([settings.KUBECTL, "model", "get"], env={"KUBECONFIG": "/does/not/exist"})
     assert down.code == TROUBLE and "/does/not/exist" in down.err
+
+
+def test_flags_stand_anywhere_and_names_have_kinds(case):
+    rollout = rolling(case)
+    case.phase(rollout, "Paused")
+    before = Said([settings.KUBECTL, "model", "-n", case.namespace, "-o=name", "pause", "models.modelops.dev/m", "--dry-run", "client"])
+    assert said(before) == f"modelrollout.modelops.dev/{rollout}\n"
+    server = Said([settings.KUBECTL, "model", "--namespace", case.namespace, "abort", f"mro/{rollout}", "--dry-run=server"])
+    assert said(server).endswith(" (server dry run)\n")
+    assert "desiredState" not in case.get("ModelRollout", rollout)["spec"], "a dry run stores nothing"
+    assert "is paused" in said(Said([settings.KUBECTL, "model", "pause", "m", "--rollout", f"mro/{rollout}", "-n", case.namespace, "--request-timeout", "20s"]))
+    assert Said([settings.KUBECTL, "model", "pause", "M_1", "-n", case.namespace]).code == TROUBLE
+
+
+def test_many_models_by_label(case, model):
+    for name in ("a", "b", "other"):
+        case.kube.apply({"apiVersion": API, "kind": "Model", "metadata": {"name": name, "labels": {"team": name if name == "other" else "ab"}},
+                         "spec": {"version": f"{name}-v1", "serving": {"runtime": {"name": "tiny"}}}}, case.namespace)
+    for name in ("a", "b"):
+        case.stalled("VersionNotFound", name=name)
+    assert [line.split()[0] for line in said(model("get", "-l", "team=ab")).splitlines()] == ["NAME", "a", "b"]
+    both = model("status", "-l", "team in (ab)")
+    assert both.code == NO and both.out.count(f"Model {case.namespace}/") == 2 and both.err == "2 Models: 2 not ready\n", both
+    none = model("abort", "-l", "team=ab")
+    assert none.code == NO and none.err.endswith("2 Models: 0 done, 2 passed over\n"), none
+    assert model("abort", "-l", "team=nobody").code == TROUBLE
+
+
+def test_somebody_else_by_group(case):
+    """A group with the role edit of this namespace steers, and plans as far as it may look."""
+    case.serve("m-v1", steps=STEPS)
+    case.version("m-v2")
+    case.kube.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "editors"},
+                     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+                     "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "editors"}]}, case.namespace)
+    jane = [settings.KUBECTL, "model", "-n", case.namespace, "--as", "jane"]
+    alone = Said([*jane, "get"])
+    assert alone.code == TROUBLE and "forbidden" in alone.err, alone
+    assert Said([settings.KUBECTL, "model", "get", "--as-group", "editors"]).code == TROUBLE, "a group without a user"
+    edits = [*jane, "--as-group", "editors"]
+    case.until(lambda: Said([*edits, "get"]).code == DONE, "the role is in force")
+    file = {"apiVersion": API, "kind": "Model", "metadata": {"name": "m", "namespace": case.namespace}, "spec": {**case.last_model["spec"], "version": "m-v2"}}
+    planned = Said([*edits, "plan", "-f", "-"], input=json.dumps(file))
+    assert planned.code == NO and "create ModelRollout" in planned.out and "stalled" not in planned.out, planned
+    if "you may not list" in planned.out:
+        assert "model-operator-planner" in planned.err, planned
+
+
+def test_get_goes_on_with_each_change(case, model):
+    case.serve("m-v1")
+    with tempfile.TemporaryFile("w+") as out:
+        watching = subprocess.Popen(list(map(str, [settings.KUBECTL, "model", "get", "m", "-w", "-n", case.namespace])), stdout=out, env=environment())
+
+        def printed():
+            return os.pread(out.fileno(), 65536, 0).decode().splitlines()
+
+        try:
+            case.until(lambda: len(printed()) == 2, "the table is there")
+            case.version("m-v2")
+            case.model(version="m-v2", steps=STEPS)
+            case.until(lambda: any("Paused" in line for line in printed()), "what changed is printed below it")
+            assert [line.split()[0] for line in printed()] == ["NAME"] + ["m"] * (len(printed()) - 1)
+        finally:
+            watching.terminate()
+            watching.wait(30)
 
 
 # ---- looking
@@ -448,6 +514,22 @@ def test_plan_says_what_is_in_the_way(case):
     assert changed.code == TROUBLE and "cannot be changed once created" in changed.err, changed
     elsewhere = plan(case, {**file, "metadata": {"name": "m", "namespace": "elsewhere"}})
     assert elsewhere.code == TROUBLE and "-n elsewhere" in elsewhere.err, elsewhere
+    named = Said([settings.KUBECTL, "model", "plan", "-f", "-"], input=json.dumps({**file, "metadata": {"name": "m", "namespace": case.namespace}}))
+    assert named.code == NO and f"Model {case.namespace}/m would be stalled: VersionNotFound" in named.out, named
+    alone = plan(case, {**record, "metadata": {"name": "n-v1"}, "spec": {**record["spec"], "modelRef": {"name": "n"}}})
+    assert alone.code == NO and f"! Model {case.namespace}/n does not exist" in alone.out, alone
+    assert plan(case, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}).code == TROUBLE
+
+
+def test_plan_of_a_kustomization(case, tmp_path):
+    file = case.serve("m-v1", steps=STEPS)
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump(file))
+    (tmp_path / "kustomization.yaml").write_text("resources: [model.yaml]\npatches:\n- patch: '[{op: replace, path: /spec/serving/replicas, value: 3}]'\n  target: {kind: Model}\n")
+    planned = Said([settings.KUBECTL, "model", "plan", "-k", tmp_path, "-n", case.namespace])
+    assert planned.code == NO and "spec.serving.replicas: 2 -> 3" in planned.out, planned
+    assert said(Said([PLUGIN, "lint", "-k", tmp_path])) == ""
+    broken = Said([PLUGIN, "lint", "-k", tmp_path / "none"])
+    assert broken.code == TROUBLE and "cannot be built" in broken.err, broken
 
 
 def test_plan_of_a_model_and_its_gate_set_in_one_file(case):
@@ -517,4 +599,7 @@ def test_kubectl_completes_verbs_and_names(case):
     assert completed(case, "status", "-n", case.namespace, "") == ["m"]
     assert completed(case, "rollback", "m", f"--namespace={case.namespace}", "--to", "") == ["m-v1", "m-v2"]
     assert completed(case, "abort", "m", "-n", case.namespace, "--rollout", "m-v2") == [case.rollout_of("m-v2")]
-    assert completed(case, "status", "m", "-n", case.namespace, "") == []
+    assert completed(case, "history", "m", "-n", case.namespace, "") == []
+    assert completed(case, "-n", case.namespace, "abort", "mro/") == [f"mro/{case.rollout_of('m-v2')}"]
+    assert case.namespace in completed(case, "status", "-n", case.namespace[:3])
+    assert completed(case, "status", "--context", "")

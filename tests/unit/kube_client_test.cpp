@@ -60,8 +60,9 @@ struct Observed {
 };
 
 struct Fixture {
-  explicit Fixture(Config config = {}) {
+  explicit Fixture(Config config = {}, bool dry_run = false) {
     ClientOptions options;
+    options.dry_run = dry_run;
     options.version = "1.2.3";
     options.first_backoff = 1ms;
     options.observer = [this](std::string_view verb, std::string_view plural, int status, double) {
@@ -131,6 +132,54 @@ TEST_CASE("each verb as the API server wants it", "[kube][client]") {
                  Catch::Contains("\"preconditions\":{\"uid\":\"uid-1\",\"resourceVersion\":\"7\"}"));
   REQUIRE(f.client->remove(fraud, "", "", never));
   CHECK_THAT(f.last().body, !Catch::Contains("preconditions"));
+}
+
+TEST_CASE("a dry run asks for one with each write, and a read does not", "[kube][client]") {
+  Fixture f({}, true);
+  f.answers(200, "{}");
+  REQUIRE(f.client->get(fraud, never));
+  CHECK_THAT(f.last().target, !Catch::Contains("dryRun"));
+  REQUIRE(f.client->apply(fraud, "{}", true, never));
+  CHECK_THAT(f.last().target, Catch::Contains("&dryRun=All&"));
+  REQUIRE(f.client->merge_patch(fraud, "{}", "", never));
+  CHECK_THAT(f.last().target, Catch::EndsWith("/fraud?fieldManager=model-operator&dryRun=All"));
+  REQUIRE(f.client->put(fraud, "{}", "", never));
+  CHECK_THAT(f.last().target, Catch::EndsWith("&dryRun=All"));
+  REQUIRE(f.client->post(Kind::Job, "payments", "{}", never));
+  CHECK_THAT(f.last().target, Catch::Contains("&dryRun=All&"));
+  REQUIRE(f.client->remove(fraud, "", "", never));
+  CHECK_THAT(f.last().target, Catch::EndsWith("/fraud?dryRun=All"));
+}
+
+TEST_CASE("whom the API server is to take us for", "[kube][client]") {
+  Config config;
+  config.impersonate = {"jane", "7", {"dev", "on call"}, {{"scopes/a", "x"}, {"scopes/a", "y"}}};
+  Fixture f(config);
+  f.answers(200, "{}");
+  REQUIRE(f.client->get(fraud, never));
+  std::vector<std::string> sent;
+  for (const auto& [name, value] : f.last().headers)
+    if (name.starts_with("Impersonate-")) sent.push_back(name.substr(12) + "=" + value);
+  CHECK(sent == std::vector<std::string>{"User=jane", "Uid=7", "Group=dev", "Group=on call", "Extra-scopes%2Fa=x",
+                                         "Extra-scopes%2Fa=y"});
+}
+
+TEST_CASE("no name leads to another path", "[kube][client]") {
+  Fixture f;
+  f.answers(200, "{}");
+  const ListOptions up{"..", {}, {}, {}, {}, {}, 0, false};
+  CHECK(f.client->list(Kind::Model, up, never).error().kind == ErrorKind::Invalid);
+  WatchOptions watch;
+  watch.ns = ".";
+  CHECK(f.client->watch(Kind::Model, watch, [](auto) { return true; }, never).error().kind == ErrorKind::Invalid);
+  CHECK(f.client->post(Kind::Job, "..", "{}", never).error().kind == ErrorKind::Invalid);
+  CHECK(f.client->get({Kind::Model, {"..", "fraud"}}, never).error().kind == ErrorKind::Invalid);
+  CHECK(f.client->get({Kind::Model, {"a", ".."}}, never).error().kind == ErrorKind::Invalid);
+  CHECK(f.log->requests.empty());
+  REQUIRE(f.client->get({Kind::Model, {"a/b", "x?y#z /é"}}, never));
+  CHECK(f.last().target == "/apis/modelops.dev/v1alpha1/namespaces/a%2Fb/models/x%3Fy%23z%20%2F%C3%A9");
+  REQUIRE(f.client->get_raw("/api/v1/namespaces?limit=5", never));
+  CHECK(f.last().target == "/api/v1/namespaces?limit=5");
 }
 
 TEST_CASE("lists and watches say what they want", "[kube][client]") {

@@ -9,6 +9,7 @@
 #include "operator/kube/credentials.h"
 #include "operator/kube/exec.h"
 #include "operator/kube/files.h"
+#include "operator/kube/transport.h"
 
 namespace mo::kube::test {
 namespace {
@@ -99,6 +100,40 @@ TEST_CASE("data in place, a bare host, no namespace", "[kube][config]") {
   CHECK(config->client_cert.data == "cert");
   CHECK(config->client_key.data == "key");
   CHECK(config->ns == "default");
+}
+
+TEST_CASE("a kubeconfig may say whom the API server is to take us for", "[kube][config]") {
+  Folder folder;
+  const auto user = [&](const std::string& fields) {
+    return load(folder.write("config", "current-context: a\nclusters: [{name: c, cluster: {server: c.example}}]\n"
+                                       "contexts: [{name: a, context: {cluster: c, user: u}}]\n"
+                                       "users: [{name: u, user: {" + fields + "}}]\n"));
+  };
+  const auto config = user("as: jane, as-uid: 7, as-groups: [dev, on call], as-user-extra: {scopes: [x, y]}");
+  REQUIRE(config);
+  CHECK(config->impersonate.user == "jane");
+  CHECK(config->impersonate.uid == "7");
+  CHECK(config->impersonate.groups == std::vector<std::string>{"dev", "on call"});
+  CHECK(config->impersonate.extra ==
+        std::vector<std::pair<std::string, std::string>>{{"scopes", "x"}, {"scopes", "y"}});
+  CHECK_THAT(user("as-groups: [dev]").error().message, Catch::Contains("need as"));
+  CHECK_THAT(user("as: jane, as-groups: dev").error().message, Catch::Contains("as-groups is not a list"));
+  CHECK_THAT(user("as: jane, as-user-extra: [a]").error().message, Catch::Contains("not a mapping"));
+  // cpprestsdk would make one group of two.
+  const auto transport = make_cpprest_transport(std::make_shared<Credentials>(*config));
+  REQUIRE_FALSE(transport);
+  CHECK_THAT(transport.error().message, Catch::Contains("--http-client=curl"));
+}
+
+TEST_CASE("the names of all contexts", "[kube][config]") {
+  Folder folder;
+  ConfigPlaces places;
+  places.kubeconfig_env = folder.write("a", two_contexts).string() + ":" +
+                          folder.write("b", "contexts: [{name: azure, context: {}}, {name: blue}]").string();
+  CHECK(context_names(places) == std::vector<std::string>{"azure", "blue", "green"});
+  CHECK(context_names({}) == std::vector<std::string>{});
+  places.kubeconfig = (folder.path() / "none").string();
+  CHECK_FALSE(context_names(places));
 }
 
 TEST_CASE("several files: the first to say something wins", "[kube][config]") {

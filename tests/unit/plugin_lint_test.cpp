@@ -1,5 +1,10 @@
 // The offline check knows all that the CRDs say.
+#include <stdlib.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "plugin/cel.h"
@@ -16,7 +21,7 @@ namespace {
 
 std::vector<std::string> linted(const std::string& text) {
   std::istringstream in(text);
-  const auto objects = read_files({"-"}, in);
+  const auto objects = read_files({{"-"}, {}}, in);
   REQUIRE(objects);
   std::vector<std::string> lines;
   for (const Complaint& complaint : lint(*objects)) lines.push_back(complaint.to_string());
@@ -130,8 +135,9 @@ spec: {modelRef: {name: fraud}, desiredState: Stopped}
 
 TEST_CASE("plugin: lint of odd files", "[plugin][lint]") {
   CHECK(linted("a: [1\n").size() == 1);
-  CHECK(linted("") == std::vector<std::string>{"-:1: holds no object of modelops.dev"});
-  CHECK(linted("just a text\n") == std::vector<std::string>{"-:1: holds no object of modelops.dev"});
+  // A check that looks at nothing must not pass.
+  CHECK(linted("") == std::vector<std::string>{"-:1: holds no object"});
+  CHECK(linted("just a text\n") == std::vector<std::string>{"-:1: holds no object"});
   CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: Modell\n"),
              Catch::Contains("-:2: kind: ") && Catch::Contains("ModelRollout"));
   CHECK_THAT(first("apiVersion: modelops.dev/v2\nkind: Model\n"),
@@ -176,7 +182,7 @@ metadata: {name: shared}
 spec:
   gates:
   - {name: recorded, version: {metric: f1}, min: "0.9"}
-  - {name: latency, prometheus: {query: q}, max: "1"}
+  - {name: latency, prometheus: {query: 'q{namespace="n"}'}, max: "1"}
 ---
 )";
   const auto model = [](const std::string& gates, const std::string& training, const std::string& sets) {
@@ -248,4 +254,111 @@ TEST_CASE("plugin: artifacts whose credentials or size cannot be are refused off
   CHECK(first(artifact("http://store/a", ", credentials: {secretName: s}")).find("https:// addresses alone") != std::string::npos);
   for (const char* size : {"0", "1.5Gi", "much", "99999999Ti", "-1"})
     CHECK(first(artifact("http://store/a", std::string(", size: \"") + size + "\"")).find("whole number of bytes") != std::string::npos);
+}
+
+namespace {
+
+struct Linted {
+  int code;
+  std::string out, err;
+};
+Linted lint_of(const std::vector<std::string>& names, const std::string& input = "", bool strict = false) {
+  std::istringstream in(input);
+  std::ostringstream out, err;
+  const int code = lint_files({{names, {}}, strict}, in, out, err);
+  return {code, out.str(), err.str()};
+}
+
+class Folder {
+ public:
+  Folder() {
+    char name[] = "/tmp/plugin-lint-XXXXXX";
+    path_ = ::mkdtemp(name);
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name) << text;
+    return path_ / name;
+  }
+  std::string path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+const std::string kModel =
+    "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec: {version: m-v1}\n";
+
+}  // namespace
+
+TEST_CASE("plugin: lint passes over files that are none of ours", "[plugin][lint]") {
+  Folder folder;
+  const std::string deployment = folder.write("deployment.yaml", "apiVersion: apps/v1\nkind: Deployment\n");
+  folder.write("kustomization.yaml", "resources: [deployment.yaml]\n");
+  folder.write("chart/values.yaml", "replicas: 3\nimage: {tag: \"1\"}\n");
+  folder.write("chart/list.json", "[1, 2]\n");
+  const std::string helm = folder.write("chart/templates/a.yaml", "{{- if .Values.on }}\nkind: Service\n{{- end }}\n");
+  const Linted none = lint_of({folder.path()});
+  CHECK(none.code == kDone);
+  CHECK(none.out.empty());
+  CHECK(none.err == "0 objects in 5 files, 5 of other kinds passed over: nothing to check\n");
+  CHECK(lint_of({deployment}).code == kDone);
+  // Named by itself, a file has to be one that can be read; and so has one that speaks of us.
+  CHECK_THAT(lint_of({helm}).out, Catch::StartsWith(helm + ":1: "));
+  folder.write("chart/templates/b.yaml", "{{- if .Values.on }}\napiVersion: modelops.dev/v1alpha1\n{{- end }}\n");
+  CHECK_THAT(lint_of({folder.path()}).out, Catch::Contains("b.yaml:1: "));
+  Folder empty;
+  CHECK(lint_of({empty.path()}).out == empty.path() + ":1: holds no object\n");
+  CHECK(lint_of({folder.path() + "/none.yaml"}).code == kTrouble);
+}
+
+TEST_CASE("plugin: lint warns, and fails for it only where it is strict", "[plugin][lint]") {
+  const std::string model = kModel.substr(0, kModel.find("spec")) +
+                            "spec:\n  serving: {replicas: 2}\n  rollout:\n    steps:\n    - weight: 10\n"
+                            "    - weight: 25\n    gates:\n    - name: errors\n      prometheus:\n"
+                            "        query: sum(rate(e[1m])) / sum(rate(a{namespace=\"{{namespace}}\"}[1m]))\n"
+                            "      max: \"0.1\"\n      samples: {query: sum(a or vector(0)), min: 5}\n";
+  const std::vector<std::string> warnings = {
+      "-:13: warning: spec.rollout.gates[0].prometheus.query: selects e of all namespaces, so a pod of another namespace "
+      "can change the result; add namespace=\"{{namespace}}\" to each selector",
+      "-:15: warning: spec.rollout.gates[0].samples.query: selects a of all namespaces, so a pod of another namespace can "
+      "change the result; add namespace=\"{{namespace}}\" to each selector",
+      "-:15: warning: spec.rollout.gates[0].samples.query: \"or vector(…)\" turns no data into a number, so a gate without "
+      "data passes or fails; leave it out: no data is then inconclusive. For a share of errors, write 1 - good / all",
+      "-:8: warning: spec.rollout.steps[0].weight: weight 10 with 2 replicas takes 10 pods (9 stable, 1 candidate), since "
+      "replicas are the weight; choose a larger weight, or set spec.serving.route"};
+  CHECK(linted(model) == warnings);
+  const Linted relaxed = lint_of({"-"}, model), strict = lint_of({"-"}, model, true);
+  CHECK(relaxed.code == kDone);
+  CHECK(relaxed.err == "1 object in 1 file: no mistakes, 4 warnings\n");
+  CHECK(strict.code == kNo);
+  CHECK(lint_of({"-"}, kModel, true).code == kDone);
+}
+
+TEST_CASE("plugin: lint warns of gate sets, and of no weight that a route keeps", "[plugin][lint]") {
+  CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: ClusterModelGateSet\nmetadata: {name: org}\nspec:\n  gates:\n"
+                   "  - {name: a, max: \"1\", prometheus: {query: q}, versusStable: {maxRegression: \"1\", query: 'q{namespace=\"a\"}'}}\n"),
+             Catch::StartsWith("-:6: warning: spec.gates[0].prometheus.query: selects q of"));
+  const auto weights = [](const std::string& serving, const std::string& weight) {
+    return linted(kModel.substr(0, kModel.find("spec")) + "spec: {serving: {" + serving + "}, rollout: {steps: [{weight: " +
+                  weight + "}]}}\n").size();
+  };
+  CHECK(weights("replicas: 2", "5") == 1);
+  CHECK(weights("replicas: 1", "10") == 1);
+  CHECK(weights("replicas: 1", "25") == 0);
+  CHECK(weights("replicas: 3", "25") == 0);
+  CHECK(weights("replicas: 20", "5") == 0);
+  CHECK(weights("replicas: 2, route: {parentRefs: [{name: gw}]}", "5") == 0);
+}
+
+TEST_CASE("plugin: what lint quotes from a file does not steer the terminal", "[plugin][lint]") {
+  const Linted hostile = lint_of({"-"}, kModel.substr(0, kModel.find("spec")) +
+                                            "spec: {track: \"a\\e[2Jb\\n-:1: fine\", \"\\u202efield\": 1}\n");
+  CHECK(hostile.code == kNo);
+  CHECK(std::count(hostile.out.begin(), hostile.out.end(), '\n') == 2);
+  CHECK(hostile.out.find('\x1b') == std::string::npos);
+  CHECK(hostile.out.find("\u202e") == std::string::npos);
+  // Bytes that are no UTF-8 are a mistake, and no end of the program.
+  CHECK(lint_of({"-"}, kModel.substr(0, kModel.find("spec")) + "spec: {track: \"a\x9b\xff\"}\n").code == kNo);
 }

@@ -1,7 +1,7 @@
 // What `kubectl model plan` takes a file for.
 #include <catch2/catch.hpp>
 
-#include "plugin/plan.h"
+#include "plugin/overlay.h"
 
 using namespace mo;
 using plugin::laid_over;

@@ -4,6 +4,7 @@
 
 #include "plugin/commands.h"
 #include "plugin/steer.h"
+#include "tests/unit/plugin_cluster.h"
 #include "tests/unit/runtime_fake_client.h"
 
 using namespace mo;
@@ -168,6 +169,103 @@ TEST_CASE("plugin: an object that changed meanwhile is looked at anew before it 
   CHECK(err.str().empty());
 }
 
+TEST_CASE("plugin: what has ended as it was asked to is no refusal", "[plugin]") {
+  const auto promoted = decided("promote", scene({rollout("x", "m-v2", "Succeeded")}, "m-v2"));
+  REQUIRE(promoted);
+  CHECK(promoted->what == Edit::Do::Nothing);
+  CHECK(promoted->said == "ModelRollout x (m-v1 -> m-v2) has ended already: Succeeded");
+  for (const char* phase : {"Aborted", "RolledBack", "Failed"}) {
+    CHECK(decided("abort", scene({rollout("x", "m-v2", phase)}))->what == Edit::Do::Nothing);
+    CHECK_THAT(refusal(decided("promote", scene({rollout("x", "m-v2", phase)}))), Catch::Contains("no rollout under way"));
+  }
+  CHECK_THAT(refusal(decided("pause", scene({rollout("x", "m-v2", "Succeeded")}))), Catch::Contains("no rollout under way"));
+  CHECK_THAT(refusal(decided("promote", scene({}))), Catch::Contains("no rollout under way"));
+  // One that is named, also where another runs.
+  const Rollouts two = scene({rollout("y", "m-v3", "Progressing"), rollout("x", "m-v2", "Succeeded")});
+  const auto named = decide({.verb = "promote", .model = "m", .rollout = "x", .to = "", .force = false, .output = ""}, two, kNoon);
+  REQUIRE(named);
+  CHECK(named->what == Edit::Do::Nothing);
+  CHECK(decided("promote", two)->name == "y");
+}
+
+namespace {
+
+struct Ran {
+  int code;
+  std::string out, err;
+};
+
+// Two Models of team a, whose rollouts are under way and over, and one of team b that trains.
+struct Teams : test::ClusterClient {
+  Teams() {
+    using namespace test;
+    Json trains = model_named("c", "ns", {{"team", "b"}});
+    trains["spec"]["retraining"] = Json::object();
+    objects[Kind::Model] = {model_named("a", "ns", {{"team", "a"}}), model_named("b", "ns", {{"team", "a"}}), trains};
+    objects[Kind::ModelRollout] = {rollout_of("a", "a-v2-2", "Progressing"), rollout_of("b", "b-v2-2", "RolledBack")};
+    answer = [](const FakeClient::Call& call) -> Result<std::string> {
+      Json stored = with_kind(Json::parse(call.body), call.ref.kind);
+      stored["metadata"]["name"] = call.ref.key.name;
+      return stored.dump();
+    };
+  }
+};
+
+Ran steered(test::ClusterClient& cluster, const std::string& verb, const Selection& selection, const std::string& output = "",
+            DryRun dry_run = DryRun::None) {
+  test::Printed printed;
+  Session session = printed.session(cluster);
+  const int code = steer_all(
+      session,
+      {.verb = verb, .model = "", .rollout = "", .to = "", .force = false, .output = output, .dry_run = dry_run}, selection);
+  return {code, printed.out.str(), printed.err.str()};
+}
+
+}  // namespace
+
+TEST_CASE("plugin: several Models are steered one after the other", "[plugin]") {
+  Teams cluster;
+  const Ran named = steered(cluster, "pause", {{"a", "model/b", "models.modelops.dev/a", "none"}, ""});
+  CHECK(named.code == kTrouble);
+  CHECK_THAT(named.out, Catch::StartsWith("ModelRollout a-v2-2 (a-v1 -> a-v2) is paused"));
+  CHECK(named.err == "error: Model b has no rollout under way; the last one, ModelRollout b-v2-2 (b-v1 -> b-v2), ended as "
+                     "RolledBack\nerror: Model ns/none not found\n3 Models: 1 done, 1 refused, 1 failed\n");
+  // Who selects means those that there is something to do for.
+  const Ran selected = steered(cluster, "pause", {{}, "team=a"});
+  CHECK(selected.code == kDone);
+  CHECK(selected.err == "Model b has no rollout under way: passed over\n2 Models: 1 done, 1 passed over\n");
+  CHECK(steered(cluster, "abort", {{}, "team=b"}).code == kNo);
+  CHECK(steered(cluster, "retrain", {{}, "team=b"}, "name").out == "model.modelops.dev/c\n");
+  const Ran nobody = steered(cluster, "abort", {{}, "team=c"});
+  CHECK(nobody.code == kTrouble);
+  CHECK(nobody.err == "error: no Model of namespace ns has labels team=c\n");
+  CHECK(steered(cluster, "pause", {{"Model_1"}, ""}).code == kTrouble);
+}
+
+TEST_CASE("plugin: a ModelRollout that is named stands for its Model", "[plugin]") {
+  Teams cluster;
+  CHECK_THAT(steered(cluster, "abort", {{"mro/a-v2-2"}, ""}).out, Catch::StartsWith("ModelRollout a-v2-2"));
+  const Ran over = steered(cluster, "abort", {{"modelrollout/b-v2-2"}, ""});
+  CHECK(over.code == kDone);
+  CHECK_THAT(over.out, Catch::Contains("has ended already: RolledBack"));
+  CHECK_THAT(steered(cluster, "retrain", {{"mro/a-v2-2"}, ""}).err, Catch::Contains("cannot be named here"));
+}
+
+TEST_CASE("plugin: a dry run says what would be written", "[plugin]") {
+  Teams cluster;
+  const Ran client = steered(cluster, "pause", {{"a"}, ""}, "", DryRun::Client);
+  CHECK_THAT(client.out, Catch::EndsWith(" (dry run)\n"));
+  const Json object = Json::parse(steered(cluster, "pause", {{"a"}, ""}, "json", DryRun::Client).out);
+  CHECK(object["spec"] == Json{{"modelRef", {{"name", "a"}}}, {"version", "a-v2"}, {"desiredState", "Paused"}});
+  CHECK(object["metadata"]["name"] == "a-v2-2");
+  CHECK(Json::parse(steered(cluster, "retrain", {{"c"}, ""}, "json", DryRun::Client).out)["spec"]["retraining"] ==
+        Json{{"requestedAt", "2026-11-22T12:00:00Z"}});
+  CHECK(cluster.calls().empty());
+  // The session's client asks for it with each write.
+  CHECK_THAT(steered(cluster, "pause", {{"a"}, ""}, "", DryRun::Server).out, Catch::EndsWith(" (server dry run)\n"));
+  CHECK(cluster.calls().size() == 1);
+}
+
 namespace {
 
 struct Said {
@@ -190,12 +288,24 @@ TEST_CASE("plugin: wrong usage is told apart from a no", "[plugin]") {
   CHECK(command({"destroy", "m"}).code == kTrouble);
   CHECK(command({"destroy", "m"}).err == "error: no such verb: destroy; kubectl model --help lists them\n");
   CHECK(command({"pause"}).code == kTrouble);
-  CHECK_THAT(command({"pause"}).err, Catch::Contains("MODEL is required"));
+  CHECK_THAT(command({"pause"}).err, Catch::Contains("MODEL or -l is required"));
   CHECK(command({"pause", "m", "-o", "table"}).code == kTrouble);
   CHECK(command({"pause", "m", "--to", "x"}).code == kTrouble);
+  CHECK(command({"pause", "m", "-l", "a=b"}).code == kTrouble);
+  CHECK(command({"pause", "m", "--dry-run", "maybe"}).code == kTrouble);
+  CHECK(command({"pause", "m", "n", "--rollout", "x"}).code == kTrouble);
+  CHECK(command({"retry", "m", "n"}).code == kTrouble);
+  CHECK(command({"plan"}).code == kTrouble);
+  CHECK_THAT(command({"lint"}).err, Catch::Contains("-f or -k is required"));
+  CHECK_THAT(command({"get", "--request-timeout", "soon"}).err, Catch::Contains("soon is no duration"));
+  CHECK_THAT(command({"get", "--as-group", "dev", "--kubeconfig", "/does/not/exist"}).err, Catch::Contains("/does/not/exist"));
   const Said nowhere = command({"pause", "m", "--kubeconfig", "/does/not/exist"});
   CHECK(nowhere.code == kTrouble);
   CHECK_THAT(nowhere.err, Catch::Contains("/does/not/exist"));
+  // Flags before the verb, and a Model that is called like one.
+  const Said before = command({"-n", "get", "--kubeconfig", "/does/not/exist", "-o=name", "status", "plan"});
+  CHECK(before.code == kTrouble);
+  CHECK_THAT(before.err, Catch::Contains("/does/not/exist"));
 }
 
 TEST_CASE("plugin: completion as kubectl asks for it", "[plugin]") {
