@@ -8,7 +8,7 @@ RIG := $(PYTHON) tests/cluster/rig/rig.py
 BIN := build/release/bin
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
 
-.PHONY: help deps rig-deps build images demo demo-check test test-quick unit asan tsan images-check images-test cluster-test cluster-up cluster-down deploy run fmt lint verify bench clean
+.PHONY: help deps rig-deps build images demo demo-check test test-quick unit asan tsan python-check images-test cluster-test cluster-up cluster-down deploy run fmt lint verify bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,8 +50,8 @@ stages = @set -e; for stage in $(1); do \
 test: ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster, faults
 	$(call stages,verify build images-test explore-short asan tsan fuzz-short cluster-test chaos-short)
 
-test-quick: ## What needs no cluster and no sanitizer: checks, images, unit and simulation tests. Minutes, for work in progress
-	$(call stages,verify images-check unit)
+test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, unit and simulation tests. Minutes, for work in progress
+	$(call stages,verify python-check unit)
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev)
@@ -65,10 +65,11 @@ asan tsan: deps
 unit_suites = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -j $(JOBS) --target unit_tests sim_tests model_server_tests && \
 	ctest --test-dir build/$(1) --output-on-failure -j $(JOBS)
 
-images-check:
+python-check:
 	@$(PYTHON) images/test_build.py
+	@$(PYTHON) demo/test_cluster.py
 
-images-test: build images-check
+images-test: build python-check
 	@scripts/install-deps.sh images/packages.txt
 	@$(PYTHON) images/test_servers.py
 

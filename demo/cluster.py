@@ -98,7 +98,7 @@ Look around (the cluster stays up; `make cluster-down` removes it without a trac
         self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
         self.kubectl("delete", "pv", "demo-models", "--ignore-not-found", "--timeout=60s")
         self.make_namespace()
-        place = EMBEDDED / "demo-models"
+        place = EMBEDDED / "state" / "demo-models"   # goes with the cluster
         place.mkdir(exist_ok=True)
         place.chmod(0o777)
         self.apply((HERE / "storage.yaml").read_text().replace("PLACE", str(place)))
