@@ -743,7 +743,7 @@ TEST_CASE("the plain transport: schemes, redirects, downloads", "[kube][transpor
 }
 
 TEST_CASE("the plain transport: credentials go to no other host or port", "[kube][transport]") {
-  const KeyPair ca = make_ca("store");
+  const KeyPair ca = make_ca("the CA of both");
   const auto echo = [](const ReceivedRequest& r) {
     const auto header = r.headers.find("authorization");
     return answer(200, header == r.headers.end() ? "none" : header->second);
@@ -767,6 +767,7 @@ TEST_CASE("the plain transport: credentials go to no other host or port", "[kube
     request.headers.emplace_back("Authorization", "Bearer secret");
     std::string body;
     const auto done = plain->download(request, [&](std::string_view piece) { return body += piece, true; }, never);
+    INFO((done ? "" : done.error().message));
     REQUIRE(done);
     return body;
   };
