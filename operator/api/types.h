@@ -67,6 +67,7 @@ struct Artifact {
   std::string uri;
   std::string digest;  // sha256:<64 hex>
   Format format;
+  std::string configmap() const;  // the name of the ConfigMap of a configmap://name/key; empty for others
   bool operator==(const Artifact&) const = default;
 };
 
@@ -154,6 +155,8 @@ struct RolloutPolicy {
   std::optional<Bake> bake;
   int keep_warm = 0;  // versions that served before and keep their pods
   RawJson raw = "{}";  // as it was read, for the snapshot
+  // Names of those gates that are a ClusterModelGateSet's. No field of a spec: who writes a Model must not say so.
+  std::vector<std::string> cluster_gates = {};
 
   const Gate* gate(const std::string& name) const;
 };
@@ -285,12 +288,22 @@ struct Model {
 
 // ---- ModelVersion ----
 
+// What a later run that made the same bits measured of them.
+struct Evaluation {
+  std::string run;  // name of its Job
+  TimePoint at{};
+  std::map<std::string, std::string> metrics;
+};
+
 struct ModelVersion {
   ObjectMeta meta;
   std::string model;  // spec.modelRef.name
   Artifact artifact;
   std::map<std::string, std::string> metrics;
   std::string parent;  // spec.lineage.parent
+  std::optional<Evaluation> evaluation;  // the newest, in status: spec never changes
+  // The figures that gates read.
+  const std::map<std::string, std::string>& figures() const { return evaluation ? evaluation->metrics : metrics; }
   std::string phase, message;
   std::vector<Condition> conditions;
   RawJson status_raw = "{}";
@@ -346,6 +359,7 @@ struct RolloutStatus {
       paused_at;             // desiredState: Paused, or a pause by failure or inconclusive gates, since then
   std::string pause_reason;  // empty, Requested or what else would have failed it: GateFailed, GateInconclusive, …
   std::optional<RolloutPolicy> policy;  // the snapshot
+  std::vector<std::string> cluster_gates;  // of it, by name
   std::optional<Ending> ending;
   RawJson raw = "{}";
 };

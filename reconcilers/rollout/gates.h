@@ -24,6 +24,7 @@ struct GateContext {
   const std::map<std::string, Answer>* answers = nullptr;
   const std::map<std::string, Ref<api::Job>>* jobs = nullptr;
   TimePoint attempt_started{};
+  bool of_cluster = false;  // the gate is a ClusterModelGateSet's
   bool watching = false;  // it goes on for as long as it doesn't fail: passing once decides nothing
 };
 

@@ -72,6 +72,8 @@ class Operator:
                         f"--health-address=127.0.0.1:{self.health_port}", f"--fetch-image={settings.OPERATOR_IMAGE}", *arguments]
         if "--prometheus-url" not in given:
             self.command.append(f"--prometheus-url={settings.prometheus_url()}")
+        if "--web-gate-allow" not in given:
+            self.command.append("--web-gate-allow=127.0.0.0/8")  # where the tests' own servers are
         self.process = None
 
     def start(self, wait_ready=True):
