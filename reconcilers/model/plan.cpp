@@ -74,8 +74,8 @@ class Planner {
                          *policy_.policy,
                          status().stable_version,
                          serving::survey(o_, status().stable_version, r.version, now_),
-                         candidate ? &candidate->metrics : nullptr,
-                         stable ? &stable->metrics : nullptr,
+                         candidate ? &candidate->figures() : nullptr,
+                         stable ? &stable->figures() : nullptr,
                          o_.answers,
                          o_.jobs,
                          superseded ? *superseded : "",
@@ -247,6 +247,7 @@ class Planner {
                             return apply && apply->target == refusal.target;
                           });
       if (trains) continue;  // the run's own affair, whose status tells
+      if (refusal.target.kind == Kind::Service && served_.problem_reason == "ServiceNameTaken") continue;  // it says more
       for (const auto* actions : parts())
         if (repeats(refusal, *actions)) return refusal.target.to_string() + ": " + refusal.error.message;
     }
@@ -278,6 +279,7 @@ class Planner {
       f.rollout = &advanced_->status;
       f.rollout_name = decided_.active->meta.key.name;
     }
+    if (f.serve_problem.empty() && !gate_problem_.empty()) f.serve_reason = "InvalidGateJob", f.serve_problem = gate_problem_;
     if (const rollout::Waiting* waiting = find(decided_.waiting, status().intent.rollout))
       f.waiting = *waiting;
     const Json next = render_status(f, now_);
@@ -328,7 +330,8 @@ class Planner {
   }
 
   void write_versions() {
-    version::Role role{status().stable_version, "", training_.rejected_version, training_.rejected_message};
+    version::Role role{status().stable_version, "", training_.rejected_version, training_.rejected_message, training_.evaluated_version,
+                       training_.evaluation};
     // Until the rollout's end is on record its version stays the candidate: only then is it known how it
     // ended.
     for (const auto& r : o_.rollouts)

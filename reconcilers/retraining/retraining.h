@@ -24,6 +24,9 @@ struct Planned {
   std::string problem_reason, problem;
   // A version whose recorded metrics did not pass, and why.
   std::string rejected_version, rejected_message;
+  // A version that a run made once more, with other figures: they go to its status before it is judged by them.
+  std::string evaluated_version;
+  api::Evaluation evaluation;
 };
 
 // `stable` is the version that serves ("" if none). `rolls_out`: a version that passes becomes a

@@ -9,17 +9,24 @@ struct Phase {
   std::string name, message;
 };
 
+// On evidence. What failed so stays down, whatever is measured afterwards.
+Ref<api::ModelRollout> failed_rollout(const std::string& version, const Observed& o) {
+  const auto last = o.last_rollout(version);
+  return last && (last->status.phase == "RolledBack" || last->status.phase == "Failed") ? last : nullptr;
+}
+
 Phase decide(const api::ModelVersion& version, const Role& role, const Observed& o) {
   const std::string& name = version.meta.key.name;
   if (name == role.stable) return {"Serving", "serves Model " + version.model};
   if (name == role.candidate) return {"Candidate", "is being rolled out"};
   if (name == role.rejected) return {"Rejected", role.rejected_message};
+  if (name == role.evaluated && version.phase == "Rejected" && !failed_rollout(name, o))
+    return {"Registered", "evaluated anew by " + role.evaluation.run};
   if (version.phase == "Serving")
     return {"Superseded", role.stable.empty() ? "its Model is gone" : "after it came " + role.stable};
   if (version.phase == "Candidate") {
+    if (const auto failed = failed_rollout(name, o)) return {"Rejected", failed->status.message};
     const auto last = o.last_rollout(name);
-    if (last && (last->status.phase == "RolledBack" || last->status.phase == "Failed"))
-      return {"Rejected", last->status.message};
     return {"Registered", last ? "its last rollout ended as " + last->status.phase : ""};
   }
   return {version.phase.empty() ? "Registered" : version.phase, version.message};
@@ -31,8 +38,9 @@ std::optional<Json> next_status(const api::ModelVersion& version, const Role& ro
                                 TimePoint now) {
   const Phase phase = decide(version, role, o);
   const bool first = version.phase.empty() || version.phase == "Registered";
-  if (phase.name == version.phase && phase.message == version.message) return {};
-  if (first && phase.name == "Registered" && phase.message.empty()) return {};
+  const bool evaluated = version.meta.key.name == role.evaluated;
+  if (!evaluated && phase.name == version.phase && phase.message == version.message) return {};
+  if (!evaluated && first && phase.name == "Registered" && phase.message.empty()) return {};
   const bool rejected = phase.name == "Rejected";
   Conditions conditions(version.conditions, version.meta.generation, now);
   conditions.set("Ready", {!rejected, phase.name, phase.message});
@@ -42,6 +50,9 @@ std::optional<Json> next_status(const api::ModelVersion& version, const Role& ro
                  {"phase", phase.name},
                  {"conditions", to_json(conditions.get())}};
   if (!phase.message.empty()) status["message"] = phase.message;
+  const api::Evaluation* evaluation = evaluated ? &role.evaluation : version.evaluation ? &*version.evaluation : nullptr;
+  if (evaluation)
+    status["evaluation"] = {{"run", evaluation->run}, {"at", format_time(evaluation->at)}, {"metrics", evaluation->metrics}};
   return status;
 }
 
