@@ -59,6 +59,10 @@ class Client {
   // As HttpTransport's.
   virtual void close_idle() {}
 
+  // For who was answered 401: blocks for `longest`, or until it makes sense to try again, which is when there are other credentials than those
+  // that were refused, or when others are let in. It looks each second.
+  virtual void await_credentials(std::chrono::milliseconds longest, std::stop_token stop);
+
   virtual Result<std::string> get(const ObjectRef& ref, std::stop_token stop) = 0;
   virtual Result<std::string> list(Kind kind, const ListOptions& options, std::stop_token stop) = 0;
   // Each line is one watch event, handed over on this thread; a sink that returns false ends the watch
