@@ -125,6 +125,10 @@ class OperatorsRules {
       if (!cron)
         wrong("/spec/retraining/triggers/" + std::to_string(i) + "/schedule",
               "spec.retraining.triggers[" + std::to_string(i) + "].schedule", cron.error().message);
+      else if (!cron->next(std::chrono::floor<Duration>(std::chrono::system_clock::now())))
+        wrong("/spec/retraining/triggers/" + std::to_string(i) + "/schedule",
+              "spec.retraining.triggers[" + std::to_string(i) + "].schedule.cron",
+              "\"" + text(triggers[i], "schedule.cron") + "\" has no time within the next five years: correct its day and month");
     }
   }
 

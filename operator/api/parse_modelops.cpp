@@ -13,6 +13,11 @@ const Gate* find_gate(const std::vector<Gate>& gates, const std::string& name) {
 }
 }  // namespace
 
+std::string Artifact::configmap() const {
+  constexpr std::string_view scheme = "configmap://";
+  return uri.starts_with(scheme) ? uri.substr(scheme.size(), uri.find('/', scheme.size()) - scheme.size()) : "";
+}
+
 const Gate* RolloutPolicy::gate(const std::string& name) const { return find_gate(gates, name); }
 const Gate* GateSet::gate(const std::string& name) const { return find_gate(gates, name); }
 
@@ -352,7 +357,11 @@ constexpr Field<ModelVersion> kVersionSpec[] = {
     {"lineage", into<kLineage>},
     {"metrics", member<&ModelVersion::metrics>},
 };
+constexpr Field<Evaluation> kEvaluation[] = {
+    {"run", member<&Evaluation::run>}, {"at", member<&Evaluation::at>}, {"metrics", member<&Evaluation::metrics>}};
+bool read(value& v, Evaluation& out, const Path& at) { return read_object(v, out, kEvaluation, at); }
 constexpr Field<ModelVersion> kVersionStatus[] = {
+    {"evaluation", member<&ModelVersion::evaluation>},
     {"phase", member<&ModelVersion::phase>},
     {"message", member<&ModelVersion::message>},
     {"failedRollout", member<&ModelVersion::failed_rollout>},
@@ -416,6 +425,7 @@ constexpr Field<RolloutStatus> kRolloutStatus[] = {
     {"pausedAt", member<&RolloutStatus::paused_at>},
     {"pauseReason", member<&RolloutStatus::pause_reason>},
     {"policy", member<&RolloutStatus::policy>},
+    {"clusterGates", member<&RolloutStatus::cluster_gates>},
     {"ending", member<&RolloutStatus::ending>},
 };
 bool read(value& v, RolloutStatus& out, const Path& at) {

@@ -143,19 +143,37 @@ void check_uri(const std::string& uri, const Json& value) {
   }
 }
 
-std::map<std::string, std::string> read_metrics(const Json& value) {
-  if (!value.is_object()) wrong_value("metrics", "an object of decimal strings", value);
+// The members of "metrics" as they are written, by name: a parser would make floats of numbers. `text` is a JSON object.
+std::map<std::string, std::string> written_metrics(std::string_view text) {
+  const auto name_of = [](std::string_view key) { return Json::parse('"' + std::string(key) + '"').get<std::string>(); };
+  std::map<std::string, std::string> written;
+  json::each_member(text, [&](std::string_view key, std::string_view metrics) {
+    if (name_of(key) != "metrics") return true;
+    written.clear();  // of two members the last counts, as for the parser
+    json::each_member(metrics, [&](std::string_view name, std::string_view value) {
+      written.insert_or_assign(name_of(name), std::string(value));
+      return true;
+    });
+    return true;
+  });
+  return written;
+}
+
+std::map<std::string, std::string> read_metrics(const Json& value, std::string_view document) {
+  if (!value.is_object()) wrong_value("metrics", "an object of decimals", value);
   if (value.size() > kMaxEntries)
     wrong("the RunResult has more than " + std::to_string(kMaxEntries) + " metrics");
+  const std::map<std::string, std::string> written = written_metrics(document);
   std::map<std::string, std::string> metrics;
   for (const auto& [name, metric] : value.items()) {
     if (name.empty() || name.size() > kMaxName)
       wrong("the RunResult's metrics have a name that is empty or longer than " + std::to_string(kMaxName) +
             " bytes: \"" + excerpt(name) + "\"");
-    const auto* text = metric.get_ptr<const Json::string_t*>();
-    if (!text || text->size() > kMaxName || !Decimal::parse(*text))
-      wrong_value("metrics." + excerpt(name), "a decimal string such as \"0.947\"", metric);
-    metrics.emplace(name, *text);
+    const auto number = metric.is_number() ? written.find(name) : written.end();
+    const std::string text = metric.is_string() ? metric.get<std::string>() : number != written.end() ? number->second : "";
+    if (text.size() > kMaxName || !Decimal::parse(text))
+      wrong_value("metrics." + excerpt(name), "a decimal such as 0.947 or \"0.947\"", metric);
+    metrics.emplace(name, text);
   }
   return metrics;
 }
@@ -239,6 +257,15 @@ Json read_lineage(const Json& value) {
   return lineage;
 }
 
+// NaN or Infinity if the parser stopped at one (`byte` counts from 1): Python's json.dumps writes them. Else empty.
+std::string word_for_no_number(std::string_view text, size_t byte) {
+  if (!text.starts_with('{') || byte < 1 || byte > text.size()) return "";
+  const std::string_view rest = text.substr(byte - 1);
+  for (const char* word : {"NaN", "Infinity"})
+    if (rest.starts_with(word)) return word;
+  return "";
+}
+
 // The document, or why the text is none.
 Json read_document(std::string_view text) {
   // The parser would take it for the end and pass over what follows.
@@ -258,6 +285,9 @@ Json read_document(std::string_view text) {
           quoted);
     if (e.byte > text.size())
       wrong("the RunResult is cut: its JSON ends after " + std::to_string(text.size()) + " bytes" + quoted);
+    if (const auto word = word_for_no_number(text, e.byte); !word.empty())
+      wrong("the RunResult holds " + word + " (byte " + std::to_string(e.byte) +
+            "), and JSON has no such number: leave that metric out or report a finite one" + quoted);
     wrong("the RunResult is not JSON (byte " + std::to_string(e.byte) + ")" + quoted);
   } catch (const Json::exception&) {  // a number out of range
   }
@@ -300,7 +330,7 @@ Result<RunResult> parse_run_result(std::string_view text, bool gate) {
     check_kind(document);
     only_fields(document, "", {"apiVersion", "kind", "metrics", "artifact", "lineage"});
     RunResult result;
-    if (const Json* metrics = find(document, "metrics")) result.metrics = read_metrics(*metrics);
+    if (const Json* metrics = find(document, "metrics")) result.metrics = read_metrics(*metrics, text);
     const Json* artifact = find(document, "artifact");
     if (artifact)
       result.artifact = read_artifact(*artifact);

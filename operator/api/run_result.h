@@ -21,7 +21,7 @@ inline constexpr size_t kTerminationMessageLimit = 4096;
 inline constexpr size_t kRunResultLimit = 1u << 20;
 
 struct RunResult {
-  std::map<std::string, std::string> metrics;  // name to decimal, as the Job wrote it
+  std::map<std::string, std::string> metrics;  // name to decimal, as the Job wrote it: a JSON string or number
   Artifact artifact;
   // An object with at most the fields code, data, environment, parameters and seed, each checked for its
   // shape.

@@ -75,6 +75,7 @@ struct Artifact {
   Format format;
   std::string size = {};    // the most bytes that it may have, such as 500Mi; empty: kDefaultArtifactBytes
   std::string secret = {};  // credentials.secretName: only the fetching container reads it, never the operator
+  std::string configmap() const;  // the name of the ConfigMap of a configmap://name/key; empty for others
   bool operator==(const Artifact&) const = default;
 };
 
@@ -162,6 +163,8 @@ struct RolloutPolicy {
   std::optional<Bake> bake;
   int keep_warm = 0;  // versions that served before and keep their pods
   RawJson raw = "{}";  // as it was read, for the snapshot
+  // Names of those gates that are a ClusterModelGateSet's. No field of a spec: who writes a Model must not say so.
+  std::vector<std::string> cluster_gates = {};
 
   const Gate* gate(const std::string& name) const;
 };
@@ -328,12 +331,22 @@ struct Model {
 
 // ---- ModelVersion ----
 
+// What a later run that made the same bits measured of them.
+struct Evaluation {
+  std::string run;  // name of its Job
+  TimePoint at{};
+  std::map<std::string, std::string> metrics;
+};
+
 struct ModelVersion {
   ObjectMeta meta;
   std::string model;  // spec.modelRef.name
   Artifact artifact;
   std::map<std::string, std::string> metrics;
   std::string parent;  // spec.lineage.parent
+  std::optional<Evaluation> evaluation;  // the newest, in status: spec never changes
+  // The figures that gates read.
+  const std::map<std::string, std::string>& figures() const { return evaluation ? evaluation->metrics : metrics; }
   std::string phase, message;
   std::string failed_rollout;  // the ModelRollout to it that failed on evidence, if that was the last to end
   bool served = false;         // all traffic was its own at some time
@@ -392,6 +405,7 @@ struct RolloutStatus {
       paused_at;             // desiredState: Paused, or a pause by failure or inconclusive gates, since then
   std::string pause_reason;  // empty, Requested or what else would have failed it: GateFailed, GateInconclusive, …
   std::optional<RolloutPolicy> policy;  // the snapshot
+  std::vector<std::string> cluster_gates;  // of it, by name
   std::optional<Ending> ending;
   RawJson raw = "{}";
 };

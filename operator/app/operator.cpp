@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <mutex>
 #include <random>
@@ -54,8 +55,9 @@ LeaderOptions leader_options(const RunOptions& options, const std::string& ns) {
   return leader;
 }
 
-evidence::EvidenceOptions evidence_options(const RunOptions& options) {
+evidence::EvidenceOptions evidence_options(const RunOptions& options, evidence::WebAccess web_access) {
   evidence::EvidenceOptions evidence;
+  evidence.web_access = std::move(web_access);
   evidence.prometheus_url = options.prometheus_url;
   evidence.web_tokens = options.web_gate_tokens;
   evidence.now = wall_now;
@@ -78,6 +80,18 @@ std::unique_ptr<kube::AccessReviews> make_reviews(const RunOptions& options,
   if (!options.metrics_auth || options.metrics_address == "0") return nullptr;
   client.deadline = kReviewDeadline;
   return std::make_unique<kube::AccessReviews>(kube::make_curl_transport(credentials), credentials, std::move(client));
+}
+
+// Files whose name no web gate asks for: they were named by the host alone once.
+void warn_of_token_files(const std::string& folder) {
+  std::error_code none;
+  if (folder.empty()) return;
+  for (const auto& file : std::filesystem::directory_iterator(folder, none)) {
+    const std::string name = file.path().filename();
+    if (!name.starts_with('.') && !evidence::is_token_name(name))  // a mounted Secret has entries of its own that begin with ".."
+      spdlog::warn("--web-gate-tokens: nobody uses the file {}: name it NAMESPACE_HOST or NAMESPACE_HOST_PORT for gates of that namespace, _HOST or "
+                   "_HOST_PORT for those of ClusterModelGateSets", name);
+  }
 }
 
 // Few arenas and early trimming: the lists at the start are the largest thing this process ever holds.
@@ -106,7 +120,7 @@ void end_and_forget(Kind kind) {
 
 }  // namespace
 
-Operator::Operator(const RunOptions& options, std::unique_ptr<kube::HttpTransport> transport,
+Operator::Operator(const RunOptions& options, evidence::WebAccess web_access, std::unique_ptr<kube::HttpTransport> transport,
                    std::shared_ptr<kube::Credentials> credentials, const std::string& ns)
     : options_(options),
       settings_{options.fetch_image, installation_of(options, ns)},
@@ -120,7 +134,7 @@ Operator::Operator(const RunOptions& options, std::unique_ptr<kube::HttpTranspor
       client_(kube::make_client(std::move(transport), std::move(credentials), client_options_)),
       events_(*client_, instance()),
       plain_http_(kube::make_plain_curl_transport({"model-operator/" MODEL_OPERATOR_VERSION, 0, false, {}})),
-      evidence_(answers_, *plain_http_, *client_, evidence_options(options)),
+      evidence_(answers_, *plain_http_, *client_, evidence_options(options, std::move(web_access))),
       executor_(*client_, stores_, ledger_, refusals_, [this] { return !elector_ || elector_->leading(); }),
       informers_(*client_, stores_, ledger_, queue_,
                  {.ns = options.ns, .watch_runtimes = options.runtimes_file.empty(), .back_in_time = end_and_forget}, meters()),
@@ -356,7 +370,14 @@ int run(const RunOptions& options, std::stop_token stop) {
     spdlog::error(transport.error().message);
     return 1;
   }
-  Operator machine(options, std::move(*transport), credentials, config->ns);
+  auto web_access = evidence::WebAccess::parse(options.web_gate_allow);
+  if (!web_access) {
+    spdlog::error("--web-gate-allow: {}", web_access.error().message);
+    return 1;
+  }
+  web_access->close_server(config->server);
+  warn_of_token_files(options.web_gate_tokens);
+  Operator machine(options, std::move(*web_access), std::move(*transport), credentials, config->ns);
   return machine.run(stop);
 }
 

@@ -26,8 +26,12 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
   run->add_option("--prometheus-url", options->prometheus_url,
                   "Prometheus that answers gates, http://host:port");
   run->add_option("--web-gate-tokens", options->web_gate_tokens,
-                  "Folder whose file HOST or HOST:PORT holds the bearer token that web gates send to that https server")
+                  "Folder of the bearer tokens that web gates send to https servers: file NAMESPACE_HOST or NAMESPACE_HOST_PORT for gates of that "
+                  "namespace, _HOST or _HOST_PORT for those of ClusterModelGateSets")
       ->check(CLI::ExistingDirectory);
+  run->add_option("--web-gate-allow", options->web_gate_allow,
+                  "Host, *.suffix, * or network (10.1.0.0/16) that web gates may ask, may be repeated; then no other. Loopback, link-local and "
+                  "metadata addresses need a network that holds them (default: every host, but for these addresses)");
   run->add_option("--metrics-address", options->metrics_address, "Where /metrics is served, 0 for nowhere")
       ->capture_default_str();
   run->add_flag("--metrics-auth", options->metrics_auth,

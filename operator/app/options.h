@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace mo::app {
 
@@ -12,6 +13,7 @@ struct RunOptions {
   std::string ns;                         // empty: all
   std::string prometheus_url;             // empty: gates by Prometheus are inconclusive and say so
   std::string web_gate_tokens;            // folder; empty: web gates send no token
+  std::vector<std::string> web_gate_allow;  // as for evidence::WebAccess; empty: web gates may ask every host
   std::string metrics_address = ":9090";  // "0": none
   bool metrics_auth = true;               // /metrics asks Kubernetes who may read it
   std::string health_address = ":8081";   // "0": none

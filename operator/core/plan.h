@@ -103,6 +103,7 @@ struct AskRunResult {  // what the pods of this Job said when they ended: a quor
 };
 struct AskWeb {  // a number out of the JSON at an address
   std::string url, path;
+  bool of_cluster = false;  // a ClusterModelGateSet says so, which the cluster's admin writes; else whoever writes to the Model's namespace
 };
 struct AskGateways {  // whether these can do what a feature of that name is (GatewayClass.status.supportedFeatures)
   std::vector<ObjectKey> gateways;

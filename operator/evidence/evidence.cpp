@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <memory>
 
 #include <nlohmann/json.hpp>
 
@@ -18,6 +19,7 @@ using Steady = std::chrono::steady_clock;
 
 constexpr milliseconds kLongestRetry{30'000};
 constexpr int kAttempts = 8;  // about two minutes, for what usually stays
+constexpr std::chrono::seconds kQuickly{2};
 constexpr milliseconds kSlow{1'000};   // a refused connection costs nothing and needs no distrust
 
 }  // namespace
@@ -27,10 +29,10 @@ Evidence::Evidence(AnswerBook& book, kube::HttpTransport& http, kube::Client& cl
       client_(client),
       options_(std::move(options)),
       prometheus_(options_.prometheus_url, http),
-      web_(http, options_.web_tokens),
-      prometheus_pool_(options_.prometheus_threads),
-      kubernetes_pool_(options_.kubernetes_threads),
-      web_pool_(options_.web_threads) {}
+      web_(http, options_.web_tokens, options_.web_access),
+      prometheus_pool_({.threads = options_.prometheus_threads, .patience = options_.patience}),
+      kubernetes_pool_({.threads = options_.kubernetes_threads}),
+      web_pool_({.threads = options_.web_threads, .patience = options_.patience}) {}
 
 void Evidence::ask(const ObjectKey& model, std::vector<Ask> asks) {
   for (Ask& ask : asks) {
@@ -43,10 +45,22 @@ void Evidence::ask(const ObjectKey& model, std::vector<Ask> asks) {
 }
 
 void Evidence::start(Question question, milliseconds delay) {
-  WorkPool& pool = std::holds_alternative<AskPrometheus>(question.ask.question) ? prometheus_pool_
-                   : std::holds_alternative<AskWeb>(question.ask.question)      ? web_pool_
-                                                                                : kubernetes_pool_;
-  pool.post([this, question = std::move(question)](std::stop_token stop) { work_on(question, stop); }, delay);
+  const bool queries = std::holds_alternative<AskPrometheus>(question.ask.question);
+  const bool measures = queries || std::holds_alternative<AskWeb>(question.ask.question);
+  WorkPool& pool = queries ? prometheus_pool_ : measures ? web_pool_ : kubernetes_pool_;
+  const ObjectKey owner = question.model;
+  const auto asked = std::make_shared<const Question>(std::move(question));
+  WorkPool::Task overdue;
+  if (measures) overdue = [this, asked](std::stop_token) { give_up(*asked); };
+  pool.post(owner, [this, asked](std::stop_token stop) { work_on(*asked, stop); }, delay, std::move(overdue));
+}
+
+void Evidence::give_up(const Question& question) {
+  Answer answer;
+  answer.value.problem = "overdue: not measured within " + format_duration(options_.patience) + ", for earlier measurements of namespace " +
+                         question.model.ns + " have not ended; look whether the servers that its gates ask still answer, or measure less often";
+  answer.stable.problem = answer.samples.problem = answer.stable_samples.problem = answer.value.problem;
+  put(question, std::move(answer));
 }
 
 void Evidence::put(const Question& question, Answer answer) {
@@ -65,7 +79,7 @@ void Evidence::work_on(Question question, std::stop_token stop) {
     if (const auto* asked = std::get_if<AskPrometheus>(&question.ask.question)) {
       answer = ask_prometheus(*asked, stop);
     } else if (const auto* page = std::get_if<AskWeb>(&question.ask.question)) {
-      answer.value = web_.get(*page, stop);
+      answer.value = web_.get(question.model.ns, *page, stop);
     } else {
       const auto* of_job = std::get_if<AskRunResult>(&question.ask.question);
       const auto* of_gateways = std::get_if<AskGateways>(&question.ask.question);
@@ -96,15 +110,21 @@ void Evidence::work_on(Question question, std::stop_token stop) {
 
 Answer Evidence::ask_prometheus(const AskPrometheus& question, std::stop_token stop) {
   Answer answer;
+  const auto asked = Steady::now();
   std::string unreached = distrusted();
   const auto query = [&](const std::string& promql) {
     if (!unreached.empty()) return Reading{std::nullopt, unreached};
     const auto begin = Steady::now();
+    if (begin - asked >= options_.patience)
+      return Reading{std::nullopt, "overdue: the gate's queries before this one took " + format_duration(options_.patience)};
     auto queried = prometheus_.query(promql, stop);
-    if (!queried.reached) {
-      unreached = queried.reading.problem;
-      if (Steady::now() - begin >= kSlow) distrust(unreached);
-    }
+    if (queried.reached) return std::move(queried.reading);
+    unreached = queried.reading.problem;
+    if (Steady::now() - begin < kSlow) return std::move(queried.reading);
+    if (costs_too_much(stop))
+      queried.reading.problem = unreached = "Prometheus did not answer the query in time, but answers others: make it cheaper, for instance by a recording rule";
+    else
+      distrust(unreached);
     return std::move(queried.reading);
   };
   answer.value = query(question.query);
@@ -227,6 +247,9 @@ std::optional<milliseconds> Evidence::retry_after(const Error& error, int attemp
   }
   return std::nullopt;
 }
+
+// One tenant's query must not make a Prometheus that works look dead to all.
+bool Evidence::costs_too_much(std::stop_token stop) const { return prometheus_.query("1", stop, kQuickly).reached; }
 
 std::string Evidence::distrusted() {
   std::lock_guard lock(mutex_);

@@ -19,15 +19,18 @@ struct EvidenceOptions {
   std::string prometheus_url;  // empty: none is configured
   // Threads apart from each other, so that a dead Prometheus holds up no read from the API server.
   int prometheus_threads = 8;
-  int kubernetes_threads = 2;
+  int kubernetes_threads = 4;
   std::function<TimePoint()> now;                // for Answer::at
   std::chrono::milliseconds first_retry{1'000};  // doubles up to 30 s
   std::chrono::milliseconds distrust{5'000};     // how long a Prometheus that timed out is not asked again
   std::string web_tokens = {};                   // a folder, as for Web
-  int web_threads = 2;
+  int web_threads = 8;
+  WebAccess web_access = {};
+  std::chrono::milliseconds patience{30'000};    // how long a measurement may wait for its turn, and how long it may take
 };
 
-// Thread-safe. Each ask is answered once, in the book. Reads from the API server are quorum reads; one that
+// Thread-safe. Each ask is answered once, in the book. Namespaces and Models have their turns as WorkPool says; a measurement that
+// got none in time, or takes too long, is answered as overdue, without a value. Reads from the API server are quorum reads; one that
 // fails for a reason that passes (no connection, 5xx, 429, 401) is tried again until it succeeds, a 403 or an answer that was
 // cut for two minutes, and everything else is the answer. What is under way or waits when this is destroyed stays
 // unanswered: the next process asks again.
@@ -46,6 +49,7 @@ class Evidence : public Asker {
   };
   void start(Question question, std::chrono::milliseconds delay);
   void work_on(Question question, std::stop_token stop);
+  void give_up(const Question& question);
   void put(const Question& question, Answer answer);
 
   Answer ask_prometheus(const AskPrometheus& question, std::stop_token stop);
@@ -58,6 +62,8 @@ class Evidence : public Asker {
   // The delay until the next attempt, or nothing if the error is the answer.
   std::optional<std::chrono::milliseconds> retry_after(const Error& error, int attempt) const;
 
+  // Whether this failure is the query's own: Prometheus still answers what costs nothing.
+  bool costs_too_much(std::stop_token stop) const;
   // The problem that a Prometheus which just timed out would answer with once more, or "".
   std::string distrusted();
   void distrust(std::string problem);

@@ -1,5 +1,7 @@
 #include "operator/evidence/prometheus.h"
 
+#include <algorithm>
+
 #include "operator/api/run_result.h"
 #include "operator/evidence/bounded_json.h"
 
@@ -8,10 +10,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::chrono::seconds kDeadline{10};
-// Prometheus is to give a slow query up itself: its own 503 is an answer about one query, whereas our giving
-// up first reads as a Prometheus that is gone, for every Model.
-constexpr std::chrono::seconds kQueryTimeout = kDeadline - std::chrono::seconds(2);
+// Prometheus is to give a slow query up that much before we do: its own 503 is an answer about one query, whereas our giving
+// up first reads as a Prometheus that is gone.
+constexpr std::chrono::seconds kBefore{2};
 constexpr size_t kMaxBody = 1u << 20;
 // Longer queries go by POST: proxies bound the length of a URL. Short ones go by GET, which may be repeated
 // on a fresh connection when a pooled one turns out to be dead.
@@ -102,18 +103,18 @@ Prometheus::Prometheus(std::string url, kube::HttpTransport& http) : url_(std::m
   shown_ = without_password(url_);
 }
 
-Prometheus::Queried Prometheus::query(const std::string& promql, std::stop_token stop) const {
+Prometheus::Queried Prometheus::query(const std::string& promql, std::stop_token stop, std::chrono::seconds deadline) const {
   if (url_.empty())
     return {no("no Prometheus is configured: start the operator with --prometheus-url"), false};
   if (!url_.starts_with("http://") && !url_.starts_with("https://"))
     return {no("--prometheus-url must be an http:// or https:// address, it is " + shown_), false};
   kube::HttpRequest request;
   request.target = url_ + "/api/v1/query";
-  request.deadline = kDeadline;
+  request.deadline = deadline;
   request.max_body = kMaxBody;
   request.headers = {{"Accept", "application/json"}};
   const std::string form =
-      "timeout=" + std::to_string(kQueryTimeout.count()) + "s&query=" + percent_encoded(promql);
+      "timeout=" + std::to_string(std::max(deadline - kBefore, std::chrono::seconds(1)).count()) + "s&query=" + percent_encoded(promql);
   if (form.size() <= kMaxGetQuery) {
     request.target += "?" + form;
   } else {

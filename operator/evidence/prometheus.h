@@ -1,6 +1,7 @@
 // Instant queries to Prometheus, each answered by exactly one finite number or by why there is none.
 #pragma once
 
+#include <chrono>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -25,8 +26,8 @@ class Prometheus {
     Reading reading;
     bool reached = true;  // false: no answer came, so asking the next thing at once is no use
   };
-  // Blocks for at most 10 s. Answers longer than 1 MiB are refused.
-  Queried query(const std::string& promql, std::stop_token stop) const;
+  // Blocks for at most `deadline`. Answers longer than 1 MiB are refused.
+  Queried query(const std::string& promql, std::stop_token stop, std::chrono::seconds deadline = std::chrono::seconds(10)) const;
 
  private:
   std::string url_;    // without a slash at its end

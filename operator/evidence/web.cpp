@@ -41,12 +41,14 @@ const nlohmann::json* step(const nlohmann::json& from, std::string_view& path) {
   return it == from.end() ? nullptr : &*it;
 }
 
-// What comes after https://, as far as the first slash, without a name and password.
-std::string authority_of(const std::string& url) {
-  const size_t begin = url.find("://") + 3;
-  std::string authority = url.substr(begin, url.find_first_of("/?#", begin) - begin);
-  const size_t at = authority.rfind('@');
-  return at == std::string::npos ? authority : authority.substr(at + 1);
+// The file's text without white space at its end; empty if there is none.
+std::string read_token(const std::filesystem::path& path) {
+  std::string token(kMaxToken, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(token.data(), static_cast<std::streamsize>(token.size()));
+  token.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  while (!token.empty() && std::isspace(static_cast<unsigned char>(token.back()))) token.pop_back();
+  return token;
 }
 
 }  // namespace
@@ -63,27 +65,34 @@ Reading value_at(std::string_view json, const std::string& path) {
   return {value, ""};
 }
 
-Web::Web(kube::HttpTransport& http, std::filesystem::path tokens) : http_(http), tokens_(std::move(tokens)) {}
+std::string token_name(const std::string& ns, const WebOrigin& server) {
+  return ns + "_" + server.host + (server.port == 443 ? "" : "_" + std::to_string(server.port));
+}
 
-Reading Web::get(const AskWeb& question, std::stop_token stop) const {
-  if (!question.url.starts_with("http://") && !question.url.starts_with("https://"))
-    return nothing("a web gate's url must be an http:// or https:// address");
+bool is_token_name(const std::string& file) {
+  static const std::regex shape("([a-z0-9]([-a-z0-9]*[a-z0-9])?)?_[a-z0-9][-.a-z0-9]*(_[0-9]{1,5})?");
+  return std::regex_match(file, shape);
+}
+
+Web::Web(kube::HttpTransport& http, std::filesystem::path tokens, WebAccess access)
+    : http_(http), tokens_(std::move(tokens)), access_(std::move(access)) {}
+
+Reading Web::get(const std::string& ns, const AskWeb& question, std::stop_token stop) const {
+  const auto server = web_origin(question.url);
+  if (!server) return nothing(server.error().message);
+  const std::string& host = server->host;
+  if (const std::string why = access_.refuse_host(host); !why.empty()) return nothing("cannot ask " + host + ": " + why);
   kube::HttpRequest request;
   request.target = question.url;
   request.deadline = kPatience;
   request.max_body = kMaxAnswer;
   request.headers = {{"Accept", "application/json"}};
-  const std::string host = authority_of(question.url);
-  static const std::regex plain("[A-Za-z0-9][-.A-Za-z0-9]*(:[0-9]+)?");
-  if (!tokens_.empty() && question.url.starts_with("https://") && std::regex_match(host, plain)) {
-    std::string token(kMaxToken, '\0');
-    std::ifstream file(tokens_ / host, std::ios::binary);
-    file.read(token.data(), static_cast<std::streamsize>(token.size()));
-    token.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
-    while (!token.empty() && std::isspace(static_cast<unsigned char>(token.back()))) token.pop_back();
-    if (!token.empty()) request.headers.emplace_back("Authorization", "Bearer " + token);
-  }
+  request.refuse_peer = [&](const std::string& address, int port) { return access_.refuse_peer(host, address, port); };
+  if (!tokens_.empty() && server->scheme == "https" && !host.starts_with('['))
+    if (const std::string token = read_token(tokens_ / token_name(question.of_cluster ? "" : ns, *server)); !token.empty())
+      request.headers.emplace_back("Authorization", "Bearer " + token);
   const auto answer = http_.send(request, stop);
+  if (!answer && answer.error().kind == ErrorKind::Forbidden) return nothing("cannot ask " + host + ": " + answer.error().message);
   if (!answer) return nothing("cannot use what " + host + " answers: " + answer.error().message);
   if (answer->status / 100 == 3)
     return nothing(host + " answers with a redirect (" + std::to_string(answer->status) + "), which is not followed: write the address that it leads to");

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "operator/core/plan.h"
+#include "operator/evidence/web_access.h"
 #include "operator/kube/transport.h"
 
 namespace mo::evidence {
@@ -15,20 +16,25 @@ namespace mo::evidence {
 // is the value. A number, or a text that holds a decimal. Pure.
 Reading value_at(std::string_view json, const std::string& path);
 
+// The file that holds the bearer token which gates of this namespace send to that server: NAMESPACE_HOST, with _PORT unless it is 443. Without
+// a namespace, _HOST, it is for gates of ClusterModelGateSets. Neither of the parts can hold a '_', and a Secret's key can.
+std::string token_name(const std::string& ns, const WebOrigin& server);
+bool is_token_name(const std::string& file);
+
 // Thread-safe if the transport is.
 class Web {
  public:
-  // `tokens`: a folder whose file <host> or <host>:<port> holds the bearer token for that server and no other, so that who
-  // writes a URL can send nobody's token elsewhere; empty: none. Tokens go over https alone, and are read afresh each
-  // time, so that they can be rotated.
-  Web(kube::HttpTransport& http, std::filesystem::path tokens);
+  // `tokens`: the folder of the files that token_name() names; empty: none. So who writes a URL can send nobody's token elsewhere, nor another
+  // namespace's anywhere. Tokens go over https alone, and are read afresh each time, so that they can be rotated.
+  Web(kube::HttpTransport& http, std::filesystem::path tokens, WebAccess access);
 
-  // Blocks for at most 10 s. Redirects are not followed, and answers longer than 1 MiB are refused.
-  Reading get(const AskWeb& question, std::stop_token stop) const;
+  // For a gate of a Model in namespace `ns`. Blocks for at most 10 s. Redirects are not followed, and answers longer than 1 MiB are refused.
+  Reading get(const std::string& ns, const AskWeb& question, std::stop_token stop) const;
 
  private:
   kube::HttpTransport& http_;
   const std::filesystem::path tokens_;
+  const WebAccess access_;
 };
 
 }  // namespace mo::evidence

@@ -1,9 +1,12 @@
 #include "operator/evidence/work_pool.h"
 
+#include <algorithm>
+#include <tuple>
+
 namespace mo::evidence {
 
-WorkPool::WorkPool(int threads) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this](std::stop_token stop) { run(stop); });
+WorkPool::WorkPool(PoolLimits limits) : limits_(limits), per_namespace_(std::max(1, limits.threads / 2)) {
+  for (int i = 0; i < limits_.threads; ++i) threads_.emplace_back([this](std::stop_token stop) { run(stop); });
 }
 
 WorkPool::~WorkPool() {
@@ -12,35 +15,103 @@ WorkPool::~WorkPool() {
   threads_.clear();
 }
 
-void WorkPool::post(Task task, std::chrono::milliseconds delay) {
+void WorkPool::post(const ObjectKey& owner, Task task, std::chrono::milliseconds delay, Task overdue) {
   {
     std::lock_guard lock(mutex_);
-    tasks_.emplace(std::pair(Steady::now() + delay, ++sequence_), std::move(task));
+    const auto due = Steady::now() + delay;
+    later_.emplace(std::pair(due, ++posted_), Waiting{owner, std::move(task), std::move(overdue), due});
   }
   // All, since one that sleeps until a later task must look again as well.
-  due_.notify_all();
+  news_.notify_all();
 }
 
 void WorkPool::run(std::stop_token stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
-    if (tasks_.empty()) {
-      due_.wait(lock, stop, [this] { return !tasks_.empty(); });
+    const auto now = Steady::now();
+    take_what_is_due(now);
+    auto turn = overdue(now);
+    if (!turn) turn = fairest();
+    if (!turn) {
+      const uint64_t seen = posted_;
+      // What ends makes room for one task at most, and its own thread takes that.
+      news_.wait_until(lock, stop, next_moment(), [&] { return posted_ != seen; });
       continue;
     }
-    const auto first = tasks_.begin()->first.first;
-    if (first > Steady::now()) {
-      due_.wait_until(lock, stop, first,
-                      [&] { return tasks_.empty() || tasks_.begin()->first.first < first; });
-      continue;
-    }
-    Task task = std::move(tasks_.begin()->second);
-    tasks_.erase(tasks_.begin());
     lock.unlock();
-    task(stop);
-    task = nullptr;  // what it holds is let go outside the lock
+    turn->task(stop);
+    turn->task = nullptr;  // what it holds is let go outside the lock
     lock.lock();
+    ended(*turn);
   }
+}
+
+void WorkPool::take_what_is_due(Steady::time_point now) {
+  while (!later_.empty() && later_.begin()->first.first <= now) {
+    Waiting& first = later_.begin()->second;
+    auto& line = rooms_[first.owner.ns].lines[first.owner.name];
+    line.waiting.push_back(std::move(first));
+    later_.erase(later_.begin());
+  }
+}
+
+std::optional<WorkPool::Turn> WorkPool::overdue(Steady::time_point now) {
+  for (auto& [ns, room] : rooms_)
+    for (auto& [model, line] : room.lines) {
+      if (line.waiting.empty() || !line.waiting.front().overdue || now < line.waiting.front().due + limits_.patience) continue;
+      Turn turn{line.waiting.front().owner, std::move(line.waiting.front().overdue), false};
+      line.waiting.pop_front();
+      return turn;
+    }
+  return {};
+}
+
+std::optional<WorkPool::Turn> WorkPool::fairest() {
+  Room* room = nullptr;
+  Line* line = nullptr;
+  const auto rank = [](const Room& r, const Line& l) { return std::tuple(r.running, r.served, l.running, l.served); };
+  for (auto& [ns, r] : rooms_) {
+    if (r.running >= per_namespace_) continue;
+    for (auto& [model, l] : r.lines) {
+      if (l.waiting.empty() || l.running >= limits_.per_owner) continue;
+      if (line && rank(*room, *line) <= rank(r, l)) continue;
+      room = &r;
+      line = &l;
+    }
+  }
+  if (!line) return {};
+  Turn turn{line->waiting.front().owner, std::move(line->waiting.front().task)};
+  line->waiting.pop_front();
+  ++room->running;
+  ++line->running;
+  room->served = line->served = ++served_;
+  return turn;
+}
+
+void WorkPool::ended(const Turn& turn) {
+  if (turn.counts) {
+    Room& room = rooms_.at(turn.owner.ns);
+    --room.running;
+    --room.lines.at(turn.owner.name).running;
+  }
+  erase_if_empty(turn.owner);
+}
+
+void WorkPool::erase_if_empty(const ObjectKey& owner) {
+  const auto room = rooms_.find(owner.ns);
+  if (room == rooms_.end()) return;
+  const auto line = room->second.lines.find(owner.name);
+  if (line != room->second.lines.end() && line->second.waiting.empty() && line->second.running == 0) room->second.lines.erase(line);
+  if (room->second.lines.empty()) rooms_.erase(room);
+}
+
+WorkPool::Steady::time_point WorkPool::next_moment() const {
+  auto moment = later_.empty() ? Steady::now() + std::chrono::hours(1) : later_.begin()->first.first;
+  for (const auto& [ns, room] : rooms_)
+    for (const auto& [model, line] : room.lines)
+      if (!line.waiting.empty() && line.waiting.front().overdue)
+        moment = std::min(moment, line.waiting.front().due + limits_.patience);
+  return moment;
 }
 
 }  // namespace mo::evidence

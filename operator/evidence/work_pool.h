@@ -1,42 +1,88 @@
-// A few threads that work off a queue.
+// A few threads that work off what many tenants wait for, so that no tenant's slow work delays another's.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "operator/core/ids.h"
+
 namespace mo::evidence {
 
-// Thread-safe. Tasks run in the order in which they fall due. A task must not throw, and must end soon after
-// its token is triggered.
+struct PoolLimits {
+  int threads = 8;
+  int per_owner = 2;  // tasks of one owner that run at once
+  // How long a task that has an `overdue` may wait for its turn, from when it falls due.
+  std::chrono::milliseconds patience{30'000};
+};
+
+// Thread-safe. The owner of a task is a Model. A thread that is free takes a task of the namespace of which the fewest run, then of
+// the Model of which the fewest run; among equals, of the one that was served least recently. One namespace never holds more than half of the threads (of a single one all).
+// A task must not throw, and must end soon after its token is triggered.
 class WorkPool {
  public:
   using Task = std::function<void(std::stop_token)>;
 
-  explicit WorkPool(int threads);
+  explicit WorkPool(PoolLimits limits);
   // Triggers the token of what runs, drops what waits, and joins.
   ~WorkPool();
   WorkPool(const WorkPool&) = delete;
   WorkPool& operator=(const WorkPool&) = delete;
 
-  // Never blocks. Tasks may post.
-  void post(Task task, std::chrono::milliseconds delay = std::chrono::milliseconds(0));
+  // Never blocks. Tasks may post. `overdue` (may be empty) runs instead of `task` when that has waited too long; it must be quick: it is
+  // bound by no limit but the number of threads.
+  void post(const ObjectKey& owner, Task task, std::chrono::milliseconds delay = std::chrono::milliseconds(0), Task overdue = {});
 
  private:
   using Steady = std::chrono::steady_clock;
-  void run(std::stop_token stop);
+  struct Waiting {
+    ObjectKey owner;
+    Task task, overdue;
+    Steady::time_point due;
+  };
+  // What waits and runs of one owner, or of one namespace.
+  struct Line {
+    int running = 0;
+    uint64_t served = 0;  // when it had a turn last, as a number
+    std::deque<Waiting> waiting;  // by when they fell due
+  };
+  struct Room {
+    int running = 0;
+    uint64_t served = 0;
+    std::map<std::string, Line> lines;  // by Model; none that is empty
+  };
+  struct Turn {
+    ObjectKey owner;
+    Task task;
+    bool counts = true;  // against the limits
+  };
 
-  std::mutex mutex_;
-  std::condition_variable_any due_;
-  uint64_t sequence_ = 0;
-  std::map<std::pair<Steady::time_point, uint64_t>, Task> tasks_;
+  void run(std::stop_token stop);
+  void take_what_is_due(Steady::time_point now);
+  std::optional<Turn> overdue(Steady::time_point now);
+  std::optional<Turn> fairest();
+  void ended(const Turn& turn);
+  void erase_if_empty(const ObjectKey& owner);
+  // When something may be done although nothing is posted and nothing ends.
+  Steady::time_point next_moment() const;
+
+  const PoolLimits limits_;
+  const int per_namespace_;
+  std::mutex mutex_;  // guards all below but threads_
+  std::condition_variable_any news_;
+  uint64_t posted_ = 0, served_ = 0;
+  std::map<std::pair<Steady::time_point, uint64_t>, Waiting> later_;
+  std::map<std::string, Room> rooms_;  // by namespace; none that is empty
   std::vector<std::jthread> threads_;  // last: they end before what they use
 };
 

@@ -130,6 +130,15 @@ class HttpClient final : public Client {
 
   void close_idle() override { transport_->close_idle(); }
 
+  void await_credentials(milliseconds longest, std::stop_token stop) override {
+    constexpr milliseconds look{1'000};
+    const auto until = steady_clock::now() + longest;
+    for (;;) {
+      const auto left = std::chrono::ceil<milliseconds>(until - steady_clock::now());
+      if (left <= milliseconds(0) || !wait_for(std::min(left, look), stop) || !refused_now()) return;
+    }
+  }
+
   Result<std::string> get(const ObjectRef& ref, std::stop_token stop) override {
     const auto path = object_path(ref, "");
     if (!path) return fail(path.error());
@@ -180,7 +189,10 @@ class HttpClient final : public Client {
                     {}};
     const auto response = exchange(call, stop, [&](HttpRequest& request) {
       request.idle_deadline = options.idle_deadline;
-      request.opened = options.opened;
+      request.opened = [&] {
+        let_in();
+        if (options.opened) options.opened();
+      };
       return transport_->stream(request, line, stop);
     });
     if (!response) return fail(response.error());
@@ -288,6 +300,23 @@ class HttpClient final : public Client {
     }
   }
 
+  // Whether what requests would carry is what was refused last, and nobody was let in since.
+  bool refused_now() {
+    std::string refused;
+    {
+      const std::lock_guard lock(refused_mutex_);
+      if (!refused_) return false;
+      refused = *refused_;
+    }
+    if (!credentials_->config().exec) credentials_->refresh(refused);  // a plugin is run by requests alone
+    const auto now = credentials_->authorization();
+    return !now || *now == refused;
+  }
+  void let_in() {
+    const std::lock_guard lock(refused_mutex_);
+    refused_.reset();
+  }
+
   // One exchange, and a second one after a 401 if other credentials can be had.
   template <class Send>
   Result<HttpResponse> exchange(const Call& call, const std::stop_token& stop, const Send& send) {
@@ -299,7 +328,14 @@ class HttpClient final : public Client {
       auto response = send(request);
       observe(call, response, steady_clock::now() - start);
       if (!response) return fail(where(call, std::move(response.error())));
-      if (response->status / 100 == 2) return response;
+      if (response->status / 100 == 2) {
+        let_in();
+        return response;
+      }
+      if (response->status == 401) {
+        const std::lock_guard lock(refused_mutex_);
+        refused_ = authorization;
+      }
       const bool again = response->status == 401 && !second && !stop.stop_requested();
       if (!again || !credentials_->refresh(authorization)) return fail(error_of(*response));
     }
@@ -353,11 +389,15 @@ class HttpClient final : public Client {
   const std::unique_ptr<HttpTransport> transport_;
   const std::shared_ptr<Credentials> credentials_;
   const ClientOptions options_;
+  std::mutex refused_mutex_;
+  std::optional<std::string> refused_;  // the Authorization that was answered 401 last, if nobody was let in since
   std::mutex random_mutex_;
   std::minstd_rand random_{std::random_device{}()};
 };
 
 }  // namespace
+
+void Client::await_credentials(milliseconds longest, std::stop_token stop) { wait_for(longest, stop); }
 
 std::unique_ptr<Client> make_client(std::unique_ptr<HttpTransport> transport,
                                     std::shared_ptr<Credentials> credentials, ClientOptions options) {

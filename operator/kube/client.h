@@ -59,6 +59,10 @@ class Client {
   // As HttpTransport's.
   virtual void close_idle() {}
 
+  // For who was answered 401: blocks for `longest`, or until it makes sense to try again, which is when there are other credentials than those
+  // that were refused, or when others are let in. It looks each second.
+  virtual void await_credentials(std::chrono::milliseconds longest, std::stop_token stop);
+
   virtual Result<std::string> get(const ObjectRef& ref, std::stop_token stop) = 0;
   // Of a path and query of the API server that is of none of these kinds, sent as it is: "/api/v1/namespaces".
   virtual Result<std::string> get_raw(const std::string& /*target*/, std::stop_token) {

@@ -171,6 +171,7 @@ Result<HttpResponse> finish(CURL* easy, CURLcode code, Exchange& exchange, const
     return fail(transport_error(easy, exchange,
                                 "the connection died after (part of) the request was sent; not sent again"));
   }
+  if (code != CURLE_OK && !exchange.refusal().empty()) return fail(ErrorKind::Forbidden, exchange.refusal());
   if (code != CURLE_OK) {
     return fail(transport_error(easy, exchange, text[0] ? text : curl_easy_strerror(code)));
   }

@@ -1,5 +1,9 @@
 #include "operator/kube/curl_exchange.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cctype>
 #include <string>
@@ -21,6 +25,9 @@ size_t mo_curl_body(char* data, size_t size, size_t count, void* exchange) {
 }
 size_t mo_curl_read(char* into, size_t size, size_t count, void* exchange) {
   return static_cast<Exchange*>(exchange)->on_read(into, size * count);
+}
+curl_socket_t mo_curl_open_socket(void* exchange, curlsocktype, curl_sockaddr* peer) {
+  return static_cast<Exchange*>(exchange)->on_open_socket(*peer);
 }
 int mo_curl_seek(void* exchange, curl_off_t offset, int origin) {
   return origin == SEEK_SET ? static_cast<Exchange*>(exchange)->on_seek(offset) : CURL_SEEKFUNC_FAIL;
@@ -46,6 +53,11 @@ void Exchange::listen() {
   set(easy_, CURLOPT_READDATA, this);
   set(easy_, CURLOPT_SEEKFUNCTION, &mo_curl_seek);
   set(easy_, CURLOPT_SEEKDATA, this);
+  if (!request_.refuse_peer) return;
+  set(easy_, CURLOPT_OPENSOCKETFUNCTION, &mo_curl_open_socket);
+  set(easy_, CURLOPT_OPENSOCKETDATA, this);
+  set(easy_, CURLOPT_FRESH_CONNECT, 1L);  // one of the pool was opened on other terms
+  set(easy_, CURLOPT_FORBID_REUSE, 1L);
 }
 
 size_t Exchange::on_header(std::string_view line) {
@@ -99,6 +111,23 @@ size_t Exchange::on_read(char* into, size_t room) {
   sent_ += take;
   last_byte_ = steady_clock::now();
   return take;
+}
+
+curl_socket_t Exchange::on_open_socket(const curl_sockaddr& peer) {
+  char text[INET6_ADDRSTRLEN] = "";
+  int port = 0;
+  if (peer.family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&peer.addr);
+    inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+    port = ntohs(v4->sin_port);
+  } else if (peer.family == AF_INET6) {
+    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&peer.addr);
+    inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
+    port = ntohs(v6->sin6_port);
+  }
+  refusal_ = request_.refuse_peer(text, port);
+  if (!refusal_.empty()) return CURL_SOCKET_BAD;
+  return ::socket(peer.family, peer.socktype | SOCK_CLOEXEC, peer.protocol);
 }
 
 long Exchange::status() const {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <exception>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "operator/core/result.h"
@@ -24,7 +25,7 @@ class Exchange {
 
   Exchange(CURL* easy, const HttpRequest& request, Mode mode, const LineSink* lines, const ChunkSink* chunks);
 
-  // Has libcurl call the four below. Must outlive the transfer.
+  // Has libcurl call the five below. Must outlive the transfer.
   void listen();
 
   // They return how much was taken; less than there was ends the call. What a sink throws is kept for
@@ -38,6 +39,9 @@ class Exchange {
     return offset == 0 && sent_ == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
   }
 
+  // A socket to connect with, or CURL_SOCKET_BAD where the request's refuse_peer says no.
+  curl_socket_t on_open_socket(const curl_sockaddr& peer);
+
   long status() const;
   HttpResponse take_response();
   Result<void> end_of_body() const { return body_.end(static_cast<int>(status())); }
@@ -45,6 +49,7 @@ class Exchange {
   const Error& problem() const { return *problem_; }  // if it ended as Wrong
   std::exception_ptr thrown() const { return thrown_; }
   std::chrono::steady_clock::time_point last_byte() const { return last_byte_; }
+  const std::string& refusal() const { return refusal_; }  // of the last address that was refused
   bool any_header() const { return header_bytes_ > 0; }
   bool all_sent() const { return sent_ == request_.body.size(); }
   Mode mode() const { return mode_; }
@@ -64,6 +69,7 @@ class Exchange {
   Ended ended_ = Ended::No;
   std::optional<Error> problem_;
   std::exception_ptr thrown_;
+  std::string refusal_;
 };
 
 }  // namespace mo::kube::curl

@@ -29,6 +29,10 @@ struct HttpRequest {
   size_t max_body = 512u << 20;  // bytes, once unpacked; a longer answer is ErrorKind::Malformed
   std::function<void()>
       opened;  // stream(): called on the caller's thread once a 2xx answer has begun; may be empty
+  // Why an address (an IP as text, a port) is not to be connected to; empty: it may be. May be empty, and cpprestsdk's
+  // transport does not ask it. Asked before each attempt to connect, so that no name server can lead elsewhere afterwards. Such a request
+  // gets a connection of its own, and a refusal is ErrorKind::Forbidden with that text. Called on the caller's thread; must not throw.
+  std::function<std::string(const std::string& address, int port)> refuse_peer = {};
 };
 
 struct HttpResponse {

@@ -8,8 +8,16 @@ namespace mo {
 
 namespace {
 
-std::set<ObjectRef> named_by(const api::Model& model) {
+std::set<ObjectRef> hostnames_of(const api::Model& model) {
   std::set<ObjectRef> named;
+  if (!model.route) return named;
+  for (const std::string& host : model.route->hostnames) named.insert({Kind::HttpRoute, {"", host}});
+  if (named.empty()) named.insert({Kind::HttpRoute, {"", "*"}});
+  return named;
+}
+
+std::set<ObjectRef> named_by(const api::Model& model) {
+  std::set<ObjectRef> named = hostnames_of(model);
   for (const std::string& name : model.configmaps) named.insert({Kind::ConfigMap, {model.meta.key.ns, name}});
   if (model.retraining)
     for (const auto& trigger : model.retraining->triggers)
@@ -21,28 +29,48 @@ std::set<ObjectRef> named_by(const api::Model& model) {
 }  // namespace
 
 void ReferenceIndex::update(const api::Model& model, bool removed) {
+  update({Kind::Model, model.meta.key}, model.meta.key, removed ? std::set<ObjectRef>{} : named_by(model));
+}
+
+void ReferenceIndex::update(const api::ModelVersion& version, bool removed) {
+  const std::string& ns = version.meta.key.ns;
+  const std::string configmap = removed ? "" : version.artifact.configmap();
   std::set<ObjectRef> wanted;
-  if (!removed) wanted = named_by(model);
+  if (!configmap.empty()) wanted.insert({Kind::ConfigMap, {ns, configmap}});
+  update({Kind::ModelVersion, version.meta.key}, {ns, version.model}, wanted);
+}
+
+void ReferenceIndex::update(const ObjectRef& holder, const ObjectKey& model, const std::set<ObjectRef>& wanted) {
   std::lock_guard lock(mutex_);
-  auto held = named_.find(model.meta.key);
+  auto held = named_.find(holder);
   if (held == named_.end() && wanted.empty()) return;
   if (held != named_.end()) {
     for (const ObjectRef& named : held->second) {
-      auto models = models_.find(named);
-      models->second.erase(model.meta.key);
-      if (models->second.empty()) models_.erase(models);
+      auto holders = models_.find(named);
+      holders->second.erase(holder);
+      if (holders->second.empty()) models_.erase(holders);
     }
     named_.erase(held);
   }
-  for (const ObjectRef& named : wanted) models_[named].insert(model.meta.key);
-  if (!wanted.empty()) named_.emplace(model.meta.key, std::move(wanted));
+  for (const ObjectRef& named : wanted) models_[named].emplace(holder, model);
+  if (!wanted.empty()) named_.emplace(holder, wanted);
 }
 
 std::vector<ObjectKey> ReferenceIndex::models_of(const ObjectRef& named) const {
   std::lock_guard lock(mutex_);
   auto it = models_.find(named);
   if (it == models_.end()) return {};
-  return {it->second.begin(), it->second.end()};
+  std::set<ObjectKey> models;
+  for (const auto& [holder, model] : it->second) models.insert(model);
+  return {models.begin(), models.end()};
+}
+
+std::set<ObjectKey> ReferenceIndex::share_hostname(const api::Model& model) const {
+  std::set<ObjectKey> others;
+  for (const ObjectRef& host : hostnames_of(model))
+    for (const ObjectKey& other : models_of(host))
+      if (other != model.meta.key) others.insert(other);
+  return others;
 }
 
 Informers::Informers(kube::Client& client, Stores& stores, Ledger& ledger, WorkQueue& queue,
@@ -74,8 +102,13 @@ void Informers::watch_ours() {
   watch<api::Model>(stores_.models, {}, [this](const api::Model& model, bool removed) {
     references_.update(model, removed);
     queue_.add(model.meta.key);
+    // One of them may have the hostname to itself from now on, or no longer.
+    for (const ObjectKey& other : references_.share_hostname(model)) queue_.add(other);
   });
-  watch<api::ModelVersion>(stores_.versions, {}, queue_models);
+  watch<api::ModelVersion>(stores_.versions, {}, [this, queue_models](const api::ModelVersion& version, bool removed) {
+    references_.update(version, removed);
+    queue_models(version, removed);
+  });
   watch<api::ModelRollout>(stores_.rollouts, {}, queue_models);
   auto queue_users = [this](const auto& set, bool) {
     queue_who_names({api::KindOf<std::decay_t<decltype(set)>>::value, set.meta.key});

@@ -21,17 +21,23 @@
 
 namespace mo {
 
-// Which Models name an object that is not theirs (a ConfigMap in a retraining trigger or their pod template, a gate
-// set), so that its change need not look at every Model. Thread-safe.
+// Which Models name an object that is not theirs (a ConfigMap in a retraining trigger, their pod template or the artifact of a version, a
+// gate set), so that its change need not look at every Model. A hostname counts as an HTTPRoute of that name: who shares it is
+// found that way. Thread-safe.
 class ReferenceIndex {
  public:
   void update(const api::Model& model, bool removed);
+  void update(const api::ModelVersion& version, bool removed);
   std::vector<ObjectKey> models_of(const ObjectRef& named) const;
+  // Other Models that want requests for one of this one's hostnames.
+  std::set<ObjectKey> share_hostname(const api::Model& model) const;
 
  private:
+  void update(const ObjectRef& holder, const ObjectKey& model, const std::set<ObjectRef>& wanted);
+
   mutable std::mutex mutex_;
-  std::map<ObjectRef, std::set<ObjectKey>> models_;           // by what they name
-  std::unordered_map<ObjectKey, std::set<ObjectRef>> named_;  // by Model
+  std::map<ObjectRef, std::map<ObjectRef, ObjectKey>> models_;  // by what is named: who names it (a Model, a version), for which Model
+  std::map<ObjectRef, std::set<ObjectRef>> named_;              // by who names it
 };
 
 struct InformerOptions {

@@ -198,7 +198,7 @@ Step Machine::on_list_failed(const Error& error, Duration now, double random) {
   const bool may_not = error.kind == ErrorKind::Forbidden || error.kind == ErrorKind::NotFound;
   if (options_.optional && may_not) {
     // Looked for again now and then: somebody may grant it.
-    Step step = wait(Next::List, now, random, std::chrono::seconds(30));
+    Step step = wait(Next::List, now, random, options_.absent_look);
     step.effect = Effect::Absent;
     return step;
   }

@@ -98,6 +98,7 @@ struct Options {
   int page_limit = 500;
   bool optional =
       false;  // 403 or 404 on the first list leaves the kind empty instead of keeping us from starting
+  Duration absent_look{30'000};  // how often such a kind is looked for
   Duration backoff_base{800};
   Duration backoff_least{50};  // even full jitter must not turn into a busy loop
   Duration backoff_cap{30'000};

@@ -72,6 +72,11 @@ void Watcher::run(std::stop_token stop) {
 
 watch::Command Watcher::perform(const watch::Command& command, std::stop_token stop) {
   if (const auto* wait = std::get_if<watch::Wait>(&command)) {
+    // All watches wait for the same: whichever token is new, it is new to all of them.
+    if (std::exchange(refused_, false)) {
+      client_.await_credentials(wait->delay, stop);
+      return stop.stop_requested() ? command : step(watch::Waited{});
+    }
     std::mutex mutex;
     std::condition_variable_any never;
     std::unique_lock lock(mutex);
@@ -202,11 +207,13 @@ void Watcher::read(std::string_view json) {
   log::warn("cannot read an object, passing it over", object, {{"error", taken.error().message}});
 }
 
-watch::Command Watcher::step(const watch::Input& input) {
+watch::Command Watcher::step(const watch::Input& input, watch::Effect* effect) {
   const watch::Step step = machine_.step(input, now(), random());
+  if (effect) *effect = step.effect;
   sink_->apply(step.effect, step.resource_version);
-  absent_ = step.effect == watch::Effect::Absent;
-  if (absent_) note([](WatchHealth& health) { health.absent(); });
+  if (step.effect == watch::Effect::Absent) absent_ = true;
+  if (step.effect == watch::Effect::Swap) absent_ = false;
+  if (step.effect == watch::Effect::Absent) note([](WatchHealth& health) { health.absent(); });
   if (step.effect == watch::Effect::BackInTime && options_.back_in_time) options_.back_in_time(options_.kind);
   return step.command;
 }
@@ -217,15 +224,18 @@ watch::Command Watcher::failed(const Error& error) {
   if (meters_.watch_restarted) meters_.watch_restarted(options_.kind);
   const bool listing = machine_.listing();
   const bool was_absent = absent_;
-  const watch::Command next = step(watch::Failed{error});
+  refused_ = error.kind == ErrorKind::Unauthorized;
+  watch::Effect effect = watch::Effect::None;
+  const watch::Command next = step(watch::Failed{error}, &effect);
+  const bool absent = effect == watch::Effect::Absent;
   // What the protocol foresees is no news: an RV that aged out, a server without WatchList. Nor is a kind that need not be there, and
-  // isn't: it is looked for every half minute.
-  const bool foreseen = absent_ || !std::holds_alternative<watch::Wait>(next);
+  // isn't: it is looked for every half minute, and said once.
+  const bool foreseen = absent || !std::holds_alternative<watch::Wait>(next);
   // A stream that was silent, or cut after a while, is renewed at once.
-  const bool everyday = (was_absent && absent_) || std::holds_alternative<watch::StartProbe>(next);
+  const bool everyday = (was_absent && absent) || std::holds_alternative<watch::StartProbe>(next);
   log::write(everyday ? spdlog::level::debug : foreseen ? spdlog::level::info : spdlog::level::warn,
-             listing ? "listing failed" : "watch failed", std::string("Kind ") + info(options_.kind).kind,
-             {{"error", log::to_string(error)}});
+             absent ? "not there, which is fine; looked for again every half minute" : listing ? "listing failed" : "watch failed",
+             std::string("Kind ") + info(options_.kind).kind, {{"error", log::to_string(error)}});
   return next;
 }
 

@@ -149,7 +149,7 @@ class Watcher {
   watch::Command probe(std::stop_token stop);
   watch::Command stream(kube::WatchOptions options, std::stop_token stop);
   watch::Command on_line(std::string_view line);
-  watch::Command step(const watch::Input& input);
+  watch::Command step(const watch::Input& input, watch::Effect* effect = nullptr);
   watch::Command failed(const Error& error);
   void read(std::string_view json);
   kube::WatchOptions watch_options(std::chrono::seconds timeout) const;
@@ -162,7 +162,8 @@ class Watcher {
   std::unique_ptr<WatchSink> sink_;
   Meters meters_;
   watch::Machine machine_;
-  bool absent_ = false;  // a kind that need not be there is not, as of the last step
+  bool absent_ = false;   // a kind that need not be there was not, and no complete state came since
+  bool refused_ = false;  // the last failure was a 401
   std::mt19937_64 random_;
 
   mutable std::mutex mutex_;  // guards health_

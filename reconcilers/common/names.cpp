@@ -36,11 +36,7 @@ std::string retraining_job_name(const std::string& model, int64_t run) {
   return model + "-retrain-" + number;
 }
 
-std::string artifact_configmap(const api::Artifact& artifact) {
-  const std::string scheme = "configmap://";
-  if (artifact.uri.compare(0, scheme.size(), scheme) != 0) return "";
-  return artifact.uri.substr(scheme.size(), artifact.uri.find('/', scheme.size()) - scheme.size());
-}
+std::string artifact_configmap(const api::Artifact& artifact) { return artifact.configmap(); }
 
 Json to_json(const api::Artifact& artifact) {
   Json format = {{"name", artifact.format.name}};

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,12 @@ template <class T>
 struct Owned {
   Ref<T> object;
   std::string applied;  // hash of the body that it agrees with; "" if somebody changed it since
+};
+
+// Another Model of the same hostname on the same Gateway, which had it first: a Gateway passes all requests to that one.
+struct RouteRival {
+  ObjectKey model;
+  std::string hostname;  // *: neither names any
 };
 
 struct Observed {
@@ -45,6 +52,7 @@ struct Observed {
   std::vector<Ref<api::ConfigMap>> copies;  // of ConfigMaps, pinned for this Model's versions, the oldest first
   std::map<std::string, Answer> answers;  // by Ask::id
   std::vector<Refusal> refusals;
+  std::optional<RouteRival> rival;
 
   Ref<api::ModelVersion> version(const std::string& name) const {
     auto it = named.find(name);

@@ -393,7 +393,7 @@ SpecVersion resolve_spec(const Observed& o) {
     // The record of an inline artifact that was mended before it ever served: the same bits, from elsewhere. One that a run
     // registered knows how good they are and where they came from, and stays.
     const bool ours = m.artifact && record->meta.controller_uid == m.meta.uid && !record->meta.deleting &&
-                      record->phase != "Candidate" && record->metrics.empty() && record->parent.empty();
+                      record->phase != "Candidate" && record->figures().empty() && record->parent.empty();
     if (ours && !(record->artifact == *m.artifact) && out.name != m.status.stable_version)
       out.actions.push_back(Delete{{Kind::ModelVersion, record->meta.key},
                                    record->meta.uid,

@@ -1,8 +1,10 @@
 #include "reconcilers/model/observe.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "reconcilers/common/names.h"
+#include "reconcilers/serving/route.h"
 
 namespace mo::model {
 namespace {
@@ -84,6 +86,23 @@ void take_copies(const Stores& stores, Observed& o) {
                    [](const auto& a, const auto& b) { return a->meta.created < b->meta.created; });
 }
 
+// Of the Models that want requests for the same hostname the one whose HTTPRoute is the oldest gets them all.
+void take_rival(const Stores& stores, Observed& o) {
+  if (!o.model->route) return;
+  const auto age = [&](const api::Model& model) {
+    const auto route = stores.routes.get(model.meta.key);
+    return std::tuple(route ? route->meta.created : TimePoint::max(), model.meta.created, model.meta.key);
+  };
+  auto first = age(*o.model);
+  for (const auto& other : stores.models.all()) {
+    if (!other->route || other->meta.deleting || other->meta.key == o.key) continue;
+    const auto hostname = serving::shared_hostname(*o.model, *other);
+    if (!hostname || age(*other) >= first) continue;
+    first = age(*other);
+    o.rival = RouteRival{other->meta.key, *hostname};
+  }
+}
+
 }  // namespace
 
 Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers, const Refusals& refusals,
@@ -112,6 +131,7 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   for (auto& pod : stores.pods.of_model(key)) (pod->model.empty() ? o.job_pods : o.pods).push_back(std::move(pod));
   take_configmaps(stores, o);
   take_copies(stores, o);
+  take_rival(stores, o);
   o.answers = answers.of(key);
   o.refusals = refusals.of(key);
   return o;

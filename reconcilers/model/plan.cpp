@@ -81,8 +81,8 @@ class Planner {
                          *policy_.policy,
                          status().stable_version,
                          serving::survey(o_, status().stable_version, r.version, now_),
-                         candidate ? &candidate->metrics : nullptr,
-                         stable ? &stable->metrics : nullptr,
+                         candidate ? &candidate->figures() : nullptr,
+                         stable ? &stable->figures() : nullptr,
                          o_.answers,
                          o_.jobs,
                          superseded ? *superseded : "",
@@ -293,6 +293,7 @@ class Planner {
                           });
       if (trains) continue;  // the run's own affair, whose status tells
       if (refusal.target.kind == Kind::Job && refusal.target.key.name == job_taken_) continue;  // told as that
+      if (refusal.target.kind == Kind::Service && served_.problem_reason == "ServiceNameTaken") continue;  // it says more
       for (const auto* actions : parts())
         if (repeats(refusal, *actions)) return refusal.target.to_string() + ": " + refusal.error.message;
     }
@@ -327,6 +328,7 @@ class Planner {
       f.rollout = &advanced_->status;
       f.rollout_name = decided_.active->meta.key.name;
     }
+    if (f.serve_problem.empty() && !gate_problem_.empty()) f.serve_reason = "InvalidGateJob", f.serve_problem = gate_problem_;
     if (const rollout::Waiting* waiting = find(decided_.waiting, status().intent.rollout))
       f.waiting = *waiting;
     if (!job_taken_.empty() && rolling()) f.waiting = waits_for_name();
@@ -379,7 +381,8 @@ class Planner {
   }
 
   void write_versions() {
-    version::Role role{status().stable_version, "", training_.rejected_version, training_.rejected_message};
+    version::Role role{status().stable_version, "", training_.rejected_version, training_.rejected_message, training_.evaluated_version,
+                       training_.evaluation};
     // Until the rollout's end is on record its version stays the candidate: only then is it known how it
     // ended.
     for (const auto& r : o_.rollouts)

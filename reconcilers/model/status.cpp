@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reconcilers/common/conditions.h"
+#include "reconcilers/common/names.h"
 #include "reconcilers/monitors/monitors.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/serving/adopt.h"
@@ -176,13 +177,27 @@ class Status {
     if (ground_.routed && m_.replicas > 0 && !ground_.route_reaches)
       return reconciling("Progressing", "Deploying",
                          "Service " + m_.meta.key.name + " waits for its endpoints to name the pods of " + stable());
+    if (o_.rival)
+      return stalled(hurt(), "HostnameTaken",
+                     (o_.rival->hostname == "*" ? "requests for any hostname" : "requests for hostname " + o_.rival->hostname) + " on this Gateway go to Model " +
+                         o_.rival->model.to_string() + ", whose HTTPRoute is older: name other spec.serving.route.hostnames or another listener, or take it away from that Model");
     if (!f_.not_sticky.empty()) return stalled(hurt(), "SessionPersistenceRefused", f_.not_sticky);
+    if (const std::string configmap = artifact_gone(); !configmap.empty())
+      return stalled("Degraded", "ArtifactNotFound",
+                     stable() + " serves, but ConfigMap " + configmap + ", which holds its artifact, is gone: a pod that restarts cannot come back. Create it again as it was, or roll out another version");
     if (overridden())
       return stalled("Degraded", "Overridden",
                      stable() + " serves by ModelRollout " + f_.status.intent.rollout +
                          ", while the spec asks for " + f_.spec.name +
                          ": change the spec to agree, or to ask for another version");
     return {Standing::Is::Ready, "Ready", "Ready", stable() + " serves" + config_note() + autoscaler_note()};
+  }
+
+  // The name of the ConfigMap without which the version that serves cannot start anew; empty if it is there, or there is none.
+  std::string artifact_gone() const {
+    const Ref<api::ModelVersion> record = o_.version(stable());
+    const std::string name = record ? artifact_configmap(record->artifact) : "";
+    return o_.configmaps.count(name) ? "" : name;
   }
 
   std::string config_note() const {

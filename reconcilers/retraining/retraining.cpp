@@ -128,6 +128,11 @@ class Training {
         cron_due_at_ = *due;
       }
       const auto next = cron->next(now_);
+      if (!next) {
+        out_.problem_reason = "InvalidSchedule";
+        out_.problem = "retraining trigger " + trigger.name + ": schedule.cron \"" + trigger.schedule->cron +
+                       "\" has no time within the next five years: correct its day and month";
+      }
       if (next && (!s().next_scheduled || *next < *s().next_scheduled)) s().next_scheduled = *next;
     }
     if (s().next_scheduled) look_again(*s().next_scheduled);
@@ -327,9 +332,18 @@ class Training {
                    "register what " + s().run->name + " made");
     if (record->artifact.digest != result.artifact.digest)
       return close("Rejected: ModelVersion " + name + " exists with another digest", true);
+    if (!result.metrics.empty() && result.metrics != record->figures() && !record->meta.deleting) return evaluate(*record, result);
     if (name == stable_)
       return close("Unchanged: the run made the same bits as " + name + ", which serves", false);
     judge(*record);
+  }
+
+  // The same bits, measured anew: the newest evaluation counts. Its watch tells when it is on record.
+  void evaluate(const api::ModelVersion& record, const api::RunResult& result) {
+    out_.evaluated_version = record.meta.key.name;
+    out_.evaluation = {s().run->name, now_, result.metrics};
+    event("VersionEvaluated", "run " + s().run->name + " made the same bits as " + record.meta.key.name +
+                                  " and reported other figures, which gates read from now on: they are in its status.evaluation");
   }
 
   Ref<api::ModelVersion> own_version(const std::string& name) const {
@@ -351,8 +365,8 @@ class Training {
     context.model = o_.key.name;
     context.stable = stable_;
     context.candidate = name;
-    context.candidate_metrics = &record.metrics;
-    context.stable_metrics = stable ? &stable->metrics : nullptr;
+    context.candidate_metrics = &record.figures();
+    context.stable_metrics = stable ? &stable->figures() : nullptr;
     for (const std::string& gate_name : spec_.gates) {
       const api::Gate* gate = policy_.policy->gate(gate_name);
       if (!gate || !gate->version_metric)

@@ -25,6 +25,9 @@ struct Planned {
   // A version whose recorded metrics did not pass, and why.
   std::string rejected_version, rejected_message;
   std::string monitor;  // the monitor that the run which starts now is for; empty: none starts, or for another reason
+  // A version that a run made once more, with other figures: they go to its status before it is judged by them.
+  std::string evaluated_version;
+  api::Evaluation evaluation;
 };
 
 // `stable` is the version that serves ("" if none). `rolls_out`: a version that passes becomes a

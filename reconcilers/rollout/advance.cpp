@@ -37,7 +37,7 @@ Advanced Turn::run() {
 
 // A status that somebody else wrote may lack a part of what start() put there.
 void Turn::mend_record() {
-  if (!s().policy) s().policy = in_.policy;
+  if (!s().policy) take_snapshot();
   if (!s().step_started) s().step_started = whole_second(now_);
   s().step_count = count();
   s().step_index = std::clamp(s().step_index, 1, count() + 1);
@@ -61,9 +61,14 @@ void Turn::look_again(TimePoint at) {
   if (!out_.look_again || at < *out_.look_again) out_.look_again = at;
 }
 
+void Turn::take_snapshot() {
+  s().policy = in_.policy;
+  s().cluster_gates = in_.policy.cluster_gates;
+}
+
 void Turn::start() {
   s().started = now_;
-  s().policy = in_.policy;
+  take_snapshot();
   s().from_version = in_.stable;
   s().step_count = count();
   s().stable_weight = first() ? 0 : 100;

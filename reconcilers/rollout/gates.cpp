@@ -175,7 +175,7 @@ Outcome judge_report(const api::Gate& gate, const Answer& answer, const api::Job
 }
 
 Ask question(const api::Gate& gate, const GateContext& context, const std::string& id) {
-  if (gate.web) return {id, AskWeb{expand(gate.web->url, context), gate.web->path}};
+  if (gate.web) return {id, AskWeb{expand(gate.web->url, context), gate.web->path, context.of_cluster}};
   AskPrometheus ask{expand(*gate.prometheus_query, context), {}, {}};
   if (gate.versus_stable && gate.versus_stable->query && !context.stable.empty()) {
     ask.stable_query = expand(*gate.versus_stable->query, context);

@@ -26,6 +26,7 @@ struct GateContext {
   const std::map<std::string, std::string>* job_troubles = nullptr;  // why a Job does not get on, by its name
   std::string rollout_uid;
   TimePoint attempt_started{};
+  bool of_cluster = false;  // the gate is a ClusterModelGateSet's
   bool watching = false;  // it goes on for as long as it doesn't fail: passing once decides nothing
 };
 

@@ -100,6 +100,7 @@ class Resolve {
       if (gate && gate->measurable()) {
         set.taken.insert(name);
         policy_->gates.push_back(*gate);
+        if (set.ref.kind == Kind::ClusterModelGateSet) policy_->cluster_gates.push_back(name);
         return &policy_->gates.back();
       }
       if (gate) {

@@ -100,6 +100,7 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
     Result<Json> policy = parse_json(s.policy->raw, kLargestPolicy);
     if (policy) out["policy"] = std::move(*policy);
   }
+  if (!s.cluster_gates.empty()) out["clusterGates"] = s.cluster_gates;
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ class Turn {
   // ---- advance.cpp: the record ----
 
   void start();
+  void take_snapshot();
   void mend_record();
   void mend_clock();
   void enter(int index);

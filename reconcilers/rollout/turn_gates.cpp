@@ -116,6 +116,7 @@ bool Turn::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watchin
     it = s().gates.insert(it, api::GateStatus{gate.name, {}, {}, {}, 0, 0, 0, {}, {}});
   GateContext context = gate_context(attempt);
   context.watching = watching;
+  context.of_cluster = std::find(s().cluster_gates.begin(), s().cluster_gates.end(), gate.name) != s().cluster_gates.end();
   GateProgress progress = measure(gate, *it, context, now_);
   const bool news = progress.status.verdict != it->verdict;
   *it = progress.status;

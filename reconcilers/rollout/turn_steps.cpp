@@ -38,7 +38,13 @@ bool Turn::reach(int weight) {
   s().candidate_weight = weight;
   s().stable_weight = first() ? 0 : 100 - weight;
   if (ground_.at(weight)) return true;
-  wait_for_pods(ground_.goal(weight).candidate, " at " + std::to_string(weight) + "%");
+  const serving::Capacity goal = ground_.goal(weight);
+  // Who asked for two pods wonders about twenty.
+  const bool more = !ground_.routed && !first() && goal.stable > ground_.replicas;
+  wait_for_pods(goal.candidate, " at " + std::to_string(weight) + "%" +
+                                    (more ? " (" + std::to_string(goal.stable) + " pods of " + s().from_version + " beside " +
+                                                std::to_string(goal.candidate) + ", for without spec.serving.route pods are the weight)"
+                                          : ""));
   return false;
 }
 

@@ -149,6 +149,54 @@ std::vector<ObjectKey> gateways_of(const api::Model& model) {
   return keys;
 }
 
+namespace {
+
+// A parentRef as far as it tells one listener from another.
+struct Listener {
+  ObjectKey gateway;
+  std::string section;
+  int64_t port = 0;
+  // A Gateway's listeners are all meant where none is named.
+  bool meets(const Listener& other) const {
+    return gateway == other.gateway && (section.empty() || other.section.empty() || section == other.section) &&
+           (port == 0 || other.port == 0 || port == other.port);
+  }
+};
+
+std::vector<Listener> listeners_of(const api::Model& model) {
+  std::vector<Listener> listeners;
+  const Result<Json> parents = parse_json(model.route->parent_refs, 1 << 16);
+  if (!parents || !parents->is_array()) return listeners;
+  for (const Json& parent : *parents) {
+    if (!parent.is_object()) continue;
+    const auto text = [&](const char* name) {
+      const auto it = parent.find(name);
+      return it != parent.end() && it->is_string() ? it->get<std::string>() : std::string();
+    };
+    const auto port = parent.find("port");
+    const std::string ns = text("namespace");
+    listeners.push_back({{ns.empty() ? model.meta.key.ns : ns, text("name")},
+                         text("sectionName"),
+                         port != parent.end() && port->is_number_integer() ? port->get<int64_t>() : 0});
+  }
+  return listeners;
+}
+
+}  // namespace
+
+std::optional<std::string> shared_hostname(const api::Model& one, const api::Model& other) {
+  if (!one.route || !other.route) return {};
+  const auto& hosts = other.route->hostnames;
+  auto shared = std::find_first_of(one.route->hostnames.begin(), one.route->hostnames.end(), hosts.begin(), hosts.end());
+  const bool all = one.route->hostnames.empty() && hosts.empty();
+  if (!all && shared == one.route->hostnames.end()) return {};
+  const auto listeners = listeners_of(other);
+  for (const Listener& mine : listeners_of(one))
+    for (const Listener& theirs : listeners)
+      if (mine.meets(theirs)) return all ? "*" : *shared;
+  return {};
+}
+
 std::optional<TimePoint> service_calm_at(const Observed& o, TimePoint now) {
   const auto it = o.services.find(o.key.name);
   if (it == o.services.end()) return {};

@@ -51,6 +51,9 @@ struct RouteView {
 // The Gateways that take up the Model's route.
 std::vector<ObjectKey> gateways_of(const api::Model& model);
 
+// Whether both Models want requests for the same hostname of one listener of a Gateway: that hostname, or * if neither names any.
+std::optional<std::string> shared_hostname(const api::Model& one, const api::Model& other);
+
 RouteView view_route(const Observed& observed, TimePoint now);
 
 Ground::Selected selected_by_route(const RouteView& view, const std::string& stable,

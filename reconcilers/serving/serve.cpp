@@ -252,8 +252,36 @@ class Serve {
       if (it->second.applied == rendered.hash || it->second.object->meta.deleting) return;
       have = &it->second.object->meta;
     }
+    if (!have) tell_who_has(name);
     if (main && !have) calm_ = false;  // nobody has heard of it yet: those who went by one that is gone keep their pods
     apply({Kind::Service, {o_.key.ns, name}}, std::move(rendered), have, why);
+  }
+
+  // The name is taken by somebody else's Service: the API server says so, and a look at that one says whose it is.
+  void tell_who_has(const std::string& name) {
+    const ObjectRef target{Kind::Service, {o_.key.ns, name}};
+    const auto refusal = std::find_if(o_.refusals.begin(), o_.refusals.end(), [&](const Refusal& r) {
+      return r.target == target && (r.error.kind == ErrorKind::AlreadyExists || r.error.kind == ErrorKind::Conflict);
+    });
+    if (refusal == o_.refusals.end()) return;
+    Ask ask{"taken/" + o_.model->meta.uid + "/" + name + "/" + std::to_string(refusal->at.time_since_epoch().count()),
+            AskAdopted{target.key, target.key}};
+    const auto answer = o_.answers.find(ask.id);
+    const std::string whose = answer == o_.answers.end() ? "" : owner_of_service(answer->second);
+    out_.asks.push_back(std::move(ask));
+    out_.problem_reason = "ServiceNameTaken";
+    out_.problem = "Service " + name + " is there already and not this Model's" + (whose.empty() ? "" : ", but " + whose) +
+                   ": delete or rename it, or give the Model another name" +
+                   (name == o_.key.name ? "; if it leads callers to a Deployment that this Model is to replace, name that in spec.serving.adopt" : "");
+  }
+
+  static std::string owner_of_service(const Answer& answer) {
+    const Result<Json> found = parse_json(answer.text.value_or("null"), 1 << 20);
+    const Json service = found && found->is_object() ? found->value("service", Json()) : Json();
+    if (!service.is_object()) return "";
+    const std::string controller = service.value("controller", ""), manager = service.value("managedBy", "");
+    if (!controller.empty()) return "that of " + controller;
+    return manager.empty() ? "" : "managed by " + manager;
   }
 
   void remove_service(const std::string& name) {

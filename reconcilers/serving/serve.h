@@ -33,7 +33,7 @@ struct Served {
   std::vector<Ask> asks;
   std::string problem;  // why something could not even be rendered (no runtime, unusable URI), for people
   std::string problem_reason;  // RuntimeNotFound | InvalidTemplate | InvalidRoute | InvalidAutoscaling |
-                               // ConfigMapNotFound | AdoptionBlocked
+                               // ConfigMapNotFound | AdoptionBlocked | ServiceNameTaken
   std::string not_sticky;  // why callers don't stay with a version although spec.serving.route.sessionPersistence says so
   std::optional<TimePoint> look_again;
   std::optional<api::Adopted> adopted;  // what is to be on record of spec.serving.adopt

@@ -15,16 +15,24 @@ bool failed(const api::ModelRollout& rollout) {
   return rollout.status.phase == "RolledBack" || rollout.status.phase == "Failed";
 }
 
+// On evidence. What failed so stays down, whatever is measured afterwards.
+Ref<api::ModelRollout> failed_rollout(const std::string& version, const Observed& o) {
+  const auto last = o.last_rollout(version);
+  return last && failed(*last) ? last : nullptr;
+}
+
 Phase decide(const api::ModelVersion& version, const Role& role, const Observed& o) {
   const std::string& name = version.meta.key.name;
   if (name == role.stable) return {"Serving", "serves Model " + version.model};
   if (name == role.candidate) return {"Candidate", "is being rolled out"};
   if (name == role.rejected) return {"Rejected", role.rejected_message};
+  if (name == role.evaluated && version.phase == "Rejected" && version.failed_rollout.empty() && !failed_rollout(name, o))
+    return {"Registered", "evaluated anew by " + role.evaluation.run};
   if (version.phase == "Serving")
     return {"Superseded", role.stable.empty() ? "its Model is gone" : "after it came " + role.stable};
   if (version.phase == "Candidate") {
+    if (const auto failed = failed_rollout(name, o)) return {"Rejected", failed->status.message};
     const auto last = o.last_rollout(name);
-    if (last && failed(*last)) return {"Rejected", last->status.message};
     return {"Registered", last ? "its last rollout ended as " + last->status.phase : ""};
   }
   return {version.phase.empty() ? "Registered" : version.phase, version.message};
@@ -53,9 +61,10 @@ std::optional<Json> next_status(const api::ModelVersion& version, const Role& ro
   const bool first = version.phase.empty() || version.phase == "Registered";
   const std::string failed = failed_rollout(version, phase.name, o);
   const bool served = version::served(version, phase.name, o);
+  const bool evaluated = version.meta.key.name == role.evaluated;
   const bool same = phase.name == version.phase && phase.message == version.message;
-  if (same && failed == version.failed_rollout && served == version.served) return {};
-  if (first && phase.name == "Registered" && phase.message.empty() && !served) return {};
+  if (!evaluated && same && failed == version.failed_rollout && served == version.served) return {};
+  if (!evaluated && first && phase.name == "Registered" && phase.message.empty() && !served) return {};
   const bool rejected = phase.name == "Rejected";
   Conditions conditions(version.conditions, version.meta.generation, now);
   conditions.set("Ready", {!rejected, phase.name, phase.message});
@@ -67,6 +76,9 @@ std::optional<Json> next_status(const api::ModelVersion& version, const Role& ro
   if (!phase.message.empty()) status["message"] = phase.message;
   if (!failed.empty()) status["failedRollout"] = failed;
   if (served) status["served"] = true;
+  const api::Evaluation* evaluation = evaluated ? &role.evaluation : version.evaluation ? &*version.evaluation : nullptr;
+  if (evaluation)
+    status["evaluation"] = {{"run", evaluation->run}, {"at", format_time(evaluation->at)}, {"metrics", evaluation->metrics}};
   return status;
 }
 

@@ -13,6 +13,8 @@ struct Role {
   std::string stable;                      // the Model's versions after this plan
   std::string candidate;                   // of the rollout under way
   std::string rejected, rejected_message;  // by the gates of a retraining run
+  std::string evaluated;                   // which one a retraining run has measured anew
+  api::Evaluation evaluation;
 };
 
 // The new status, or nothing if it stays as it is. Phases: Registered -> Candidate -> Serving -> Superseded;

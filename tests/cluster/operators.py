@@ -74,6 +74,8 @@ class Operator:
             self.command.append(f"--prometheus-url={settings.prometheus_url()}")
         if "--metrics-auth" not in given:  # a Role gives no right to ask whose token it is, and tests read without one
             self.command.append("--metrics-auth=false")
+        if "--web-gate-allow" not in given:
+            self.command.append("--web-gate-allow=127.0.0.0/8")  # where the tests' own servers are
         self.process = None
 
     def start(self, wait_ready=True):

@@ -111,10 +111,11 @@ spec:
     samples: {query: 'model_requests_total{version="{{candidate}}"}', min: 200}
     count: 3
   - {name: recorded, version: {metric: f1}, min: "0.9"}
-  - {name: fairness, job: {template: {spec: {template: {spec: {anything: goes}}}}, metric: impact}, min: "0.8"}
+  - {name: fairness, job: {template: {spec: {template: {spec: {anything: goes, containers: [{name: c, or: else}]}, labels: x}}}, metric: impact}, min: "0.8"}
   - {name: audit, web: {url: "https://audit.example/{{model}}", path: score}, min: "1"}
 """)
 CLUSTER_GATE_SET = {**GATE_SET, "kind": "ClusterModelGateSet"}
+JOB = {"spec": {"template": {"spec": {"containers": [{"name": "train"}]}}}}
 REMOVED = object()
 
 
@@ -227,7 +228,7 @@ GOOD = {
     "no surge": model(spec__serving__maxSurge=0, spec__rollout__steps=[{"weight": 34}, {"weight": 67}]),
     "config that is not pinned": model(spec__serving__pinConfig=False),
     "a rollout without steps": model(spec__rollout={"onFailure": "Rollback"}, spec__retraining__gates=[]),
-    "only manual retraining": model(spec__retraining={"template": {}}),
+    "only manual retraining": model(spec__retraining={"template": JOB}),
     "an empty list of triggers": model(spec__retraining__triggers=[]),
     "equal weights": model(spec__rollout__steps=[{"weight": 10}, {"weight": 10}, {"weight": 100}]),
     "min equal to max": gate(2, min="0.90", max=".9"),
@@ -409,6 +410,13 @@ BAD = {
     "a ClusterModelGateSet's threshold in percent": (changed(CLUSTER_GATE_SET, spec__gates__0__min="92%"), ["spec.gates[0].min", "must be a decimal"]),
     "a ClusterModelGateSet's unknown placeholder": (changed(CLUSTER_GATE_SET, spec__gates__0__prometheus={"query": "{{version}}"}), ["placeholder", "{{candidate}}"]),
     # retraining
+    "a training Job without a container": (model(spec__retraining__template={"spec": {"template": {"spec": {"containers": []}}}}),
+                                           ["spec.retraining.template.spec.template.spec.containers", "at least 1"]),
+    "a training Job without pods": (model(spec__retraining__template={}), ["spec.retraining.template.spec", "Required value"]),
+    "a gate's Job without a container": (changed(GATE_SET, spec__gates__2__job__template={"spec": {"template": {"spec": {}}}}),
+                                         ["spec.gates[2].job.template.spec.template.spec.containers", "Required value"]),
+    "a web gate with a password": (changed(GATE_SET, spec__gates__3__web__url="https://me:secret@audit.example/"), ["web.url", "user name or password"]),
+    "a web gate with a host that is none": (changed(GATE_SET, spec__gates__3__web__url="https://a\\b/"), ["web.url", "http:// or https://"]),
     "retraining without a template": (model(spec__retraining__template=REMOVED), ["spec.retraining.template", "Required value"]),
     "retraining with a gate that is not defined": (model(spec__retraining__gates=["fairness"]), ["spec.retraining.gates", 'gate "fairness"', "not defined"]),
     "retraining with a gate without a rollout": (model(spec__rollout=REMOVED), ["spec.retraining.gates", 'gate "recorded"', "not defined"]),
@@ -479,7 +487,7 @@ def test_bad_is_refused_in_clear_words(kube, namespace, name):
 
 def test_defaults(kube, namespace):
     made = kube.create(model(spec={"rollout": {"gates": [{"name": "a", "version": {"metric": "m"}, "min": "1"}]},
-                                   "retraining": {"template": {}, "limits": {}, "triggers": [{"name": "t", "schedule": {"cron": "@daily"}}]}}),
+                                   "retraining": {"template": JOB, "limits": {}, "triggers": [{"name": "t", "schedule": {"cron": "@daily"}}]}}),
                        namespace, dry_run=True)
     spec = made["spec"]
     assert spec["track"] == "Pinned"

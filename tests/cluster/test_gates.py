@@ -8,7 +8,7 @@ import time
 import pytest
 
 import settings
-from case import condition
+from case import Case, condition
 
 
 def start(case, gate, **rollout):
@@ -56,7 +56,7 @@ def test_job_gate_out_of_bounds_rolls_back(case):
     (by_job(RESULT="no JSON"), "not JSON"),
     (by_job(RESULT=run_result(other="1")), "reported no metric impact"),
     (by_job({"activeDeadlineSeconds": 2}, HOLD="/never"), "DeadlineExceeded"),
-    (by_job({"template": {"spec": {"containers": []}}}), "containers"),
+    (by_job({"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "check"}]}}}), "image"),
 ], ids=["no JSON", "another metric", "never ends", "no Job at all"])
 def test_job_gate_that_measures_nothing_is_no_failure(case, gate, words):
     rollout = start(case, gate)
@@ -132,6 +132,50 @@ def test_web_gate_fails(case):
         rollout = start(case, by_web(service))
         case.phase(rollout, "RolledBack")
     assert "0.25 is below min 0.5" in case.mro(rollout)["message"]
+
+
+def test_gates_that_hang_in_one_namespace_delay_no_rollback_in_another(case, cluster):
+    """300 gates whose server takes requests and never answers; then a candidate elsewhere gets worse under traffic."""
+    loud = Case(cluster, f"{case.namespace[:50]}-loud", case.operator)
+    cluster.make_namespace(loud.namespace, {"modelops.dev/test": "true"})
+    models = [f"m{i}" for i in range(15)]
+    score = [b'{"data": {"score": 0.75}}']
+    try:
+        with Service(hang) as hanging, Service(lambda handler: reply(handler, score[0])) as service:
+            for model in models:
+                loud.version(f"{model}-v1", model=model)
+                loud.version(f"{model}-v2", model=model)
+                loud.model(model, version=f"{model}-v1", replicas=1)
+            for model in models:
+                loud.ready(model, f"{model}-v1")
+            gates = [{**by_web(hanging), "name": f"g{i}", "interval": "1s", "onInconclusive": "Wait"} for i in range(20)]
+            for model in models:
+                loud.model(model, version=f"{model}-v2", replicas=1, gates=gates, steps=[{"gates": [gate["name"] for gate in gates]}])
+            loud.until(lambda: len(hanging.asked) >= 4, "gates hang")
+            case.serve("m-v1", replicas=1)
+            case.version("m-v2")
+            watched = {**by_web(service), "interval": "1s"}
+            case.model(version="m-v2", replicas=1, gates=[watched], steps=[{"background": ["audit"]}, {"weight": 50}, {"pause": {}}])
+            rollout = case.rollout_of("m-v2")
+            case.at_step(rollout, 3)
+            case.until(lambda: case.mro(rollout)["gates"][0]["passed"] >= 3, "the gate is measured again and again")
+            score[0] = b'{"data": {"score": 0.25}}'
+            case.phase(rollout, "RolledBack")
+            loud.until(lambda: any("overdue: not measured within 30s" in gate.get("message", "") for r in loud.all("ModelRollout") for gate in r["status"].get("gates", [])),
+                       "gates are told to be overdue")
+            for model in models:
+                loud.steer(loud.rollout_of(f"{model}-v2", model), "Aborted")
+    finally:
+        cluster.delete("Namespace", loud.namespace)
+
+
+@pytest.mark.operator("--web-gate-allow=*")
+def test_web_gate_to_the_node_itself_is_refused(private):
+    with Service(lambda handler: reply(handler, b'{"data": {"score": 0.75}}')) as service:
+        rollout = start(private, by_web(service))
+        found = private.phase(rollout, "Paused")
+    assert "127.0.0.1, is a loopback address" in found["status"]["message"] and "--web-gate-allow" in found["status"]["message"]
+    assert not service.asked
 
 
 @pytest.mark.parametrize("answer, words", [

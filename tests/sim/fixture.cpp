@@ -27,6 +27,8 @@ Fixture::Fixture(Sim& sim) : s(sim) {
                   {"progressDeadlineSeconds", 300}}}};
   s.op.metrics["accuracy m-v2"] = "0.95";
   s.op.metrics["accuracy m-v3"] = "0.96";
+  for (const char* artifacts : {"artifacts", "a"})  // which versions name
+    s.world.create({{"kind", "ConfigMap"}, {"metadata", {{"name", artifacts}}}, {"data", Json::object()}}, "kubectl");
 }
 
 Fixture usual(Sim& sim, const std::function<void(Json& spec)>& edit) {

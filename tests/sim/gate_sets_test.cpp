@@ -59,6 +59,20 @@ TEST_CASE("a rollout whose gate set is missing waits, and goes on once the set i
   });
 }
 
+// The token that is the whole cluster's went to whatever a Model's author wrote.
+TEST_CASE("which gates are a ClusterModelGateSet's is on record, and no Model can say it of its own") {
+  explore<int>({0, 1, 2}, [](Sim& s, const int& variant) {
+    const Fixture f = asking_for_v2(s, sets({"shared"}, kKinds[variant != 0]),
+                                    variant == 2 ? Json::array({prometheus_gate("accuracy", "0.9")}) : Json::array());
+    make_set(s, "shared", "0.9", kKinds[variant != 0]);
+    s.expect = [f, variant] {
+      f.must_serve("m-v2");
+      const Json marked = (*f.rollout(f.to("m-v2")))["status"].value("clusterGates", Json::array());
+      must(marked == (variant == 1 ? Json::array({"accuracy"}) : Json::array()), marked.dump());
+    };
+  });
+}
+
 TEST_CASE("a rollout whose gate set is missing waits for ever if nobody makes it") {
   explore([](Sim& s) {
     const Fixture f = asking_for_v2(s, sets({"shared"}));

@@ -440,9 +440,36 @@ void Invariants::at_rest(const std::string& still_to_write) {
       broken("at rest, ModelRollout " + r->meta.key.name + " was not observed");
 }
 
+// What a Model says of its rollout is what that says of itself.
+void Invariants::check_agreement(const View& view) const {
+  const api::Model& m = *view.model;
+  const Json& status = w_.get({Kind::Model, m.meta.key})["status"];
+  const auto says = [&](const char* type) { return status_of(status, type) == "True"; };
+  const std::string told = "the Model says " + m.status.phase + ", " + status.value("message", "");
+  for (const auto& r : w_.truth.rollouts.of_model(m.meta.key)) {
+    if (rollout::is_over(r->status.phase)) continue;
+    const std::string itself = "; ModelRollout " + r->meta.key.name + " says " + r->status.phase + ", " + r->status.message;
+    if (says("Ready")) broken("contradiction: " + told + itself);
+    if (r != view.active || says("Stalled")) continue;
+    const bool paused = r->status.phase == "Paused";
+    if (paused != (m.status.phase == "Paused") || m.status.message.find(r->status.message) == std::string::npos)
+      broken("contradiction: " + told + itself);
+    if (status_of(w_.get({Kind::ModelRollout, r->meta.key})["status"], "Stalled") == "True") broken("contradiction: " + told + itself + " and is Stalled");
+  }
+  const auto named = w_.truth.rollouts.get({m.meta.key.ns, m.status.intent.rollout});
+  const Json* stalled = condition(status, "Stalled");
+  if (!named || !stalled) return;
+  constexpr std::pair<const char*, const char*> kEnds[] = {{"RolledBack", "RolledBack"}, {"RolloutAborted", "Aborted"}, {"RolloutFailed", "Failed"}};
+  for (const auto& [reason, phase] : kEnds)
+    if ((*stalled)["reason"] == reason && says("Stalled") &&
+        (named->status.phase != phase || m.status.message.find(named->status.message) == std::string::npos))
+      broken("contradiction: " + told + "; ModelRollout " + named->meta.key.name + " says " + named->status.phase + ", " + named->status.message);
+}
+
 void Invariants::check_model_at_rest(const View& view) const {
   const api::Model& m = *view.model;
   if (m.status.observed_generation != m.meta.generation) broken("at rest, the spec was not observed");
+  check_agreement(view);
   const Json& status = w_.get({Kind::Model, m.meta.key})["status"];
   const bool ready = status_of(status, "Ready") == "True";
   for (const auto& share : m.status.traffic)

@@ -166,6 +166,41 @@ TEST_CASE("a run whose metrics do not pass is rejected and changes nothing") {
   });
 }
 
+// It was judged by the record of the first run, without a word.
+TEST_CASE("bits that were made before are judged by their newest figures") {
+  explore<int>({0, 1}, [](Sim& s, const int& registers) {
+    Fixture f = training(s, [&](Json& spec) {
+      if (registers) spec["retraining"]["onSuccess"] = "Register";
+    });
+    s.op.job_result = [](const std::string& job) { return run_result("run1", job.ends_with("1") ? "0.5" : "0.95"); };
+    s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
+    s.then(
+        "asks for another, whose metric is mended", [f] { return retraining(f).value("lastResult", "").find("0.5 is below") != std::string::npos; },
+        [f]() mutable { request(f, "2026-11-22T10:00:00Z"); });
+    s.expect = [f, &s, registers] {
+      const Json& version = s.world.get(ref(Kind::ModelVersion, made("run1")));
+      must(version["status"]["evaluation"]["metrics"]["f1"] == "0.95" && version["spec"]["metrics"]["f1"] == "0.5", version.dump());
+      must(version["status"]["evaluation"]["run"] == "m-retrain-000002", version.dump());
+      must(f.version_phase(made("run1")) == (registers ? "Registered" : "Serving"), version.dump());
+      f.must_serve(registers ? "m-v1" : made("run1"));
+    };
+  });
+}
+
+TEST_CASE("bits that serve get the figures of the newest run as well, and its gates") {
+  explore([](Sim& s) {
+    Fixture f = training(s, [](Json&) {});
+    s.op.job_result = [](const std::string& job) { return run_result("run1", job.ends_with("1") ? "0.95" : "0.91"); };
+    s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
+    s.then("asks for another", f.serves(made("run1")), [f]() mutable { request(f, "2026-11-22T10:00:00Z"); });
+    s.expect = [f, &s] {
+      f.must_serve(made("run1"));
+      must(s.world.get(ref(Kind::ModelVersion, made("run1")))["status"]["evaluation"]["metrics"]["f1"] == "0.91", "the newest");
+      must(retraining(f)["lastResult"].get<std::string>().find("Unchanged: ") == 0, retraining(f).dump());
+    };
+  });
+}
+
 TEST_CASE("a run that fails or lies is rejected with its reason") {
   explore<std::string>({"FAILS", "", "not json", R"({"kind": "RunResult"})"}, [](Sim& s,
                                                                                  const std::string& lie) {

@@ -10,6 +10,7 @@
 
 #include "operator/evidence/evidence.h"
 #include "operator/evidence/job_words.h"
+#include "tests/unit/kube_test_server.h"
 
 namespace mo::evidence {
 namespace {
@@ -92,6 +93,10 @@ class FakeHttp : public kube::HttpTransport {
  public:
   Result<kube::HttpResponse> send(const kube::HttpRequest& request, std::stop_token stop) override {
     ++sent;
+    if (slow_only && request.target.find("slow") != std::string::npos) {
+      std::this_thread::sleep_for(1100ms);  // longer than what a refused connection takes
+      return fail(ErrorKind::Transport, "headers: no complete answer within 10s");
+    }
     while (hang && !stop.stop_requested()) std::this_thread::sleep_for(1ms);
     if (stop.stop_requested()) return fail(ErrorKind::Cancelled, "cancelled");
     if (refuse) return fail(ErrorKind::Transport, "connect: refused");
@@ -103,7 +108,7 @@ class FakeHttp : public kube::HttpTransport {
                                     std::stop_token) override {
     return fail(ErrorKind::Invalid, "not used");
   }
-  std::atomic<bool> hang{false}, refuse{false};
+  std::atomic<bool> hang{false}, refuse{false}, slow_only{false};
   std::atomic<int> sent{0};
 };
 
@@ -213,6 +218,62 @@ TEST_CASE("a dead Prometheus holds up neither reads nor the end", "[evidence]") 
   REQUIRE(f.wait_for(1));
   CHECK(f.answer("c").text == "sha256:1");
 }  // the destructor returns although two threads hang
+
+// A query that one tenant wrote once made a Prometheus that works count as dead for all.
+TEST_CASE("a query that is too slow is told from a Prometheus that does not answer", "[evidence]") {
+  Fixture f;
+  f.http.slow_only = true;
+  f.evidence.ask(f.model, {{"s", AskPrometheus{"slow", {}, {}}}});
+  REQUIRE(f.wait_for(1));
+  CHECK_THAT(f.answer("s").value.problem, Contains("did not answer the query in time, but answers others"));
+  f.evidence.ask({"other", "m"}, {{"o", AskPrometheus{"1", {}, {}}}});
+  REQUIRE(f.wait_for(2));
+  CHECK(f.book.of({"other", "m"}).at("o").value.value == Decimal::parse("1"));
+}
+
+// Everybody's gates once waited behind those of one namespace, whose servers took requests and never answered.
+TEST_CASE("300 web gates that hang in one namespace delay nobody else's", "[evidence]") {
+  kube::test::TestServer server([](kube::test::Connection& connection) {
+    const auto request = connection.read_request();
+    if (!request) return;
+    if (request->target == "/hang") return connection.wait_for_client_to_leave();
+    connection.write(kube::test::answer(200, "0.25"));
+  });
+  const auto http = kube::make_plain_curl_transport({});
+  FakeClient client;
+  std::mutex mutex;
+  std::condition_variable woken;
+  std::map<std::string, int> answers;  // by namespace
+  AnswerBook book([&](const ObjectKey& model) {
+    std::lock_guard lock(mutex);
+    ++answers[model.ns];
+    woken.notify_all();
+  });
+  EvidenceOptions options;
+  options.now = [] { return TimePoint(42s); };
+  options.web_access = *WebAccess::parse({"127.0.0.0/8"});
+  options.patience = 200ms;
+  Evidence evidence(book, *http, client, options);
+  const auto ask = [&](const ObjectKey& model, const std::string& id, const std::string& path) {
+    evidence.ask(model, {{id, AskWeb{server.url() + path, ""}}});
+  };
+  const auto wait_for = [&](const std::string& ns, int count) {
+    std::unique_lock lock(mutex);
+    return woken.wait_for(lock, 30s, [&] { return answers[ns] >= count; });
+  };
+  for (int model = 0; model < 30; ++model)
+    for (int gate = 0; gate < 10; ++gate) ask({"loud", "m" + std::to_string(model)}, "g" + std::to_string(gate), "/hang");
+  for (int look = 1; look <= 20; ++look) {  // a gate that is measured again and again
+    ask({"quiet", "m"}, "look" + std::to_string(look), "/");
+    REQUIRE(wait_for("quiet", look));
+    CHECK(book.of({"quiet", "m"}).at("look" + std::to_string(look)).value.value == Decimal::parse("0.25"));
+  }
+  // All of those that got no turn are told so, while four of them hang on.
+  REQUIRE(wait_for("loud", 296));
+  const auto told = book.of({"loud", "m29"});
+  CHECK_THAT(told.at("g9").value.problem, Contains("overdue: not measured within 200ms") && Contains("namespace loud"));
+  CHECK_FALSE(told.at("g9").value.value);
+}
 
 TEST_CASE("what gateways can is asked of their classes, and every one must", "[evidence]") {
   Fixture f;

@@ -3,6 +3,7 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 #include "kube_test_server.h"
 #include "operator/kube/client.h"
@@ -397,6 +398,39 @@ TEST_CASE("a 401 reads the credentials again and repeats any verb once", "[kube]
   fixed.answers(401, "");
   CHECK(fixed.client->get(fraud, never).error().kind == ErrorKind::Unauthorized);
   CHECK(fixed.log->requests.size() == 1);  // nothing that could change
+}
+
+// Each watch once noticed by itself, and up to half a minute late, that there is another token.
+TEST_CASE("who was refused goes on as soon as there are other credentials, or others are let in", "[kube][client]") {
+  const std::filesystem::path file = std::filesystem::temp_directory_path() / ("kube-token-await-" + std::to_string(::getpid()));
+  std::ofstream(file) << "old";
+  Config config;
+  config.token_file = file;
+  Fixture f(config);
+  f.answers(401, "");
+  REQUIRE(f.client->get(fraud, never).error().kind == ErrorKind::Unauthorized);
+  const auto asked = f.log->requests.size();
+  std::stop_source end;  // nobody waits for an hour if this fails
+  std::vector<std::future<void>> waiting;
+  for (int i = 0; i < 3; ++i)
+    waiting.push_back(std::async(std::launch::async, [&] { f.client->await_credentials(std::chrono::hours(1), end.get_token()); }));
+  const auto all_go_on = [&] {
+    bool all = true;
+    for (auto& one : waiting) all = one.wait_for(30s) == std::future_status::ready && all;
+    end.request_stop();
+    return all;
+  };
+  SECTION("a token was replaced") {
+    std::ofstream(file, std::ios::trunc) << "new";
+    CHECK(all_go_on());
+    CHECK(f.log->requests.size() == asked);  // nobody had to try
+  }
+  SECTION("the same token is good again") {
+    f.log->answers = {HttpResponse{200, {}, "{}"}};
+    REQUIRE(f.client->get(fraud, never));
+    CHECK(all_go_on());
+  }
+  std::filesystem::remove(file);
 }
 
 }  // namespace

@@ -166,6 +166,40 @@ TEST_CASE("plugin: lint knows the operator's own rules", "[plugin][lint]") {
                  Catch::Contains("raise spec.serving.replicas"));
 }
 
+TEST_CASE("plugin: lint knows schedules that never come", "[plugin][lint]") {
+  CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec:\n  retraining:\n"
+                   "    template: {spec: {template: {spec: {containers: [{name: c}]}}}}\n"
+                   "    triggers: [{name: t, schedule: {cron: 0 0 31 2 *}}]\n"),
+             Catch::Contains("-:7: spec.retraining.triggers[0].schedule.cron: \"0 0 31 2 *\" has no time within the next five years"));
+}
+
+TEST_CASE("plugin: a Job's template has a container, at admission", "[plugin][lint]") {
+  const auto with = [](const std::string& job) {
+    return "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec:\n  rollout: {steps: [{gates: [g]}], gates: [{name: g, min: '1', job: "
+           "{metric: f1, template: " + job + "}}]}\n  retraining: {template: " + job + "}\n";
+  };
+  CHECK(linted(with("{spec: {backoffLimit: 0, template: {spec: {containers: [{name: c, image: i, x: 1}], y: 2}, z: 3}}}")).empty());
+  for (const char* empty : {"{}", "{spec: {}}", "{spec: {template: {}}}", "{spec: {template: {spec: {}}}}", "{spec: {template: {spec: {containers: []}}}}"}) {
+    INFO(empty);
+    CHECK(linted(with(empty)).size() == 2);
+  }
+}
+
+TEST_CASE("plugin: a web gate's address holds no password, and a host that everybody reads alike", "[plugin][lint]") {
+  const auto with = [](const std::string& url) {
+    return linted("apiVersion: modelops.dev/v1alpha1\nkind: ModelGateSet\nmetadata: {name: s}\nspec:\n  gates:\n  - {name: a, min: '1', web: {url: '" + url + "'}}\n");
+  };
+  for (const char* fine : {"https://audit.example", "http://audit.example:8080/x?y=z@w#f", "https://{{model}}.example/{{candidate}}", "http://[fd12::1]:80/", "http://10.0.0.1/"}) {
+    INFO(fine);
+    CHECK(with(fine).empty());
+  }
+  for (const char* bad : {"https://me@audit.example/", "https://me:secret@audit.example/", "https://a b/", "ftp://x/", "https:///x", "https://a\\\\b/", "https://x:port/"}) {
+    INFO(bad);
+    CHECK_FALSE(with(bad).empty());
+  }
+  CHECK_THAT(with("https://me:secret@audit.example/")[0], Catch::Contains("must not hold a user name or password"));
+}
+
 TEST_CASE("plugin: defaults are those of the CRD", "[plugin][lint]") {
   Json model = Json::parse(
       R"({"metadata":{"name":"m"},"spec":{"rollout":{"gates":[{"name":"a","version":{"metric":"m"},"min":"1"}]}}})");
@@ -187,7 +221,7 @@ spec:
 )";
   const auto model = [](const std::string& gates, const std::string& training, const std::string& sets) {
     return "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec:\n  rollout: {steps: [{gates: [" +
-           gates + "]}], gateSets: [" + sets + "]}\n  retraining: {template: {}, gates: [" + training + "]}\n";
+           gates + "]}], gateSets: [" + sets + "]}\n  retraining: {template: {spec: {template: {spec: {containers: [{name: c}]}}}}, gates: [" + training + "]}\n";
   };
   CHECK(linted(set + model("latency", "recorded", "{name: shared}")).empty());
   // A set that is elsewhere may define anything.

@@ -57,6 +57,20 @@ struct Bench {
   TimePoint now = kStart;
 };
 
+TEST_CASE("a web gate's question says whether it is a ClusterModelGateSet's", "[gates]") {
+  for (const bool of_cluster : {false, true}) {
+    api::Gate web = gate();
+    web.prometheus_query.reset();
+    web.web = api::Gate::Web{"https://audit.example/{{model}}", "score"};
+    Bench b(web);
+    b.context.of_cluster = of_cluster;
+    const GateProgress asked = measure(b.gate, b.status, b.context, b.now);
+    REQUIRE(asked.ask);
+    CHECK(std::get<AskWeb>(asked.ask->question).url == "https://audit.example/m");
+    CHECK(std::get<AskWeb>(asked.ask->question).of_cluster == of_cluster);
+  }
+}
+
 TEST_CASE("a gate passes once count measurements passed") {
   api::Gate g = gate();
   g.count = 3;

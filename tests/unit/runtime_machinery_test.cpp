@@ -3,7 +3,11 @@
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <mutex>
+#include <sstream>
 #include <thread>
+
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include "operator/json/json.h"
 #include "operator/runtime/events.h"
@@ -137,6 +141,57 @@ TEST_CASE("watcher: pages where WatchList is refused") {
   CHECK(as_expected);
 }
 
+TEST_CASE("watcher: after a 401 it waits for other credentials, and for nothing else") {
+  struct Refusing : FakeClient {
+    void await_credentials(std::chrono::milliseconds, std::stop_token) override { ++awaited; }
+    std::atomic<int> awaited{0};
+  } client;
+  std::atomic<int> tries{0};
+  client.on_watch = [&](const kube::WatchOptions&, const kube::LineSink&, std::stop_token stop) -> Result<void> {
+    if (++tries <= 3) return fail(Error{ErrorKind::Unauthorized, "Unauthorized", 401, {}, {}});
+    sleep_until_stop(stop);
+    return fail(ErrorKind::Cancelled, "stop");
+  };
+  Store<api::ConfigMap> store;
+  WatcherOptions options;
+  options.kind = Kind::ConfigMap;
+  Watcher watcher(client, options, std::make_unique<StoreSink<api::ConfigMap>>(store, [](const auto&, bool) {}), {}, 1);
+  std::jthread thread([&](std::stop_token stop) { watcher.run(stop); });
+  wait_until([&] { return tries == 4; });
+  CHECK(client.awaited == 3);
+}
+
+// Once each half minute it was logged that a cluster has no Gateway API.
+TEST_CASE("watcher: a kind that need not be there is missed once") {
+  std::ostringstream lines;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::ostream_sink_mt>(lines)));
+  FakeClient client;
+  std::atomic<int> tries{0};
+  client.on_watch = [&](const kube::WatchOptions&, const kube::LineSink&, std::stop_token) -> Result<void> {
+    ++tries;
+    return fail(Error{ErrorKind::NotFound, "the server could not find the requested resource", 404, {}, {}});
+  };
+  Store<api::HttpRoute> store;
+  WatcherOptions options;
+  options.kind = Kind::HttpRoute;
+  options.machine.optional = true;
+  options.machine.absent_look = options.machine.backoff_cap = options.machine.backoff_base = Duration(1);
+  options.machine.backoff_least = Duration(1);
+  Watcher watcher(client, options, std::make_unique<StoreSink<api::HttpRoute>>(store, [](const auto&, bool) {}), {}, 1);
+  {
+    std::jthread thread([&](std::stop_token stop) { watcher.run(stop); });
+    wait_until([&] { return tries >= 5; });
+  }
+  spdlog::set_default_logger(before);
+  const std::string text = lines.str();
+  const size_t first = text.find("HTTPRoute");
+  REQUIRE(first != std::string::npos);
+  CHECK_THAT(text, Catch::Contains("not there, which is fine"));
+  CHECK(text.find("HTTPRoute", first + 1) == std::string::npos);
+  CHECK(watcher.problem().empty());
+}
+
 // The answer to the write that let a deleted Model go came after the event that told of its deletion: the
 // Model was there for ever after.
 TEST_CASE("store: what is known to be gone does not come back by an older answer") {
@@ -193,7 +248,27 @@ TEST_CASE("what Models name: the index follows them") {
   CHECK(index.models_of({Kind::ModelGateSet, {"other", "shared"}}).empty());
   CHECK(index.models_of({Kind::ClusterModelGateSet, {"", "shared"}}).size() == 1);
   CHECK(index.models_of(data("pay", "data2")).size() == 1);
+  api::ModelVersion version;
+  version.meta.key = {"pay", "fraud-v1"};
+  version.model = "fraud";
+  version.artifact.uri = "configmap://bits/model.json";
+  index.update(version, false);
+  CHECK(index.models_of(data("pay", "bits")) == std::vector<ObjectKey>{model.meta.key});
+  version.meta.key.name = "fraud-v2";
+  index.update(version, false);
+  CHECK(index.models_of(data("pay", "bits")).size() == 1);
+  index.update(version, true);
+  CHECK(index.models_of(data("pay", "bits")).size() == 1);
+  api::Model other;
+  other.meta.key = {"shop", "other"};
+  other.route.emplace().hostnames = {"a.example", "b.example"};
+  index.update(other, false);
+  CHECK(index.share_hostname(model).empty());
+  model.route.emplace().hostnames = {"b.example"};
+  index.update(model, false);
+  CHECK(index.share_hostname(model) == std::set<ObjectKey>{other.meta.key});
   index.update(model, true);
+  CHECK(index.share_hostname(other).empty());
   CHECK(index.models_of(data("pay", "data2")).empty());
   CHECK(index.models_of({Kind::ModelGateSet, {"pay", "shared"}}).empty());
 }
