@@ -33,7 +33,14 @@ bool any_live(const Rollouts& rollouts);
 
 // A version that a rollout tried last and could not bring.
 Result<std::string> failed_last(const Rollouts& rollouts);
-// The version that served before the one that serves.
+// A rollout that succeeded.
+struct Move {
+  std::string from, to;  // from: empty for a first version
+};
+// The versions that one may go back to from `stable`, the nearest first: each was promoted before the next, and nobody has gone back
+// from it since. `moves` are all, the oldest first.
+std::vector<std::string> ways_back(const std::vector<Move>& moves, const std::string& stable);
+// The nearest of them that there is. Refuses where there is none, and says where else one may go.
 Result<std::string> served_before(const Rollouts& rollouts);
 // Refuses if this Model has no such version.
 Result<void> is_version(const Rollouts& rollouts, const std::string& version);

@@ -32,6 +32,8 @@ struct Input {
   const std::map<std::string, Ref<api::Job>>& jobs;
   std::string superseded_by;  // set: end it, with this sentence
   std::vector<ObjectKey> gateways = {};  // of the Model's route
+  std::string digest = {}, stable_digest = {};  // of the artifacts of both versions; empty: unknown
+  bool served_before = false;                   // the candidate had all traffic once
 };
 
 struct Advanced {
