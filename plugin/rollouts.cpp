@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "operator/api/types.h"
 #include "plugin/fields.h"
@@ -120,15 +121,25 @@ Result<std::string> failed_last(const Rollouts& rollouts) {
 }
 
 Result<std::string> served_before(const Rollouts& rollouts) {
+  std::vector<const Json*> done;
+  for (const Json& r : rollouts.all)
+    if (ended_with(r, {"Succeeded"})) done.push_back(&r);
+  std::stable_sort(done.begin(), done.end(), [](const Json* a, const Json* b) {
+    return text(*a, "status.finishedAt") > text(*b, "status.finishedAt");
+  });
+  std::vector<Move> moves;
+  for (auto r = done.rbegin(); r != done.rend(); ++r) moves.push_back({text(**r, "status.fromVersion"), text(**r, "spec.version")});
   const std::string stable = rollouts.stable();
-  for (const Json& r : rollouts.all) {
-    if (!ended_with(r, {"Succeeded"})) continue;
-    const std::string from = text(r, "status.fromVersion"), to = text(r, "spec.version");
-    if (to == stable && !from.empty() && from != stable) return from;
-    if (to != stable) return to;
-  }
+  for (const std::string& version : ways_back(moves, stable))
+    if (is_version(rollouts, version)) return version;
+  std::string others;
+  std::set<std::string> told{"", stable};
+  for (auto move = moves.rbegin(); move != moves.rend(); ++move)
+    for (const std::string& version : {move->to, move->from})
+      if (told.insert(version).second && is_version(rollouts, version)) others += (others.empty() ? "" : ", ") + version;
   return refuse("no version is known to have served before " + (stable.empty() ? "the first" : stable) +
-                "; name one with --to");
+                (others.empty() ? "" : " that nobody has gone back from") + "; name one with --to" +
+                (others.empty() ? "" : ": " + others + " served once"));
 }
 
 Result<void> is_version(const Rollouts& rollouts, const std::string& version) {

@@ -87,9 +87,9 @@ class Steer {
     const bool asked = wants(rollout) == "Paused";
     if (!asked && text(rollout, "status.phase") != "Paused")
       return refuse(title(rollout) + " is not paused: " + text(rollout, "status.message"));
-    // The word itself is what ends a pause: where it is said already it is taken back, which means the same.
-    return set(rollout, wants(rollout) == "Running" ? Json() : Json("Running"),
-               title(rollout) + " goes on " + place(rollout));
+    const std::string said = title(rollout) + " goes on " + place(rollout);
+    if (asked) return set(rollout, "Running", said);
+    return patch(rollout, Kind::ModelRollout, {{"spec", {{"resumeRequestedAt", request_after(rollout, "spec.resumeRequestedAt")}}}}, said);
   }
 
   Result<Edit> promote(const Json& rollout) const {
@@ -97,7 +97,7 @@ class Steer {
       return nothing(rollout, Kind::ModelRollout, title(rollout) + " is being promoted already");
     return set(rollout, "Promoted",
                title(rollout) + " is promoted: what is left " + place(rollout) +
-                   " is skipped, gates too, and it gets all traffic once its pods are ready");
+                   " is skipped, gates too unless they are required, and it gets all traffic once its pods are ready");
   }
 
   Result<Edit> create(const std::string& version, const std::string& state, const std::string& said) const {
@@ -149,13 +149,18 @@ class Steer {
     return refuse(title(*rollout) + " is under way; abort it first, then roll back to " + s_.to);
   }
 
+  // Now, and later than what was asked there last: twice in a second is twice.
+  std::string request_after(const Json& object, const char* field) const {
+    const auto before = time_of(object, field);
+    const std::string when = format_time(now_);
+    if (!before || *before < *parse_time(when)) return when;
+    return format_micro_time(std::max(now_, *before + Duration(1)));
+  }
+
   Result<Edit> retrain() const {
     if (!field(r_.model, "spec.retraining"))
       return refuse("Model " + r_.name() + " has no spec.retraining: there is nothing that could be run");
-    const auto before = time_of(r_.model, "spec.retraining.requestedAt");
-    std::string when = format_time(now_);
-    if (before && *before >= *parse_time(when))  // twice in a second is twice
-      when = format_micro_time(std::max(now_, *before + Duration(1)));
+    const std::string when = request_after(r_.model, "spec.retraining.requestedAt");
     const std::string run = text(r_.model, "status.retraining.run.name");
     return patch(r_.model, Kind::Model, {{"spec", {{"retraining", {{"requestedAt", when}}}}}},
                  "Model " + r_.name() + " is asked to retrain" +

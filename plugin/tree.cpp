@@ -250,7 +250,7 @@ class Tree {
     }
     if (!waits_for_pods) return "";
     const auto limit = std::chrono::seconds(number(policy, "progressDeadlineSeconds", 600));
-    return paint(Tone::Now, "  deadline: " + left(*began + limit));
+    return paint(Tone::Now, "  deadline: " + left(time_of(r, "status.waitingSince").value_or(*began) + limit));
   }
 
   std::string gate_line(const Json& gate, const Json& policy) const {

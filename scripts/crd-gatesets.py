@@ -1,11 +1,18 @@
 #!/usr/bin/python3
 """Write crds/modelgatesets.yaml and crds/clustermodelgatesets.yaml, whose gates are those of crds/models.yaml, or with --check say whether
-they are stale (exit code 1). A CRD cannot refer to another one's schema, so that of a gate is copied, word for word."""
+they are stale (exit code 1). A CRD cannot refer to another one's schema, so that of a gate is copied, word for word. In a ClusterModelGateSet gates may be required besides."""
 
 import argparse
 import pathlib
 import sys
 
+# The rule that keeps `required` out of other gates, and the one that takes its place in a ClusterModelGateSet.
+FORBIDDEN = "- rule: '!has(self.required)'"
+REQUIRED = """\
+- rule: '!has(self.required) || !self.required || !self.dryRun'
+  message: a gate that is required has consequences; remove required or dryRun
+  messageExpression: '"gate \\"" + self.name + "\\" is required, so it has consequences; remove required or dryRun"'
+"""
 REPO = pathlib.Path(__file__).resolve().parent.parent
 KINDS = {
     "ModelGateSet": ("Namespaced", "mgs", "gates that the Models of one namespace share"),
@@ -82,13 +89,22 @@ def under(lines, key):
     return lines[start:end]
 
 
-def gates(depth):
+def may_be_required(lines):
+    start = next(i for i, line in enumerate(lines) if line.strip() == FORBIDDEN)
+    depth = indent_of(lines[start])
+    end = next(i for i in range(start + 1, len(lines)) if indent_of(lines[i]) <= depth)
+    return lines[:start] + [" " * depth + line for line in REQUIRED.splitlines()] + lines[end:]
+
+
+def gates(depth, scope):
     """The schema of Model.spec.rollout.gates, its first line indented by `depth`."""
     lines = (REPO / "crds" / "models.yaml").read_text().splitlines()
     lines = lines[next(i for i, line in enumerate(lines) if line.strip() == "openAPIV3Schema:"):]
     found = under(lines, "openAPIV3Schema")
     for key in ("properties", "spec", "properties", "rollout", "properties", "gates"):
         found = under(found[1:], key)
+    if scope == "Cluster":
+        found = may_be_required(found)
     shift = indent_of(found[0]) - depth
     return "".join(line[shift:] + "\n" for line in found)
 
@@ -100,7 +116,7 @@ def main():
     for kind, (scope, short, meaning) in KINDS.items():
         singular = kind.lower()
         file = REPO / "crds" / f"{singular}s.yaml"
-        text = CRD.format(kind=kind, scope=scope, short=short, meaning=meaning, singular=singular, plural=f"{singular}s", gates=gates(14))
+        text = CRD.format(kind=kind, scope=scope, short=short, meaning=meaning, singular=singular, plural=f"{singular}s", gates=gates(14, scope))
         if not arguments.check:
             file.write_text(text)
         elif not file.exists() or file.read_text() != text:

@@ -84,8 +84,11 @@ constexpr Field<Gate> kGate[] = {
     {"interval", member<&Gate::interval>},
     {"count", member<&Gate::count>},
     {"failureLimit", member<&Gate::failure_limit>},
+    {"initialDelay", member<&Gate::initial_delay>},
+    {"inconclusiveLimit", member<&Gate::inconclusive_limit>},
     {"onInconclusive", word<&Gate::on_inconclusive, kOnInconclusive>},
     {"dryRun", member<&Gate::dry_run>},
+    {"required", member<&Gate::required>},
 };
 bool read(value& v, Gate& out, const Path& at) { return read_object(v, out, kGate, at); }
 
@@ -249,7 +252,7 @@ constexpr Field<Intent> kIntent[] = {
     {"version", member<&Intent::version>}, {"origin", member<&Intent::origin>},
     {"rollout", member<&Intent::rollout>}, {"outcome", member<&Intent::outcome>},
     {"reason", member<&Intent::reason>},   {"message", member<&Intent::message>},
-    {"since", member<&Intent::since>},
+    {"since", member<&Intent::since>},     {"rolloutUID", member<&Intent::rollout_uid>},
 };
 bool read(value& v, Intent& out, const Path& at) { return read_object(v, out, kIntent, at); }
 
@@ -332,6 +335,7 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"message", member<&ModelStatus::message>},
     {"conditions", member<&ModelStatus::conditions>},
     {"stableVersion", member<&ModelStatus::stable_version>},
+    {"stableDigest", member<&ModelStatus::stable_digest>},
     {"candidateVersion", member<&ModelStatus::candidate_version>},
     {"rollout", member<&ModelStatus::rollout>},
     {"traffic", member<&ModelStatus::traffic>},
@@ -376,6 +380,7 @@ constexpr Field<ModelRollout> kRolloutSpec[] = {
     {"modelRef", into<kRolloutModel>},
     {"version", member<&ModelRollout::version>},
     {"desiredState", member<&ModelRollout::desired_state>},
+    {"resumeRequestedAt", member<&ModelRollout::resume_requested_at>},
 };
 
 constexpr Field<Measurement> kMeasurement[] = {{"at", member<&Measurement::at>},
@@ -393,6 +398,7 @@ constexpr Field<GateStatus> kGateStatus[] = {
     {"inconclusive", member<&GateStatus::inconclusive>},
     {"measurements", member<&GateStatus::measurements>},
     {"message", member<&GateStatus::message>},
+    {"startedAt", member<&GateStatus::started>},
 };
 bool read(value& v, GateStatus& out, const Path& at) { return read_object(v, out, kGateStatus, at); }
 
@@ -413,6 +419,8 @@ constexpr Field<RolloutStatus> kRolloutStatus[] = {
     {"conditions", member<&RolloutStatus::conditions>},
     {"fromVersion", member<&RolloutStatus::from_version>},
     {"attempt", member<&RolloutStatus::attempt>},
+    {"fromDigest", member<&RolloutStatus::from_digest>},
+    {"digest", member<&RolloutStatus::digest>},
     {"step", into<kStepStatus>},
     {"weights", into<kWeights>},
     {"gates", member<&RolloutStatus::gates>},
@@ -421,9 +429,13 @@ constexpr Field<RolloutStatus> kRolloutStatus[] = {
     {"stepStartedAt", member<&RolloutStatus::step_started>},
     {"mirroringSince", member<&RolloutStatus::mirroring_since>},
     {"bakingSince", member<&RolloutStatus::baking_since>},
+    {"waitingSince", member<&RolloutStatus::waiting_since>},
     {"stepGeneration", member<&RolloutStatus::step_generation>},
+    {"observedResume", member<&RolloutStatus::observed_resume>},
+    {"observedState", member<&RolloutStatus::observed_state>},
     {"pausedAt", member<&RolloutStatus::paused_at>},
     {"pauseReason", member<&RolloutStatus::pause_reason>},
+    {"pauseMessage", member<&RolloutStatus::pause_message>},
     {"policy", member<&RolloutStatus::policy>},
     {"clusterGates", member<&RolloutStatus::cluster_gates>},
     {"ending", member<&RolloutStatus::ending>},

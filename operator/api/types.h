@@ -89,10 +89,12 @@ struct Gate {
   struct Job {
     RawJson job_template;  // JobTemplateSpec
     std::string metric;    // of its RunResult
+    bool operator==(const Job&) const = default;
   };
   std::optional<Job> job;
   struct Web {
     std::string url, path;
+    bool operator==(const Web&) const = default;
   };
   std::optional<Web> web;
   std::optional<Decimal> min, max;
@@ -103,20 +105,27 @@ struct Gate {
     // Both or neither: the figures are shares, and a regression counts at this confidence (compare.h).
     std::optional<std::string> samples_query;
     std::optional<Decimal> confidence;
+    bool operator==(const VersusStable&) const = default;
   };
   std::optional<VersusStable> versus_stable;
   struct Samples {
     std::string query;
     int64_t min = 0;
+    bool operator==(const Samples&) const = default;
   };
   std::optional<Samples> samples;
   Duration interval = std::chrono::seconds(10);
   int count = 1;          // measurements that must pass
   int failure_limit = 0;  // measurements that may fail
-  enum class OnInconclusive { Pause, Wait, Fail } on_inconclusive = OnInconclusive::Pause;
+  Duration initial_delay{0};  // from when it begins to its first measurement
+  std::optional<int> inconclusive_limit;  // inconclusive measurements in a row that decide nothing yet
+  enum class OnInconclusive { Pause, Wait, Fail };
+  std::optional<OnInconclusive> on_inconclusive;  // absent: Pause where a step waits for it, Wait where it is watched
   bool dry_run = false;  // measured and told, without consequences
+  bool required = false;  // of a ClusterModelGateSet: no other gate replaces it, and nothing skips it
   // False of a kind of gate that an operator of another version knows.
   bool measurable() const { return prometheus_query || version_metric || job || web; }
+  bool operator==(const Gate&) const = default;
 };
 
 // What a request's header must say.
@@ -220,6 +229,7 @@ struct Intent {
   std::string outcome;  // empty while under way, else the rollout's last phase
   std::string reason, message;     // of the outcome
   std::optional<TimePoint> since;  // older rollouts that still wait are superseded by it
+  std::string rollout_uid = {};    // of `rollout`, once it was seen: if that object is gone, somebody deleted it
 };
 
 struct RetrainingRun {
@@ -279,6 +289,7 @@ struct ModelStatus {
   std::string phase, message;
   std::vector<Condition> conditions;
   std::string stable_version, candidate_version, rollout;
+  std::string stable_digest;  // of the stable version's artifact when it became stable
   std::vector<TrafficShare> traffic;
   std::vector<std::string> warm;  // versions that keep their pods without traffic, the last first
   // the spec's intent that was last acted on: its version, a hash of what would make a retry worthwhile, and
@@ -370,6 +381,7 @@ struct GateStatus {
   int passed = 0, failed = 0, inconclusive = 0;
   std::vector<Measurement> measurements;  // the last few
   std::string message;
+  std::optional<TimePoint> started = {};  // when it began, if it is watched and has an initial delay
   bool operator==(const GateStatus&) const = default;
 };
 inline bool operator==(const Measurement& a, const Measurement& b) {
@@ -392,6 +404,7 @@ struct RolloutStatus {
   std::vector<Condition> conditions;
   std::string from_version;
   int attempt = 0;  // how often a step was tried again; the Jobs and questions of gates are named after it
+  std::string digest, from_digest;  // of the artifacts of both versions when it started
   int step_index = 0, step_count = 0;  // 1-based; 0 before the first; count + 1 while going to 100
   int stable_weight = 100, candidate_weight = 0;
   std::vector<GateStatus> gates;
@@ -399,11 +412,16 @@ struct RolloutStatus {
   std::optional<TimePoint> step_started;  // moved forward by the length of pauses that a person made
   std::optional<TimePoint> mirroring_since;  // Shadow: the gateways can, and the candidate gets copies
   std::optional<TimePoint> baking_since;  // at 100 % and under watch; moved forward like step_started
-  int64_t step_generation =
-      0;  // metadata.generation when the step began, or when it paused: a later one that says Running goes on
+  std::optional<TimePoint> waiting_since;  // pods or the route are missing: the deadline counts from here
+  int64_t step_generation = 0;  // metadata.generation when the step began, or when it paused
+  std::optional<TimePoint> observed_resume;  // the resumeRequestedAt that was acted on last
+  // desiredState when the step began or when it paused by itself, or Paused once that was seen since: Running then
+  // goes on. Empty in a status of an operator that did not write it.
+  std::string observed_state;
   std::optional<TimePoint>
       paused_at;             // desiredState: Paused, or a pause by failure or inconclusive gates, since then
   std::string pause_reason;  // empty, Requested or what else would have failed it: GateFailed, GateInconclusive, …
+  std::string pause_message;  // of a pause by itself
   std::optional<RolloutPolicy> policy;  // the snapshot
   std::vector<std::string> cluster_gates;  // of it, by name
   std::optional<Ending> ending;
@@ -416,7 +434,8 @@ struct ModelRollout {
   ObjectMeta meta;
   std::string model, version;
   std::string desired_state;  // empty is Running
-  // label modelops.dev/origin: spec | retraining | kubectl-model | argocd; empty: a person or a pipeline wrote it
+  std::optional<TimePoint> resume_requested_at;  // each new value goes on once
+  // label modelops.dev/origin: spec | retraining | monitor | kubectl-model | argocd; empty: a person or a pipeline wrote it
   std::string origin;
   bool generated_name = false;  // by metadata.generateName: no file holds an object of this name
   RolloutStatus status;

@@ -132,6 +132,7 @@ std::optional<Wide> take_span(std::string_view& text) {
 
 std::string format_time(TimePoint t) { return format(t, false); }
 std::string format_micro_time(TimePoint t) { return format(t, true); }
+std::string format_exact_time(TimePoint t) { return format(t, t != std::chrono::floor<std::chrono::seconds>(t)); }
 
 std::optional<TimePoint> parse_time(std::string_view text) {
   const auto date = take_date(text);

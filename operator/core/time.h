@@ -15,6 +15,8 @@ using Duration = std::chrono::milliseconds;
 
 // RFC 3339 as Kubernetes writes it: whole seconds ("2026-11-22T09:00:00Z").
 std::string format_time(TimePoint t);
+// Whole seconds if it is in whole seconds, else with its fraction.
+std::string format_exact_time(TimePoint t);
 // metav1.MicroTime, for Leases ("2026-11-22T09:00:00.123000Z").
 std::string format_micro_time(TimePoint t);
 // Any RFC 3339 text, with offset and fractions. Nothing if it is not one, or not in the years 0000 to 9999 of

@@ -18,8 +18,11 @@ std::string deployment_name(const std::string& model, const std::string& version
 std::string candidate_service_name(const std::string& model) { return model + "-candidate"; }
 
 std::string version_name_for(const std::string& model, const std::string& digest) {
-  const size_t colon = digest.find(':');
-  return model + "-" + digest.substr(colon == std::string::npos ? 0 : colon + 1, 10);
+  return model + "-" + digest.substr(digest.find(':') + 1, 10);
+}
+
+std::string long_version_name_for(const std::string& model, const std::string& digest) {
+  return model + "-" + digest.substr(digest.find(':') + 1, 14);
 }
 
 std::string spec_rollout_name(const std::string& model, const std::string& version, int64_t generation) {

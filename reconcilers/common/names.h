@@ -16,6 +16,8 @@ std::string deployment_name(const std::string& model, const std::string& version
 std::string candidate_service_name(const std::string& model);
 // ModelVersion of an inline or retrained artifact: <model>-<first 10 of the digest>.
 std::string version_name_for(const std::string& model, const std::string& digest);
+// The same with 14 digits, where other bits have taken that name; Observed::version_name() says which.
+std::string long_version_name_for(const std::string& model, const std::string& digest);
 // ModelRollout for what the spec of this generation asks.
 std::string spec_rollout_name(const std::string& model, const std::string& version, int64_t generation);
 // ModelRollout for what a retraining run made.

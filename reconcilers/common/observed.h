@@ -10,6 +10,7 @@
 #include "operator/api/types.h"
 #include "operator/core/plan.h"
 #include "operator/store/refusals.h"
+#include "reconcilers/common/names.h"
 
 namespace mo {
 
@@ -57,6 +58,14 @@ struct Observed {
   Ref<api::ModelVersion> version(const std::string& name) const {
     auto it = named.find(name);
     return it == named.end() ? nullptr : it->second;
+  }
+
+  // The ModelVersion that records these bits, or is to. A name may be taken by other bits whose digest begins alike.
+  std::string version_name(const std::string& digest) const {
+    const std::string name = version_name_for(key.name, digest), longer = long_version_name_for(key.name, digest);
+    if (const auto record = version(name)) return record->artifact.digest == digest ? name : longer;
+    const auto record = version(longer);
+    return record && record->artifact.digest == digest ? longer : name;
   }
 
   // The last to end of the rollouts to that version.

@@ -1,4 +1,4 @@
-// Which version a Model goes back to. Pure.
+// Which versions a Model may go back to. Pure.
 #pragma once
 
 #include <string>
@@ -8,8 +8,16 @@
 
 namespace mo {
 
-// The version that served before `stable` and that nobody has gone back from: each Succeeded rollout to a version that served earlier
-// takes back what came after it. Empty if the rollouts that are kept tell of none.
-std::string version_before(const std::string& stable, const std::vector<Ref<api::ModelRollout>>& rollouts);
+// A rollout that succeeded.
+struct Move {
+  std::string from, to;  // from: empty for a first version
+};
+
+// The versions that one may go back to from `stable`, the nearest first: each was promoted before the next, and nobody has gone back
+// from it since. `moves` are all, the oldest first.
+std::vector<std::string> ways_back(const std::vector<Move>& moves, const std::string& stable);
+
+// The rollouts that succeeded, the oldest first.
+std::vector<Move> moves_of(const std::vector<Ref<api::ModelRollout>>& rollouts);
 
 }  // namespace mo

@@ -18,19 +18,34 @@ Json render_inline_version(const api::Model& model, const std::string& name) {
   return version;
 }
 
-// What makes another try of a version that failed worthwhile: all that shapes its pods and its way, but not
-// the number of replicas.
+// What the spec wants to serve, and so what makes another try of a version that failed worthwhile. How it gets there (steps, gates,
+// deadlines, replicas) is no part of it.
+constexpr const char* kRevision = "2-";  // the version before counted spec.rollout in, without this
 std::string revision_of(const api::Model& m, const std::string& version) {
-  Json parts = {version, m.runtime.value_or(""), m.template_overlay, m.rollout.raw};
-  if (m.artifact) parts.push_back(m.artifact->uri);
+  Json parts = {version, m.runtime.value_or(""), m.template_overlay};
+  if (m.artifact) parts.insert(parts.end(), {m.artifact->uri, m.artifact->format.name, m.artifact->format.version});
   if (m.artifact && !m.artifact->size.empty()) parts.push_back("size " + m.artifact->size);
   if (m.artifact && !m.artifact->secret.empty()) parts.push_back("credentials " + m.artifact->secret);
-  return hash_of(parts.dump());
+  return kRevision + hash_of(parts.dump());
 }
 
 std::string check_owner(const api::ModelVersion& version, const std::string& model) {
   if (version.model == model) return "";
   return "ModelVersion " + version.meta.key.name + " belongs to Model " + version.model + ", not to " + model;
+}
+
+// The bits are the same, or the record would have another name.
+std::string differs_from_spec(const api::ModelVersion& record, const api::Artifact& artifact) {
+  std::string fields;
+  const auto add = [&](bool differs, const char* field) {
+    if (differs) fields += (fields.empty() ? "spec.artifact." : " and spec.artifact.") + std::string(field);
+  };
+  add(record.artifact.digest != artifact.digest, "digest");
+  add(record.artifact.uri != artifact.uri, "uri");
+  add(!(record.artifact.format == artifact.format), "format");
+  return "ModelVersion " + record.meta.key.name + " is the record of this artifact and cannot change, but " + fields +
+         " of the Model says otherwise: set it back, set spec.version to " + record.meta.key.name +
+         " instead of spec.artifact, or register the artifact as a ModelVersion of another name and set spec.version to that";
 }
 
 class Decide {
@@ -41,6 +56,7 @@ class Decide {
   }
 
   Decided run() {
+    see_rollout();
     learn_outcome();
     take_spec();
     make_spec_rollout();
@@ -50,6 +66,7 @@ class Decide {
       return std::tie(a->meta.created, a->meta.key.name) < std::tie(b->meta.created, b->meta.key.name);
     });
     take_newest_waiting();
+    see_rollout();
     for (const auto& rollout : live_) place(*rollout, rollout);
     return std::move(out_);
   }
@@ -64,11 +81,17 @@ class Decide {
     return nullptr;
   }
 
-  // Of the rollout that the intent names only as long as it asks for the same: names are free again once
-  // their object is deleted.
+  // Of the rollout that the intent names only as long as it is that one: names are free again once their object is deleted.
   Ref<api::ModelRollout> carrier() const {
-    const auto r = rollout(out_.status.intent.rollout);
-    return r && r->version == out_.status.intent.version ? r : nullptr;
+    const api::Intent& i = out_.status.intent;
+    const auto r = rollout(i.rollout);
+    return r && r->version == i.version && (i.rollout_uid.empty() || r->meta.uid == i.rollout_uid) ? r : nullptr;
+  }
+
+  // On record before it runs: a rollout that is not there any more was deleted, one that was never seen is yet to be made.
+  void see_rollout() {
+    if (!under_way(intent()) || intent().rollout.empty() || !intent().rollout_uid.empty()) return;
+    if (const auto r = carrier()) intent().rollout_uid = r->meta.uid;
   }
 
   void close_intent(const std::string& outcome, const std::string& reason, const std::string& message) {
@@ -84,17 +107,25 @@ class Decide {
     if (!intent().rollout.empty() && !carrier() && ended_badly(intent()) && intent().origin != "Spec") put_aside();
     if (intent().rollout.empty() || !under_way(intent())) return;
     const auto r = carrier();
-    if (!r && intent().origin != "Spec") {
-      close_intent("Aborted", "RolloutDeleted", "ModelRollout " + intent().rollout + " was deleted");
+    if (!r && (intent().origin != "Spec" || !intent().rollout_uid.empty())) {
+      close_intent("Aborted", "RolloutDeleted", "ModelRollout " + intent().rollout + " was deleted, which aborts it");
       intent().since = now_;
+      out_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, true, "RolloutDeleted", intent().message});
     }
     if (!r || !rollout::is_over(r->status.phase)) return;
-    if (r->status.phase == "Succeeded") s().stable_version = r->version;
+    if (r->status.phase == "Succeeded") {
+      s().stable_version = r->version;
+      s().stable_digest = r->status.digest;
+    }
     close_intent(r->status.phase, r->status.ending ? r->status.ending->reason : r->status.phase,
                  r->status.message);
   }
 
   void put_aside() {
+    const bool aborted = intent().reason == "RolloutDeleted";  // by its deletion, which puts nothing aside besides
+    if (!s().stable_version.empty() && aborted) return;
+    // The spec asks for the very version that was stopped.
+    if (s().stable_version.empty() && aborted && intent().version == spec_.name) return;
     if (!s().stable_version.empty()) {
       intent() = api::Intent{s().stable_version, intent().origin, "", "Succeeded", "", "", now_};
       return;
@@ -116,12 +147,11 @@ class Decide {
     if (spec_.name.empty() || spec_.reason == "InvalidSpec") return;
     const std::string revision = revision_of(m_, spec_.name);
     const bool another = spec_.name != s().spec_version;
-    const bool mended = spec_failed(m_, spec_.name, s()) && revision != s().spec_revision;
+    const bool known = s().spec_revision.starts_with(kRevision);
+    const bool mended = known && spec_failed(m_, spec_.name, s()) && revision != s().spec_revision;
     if (!another && !mended) {
-      // Edits while nothing of the spec's is on its way or failed mend nothing: a failure that comes later
-      // isn't put right by them.
-      if (!ended_badly(intent()) && !(under_way(intent()) && intent().origin == "Spec"))
-        s().spec_revision = revision;
+      // Edits before something failed mend nothing: they were part of what failed.
+      if (!known || !ended_badly(intent())) s().spec_revision = revision;
       return;
     }
     s().spec_version = spec_.name;
@@ -147,23 +177,41 @@ class Decide {
 
   bool older_than_intent(const api::ModelRollout& r) const {
     const api::Intent& i = out_.status.intent;
-    return i.origin == "Spec" && i.since &&
+    return i.origin == "Spec" && i.reason != "RolloutDeleted" && i.since &&
            r.meta.created < std::chrono::floor<std::chrono::seconds>(*i.since);
   }
 
-  std::string cannot_start(const api::ModelRollout& r) const {
-    if (!r.problem.empty()) return r.problem;
+  // No reason: it can.
+  rollout::Waiting cannot_start(const api::ModelRollout& r) const {
+    if (!r.problem.empty()) return {"InvalidSpec", r.problem, true};
     const auto version = o_.version(r.version);
     if (!version)
-      return "ModelVersion " + r.version + " does not exist: create it, or delete this ModelRollout";
-    return check_owner(*version, o_.key.name);
+      return {"VersionNotFound", "ModelVersion " + r.version + " does not exist: create it, or delete this ModelRollout", true};
+    const std::string foreign = check_owner(*version, o_.key.name);
+    if (!foreign.empty()) return {"VersionOfAnotherModel", foreign, true};
+    const std::string was = promoted_digest(r.version);
+    if (!was.empty() && was != version->artifact.digest)
+      return {"VersionConflict", made_anew(*version, was) + ": register other bytes under another name, and ask for that", true};
+    return {};
   }
 
-  // One that bears the name of a rollout that failed, but is younger than that, was made anew to try again.
+  // Of what served under this name, as far as anybody knows.
+  std::string promoted_digest(const std::string& version) const {
+    if (version == out_.status.stable_version) return out_.status.stable_digest;
+    for (const auto& r : o_.rollouts) {
+      if (r->status.phase != "Succeeded") continue;
+      if (r->version == version && !r->status.digest.empty()) return r->status.digest;
+      if (r->status.from_version == version && !r->status.from_digest.empty()) return r->status.from_digest;
+    }
+    return "";
+  }
+
+  // One that bears the name of a rollout that failed, but is another object, was made anew to try again.
   bool carries_intent(const api::ModelRollout& r) const {
     const api::Intent& i = out_.status.intent;
+    // The version before did not write down the UID.
     const bool younger = i.reason == "RolloutDeleted" || (i.since && r.meta.created > *i.since);
-    const bool anew = ended_badly(i) && !r.status.started && younger;
+    const bool anew = i.rollout_uid.empty() ? ended_badly(i) && !r.status.started && younger : r.meta.uid != i.rollout_uid;
     return r.meta.key.name == i.rollout && r.version == i.version && !anew;
   }
 
@@ -188,7 +236,7 @@ class Decide {
   void take_newest_waiting() {
     Ref<api::ModelRollout> newest;
     for (const auto& r : live_)
-      if (waits(*r) && cannot_start(*r).empty()) newest = r;
+      if (waits(*r) && cannot_start(*r).reason.empty()) newest = r;
     if (!newest) return;
     const bool back_to_stable = newest->version == s().stable_version;
     if (back_to_stable && under_way(intent()) && !intent().rollout.empty()) {
@@ -259,10 +307,8 @@ class Decide {
       return close(r, "Aborted", "Aborted", "aborted by desiredState before it started");
     if (!waits(r))
       return close(r, "Superseded", "Superseded", "the spec asks for " + intent().version + " since");
-    const std::string problem = cannot_start(r);
-    if (!problem.empty()) {
-      out_.waiting[name] = {o_.version(r.version) ? "VersionOfAnotherModel" : "VersionNotFound", problem,
-                            true};
+    if (const rollout::Waiting problem = cannot_start(r); !problem.reason.empty()) {
+      out_.waiting[name] = problem;
     } else if (r.version == s().stable_version && !under_way(intent())) {
       close(r, "Failed", "AlreadyServing", r.version + " serves already: there is nothing to roll out");
     } else if (newer_waits(r)) {
@@ -287,7 +333,7 @@ class Decide {
       // Times are whole seconds: what began in the same one is not known to be newer.
       const bool runs = l->meta.key.name == out_.status.intent.rollout &&
                         out_.status.intent.origin != "Spec" && l->meta.created > r.meta.created;
-      return runs || (waits(*l) && cannot_start(*l).empty());
+      return runs || (waits(*l) && cannot_start(*l).reason.empty());
     });
   }
 
@@ -299,14 +345,13 @@ class Decide {
             "WaitingForRollout", "waits for ModelRollout " + going_back + " to give its traffic back", false};
         return;
       }
-      const std::string problem = cannot_start(r);
-      if (!problem.empty()) {
-        out_.waiting[r.meta.key.name] = {o_.version(r.version) ? "VersionOfAnotherModel" : "VersionNotFound",
-                                         problem, true};
+      if (const rollout::Waiting problem = cannot_start(r); !problem.reason.empty()) {
+        out_.waiting[r.meta.key.name] = problem;
         return;
       }
       const bool skips_steps = r.desired_state == "Aborted" || r.desired_state == "Promoted";
-      if (!policy_.rollouts.reason.empty() && !skips_steps) {
+      const bool required = policy_.required_unknown && r.desired_state != "Aborted";
+      if (!policy_.rollouts.reason.empty() && (required || !skips_steps)) {
         out_.waiting[r.meta.key.name] = policy_.rollouts;
         return;
       }
@@ -336,6 +381,18 @@ class Decide {
 
 }  // namespace
 
+std::string made_anew(const api::ModelVersion& version, const std::string& digest) {
+  return "ModelVersion " + version.meta.key.name + " was deleted and made anew with digest " + version.artifact.digest + ", but " +
+         digest + " has served under that name";
+}
+
+std::string stable_conflict(const Observed& o, const api::ModelStatus& status) {
+  const auto record = o.version(status.stable_version);
+  if (!record || status.stable_digest.empty() || record->artifact.digest == status.stable_digest) return "";
+  return made_anew(*record, status.stable_digest) +
+         ": its pods stay as they are. Register other bytes under another name and ask for that, or make the ModelVersion as it was";
+}
+
 bool under_way(const api::Intent& intent) { return !intent.version.empty() && intent.outcome.empty(); }
 
 bool ended_badly(const api::Intent& intent) {
@@ -349,6 +406,8 @@ bool spec_failed(const api::Model& model, const std::string& spec_version, const
 
 bool first_version_has_gates(const rollout::Policy& policy) {
   if (!policy.rollouts.reason.empty()) return true;
+  for (const api::Gate& gate : policy.policy->gates)
+    if (gate.required && (gate.version_metric || gate.job)) return true;
   for (const api::Step& step : policy.policy->steps)
     for (const std::string& name : step.gates) {
       const api::Gate* gate = policy.policy->gate(name);
@@ -385,19 +444,24 @@ SpecVersion resolve_spec(const Observed& o) {
     return out;
   }
   if (!m.version && !m.artifact) return out;
-  out.name = m.version ? *m.version : version_name_for(m.meta.key.name, m.artifact->digest);
+  out.name = m.version ? *m.version : o.version_name(m.artifact->digest);
   const Ref<api::ModelVersion> record = o.version(out.name);
   if (record) {
     out.problem = check_owner(*record, m.meta.key.name);
     if (!out.problem.empty()) out.reason = "VersionOfAnotherModel";
     // The record of an inline artifact that was mended before it ever served: the same bits, from elsewhere. One that a run
     // registered knows how good they are and where they came from, and stays.
-    const bool ours = m.artifact && record->meta.controller_uid == m.meta.uid && !record->meta.deleting &&
-                      record->phase != "Candidate" && record->figures().empty() && record->parent.empty();
-    if (ours && !(record->artifact == *m.artifact) && out.name != m.status.stable_version)
+    if (!out.problem.empty() || !m.artifact || record->artifact == *m.artifact || record->meta.deleting || record->phase == "Candidate")
+      return out;
+    const bool ours = record->meta.controller_uid == m.meta.uid && record->figures().empty() && record->parent.empty();
+    if (ours && out.name != m.status.stable_version) {
       out.actions.push_back(Delete{{Kind::ModelVersion, record->meta.key},
                                    record->meta.uid,
                                    "spec.artifact has changed; registered anew"});
+    } else {
+      out.reason = "VersionConflict";
+      out.problem = differs_from_spec(*record, *m.artifact);
+    }
     return out;
   }
   if (m.version) {

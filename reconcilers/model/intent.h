@@ -19,7 +19,7 @@ namespace mo::model {
 struct SpecVersion {
   std::string name;  // empty: the spec names none
   std::string reason,
-      problem;  // why it cannot be had (yet): VersionNotFound | VersionOfAnotherModel | InvalidSpec
+      problem;  // why it cannot be had (yet): VersionNotFound | VersionOfAnotherModel | VersionConflict | InvalidSpec
   std::vector<Action> actions;  // registers an inline artifact
 };
 
@@ -44,6 +44,12 @@ bool first_version_has_gates(const rollout::Policy& policy);
 
 // Why a step's weight cannot be kept with so few replicas; empty if all can, or a route keeps them.
 std::string weight_too_small(const api::Model& model);
+
+// "ModelVersion … was deleted and made anew with digest …, but … has served under that name".
+std::string made_anew(const api::ModelVersion& version, const std::string& digest);
+
+// Why the record of the stable version is not that of what serves; empty if it is, or isn't there.
+std::string stable_conflict(const Observed& observed, const api::ModelStatus& status);
 
 // An intent that is neither achieved nor given up.
 bool under_way(const api::Intent& intent);

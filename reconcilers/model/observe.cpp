@@ -34,7 +34,10 @@ void take_named(const Stores& stores, Observed& o) {
   for (const auto& version : o.versions) take(version->meta.key.name);
   if (!o.model) return;
   if (o.model->version) take(*o.model->version);
-  if (o.model->artifact) take(version_name_for(o.key.name, o.model->artifact->digest));
+  if (o.model->artifact) {
+    take(version_name_for(o.key.name, o.model->artifact->digest));
+    take(long_version_name_for(o.key.name, o.model->artifact->digest));
+  }
   take(o.model->status.stable_version);
   take(o.model->status.intent.version);
 }

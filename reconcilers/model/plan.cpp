@@ -47,11 +47,12 @@ class Planner {
     spec_ = resolve_spec(o_);
     policy_ = rollout::resolve(o_);
     decided_ = decide_intent(o_, spec_, policy_, now_);
+    note_digest();
+    watch_monitors();
     advance_rollout();
     take_first_version();
     cool_down();
     end_gate_jobs();
-    watch_monitors();
     retrain();
     serve();
     write_statuses();
@@ -87,13 +88,33 @@ class Planner {
                          o_.jobs,
                          superseded ? *superseded : "",
                          serving::gateways_of(m_),
-                         job_troubles(r)};
+                         job_troubles(r),
+                         candidate ? candidate->artifact.digest : "",
+                         status().stable_digest,
+                         served_before(r),
+                         watched_.hold};
     advanced_ = rollout::advance(input, now_);
     look_again(advanced_->look_again);
     append(plan_.asks, advanced_->asks);
-    append(plan_.events, advanced_->events);
+    tell(advanced_->events);
     start_gate_jobs(r);
     if (rollout::is_over(advanced_->status.phase)) conclude(r);
+  }
+
+  // It had all traffic once, and where it came from is where one may go back to.
+  bool served_before(const api::ModelRollout& candidate) const {
+    return std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) {
+      return r->status.phase == "Succeeded" && r->meta.uid != candidate.meta.uid &&
+             (r->version == candidate.version || r->status.from_version == candidate.version);
+    });
+  }
+
+  // People look at the Model, too.
+  void tell(const std::vector<Event>& events) {
+    for (const Event& event : events) {
+      plan_.events.push_back(event);
+      plan_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, event.warning, event.reason, event.note});
+    }
   }
 
   // Why Jobs of its gates do not get on.
@@ -150,6 +171,7 @@ class Planner {
     if (s.phase == "Succeeded") {
       keep_warm(status().stable_version, s);
       status().stable_version = r.version;
+      status().stable_digest = s.digest;
     }
     api::Intent& intent = status().intent;
     if (intent.rollout != r.meta.key.name) return;
@@ -191,9 +213,16 @@ class Planner {
     const serving::Ground ground = serving::survey(o_, "", first_, now_);
     if (!ground.at(100)) return;
     status().stable_version = first_;
+    status().stable_digest = o_.version(first_)->artifact.digest;
     intent.outcome = "Succeeded";
     plan_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, false, "Serving", first_ + " serves"});
     first_.clear();
+  }
+
+  // The version before did not write it down.
+  void note_digest() {
+    const auto record = o_.version(status().stable_version);
+    if (record && status().stable_digest.empty()) status().stable_digest = record->artifact.digest;
   }
 
   std::string candidate() const { return rolling() ? decided_.active->version : first_; }
@@ -245,7 +274,8 @@ class Planner {
       wanted.drain_until = *status().intent.since + rollout::kDrainLimit;
     }
     const api::Intent& intent = status().intent;
-    wanted.freeze_stable = !m_.problem.empty() || (under_way(intent) && intent.version != wanted.stable) ||
+    wanted.stable_conflict = stable_conflict(o_, status());
+    wanted.freeze_stable = !m_.problem.empty() || !wanted.stable_conflict.empty() || (under_way(intent) && intent.version != wanted.stable) ||
                            spec_failed(m_, spec_.name, status());
     served_ = serving::serve(o_, wanted, settings_, now_);
     status().adopted = served_.adopted;

@@ -6,6 +6,7 @@
 #include "reconcilers/common/names.h"
 #include "reconcilers/monitors/monitors.h"
 #include "reconcilers/rollout/advance.h"
+#include "reconcilers/rollout/policy.h"
 #include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/config.h"
 #include "reconcilers/serving/survey.h"
@@ -71,6 +72,8 @@ class Status {
     if (f_.rollout) return rolling();
     if (!f_.retraining_problem.empty()) return stalled(hurt(), f_.retraining_reason, f_.retraining_problem);
     if (under_way(f_.status.intent) && !f_.status.intent.rollout.empty()) return about_to_roll();
+    const std::string conflict = stable_conflict(o_, f_.status);
+    if (!conflict.empty()) return stalled(hurt(), "VersionConflict", conflict);
     if (failed()) return after_failure();
     if (stable().empty()) return first_version();
     return serving();
@@ -109,8 +112,16 @@ class Status {
                        (i.outcome == "Aborted"      ? "aborted"
                         : i.outcome == "RolledBack" ? "rolled back"
                                                     : "given up") +
-                       ": " + i.message + "; " + serves +
-                       ". Change the spec, or write a new ModelRollout to try again");
+                       ": " + i.message + "; " + serves + ". " + way_out());
+  }
+
+  // What was stopped stays so until somebody asks for it by name, or for something else to serve.
+  std::string way_out() const {
+    const std::string retry = "kubectl model retry " + m_.meta.key.name;
+    for (const auto& r : o_.rollouts)
+      if (r->meta.key.name == f_.status.intent.rollout && r->status.policy && rollout::changed_since(*r->status.policy, m_.rollout))
+        return "spec.rollout has changed since; " + retry + " uses it";
+    return "Change what the spec asks for, or run " + retry + " to try again";
   }
 
   Standing first_version() const {
@@ -252,6 +263,7 @@ class Status {
 
   void put_versions(Json& out) const {
     if (!stable().empty()) out["stableVersion"] = stable();
+    if (!stable().empty() && !f_.status.stable_digest.empty()) out["stableDigest"] = f_.status.stable_digest;
     if (!first().empty()) out["candidateVersion"] = first();
     const std::string& rollout = is_or_will_be(f_.rollout_name) ? f_.rollout_name : f_.status.rollout;
     if (!rollout.empty()) out["rollout"] = rollout;
@@ -299,6 +311,7 @@ class Status {
     if (!i.reason.empty()) intent["reason"] = i.reason;
     if (!i.message.empty()) intent["message"] = i.message;
     if (i.since) intent["since"] = format_time(*i.since);
+    if (!i.rollout_uid.empty()) intent["rolloutUID"] = i.rollout_uid;
     out["intent"] = std::move(intent);
   }
 
@@ -321,12 +334,7 @@ class Status {
     time("lastStarted", r.last_started);
     time("lastFinished", r.last_finished);
     // Whole: with its fraction cut off, a request made in the middle of a second would be a new one for ever.
-    if (r.observed_request) {
-      const bool fraction =
-          *r.observed_request != std::chrono::floor<std::chrono::seconds>(*r.observed_request);
-      t["observedRequest"] =
-          fraction ? format_micro_time(*r.observed_request) : format_time(*r.observed_request);
-    }
+    if (r.observed_request) t["observedRequest"] = format_exact_time(*r.observed_request);
     time("scheduleChecked", r.schedule_checked);
     text("schedules", r.schedules);
     if (r.run) {

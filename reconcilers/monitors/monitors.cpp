@@ -147,10 +147,9 @@ class Watch {
 
   // Once for each breach: the name of the ModelRollout is on record before it is made, and so is that it was seen.
   void go_back(api::MonitorStatus& s) {
-    const std::string target = version_before(stable_, o_.rollouts);
+    const std::string target = version_before();
     if (s.rollback.empty()) {
-      const Ref<api::ModelVersion> version = o_.version(target);
-      if (!version || version->model != o_.key.name) return add_once(s, "; there is no earlier version to go back to");
+      if (target.empty()) return add_once(s, "; there is no earlier version to go back to");
       const std::string mark = "-back-" + hash_of(m_.meta.uid + s.name + stable_ + format_time(*s.since)).substr(0, 10);
       s.rollback = target.substr(0, kLongestName - mark.size()) + mark;
       event("MonitorRollback", "monitor " + s.name + " takes the Model back from " + stable_ + " to " + target + ": " + s.message, true);
@@ -163,6 +162,14 @@ class Watch {
     const std::string text = body.dump();
     out_.actions.push_back(
         Apply{{Kind::ModelRollout, {o_.key.ns, s.rollback}}, text, "", hash_of(text), "monitor " + s.name + " is breached on " + stable_});
+  }
+
+  std::string version_before() const {
+    for (const std::string& name : ways_back(moves_of(o_.rollouts), stable_)) {
+      const Ref<api::ModelVersion> version = o_.version(name);
+      if (version && version->model == o_.key.name) return name;
+    }
+    return "";
   }
 
   static void add_once(api::MonitorStatus& s, const std::string& note) {

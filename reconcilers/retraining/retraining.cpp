@@ -325,11 +325,13 @@ class Training {
   }
 
   void register_version(const api::Job& job, const api::RunResult& result) {
-    const std::string name = version_name_for(o_.key.name, result.artifact.digest);
+    const std::string name = o_.version_name(result.artifact.digest);
     const Ref<api::ModelVersion> record = own_version(name);
-    if (!record)
-      return apply(Kind::ModelVersion, render_version(*o_.model, result, *s().run, job, stable_),
-                   "register what " + s().run->name + " made");
+    if (!record) {
+      Json made = render_version(*o_.model, result, *s().run, job, stable_);
+      made["metadata"]["name"] = name;
+      return apply(Kind::ModelVersion, std::move(made), "register what " + s().run->name + " made");
+    }
     if (record->artifact.digest != result.artifact.digest)
       return close("Rejected: ModelVersion " + name + " exists with another digest", true);
     if (!result.metrics.empty() && result.metrics != record->figures() && !record->meta.deleting) return evaluate(*record, result);

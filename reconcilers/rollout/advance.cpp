@@ -39,6 +39,9 @@ Advanced Turn::run() {
 void Turn::mend_record() {
   if (!s().policy) take_snapshot();
   if (!s().step_started) s().step_started = whole_second(now_);
+  if (s().digest.empty()) s().digest = in_.digest;
+  // The version before knew people's words by the generation alone.
+  if (s().observed_state.empty()) s().observed_state = in_.rollout.meta.generation > s().step_generation ? "Paused" : state();
   s().step_count = count();
   s().step_index = std::clamp(s().step_index, 1, count() + 1);
   ground_.candidate_replicas = candidate_replicas();
@@ -49,6 +52,7 @@ void Turn::mend_record() {
 void Turn::mend_clock() {
   if (s().step_started && *s().step_started > now_ + kSkew) s().step_started = whole_second(now_);
   if (s().baking_since && *s().baking_since > now_ + kSkew) s().baking_since = whole_second(now_);
+  if (s().waiting_since && *s().waiting_since > now_ + kSkew) s().waiting_since = whole_second(now_);
   if (s().paused_at && *s().paused_at > now_ + kSkew) s().paused_at = now_;
 }
 
@@ -70,6 +74,8 @@ void Turn::start() {
   s().started = now_;
   take_snapshot();
   s().from_version = in_.stable;
+  s().digest = in_.digest;
+  s().from_digest = in_.stable_digest;
   s().step_count = count();
   s().stable_weight = first() ? 0 : 100;
   s().candidate_weight = 0;
@@ -79,10 +85,18 @@ void Turn::start() {
         first() ? "First version " + candidate() : "From " + in_.stable + " to " + candidate());
 }
 
+// What people have said up to here is said of what was before.
+void Turn::note_word() {
+  s().step_generation = in_.rollout.meta.generation;
+  s().observed_state = state();
+  if (in_.rollout.resume_requested_at) s().observed_resume = in_.rollout.resume_requested_at;
+}
+
 void Turn::enter(int index) {
   s().step_index = index;
   s().step_started = whole_second(now_);
-  s().step_generation = in_.rollout.meta.generation;
+  s().waiting_since.reset();
+  note_word();
   ground_.candidate_replicas = candidate_replicas();
   watch_again(index);
   if (at_final()) return;
@@ -97,6 +111,10 @@ void Turn::decide_ending() {
     decide("Aborted", "Aborted", "aborted by desiredState at " + where());
   else if (!in_.superseded_by.empty())
     decide("Superseded", "Superseded", in_.superseded_by);
+  else if (!in_.digest.empty() && in_.digest != s().digest)
+    decide(first() ? "Failed" : "RolledBack", "VersionConflict",
+           "ModelVersion " + candidate() + " was deleted and made anew with digest " + in_.digest + ", but the rollout began with " +
+               s().digest + "; register other bytes under another name");
 }
 
 void Turn::decide(const std::string& phase, const std::string& reason, const std::string& message) {
@@ -106,8 +124,7 @@ void Turn::decide(const std::string& phase, const std::string& reason, const std
 
 // Back to stable, then over. Traffic first: the phase says so only when stable has it all again.
 void Turn::end() {
-  s().paused_at.reset();
-  s().pause_reason.clear();
+  clear_pause();
   const serving::Ground& g = ground_;
   const bool back = first() || g.selected == serving::Ground::Selected::Stable ||
                     g.selected == serving::Ground::Selected::Nobody;
@@ -145,8 +162,7 @@ void Turn::succeed() {
   s().stable_weight = 0;
   s().candidate_weight = 100;
   s().step_index = count();
-  s().paused_at.reset();
-  s().pause_reason.clear();
+  clear_pause();
   finish("Succeeded", candidate() + " serves all traffic");
   event("RolloutSucceeded", candidate() + " serves all traffic");
 }
@@ -164,52 +180,91 @@ void Turn::fail(const std::string& reason, const std::string& message) {
 void Turn::pause(const std::string& reason, const std::string& message) {
   s().paused_at = now_;
   s().pause_reason = reason;
-  s().step_generation = in_.rollout.meta.generation;
+  s().pause_message = message;
+  note_word();
   s().phase = "Paused";
-  s().message = message + "; " + how_to_go_on() + " to try this step again, or set it to Promoted or Aborted";
+  explain_pause();
   event("RolloutPaused", message, true);
 }
 
+void Turn::explain_pause() {
+  if (s().pause_message.empty()) return;  // the version before wrote down the whole message alone
+  s().message = s().pause_message + "; " + how_to_go_on() + " to try this step again, or set desiredState to " +
+                (wants("Promoted") ? "" : "Promoted or ") + "Aborted" + changed_gates();
+}
+
+// The snapshot stays as it is, and who mended a gate in the Model is told so.
+std::string Turn::changed_gates() {
+  std::string names;
+  for (const api::GateStatus& gate : s().gates) {
+    if (gate.verdict != "Failed" && gate.verdict != "Inconclusive") continue;
+    const api::Gate* now = in_.policy.gate(gate.name);
+    const api::Gate* then = policy().gate(gate.name);
+    if (now && then && *now != *then) names += (names.empty() ? "" : ", ") + gate.name;
+  }
+  if (names.empty()) return "";
+  const std::string& model = in_.rollout.model;
+  return "; gate " + names + " of Model " + model + " has changed since this rollout started: run kubectl model abort " + model +
+         " and kubectl model retry " + model + " to use it";
+}
+
+void Turn::clear_pause() {
+  s().paused_at.reset();
+  s().pause_reason.clear();
+  s().pause_message.clear();
+}
+
+void Turn::promote() {
+  // What failed since waits for a person's next word, or for what it lacked.
+  const bool anew = resume_requested() || s().observed_state != "Promoted";
+  const bool by_itself = paused_by_itself();
+  if (at_final() && by_itself && !anew && !ground_.at(100)) return explain_pause();
+  if (!at_final()) event("RolloutPromoted", "what was left after " + where() + " is skipped by desiredState");
+  if (!at_final() || (by_itself && anew)) {
+    if (by_itself) ++s().attempt;
+    enter(count() + 1);
+    std::erase_if(s().gates, [&](const api::GateStatus& g) {
+      const api::Gate* gate = policy().gate(g.name);
+      return gate && gate->required && g.verdict != "Passed" && g.verdict != "Running";
+    });
+  }
+  s().observed_state = "Promoted";
+  clear_pause();
+}
+
+void Turn::try_again() {
+  clear_pause();
+  ++s().attempt;
+  enter(s().step_index);
+  if (s().baking_since) s().baking_since = s().step_started;
+  std::erase_if(s().gates, [](const api::GateStatus& g) { return g.verdict != "Passed" && g.verdict != "Running"; });
+  event("RolloutResumed", "trying " + where() + " again");
+}
+
 void Turn::steer() {
-  if (wants("Promoted")) {
-    // What failed since waits for a person's next word, or for what it lacked.
-    const bool anew = in_.rollout.meta.generation > s().step_generation;
-    const bool by_itself = s().paused_at && s().pause_reason != "Requested";
-    if (at_final() && by_itself && !anew && !ground_.at(100)) return;
-    if (!at_final()) event("RolloutPromoted", "what was left after " + where() + " is skipped by desiredState");
-    if (!at_final() || (by_itself && anew)) enter(count() + 1);
-    s().paused_at.reset();
-    s().pause_reason.clear();
-    return;
+  if (wants("Promoted")) return promote();
+  if (wants("Paused")) s().observed_state = "Paused";
+  if (paused_by_itself()) return told_to_go_on() ? try_again() : explain_pause();
+  if (wants("Paused"))
+    return stand_still("Requested", "paused by desiredState at " + where(), "; " + how_to_go_on() + " to go on");
+  if (!in_.hold.empty()) return stand_still("Held", in_.hold);
+  if (!s().paused_at) return;
+  // The clock of the step stood still meanwhile.
+  for (auto* since : {&s().step_started, &s().baking_since, &s().waiting_since})
+    if (*since) *since = whole_second(**since + (now_ - *s().paused_at));
+  if (s().pause_reason == "Requested") s().observed_state = "Paused";
+  clear_pause();
+  event("RolloutResumed", "resumed at " + where());
+}
+
+void Turn::stand_still(const std::string& reason, const std::string& why, const std::string& way_out) {
+  if (!s().paused_at) {
+    s().paused_at = now_;
+    event("RolloutPaused", why);
   }
-  if (s().paused_at && s().pause_reason != "Requested") {
-    if (!told_to_go_on()) return;
-    s().paused_at.reset();
-    s().pause_reason.clear();
-    ++s().attempt;
-    enter(s().step_index);
-    if (s().baking_since) s().baking_since = s().step_started;
-    std::erase_if(s().gates, [](const api::GateStatus& g) { return g.verdict != "Passed" && g.verdict != "Running"; });
-    event("RolloutResumed", "trying " + where() + " again");
-    return;
-  }
-  if (wants("Paused")) {
-    if (!s().paused_at) {
-      s().paused_at = now_;
-      s().pause_reason = "Requested";
-      event("RolloutPaused", "paused by desiredState at " + where());
-    }
-    s().phase = "Paused";
-    s().message = "paused by desiredState at " + where();
-    return;
-  }
-  if (s().paused_at) {  // was Requested: the clock of the step stood still meanwhile
-    for (auto* since : {&s().step_started, &s().baking_since})
-      if (*since) *since = whole_second(**since + (now_ - *s().paused_at));
-    s().paused_at.reset();
-    s().pause_reason.clear();
-    event("RolloutResumed", "resumed at " + where());
-  }
+  s().pause_reason = reason;
+  s().phase = "Paused";
+  s().message = why + way_out;
 }
 
 // ---- what serving has to do for where we are ----

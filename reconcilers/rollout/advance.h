@@ -33,6 +33,9 @@ struct Input {
   std::string superseded_by;  // set: end it, with this sentence
   std::vector<ObjectKey> gateways = {};  // of the Model's route
   std::map<std::string, std::string> job_troubles = {};  // why a Job does not get on, by its name
+  std::string digest = {}, stable_digest = {};  // of the artifacts of both versions; empty: unknown
+  bool served_before = false;                   // the candidate had all traffic once
+  std::string hold = {};                        // why it does not go on, a sentence; empty: it may. Promoted and Aborted work all the same
 };
 
 struct Advanced {

@@ -12,6 +12,8 @@ namespace mo::rollout {
 namespace {
 
 constexpr size_t kMeasurementsKept = 5;
+// Prometheus has figures some scrapes after the traffic that they are about.
+constexpr int kPrometheusInconclusive = 5;
 
 struct Outcome {
   std::string verdict;  // Passed | Failed | Inconclusive
@@ -116,7 +118,7 @@ std::optional<Decimal> recorded(const std::map<std::string, std::string>* metric
   return it == metrics->end() ? std::nullopt : Decimal::parse(it->second);
 }
 
-void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, bool watching,
+void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, const GateContext& context,
              api::GateStatus& status) {
   status.measurements.push_back({at, outcome.value, outcome.verdict});
   if (status.measurements.size() > kMeasurementsKept) status.measurements.erase(status.measurements.begin());
@@ -131,10 +133,11 @@ void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, bool w
   }
   if (status.failed > gate.failure_limit)
     status.verdict = "Failed";
-  else if (status.passed >= gate.count && !watching)
+  else if (status.passed >= gate.count && !context.watching)
     status.verdict = "Passed";
-  else if (status.inconclusive >= gate.count &&
-           ((gate.dry_run && !watching) || gate.on_inconclusive != api::Gate::OnInconclusive::Wait))
+  else if (status.inconclusive > inconclusive_limit(gate) &&
+           ((gate.dry_run && !context.watching) ||
+            on_inconclusive(gate, context.background) != api::Gate::OnInconclusive::Wait))
     status.verdict = "Inconclusive";
   else
     status.verdict = "Running";
@@ -161,6 +164,15 @@ TimePoint next_due(const api::Gate& gate, const GateContext& context, TimePoint 
   const TimePoint earliest = last + gate.interval - kSlack;
   const TimePoint due = std::chrono::floor<seconds>(earliest) + moment;
   return due < earliest ? due + seconds(1) : due;
+}
+
+// When it is measured first. What is watched is measured since its rollout got there, not since the rollout began.
+TimePoint first_due(const api::Gate& gate, const GateContext& context, TimePoint now, api::GateStatus& status) {
+  if (gate.initial_delay == Duration(0)) return context.attempt_started;
+  if (context.watching && !status.started) status.started = std::chrono::ceil<std::chrono::seconds>(now);
+  const TimePoint due = status.started.value_or(context.attempt_started) + gate.initial_delay;
+  if (now < due) status.message = "is measured from " + format_time(due) + " on, after initialDelay " + format_duration(gate.initial_delay);
+  return due;
 }
 
 // What a gate's Job reported, if it has.
@@ -218,6 +230,17 @@ std::string taken_job(const std::string& name) {
   return "Job " + name + " exists already and is not the operator's, so its result does not count; delete it";
 }
 
+int inconclusive_limit(const api::Gate& gate) {
+  if (gate.version_metric) return 0;  // a recorded value doesn't change
+  if (gate.inconclusive_limit) return *gate.inconclusive_limit;
+  return gate.prometheus_query ? std::max(gate.count - 1, kPrometheusInconclusive) : gate.count - 1;
+}
+
+api::Gate::OnInconclusive on_inconclusive(const api::Gate& gate, bool background) {
+  using OnInconclusive = api::Gate::OnInconclusive;
+  return gate.on_inconclusive.value_or(background ? OnInconclusive::Wait : OnInconclusive::Pause);
+}
+
 std::string expand(const std::string& query, const GateContext& context) {
   const std::pair<const char*, const std::string*> names[] = {{"{{model}}", &context.model},
                                                               {"{{namespace}}", &context.ns},
@@ -252,9 +275,9 @@ api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context
   once.failure_limit = 0;  // a recorded value doesn't change: measuring again tells nothing
   if (!value)
     take_in(once, inconclusive(context.candidate + " has no recorded metric " + *gate.version_metric), now,
-            context.watching, status);
+            context, status);
   else
-    take_in(once, judge(gate, *value, compared, context), now, context.watching, status);
+    take_in(once, judge(gate, *value, compared, context), now, context, status);
   return status;
 }
 
@@ -275,7 +298,7 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
   if (progress.status.verdict.empty()) progress.status.verdict = "Running";
   const bool first = before.measurements.empty();
   const TimePoint last = first ? context.attempt_started : before.measurements.back().at;
-  const TimePoint due = first ? context.attempt_started : next_due(gate, context, last);
+  const TimePoint due = first ? first_due(gate, context, now, progress.status) : next_due(gate, context, last);
   // Written by a leader whose clock was ahead of ours: to wait for that time would be to wait out its
   // mistake.
   const bool ahead = last > now + gate.interval;
@@ -301,7 +324,7 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
   // At least a millisecond later than the last, so that every measurement has an id of its own.
   const TimePoint at = ahead ? answer->second.at : std::max(answer->second.at, last + Duration(1));
   take_in(gate, job ? judge_report(gate, answer->second, *job, context) : judge_answer(gate, answer->second, context),
-          at, context.watching, progress.status);
+          at, context, progress.status);
   if (progress.status.verdict == "Running")
     progress.due = next_due(gate, context, progress.status.measurements.back().at);
   return progress;

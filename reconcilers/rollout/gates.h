@@ -4,8 +4,8 @@
 // number, a difference that its samples do not prove at the confidence that is asked for). A gate has
 //   failed        once more than `failureLimit` measurements failed,
 //   passed        once `count` measurements passed,
-//   inconclusive  once `count` measurements in a row were inconclusive (with onInconclusive: Wait it goes on
-//   measuring instead).
+//   inconclusive  once more than `inconclusiveLimit` measurements in a row were inconclusive (with
+//   onInconclusive: Wait it goes on measuring instead).
 #pragma once
 
 #include <functional>
@@ -28,6 +28,7 @@ struct GateContext {
   TimePoint attempt_started{};
   bool of_cluster = false;  // the gate is a ClusterModelGateSet's
   bool watching = false;  // it goes on for as long as it doesn't fail: passing once decides nothing
+  bool background = false;  // nothing waits for it to pass
 };
 
 struct GateProgress {
@@ -43,6 +44,11 @@ struct GateProgress {
 // new GateStatus at first).
 GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const GateContext& context,
                      TimePoint now);
+
+// How many inconclusive measurements in a row decide nothing yet.
+int inconclusive_limit(const api::Gate& gate);
+// What an inconclusive gate leads to: what it says, else a person is asked where something waits for it.
+api::Gate::OnInconclusive on_inconclusive(const api::Gate& gate, bool background);
 
 // The verdict over a recorded metric alone, as measure() gives it for `version:` gates.
 api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context, TimePoint now);

@@ -1,6 +1,7 @@
 #include "reconcilers/rollout/policy.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "operator/json/json.h"
@@ -11,6 +12,17 @@ namespace {
 
 constexpr size_t kLargestObject = 8u << 20;  // more than the API server stores
 
+std::string name_of(const Json& gate) {
+  const auto name = gate.is_object() ? gate.find("name") : gate.end();
+  return gate.is_object() && name != gate.end() && name->is_string() ? name->get<std::string>() : "";
+}
+
+const Json* named(const Json& gates, const std::string& name) {
+  for (const Json& gate : gates)
+    if (name_of(gate) == name) return &gate;
+  return nullptr;
+}
+
 class Resolve {
  public:
   explicit Resolve(const Observed& o)
@@ -19,6 +31,7 @@ class Resolve {
   Policy run() {
     Policy out;
     out.rollouts = find_sets();
+    take_required(out.rollouts);
     if (m_.retraining && !m_.retraining->gates.empty()) out.retraining = out.rollouts;
     take_for_rollouts(out.rollouts);
     if (m_.retraining) take_for_retraining(out.retraining);
@@ -26,6 +39,7 @@ class Resolve {
       return !is_over(r->status.phase) && !r->status.policy;
     });
     if (somebody_starts) write_down(out.rollouts);
+    out.required_unknown = required_unknown_;
     out.policy = policy_;
     return out;
   }
@@ -48,6 +62,8 @@ class Resolve {
       const ObjectRef ref = named.from(o_.key.ns);
       const auto found = o_.gate_sets.find(ref);
       if (found != o_.gate_sets.end()) sets_.push_back({ref, found->second, {}});
+      if (ref.kind == Kind::ClusterModelGateSet && (found == o_.gate_sets.end() || !found->second->problem.empty()))
+        required_unknown_ = true;
       if (!problem.reason.empty()) continue;
       if (found == o_.gate_sets.end())
         problem = missing(ref);
@@ -67,6 +83,36 @@ class Resolve {
             words(ref) + " does not exist" + (ref.key.ns.empty() ? "" : " in namespace " + ref.key.ns) +
                 ": create it, or correct spec.rollout.gateSets of Model " + o_.key.name,
             true};
+  }
+
+  // Before all others, so that none takes their place.
+  void take_required(Waiting& problem) {
+    std::map<std::string, const Set*> by;
+    for (Set& set : sets_) {
+      if (set.ref.kind != Kind::ClusterModelGateSet) continue;
+      for (const api::Gate& gate : set.set->gates)
+        if (gate.required) require(gate, set, by, problem);
+    }
+  }
+
+  void require(const api::Gate& gate, Set& set, std::map<std::string, const Set*>& by, Waiting& problem) {
+    const auto [other, first] = by.emplace(gate.name, &set);
+    if (first) {
+      std::erase_if(policy_->gates, [&](const api::Gate& own) { return own.name == gate.name; });
+      policy_->gates.push_back(gate);
+      replaced_.insert(gate.name);
+      set.taken.insert(gate.name);
+    }
+    if (gate.measurable() && *other->second->set->gate(gate.name) == gate) return;
+    required_unknown_ = true;
+    if (!problem.reason.empty()) return;
+    if (!gate.measurable())
+      problem = {"GateUndefined", words(set.ref) + " requires gate " + gate.name + ", of a kind that this operator doesn't know", true};
+    else
+      problem = {"GateConflict",
+                 words(other->second->ref) + " and " + words(set.ref) + " both require gate " + gate.name +
+                     " and define it differently: give one of them another name",
+                 true};
   }
 
   void take_for_rollouts(Waiting& problem) {
@@ -124,13 +170,14 @@ class Resolve {
     if (!whole) return;
     Json& gates = (*whole)["gates"];
     if (!gates.is_array()) gates = Json::array();
+    for (size_t i = gates.size(); i-- > 0;)
+      if (replaced_.count(name_of(gates[i]))) gates.erase(i);
     for (const Set& set : sets_) {
       if (set.taken.empty()) continue;
       Result<Json> spec = parse_json(set.set->raw, kLargestObject);
       if (!spec) continue;
       for (Json& gate : (*spec)["gates"])
-        if (gate.is_object() && gate["name"].is_string() && set.taken.count(gate["name"].get<std::string>()))
-          gates.push_back(gate);
+        if (set.taken.count(name_of(gate))) gates.push_back(gate);
     }
     std::string text = whole->dump();
     if (text.size() <= kLargestPolicy) {
@@ -148,6 +195,8 @@ class Resolve {
   const api::Model& m_;
   std::shared_ptr<api::RolloutPolicy> policy_;
   std::vector<Set> sets_;  // those that are there, in the Model's order
+  std::set<std::string> replaced_;  // names of required gates, which a gate of the Model's own cannot bear
+  bool required_unknown_ = false;
 };
 
 }  // namespace
@@ -155,6 +204,22 @@ class Resolve {
 Policy resolve(const Observed& o) {
   if (o.model->rollout.gate_sets.empty()) return {Ref<api::RolloutPolicy>(o.model, &o.model->rollout), {}, {}};
   return Resolve(o).run();
+}
+
+bool changed_since(const api::RolloutPolicy& snapshot, const api::RolloutPolicy& now) {
+  if (snapshot.raw == now.raw) return false;
+  Result<Json> then = parse_json(snapshot.raw, kLargestPolicy), own = parse_json(now.raw, kLargestPolicy);
+  if (!then || !own || !then->is_object() || !own->is_object()) return true;
+  const Json before = then->value("gates", Json::array()), after = own->value("gates", Json::array());
+  for (const Json& gate : after) {
+    const Json* was = named(before, name_of(gate));
+    if (!was || (*was != gate && !was->value("required", false))) return true;
+  }
+  // With gate sets the snapshot holds theirs besides.
+  if (now.gate_sets.empty() && before.size() != after.size()) return true;
+  then->erase("gates");
+  own->erase("gates");
+  return *then != *own;
 }
 
 }  // namespace mo::rollout

@@ -59,6 +59,7 @@ Json gate_json(const api::GateStatus& g) {
   if (!g.value.empty()) out["value"] = g.value;
   if (!g.stable_value.empty()) out["stableValue"] = g.stable_value;
   if (!g.message.empty()) out["message"] = g.message;
+  if (g.started) out["startedAt"] = format_time(*g.started);
   return out;
 }
 
@@ -80,6 +81,8 @@ void put(Json& out, const char* name, const std::string& text) {
 void put_progress(Json& out, const api::RolloutStatus& s) {
   if (!s.started) return;
   put(out, "fromVersion", s.from_version);
+  put(out, "fromDigest", s.from_digest);
+  put(out, "digest", s.digest);
   out["step"] = {{"index", s.step_index}, {"count", s.step_count}, {"description", step_description(s)}};
   out["stepSummary"] =
       std::to_string(std::min(s.step_index, s.step_count)) + "/" + std::to_string(s.step_count);
@@ -96,6 +99,11 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
   put(out, "bakingSince", s.baking_since);
   put(out, "pausedAt", s.paused_at);
   put(out, "pauseReason", s.pause_reason);
+  put(out, "pauseMessage", s.pause_message);
+  put(out, "waitingSince", s.waiting_since);
+  put(out, "observedState", s.observed_state);
+  // As exact as it was asked: with its fraction cut off it would be a new one for ever.
+  if (s.observed_resume) out["observedResume"] = format_exact_time(*s.observed_resume);
   if (s.policy) {
     Result<Json> policy = parse_json(s.policy->raw, kLargestPolicy);
     if (policy) out["policy"] = std::move(*policy);

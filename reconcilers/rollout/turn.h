@@ -37,6 +37,7 @@ class Turn {
 
   void start();
   void take_snapshot();
+  void note_word();
   void mend_record();
   void mend_clock();
   void enter(int index);
@@ -60,14 +61,25 @@ class Turn {
 
   bool wants(const char* state) const { return in_.rollout.desired_state == state; }
   bool wants_running() const { return in_.rollout.desired_state.empty() || wants("Running"); }
-  // Somebody wrote to the spec since, and it says to run.
-  bool told_to_go_on() { return wants_running() && in_.rollout.meta.generation > s().step_generation; }
-  // To write what is there already is no change, and nobody is told of it.
-  std::string how_to_go_on() const {
-    return wants("Running") ? "take desiredState away, which says Running already," : "set desiredState to Running";
+  std::string state() const { return in_.rollout.desired_state.empty() ? "Running" : in_.rollout.desired_state; }
+  bool resume_requested() {
+    const auto& at = in_.rollout.resume_requested_at;
+    return at && at != s().observed_resume;
   }
+  bool told_to_go_on() { return wants_running() && (resume_requested() || s().observed_state == "Paused"); }
+  std::string how_to_go_on() const {
+    return wants("Paused") ? "set desiredState to Running"
+                           : "set spec.resumeRequestedAt to now, or run kubectl model resume " + in_.rollout.model + ",";
+  }
+  bool paused_by_itself() { return s().paused_at && s().pause_reason != "Requested" && s().pause_reason != "Held"; }
   void pause(const std::string& reason, const std::string& message);
+  void explain_pause();
+  std::string changed_gates();
+  void clear_pause();
+  void promote();
+  void try_again();
   void steer();
+  void stand_still(const std::string& reason, const std::string& why, const std::string& way_out = "");
 
   // ---- what serving has to do for where we are ----
 
@@ -90,16 +102,18 @@ class Turn {
   bool mirrored();
   bool can_mirror();
   bool warmed();
+  bool has_pods();
   void wait_for_pods(int wanted, const std::string& where = "");
   void wait_for_route(const std::string& what);
   void keep_deadline(const std::string& missed, const std::string& stand);
   void final();
-  void count_gap();
   void bake(bool there);
 
   // ---- turn_gates.cpp ----
 
   bool pass_gates();
+  std::vector<std::string> required_gates();
+  bool pass_required();
   void watch_background();
   // What the Jobs and questions of gates are named after: each attempt has its own, which a pause does not end. A gate that is watched
   // goes on beyond a step, as its Job may.
@@ -108,12 +122,12 @@ class Turn {
     std::string name;
   };
   Attempt attempt();
-  void watch(const std::vector<std::string>& names, const Attempt& attempt);
+  void watch(const std::vector<std::string>& names, const Attempt& attempt, bool background = false);
   void watch_again(int index);
   void forget_gates(const std::vector<std::string>& names);
   std::string gate_messages();
   GateContext gate_context(const Attempt& attempt);
-  bool pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching = false);
+  bool pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching = false, bool background = false);
 
   const Input& in_;
   TimePoint now_;

@@ -34,6 +34,38 @@ bool Turn::pass_gates() {
   return all;
 }
 
+// Those that nothing skips, and that have not passed in this rollout. The way back to what served before waits for none.
+std::vector<std::string> Turn::required_gates() {
+  std::vector<std::string> names;
+  if (wants("Promoted") && in_.served_before) return names;
+  for (const api::Gate& gate : policy().gates) {
+    if (!gate.required || (first() && (gate.prometheus_query || gate.web))) continue;
+    const auto passed = [&](const api::GateStatus& g) {
+      return g.name == gate.name && (g.verdict == "Passed" || (g.verdict == "Running" && g.passed >= gate.count));
+    };
+    if (std::none_of(s().gates.begin(), s().gates.end(), passed)) names.push_back(gate.name);
+  }
+  return names;
+}
+
+// Before the candidate gets all traffic.
+bool Turn::pass_required() {
+  const std::vector<std::string> names = required_gates();
+  if (names.empty()) return true;
+  if (!first() && needs_pods(policy(), names) && !has_pods()) return false;
+  const std::vector<std::string> watched = wants("Promoted") ? std::vector<std::string>{} : watched_at(policy(), s().step_index);
+  bool all = true;
+  for (const std::string& name : names) {
+    const api::Gate* gate = policy().gate(name);
+    if (!gate->measurable()) return fail("GateUndefined", undefined(name)), false;
+    const bool elsewhere = std::find(watched.begin(), watched.end(), name) != watched.end();
+    if (elsewhere || !pass_gate(*gate, attempt())) all = false;
+    if (s().ending || s().paused_at) return false;
+  }
+  if (!all) s().message = "measuring required gates before all traffic goes to " + candidate() + gate_messages();
+  return all;
+}
+
 // Gates that earlier steps told to watch, but for those that this step measures itself.
 void Turn::watch_background() {
   if (first()) return;
@@ -43,14 +75,14 @@ void Turn::watch_background() {
       const auto& own = policy().bake->gates;
       return std::find(own.begin(), own.end(), name) != own.end();
     });
-  watch(names, {*s().started, "background/" + std::to_string(s().attempt)});
+  watch(names, {*s().started, "background/" + std::to_string(s().attempt)}, true);
 }
 
-void Turn::watch(const std::vector<std::string>& names, const Attempt& attempt) {
+void Turn::watch(const std::vector<std::string>& names, const Attempt& attempt, bool background) {
   for (const std::string& name : names) {
     const api::Gate* gate = policy().gate(name);
     if (!gate || !gate->measurable()) return fail("GateUndefined", undefined(name));
-    pass_gate(*gate, attempt, true);
+    pass_gate(*gate, attempt, true, background);
     if (s().ending || s().paused_at) return;
   }
 }
@@ -109,7 +141,7 @@ GateContext Turn::gate_context(const Attempt& attempt) {
   return context;
 }
 
-bool Turn::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching) {
+bool Turn::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching, bool background) {
   auto it =
       std::find_if(s().gates.begin(), s().gates.end(), [&](const auto& g) { return g.name == gate.name; });
   if (it == s().gates.end())
@@ -117,6 +149,7 @@ bool Turn::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watchin
   GateContext context = gate_context(attempt);
   context.watching = watching;
   context.of_cluster = std::find(s().cluster_gates.begin(), s().cluster_gates.end(), gate.name) != s().cluster_gates.end();
+  context.background = background;
   GateProgress progress = measure(gate, *it, context, now_);
   const bool news = progress.status.verdict != it->verdict;
   *it = progress.status;
@@ -140,7 +173,7 @@ bool Turn::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watchin
   }
   if (it->verdict == "Failed")
     fail("GateFailed", what + " failed: " + it->message);
-  else if (it->verdict == "Inconclusive" && gate.on_inconclusive == api::Gate::OnInconclusive::Fail)
+  else if (it->verdict == "Inconclusive" && on_inconclusive(gate, background) == api::Gate::OnInconclusive::Fail)
     fail("GateInconclusive", what + " is inconclusive: " + it->message);
   else if (it->verdict == "Inconclusive")
     pause("GateInconclusive", what + " is inconclusive: " + it->message);

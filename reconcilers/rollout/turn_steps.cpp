@@ -35,9 +35,13 @@ bool Turn::take_step() {
 }
 
 bool Turn::reach(int weight) {
+  if (weight == 100 && s().candidate_weight < 100 && !pass_required()) return false;
   s().candidate_weight = weight;
   s().stable_weight = first() ? 0 : 100 - weight;
-  if (ground_.at(weight)) return true;
+  if (ground_.at(weight)) {
+    s().waiting_since.reset();
+    return true;
+  }
   const serving::Capacity goal = ground_.goal(weight);
   // Who asked for two pods wonders about twenty.
   const bool more = !ground_.routed && !first() && goal.stable > ground_.replicas;
@@ -53,7 +57,7 @@ bool Turn::wait_out(const api::Step::Pause& pause) {
   if (!pause.duration) {
     if (told_to_go_on()) return true;
     s().phase = "Paused";
-    s().message = "waits at " + where() + "; " + how_to_go_on() + " to go on, or set it to Promoted";
+    s().message = "waits at " + where() + "; " + how_to_go_on() + " to go on, or set desiredState to Promoted";
     return false;
   }
   const TimePoint until = *s().step_started + *pause.duration;
@@ -125,11 +129,24 @@ bool Turn::warmed() {
   if (recreates()) return true;  // there is no room for them beside stable's
   const int weight = next_weight(policy(), s().step_index);
   const auto pods = candidate_replicas();
-  if (pods ? ground_.candidate_has(*pods) : ground_.warm_for(weight)) return !shadows() || mirrored();
+  if (pods ? ground_.candidate_has(*pods) : ground_.warm_for(weight)) {
+    if (shadows() && !mirrored()) return false;
+    s().waiting_since.reset();
+    return true;
+  }
   if (pods)
     wait_for_pods(*pods);
   else
     wait_for_pods(ground_.warm_goal(weight), " at " + std::to_string(weight) + "%");
+  return false;
+}
+
+// Those of its weight, which Promoted may have left before they were there.
+bool Turn::has_pods() {
+  const int weight = s().candidate_weight;
+  if (weight == 0) return warmed();
+  if (ground_.at(weight)) return true;
+  wait_for_pods(ground_.goal(weight).candidate, " at " + std::to_string(weight) + "%");
   return false;
 }
 
@@ -153,8 +170,11 @@ void Turn::wait_for_route(const std::string& what) {
   keep_deadline("not so within ", what + problem);
 }
 
+// A step may be older than its deadline when pods go missing (it was scaled, a node was drained): they have that long to come from
+// then on.
 void Turn::keep_deadline(const std::string& missed, const std::string& stand) {
-  const TimePoint deadline = *s().step_started + policy().progress_deadline;
+  if (!s().waiting_since) s().waiting_since = whole_second(now_);
+  const TimePoint deadline = *s().waiting_since + policy().progress_deadline;
   if (now_ < deadline) return look_again(deadline);
   fail("ProgressDeadlineExceeded", missed + format_duration(policy().progress_deadline) + ": " + stand);
 }
@@ -162,21 +182,11 @@ void Turn::keep_deadline(const std::string& missed, const std::string& stand) {
 // ---- all traffic ----
 
 void Turn::final() {
-  if (s().baking_since) count_gap();
   const bool there = reach(100);
   if (s().ending || s().paused_at) return;
   const bool bakes = policy().bake && !first() && !wants("Promoted");
   if (bakes && (there || s().baking_since)) return bake(there);
   if (there) succeed();
-}
-
-// A bake may be longer than the deadline. Pods that are missing in its midst (it was scaled, a node was drained) have that long to
-// come from then on: step_started says since when, and is bakingSince as long as none is missing.
-void Turn::count_gap() {
-  if (ground_.at(100))
-    s().step_started = s().baking_since;
-  else if (s().step_started == s().baking_since)
-    s().step_started = whole_second(now_);
 }
 
 // All traffic is there, and the way back is open: stable has its pods yet.

@@ -309,7 +309,10 @@ class Serve {
     const Owned<api::Deployment>* have = deployment_of(o_, version);
     if (have && have->object->meta.deleting) return;  // made again once it is gone
     const ObjectRef ref{Kind::Deployment, {o_.key.ns, deployment_name(o_.key.name, version)}};
-    if (!have || !frozen) {
+    if (!have && version == w_.stable && !w_.stable_conflict.empty()) {
+      out_.problem = w_.stable_conflict;
+      out_.problem_reason = "VersionConflict";
+    } else if (!have || !frozen) {
       Result<Rendered> rendered = render(version);
       if (!rendered && rendered.error().kind == ErrorKind::Cancelled) {
         // Its config is yet to be read, or isn't there.

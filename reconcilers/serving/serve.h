@@ -25,6 +25,7 @@ struct Wanted {
   bool recreate = false;                 // one version's pods go before the other's come
   std::vector<std::string> warm;         // versions that keep their pods without traffic
   std::optional<TimePoint> drain_until;  // when the way back to stable alone stops to wait for stable's pods
+  std::string stable_conflict;  // set: the record of stable is that of other bits, for this reason, and none of its pods may be made of it
   bool freeze_stable = false;  // stable keeps the template that it has: the spec speaks of another version
 };
 
@@ -33,7 +34,7 @@ struct Served {
   std::vector<Ask> asks;
   std::string problem;  // why something could not even be rendered (no runtime, unusable URI), for people
   std::string problem_reason;  // RuntimeNotFound | InvalidTemplate | InvalidRoute | InvalidAutoscaling |
-                               // ConfigMapNotFound | AdoptionBlocked | ServiceNameTaken
+                               // ConfigMapNotFound | AdoptionBlocked | ServiceNameTaken | VersionConflict
   std::string not_sticky;  // why callers don't stay with a version although spec.serving.route.sessionPersistence says so
   std::optional<TimePoint> look_again;
   std::optional<api::Adopted> adopted;  // what is to be on record of spec.serving.adopt

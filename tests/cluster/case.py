@@ -1,5 +1,6 @@
 """What a test says and asks about one namespace."""
 
+import datetime
 import hashlib
 import json
 import os
@@ -100,7 +101,14 @@ class Case:
                                  "spec": {"modelRef": {"name": model}, "version": version, **spec}}, self.namespace)
 
     def steer(self, rollout, state):
+        """Running: goes on, as kubectl model resume does."""
+        if state == "Running" and self.get("ModelRollout", rollout)["spec"].get("desiredState") != "Paused":
+            return self.resume(rollout)
         return self.kube.patch("ModelRollout", rollout, {"spec": {"desiredState": state}}, self.namespace)
+
+    def resume(self, rollout):
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return self.kube.patch("ModelRollout", rollout, {"spec": {"resumeRequestedAt": now}}, self.namespace)
 
     # ---- what there is
 

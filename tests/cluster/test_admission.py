@@ -248,7 +248,9 @@ GOOD = {
     "a paused ModelRollout": changed(ROLLOUT, spec__desiredState="Paused"),
     "everything that a ModelRuntime can say": RUNTIME,
     "everything that a ModelGateSet can say": GATE_SET,
-    "everything that a ClusterModelGateSet can say": CLUSTER_GATE_SET,
+    "everything that a ClusterModelGateSet can say": changed(CLUSTER_GATE_SET, spec__gates__0__required=True),
+    "a gate that gives its figures time": changed(GATE_SET, spec__gates__0__initialDelay="1m30s", spec__gates__0__inconclusiveLimit=0),
+    "a ModelRollout that is asked to go on": changed(ROLLOUT, spec__resumeRequestedAt="2026-11-30T12:00:00.5+01:00"),
     "gates that only sets define": with_sets({"name": "shared"}, {"name": "org", "kind": "ClusterModelGateSet"}),
     "gates of its own and of sets": model(spec__rollout__gateSets=[{"name": "shared"}], spec__rollout__steps__3={"gates": ["accuracy", "elsewhere"]},
                                           spec__rollout__bake={"duration": "1m", "gates": ["elsewhere"]},
@@ -406,6 +408,13 @@ BAD = {
     "a ModelGateSet with two gates of one name": (changed(GATE_SET, spec__gates__1__name="accuracy"), ["spec.gates[1]", "Duplicate"]),
     "a ModelGateSet's gate without a bound": (changed(GATE_SET, spec__gates__1__min=REMOVED), ["spec.gates[1]", 'gate "recorded"', "no bound"]),
     "a ModelGateSet's gate with two sources": (changed(GATE_SET, spec__gates__0__version={"metric": "x"}), ["spec.gates[0]", "one of prometheus, version, job and web"]),
+    "a Model's gate that is required": (model(spec__rollout__gates__0__required=True), ["spec.rollout.gates[0]", "only a gate of a ClusterModelGateSet can be"]),
+    "a ModelGateSet's gate that is required": (changed(GATE_SET, spec__gates__0__required=True), ["spec.gates[0]", "only a gate of a ClusterModelGateSet can be"]),
+    "a required gate without consequences": (changed(CLUSTER_GATE_SET, spec__gates__0__required=True, spec__gates__0__dryRun=True),
+                                             ["spec.gates[0]", "remove required or dryRun"]),
+    "a gate that begins some time": (changed(GATE_SET, spec__gates__0__initialDelay="soon"), ["initialDelay", '"soon" must be a duration']),
+    "a gate that tolerates less than nothing": (changed(GATE_SET, spec__gates__0__inconclusiveLimit=-1), ["inconclusiveLimit", "greater than or equal to 0"]),
+    "a ModelRollout to go on at no time": (changed(ROLLOUT, spec__resumeRequestedAt="now"), ["spec.resumeRequestedAt", "date-time"]),
     "a ModelGateSet with a step": (changed(GATE_SET, spec__steps=[]), ['unknown field "spec.steps"']),
     "a ClusterModelGateSet's threshold in percent": (changed(CLUSTER_GATE_SET, spec__gates__0__min="92%"), ["spec.gates[0].min", "must be a decimal"]),
     "a ClusterModelGateSet's unknown placeholder": (changed(CLUSTER_GATE_SET, spec__gates__0__prometheus={"query": "{{version}}"}), ["placeholder", "{{candidate}}"]),
@@ -570,6 +579,7 @@ message: ModelRollout fraud-2 is under way
 conditions:
 - {type: Ready, status: "False", reason: RolloutInProgress, message: "", lastTransitionTime: "2026-11-22T09:00:00Z", observedGeneration: 1}
 stableVersion: fraud-v1
+stableDigest: sha256:abc
 candidateVersion: fraud-v2
 rollout: fraud-2
 traffic: [{version: fraud-v1, weight: 90}, {version: fraud-v2, weight: 10}]
@@ -588,7 +598,7 @@ adopted:
   phase: Returning
   since: "2026-11-22T09:00:00Z"
 spec: {version: fraud-v2, revision: 0f3c, generation: 1}
-intent: {version: fraud-v2, origin: Spec, rollout: fraud-2, outcome: "", reason: "", message: "", since: "2026-11-22T09:00:00Z"}
+intent: {version: fraud-v2, origin: Spec, rollout: fraud-2, outcome: "", reason: "", message: "", since: "2026-11-22T09:00:00Z", rolloutUID: 1-2-3}
 retraining:
   lastTrigger: nightly
   lastRun: fraud-retrain-000001
@@ -614,6 +624,8 @@ message: gates accuracy
 conditions:
 - {type: Complete, status: "False", reason: InProgress, message: "", lastTransitionTime: "2026-11-22T09:00:00Z", observedGeneration: 1}
 fromVersion: fraud-v1
+fromDigest: sha256:abc
+digest: sha256:def
 step: {index: 2, count: 5, description: pause 5m}
 stepSummary: 2/5
 weights: {stable: 90, candidate: 10}
@@ -627,12 +639,17 @@ gates:
   inconclusive: 2
   measurements: [{at: "2026-11-22T09:00:00Z", value: "0.951", verdict: Passed}, {at: "2026-11-22T09:00:10Z", verdict: Inconclusive}]
   message: no data
+  startedAt: "2026-11-22T09:00:00Z"
 startedAt: "2026-11-22T09:00:00Z"
 finishedAt: "2026-11-22T09:10:00Z"
 stepStartedAt: "2026-11-22T09:00:00Z"
 stepGeneration: 1
+waitingSince: "2026-11-22T09:00:00Z"
+observedResume: "2026-11-22T09:00:00.500000Z"
+observedState: Running
 pausedAt: "2026-11-22T09:00:00Z"
-pauseReason: Requested
+pauseReason: GateInconclusive
+pauseMessage: gate accuracy is inconclusive
 attempt: 1
 policy: {steps: [{weight: 10}], gates: [{name: accuracy, version: {metric: f1}, min: "0.9"}], onFailure: Rollback}
 ending: {phase: RolledBack, reason: GateFailed, message: accuracy, at: "2026-11-22T09:00:00Z"}

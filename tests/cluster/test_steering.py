@@ -32,8 +32,8 @@ def test_an_empty_pause_waits_for_a_person(case):
     rollout = begin(case, [{"weight": 50}, {"pause": {}}])
     case.phase(rollout, "Paused")
     case.served_by({"m-v1": 1, "m-v2": 1})
-    assert "Running" in case.mro(rollout)["message"] and "Promoted" in case.mro(rollout)["message"]
-    case.steer(rollout, "Running")
+    assert "kubectl model resume m" in case.mro(rollout)["message"] and "Promoted" in case.mro(rollout)["message"]
+    case.resume(rollout)
     case.phase(rollout, "Succeeded")
 
 

@@ -200,9 +200,9 @@ class Fingerprint {
     for (const StoredPtr& object : s_.world.objects())
       if (const auto it = memory.weight.find(object->uid); it != memory.weight.end())
         add(static_cast<uint64_t>(it->second));
-    for (const auto& [version, generation] : memory.failed_at) {
+    for (const auto& [version, wish] : memory.stopped) {
       add(version);
-      add(static_cast<uint64_t>(generation));
+      add(wish);
     }
     for (const std::string& rollout : memory.failed) add(rollout);
   }

@@ -146,6 +146,42 @@ World steered() {
   return w;
 }
 
+// Whatever stops it, nothing but a person's word starts it again.
+World stopped() {
+  World w;
+  w.name = "a canary aborted or deleted while its steps are edited";
+  w.set_up = [](Sim& s, Acts& acts) {
+    Fixture f = serving(s, [](Json& spec) {
+      small(spec);
+      spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}, {"pause": {}}])");
+    });
+    const auto there = [f] { return f.rollout("m-v2-2") != nullptr; };
+    acts = {asks_for(f, "m-v2"),
+            {"asks m-v2-2 to go on", there, [f]() mutable { f.resume("m-v2-2"); }, bit(0)},
+            says(f, "m-v2-2", "Aborted", bit(0)),
+            {"deletes ModelRollout m-v2-2", [f] { return f.step("m-v2-2") > 0; },  // before it is seen it was never made
+             [&s] {
+               s.invariants.rollout_deleted = true;
+               s.world.remove(sim::ref(Kind::ModelRollout, "m-v2-2"));
+             },
+             bit(0)},
+            {"edits the steps", there,
+             [f]() mutable { f.edit_spec([](Json& spec) { spec["rollout"]["steps"] = Json::parse(R"([{"weight": 60}])"); }); },
+             bit(0)}};
+    return f;
+  };
+  w.asked_for = [](const Fixture& f, uint32_t acts) {
+    if (!has(acts, 0)) return f.must_serve("m-v1");
+    if (f.stable() == "m-v2") return f.must_serve("m-v2");
+    if (f.phase("m-v2-2") == "Paused") return must(!has(acts, 2) && !has(acts, 3), "nobody stopped it");
+    f.must_be_degraded("RolloutAborted", "m-v1");
+    must(f.count_rollouts("m-v2") == (f.rollout("m-v2-2") ? 1 : 0), "it was made again");
+  };
+  w.budget = {1, 0, 0};
+  w.late = {Kind::ModelRollout, Kind::Model};
+  return w;
+}
+
 World there_and_back() {
   World w;
   w.name = "spec A to B to A to C";
@@ -547,7 +583,7 @@ World adopted() {
 }  // namespace
 
 std::vector<World> worlds() {
-  return {first_version(), good_canary(), bad_canary(), steered(),  there_and_back(),
+  return {first_version(), good_canary(), bad_canary(), steered(),  stopped(), there_and_back(),
           two_rollouts(),  deletion(),    retraining(), two_pods(), never_ready(),
           tried_again(),   by_hand(),     edited(),     meddled(),  routed_canary(),
           foreign_weights(), blue_green(), adopted()};

@@ -47,7 +47,7 @@ TEST_CASE("chosen callers get the candidate, everybody else stable") {
 TEST_CASE("after chosen callers everybody gets the candidate") {
   explore([](Sim& s) {
     Fixture f = rolling_to_v2(s, kChosen);
-    s.then("promotes", [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
+    s.then("promotes", [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [f]() mutable { f.resume(f.to("m-v2")); });
     s.expect = [f] {
       f.must_serve("m-v2");
       must_be_plain(f);

@@ -144,7 +144,7 @@ TEST_CASE("no data pauses and a person goes on once there is some") {
         [f, &s]() mutable {
           must(f.status()["phase"] == "Paused" && f.reason() == "RolloutPaused", f.status().dump(1));
           s.op.metrics["accuracy m-v2"] = "0.95";
-          f.desire(f.to("m-v2"), "Running");
+          f.resume(f.to("m-v2"));
         });
     s.expect = [f] { f.must_serve("m-v2"); };
   });

@@ -105,6 +105,16 @@ void Fixture::desire(const std::string& rollout, const std::string& state) {
       ref(Kind::ModelRollout, rollout), [&](Json& o) { o["spec"]["desiredState"] = state; }, "kubectl");
 }
 
+void Fixture::resume(const std::string& rollout) {
+  s.world.update(
+      ref(Kind::ModelRollout, rollout),
+      [&](Json& o) {
+        const TimePoint now = s.world.now + Duration(o["metadata"]["generation"].get<int>());
+        o["spec"]["resumeRequestedAt"] = format_micro_time(now);
+      },
+      "kubectl");
+}
+
 const Json& Fixture::model() const { return s.world.get(ref(Kind::Model, "m")); }
 
 const Json& Fixture::status() const {

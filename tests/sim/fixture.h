@@ -21,6 +21,7 @@ struct Fixture {
   void edit_spec(const std::function<void(Json& spec)>& edit);
   void ask_for(const std::string& version);
   void desire(const std::string& rollout, const std::string& state);
+  void resume(const std::string& rollout);  // a request that none was before
 
   // ---- what they see ----
   const Json& model() const;

@@ -173,5 +173,44 @@ TEST_CASE("a first version passes the recorded gate of a set, and has no pod bef
   });
 }
 
+// Which the Model's steps do not name, and one of its own gates bears its name.
+TEST_CASE("a required gate comes before all traffic, Promoted or not") {
+  struct Row {
+    const char* value;  // of the candidate
+    bool promoted;
+  };
+  explore<Row>({{"0.95", false}, {"0.95", true}, {"0.5", false}, {"0.5", true}, {"", true}}, [](Sim& s, const Row& row) {
+    Json gate = prometheus_gate("fairness", "0.9");
+    gate["required"] = true;
+    s.world.create({{"kind", kKinds[1]}, {"metadata", {{"name", "everybody"}}}, {"spec", {{"gates", {gate}}}}}, "kubectl");
+    Fixture f = asking_for_v2(s, sets({"everybody"}, kKinds[1]), {prometheus_gate("accuracy", "0.9"), prometheus_gate("fairness", "0.1")});
+    if (*row.value) s.op.metrics["fairness m-v2"] = row.value;
+    if (std::string(row.value) != "0.95") s.invariants.must_not_pass = {"fairness/m-v2"};
+    if (row.promoted)
+      s.then("promotes", [f] { return !f.to("m-v2").empty(); }, [f]() mutable { f.desire(f.to("m-v2"), "Promoted"); });
+    s.expect = [f, row] {
+      if (std::string(row.value) == "0.95") return f.must_serve("m-v2");
+      must(f.stable() == "m-v1", f.stable());
+      f.must_be(f.to("m-v2"), *row.value ? "RolledBack" : "Paused");
+      must(f.weight(f.to("m-v2")) < 100, "the weight moved");
+    };
+  });
+}
+
+TEST_CASE("one goes back to what served before without its required gates") {
+  explore([](Sim& s) {
+    Json gate = prometheus_gate("fairness", "0.9");
+    gate["required"] = true;
+    s.world.create({{"kind", kKinds[1]}, {"metadata", {{"name", "everybody"}}}, {"spec", {{"gates", {gate}}}}}, "kubectl");
+    s.op.metrics["fairness m-v2"] = "0.95";
+    Fixture f = asking_for_v2(s, sets({"everybody"}, kKinds[1]), {prometheus_gate("accuracy", "0.9")});
+    s.then("goes back", f.serves("m-v2"), [f]() mutable {
+      f.make_rollout("back", "m-v1");
+      f.desire("back", "Promoted");
+    });
+    s.expect = [f] { f.must_be("back", "Succeeded"); };
+  });
+}
+
 }  // namespace
 }  // namespace mo::sim

@@ -261,6 +261,27 @@ TEST_CASE("a failed version is not tried again when only the replicas change") {
   });
 }
 
+TEST_CASE("a failed version is not tried again by edits of how to get there") {
+  explore([](Sim& s) {
+    Fixture f = rolled_back(s);
+    s.then("edits steps, gates and the deadline", is_rolled_back(f), [f, &s]() mutable {
+      s.op.metrics["accuracy m-v2"] = "0.95";
+      f.edit_spec([](Json& spec) {
+        spec["rollout"]["steps"] = Json::parse(R"([{"weight": 25}])");
+        spec["rollout"]["gates"][0]["min"] = "0.1";
+        spec["rollout"]["progressDeadlineSeconds"] = 77;
+        spec["rollout"]["bake"] = {{"duration", "1m"}};
+      });
+    });
+    s.expect = [f] {
+      f.must_be_degraded("RolledBack", "m-v1");
+      must(f.count_rollouts("m-v2") == 1, "tried again");
+      const std::string message = f.status()["message"];
+      must(message.find("spec.rollout has changed since; kubectl model retry m uses it") != std::string::npos, message);
+    };
+  });
+}
+
 TEST_CASE("after a failure another version is asked for") {
   explore([](Sim& s) {
     Fixture f = rolled_back(s);
@@ -380,6 +401,70 @@ TEST_CASE("people write to a rollout that is over") {
     s.expect = [f] {
       f.must_serve("m-v2");
       f.must_be(f.to("m-v2"), "Succeeded");
+    };
+  });
+}
+
+// ---- a name stands for its bytes ----
+
+void make_anew(Sim& s, const std::string& version) {
+  s.world.remove(ref(Kind::ModelVersion, version));
+  s.world.create({{"kind", "ModelVersion"},
+                  {"metadata", {{"name", version}}},
+                  {"spec",
+                   {{"modelRef", {{"name", "m"}}},
+                    {"artifact",
+                     {{"uri", "configmap://artifacts/other"}, {"digest", digest("other")}, {"format", {{"name", "rules"}, {"version", "1"}}}}}}}},
+                 "kubectl");
+}
+
+void no_pod_has_other_bytes(Sim& s) {
+  for (const auto& pod : s.world.all(Kind::Pod))
+    must(s.world.get(pod).dump().find(digest("other")) == std::string::npos, "a pod of other bytes: " + pod.key.name);
+}
+
+TEST_CASE("a version that has served does not come back with other bytes") {
+  explore([](Sim& s) {
+    Fixture f = usual(s);
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    s.then("makes m-v1 anew and goes back", f.serves("m-v2"), [f, &s]() mutable {
+      make_anew(s, "m-v1");
+      f.make_rollout("back", "m-v1");
+      f.desire("back", "Promoted");
+    });
+    s.expect = [f, &s] {
+      must(f.stable() == "m-v2", f.stable());
+      f.must_be("back", "Pending");
+      must((*f.rollout("back"))["status"].dump().find("VersionConflict") != std::string::npos, (*f.rollout("back")).dump(1));
+      no_pod_has_other_bytes(s);
+    };
+  });
+}
+
+TEST_CASE("what serves keeps its bytes whatever becomes of its record") {
+  explore([](Sim& s) {
+    Fixture f = usual(s);
+    s.then("makes m-v1 anew", f.serves("m-v1"), [&s] { make_anew(s, "m-v1"); });
+    s.then("scales", [f] { return f.reason() == "VersionConflict"; },
+           [f]() mutable { f.edit_spec([](Json& spec) { spec["serving"]["replicas"] = 3; }); });
+    s.expect = [f, &s] {
+      f.must_be_degraded("VersionConflict", "m-v1");
+      must(f.ready_pods("m-v1") == 3, "scaled");
+      no_pod_has_other_bytes(s);
+    };
+  });
+}
+
+TEST_CASE("a candidate that is made anew with other bytes in mid-rollout goes back") {
+  explore<int>({1, 2, 4}, [](Sim& s, int step) {
+    Fixture f = usual(s);
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    s.then("makes m-v2 anew", [f, step] { return f.step(f.to("m-v2")) >= step; }, [&s] { make_anew(s, "m-v2"); });
+    s.expect = [f, &s] {
+      no_pod_has_other_bytes(s);
+      if (f.stable() == "m-v2") return f.must_be_degraded("VersionConflict", "m-v2");  // it was through by then
+      f.must_be(f.to("m-v2"), "RolledBack");
+      f.must_be_degraded("RolledBack", "m-v1");
     };
   });
 }

@@ -115,10 +115,9 @@ void Invariants::check_not_again(const Apply& apply, const api::Model& known) co
   if (apply.target.kind != Kind::ModelRollout || w_.find(apply.target)) return;
   const Json body = Json::parse(apply.body);
   if (body["metadata"]["labels"].value(api::kLabelOrigin, "") != "spec") return;
-  const auto failed =
-      s_.failed_at.find(known.meta.key.name + "/" + body["spec"]["version"].get<std::string>());
-  if (failed != s_.failed_at.end() && failed->second >= known.meta.generation)
-    broken("rule 2: " + failed->first + " failed and is tried again although the spec did not change");
+  const auto stopped = s_.stopped.find(known.meta.uid + "/" + body["spec"]["version"].get<std::string>());
+  if (stopped != s_.stopped.end() && stopped->second == wish(known))
+    broken("rule 2: " + stopped->first + " was stopped and is tried again although the spec wants nothing else to serve");
 }
 
 // Only what is over goes, and nothing that the Model still stands by.
@@ -232,13 +231,13 @@ void Invariants::check_write(const WriteStatus& write, const Ref<api::Model>& kn
   check_conditions(write.target, before, after);
   if (write.target.kind == Kind::ModelRollout) {
     check_rollout_status(write.target, before, after);
-    if (after["phase"] == "RolledBack" || after["phase"] == "Failed")
+    if (after["phase"] == "RolledBack" || after["phase"] == "Failed" || after["phase"] == "Aborted")
       remember_failure(write.target.key.name, w_.truth.rollouts.get(write.target.key)->version, known);
   }
   if (write.target.kind == Kind::Model && after.contains("intent")) {
     const Json& intent = after["intent"];
     const std::string outcome = intent.value("outcome", "");
-    if (outcome == "RolledBack" || outcome == "Failed")
+    if (outcome == "RolledBack" || outcome == "Failed" || outcome == "Aborted")
       remember_failure(intent["rollout"], intent["version"], known);
   }
   if (write.target.kind == Kind::Model && after.contains("traffic")) {
@@ -306,13 +305,29 @@ void Invariants::check_rollout_status(const ObjectRef& ref, const Json& before, 
 void Invariants::remember_failure(const std::string& rollout, const std::string& version,
                                   const Ref<api::Model>& known) {
   if (known && s_.failed.insert(rollout).second)
-    s_.failed_at[known->meta.key.name + "/" + version] = known->meta.generation;
+    s_.stopped[known->meta.uid + "/" + version] = wish(*known);
+}
+
+// All but how to get there.
+std::string Invariants::wish(const api::Model& model) {
+  Json wish = {model.version.value_or(""), model.runtime.value_or(""), model.template_overlay};
+  if (model.artifact) wish.insert(wish.end(), {model.artifact->uri, model.artifact->digest});
+  return hash_of(wish.dump());
+}
+
+// Who asks for another version and then for this one again asks for it by name.
+void Invariants::forget_other_wishes() {
+  for (const auto& model : w_.truth.models.all())
+    std::erase_if(s_.stopped, [&](const auto& stopped) {
+      return model->version && stopped.first.starts_with(model->meta.uid + "/") && stopped.first != model->meta.uid + "/" + *model->version;
+    });
 }
 
 // ---- after every step ----
 
 void Invariants::after_step() {
   check_foreign();
+  forget_other_wishes();
   if (checked_ == w_.changes) return;
   checked_ = w_.changes;
   for (const auto& model : w_.truth.models.all()) {

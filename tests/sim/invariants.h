@@ -26,8 +26,8 @@ class Invariants : public Observer {
   // What it has to remember of what was.
   struct State {
     std::map<std::string, int> weight;  // rollout UID -> highest weight so far
-    std::map<std::string, int64_t>
-        failed_at;                 // "model/version" -> Model generation when a rollout to it failed
+    // "model/version" -> what the spec wanted to serve when a rollout to it failed or was aborted
+    std::map<std::string, std::string> stopped;
     std::set<std::string> failed;  // names of such rollouts
     bool rollout_deleted = false;
   };
@@ -64,6 +64,8 @@ class Invariants : public Observer {
   void check_write(const WriteStatus& write, const Ref<api::Model>& known);
   void check_conditions(const ObjectRef& ref, const Json& before, const Json& after) const;
   void check_rollout_status(const ObjectRef& ref, const Json& before, const Json& after);
+  static std::string wish(const api::Model& model);
+  void forget_other_wishes();
   void remember_failure(const std::string& rollout, const std::string& version, const Ref<api::Model>& known);
   void check_stable_capacity(const Action& action, const api::Model& known) const;
   void check_scale_down(const View& view, const api::Model& known, int replicas) const;

@@ -176,12 +176,13 @@ class Printer {
     static const std::set<std::string> unread = {"lastTransitionTime", "lastStarted",     "lastFinished",
                                                  "lastRetrained",      "scheduleChecked", "nextScheduled"};
     if (unread.count(key)) return true;
-    if (key == "observedRequest") return exact(value), true;
+    if (key == "observedRequest" || key == "observedResume") return exact(value), true;
     if (key == "since") return time(Is::Order, value), time(Is::Age, value, kDrain), true;
     if (key == "time") return time(Is::Age, value, kLag), true;  // of managedFields
     if (key == "finishedAt") return time(Is::Order, value), true;
     if (key == "lastUpdateTime") return time(Is::Age, value, kLongest), true;
-    const bool rollouts = key == "startedAt" || key == "stepStartedAt" || key == "pausedAt" || key == "at";
+    const bool rollouts = key == "startedAt" || key == "stepStartedAt" || key == "pausedAt" || key == "at" ||
+                          key == "waitingSince";
     if (!rollouts) return false;
     if (kind_ == Kind::ModelRollout && !over_)
       time(Is::Age, value, key == "startedAt" || key == "at" ? kDrain : kLongest);

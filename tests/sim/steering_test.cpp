@@ -112,12 +112,12 @@ TEST_CASE("an abort wins while stable's pods do not come back") {
 
 Json with_open_pause() { return Json::parse(R"([{"weight": 20}, {"pause": {}}, {"weight": 50}])"); }
 
-TEST_CASE("an open pause waits for a person who says Running") {
+TEST_CASE("an open pause waits for a person who asks to go on") {
   explore([](Sim& s) {
     Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["steps"] = with_open_pause(); });
     s.then(
-        "says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
-        [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
+        "asks to go on", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
+        [f]() mutable { f.resume(f.to("m-v2")); });
     s.expect = [f] { f.must_serve("m-v2"); };
   });
 }
@@ -129,8 +129,26 @@ TEST_CASE("an open pause goes on after Paused and Running") {
         "says to pause", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
         [f]() mutable { f.desire(f.to("m-v2"), "Paused"); });
     s.then(
-        "says to run", [f] { return true; }, [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
+        "says to run", [f] { return (*f.rollout(f.to("m-v2")))["status"].value("observedState", "") == "Paused"; },
+        [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
     s.expect = [f] { f.must_serve("m-v2"); };
+  });
+}
+
+TEST_CASE("an open pause is not ended by Running where it is what was wanted") {
+  explore<std::string>({"Running", ""}, [](Sim& s, const std::string& word) {
+    Fixture f = asking_for_v2(s, [](Json& spec) { spec["rollout"]["steps"] = with_open_pause(); });
+    s.then(
+        "says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
+        [f, word]() mutable { f.desire(f.to("m-v2"), "Running"); });
+    if (word.empty())
+      s.then(
+          "takes the word away", [] { return true; },
+          [f, &s]() mutable {
+            s.world.update(
+                ref(Kind::ModelRollout, f.to("m-v2")), [](Json& o) { o["spec"].erase("desiredState"); }, "kubectl");
+          });
+    s.expect = [f] { f.must_be(f.to("m-v2"), "Paused"); };
   });
 }
 
@@ -150,8 +168,8 @@ TEST_CASE("an open pause before the first weight") {
     Fixture f = asking_for_v2(
         s, [](Json& spec) { spec["rollout"]["steps"] = Json::parse(R"([{"pause": {}}, {"weight": 50}])"); });
     s.then(
-        "says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
-        [f]() mutable { f.desire(f.to("m-v2"), "Running"); });
+        "asks to go on", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
+        [f]() mutable { f.resume(f.to("m-v2")); });
     s.expect = [f] { f.must_serve("m-v2"); };
   });
 }
@@ -167,6 +185,7 @@ TEST_CASE("a failure pauses where the policy says so and a person decides") {
         [f, word, &s]() mutable {
           must(f.weight(f.to("m-v2")) == 10, "the weight moved");
           s.op.metrics["accuracy m-v2"] = "0.95";
+          if (word == "Running") return f.resume(f.to("m-v2"));
           f.desire(f.to("m-v2"), word);
         });
     s.expect = [f, word] {
@@ -188,7 +207,7 @@ TEST_CASE("a deadline pauses where the policy says so and running again gives it
         "mends the pods and says to run", [f] { return f.phase(f.to("m-v2")) == "Paused"; },
         [f, broken]() mutable {
           *broken = false;
-          f.desire(f.to("m-v2"), "Running");
+          f.resume(f.to("m-v2"));
         });
     s.expect = [f] { f.must_serve("m-v2"); };
   });
@@ -267,14 +286,64 @@ TEST_CASE("the template changes in the middle of a canary") {
   });
 }
 
-TEST_CASE("the rollout that runs is deleted") {
+TEST_CASE("the rollout that runs is deleted, which aborts it for good") {
   explore<int>({1, 2, 5, 6}, [](Sim& s, int step) {
     Fixture f = asking_for_v2(s, [](Json& spec) { spec["serving"]["replicas"] = 4; });
-    s.then("deletes it", at_step(f, "m-v2", step), [f, &s]() mutable {
+    auto stopped = std::make_shared<bool>(false);
+    s.then("deletes it", at_step(f, "m-v2", step), [f, &s, stopped]() mutable {
+      s.invariants.rollout_deleted = true;
+      *stopped = f.phase(f.to("m-v2")) != "Succeeded";
+      s.world.remove(ref(Kind::ModelRollout, f.to("m-v2")));
+    });
+    s.then("edits the steps", [] { return true; },
+           [f]() mutable { f.edit_spec([](Json& spec) { spec["rollout"]["steps"] = Json::parse(R"([{"weight": 25}])"); }); });
+    s.expect = [f] {
+      if (f.stable() == "m-v2") return f.must_serve("m-v2");  // it was through, though its status did not say so yet
+      f.must_be_degraded("RolloutAborted", "m-v1");
+      must(f.status()["intent"]["reason"] == "RolloutDeleted", f.status().dump(1));
+      must(f.count_rollouts("m-v2") == 0, "it was made again");
+    };
+  });
+}
+
+TEST_CASE("what was deleted in mid-rollout is retried by name") {
+  explore([](Sim& s) {
+    Fixture f = asking_for_v2(s);
+    s.then("deletes it", at_step(f, "m-v2", 2), [f, &s]() mutable {
       s.invariants.rollout_deleted = true;
       s.world.remove(ref(Kind::ModelRollout, f.to("m-v2")));
     });
-    s.expect = [f] { f.must_serve("m-v2"); };  // the spec still asks for it
+    s.then("retries", [f] { return f.reason() == "RolloutAborted" || f.stable() == "m-v2"; },
+           [f]() mutable { f.make_rollout("m-v2-retry-1", "m-v2"); });
+    s.expect = [f] { f.must_serve("m-v2"); };
+  });
+}
+
+// Steps were edited while a canary paused; the abort that followed was undone within a second.
+TEST_CASE("an edit of spec.rollout in mid-rollout does not start again what is aborted then, or fails") {
+  struct Row {
+    bool aborts, template_too;
+  };
+  explore<Row>({{true, false}, {false, false}, {true, true}, {false, true}}, [](Sim& s, const Row& row) {
+    Fixture f = asking_for_v2(s);
+    if (!row.aborts) s.op.metrics["accuracy m-v2"] = "0.5";
+    s.then("edits", at_step(f, "m-v2", 2), [f, row]() mutable {
+      f.edit_spec([&](Json& spec) {
+        spec["rollout"]["steps"] = Json::parse(R"([{"weight": 25}])");
+        spec["rollout"]["progressDeadlineSeconds"] = 77;
+        spec["rollout"]["keepWarm"] = 1;
+        if (row.template_too) spec["serving"]["template"] = {{"spec", {{"priorityClassName", "high"}}}};
+      });
+    });
+    if (row.aborts) s.then("aborts", at_step(f, "m-v2", 2), [f]() mutable { f.desire(f.to("m-v2"), "Aborted"); });
+    s.expect = [f, row] {
+      if (row.aborts && beaten(f)) return f.must_serve("m-v2");
+      if (row.template_too && f.count_rollouts("m-v2") > 1) return;  // written after it had failed already
+      f.must_be_degraded(row.aborts ? "RolloutAborted" : "RolledBack", "m-v1");
+      must(f.count_rollouts("m-v2") == 1, "it was tried again");
+      const std::string message = f.status()["message"];
+      must(message.find("spec.rollout has changed since; kubectl model retry m uses it") != std::string::npos, message);
+    };
   });
 }
 

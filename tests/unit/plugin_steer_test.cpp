@@ -64,18 +64,21 @@ TEST_CASE("plugin: the words to a rollout are one edit with its preconditions", 
   }
   CHECK(decided("promote", r)->said ==
         "ModelRollout m-v2-2 (m-v1 -> m-v2) is promoted: what is left at step 2/4 (pause 5m) is skipped, "
-        "gates too, and it "
+        "gates too unless they are required, and it "
         "gets all traffic once its pods are ready");
   CHECK_THAT(refusal(decided("resume", r)), Catch::Contains("is not paused"));
 }
 
-TEST_CASE("plugin: resume writes something new also where Running is said already", "[plugin]") {
+TEST_CASE("plugin: resume leaves Paused, or makes a new request", "[plugin]") {
   Json paused = rollout("m-v2-2", "m-v2", "Paused");
-  CHECK(decided("resume", scene({paused}))->body["spec"]["desiredState"] == "Running");
+  const auto asked = [&] { return decided("resume", scene({paused}))->body["spec"]; };
+  CHECK(asked() == Json{{"resumeRequestedAt", "2026-11-22T12:00:00Z"}});
   paused["spec"]["desiredState"] = "Running";
-  CHECK(decided("resume", scene({paused}))->body["spec"]["desiredState"].is_null());
+  CHECK(asked() == Json{{"resumeRequestedAt", "2026-11-22T12:00:00Z"}});
+  paused["spec"]["resumeRequestedAt"] = "2026-11-22T12:00:00Z";
+  CHECK(asked() == Json{{"resumeRequestedAt", "2026-11-22T12:00:00.001000Z"}});
   paused["spec"]["desiredState"] = "Paused";
-  CHECK(decided("resume", scene({paused}))->body["spec"]["desiredState"] == "Running");
+  CHECK(asked() == Json{{"desiredState", "Running"}});
 }
 
 TEST_CASE("plugin: what is so already is not written again, and abort wins", "[plugin]") {
@@ -136,6 +139,49 @@ TEST_CASE("plugin: rollback aborts what is under way, else goes back at once", "
   CHECK(decided("rollback", served, "m-v3", true));
   CHECK_THAT(refusal(decided("rollback", served, "m-v9", true)), Catch::Contains("no ModelVersion m-v9"));
   CHECK_THAT(refusal(decided("rollback", scene({}, "m-v1"))), Catch::Contains("--to"));
+}
+
+TEST_CASE("plugin: the versions to go back to", "[plugin]") {
+  struct Row {
+    std::vector<Move> moves;  // the oldest first
+    std::string stable;
+    std::vector<std::string> back;
+  };
+  const Row rows[] = {
+      {{}, "v1", {}},
+      {{}, "", {}},
+      {{{"v1", "v2"}}, "v2", {"v1"}},
+      {{{"", "v1"}, {"v1", "v2"}, {"v2", "v3"}}, "v3", {"v2", "v1"}},
+      // Each way back leads further.
+      {{{"v1", "v2"}, {"v2", "v3"}, {"v3", "v2"}}, "v2", {"v1"}},
+      {{{"v1", "v2"}, {"v2", "v3"}, {"v3", "v2"}, {"v2", "v1"}}, "v1", {}},
+      // Rolled out anew, it was not gone back from since.
+      {{{"v1", "v2"}, {"v2", "v1"}, {"v1", "v2"}}, "v2", {"v1"}},
+      {{{"v1", "v2"}, {"v2", "v1"}, {"v1", "v3"}}, "v3", {"v1"}},
+      {{{"v1", "v2"}, {"v2", "v3"}, {"v3", "v1"}, {"v1", "v3"}}, "v3", {"v1"}},
+      // Parts of the history are gone.
+      {{{"v2", "v3"}, {"v5", "v6"}}, "v6", {"v5", "v3", "v2"}},
+      {{{"v1", "v2"}}, "v7", {"v2", "v1"}},
+  };
+  for (const Row& row : rows) {
+    std::string text;
+    for (const Move& move : row.moves) text += move.from + " -> " + move.to + ", ";
+    INFO(text << "stable " << row.stable);
+    CHECK(ways_back(row.moves, row.stable) == row.back);
+  }
+}
+
+TEST_CASE("plugin: the second rollback does not return to what the first one left", "[plugin]") {
+  Json there = rollout("m-v2-2", "m-v2", "Succeeded", "2026-11-22T09:00:00Z", "m-v1");
+  Json back = rollout("m-v1-rollback-1", "m-v1", "Succeeded", "2026-11-22T10:00:00Z", "m-v2");
+  there["status"]["finishedAt"] = "2026-11-22T09:30:00Z";
+  back["status"]["finishedAt"] = "2026-11-22T10:01:00Z";
+  CHECK(refusal(decided("rollback", scene({back, there}, "m-v1"))) ==
+        "no version is known to have served before m-v1 that nobody has gone back from; name one with --to: m-v2 served once");
+  CHECK(decided("rollback", scene({back, there}, "m-v1"), "m-v2"));
+  Json third = rollout("m-v3-1", "m-v3", "Succeeded", "2026-11-22T11:00:00Z", "m-v1");
+  third["status"]["finishedAt"] = "2026-11-22T11:30:00Z";
+  CHECK(decided("rollback", scene({third, back, there}, "m-v3"))->body["spec"]["version"] == "m-v1");
 }
 
 TEST_CASE("plugin: each request to retrain is a new value", "[plugin]") {

@@ -230,7 +230,7 @@ TEST_CASE("a pause never ends early by the fractions of seconds that status does
   CHECK(*b.r.status.step_started >= kNow + Duration(10'100));
 }
 
-TEST_CASE("an open pause waits for Running said anew") {
+TEST_CASE("an open pause waits for a request to go on") {
   Bench b;
   b.policy.steps = {test::weight(10), test::pause({}), test::weight(50)};
   b.go();
@@ -240,16 +240,20 @@ TEST_CASE("an open pause waits for Running said anew") {
   b.now += std::chrono::hours(24);
   b.go();
   CHECK(b.r.status.step_index == 2);
-  b.desire("Running");
+  CHECK(b.r.status.message.find("set spec.resumeRequestedAt to now, or run kubectl model resume m, to go on") != std::string::npos);
+  b.desire("Running");  // which it was
+  b.go();
+  CHECK(b.r.status.step_index == 2);
+  b.resume();
   b.go();
   CHECK(waits_at(b, 3, 50));
 }
 
-TEST_CASE("Running said before an open pause began does not skip it") {
+TEST_CASE("a request from before an open pause began does not skip it") {
   Bench b;
   b.policy.steps = {test::weight(10), test::pause({}), test::weight(50)};
   b.go();
-  b.desire("Running");
+  b.resume();
   b.give(10);
   b.go();
   CHECK(b.r.status.phase == "Paused");
@@ -266,14 +270,14 @@ TEST_CASE("Promoted skips what is left, gates included") {
   CHECK(b.r.status.phase == "Succeeded");
 }
 
-TEST_CASE("no data pauses, and Running tries the step again from its start") {
+TEST_CASE("no data pauses, and a request tries the step again from its start") {
   Bench b;
   b.to_gates();
-  b.measure("");
+  b.no_data();
   CHECK(b.r.status.phase == "Paused");
   CHECK(b.r.status.gates[0].verdict == "Inconclusive");
   CHECK(b.r.status.candidate_weight == 10);
-  b.desire("Running");
+  b.resume();
   b.now += minutes(1);
   b.go();
   CHECK(b.r.status.gates[0].verdict == "Running");
@@ -284,6 +288,7 @@ TEST_CASE("no data pauses, and Running tries the step again from its start") {
 // The answer that paused it was still kept: the plan that saw it had not heard that its status was written.
 TEST_CASE("a step that is tried again within the second does not take its last answer for a new one") {
   Bench b;
+  b.policy.gates[0].inconclusive_limit = 0;
   b.to_gates();
   const Advanced asking = b.go();
   REQUIRE(asking.asks.size() == 1);
@@ -293,7 +298,7 @@ TEST_CASE("a step that is tried again within the second does not take its last a
   b.answers = {{asking.asks[0].id, answer}};
   b.go();
   REQUIRE(b.r.status.phase == "Paused");
-  b.desire("Running");
+  b.resume();
   const Advanced again = b.go();
   CHECK(b.r.status.phase == "Progressing");
   REQUIRE(again.asks.size() == 1);
@@ -304,7 +309,7 @@ TEST_CASE("no data fails where the gate says so") {
   Bench b;
   b.policy.gates[0].on_inconclusive = api::Gate::OnInconclusive::Fail;
   b.to_gates();
-  b.measure("");
+  b.no_data();
   REQUIRE(b.r.status.ending);
   CHECK(b.r.status.ending->reason == "GateInconclusive");
 }
@@ -335,6 +340,66 @@ TEST_CASE("the deadline counts from the step's start and names the cluster's own
   CHECK(b.r.status.phase == "RolledBack");
   CHECK(b.r.status.message.find(
             "not ready within 1m: 0 pods of m-v2 are ready: ErrImagePull: no such image") == 0);
+}
+
+// A preview that had waited for an hour was rolled back as soon as one of its pods was moved.
+TEST_CASE("before the first weight the deadline counts from when pods went missing") {
+  Bench b;
+  b.policy.progress_deadline = seconds(60);
+  b.policy.steps = {test::pause(std::chrono::hours(2)), test::weight(50)};
+  b.ground.candidate = {true, 5, 5, 5};
+  b.ground.candidate_settled = true;
+  b.go();
+  b.now += std::chrono::hours(1);
+  b.ground.candidate = {true, 5, 5, 4};
+  CHECK(b.go().look_again == b.now + seconds(60));
+  CHECK(b.r.status.waiting_since == b.now);
+  b.now += seconds(59);
+  SECTION("they come") {
+    b.ground.candidate = {true, 5, 5, 5};
+    b.go();
+    CHECK_FALSE(b.r.status.waiting_since);
+    b.now += std::chrono::hours(1);
+    b.go();
+    CHECK(waits_at(b, 2, 50));
+  }
+  SECTION("a person's pause stops this clock, too") {
+    b.desire("Paused");
+    b.go();
+    b.now += minutes(10);
+    b.desire("Running");
+    b.go();
+    CHECK_FALSE(b.r.status.ending);
+    b.now += seconds(1);
+    b.go();
+    CHECK(b.r.status.phase == "RolledBack");
+  }
+  SECTION("they don't") {
+    b.now += seconds(1);
+    b.go();
+    CHECK(b.r.status.phase == "RolledBack");
+    CHECK(b.r.status.ending->reason == "ProgressDeadlineExceeded");
+  }
+}
+
+TEST_CASE("a ModelVersion that is made anew with other bytes in mid-rollout ends it") {
+  Bench b;
+  b.policy.on_failure = api::RolloutPolicy::OnFailure::Pause;
+  b.to_gates();
+  CHECK(b.r.status.digest == "sha256:m-v2");
+  CHECK(b.r.status.from_digest == "sha256:m-v1");
+  SECTION("it is gone for now") {
+    b.digest.clear();
+    b.go();
+    CHECK_FALSE(b.r.status.ending);
+  }
+  SECTION("another") {
+    b.digest = "sha256:other";
+    b.go();
+    REQUIRE(b.r.status.ending);
+    CHECK(b.r.status.ending->phase == "RolledBack");
+    CHECK(b.r.status.ending->reason == "VersionConflict");
+  }
 }
 
 TEST_CASE("a digest that does not match is not waited for") {

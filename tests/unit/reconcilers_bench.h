@@ -37,8 +37,9 @@ struct Bench {
   }
 
   Advanced go() {
-    Advanced a = rollout::advance(
-        {r, policy, stable, ground, &candidate_metrics, &stable_metrics, answers, jobs, superseded_by}, now);
+    Advanced a = rollout::advance({r, policy, stable, ground, &candidate_metrics, &stable_metrics, answers, jobs, superseded_by,
+                                   {}, digest, stable_digest, served_before},
+                                  now);
     r.status = a.status;
     return a;
   }
@@ -74,6 +75,21 @@ struct Bench {
     ++r.meta.generation;
   }
 
+  // Asks it to go on, as kubectl model resume does.
+  void resume() {
+    r.resume_requested_at = now + Duration(++r.meta.generation);
+  }
+
+  // No data, as often as a gate tolerates it and once more.
+  Advanced no_data() {
+    Advanced a = measure("");
+    while (!r.status.paused_at && !r.status.ending) {
+      now += std::chrono::minutes(1);
+      a = measure("");
+    }
+    return a;
+  }
+
   api::ModelRollout r;
   api::RolloutPolicy policy;
   std::string stable = "m-v1";
@@ -82,6 +98,8 @@ struct Bench {
   std::map<std::string, Answer> answers;
   std::map<std::string, Ref<api::Job>> jobs;
   std::string superseded_by;
+  std::string digest = "sha256:m-v2", stable_digest = "sha256:m-v1";
+  bool served_before = false;
   TimePoint now = kNow;
 };
 

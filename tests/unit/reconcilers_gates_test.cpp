@@ -16,6 +16,7 @@ api::Gate gate() {
   g.name = "accuracy";
   g.prometheus_query = "acc{v=\"{{candidate}}\"}";
   g.min = dec("0.9");
+  g.inconclusive_limit = 0;  // the first look decides
   return g;
 }
 
@@ -107,12 +108,19 @@ TEST_CASE("tolerated failures do not make a pass read like a failure") {
 TEST_CASE("no data is inconclusive in a row, never a pass and never a failure") {
   api::Gate g = gate();
   g.count = 2;
-  SECTION("two in a row decide") {
+  g.inconclusive_limit = 1;
+  SECTION("more than inconclusiveLimit in a row decide") {
     Bench b(g);
     CHECK(b.no_data().status.verdict == "Running");
     CHECK(b.no_data().status.verdict == "Inconclusive");
     CHECK(b.status.message == "no data");
     CHECK((b.status.passed == 0 && b.status.failed == 0));
+  }
+  SECTION("left out, figures have some time to come") {
+    g.inconclusive_limit.reset();
+    Bench b(g);
+    for (int i = 0; i < 5; ++i) CHECK(b.no_data().status.verdict == "Running");
+    CHECK(b.no_data().status.verdict == "Inconclusive");
   }
   SECTION("a value between starts the row anew") {
     Bench b(g);
@@ -137,6 +145,33 @@ TEST_CASE("no data is inconclusive in a row, never a pass and never a failure") 
     for (int i = 0; i < 3; ++i) CHECK(b.no_data().status.verdict == "Running");
     CHECK(b.value("0.5").status.verdict == "Failed");
   }
+}
+
+TEST_CASE("how many inconclusive measurements a gate tolerates if it does not say") {
+  api::Gate prometheus = gate(), web, job, recorded;
+  prometheus.inconclusive_limit.reset();
+  web.web.emplace();
+  job.job.emplace();
+  recorded.version_metric = "f1";
+  for (api::Gate* g : {&prometheus, &web, &job, &recorded}) g->count = 3;
+  CHECK(inconclusive_limit(prometheus) == 5);
+  CHECK(inconclusive_limit(web) == 2);
+  CHECK(inconclusive_limit(job) == 2);
+  CHECK(inconclusive_limit(recorded) == 0);
+  prometheus.count = 9;
+  CHECK(inconclusive_limit(prometheus) == 8);
+  prometheus.inconclusive_limit = 0;
+  CHECK(inconclusive_limit(prometheus) == 0);
+}
+
+TEST_CASE("a gate is first measured its initialDelay after it begins") {
+  api::Gate g = gate();
+  g.initial_delay = std::chrono::seconds(30);
+  Bench b(g);
+  const GateProgress waits = measure(g, {}, b.context, b.now);
+  CHECK_FALSE(waits.ask);
+  CHECK(waits.due == b.context.attempt_started + std::chrono::seconds(30));
+  CHECK(measure(g, waits.status, b.context, *waits.due).ask);
 }
 
 TEST_CASE("every measurement asks under an id of its own") {

@@ -229,19 +229,64 @@ TEST_CASE("what a rollout's status knows the Model learns") {
   CHECK(d.status.intent.outcome == "Succeeded");
 }
 
-TEST_CASE("the spec's rollout is made again if somebody deletes it, a person's is given up") {
+TEST_CASE("a rollout that was seen and is gone was deleted, which aborts it") {
   Scene s;
   s.serving("m-v1");
-  SECTION("the spec's") {
-    s.model.version = s.model.status.spec_version = "m-v2";
-    s.model.status.intent = {"m-v2", "Spec", "m-v2-2", "", "", "", kNow};
-    CHECK(applied(decide(s), Kind::ModelRollout)->target.key.name == "m-v2-2");
+  s.model.version = s.model.status.spec_version = "m-v2";
+  const std::string origin = GENERATE("Spec", "Rollout", "Retraining");
+  s.model.status.intent = {"m-v2", origin, "theirs", "", "", "", kNow, "uid-theirs"};
+  SECTION("gone") {}
+  SECTION("on its way out") { s.running("theirs", "m-v2").meta.deleting = true; }
+  SECTION("another bears its name") { s.rollout("theirs", "m-v2").meta.uid = "another"; }
+  const bool another = !s.o.rollouts.empty() && !s.o.rollouts[0]->meta.deleting;
+  const Decided d = decide(s);
+  CHECK(d.actions.empty());
+  CHECK(d.events.size() == 1);
+  if (another) {  // it is asked for anew, by name
+    CHECK(d.status.intent.origin == "Rollout");
+    CHECK(d.status.intent.rollout_uid == "another");
+    CHECK(d.active);
+    return;
   }
-  SECTION("a person's") {
-    s.model.status.intent = {"m-v2", "Rollout", "mine", "", "", "", kNow};
+  CHECK(d.status.intent.outcome == "Aborted");
+  CHECK(d.status.intent.reason == "RolloutDeleted");
+  CHECK(d.status.intent.message == "ModelRollout theirs was deleted, which aborts it");
+  CHECK_FALSE(d.active);
+  s.model.status = d.status;
+  const Decided later = decide(s);
+  CHECK(later.status.intent.outcome == "Aborted");
+  CHECK(later.actions.empty());
+  CHECK(later.events.empty());
+}
+
+TEST_CASE("a rollout of the spec that was never seen is made, and one that is seen goes on record before it runs") {
+  Scene s;
+  s.serving("m-v1");
+  s.model.version = s.model.status.spec_version = "m-v2";
+  s.model.status.intent = {"m-v2", "Spec", "m-v2-2", "", "", "", kNow};
+  CHECK(applied(decide(s), Kind::ModelRollout)->target.key.name == "m-v2-2");
+  s.rollout("m-v2-2", "m-v2", "spec");
+  const Decided d = decide(s);
+  CHECK(d.actions.empty());
+  CHECK(d.active);
+  CHECK(d.status.intent.rollout_uid == "uid-m-v2-2");
+}
+
+TEST_CASE("where nothing serves, a deleted rollout leaves the spec its turn, but for what was stopped") {
+  Scene s;
+  s.model.status.spec_version = "m-v1";
+  s.model.status.spec_revision = "?";
+  s.model.status.spec_generation = 1;
+  s.model.rollout.steps = {test::gates({"recorded"})};
+  s.model.status.intent = {"m-v2", "Rollout", "mine", "Aborted", "RolloutDeleted", "", kNow, "uid-mine"};
+  SECTION("another version") {
     const Decided d = decide(s);
-    CHECK(d.status.intent.outcome == "Aborted");
-    CHECK(d.status.intent.reason == "RolloutDeleted");
+    CHECK(d.status.intent.version == "m-v1");
+    CHECK(under_way(d.status.intent));
+  }
+  SECTION("the same") {
+    s.model.status.intent.version = "m-v1";
+    CHECK(decide(s).status.intent.outcome == "Aborted");
   }
 }
 
@@ -275,7 +320,7 @@ TEST_CASE("what makes another try worthwhile, and what does not") {
       {"retraining", [](api::Model& m) { m.retraining.emplace(); }, false},
       {"template", [](api::Model& m) { m.template_overlay = "{}"; }, true},
       {"runtime", [](api::Model& m) { m.runtime = "other"; }, true},
-      {"rollout policy", [](api::Model& m) { m.rollout.raw = R"({"x":1})"; }, true},
+      {"rollout policy", [](api::Model& m) { m.rollout.raw = R"({"x":1})"; }, false},
   };
   for (const Row& row : rows) {
     INFO(row.what);
@@ -286,6 +331,59 @@ TEST_CASE("what makes another try worthwhile, and what does not") {
     CHECK(under_way(d.status.intent) == row.again);
     if (row.again) CHECK(d.status.intent.rollout == "m-v2-5");
   }
+}
+
+TEST_CASE("an edit in mid-rollout was part of what failed then") {
+  Scene s;
+  s.serving("m-v1");
+  s.model.version = "m-v2";
+  s.model.status = decide(s).status;
+  s.running("m-v2-1", "m-v2");
+  s.model.template_overlay = "{}";
+  s.model.status = decide(s).status;
+  s.model.status.intent.outcome = GENERATE("RolledBack", "Aborted", "Failed");
+  CHECK_FALSE(under_way(decide(s).status.intent));
+  s.model.template_overlay = R"({"spec":{}})";
+  CHECK(under_way(decide(s).status.intent));
+}
+
+// The version before counted the steps in: its upgrade must not be an edit.
+TEST_CASE("what an operator of before has written down of the spec is no reason to try again") {
+  Scene s = failed();
+  s.model.status.spec_revision = "0123456789abcdef";
+  const Decided d = decide(s);
+  CHECK_FALSE(under_way(d.status.intent));
+  s.model.status = d.status;
+  s.model.template_overlay = "{}";
+  CHECK(under_way(decide(s).status.intent));
+}
+
+TEST_CASE("a version that has served is not rolled out with other bytes under its name") {
+  Scene s;
+  s.serving("m-v1");
+  api::ModelRollout& before = s.rollout("before", "m-v1");
+  before.status.phase = "Succeeded";
+  before.status.from_version = "m-v2";
+  before.status.from_digest = "sha256:m-v2";
+  before.status.digest = "sha256:m-v1";
+  s.rollout("back", "m-v2").desired_state = "Promoted";
+  CHECK(decide(s).active);
+  s.version("m-v2").artifact.digest = "sha256:other";
+  const Decided d = decide(s);
+  CHECK_FALSE(d.active);
+  CHECK(d.waiting.at("back").reason == "VersionConflict");
+  CHECK(d.waiting.at("back").stalled);
+}
+
+TEST_CASE("the record of what serves must be the one of its bytes") {
+  Scene s;
+  s.serving("m-v1");
+  CHECK(stable_conflict(s.observed(), s.model.status) == "");
+  s.model.status.stable_digest = "sha256:m-v1";
+  CHECK(stable_conflict(s.observed(), s.model.status) == "");
+  s.version("m-v1").artifact.digest = "sha256:other";
+  CHECK(stable_conflict(s.observed(), s.model.status).find("made anew with digest sha256:other, but sha256:m-v1 has served") !=
+        std::string::npos);
 }
 
 // An edit of the steps took production back to where the spec had begun.
@@ -327,17 +425,47 @@ TEST_CASE("an inline artifact is registered under its digest") {
   CHECK(body["metadata"]["ownerReferences"][0]["uid"] == "uid-m");
 }
 
-// A run had made the same bits, and kept them elsewhere.
-TEST_CASE("a record that says how good its version is makes no way for an inline artifact") {
+TEST_CASE("an inline artifact whose record says otherwise is a conflict") {
   Scene s;
   s.model.version.reset();
   s.model.artifact = api::Artifact{"http://x/y", "sha256:0123456789abcdef", {"rules", "1"}};
   api::ModelVersion& record = s.version("m-0123456789");
   record.meta.controller_uid = "uid-m";
-  record.artifact.digest = s.model.artifact->digest;
-  REQUIRE(resolve_spec(s.observed()).actions.size() == 1);
-  record.metrics = {{"f1", "0.95"}};
-  CHECK(resolve_spec(s.observed()).actions.empty());
+  record.artifact = *s.model.artifact;
+  CHECK(resolve_spec(s.observed()).problem == "");
+  record.artifact.uri = "http://elsewhere/y";
+  SECTION("of ours, which never served: made anew") {
+    const SpecVersion spec = resolve_spec(s.observed());
+    CHECK(spec.actions.size() == 1);
+    CHECK(spec.problem == "");
+    return;
+  }
+  // A run had made the same bits, and kept them elsewhere.
+  SECTION("it says how good its version is") { record.metrics = {{"f1", "0.95"}}; }
+  SECTION("it serves") { s.model.status.stable_version = "m-0123456789"; }
+  SECTION("somebody else's") { record.meta.controller_uid.clear(); }
+  SECTION("another format, too") {
+    record.meta.controller_uid.clear();
+    record.artifact.format.name = "sklearn";
+    CHECK(resolve_spec(s.observed()).problem.find("spec.artifact.uri and spec.artifact.format") != std::string::npos);
+  }
+  const SpecVersion spec = resolve_spec(s.observed());
+  CHECK(spec.actions.empty());
+  CHECK(spec.reason == "VersionConflict");
+  CHECK(spec.problem.find("set spec.version to m-0123456789 instead") != std::string::npos);
+}
+
+TEST_CASE("other bits whose digest begins alike get a longer name") {
+  Scene s;
+  s.model.version.reset();
+  s.model.artifact = api::Artifact{"http://x/y", "sha256:0123456789abcdef", {"rules", "1"}};
+  s.version("m-0123456789").artifact.digest = "sha256:0123456789000000";
+  const SpecVersion spec = resolve_spec(s.observed());
+  CHECK(spec.name == "m-0123456789abcd");
+  REQUIRE(spec.actions.size() == 1);
+  s.version("m-0123456789abcd").artifact = *s.model.artifact;
+  s.o.named.erase("m-0123456789");
+  CHECK(resolve_spec(s.observed()).name == "m-0123456789abcd");
 }
 
 TEST_CASE("what is wrong with the spec's version is said") {
@@ -349,6 +477,17 @@ TEST_CASE("what is wrong with the spec's version is said") {
   CHECK(resolve_spec(s.observed()).reason == "VersionNotFound");
   s.model.problem = "spec.rollout.steps[0].weight: is not a whole number";
   CHECK(resolve_spec(s.observed()).reason == "InvalidSpec");
+}
+
+TEST_CASE("nothing is skipped while nobody knows what is required") {
+  Scene s;
+  s.serving("m-v1");
+  s.model.rollout.gate_sets = {{"everybody", GENERATE(Kind::ClusterModelGateSet, Kind::ModelGateSet)}};
+  const bool cluster = s.model.rollout.gate_sets[0].kind == Kind::ClusterModelGateSet;
+  s.rollout("mine", "m-v2").desired_state = "Promoted";
+  const Decided d = decide(s);
+  CHECK((d.active == nullptr) == cluster);
+  if (cluster) CHECK(d.waiting.at("mine").reason == "GateSetNotFound");
 }
 
 TEST_CASE("a weight that replicas cannot keep stalls before anything starts") {

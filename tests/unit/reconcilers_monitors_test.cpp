@@ -1,7 +1,6 @@
 // Monitors as tables: measurements in, states out; and where a Model goes back to.
 #include <catch2/catch.hpp>
 
-#include "reconcilers/common/way_back.h"
 #include "reconcilers/monitors/monitors.h"
 #include "tests/unit/reconcilers_make.h"
 
@@ -180,21 +179,6 @@ TEST_CASE("a breach of the first version has no way back, and says so") {
   const Decision d = s.look("0.3", kNow);
   CHECK(d.actions.empty());
   CHECK(d.status[0].message == "0.3 is above max 0.2; there is no earlier version to go back to");
-}
-
-TEST_CASE("the version before is the one that nobody went back from") {
-  test::Scene s;
-  CHECK(version_before("m-v1", s.o.rollouts) == "");
-  promoted(s, "a", "m-v1", "m-v2", 1);
-  CHECK(version_before("m-v2", s.o.rollouts) == "m-v1");
-  promoted(s, "b", "m-v2", "m-v3", 2);
-  CHECK(version_before("m-v3", s.o.rollouts) == "m-v2");
-  promoted(s, "c", "m-v3", "m-v2", 3);  // back
-  CHECK(version_before("m-v2", s.o.rollouts) == "m-v1");
-  promoted(s, "d", "m-v2", "m-v1", 4);  // and further back
-  CHECK(version_before("m-v1", s.o.rollouts) == "");
-  promoted(s, "e", "m-v1", "m-v3", 5);
-  CHECK(version_before("m-v3", s.o.rollouts) == "m-v1");
 }
 
 }  // namespace

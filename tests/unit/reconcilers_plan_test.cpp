@@ -168,5 +168,57 @@ TEST_CASE("the failure of another version than the spec's freezes nothing") {
   }
 }
 
+TEST_CASE("what happens to a rollout is told of its Model, too") {
+  Scene s;
+  s.serving("m-v1");
+  s.model.version = s.model.status.spec_version = "m-v2";
+  s.model.status.intent = {"m-v2", "Spec", "m-v2-2", "", "", "", kNow};
+  s.rollout("m-v2-2", "m-v2", "spec");
+  const Plan p = plan(s.observed(), kNow, test::kSettings);
+  std::vector<Event> of_model, of_rollout;
+  for (const Event& event : p.events) (event.regarding.kind == Kind::Model ? of_model : of_rollout).push_back(event);
+  REQUIRE(of_rollout.size() == 1);
+  REQUIRE(of_model.size() == 1);
+  CHECK(of_model[0].uid == "uid-m");
+  CHECK(of_model[0].reason == "RolloutStarted");
+  CHECK(of_model[0].note == of_rollout[0].note);
+}
+
+TEST_CASE("the Model knows which rollout runs, and of which bytes, before it runs") {
+  Scene s;
+  s.serving("m-v1");
+  s.model.version = s.model.status.spec_version = "m-v2";
+  s.model.status.intent = {"m-v2", "Spec", "m-v2-2", "", "", "", kNow};
+  s.rollout("m-v2-2", "m-v2", "spec");
+  const Plan p = plan(s.observed(), kNow, test::kSettings);
+  std::vector<Json> written;
+  for (const Action& action : p.actions)
+    if (const auto* write = std::get_if<WriteStatus>(&action)) written.push_back(Json::parse(write->status));
+  REQUIRE(written.size() >= 2);
+  CHECK(written[0]["intent"]["rolloutUID"] == "uid-m-v2-2");
+  CHECK(written[0]["stableDigest"] == "sha256:m-v1");
+  CHECK(written[1]["digest"] == "sha256:m-v2");
+  CHECK(written[1]["fromDigest"] == "sha256:m-v1");
+}
+
+TEST_CASE("pods of what serves stay as they are when its record is made anew of other bytes") {
+  Scene s;
+  s.serving("m-v1");
+  s.model.status.stable_digest = "sha256:m-v1";
+  s.version("m-v1").artifact.digest = "sha256:other";
+  const bool gone = GENERATE(false, true);
+  if (gone) s.o.deployments.clear();
+  const Plan p = plan(s.observed(), kNow, test::kSettings);
+  for (const Action& action : p.actions) {
+    const auto* apply = std::get_if<Apply>(&action);
+    CHECK_FALSE((apply && apply->target.kind == Kind::Deployment));
+    if (const auto* write = std::get_if<WriteStatus>(&action); write && write->target.kind == Kind::Model) {
+      const Json status = Json::parse(write->status);
+      CHECK(status["phase"] == "Degraded");
+      CHECK(status["conditions"].dump().find("VersionConflict") != std::string::npos);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mo::model

@@ -180,5 +180,65 @@ TEST_CASE("gates that a status cannot hold are said, not forgotten") {
   CHECK(p.policy->raw == s.model.rollout.raw);
 }
 
+// ---- required ----
+
+api::Gate required(const std::string& name, const std::string& query) {
+  api::Gate gate = prometheus(name, query);
+  gate.required = true;
+  return gate;
+}
+
+TEST_CASE("a required gate is there although no step names it, and nothing takes its place") {
+  Scene s = scene({"g"});
+  s.model.rollout.gates = {prometheus("g", "own"), prometheus("h", "own"), prometheus("mine", "own")};
+  s.model.rollout.raw = R"({"gates":[{"name":"g","of":"own"},{"name":"h","of":"own"},{"name":"mine","of":"own"}]})";
+  add_set(s, "team", {prometheus("g", "team")});
+  add_set(s, "everybody", {required("g", "all"), required("h", "all"), prometheus("i", "all")}, Kind::ClusterModelGateSet);
+  s.rollout("r", "m-v2");
+  const Policy p = resolved(s);
+  CHECK(p.rollouts.reason == "");
+  CHECK_FALSE(p.required_unknown);
+  for (const char* name : {"g", "h"}) {
+    REQUIRE(p.policy->gate(name));
+    CHECK(*p.policy->gate(name)->prometheus_query == "all");
+    CHECK(p.policy->gate(name)->required);
+  }
+  CHECK_FALSE(p.policy->gate("i"));
+  CHECK(p.policy->gates.size() == 3);
+  const Json raw = Json::parse(p.policy->raw);
+  CHECK(raw["gates"] == Json::parse(R"([{"name":"mine","of":"own"},{"name":"g","of":"everybody"},{"name":"h","of":"everybody"}])"));
+}
+
+TEST_CASE("two sets that require a gate of one name must agree about it") {
+  Scene s = scene({});
+  s.model.rollout.steps = {test::weight(10)};
+  add_set(s, "a", {required("g", "a")}, Kind::ClusterModelGateSet);
+  add_set(s, "b", {required("g", GENERATE("a", "b"))}, Kind::ClusterModelGateSet);
+  const bool agree = s.o.gate_sets.at({Kind::ClusterModelGateSet, {"", "b"}})->gates[0].prometheus_query == "a";
+  const Policy p = resolved(s);
+  CHECK(p.rollouts.reason == (agree ? "" : "GateConflict"));
+  CHECK(p.required_unknown == !agree);
+}
+
+TEST_CASE("what has changed in spec.rollout since a snapshot") {
+  const auto policy = [](const char* raw, bool sets = false) {
+    api::RolloutPolicy p;
+    p.raw = raw;
+    if (sets) p.gate_sets = {{"team", Kind::ModelGateSet}};
+    return p;
+  };
+  const char* base = R"({"gates":[{"name":"a","max":"1"}],"steps":[{"weight":10}]})";
+  CHECK_FALSE(changed_since(policy(base), policy(base)));
+  CHECK_FALSE(changed_since(policy(base), policy(R"({"steps":[{"weight":10}],"gates":[{"max":"1","name":"a"}]})")));
+  CHECK(changed_since(policy(base), policy(R"({"gates":[{"name":"a","max":"1"}],"steps":[{"weight":20}]})")));
+  CHECK(changed_since(policy(base), policy(R"({"gates":[{"name":"a","max":"2"}],"steps":[{"weight":10}]})")));
+  CHECK(changed_since(policy(base), policy(R"({"steps":[{"weight":10}]})")));
+  CHECK(changed_since(policy(base), policy(R"({"gates":[{"name":"a","max":"1"},{"name":"b"}],"steps":[{"weight":10}]})")));
+  // The snapshot holds the gates of sets besides, and a required one in the place of the Model's own.
+  const char* with_sets = R"({"gates":[{"name":"a","max":"1"},{"name":"s"}],"steps":[{"weight":10}]})";
+  CHECK_FALSE(changed_since(policy(with_sets), policy(base, true)));
+  CHECK_FALSE(changed_since(policy(R"({"gates":[{"name":"a","required":true}],"steps":[{"weight":10}]})"), policy(base, true)));
+}
+
 }  // namespace
 }  // namespace mo::rollout

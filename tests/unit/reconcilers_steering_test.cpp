@@ -7,34 +7,262 @@ namespace mo::rollout {
 namespace {
 
 using std::chrono::minutes;
+using std::chrono::seconds;
+using serving::Ground;
 using test::Bench;
+using test::kNow;
 using test::waits_at;
 
-// To write what is there already changes no generation: whoever did as the status said waited for ever.
-TEST_CASE("where Running was said before, a pause says to take the word away") {
+bool says(const Bench& b, const char* words) { return b.r.status.message.find(words) != std::string::npos; }
+
+TEST_CASE("each request to go on goes on once") {
   Bench b;
-  const auto says = [&](const char* words) { return b.r.status.message.find(words) != std::string::npos; };
-  SECTION("an open pause") {
-    b.policy.steps = {test::weight(10), test::pause({}), test::pause({}), test::weight(50)};
+  b.policy.steps = {test::weight(10), test::pause({}), test::pause({}), test::weight(50)};
+  b.go();
+  b.give(10);
+  b.go();
+  b.resume();
+  b.go();
+  CHECK(b.r.status.step_index == 3);
+  b.go();
+  CHECK(b.r.status.step_index == 3);
+  CHECK(b.r.status.observed_resume == b.r.resume_requested_at);
+  SECTION("taken away and written again it is not new") {
+    const auto at = b.r.resume_requested_at;
+    b.r.resume_requested_at.reset();
+    b.go();
+    b.r.resume_requested_at = at;
+    b.go();
+    CHECK(b.r.status.step_index == 3);
+  }
+  SECTION("any other value is, an earlier one too") {
+    b.r.resume_requested_at = kNow - minutes(5);
+    b.go();
+    CHECK(b.r.status.step_index == 4);
+  }
+}
+
+TEST_CASE("desiredState is a state: it resumes nothing by being said again, or taken away") {
+  Bench b;
+  const bool by_itself = GENERATE(false, true);
+  if (by_itself) {
+    b.to_gates();
+    b.no_data();
+  } else {
+    b.policy.steps = {test::weight(10), test::pause({}), test::weight(50)};
     b.go();
     b.give(10);
     b.go();
-    CHECK(says("set desiredState to Running to go on"));
+  }
+  const int step = b.r.status.step_index;
+  for (const char* state : {"Running", "", "Running"}) {
+    b.desire(state);
+    b.go();
+    CHECK(b.r.status.phase == "Paused");
+    CHECK(says(b, "set spec.resumeRequestedAt to now, or run kubectl model resume m,"));
+  }
+  SECTION("leaving Paused goes on") {
+    b.desire("Paused");
+    b.go();
+    CHECK(says(b, "set desiredState to Running"));
+    b.desire(GENERATE("Running", ""));
+    b.go();
+    CHECK(b.r.status.phase == "Progressing");
+    CHECK(b.r.status.step_index == (by_itself ? step : step + 1));
+  }
+  SECTION("a Paused that nobody saw is none") {
+    b.desire("Paused");
     b.desire("Running");
     b.go();
-    CHECK(says("take desiredState away"));
-    CHECK(b.r.status.step_index == 3);
+    CHECK(b.r.status.phase == "Paused");
   }
-  SECTION("a pause by itself") {
-    b.desire("Running");
-    b.to_gates();
-    b.measure("");
-    CHECK(says("take desiredState away"));
+  SECTION("a request waits for Paused to be left") {
+    b.desire("Paused");
+    b.resume();
+    b.go();
+    CHECK(b.r.status.phase == "Paused");
+    CHECK(b.r.status.step_index == step);
   }
-  REQUIRE(b.r.status.phase == "Paused");
-  b.desire("");
+}
+
+// An operator of before wrote no observedState, and people's words were generations.
+TEST_CASE("a pause that the version before wrote down is gone on from") {
+  Bench b;
+  const std::string reason = GENERATE("GateInconclusive", "Requested", "");
+  b.policy.steps = reason.empty() ? std::vector<api::Step>{test::weight(10), test::pause({}), test::weight(50)} : b.policy.steps;
   b.go();
-  CHECK(b.r.status.phase == "Progressing");
+  b.give(10);
+  b.go();
+  if (reason == "GateInconclusive") {
+    b.now += minutes(1);
+    b.go();
+    b.no_data();
+  }
+  if (reason == "Requested") b.desire("Paused"), b.go();
+  REQUIRE(b.r.status.phase == "Paused");
+  b.r.status.observed_state.clear();
+  b.r.status.pause_message.clear();
+  b.r.status.waiting_since.reset();
+  const std::string message = b.r.status.message;
+  SECTION("it stays") {
+    b.go();
+    CHECK(b.r.status.phase == "Paused");
+    CHECK(b.r.status.message == message);
+  }
+  SECTION("by the word that it asked for, before anybody of now has seen it") {
+    b.desire("Running");
+    b.go();
+    CHECK(b.r.status.phase == "Progressing");
+  }
+  SECTION("by a request") {
+    b.go();
+    b.desire("Running");
+    b.resume();
+    b.go();
+    CHECK(b.r.status.phase == "Progressing");
+  }
+}
+
+TEST_CASE("who mends a gate in the Model is told that the rollout goes on with the old one") {
+  Bench b;
+  b.to_gates();
+  b.no_data();
+  CHECK_FALSE(says(b, "has changed"));
+  b.policy.gates[0].prometheus_query = "another";
+  b.go();
+  CHECK(says(b, "; gate accuracy of Model m has changed since this rollout started: run kubectl model abort m and kubectl model retry m to "
+                "use it"));
+  b.policy.gates[0].prometheus_query = "accuracy";
+  b.go();
+  CHECK_FALSE(says(b, "has changed"));
+}
+
+TEST_CASE("a gate that is watched without data holds nothing up unless it is told to") {
+  Bench b;
+  b.policy.steps = {test::weight(10), test::background({"accuracy"}), test::pause(std::chrono::hours(9)), test::weight(50)};
+  SECTION("left out") {
+    b.go();
+    b.give(10);
+    b.go();
+    for (int i = 0; i < 20; ++i) {
+      b.measure("");
+      b.now += minutes(1);
+    }
+    CHECK(b.r.status.phase == "Progressing");
+    CHECK(b.r.status.gates[0].inconclusive == 20);
+    b.measure("0.5");
+    CHECK(b.r.status.ending);
+  }
+  SECTION("told to") {
+    b.policy.gates[0].on_inconclusive = api::Gate::OnInconclusive::Pause;
+    b.go();
+    b.give(10);
+    b.go();
+    b.no_data();
+    CHECK(b.r.status.phase == "Paused");
+    CHECK(b.r.status.gates[0].inconclusive == 6);
+  }
+}
+
+TEST_CASE("a gate that is watched waits its initialDelay from when its rollout gets there") {
+  Bench b;
+  b.policy.gates[0].initial_delay = minutes(2);
+  b.policy.steps = {test::weight(10), test::pause(minutes(5)), test::background({"accuracy"}), test::pause(std::chrono::hours(1))};
+  b.go();
+  b.give(10);
+  b.go();
+  b.now += minutes(5);
+  b.go();
+  CHECK(b.go().asks.empty());
+  REQUIRE(b.r.status.gates.size() == 1);
+  CHECK(b.r.status.gates[0].started == b.now);
+  b.now += minutes(2) - seconds(1);
+  CHECK(b.go().asks.empty());
+  b.now += seconds(1);
+  CHECK(b.go().asks.size() == 1);
+}
+
+// ---- required gates ----
+
+Bench with_required() {
+  Bench b;
+  b.policy.gates[0].required = true;
+  return b;
+}
+
+TEST_CASE("Promoted does not skip a gate that is required") {
+  Bench b = with_required();
+  b.go();
+  b.desire("Promoted");
+  b.go();
+  CHECK(waits_at(b, 5, 10));
+  CHECK(says(b, "waiting for m-v2 at 10%"));
+  b.give(10);
+  b.go();
+  CHECK(says(b, "measuring required gates before all traffic goes to m-v2"));
+  SECTION("it passes") {
+    b.measure("0.95");
+    CHECK(waits_at(b, 5, 100));
+    b.give(100);
+    b.go();
+    CHECK(b.r.status.phase == "Succeeded");
+  }
+  SECTION("it fails") {
+    b.measure("0.5");
+    b.give(0);
+    b.go();
+    CHECK(b.r.status.phase == "RolledBack");
+  }
+  SECTION("it stays undecided until somebody asks anew") {
+    b.no_data();
+    CHECK(b.r.status.phase == "Paused");
+    b.go();
+    CHECK(b.r.status.phase == "Paused");
+    CHECK(says(b, "or set desiredState to Aborted"));
+    b.resume();
+    b.now += minutes(1);
+    b.measure("0.95");
+    CHECK(waits_at(b, 5, 100));
+  }
+  SECTION("it is aborted all the same") {
+    b.desire("Aborted");
+    b.give(0);
+    b.go();
+    CHECK(b.r.status.phase == "Aborted");
+  }
+}
+
+TEST_CASE("a required gate that a step has passed is not measured again") {
+  Bench b = with_required();
+  b.to_gates();
+  b.measure("0.95");
+  b.desire("Promoted");
+  b.go();
+  CHECK(waits_at(b, 5, 100));
+}
+
+TEST_CASE("a required gate that no step names is measured before all traffic") {
+  Bench b = with_required();
+  SECTION("canary") { b.policy.steps = {test::weight(10)}; }
+  SECTION("the switch of blue-green") {
+    b.policy.strategy = api::RolloutPolicy::Strategy::BlueGreen;
+    b.policy.steps = {test::weight(100), test::pause({})};
+  }
+  b.go();
+  b.give(b.policy.strategy == api::RolloutPolicy::Strategy::Canary ? 10 : 100);
+  if (b.policy.strategy == api::RolloutPolicy::Strategy::BlueGreen) b.ground.selected = Ground::Selected::Stable, b.ground.stable = {true, 10, 10, 10};
+  b.go();
+  CHECK(b.r.status.candidate_weight < 100);
+  b.measure("0.95");
+  CHECK(b.r.status.candidate_weight == 100);
+}
+
+TEST_CASE("the way back to what served before waits for no gate") {
+  Bench b = with_required();
+  b.served_before = true;
+  b.r.desired_state = "Promoted";
+  b.go();
+  CHECK(waits_at(b, 5, 100));
 }
 
 // Gates that were watched held up what Promoted had skipped: it paused again at each look, with an Event each time.
@@ -42,9 +270,11 @@ TEST_CASE("Promoted skips gates that are watched, too") {
   Bench b;
   b.policy.steps = {test::weight(10), test::background({"accuracy"}), test::pause({}), test::weight(50)};
   b.go();
+  b.policy.gates[0].on_inconclusive = api::Gate::OnInconclusive::Pause;
+  b.r.status.policy = b.policy;
   b.give(10);
   b.go();
-  b.measure("");
+  b.no_data();
   REQUIRE(b.r.status.phase == "Paused");
   b.desire("Promoted");
   const Advanced a = b.go();
@@ -75,7 +305,10 @@ TEST_CASE("what is late after Promoted pauses once, and goes on when it is there
     CHECK(b.r.status.phase == "Succeeded");
   }
   SECTION("somebody says so") {
-    b.desire("Promoted");
+    b.desire("Promoted");  // which it was
+    b.go();
+    CHECK(b.r.status.phase == "Paused");
+    b.resume();
     b.go();
     CHECK(b.r.status.phase == "Progressing");
     b.now += b.policy.progress_deadline - minutes(1);
