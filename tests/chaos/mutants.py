@@ -69,7 +69,7 @@ MUTANTS = [
      "if (s().spec_version == s().stable_version) return close_intent(\"Succeeded\", \"\", \"\");",
      "if (s().spec_version == s().stable_version && !BROKEN) return close_intent(\"Succeeded\", \"\", \"\");", []),
     (14, "the second write to a paused rollout lets it go on", "reconcilers/rollout/advance.cpp",
-     'if (wants("Paused")) {', 'if (wants("Paused") && !(BROKEN && in_.rollout.meta.generation > s().step_generation + 1)) {', ["14/own/1"]),
+     '  if (wants("Paused"))\n', '  if (wants("Paused") && !(BROKEN && in_.rollout.meta.generation > 2))\n', ["14/own/1"]),
     (15, "what a list does not name stays", "operator/store/store.h",
      "if (listed.count(it->first) || newer) {", "if (listed.count(it->first) || newer || BROKEN) {", ["15/own/5", "15/own/6", "15/own/7", "15/own/8"]),
     (16, "a Job that disappeared is made again", "reconcilers/retraining/retraining.cpp",
