@@ -1,9 +1,8 @@
-// What one plan costs: of a Model with the smallest template and with the largest one that is allowed. Prints a table; a worker is kept
+// What one plan costs in CPU time: of a Model with the smallest template and with the largest one that is allowed. Prints a table; a worker is kept
 // from other Models for so long.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <functional>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -17,10 +16,16 @@ using namespace mo;
 
 constexpr int kRounds = 200;
 
-// `bytes` of template: one container with as many variables as a list may have, others with the rest.
+// Of this thread: a plan waits for nothing, and other programs on the machine do not count.
+double cpu_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
+// As near to `bytes` as eight containers come with as many variables each as a list may have.
 std::string pod_template(size_t bytes) {
   Json containers = Json::array({{{"name", "server"}, {"image", "s"}}});
-  std::string text;
   const auto filled = [&](size_t count, size_t each) {
     Json all = containers;
     for (size_t c = 0; c < all.size(); ++c)
@@ -30,9 +35,9 @@ std::string pod_template(size_t bytes) {
   };
   for (int c = 1; c < 8; ++c) containers.push_back({{"name", "side-" + std::to_string(c)}, {"image", "s"}});
   size_t each = 0;
-  text = filled(kMaxTemplateEntries, 0);
+  std::string text = filled(kMaxTemplateEntries, 0);
   while (filled(kMaxTemplateEntries, each + 1).size() <= bytes) text = filled(kMaxTemplateEntries, ++each);
-  return text.size() <= bytes ? text : filled(1, 0);
+  return text;
 }
 
 void measure(const char* what, test::Scene& scene) {
@@ -40,9 +45,9 @@ void measure(const char* what, test::Scene& scene) {
   std::vector<double> took;
   size_t actions = 0;
   for (int i = 0; i < kRounds; ++i) {
-    const auto began = std::chrono::steady_clock::now();
+    const double began = cpu_ms();
     const Plan plan = model::plan(observed, test::kNow, test::kSettings);
-    took.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count());
+    took.push_back(cpu_ms() - began);
     actions = plan.actions.size();
   }
   std::sort(took.begin(), took.end());
@@ -63,7 +68,7 @@ test::Scene scene_with(const std::string& runtime, const std::string& overlay) {
 int main() {
   const std::string small = R"({"spec":{"containers":[{"name":"server","image":"s"}]}})";
   const std::string large = pod_template(kMaxTemplateBytes);
-  const std::string too_large = pod_template(kMaxTemplateBytes) + std::string(1 << 20, ' ');
+  const std::string too_large = large + std::string(1 << 20, ' ');
   std::printf("largest template: %zu bytes\n", large.size());
   struct Row {
     const char* what;
