@@ -72,6 +72,8 @@ class Operator:
                         f"--health-address=127.0.0.1:{self.health_port}", f"--fetch-image={settings.OPERATOR_IMAGE}", *arguments]
         if "--prometheus-url" not in given:
             self.command.append(f"--prometheus-url={settings.prometheus_url()}")
+        if "--metrics-auth" not in given:  # a Role gives no right to ask whose token it is, and tests read without one
+            self.command.append("--metrics-auth=false")
         self.process = None
 
     def start(self, wait_ready=True):
@@ -98,10 +100,11 @@ class Operator:
             assert time.monotonic() < deadline, f"operator {self.name} is not ready after {timeout} s: {self.readyz()}\n{self.tail()}"
             time.sleep(0.05)
 
-    def http(self, port, path):
+    def http(self, port, path, token=None):
         """(code, text); code 0 if nobody listens."""
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {token}"} if token else {})
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=20) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -257,6 +257,8 @@ BAD = {
     # wrong types and unknown fields
     "replicas as text": (model(spec__serving__replicas="three"), ["spec.serving.replicas", "integer"]),
     "replicas below zero": (model(spec__serving__replicas=-1), ["spec.serving.replicas", "greater than or equal to 0"]),
+    "more replicas than any cluster has": (model(spec__serving__replicas=100_001), ["spec.serving.replicas", "less than or equal to 100000"]),
+    "a surge beyond all bounds": (model(spec__serving__maxSurge=2**31 - 1), ["spec.serving.maxSurge", "less than or equal to 100000"]),
     "a threshold as a number": (gate(0, min=0.92), ["spec.rollout.gates[0].min", "string"]),
     "steps as text": (model(spec__rollout__steps="10, 50"), ["spec.rollout.steps", "array"]),
     "an unknown field": (model(spec__replicas=3), ['unknown field "spec.replicas"']),

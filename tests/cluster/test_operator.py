@@ -230,11 +230,64 @@ def test_ready_tells_the_truth(private):
     case.ready(version="m-v2")
 
 
+def test_metrics_are_for_whom_kubernetes_lets(alone):
+    case = alone
+    account = operators.token_of(case.kube, case.namespace, "default")
+    kubeconfig = operators.kubeconfig_of(case.kube, settings.SYSTEM_NAMESPACE, "model-operator", settings.STATE / "metrics.kubeconfig")
+    operator = operators.Operator("metrics", kubeconfig, ["--metrics-auth"])
+
+    def read(token=None):
+        return operator.http(operator.metrics_port, "/metrics", token)
+
+    reader = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": case.namespace},
+              "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "model-operator-metrics-reader"},
+              "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": case.namespace}]}
+    try:
+        operator.start()
+        assert read()[0] == 401
+        assert read(account[:-4] + "AAAA")[0] == 401
+        code, text = read(account)
+        assert code == 403 and "model-operator-metrics-reader" in text
+        assert operator.readyz()[0] == 200  # probes need no token
+        case.kube.apply(reader)
+        case.kube.wait_for(lambda: read(account)[0] == 200, 30, "the right is seen")
+        assert "model_operator_build_info" in read(account)[1]
+    finally:
+        operator.end()
+        case.kube.delete("ClusterRoleBinding", case.namespace)
+
+
+@pytest.mark.operator("--metrics-auth")
+def test_without_the_right_to_ask_nobody_reads_metrics(private):
+    token = operators.token_of(private.kube, private.namespace, "default")
+    code, text = private.operator.http(private.operator.metrics_port, "/metrics", token)
+    assert code == 503 and "cannot be asked" in text
+    assert "--metrics-auth=false" in private.operator.tail()
+
+
+def test_silent_connections_keep_no_probe_from_its_answer(alone):
+    """The kubelet would kill the operator."""
+    import socket
+    operator = operators.namespaced(alone.kube, alone.namespace)
+    silent = []
+    try:
+        operator.start()
+        for i in range(1000):
+            silent.append(socket.create_connection(("127.0.0.1", operator.health_port), 10, (f"127.0.0.{2 + i % 200}", 0)))
+        assert operator.http(operator.health_port, "/healthz")[0] == 200
+        assert operator.readyz()[0] == 200
+        assert operator.http(operator.metrics_port, "/metrics")[0] == 200
+    finally:
+        for connection in silent:
+            connection.close()
+        operator.end()
+
+
 def test_help_and_wrong_flags():
     import subprocess
     helped = subprocess.run([settings.OPERATOR, "run", "--help"], capture_output=True, text=True)
     assert helped.returncode == 0
-    for flag in ("--kubeconfig", "--namespace", "--prometheus-url", "--metrics-address", "--health-address", "--leader-elect", "--workers", "--log-format"):
+    for flag in ("--kubeconfig", "--namespace", "--prometheus-url", "--metrics-address", "--metrics-auth", "--health-address", "--leader-elect", "--workers", "--log-format"):
         assert flag in helped.stdout
     wrong = subprocess.run([settings.OPERATOR, "run", "--no-such-flag"], capture_output=True, text=True)
     assert wrong.returncode != 0 and "--no-such-flag" in wrong.stderr + wrong.stdout
