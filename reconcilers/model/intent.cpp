@@ -364,7 +364,7 @@ std::string weight_too_small(const api::Model& m) {
   // An autoscaler may go down to the least that it was given while a rollout is under way.
   const int replicas = m.autoscaling ? std::min(m.replicas, m.autoscaling->min) : m.replicas;
   if (replicas == 0 || m.route) return "";
-  const int smallest = m.max_surge ? serving::smallest_weight_within(replicas + *m.max_surge, replicas)
+  const int smallest = m.max_surge ? serving::smallest_weight_within(serving::plus(replicas, *m.max_surge), replicas)
                                    : serving::smallest_weight(replicas);
   for (const api::Step& step : m.rollout.steps)
     if (step.weight && *step.weight < smallest)

@@ -256,9 +256,9 @@ class Status {
         ground_.selected == Ground::Selected::Both || ground_.selected == Ground::Selected::Candidate;
     if (candidate_serves) {
       const serving::Pods more = serving::pods_of(o_, f_.candidate);
-      sum.wanted += more.wanted;
-      sum.running += more.running;
-      sum.ready += more.ready;
+      sum.wanted = serving::plus(sum.wanted, more.wanted);
+      sum.running = serving::plus(sum.running, more.running);
+      sum.ready = serving::plus(sum.ready, more.ready);
     }
     const int wanted = std::max(sum.wanted, m_.replicas);
     out["replicas"] = sum.running;

@@ -1,11 +1,18 @@
 #include "reconcilers/serving/capacity.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace mo::serving {
 namespace {
-int ceil_div(int64_t a, int64_t b) { return static_cast<int>((a + b - 1) / b); }
+int to_int(int64_t value) {
+  return static_cast<int>(std::clamp<int64_t>(value, std::numeric_limits<int>::min(), std::numeric_limits<int>::max()));
+}
+int ceil_div(int64_t a, int64_t b) { return to_int((a + b - 1) / b); }
+int64_t sum(const Capacity& c) { return int64_t{c.stable} + c.candidate; }
 }  // namespace
+
+int plus(int a, int b) { return to_int(int64_t{a} + b); }
 
 Capacity capacity_for(int replicas, int weight) {
   if (replicas == 0) return {0, 0};
@@ -23,17 +30,17 @@ Capacity routed_capacity_for(int replicas, int weight) {
 }
 
 int smallest_weight(int replicas) {
-  const int limit = std::max(2 * replicas, replicas + 20);
+  const int64_t limit = std::max(int64_t{replicas} * 2, int64_t{replicas} + 20);
   for (int weight = 1; weight < 100; ++weight) {
     const Capacity c = capacity_for(replicas, weight);
-    if (c.stable + c.candidate <= limit) return weight;
+    if (sum(c) <= limit) return weight;
   }
   return 100;
 }
 
 Capacity capacity_within(int limit, int replicas, int weight) {
   const Capacity free = capacity_for(replicas, weight);
-  if (free.stable + free.candidate <= limit) return free;
+  if (sum(free) <= limit) return free;
   const int candidate = static_cast<int>(int64_t{limit} * weight / 100);
   return {limit - candidate, candidate};
 }
@@ -45,8 +52,8 @@ int smallest_weight_within(int limit, int replicas) {
 }
 
 int Room::spare(const Pods& stable, const Pods& candidate) const {
-  return std::max(0, limit - elsewhere - std::max(stable.holding, stable.wanted) -
-                         std::max(candidate.holding, candidate.wanted));
+  return std::max(0, to_int(int64_t{limit} - elsewhere - std::max(stable.holding, stable.wanted) -
+                            std::max(candidate.holding, candidate.wanted)));
 }
 
 Capacity next_step_within(const Room& room, const Capacity& goal, int weight, const Pods& stable,
@@ -54,18 +61,18 @@ Capacity next_step_within(const Room& room, const Capacity& goal, int weight, co
   int spare = room.spare(stable, candidate);
   Capacity next{stable.wanted, candidate.wanted};
   if (goal.stable > stable.wanted) {
-    next.stable = std::min(goal.stable, stable.wanted + spare);
+    next.stable = std::min(goal.stable, plus(stable.wanted, spare));
     spare -= next.stable - stable.wanted;
   } else if (stable.counted) {
-    const int serving = stable.ready + (room.shared ? candidate.ready : 0);
+    const int serving = plus(stable.ready, room.shared ? candidate.ready : 0);
     const int unready = stable.wanted - stable.ready;  // these go first
-    const int may = unready + std::max(0, serving - (room.replicas - room.gap()));
+    const int may = plus(unready, std::max(0, serving - (room.replicas - room.gap())));
     const int growth = goal.candidate - candidate.wanted;
     const int asked = growth > 0                           ? std::max(0, growth - spare)
                       : candidate.ready >= goal.candidate ? stable.wanted
                                                           : 0;
     const int pods = std::max(candidate.running, candidate.wanted);
-    const int diluting = weight >= 100 ? 0 : ceil_div(int64_t{pods} * (100 - weight), weight);
+    const int diluting = weight <= 0 || weight >= 100 ? 0 : ceil_div(int64_t{pods} * (100 - weight), weight);
     next.stable = std::min(stable.wanted,
                            std::max({goal.stable, diluting, stable.wanted - std::min(may, asked)}));
   }
@@ -74,8 +81,8 @@ Capacity next_step_within(const Room& room, const Capacity& goal, int weight, co
   } else {
     int most = goal.candidate;
     if (weight < 100)
-      most = static_cast<int>(int64_t{std::min(stable.ready, next.stable)} * weight / (100 - weight));
-    next.candidate = std::clamp(most, candidate.wanted, std::min(goal.candidate, candidate.wanted + spare));
+      most = to_int(int64_t{std::min(stable.ready, next.stable)} * weight / (100 - weight));
+    next.candidate = std::clamp(most, candidate.wanted, std::min(goal.candidate, plus(candidate.wanted, spare)));
   }
   return next;
 }
@@ -83,7 +90,7 @@ Capacity next_step_within(const Room& room, const Capacity& goal, int weight, co
 Capacity next_step_back_within(const Room& room, const Pods& stable, const Pods& candidate) {
   const int replicas = room.replicas;
   const int stay = stable.ready >= replicas ? 0 : std::max(0, replicas - room.gap() - stable.ready);
-  const int grown = std::min(replicas, stable.wanted + room.spare(stable, candidate));
+  const int grown = std::min(replicas, plus(stable.wanted, room.spare(stable, candidate)));
   return {std::max(grown, std::min(stable.wanted, replicas)), std::min(candidate.wanted, stay)};
 }
 

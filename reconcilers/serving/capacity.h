@@ -5,6 +5,10 @@
 
 namespace mo::serving {
 
+// Replica counts come from specs and from Deployments that others may write, up to the largest int: sums of them stop
+// there.
+int plus(int a, int b);
+
 struct Capacity {
   int stable = 0;
   int candidate = 0;
@@ -55,7 +59,7 @@ struct Room {
   int replicas = 0;
   int elsewhere = 0;  // pods that are neither stable's nor the candidate's
   bool shared = false;  // both have traffic
-  int spare(const Pods& stable, const Pods& candidate) const;
+  int spare(const Pods& stable, const Pods& candidate) const;  // at least 0
   // So many pods may be missing for a while: without any surge one has to go before one comes.
   int gap() const { return limit > replicas ? 0 : 1; }
 };

@@ -89,7 +89,7 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   Ground g;
   g.routed = o.model->route.has_value();
   g.replicas = o.model->replicas;
-  if (o.model->max_surge && !g.routed) g.limit = g.replicas + *o.model->max_surge;
+  if (o.model->max_surge && !g.routed) g.limit = plus(g.replicas, *o.model->max_surge);
   g.stable = pods_of(o, stable);
   g.candidate = pods_of(o, candidate);
   for (const auto& pod : o.pods) {
@@ -98,7 +98,7 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
        : !candidate.empty() && pod->version == candidate ? g.candidate.holding
                                                          : g.elsewhere);
   }
-  if (g.limit && rolls(o, stable)) g.stable.holding = std::max(g.stable.holding, g.stable.wanted + *o.model->max_surge);
+  if (g.limit && rolls(o, stable)) g.stable.holding = std::max(g.stable.holding, plus(g.stable.wanted, *o.model->max_surge));
   g.stable.counted = !g.stable.exists || size_observed(o, stable);
   // Decisions hang on pods that stay: not on those that a smaller size takes away, and not on a count from
   // before the last change of size.

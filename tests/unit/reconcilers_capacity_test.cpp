@@ -1,6 +1,8 @@
 // Weights as replicas: properties over all sizes and weights, not examples.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <limits>
+#include <rapidcheck.h>
 
 #include "reconcilers/serving/capacity.h"
 
@@ -64,6 +66,42 @@ TEST_CASE("the smallest weight needs a bearable number of pods, and no smaller o
     const Capacity smaller = capacity_for(n, weight - 1);
     CHECK(smaller.stable + smaller.candidate > limit);
   }
+}
+
+// Whoever may write a Deployment may give it two thousand million replicas.
+TEST_CASE("no count of replicas makes the arithmetic overflow") {
+  static constexpr int kMost = std::numeric_limits<int>::max();
+  const auto count = [] {
+    return *rc::gen::oneOf(rc::gen::inRange(0, 100), rc::gen::inRange(kMost - 100, kMost), rc::gen::just(kMost),
+                           rc::gen::inRange(0, kMost));
+  };
+  const auto size = [&](const char* what, const Capacity& c) {
+    if (c.stable < 0 || c.candidate < 0) RC_FAIL(what);
+  };
+  CHECK(rc::check([&] {
+    const int n = count(), weight = *rc::gen::inRange(0, 101), smallest = smallest_weight(n);
+    RC_ASSERT(smallest >= 1 && smallest <= 100);
+    size("capacity_for", capacity_for(n, weight));
+    size("routed_capacity_for", routed_capacity_for(n, weight));
+    const int limit = std::max(n, count());
+    const Capacity within = capacity_within(limit, n, weight);
+    size("capacity_within", within);
+    RC_ASSERT(int64_t{within.stable} + within.candidate <= limit);
+    const auto pods = [&] {
+      const int wanted = count();
+      return Pods{true, wanted, count(), std::min(wanted, count()), count(), *rc::gen::arbitrary<bool>()};
+    };
+    const Pods stable = pods(), candidate = pods();
+    const Room room{limit, n, count(), *rc::gen::arbitrary<bool>()};
+    RC_ASSERT(room.spare(stable, candidate) >= 0);
+    size("next_step", next_step(within, weight, stable, candidate));
+    size("next_step_within", next_step_within(room, within, weight, stable, candidate));
+    size("next_step_back", next_step_back(n, stable, candidate));
+    size("next_step_back_within", next_step_back_within(room, stable, candidate));
+    reached(within, stable, candidate);
+  }));
+  CHECK(plus(kMost, 1) == kMost);
+  CHECK(smallest_weight(kMost) == 1);
 }
 
 // Pods that do at once what they are told.
