@@ -6,6 +6,7 @@
 
 #include "operator/core/decimal.h"
 #include "operator/core/text.h"
+#include "operator/json/scan.h"
 
 namespace mo::api {
 namespace {
@@ -241,15 +242,10 @@ Json read_document(std::string_view text) {
   // The parser would take it for the end and pass over what follows.
   if (const size_t zero = text.find('\0'); zero != std::string_view::npos)
     wrong("the RunResult is not JSON (byte " + std::to_string(zero + 1) + "): " + excerpt(text));
-  bool too_deep = false;
+  // Not by the parser's callback: with one it looks at all elements of a list whenever one of them ends.
+  const bool too_deep = json::depth_of(text) > kMaxDepth;
   try {
-    return Json::parse(text, [&](int depth, Json::parse_event_t, Json&) {
-      // Going on would only cost memory; what is left is thrown away below.
-      if (depth > kMaxDepth) throw std::length_error("nested too deep");
-      return true;
-    });
-  } catch (const std::length_error&) {
-    too_deep = true;
+    if (!too_deep) return Json::parse(text);
   } catch (const Json::parse_error& e) {
     const std::string quoted = ": " + excerpt(text);
     if (text.size() >= kTerminationMessageLimit && text.size() <= kTerminationMessageLimit + 2)

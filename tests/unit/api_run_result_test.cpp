@@ -92,6 +92,13 @@ TEST_CASE("nesting is bounded", "[run_result]") {
   CHECK_THAT(message(std::string(10, '[')), Contains("is cut"));
 }
 
+// By the square of its length this held a worker for minutes.
+TEST_CASE("the longest list is refused in time that its length asks for", "[run_result]") {
+  std::string text = R"({"apiVersion": "modelops.dev/v1alpha1", "kind": "RunResult", "metrics": [{})";
+  while (text.size() < kRunResultLimit - 10) text += ",{}";
+  CHECK_THAT(message(text + "]}"), Contains("metrics"));
+}
+
 TEST_CASE("apiVersion and kind must be right", "[run_result]") {
   CHECK_THAT(changed(R"({"apiVersion": "v1"})"),
              Contains(R"(apiVersion must be "modelops.dev/v1alpha1", got "v1")"));

@@ -32,6 +32,14 @@ TEST_CASE("a number is found by its path", "[evidence]") {
   for (const char* path : {"[", "[x", "[1", ".", "a..b", "[99999999999999999999]"}) CHECK_THAT(value(json, path), Contains("nothing at"));
 }
 
+// By the square of its length this would take hours.
+TEST_CASE("the longest list is read in time that its length asks for", "[evidence]") {
+  std::string list = "[{}";
+  for (int i = 0; i < 300'000; ++i) list += ",{}";
+  CHECK(value(list + ",5]", "[300001]") == "5");
+  CHECK_THAT(value(std::string(100'000, '['), ""), Contains("not JSON"));
+}
+
 // Whoever may write a Model read in its status what the operator's token may see of a server.
 TEST_CASE("of an answer that is no number its kind is told and none of its words", "[evidence]") {
   CHECK(value(R"({"data": {"password": "s3cret"}})", "data.password") == "no: what the answer has at data.password is no number, but a text of 6 bytes");
