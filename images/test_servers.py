@@ -138,7 +138,7 @@ class BothServers(unittest.TestCase):
             return {"inputs": [{"name": "features", "shape": [2, 30], "datatype": datatype, "parameters": {"binary_data_size": size}}], **more}
         rows = ROW + ROW[::-1]
         asked = [tensor("features", [2, 30], rows)]
-        for (name, client), (_, wanted) in zip(self.clients.items(), self.each("POST", INFER, {"inputs": asked})):
+        for (name, client), (_, wanted) in zip(self.clients.items(), list(self.each("POST", INFER, {"inputs": asked}))):
             with self.subTest(server=name):
                 for datatype, code in {"FP64": "d", "FP32": "f", "INT64": "q", "UINT8": "B"}.items():
                     values = [int(value) for value in rows] if code in "qB" else rows
