@@ -113,16 +113,14 @@ Look around (the cluster stays up; `make cluster-down` removes it without a trac
 class Own(Cluster):
     """Somebody's cluster. Nothing is written before it is sure that everything can be, and everything is removed at the end."""
 
+    headline = "The cluster that KUBECONFIG names"
+
     def __init__(self):
         super().__init__()
         self.registry, self.load = os.environ.get("DEMO_REGISTRY", "").rstrip("/"), os.environ.get("DEMO_LOAD", "")
         self.keep = bool(os.environ.get("DEMO_KEEP"))
-        self.server = self.node = self.storage = ""
+        self.node = ""
         self.began = False   # only then is there something to remove
-
-    @property
-    def headline(self):
-        return f"The cluster that KUBECONFIG names: {self.server}"
 
     def bring_up(self):
         self.check()
@@ -147,8 +145,8 @@ class Own(Cluster):
         version = self.asks("get", "--raw", "/version", "--request-timeout=10s")
         if not version:
             sys.exit(f"the cluster of KUBECONFIG={os.environ['KUBECONFIG']} does not answer: `kubectl get --raw /version` says why")
-        self.server = f"{self.asks('config', 'current-context').strip()}, {self.asks('config', 'view', '--minify', '-o', 'jsonpath={.clusters[0].cluster.server}')}"
-        say(f"   {self.server}, Kubernetes {json.loads(version)['gitVersion']}")
+        server = self.asks("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
+        say(f"   {self.asks('config', 'current-context').strip()}, {server}, Kubernetes {json.loads(version)['gitVersion']}")
         problems = [f"you may not {verb} {what}" for what in RIGHTS for verb in ("create", "delete") if self.asks("auth", "can-i", verb, what).strip() != "yes"]
         problems += self._in_the_way()
         self.node = self._fitting_node()
@@ -156,8 +154,7 @@ class Own(Cluster):
             problems.append("no Ready node of amd64 without taints; the images are for amd64")
         if problems:
             sys.exit("The demo cannot run here, and has changed nothing:\n" + "".join(f"   - {problem}\n" for problem in problems))
-        self.storage = self._default_storage()
-        self.retrains = bool(self.storage)
+        self.retrains = self._has_default_storage()
         if not self.retrains:
             say("   there is no default StorageClass, so the retraining part is left out")
 
@@ -178,10 +175,10 @@ class Own(Cluster):
                  and any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))]
         return ready[0]["metadata"]["labels"]["kubernetes.io/hostname"] if ready else ""
 
-    def _default_storage(self):
+    def _has_default_storage(self):
         classes = json.loads(self.asks("get", "storageclass", "-o", "json") or '{"items": []}')["items"]
         default = "storageclass.kubernetes.io/is-default-class"
-        return next((c["metadata"]["name"] for c in classes if c["metadata"].get("annotations", {}).get(default) == "true"), "")
+        return any(c["metadata"].get("annotations", {}).get(default) == "true" for c in classes)
 
     # ---- images
 

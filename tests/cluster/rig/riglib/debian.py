@@ -40,9 +40,11 @@ def write_lock(path, packages, comment):
 def served(names):
     """By name: the versions that the package servers have now with the sha256 of each, and the one that apt would take."""
     found = {name: ({}, _candidate(text)) for name, text in _policies(names).items()}
-    for stanza in run(["apt-cache", "show", *names]).split("\n\n"):
+    # It fails where it knows none of them; whoever wants them says what to do.
+    shown = subprocess.run(["apt-cache", "show", *names], text=True, capture_output=True).stdout
+    for stanza in shown.split("\n\n"):
         fields = dict(re.findall(r"^(Package|Version|Filename|SHA256): (.*)$", stanza, re.M))
-        if "Filename" in fields:   # else it is only installed
+        if "Filename" in fields and fields["Package"] in found:   # else it is only installed
             found[fields["Package"]][0][fields["Version"]] = fields["SHA256"]
     return found
 

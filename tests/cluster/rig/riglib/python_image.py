@@ -1,6 +1,7 @@
 """A Python image with scikit-learn, from Debian's packages and PyPI's wheels, cached."""
 
 import hashlib
+import inspect
 import pathlib
 import re
 import shutil
@@ -46,8 +47,9 @@ def write(out, name, app, entrypoint, locked=False):
 
 def base(locked=False):
     packages = debian.choose(DEBS, debian.read_lock(DEB_LOCK), debian.served(DEBS), locked)
-    recipe = b"".join(pathlib.Path(file).read_bytes() for file in (__file__, image.__file__, debian.__file__, WHEEL_LOCK))
-    key = hashlib.sha256(recipe + "".join(map(str, packages)).encode()).hexdigest()[:16]
+    recipe = b"".join(pathlib.Path(file).read_bytes() for file in (__file__, image.__file__, WHEEL_LOCK))
+    content = "".join([*map(str, packages), inspect.getsource(debian.record_unpacked), debian.os_release()])
+    key = hashlib.sha256(recipe + content.encode()).hexdigest()[:16]
     target = cache_root() / f"python-{key}.tar"
     if target.exists():
         return target
