@@ -12,7 +12,7 @@ import threading
 import time
 
 MODEL, SERVICE, PODS = "biopsy", "biopsy", "biopsy-pods"   # PODS: a headless Service, each pod by its own address
-FEEDBACK_PORT = int(os.environ.get("FEEDBACK_PORT", "8080"))
+FEEDBACK_PORT = int(os.environ.get("FEEDBACK_PORT", "8081"))
 RATE, THREADS = 40, 4
 REASONS = 5
 
