@@ -28,7 +28,10 @@ Advanced Turn::run() {
     end();
   } else {
     steer();
-    if (!s().paused_at) walk();
+    if (!s().paused_at) {
+      walk();
+      if (!waits_) s().waiting_since.reset();
+    }
     if (s().ending) end();  // just decided: begin the way back in the same breath
   }
   announce_needs();

@@ -132,6 +132,7 @@ class Turn {
   const Input& in_;
   TimePoint now_;
   serving::Ground ground_;
+  bool waits_ = false;  // for pods or the route
   Advanced out_;
 };
 

@@ -38,10 +38,7 @@ bool Turn::reach(int weight) {
   if (weight == 100 && s().candidate_weight < 100 && !pass_required()) return false;
   s().candidate_weight = weight;
   s().stable_weight = first() ? 0 : 100 - weight;
-  if (ground_.at(weight)) {
-    s().waiting_since.reset();
-    return true;
-  }
+  if (ground_.at(weight)) return true;
   const serving::Capacity goal = ground_.goal(weight);
   // Who asked for two pods wonders about twenty.
   const bool more = !ground_.routed && !first() && goal.stable > ground_.replicas;
@@ -129,11 +126,7 @@ bool Turn::warmed() {
   if (recreates()) return true;  // there is no room for them beside stable's
   const int weight = next_weight(policy(), s().step_index);
   const auto pods = candidate_replicas();
-  if (pods ? ground_.candidate_has(*pods) : ground_.warm_for(weight)) {
-    if (shadows() && !mirrored()) return false;
-    s().waiting_since.reset();
-    return true;
-  }
+  if (pods ? ground_.candidate_has(*pods) : ground_.warm_for(weight)) return !shadows() || mirrored();
   if (pods)
     wait_for_pods(*pods);
   else
@@ -173,6 +166,7 @@ void Turn::wait_for_route(const std::string& what) {
 // A step may be older than its deadline when pods go missing (it was scaled, a node was drained): they have that long to come from
 // then on.
 void Turn::keep_deadline(const std::string& missed, const std::string& stand) {
+  waits_ = true;
   if (!s().waiting_since) s().waiting_since = whole_second(now_);
   const TimePoint deadline = *s().waiting_since + policy().progress_deadline;
   if (now_ < deadline) return look_again(deadline);

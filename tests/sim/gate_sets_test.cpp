@@ -203,7 +203,7 @@ TEST_CASE("one goes back to what served before without its required gates") {
     gate["required"] = true;
     s.world.create({{"kind", kKinds[1]}, {"metadata", {{"name", "everybody"}}}, {"spec", {{"gates", {gate}}}}}, "kubectl");
     s.op.metrics["fairness m-v2"] = "0.95";
-    Fixture f = asking_for_v2(s, sets({"everybody"}, kKinds[1]), {prometheus_gate("accuracy", "0.9")});
+    Fixture f = asking_for_v2(s, sets({"everybody"}, kKinds[1]), Json::array({prometheus_gate("accuracy", "0.9")}));
     s.then("goes back", f.serves("m-v2"), [f]() mutable {
       f.make_rollout("back", "m-v1");
       f.desire("back", "Promoted");

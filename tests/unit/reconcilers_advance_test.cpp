@@ -382,6 +382,24 @@ TEST_CASE("before the first weight the deadline counts from when pods went missi
   }
 }
 
+// That the pods are there began the wait for the route anew, for ever.
+TEST_CASE("a step that waits for the route has one deadline, whatever its pods do") {
+  Bench b;
+  b.policy.progress_deadline = seconds(60);
+  api::Step chosen;
+  chosen.match = api::Step::Match{{{"x-canary", "1", false}}};
+  b.policy.steps = {chosen, test::weight(50)};
+  b.ground.candidate = {true, 5, 5, 5};
+  b.ground.candidate_settled = true;
+  for (int i = 0; i < 6; ++i) {
+    b.go();
+    CHECK(b.r.status.waiting_since == kNow);
+    b.now += seconds(10);
+  }
+  b.go();
+  CHECK(b.r.status.phase == "RolledBack");
+}
+
 TEST_CASE("a ModelVersion that is made anew with other bytes in mid-rollout ends it") {
   Bench b;
   b.policy.on_failure = api::RolloutPolicy::OnFailure::Pause;
