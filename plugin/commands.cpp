@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <sstream>
 
 #include "plugin/complete.h"
 #include "plugin/fields.h"
@@ -47,7 +48,11 @@ class Commands {
       app_.parse(args);
       set_request_timeout();
     } catch (const CLI::ParseError& e) {
-      return app_.exit(e, console_.out, console_.err) == 0 ? kDone : kTrouble;
+      std::stringstream out, err;
+      const int code = app_.exit(e, out, err);
+      for (const auto& [from, to] : {std::pair(&out, &console_.out), std::pair(&err, &console_.err)})
+        for (std::string line; std::getline(*from, line);) *to << printable(line) << "\n";
+      return code == 0 ? kDone : kTrouble;
     }
     return chosen_();
   }

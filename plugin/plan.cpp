@@ -201,8 +201,11 @@ class Planning {
         changes_.emplace_back(who + " is changed", lines);
       }
     } else {
+      const bool unseen = std::any_of(unreadable_.begin(), unreadable_.end(),
+                                      [&](Kind one) { return info(one).kind == kind; });
       make_new(object, crd);
-      changes_.emplace_back(who + " is created", std::vector<std::string>{});
+      changes_.emplace_back(who + (unseen ? " is created or changed: you may not list its kind" : " is created"),
+                            std::vector<std::string>{});
     }
     wanted_[{kind, name}] = object;
   }
@@ -305,7 +308,7 @@ class Planning {
       if (!after) return fail(after.error());
       const bool news = tell_plan(model, describe_plan(*before, unreadable_), *after);
       anything |= news | tell_stall(model, *after);
-      if (news) tell_unreadable(model);
+      if (!describe_plan(*after, unreadable_).empty()) tell_unreadable(model);
     }
     return anything;
   }

@@ -9,11 +9,13 @@ namespace {
 
 bool is_flag(const std::string& word) { return word.size() > 1 && word[0] == '-'; }
 
+bool takes_value(const CLI::Option& option) { return option.get_items_expected_min() > 0; }
+
 // One word of flags: "-n", "-nfoo", "-n=foo", "--namespace", "--namespace=foo", "-Aw".
 struct Flag {
   const CLI::Option* option = nullptr;  // null: not known, or several without a value
   std::optional<std::string> value;     // in the same word
-  bool wants_value() const { return option && option->get_type_size() != 0 && !value; }
+  bool wants_value() const { return option && takes_value(*option) && !value; }
 };
 
 Flag flag_of(const CLI::App& app, const CLI::App* verb, const std::string& word) {
@@ -22,7 +24,7 @@ Flag flag_of(const CLI::App& app, const CLI::App* verb, const std::string& word)
   if (equals != std::string::npos) flag.value = word.substr(equals + 1);
   if (flag.option || word.size() <= 2 || word[1] == '-') return flag;
   flag = {option_of(app, verb, word.substr(0, 2)), word.substr(2)};
-  return flag.option && flag.option->get_type_size() != 0 ? flag : Flag{};
+  return flag.option && takes_value(*flag.option) ? flag : Flag{};
 }
 
 }  // namespace

@@ -396,3 +396,26 @@ TEST_CASE("plugin: what lint quotes from a file does not steer the terminal", "[
   // Bytes that are no UTF-8 are a mistake, and no end of the program.
   CHECK(lint_of({"-"}, kModel.substr(0, kModel.find("spec")) + "spec: {track: \"a\x9b\xff\"}\n").code == kNo);
 }
+
+TEST_CASE("plugin: a kustomization is made by kubectl, else by kustomize", "[plugin][lint]") {
+  Folder bin;
+  const char* before = std::getenv("PATH");
+  const std::string path = before ? before : "";
+  ::setenv("PATH", bin.path().c_str(), 1);
+  const auto read = [] {
+    std::istringstream in;
+    return read_files({{}, {"it's here"}}, in);
+  };
+  const auto program = [&](const std::string& name, const std::string& line) {
+    std::filesystem::permissions(bin.write(name, "#!/bin/sh\n" + line + "\n"), std::filesystem::perms::owner_all);
+  };
+  CHECK(read().error().message == "-k it's here needs kubectl or kustomize on PATH; neither is there");
+  program("kustomize", R"([ "$*" = "build -- it's here" ] && printf 'apiVersion: modelops.dev/v1alpha1\nkind: Model\n')");
+  CHECK(read()->ours.size() == 1);
+  program("kubectl", R"([ "$*" = "kustomize -- it's here" ] && printf 'kind: Service\n')");
+  CHECK(read()->ours.empty());
+  CHECK(read()->others == 1);
+  program("kubectl", "exit 1");
+  CHECK(read().error().message == "-k it's here cannot be built");
+  ::setenv("PATH", path.c_str(), 1);
+}

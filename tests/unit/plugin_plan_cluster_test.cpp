@@ -121,6 +121,7 @@ TEST_CASE("plugin: plan goes on without what a person may not list", "[plugin][p
                            Catch::Contains("? you may not list clustermodelgatesets: ") &&
                            !Catch::Contains("httproutes") && !Catch::Contains("stalled") && !Catch::Contains("not start"));
   CHECK_THAT(said.err, Catch::Contains("ask for the ClusterRole model-operator-planner"));
+  CHECK_THAT(plan_of(cluster, {runtime("tiny")}).out, Catch::Contains("ModelRuntime tiny is created or changed: you may not list"));
   // Of the rest nothing can be told.
   cluster.forbidden = {Kind::Deployment};
   const Said none = plan_of(cluster, {file});

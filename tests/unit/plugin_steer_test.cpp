@@ -337,6 +337,7 @@ TEST_CASE("plugin: wrong usage is told apart from a no", "[plugin]") {
   CHECK_THAT(command({"pause"}).err, Catch::Contains("MODEL or -l is required"));
   CHECK(command({"pause", "m", "-o", "table"}).code == kTrouble);
   CHECK(command({"pause", "m", "--to", "x"}).code == kTrouble);
+  CHECK(command({"lint", "a\x1b[2Jb"}).err.find('\x1b') == std::string::npos);  // a name that a shell found
   CHECK(command({"pause", "m", "-l", "a=b"}).code == kTrouble);
   CHECK(command({"pause", "m", "--dry-run", "maybe"}).code == kTrouble);
   CHECK(command({"pause", "m", "n", "--rollout", "x"}).code == kTrouble);

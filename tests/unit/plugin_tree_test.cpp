@@ -166,6 +166,9 @@ TEST_CASE("plugin: what others wrote does not steer the terminal", "[plugin]") {
       "d\u009b31me\nf\tg\rh é…";
   const std::string shown = "a?[2Jb?c?d?31me f g h é…";
   CHECK(printable(hostile) == shown);
+  // Marks that turn the direction of text, and bytes that are no UTF-8.
+  CHECK(printable(std::string("a\u202eb\u2066c\u200fd\u2028e")) == "a?b?c?d?e");
+  CHECK(printable(std::string("a\x9b\xc3\xed\xa0\x80\xf5z€\xe2\x82")) == "a??????z€??");
   Snapshot s = canary();
   s.model["status"]["message"] = hostile;
   s.rollouts[0]["status"]["message"] = hostile;

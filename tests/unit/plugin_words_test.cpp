@@ -42,6 +42,7 @@ TEST_CASE("plugin: flags may stand before the verb", "[plugin][words]") {
   CHECK(ordered({"-n", "a", "get", "m"}) == Texts{"get", "-n", "a", "m"});
   CHECK(ordered({"-n", "get", "get", "get"}) == Texts{"get", "-n", "get", "get"});
   CHECK(ordered({"--namespace=a", "-A", "-w", "get"}) == Texts{"get", "--namespace=a", "-A", "-w"});
+  CHECK(ordered({"-A", "get", "m"}) == Texts{"get", "-A", "m"});
   CHECK(ordered({"-na", "-Aw", "get"}) == Texts{"get", "-na", "-Aw"});
   CHECK(ordered({"-n=a", "get", "-n=b"}) == Texts{"get", "-na", "-nb"});
   CHECK(ordered({"--rollout", "r", "abort", "m"}) == Texts{"abort", "--rollout", "r", "m"});
