@@ -420,6 +420,7 @@ constexpr Field<RolloutStatus> kRolloutStatus[] = {
     {"fromVersion", member<&RolloutStatus::from_version>},
     {"attempt", member<&RolloutStatus::attempt>},
     {"fromDigest", member<&RolloutStatus::from_digest>},
+    {"specHash", member<&RolloutStatus::spec_hash>},
     {"digest", member<&RolloutStatus::digest>},
     {"step", into<kStepStatus>},
     {"weights", into<kWeights>},

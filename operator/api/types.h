@@ -405,6 +405,7 @@ struct RolloutStatus {
   std::string from_version;
   int attempt = 0;  // how often a step was tried again; the Jobs and questions of gates are named after it
   std::string digest, from_digest;  // of the artifacts of both versions when it started
+  std::string spec_hash;            // of the Model's spec.rollout when it started
   int step_index = 0, step_count = 0;  // 1-based; 0 before the first; count + 1 while going to 100
   int stable_weight = 100, candidate_weight = 0;
   std::vector<GateStatus> gates;

@@ -91,6 +91,7 @@ class Planner {
                          job_troubles(r),
                          candidate ? candidate->artifact.digest : "",
                          status().stable_digest,
+                         hash_of(m_.rollout.raw),
                          served_before(r),
                          watched_.hold};
     advanced_ = rollout::advance(input, now_);

@@ -119,7 +119,7 @@ class Status {
   std::string way_out() const {
     const std::string retry = "kubectl model retry " + m_.meta.key.name;
     for (const auto& r : o_.rollouts)
-      if (r->meta.key.name == f_.status.intent.rollout && r->status.policy && rollout::changed_since(*r->status.policy, m_.rollout))
+      if (r->meta.key.name == f_.status.intent.rollout && !r->status.spec_hash.empty() && r->status.spec_hash != hash_of(m_.rollout.raw))
         return "spec.rollout has changed since; " + retry + " uses it";
     return "Change what the spec asks for, or run " + retry + " to try again";
   }

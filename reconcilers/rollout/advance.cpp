@@ -79,6 +79,7 @@ void Turn::start() {
   s().from_version = in_.stable;
   s().digest = in_.digest;
   s().from_digest = in_.stable_digest;
+  s().spec_hash = in_.spec_hash;
   s().step_count = count();
   s().stable_weight = first() ? 0 : 100;
   s().candidate_weight = 0;

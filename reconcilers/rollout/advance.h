@@ -34,6 +34,7 @@ struct Input {
   std::vector<ObjectKey> gateways = {};  // of the Model's route
   std::map<std::string, std::string> job_troubles = {};  // why a Job does not get on, by its name
   std::string digest = {}, stable_digest = {};  // of the artifacts of both versions; empty: unknown
+  std::string spec_hash = {};                   // of the Model's spec.rollout
   bool served_before = false;                   // the candidate had all traffic once
   std::string hold = {};                        // why it does not go on, a sentence; empty: it may. Promoted and Aborted work all the same
 };

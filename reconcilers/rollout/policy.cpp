@@ -17,12 +17,6 @@ std::string name_of(const Json& gate) {
   return gate.is_object() && name != gate.end() && name->is_string() ? name->get<std::string>() : "";
 }
 
-const Json* named(const Json& gates, const std::string& name) {
-  for (const Json& gate : gates)
-    if (name_of(gate) == name) return &gate;
-  return nullptr;
-}
-
 class Resolve {
  public:
   explicit Resolve(const Observed& o)
@@ -204,22 +198,6 @@ class Resolve {
 Policy resolve(const Observed& o) {
   if (o.model->rollout.gate_sets.empty()) return {Ref<api::RolloutPolicy>(o.model, &o.model->rollout), {}, {}};
   return Resolve(o).run();
-}
-
-bool changed_since(const api::RolloutPolicy& snapshot, const api::RolloutPolicy& now) {
-  if (snapshot.raw == now.raw) return false;
-  Result<Json> then = parse_json(snapshot.raw, kLargestPolicy), own = parse_json(now.raw, kLargestPolicy);
-  if (!then || !own || !then->is_object() || !own->is_object()) return true;
-  const Json before = then->value("gates", Json::array()), after = own->value("gates", Json::array());
-  for (const Json& gate : after) {
-    const Json* was = named(before, name_of(gate));
-    if (!was || (*was != gate && !was->value("required", false))) return true;
-  }
-  // With gate sets the snapshot holds theirs besides.
-  if (now.gate_sets.empty() && before.size() != after.size()) return true;
-  then->erase("gates");
-  own->erase("gates");
-  return *then != *own;
 }
 
 }  // namespace mo::rollout

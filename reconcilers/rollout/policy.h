@@ -26,7 +26,4 @@ struct Policy {
 // There must be a Model.
 Policy resolve(const Observed& observed);
 
-// Whether spec.rollout has changed since `snapshot` was taken of it. What gate sets hold does not count.
-bool changed_since(const api::RolloutPolicy& snapshot, const api::RolloutPolicy& now);
-
 }  // namespace mo::rollout

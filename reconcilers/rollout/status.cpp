@@ -82,6 +82,7 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
   if (!s.started) return;
   put(out, "fromVersion", s.from_version);
   put(out, "fromDigest", s.from_digest);
+  put(out, "specHash", s.spec_hash);
   put(out, "digest", s.digest);
   out["step"] = {{"index", s.step_index}, {"count", s.step_count}, {"description", step_description(s)}};
   out["stepSummary"] =

@@ -38,7 +38,7 @@ struct Bench {
 
   Advanced go() {
     Advanced a = rollout::advance({r, policy, stable, ground, &candidate_metrics, &stable_metrics, answers, jobs, superseded_by,
-                                   {}, digest, stable_digest, served_before},
+                                   {}, {}, digest, stable_digest, "", served_before},
                                   now);
     r.status = a.status;
     return a;

@@ -220,25 +220,5 @@ TEST_CASE("two sets that require a gate of one name must agree about it") {
   CHECK(p.required_unknown == !agree);
 }
 
-TEST_CASE("what has changed in spec.rollout since a snapshot") {
-  const auto policy = [](const char* raw, bool sets = false) {
-    api::RolloutPolicy p;
-    p.raw = raw;
-    if (sets) p.gate_sets = {{"team", Kind::ModelGateSet}};
-    return p;
-  };
-  const char* base = R"({"gates":[{"name":"a","max":"1"}],"steps":[{"weight":10}]})";
-  CHECK_FALSE(changed_since(policy(base), policy(base)));
-  CHECK_FALSE(changed_since(policy(base), policy(R"({"steps":[{"weight":10}],"gates":[{"max":"1","name":"a"}]})")));
-  CHECK(changed_since(policy(base), policy(R"({"gates":[{"name":"a","max":"1"}],"steps":[{"weight":20}]})")));
-  CHECK(changed_since(policy(base), policy(R"({"gates":[{"name":"a","max":"2"}],"steps":[{"weight":10}]})")));
-  CHECK(changed_since(policy(base), policy(R"({"steps":[{"weight":10}]})")));
-  CHECK(changed_since(policy(base), policy(R"({"gates":[{"name":"a","max":"1"},{"name":"b"}],"steps":[{"weight":10}]})")));
-  // The snapshot holds the gates of sets besides, and a required one in the place of the Model's own.
-  const char* with_sets = R"({"gates":[{"name":"a","max":"1"},{"name":"s"}],"steps":[{"weight":10}]})";
-  CHECK_FALSE(changed_since(policy(with_sets), policy(base, true)));
-  CHECK_FALSE(changed_since(policy(R"({"gates":[{"name":"a","required":true}],"steps":[{"weight":10}]})"), policy(base, true)));
-}
-
 }  // namespace
 }  // namespace mo::rollout
