@@ -56,6 +56,7 @@ KINDS = {
     "Gateway": ("gateway.networking.k8s.io/v1", "gateways", True),
     "HTTPRoute": ("gateway.networking.k8s.io/v1", "httproutes", True),
     "HorizontalPodAutoscaler": ("autoscaling/v2", "horizontalpodautoscalers", True),
+    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies", True),
     "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets", True),
     "APIService": ("apiregistration.k8s.io/v1", "apiservices", False),
     "Role": ("rbac.authorization.k8s.io/v1", "roles", True),

@@ -431,7 +431,7 @@ BAD = {
     "retraining with a gate without a rollout": (model(spec__rollout=REMOVED), ["spec.retraining.gates", 'gate "recorded"', "not defined"]),
     "retraining with a gate that asks Prometheus": (model(spec__retraining__gates=["latency"]),
                                                     ["spec.retraining.gates", 'gate "latency" reads no recorded metric', "kind version"]),
-    "a trigger of nothing": (model(spec__retraining__triggers__0={"name": "nightly"}), ['trigger "nightly"', "exactly one of schedule and dataset"]),
+    "a trigger of nothing": (model(spec__retraining__triggers__0={"name": "nightly"}), ['trigger "nightly"', "exactly one of schedule, dataset and monitor"]),
     "a trigger of both": (model(spec__retraining__triggers__0__dataset={"configMapKeyRef": {"name": "a", "key": "b"}}),
                           ['trigger "nightly"', "exactly one of"]),
     "two triggers of one name": (model(spec__retraining__triggers__1__name="nightly"), ["spec.retraining.triggers[1]", "Duplicate"]),
@@ -505,7 +505,7 @@ def test_defaults(kube, namespace):
     assert {k: v for k, v in spec["rollout"].items() if k != "gates"} == {
         "strategy": "Canary", "onFailure": "Rollback", "progressDeadlineSeconds": 600, "keepWarm": 0}
     assert spec["rollout"]["gates"][0] == {"name": "a", "version": {"metric": "m"}, "min": "1", "interval": "10s", "count": 1,
-                                           "failureLimit": 0, "onInconclusive": "Pause", "dryRun": False}
+                                           "failureLimit": 0, "dryRun": False}
     assert spec["retraining"]["onSuccess"] == "Rollout"
     assert spec["retraining"]["limits"] == {"concurrency": "Forbid"}
     assert spec["retraining"]["triggers"][0]["schedule"] == {"cron": "@daily", "timeZone": "UTC"}
@@ -1103,8 +1103,8 @@ def test_the_operator_writes_only_what_a_model_controls(kube, operator, owner, n
         mine = {"metadata": {"ownerReferences": [owner]}}
         for patch in ({"metadata": {"labels": {"a": "b"}}}, mine, {"metadata": {**mine["metadata"], "annotations": {"modelops.dev/applied": "x", **COPY_OF}}}):
             assert_words(refusal(operator.patch, kind, "theirs", patch, namespace, dry_run=True), NOT_A_MODELS)
-        # (Which ModelRollouts it deletes is the matter of history.)
-        words = ["the operator deletes no ModelRollout"] if kind == "ModelRollout" else NOT_A_MODELS
+        # (Which of these it deletes is the matter of history.)
+        words = [f"the operator deletes no {kind}"] if kind in ("ModelRollout", "ModelVersion") else NOT_A_MODELS
         assert_words(refusal(operator.delete, kind, "theirs", namespace, dry_run=True, missing_ok=False), words)
     finally:
         kube.delete(kind, "theirs", namespace)

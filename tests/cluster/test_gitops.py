@@ -55,7 +55,7 @@ def test_health_during_a_rollout(case):
     seen(case, "ModelVersion", "m-v2", "Candidate", "Current", "Healthy")
     case.metrics.set("accuracy", 0.95, version="m-v2")
     case.phase(rollout, "Paused")
-    seen(case, "Model", "m", "Paused", "InProgress", "Suspended", "Running")
+    seen(case, "Model", "m", "Paused", "InProgress", "Suspended", "resumeRequestedAt")
     seen(case, "ModelRollout", rollout, "Paused", "InProgress", "Suspended")
     case.version("m-v3")
     case.rollout("second", "m-v3")

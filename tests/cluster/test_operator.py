@@ -338,8 +338,8 @@ def test_two_installations_do_not_fight(alone):
         case.phase(rollout, "Paused")
         case.until(lambda: second.reconciles() > 3, "the second has looked at all this")
         first.end()
-        case.steer(rollout, "Promoted")
         looks = second.reconciles()
+        case.steer(rollout, "Promoted")
         case.until(lambda: second.reconciles() > looks, "the second has looked at this, too")
         assert writes(second) == 0 and case.mro(rollout)["phase"] == "Paused"
         assert second.tail(lines=1000).count("a Model of another installation") == 1

@@ -524,7 +524,7 @@ def test_plan_says_what_is_in_the_way(case):
 def test_plan_of_a_kustomization(case, tmp_path):
     file = case.serve("m-v1", steps=STEPS)
     (tmp_path / "model.yaml").write_text(yaml.safe_dump(file))
-    (tmp_path / "kustomization.yaml").write_text("resources: [model.yaml]\npatches:\n- patch: '[{op: replace, path: /spec/serving/replicas, value: 3}]'\n  target: {kind: Model}\n")
+    (tmp_path / "kustomization.yaml").write_text("resources: [model.yaml]\npatches:\n- patch: |-\n    - {op: replace, path: /spec/serving/replicas, value: 3}\n  target: {kind: Model}\n")
     planned = Said([settings.KUBECTL, "model", "plan", "-k", tmp_path, "-n", case.namespace])
     assert planned.code == NO and "spec.serving.replicas: 2 -> 3" in planned.out, planned
     assert said(Said([PLUGIN, "lint", "-k", tmp_path])) == ""

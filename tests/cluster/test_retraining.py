@@ -139,7 +139,7 @@ BAD_RESULTS = {
     "oversized": (lambda d: {"RESULT": d, "RESULT_REPEAT": "20"}, "oversized"),
     "no JSON": (lambda d: {"RESULT": "accuracy was fine"}, "not JSON"),
     "another kind": (lambda d: {"RESULT": d.replace("RunResult", "Result")}, "kind"),
-    "a float": (lambda d: {"RESULT": d.replace('"0.95"', "0.95")}, "metrics.f1"),
+    "no number": (lambda d: {"RESULT": d.replace('"0.95"', "NaN")}, "NaN"),
     "a bad digest": (lambda d: {"RESULT": d.replace("sha256:", "md5:")}, "digest"),
     "a strange uri": (lambda d: {"RESULT": d.replace("configmap://", "file://")}, "uri"),
 }

@@ -225,7 +225,7 @@ def test_poisoned_neighbours_stop_nobody(case):
     case.version("bad-v1", "crash", model="bad")
     case.model("bad", version="bad-v1", replicas=1)
     case.version("wrong-v1", model="wrong")
-    case.model("wrong", version="wrong-v1", replicas=1, template={"spec": {"containers": "none"}})
+    case.model("wrong", version="wrong-v1", replicas=1, template={"spec": {"containers": [{"name": "server", "env": [{"value": "nameless"}]}]}})
     case.model("lost", version="nowhere", replicas=1)
     case.version("odd-v1", model="odd")
     case.model("odd", version="odd-v1", replicas=1, template={"metadata": {"annotations": {"x": "y" * 200_000}}})

@@ -87,12 +87,14 @@ func run(object *unstructured.Unstructured, script string) any {
 	return fromLua(l.Get(-1))
 }
 
-// date knows the one format that the scripts ask for.
+// date knows the formats that the scripts ask for.
 func date(l *lua.LState) int {
-	if l.CheckString(1) != "!%Y%m%d%H%M%S" {
+	formats := map[string]string{"!%Y%m%d%H%M%S": "20060102150405", "!%Y-%m-%dT%H:%M:%S": "2006-01-02T15:04:05"}
+	format, known := formats[l.CheckString(1)]
+	if !known {
 		l.RaiseError("os.date(%q)", l.CheckString(1))
 	}
-	l.Push(lua.LString(time.Now().UTC().Format("20060102150405")))
+	l.Push(lua.LString(time.Now().UTC().Format(format)))
 	return 1
 }
 
