@@ -256,8 +256,8 @@ class HttpClient final : public Client {
     if (!path) return path;
     const std::string query = Query()
                                   .add("fieldManager", options_.program)
-                                  .add("fieldValidation", "Strict")
                                   .add("dryRun", dry_run)
+                                  .add("fieldValidation", "Strict")
                                   .text();
     return unary({"post", kind, "POST", *path + query, accept(false, ""), "application/json", body}, stop);
   }

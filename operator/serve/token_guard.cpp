@@ -106,10 +106,12 @@ void TokenGuard::run(std::stop_token stop) {
         access = *said;
       }
     }
+    // Those who waited meanwhile would wait for the same failure, one after the other. Who comes after the answer is asked for anew.
+    std::deque<Waiting> others;
+    if (!access) others.swap(queue_);
     lock.unlock();
     next.decided(access ? reply_to(*access) : unanswered());
-    // The others would wait for the same failure, one after the other.
-    if (!access) refuse_all();
+    for (const Waiting& each : others) each.decided(unanswered());
     lock.lock();
   }
 }

@@ -241,8 +241,11 @@ class Planner {
     const bool pinned = m_.track != "Promoted" && (m_.version || m_.artifact);
     const bool rolls_out =
         m_.retraining && m_.retraining->on_success == api::Retraining::OnSuccess::Rollout && !pinned;
-    // What is being rolled out may mend it.
-    if (rolling() || under_way(status().intent)) watched_.retrain.clear();
+    // What is being rolled out, or is about to be, may mend it.
+    const bool moves = under_way(status().intent) || std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [](const auto& r) {
+      return !rollout::is_over(r->status.phase);
+    });
+    if (moves) watched_.retrain.clear();
     training_ = retraining::plan(o_, policy_, status().stable_version, rolls_out, watched_.retrain, now_);
     status().retraining = training_.status;
     for (api::MonitorStatus& monitor : watched_.status)

@@ -209,12 +209,9 @@ api::MonitorStatus take_in(const api::Monitor& monitor, const api::MonitorStatus
   }
   const bool same = next == before;
   if (same && before.last_checked && at - *before.last_checked < kFigureKept) return next;
-  if (measured.verdict != Measured::Verdict::None) {
-    next.value = measured.value;
-    next.last_checked = at;
-  }
+  if (measured.verdict != Measured::Verdict::None) next.value = measured.value;
+  next.last_checked = at;
   if (!(next.state == State::Breached && measured.verdict != Measured::Verdict::Bad)) next.message = whole_characters(measured.message, kMessageKept);
-  if (next.state == State::NoData && same) next.last_checked = at;
   return next;
 }
 

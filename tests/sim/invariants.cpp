@@ -464,7 +464,9 @@ void Invariants::check_agreement(const View& view) const {
   for (const auto& r : w_.truth.rollouts.of_model(m.meta.key)) {
     if (rollout::is_over(r->status.phase)) continue;
     const std::string itself = "; ModelRollout " + r->meta.key.name + " says " + r->status.phase + ", " + r->status.message;
-    if (says("Ready")) broken("contradiction: " + told + itself);
+    // One that cannot start by itself, as it asks for what cannot be had, is no matter of the Model's spec.
+    const bool stuck = status_of(w_.get({Kind::ModelRollout, r->meta.key})["status"], "Stalled") == "True";
+    if (says("Ready") && !stuck) broken("contradiction: " + told + itself);
     if (r != view.active || says("Stalled")) continue;
     const bool paused = r->status.phase == "Paused";
     if (paused != (m.status.phase == "Paused") || m.status.message.find(r->status.message) == std::string::npos)

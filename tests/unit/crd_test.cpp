@@ -23,7 +23,7 @@ const std::vector<Unread> kUnreadOfModel = {
     {"spec.description", "for people"},
     {"spec.owner", "for people: a printer column"},
     {"spec.riskTier", "for people: a printer column; picks a policy once there are any"},
-    {"spec.monitors[].about", "for people and reports"},
+    {"spec.monitors[0].about", "for people and reports"},
     {"spec.retraining.limits.concurrency", "has one value"},
     {"status.trafficSummary", "a printer column, written from traffic"},
     {"status.ready", "a printer column, written from replicas"},

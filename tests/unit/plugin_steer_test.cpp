@@ -110,7 +110,7 @@ TEST_CASE("plugin: retry makes a new rollout to what failed last", "[plugin]") {
   const auto edit = decided("retry", r);
   REQUIRE(edit);
   CHECK(edit->what == Edit::Do::Create);
-  CHECK(edit->body["metadata"] == Json{{"name", "m-v2-retry-3"}, {"namespace", "ns"}});
+  CHECK(edit->body["metadata"] == Json{{"name", "m-v2-retry-3"}, {"namespace", "ns"}, {"labels", {{"modelops.dev/origin", "kubectl-model"}}}});
   CHECK(edit->body["spec"] == Json{{"modelRef", {{"name", "m"}}}, {"version", "m-v2"}});
   CHECK_THAT(refusal(decided("retry", scene({rollout("x", "m-v2", "Succeeded")}, "m-v2"))),
              Catch::Contains("nothing to retry"));

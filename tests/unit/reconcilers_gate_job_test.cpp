@@ -93,7 +93,7 @@ TEST_CASE("a step that is tried again measures by another Job, and the old one g
   b.r.status.paused_at = b.now;
   b.r.status.pause_reason = "ProgressDeadlineExceeded";
   b.r.status.phase = "Paused";
-  b.desire("Running");
+  b.r.resume_requested_at = b.now;
   b.go();
   CHECK(b.r.status.attempt == 1);
   b.now += minutes(1);

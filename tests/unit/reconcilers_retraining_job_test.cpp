@@ -40,7 +40,7 @@ struct Run : test::Scene {
   }
   Planned look(Duration later = Duration(0)) {
     const Observed& o = observed();
-    Planned planned = plan(o, rollout::resolve(o), "m-v1", true, kNow + later);
+    Planned planned = plan(o, rollout::resolve(o), "m-v1", true, {}, kNow + later);
     model.status.retraining = planned.status;
     return planned;
   }

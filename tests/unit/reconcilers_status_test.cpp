@@ -229,6 +229,7 @@ TEST_CASE("a status that says the same is not written again") {
       auto serving = std::make_shared<api::ModelVersion>(*v);
       serving->phase = "Serving";
       serving->message = "serves Model m";
+      serving->served = true;
       s.o.versions = {serving};
     }
   const Json status = status_of(s);
@@ -356,6 +357,7 @@ TEST_CASE("a version's phases") {
     }
     api::ModelVersion v = *s.o.named["m-v2"];
     v.phase = row.before;
+    v.served = v.phase == "Superseded";
     const auto next =
         version::next_status(v, {row.stable, row.candidate, row.rejected, "why"}, s.observed(), kNow);
     CHECK((next ? (*next)["phase"].get<std::string>() : "") == row.after);
