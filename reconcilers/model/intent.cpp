@@ -272,6 +272,7 @@ class Decide {
     status.message = i.message;
     status.finished = now_;
     status.paused_at.reset();
+    status.waiting_since.reset();
     status.pause_reason.clear();
     if (succeeded) status.step_index = status.step_count;
     status.candidate_weight = succeeded ? 100 : 0;

@@ -148,6 +148,7 @@ void Turn::finish(const std::string& phase, const std::string& message) {
   s().phase = phase;
   s().message = message;
   s().finished = now_;
+  s().waiting_since.reset();
   out_.asks.clear();
   out_.jobs.clear();
   out_.measuring.clear();

@@ -137,8 +137,14 @@ class Case:
 
     def endpoints(self, service="m"):
         """{version: endpoints that take traffic}"""
-        versions = {p["metadata"]["name"]: p["metadata"]["labels"].get(VERSION) for p in self.all("Pod")}
-        return endpoints(self.all("EndpointSlice"), versions, service)
+        for _ in range(50):
+            versions = {p["metadata"]["name"]: p["metadata"]["labels"].get(VERSION) for p in self.all("Pod")}
+            share = endpoints(self.all("EndpointSlice"), versions, service)
+            # A pod that came or went between the two lists: both are read anew.
+            if not any(version.startswith("unknown pod") for version in share):
+                break
+            time.sleep(0.05)
+        return share
 
     def events(self, name="m", reason=None):
         """The notes of our Events on that object."""
