@@ -32,6 +32,7 @@ images-lock: build rig-deps ## Write the versions and hashes that Debian, PyPI a
 
 sbom: build rig-deps ## An SBOM (CycloneDX) of each image, by syft, which is built once
 	@$(PYTHON) images/build.py --sbom $(if $(LOCKED),--locked)
+	@$(PYTHON) images/test_sboms.py
 
 # With KUBECONFIG it runs on that cluster, which needs no node of ours (demo/README.md).
 OWN_CLUSTER := $(filter-out $(CURDIR)/.cluster/kubeconfig .cluster/kubeconfig,$(KUBECONFIG))
