@@ -64,7 +64,7 @@ TEST_CASE("a namespace whose tasks hang never holds more than half of the thread
   for (int i = 0; i < 4; ++i) pool.post({"other", "m" + std::to_string(i)}, hall.visit({"other", "m" + std::to_string(i)}, false));
   for (int i = 0; i < 4; ++i) CHECK(hall.came({"other", "m" + std::to_string(i)}));
   std::lock_guard lock(hall.mutex);
-  CHECK(hall.inside[loud(0)] <= 1);  // four Models of it, one each
+  CHECK(hall.inside[loud(0)] <= 2);  // the first ones may begin before the others are there
 }
 
 TEST_CASE("one Model has two tasks under way at most, and the next Model its turn", "[evidence]") {
