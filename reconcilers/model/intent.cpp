@@ -247,7 +247,8 @@ class Decide {
       return;
     }
     if (back_to_stable) return;  // closed by place()
-    if (busy()) return;
+    // A way back does not wait for what is under way: it supersedes it.
+    if (busy() && newest->origin != "monitor") return;
     intent() = api::Intent{newest->version,
                            newest->origin == "retraining" ? "Retraining" : "Rollout",
                            newest->meta.key.name,

@@ -248,8 +248,9 @@ class Planner {
     if (moves) watched_.retrain.clear();
     training_ = retraining::plan(o_, policy_, status().stable_version, rolls_out, watched_.retrain, now_);
     status().retraining = training_.status;
+    const auto& asked = watched_.retrain;
     for (api::MonitorStatus& monitor : watched_.status)
-      if (!training_.monitor.empty() && monitor.name == training_.monitor) ++monitor.attempts;
+      if (training_.started && std::find(asked.begin(), asked.end(), monitor.name) != asked.end()) ++monitor.attempts;
     status().monitors = watched_.status;
     look_again(training_.look_again);
   }

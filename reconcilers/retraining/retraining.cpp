@@ -239,7 +239,7 @@ class Training {
     for (const auto& [name, digest] : digests_) s().datasets[name] = digest;
     skip_schedule();
     event("RetrainingStarted", "Job " + run.name + ", triggered by " + trigger);
-    if (!monitors_.empty()) out_.monitor = monitors_.front();
+    out_.started = true;
     make_job();
   }
 

@@ -24,7 +24,7 @@ struct Planned {
   std::string problem_reason, problem;
   // A version whose recorded metrics did not pass, and why.
   std::string rejected_version, rejected_message;
-  std::string monitor;  // the monitor that the run which starts now is for; empty: none starts, or for another reason
+  bool started = false;  // a run starts now, which answers whatever asked for one
   // A version that a run made once more, with other figures: they go to its status before it is judged by them.
   std::string evaluated_version;
   api::Evaluation evaluation;

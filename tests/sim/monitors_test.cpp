@@ -75,6 +75,42 @@ TEST_CASE("training that does not mend the drift is given up after so many attem
   });
 }
 
+TEST_CASE("a breach in mid-rollout takes the Model back, and does not wait for the rollout") {
+  explore([](Sim& s) {
+    Fixture f = usual(s, [](Json& spec) { spec["monitors"] = {drift({"Rollback", "Hold"})}; });
+    for (const char* version : {"m-v1", "m-v2", "m-v3"}) s.op.metrics["drift " + std::string(version)] = "0.1";
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    s.then("asks for m-v3 at an open pause", [f] { return f.stable() == "m-v2" && monitor(f, "state") == "OK"; }, [f]() mutable {
+      f.edit_spec([](Json& spec) {
+        spec["version"] = "m-v3";
+        spec["rollout"]["steps"] = {{{"weight", 50}}, {{"pause", Json::object()}}};
+      });
+    });
+    s.then("m-v2 drifts", [f] { return f.phase(f.to("m-v3")) == "Paused"; }, [&s] { s.op.metrics["drift m-v2"] = "0.4"; });
+    s.then("looks", [f] { return f.stable() == "m-v1"; }, [] {});
+    s.until = [] { return true; };
+    s.expect = [f] { must(f.phase(f.to("m-v3")) == "Superseded", "m-v3: " + f.phase(f.to("m-v3"))); };
+  });
+}
+
+TEST_CASE("one run is an attempt for each monitor that is breached") {
+  explore([](Sim& s) {
+    Fixture f = drifting(s, "0.05");
+    f.edit_spec([](Json& spec) {
+      spec["monitors"].push_back(drift({"Retrain"}));
+      spec["monitors"][1]["name"] = "bias";
+    });
+    s.op.metrics["drift m-v1"] = "0.4";
+    s.then("looks", [f] { return f.status().contains("retraining") && f.status()["retraining"].contains("run"); }, [] {});
+    s.until = [] { return true; };
+    s.expect = [f] {
+      int attempts = 0;
+      for (const Json& told : f.status()["monitors"]) attempts += told["state"] == "Breached" ? told.value("attempts", 0) == 1 : 1;
+      must(attempts == 2, f.status()["monitors"].dump());
+    };
+  });
+}
+
 TEST_CASE("a monitor without data says so and does nothing") {
   explore([](Sim& s) {
     Fixture f = drifting(s, "0.05");
