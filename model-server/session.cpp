@@ -55,7 +55,6 @@ void Session::read_header() {
   parser_.emplace();
   parser_->header_limit(kMaxHeader);
   parser_->body_limit(options_.max_body);
-  heard();
   waiting_ = true;
   stream_.expires_after(options_.idle);
   http::async_read_header(stream_, buffer_, *parser_,
