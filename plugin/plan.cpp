@@ -46,6 +46,7 @@ const Watched kWatched[] = {
     {Kind::Model, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.models, o); }},
     {Kind::ModelVersion, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.versions, o); }},
     {Kind::ModelRollout, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.rollouts, o); }},
+    {Kind::TrainingRun, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.runs, o); }, true},
     {Kind::ModelRuntime, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.runtimes, o); }, false, true},
     {Kind::ModelGateSet, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.gate_sets, o); }, true},
     {Kind::ClusterModelGateSet, Watched::Of::All,

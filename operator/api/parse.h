@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "operator/api/training_run.h"
 #include "operator/api/types.h"
 #include "operator/core/result.h"
 
@@ -28,6 +29,10 @@ struct KindOf<ModelVersion> {
 template <>
 struct KindOf<ModelRollout> {
   static constexpr Kind value = Kind::ModelRollout;
+};
+template <>
+struct KindOf<TrainingRun> {
+  static constexpr Kind value = Kind::TrainingRun;
 };
 template <>
 struct KindOf<ModelRuntime> {

@@ -6,6 +6,7 @@ const KindInfo& info(Kind kind) {
   static constexpr KindInfo kModel{"modelops.dev", "v1alpha1", "models", "Model", true};
   static constexpr KindInfo kVersion{"modelops.dev", "v1alpha1", "modelversions", "ModelVersion", true};
   static constexpr KindInfo kRollout{"modelops.dev", "v1alpha1", "modelrollouts", "ModelRollout", true};
+  static constexpr KindInfo kRun{"modelops.dev", "v1alpha1", "trainingruns", "TrainingRun", true};
   static constexpr KindInfo kRuntime{"modelops.dev", "v1alpha1", "modelruntimes", "ModelRuntime", false};
   static constexpr KindInfo kGateSet{"modelops.dev", "v1alpha1", "modelgatesets", "ModelGateSet", true};
   static constexpr KindInfo kClusterGateSet{"modelops.dev", "v1alpha1", "clustermodelgatesets",
@@ -30,6 +31,8 @@ const KindInfo& info(Kind kind) {
       return kVersion;
     case Kind::ModelRollout:
       return kRollout;
+    case Kind::TrainingRun:
+      return kRun;
     case Kind::ModelRuntime:
       return kRuntime;
     case Kind::ModelGateSet:

@@ -20,6 +20,7 @@ enum class Kind {
   Model,
   ModelVersion,
   ModelRollout,
+  TrainingRun,
   ModelRuntime,
   ModelGateSet,
   ClusterModelGateSet,

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "operator/api/training_run.h"
 #include "operator/api/types.h"
 #include "operator/core/ids.h"
 
@@ -24,6 +25,7 @@ namespace mo {
 std::vector<ObjectKey> models_of(const api::Model& o);         // itself
 std::vector<ObjectKey> models_of(const api::ModelVersion& o);  // spec.modelRef
 std::vector<ObjectKey> models_of(const api::ModelRollout& o);
+std::vector<ObjectKey> models_of(const api::TrainingRun& o);
 std::vector<ObjectKey> models_of(const api::ModelRuntime& o);
 std::vector<ObjectKey> models_of(const api::GateSet& o);  // who names it is found by the ReferenceIndex
 std::vector<ObjectKey> models_of(const api::Deployment& o);  // by our label
@@ -211,6 +213,7 @@ struct Stores {
   Store<api::Model> models;
   Store<api::ModelVersion> versions;
   Store<api::ModelRollout> rollouts;
+  Store<api::TrainingRun> runs;
   Store<api::ModelRuntime> runtimes;
   Store<api::ModelGateSet> gate_sets;
   Store<api::ClusterModelGateSet> cluster_gate_sets;

@@ -71,6 +71,12 @@ void Operator::wake(const Change& change) {
       kind == Kind::ConfigMap)
     for (const auto& model : stores_.models.all()) m_.queue.insert(model->meta.key);
   for (const ObjectKey& model : change.object->models) m_.queue.insert(model);
+  if (kind != Kind::Model) return;
+  for (const auto& model : stores_.models.all()) {
+    if (!model->retraining) continue;
+    for (const api::Trigger& trigger : model->retraining->triggers)
+      if (trigger.model == change.ref().key.name) m_.queue.insert(model->meta.key);
+  }
 }
 
 void Operator::deliver(Kind kind) {
@@ -275,8 +281,12 @@ bool Operator::known_as_foreign(const ObjectRef& target) const {
   const StoredPtr known = find(m_.known, target);
   const auto owner = stores_.models.get(m_.flight->key);
   if (!known || !owner) return known != nullptr;
+  const auto runs = stores_.runs.of_model(m_.flight->key);
   for (const Json& reference : known->json["metadata"].value("ownerReferences", Json::array()))
-    if (reference.value("uid", "") == owner->meta.uid) return false;
+    if (reference.value("uid", "") == owner->meta.uid || std::any_of(runs.begin(), runs.end(), [&](const auto& run) {
+          return reference.value("uid", "") == run->meta.uid;
+        }))
+      return false;
   return true;
 }
 

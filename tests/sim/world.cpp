@@ -11,14 +11,14 @@ namespace {
 
 constexpr int64_t kFirstVersion = 1000;
 constexpr size_t kWritesKept = 20000;
-constexpr Kind kStored[] = {Kind::Model,      Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime,
+constexpr Kind kStored[] = {Kind::Model,      Kind::ModelVersion, Kind::ModelRollout, Kind::TrainingRun, Kind::ModelRuntime,
                             Kind::ModelGateSet, Kind::ClusterModelGateSet,
                             Kind::Deployment, Kind::Service,      Kind::HttpRoute,    Kind::EndpointSlice,
                             Kind::HorizontalPodAutoscaler,
                             Kind::Job,        Kind::Pod,          Kind::ConfigMap};
 
 bool is_ours(Kind kind) {
-  return kind == Kind::Model || kind == Kind::ModelVersion || kind == Kind::ModelRollout ||
+  return kind == Kind::Model || kind == Kind::ModelVersion || kind == Kind::ModelRollout || kind == Kind::TrainingRun ||
          kind == Kind::ModelRuntime || kind == Kind::ModelGateSet || kind == Kind::ClusterModelGateSet;
 }
 
@@ -31,6 +31,8 @@ void with_store(Kind kind, F f) {
       return f(&Stores::versions);
     case Kind::ModelRollout:
       return f(&Stores::rollouts);
+    case Kind::TrainingRun:
+      return f(&Stores::runs);
     case Kind::ModelRuntime:
       return f(&Stores::runtimes);
     case Kind::ModelGateSet:
@@ -69,7 +71,7 @@ T object_type(Store<T> Stores::*);
 void complain_of_unread(const ObjectRef& ref, const std::vector<std::string>& unread) {
   static const std::vector<std::string> for_people = {
       "status.trafficSummary", "status.replicas",    "status.readyReplicas",    "status.ready",
-      "status.selector",       "status.stepSummary", "status.step.description", "status.observedGeneration"};
+      "status.selector",       "status.stepSummary", "status.step.description", "status.observedGeneration", "status.stage"};
   for (const std::string& path : unread)
     if (path.rfind("status.", 0) == 0 && path.rfind("status.policy.", 0) != 0 &&
         std::find(for_people.begin(), for_people.end(), path) == for_people.end())
@@ -316,7 +318,7 @@ void World::remove(const ObjectRef& target) {
   gone_[target] = object->version + 1;
   object->drop(truth);
   owner_went_ |= target.kind == Kind::Model || target.kind == Kind::Deployment || target.kind == Kind::Job ||
-                 target.kind == Kind::Service;
+                 target.kind == Kind::TrainingRun || target.kind == Kind::Service;
   log.push_back({object, true});
   ++changes;
 }
