@@ -162,7 +162,7 @@ std::vector<Json> line_of(const std::string& start, const std::vector<Json>& ver
   return line;
 }
 
-std::vector<Difference> differences(const Json& from, const Json& to) {
+std::vector<Difference> version_differences(const Json& from, const Json& to) {
   const Flat a = told_of(from), b = told_of(to);
   std::set<std::string> fields;
   for (const Flat* flat : {&a, &b})
@@ -261,7 +261,7 @@ int diff_versions(Session& session, const Comparing& comparing) {
     if (!version) return complain(session, version.error());
     both.push_back(std::move(*version));
   }
-  const auto all = differences(both[0], both[1]);
+  const auto all = version_differences(both[0], both[1]);
   if (comparing.output == "json") {
     Json out = Json::array();
     for (const Difference& d : all) out.push_back({{"field", d.field}, {"from", d.from}, {"to", d.to}});

@@ -38,7 +38,7 @@ struct Difference {
   bool operator==(const Difference&) const = default;
 };
 // Of artifact, lineage and figures, by their path; figures are those that gates read.
-std::vector<Difference> differences(const Json& from, const Json& to);
+std::vector<Difference> version_differences(const Json& from, const Json& to);
 
 // A graph for graphviz. Every text of others is quoted.
 std::string dot_of(const std::vector<Json>& line);

@@ -73,6 +73,7 @@ class Run {
   void end(const std::string& phase, const std::string& message) {
     if (ended_) return;
     ended_ = true;
+    count_time(std::exchange(measured_, nullptr));
     s().phase = phase;
     s().message = whole_characters(message, kResultKept);
     s().finished = now_;
@@ -138,6 +139,7 @@ class Run {
     stage.phase = phase;
     stage.message = whole_characters(message, kResultKept);
     stage.finished = now_;
+    count_time(std::exchange(measured_, nullptr));
   }
 
   bool validate() {
@@ -186,7 +188,7 @@ class Run {
     if (stage.job.empty()) stage.job = run_job_name(name(), part);
     const Seen seen = follow(stage.job, stage.job_uid, {which, stage.job, s().result ? s().result->trial : 0, run_.parameters});
     if (seen.is == Is::Waits) return {};
-    count_time(seen);
+    measured_ = seen.job;
     if (seen.is == Is::Failed) {
       end("Failed", seen.why);
       return {};
@@ -257,12 +259,12 @@ class Run {
     const Seen seen = follow(trial.job, trial.job_uid, {"train", trial.job, trial.index, trial.parameters});
     if (seen.is == Is::Waits || ended()) return;
     if (seen.is == Is::Failed) {
-      count_time(seen);
+      count_time(seen.job);
       return fail_trial(trial, seen.why);
     }
     const auto text = text_of(*seen.job);
     if (!text) return;
-    count_time(seen);
+    count_time(seen.job);
     const Result<api::RunResult> result = *text ? api::parse_run_result(**text) : fail(text->error());
     if (!result) return fail_trial(trial, result.error().message);
     take_result(trial, *result, *seen.job);
@@ -373,6 +375,7 @@ class Run {
     if (!why) return true;
     const std::string which = "attempt " + std::to_string(s().attempt) + " of " + std::to_string(spec_.retry->attempts) + ": " + *why;
     if (s().attempt >= spec_.retry->attempts) return end("Rejected", which), false;
+    if (spec_.evaluate) close(stage("evaluate"), "Failed", *why);
     s().retry_at = now_ + spec_.retry->backoff;
     look_again(*s().retry_at);
     wait(which + "; the next begins at " + format_time(*s().retry_at));
@@ -558,10 +561,11 @@ class Run {
     return Result<std::string>(*answer->second.text);
   }
 
-  void count_time(const Seen& seen) {
-    if (!seen.job) return;
-    const TimePoint began = seen.job->started.value_or(seen.job->meta.created);
-    const auto span = std::chrono::duration_cast<std::chrono::seconds>(seen.job->finished.value_or(now_) - began).count();
+  // Once for each Job: where its end is put on record.
+  void count_time(const Ref<api::Job>& job) {
+    if (!job) return;
+    const TimePoint began = job->started.value_or(job->meta.created);
+    const auto span = std::chrono::duration_cast<std::chrono::seconds>(job->finished.value_or(now_) - began).count();
     s().job_seconds += std::max<int64_t>(0, span);
   }
 
@@ -623,6 +627,7 @@ class Run {
   bool ended_ = false, waiting_ = false, runs_ = false;
   std::string doing_, queued_, trouble_;
   std::vector<std::string> under_way_;  // Jobs
+  Ref<api::Job> measured_;              // of the stage that is to be closed
   RunPlan out_;
 };
 

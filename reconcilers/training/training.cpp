@@ -265,7 +265,7 @@ class Training {
       hold_schedule();
       return make_run();
     }
-    if (!run || (!s().run->uid.empty() && run->meta.uid != s().run->uid))
+    if (!run || run->meta.deleting || (!s().run->uid.empty() && run->meta.uid != s().run->uid))
       return close("Cancelled: TrainingRun " + s().run->name + " was deleted before it ended", true);
     if (s().run->uid.empty() && !is_of_operator(*run, *o_.model)) return tell_taken();
     s().run->uid = run->meta.uid;

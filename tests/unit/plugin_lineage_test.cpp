@@ -34,12 +34,12 @@ TEST_CASE("what differs is told by its path, figures as gates read them, data se
   b["status"]["evaluation"]["metrics"]["f1"] = "0.95";
   a["spec"]["lineage"]["data"] = {{{"name", "x"}, {"digest", "1"}}, {{"name", "y"}, {"digest", "2"}}};
   b["spec"]["lineage"]["data"] = {{{"name", "y"}, {"digest", "2"}}, {{"name", "x"}, {"digest", "3"}}};
-  CHECK(differences(a, b) == std::vector<Difference>{{"artifact.digest", "sha256:a", "sha256:b"},
+  CHECK(version_differences(a, b) == std::vector<Difference>{{"artifact.digest", "sha256:a", "sha256:b"},
                                                      {"artifact.uri", "http://x/a", "http://x/b"},
                                                      {"lineage.data[x].digest", "1", "3"},
                                                      {"lineage.parent", "", "a"},
                                                      {"metrics.f1", "0.9", "0.95"}});
-  CHECK(differences(a, a).empty());
+  CHECK(version_differences(a, a).empty());
 }
 
 TEST_CASE("a graph quotes what others wrote") {
