@@ -450,7 +450,7 @@ class Run {
     const bool there = std::any_of(o_.rollouts.begin(), o_.rollouts.end(),
                                    [&](const auto& r) { return r->meta.key.name == rollout; });
     const auto last = o_.last_rollout(name);
-    const std::string same = "Unchanged: the run made the same bits as " + name + ", whose ModelRollout ";
+    const std::string same = "the run made the same bits as " + name + ", whose ModelRollout ";
     if (!there && last && (last->status.phase == "RolledBack" || last->status.phase == "Failed"))
       return end("Rejected", same + last->meta.key.name + " ended as " + last->status.phase + ": " + last->status.message);
     if (!there && !last && !record.failed_rollout.empty())

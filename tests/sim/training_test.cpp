@@ -43,6 +43,7 @@ void three_stages(Json& retraining) {
   retraining["evaluate"] = {{"template", kTemplate}, {"gates", {"recorded"}}};
 }
 
+Json retraining(const Fixture& f) { return f.status().value("retraining", Json::object()); }
 size_t jobs(const Sim& s) { return s.world.all(Kind::Job).size(); }
 Json run_status(const Sim& s, const std::string& name = "m-run-000001") {
   const Json* run = s.world.find(ref(Kind::TrainingRun, name));
@@ -113,8 +114,8 @@ TEST_CASE("a run that is cancelled at any moment is over, and what serves is wha
       });
       s.expect = [f, &s] {
         f.must_serve("m-v1");
-        must(phase(s) == "Cancelled" && !f.status()["retraining"].contains("run"), run_status(s).dump());
-        for (const ObjectRef& job : s.world.all(Kind::Job)) must(s.world.get(job)["status"].contains("conditions"), "a Job is left over");
+        must(phase(s) == "Cancelled" && !retraining(f).contains("run"), run_status(s).dump());
+        for (const ObjectRef& job : s.world.all(Kind::Job)) must(s.world.get(job).value("status", Json::object()).contains("conditions"), "a Job is left over");
       };
     });
 }
@@ -124,12 +125,12 @@ TEST_CASE("a run whose object is deleted is over, and is not made again") {
     Fixture f = staged(s, [](Json&) {});
     s.controllers.job_fate = [](const std::string&) { return JobFate{JobFate::Is::Hangs, ""}; };
     s.then("asks for a run", f.serves("m-v1"), ask(f));
-    s.then("deletes it", [f] { return f.status()["retraining"].contains("run") && f.status()["retraining"]["run"].contains("uid"); },
+    s.then("deletes it", [f] { return retraining(f).contains("run") && retraining(f)["run"].contains("uid"); },
            [&s] { s.world.remove(ref(Kind::TrainingRun, "m-run-000001")); });
     s.expect = [f, &s] {
       f.must_serve("m-v1");
       must(s.world.all(Kind::TrainingRun).empty() && jobs(s) == 0, "its Jobs go with it, and nothing comes back");
-      must(f.status()["retraining"]["lastResult"] == "Cancelled: TrainingRun m-run-000001 was deleted before it ended", f.status().dump());
+      must(retraining(f)["lastResult"] == "Cancelled: TrainingRun m-run-000001 was deleted before it ended", f.status().dump());
     };
   });
 }
@@ -157,7 +158,7 @@ TEST_CASE("experiments wait for their turn, register what they made and roll not
       f.must_serve("m-v1");
       for (const char* run : {"m-run-000001", "try-a", "try-b"}) must(phase(s, run) == "Succeeded", run_status(s, run).dump());
       must(jobs(s) == 3 && s.world.all(Kind::ModelVersion).size() == 6 && s.world.all(Kind::ModelRollout).empty(), "one Job and one version each");
-      must(f.status()["retraining"]["runsToday"] == 1, "of the operator's own");
+      must(retraining(f)["runsToday"] == 1, "of the operator's own");
     };
   });
 }
@@ -190,7 +191,7 @@ TEST_CASE("a version that another Model promotes starts a run") {
       s.world.update(ref(Kind::Model, "base"), [](Json& o) { o["spec"]["version"] = "base-v1"; }, "kubectl");
     });
     s.expect = [f, &s] {
-      must(f.status()["retraining"]["datasets"][0]["digest"] == "base-v1", f.status().dump());
+      must(retraining(f)["datasets"].dump().find("base-v1") != std::string::npos, f.status().dump());
       must(jobs(s) == 0, "the first that is seen is what there was");
       f.must_serve("m-v1");
     };

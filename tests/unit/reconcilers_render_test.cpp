@@ -1,8 +1,8 @@
 // The bodies that we apply.
 #include <catch2/catch.hpp>
 
-#include "reconcilers/training/job.h"
 #include "reconcilers/serving/render.h"
+#include "reconcilers/training/job.h"
 
 namespace mo::serving {
 namespace {
@@ -374,7 +374,8 @@ TEST_CASE("the runtime is the named one, else the first by priority and then by 
 
 api::TrainingRun run() {
   api::TrainingRun r;
-  r.meta = test::meta("m-run-000007");
+  r.meta.key = {"ns", "m-run-000007"};
+  r.meta.uid = "uid-m-run-000007";
   r.trigger = "nightly";
   r.status.attempt = 1;
   r.status.seed = 7;

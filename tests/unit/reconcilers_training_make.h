@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "reconcilers/training/training.h"
@@ -53,6 +55,7 @@ struct Trained : mo::test::Scene {
     auto made = std::make_shared<api::Job>();
     made->meta = mo::test::meta(name);
     made->meta.controller_uid = owner;
+    made->meta.created = now_;
     jobs[name] = made;
     return *made;
   }
@@ -64,6 +67,7 @@ struct Trained : mo::test::Scene {
   }
 
   Planned look(Duration later = Duration(0)) {
+    now_ = kNow + later;
     o.runs.clear();
     for (const auto& [name, made] : runs) o.runs.push_back(std::make_shared<const api::TrainingRun>(*made));
     o.jobs.clear();
@@ -142,6 +146,7 @@ struct Trained : mo::test::Scene {
 
  private:
   std::string before_;
+  TimePoint now_ = kNow;
 };
 
 }  // namespace mo::training::test

@@ -290,12 +290,12 @@ TEST_CASE("a run whose object is deleted is over") {
 
 TEST_CASE("a run ends at its deadline, whatever it does") {
   Trained t;
-  t.spec().deadline = hours(2);
+  t.spec().deadline = minutes(30);
   t.settle();
-  CHECK(t.settle(hours(1)).look_again == kNow + hours(2));
-  t.settle(hours(2));
+  CHECK(t.settle(minutes(10)).look_again == kNow + minutes(30));
+  t.settle(minutes(30));
   CHECK(t.run_status().phase == "Failed");
-  CHECK(t.run_status().message == "it was not done in stage train within limits.deadline 2h");
+  CHECK(t.run_status().message == "it was not done in stage train within limits.deadline 30m");
   CHECK(t.jobs.empty());
 }
 
@@ -410,7 +410,7 @@ TEST_CASE("bits whose rollout failed stay so when that rollout has gone as histo
     t.end("m-run-000001-train", result_of("{}"));
     t.settle();
     CHECK(t.status().last_result ==
-          "Rejected: Unchanged: the run made the same bits as m-1111111111, whose ModelRollout r-1 failed: gate accuracy failed");
+          "Rejected: the run made the same bits as m-1111111111, whose ModelRollout r-1 failed: gate accuracy failed");
   }
   SECTION("it was only rejected by the gates of a run before, and now passes them") {
     t.end("m-run-000001-train", result_of("{}"));

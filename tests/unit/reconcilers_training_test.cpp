@@ -59,6 +59,7 @@ TEST_CASE("an experiment that waits may be cancelled, and one without a spec.ret
 TEST_CASE("a TrainingRun of somebody else is not taken for the operator's") {
   Trained t;
   t.write_run("m-run-000001").desired_state = "Cancelled";
+  t.refuse = true;
   Planned planned = t.look();
   planned = t.look();
   CHECK(planned.problem_reason == "RunNameTaken");
@@ -81,14 +82,14 @@ TEST_CASE("Replace cancels the run under way for a newer cause, and never for th
   t.spec().concurrency = api::Retraining::Concurrency::Replace;
   t.settle();
   CHECK(t.settle().actions.empty());
-  t.spec().requested_at = kNow + hours(1);
-  t.settle(hours(1));
+  t.spec().requested_at = kNow + minutes(30);
+  t.settle(minutes(30));
   CHECK(t.run("m-run-000001").status.phase == "Cancelled");
   CHECK(t.run("m-run-000001").status.message == "limits.concurrency is Replace, and requested wants a run anew");
   CHECK(t.status().run->name == "m-run-000002");
   CHECK(t.jobs.size() == 1);
   t.monitors = {"drift"};  // a monitor that asks on while a run is under way replaces nothing
-  t.settle(hours(1));
+  t.settle(minutes(31));
   CHECK(t.status().run->name == "m-run-000002");
 }
 
