@@ -6,6 +6,7 @@
 
 #include "operator/app/operator.h"
 #include "operator/app/options.h"
+#include "operator/app/report_server.h"
 #include "operator/app/signals.h"
 #include "operator/fetch/command.h"
 
@@ -17,6 +18,9 @@ int main(int argc, char** argv) {
   std::function<int(std::stop_token)> chosen;
   mo::app::add_run_command(app, [&](const mo::app::RunOptions& options) {
     chosen = [options](std::stop_token stop) { return mo::app::run(options, stop); };
+  });
+  mo::app::add_report_command(app, [&](const mo::app::ReportOptions& options) {
+    chosen = [options](std::stop_token stop) { return mo::app::run_report(options, stop); };
   });
   mo::add_fetch_command(app, [&](const mo::FetchOptions& options) {
     chosen = [options](std::stop_token stop) { return mo::fetch_main(options, stop); };
