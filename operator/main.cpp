@@ -6,9 +6,9 @@
 
 #include "operator/app/operator.h"
 #include "operator/app/options.h"
-#include "operator/app/report_server.h"
 #include "operator/app/signals.h"
 #include "operator/fetch/command.h"
+#include "operator/site/server.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Serves models on Kubernetes, rolls their versions out by evidence, and retrains them.",
@@ -19,8 +19,8 @@ int main(int argc, char** argv) {
   mo::app::add_run_command(app, [&](const mo::app::RunOptions& options) {
     chosen = [options](std::stop_token stop) { return mo::app::run(options, stop); };
   });
-  mo::app::add_report_command(app, [&](const mo::app::ReportOptions& options) {
-    chosen = [options](std::stop_token stop) { return mo::app::run_report(options, stop); };
+  mo::site::add_report_command(app, [&](const mo::site::ReportOptions& options) {
+    chosen = [options](std::stop_token stop) { return mo::site::run_report(options, stop); };
   });
   mo::add_fetch_command(app, [&](const mo::FetchOptions& options) {
     chosen = [options](std::stop_token stop) { return mo::fetch_main(options, stop); };

@@ -19,6 +19,7 @@ MAY_SEE = {
     "operator/fetch": ["operator/core", "operator/kube"],
     "report/live": ["operator/core", "operator/json", "operator/kube", "report"],
     "report": ["operator/core", "operator/json"],
+    "operator/site": ["operator/core", "operator/json", "operator/kube", "operator/runtime", "operator/serve", "report", "report/live"],
     "reconcilers": ["operator/core", "operator/json", "operator/api", "operator/store"],
     "model-server": [],
     "plugin": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube", "operator/runtime",

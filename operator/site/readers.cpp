@@ -1,8 +1,8 @@
-#include "operator/app/report_readers.h"
+#include "operator/site/readers.h"
 
 #include <algorithm>
 
-namespace mo::app {
+namespace mo::site {
 namespace {
 
 constexpr std::chrono::seconds kKnown{60}, kUnknown{10};
@@ -11,14 +11,14 @@ constexpr size_t kNamespacesAsked = 2000;
 
 }  // namespace
 
-std::optional<ReportReaders::Reader> ReportReaders::recall(const std::string& token) {
+std::optional<Readers::Reader> Readers::recall(const std::string& token) {
   std::lock_guard lock(mutex_);
   const auto it = readers_.find(token);
   if (it == readers_.end() || it->second.until < Clock::now()) return {};
   return it->second;
 }
 
-void ReportReaders::remember(const std::string& token, const Reader& reader) {
+void Readers::remember(const std::string& token, const Reader& reader) {
   std::lock_guard lock(mutex_);
   std::erase_if(readers_, [now = Clock::now()](const auto& entry) { return entry.second.until < now; });
   if (readers_.size() >= kRemembered && !readers_.contains(token)) {
@@ -31,7 +31,7 @@ void ReportReaders::remember(const std::string& token, const Reader& reader) {
   readers_[token] = reader;
 }
 
-Result<bool> ReportReaders::sees(const kube::Identity& who, const std::string& ns, std::stop_token stop) {
+Result<bool> Readers::sees(const kube::Identity& who, const std::string& ns, std::stop_token stop) {
   for (const char* plural : {"models", "modelversions", "modelrollouts"}) {
     const auto may = reviews_->may_list(who, plural, ns, stop);
     if (!may || !*may) return may;
@@ -39,7 +39,7 @@ Result<bool> ReportReaders::sees(const kube::Identity& who, const std::string& n
   return true;
 }
 
-Result<ReportReaders::Reader> ReportReaders::ask(const std::string& token, const report::Portfolio& whole, std::stop_token stop) {
+Result<Readers::Reader> Readers::ask(const std::string& token, const report::Portfolio& whole, std::stop_token stop) {
   const auto who = reviews_->who(token, stop);
   if (!who) return fail(who.error());
   Reader reader;
@@ -62,7 +62,7 @@ Result<ReportReaders::Reader> ReportReaders::ask(const std::string& token, const
   return reader;
 }
 
-Result<ReportReaders::Snapshot> ReportReaders::view(const std::string& token, const Snapshot& whole, std::stop_token stop) {
+Result<Readers::Snapshot> Readers::view(const std::string& token, const Snapshot& whole, std::stop_token stop) {
   std::optional<Reader> reader = recall(token);
   if (!reader) {
     auto asked = ask(token, *whole, stop);
@@ -83,4 +83,4 @@ Result<ReportReaders::Snapshot> ReportReaders::view(const std::string& token, co
   return reader->known ? reader->view : nullptr;
 }
 
-}  // namespace mo::app
+}  // namespace mo::site

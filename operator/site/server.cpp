@@ -1,4 +1,4 @@
-#include "operator/app/report_server.h"
+#include "operator/site/server.h"
 
 #include <spdlog/spdlog.h>
 
@@ -8,7 +8,7 @@
 #include <mutex>
 #include <thread>
 
-#include "operator/app/report_readers.h"
+#include "operator/site/readers.h"
 #include "operator/kube/config.h"
 #include "operator/kube/credentials.h"
 #include "operator/runtime/log.h"
@@ -17,7 +17,7 @@
 #include "report/pages.h"
 #include "report/tables.h"
 
-namespace mo::app {
+namespace mo::site {
 namespace {
 
 using serve::Reply;
@@ -178,7 +178,7 @@ class Server {
 
   const ReportOptions options_;
   const std::unique_ptr<kube::Client> client_;
-  ReportReaders readers_;
+  Readers readers_;
   std::mutex mutex_;  // guards what follows
   std::shared_ptr<const report::Portfolio> snapshot_;
   bool stale_ = false;
@@ -230,4 +230,4 @@ int run_report(const ReportOptions& options, std::stop_token stop) {
   return Server(options, std::make_shared<kube::Credentials>(std::move(*config))).run(stop);
 }
 
-}  // namespace mo::app
+}  // namespace mo::site

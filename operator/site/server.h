@@ -9,7 +9,7 @@
 #include "operator/serve/http_server.h"
 #include "report/portfolio.h"
 
-namespace mo::app {
+namespace mo::site {
 
 struct ReportOptions {
   std::string kubeconfig;
@@ -26,4 +26,4 @@ int run_report(const ReportOptions& options, std::stop_token stop);
 // What is answered to somebody who may see `portfolio`. Pure.
 serve::Reply answer(const report::Portfolio& portfolio, const std::string& path, const std::string& query);
 
-}  // namespace mo::app
+}  // namespace mo::site

@@ -2,8 +2,8 @@
 #include <catch2/catch.hpp>
 #include <map>
 
-#include "operator/app/report_readers.h"
-#include "operator/app/report_server.h"
+#include "operator/site/readers.h"
+#include "operator/site/server.h"
 #include "operator/kube/credentials.h"
 #include "tests/unit/report_make.h"
 
@@ -45,10 +45,10 @@ class Kubernetes final : public kube::HttpTransport {
 
 std::set<std::string> rights(const std::string& ns) { return {"models/" + ns, "modelversions/" + ns, "modelrollouts/" + ns}; }
 
-struct Site {
+struct Setting {
   Kubernetes* kubernetes = new Kubernetes;
-  app::ReportReaders readers{std::make_unique<kube::AccessReviews>(std::unique_ptr<kube::HttpTransport>(kubernetes), credentials(), kube::ClientOptions{})};
-  app::ReportReaders::Snapshot whole = [] {
+  site::Readers readers{std::make_unique<kube::AccessReviews>(std::unique_ptr<kube::HttpTransport>(kubernetes), credentials(), kube::ClientOptions{})};
+  site::Readers::Snapshot whole = [] {
     report::Collector c;
     c.add("Model", model("fraud", "pay"));
     c.add("Model", model("secret", "research"));
@@ -61,7 +61,7 @@ struct Site {
     config.server = "https://x";
     return std::make_shared<kube::Credentials>(config);
   }
-  app::ReportReaders::Snapshot view(const std::string& token) {
+  site::Readers::Snapshot view(const std::string& token) {
     const auto view = readers.view(token, whole, {});
     REQUIRE(view);
     return *view;
@@ -71,26 +71,26 @@ struct Site {
 }  // namespace
 
 TEST_CASE("a reader sees the namespaces that they may list, and nothing of others", "[report]") {
-  Site site;
+  Setting site;
   site.kubernetes->may["jane"] = rights("pay");
   const auto view = site.view("jane");
   REQUIRE(view);
   REQUIRE(view->models.size() == 1);
   CHECK(view->models[0].name == "fraud");
   for (const char* path : {"/", "/delivery", "/compliance", "/activity", "/data/models.csv", "/data/findings.json"}) {
-    const serve::Reply reply = app::answer(*view, path, "");
+    const serve::Reply reply = site::answer(*view, path, "");
     CHECK(reply.status == 200);
     CHECK_THAT(reply.body, !Contains("secret") && !Contains("research"));
   }
-  CHECK(app::answer(*view, "/models/pay/fraud", "").status == 200);
+  CHECK(site::answer(*view, "/models/pay/fraud", "").status == 200);
   // What may not be seen looks as what is not there.
-  const serve::Reply hidden = app::answer(*view, "/models/research/secret", ""), none = app::answer(*view, "/models/research/none", "");
+  const serve::Reply hidden = site::answer(*view, "/models/research/secret", ""), none = site::answer(*view, "/models/research/none", "");
   CHECK(hidden.status == 404);
   CHECK(hidden.body == none.body);
 }
 
 TEST_CASE("whoever may list in all namespaces sees all, and is asked about three kinds alone", "[report]") {
-  Site site;
+  Setting site;
   site.kubernetes->may["admin"] = rights("");
   CHECK(site.view("admin") == site.whole);
   CHECK(site.kubernetes->asked == 4);
@@ -99,7 +99,7 @@ TEST_CASE("whoever may list in all namespaces sees all, and is asked about three
 }
 
 TEST_CASE("a reader without rights sees nothing and learns nothing", "[report]") {
-  Site site;
+  Setting site;
   site.kubernetes->may["nobody"] = {};
   site.kubernetes->may["half"] = {"models/pay"};
   for (const char* token : {"nobody", "half"}) {
@@ -107,21 +107,21 @@ TEST_CASE("a reader without rights sees nothing and learns nothing", "[report]")
     REQUIRE(view);
     CHECK(view->models.empty());
     CHECK(view->gaps.empty());
-    CHECK_THAT(app::answer(*view, "/", "").body, Contains("There is no Model yet") && !Contains("fraud") && !Contains("pay<"));
+    CHECK_THAT(site::answer(*view, "/", "").body, Contains("There is no Model yet") && !Contains("fraud") && !Contains("pay<"));
   }
 }
 
 TEST_CASE("a token that nobody has lets nobody in, and no failure does", "[report]") {
-  Site site;
+  Setting site;
   CHECK(site.view("stolen") == nullptr);
   site.kubernetes->away = true;
   CHECK_FALSE(site.readers.view("other", site.whole, {}));
 }
 
 TEST_CASE("each page forbids scripts, frames and caches", "[report]") {
-  Site site;
+  Setting site;
   for (const char* path : {"/", "/models/pay/fraud", "/nothing", "/data/models.json"}) {
-    const serve::Reply reply = app::answer(*site.whole, path, "");
+    const serve::Reply reply = site::answer(*site.whole, path, "");
     const auto header = [&](const std::string& name) {
       for (const auto& [key, value] : reply.headers)
         if (key == name) return value;
@@ -130,6 +130,6 @@ TEST_CASE("each page forbids scripts, frames and caches", "[report]") {
     CHECK_THAT(header("Content-Security-Policy"), Contains("default-src 'none'") && Contains("frame-ancestors 'none'") && !Contains("unsafe"));
     CHECK(header("Cache-Control") == "no-store");
   }
-  CHECK(app::answer(*site.whole, "/data/../models.csv", "").status == 404);
-  CHECK(app::answer(*site.whole, "/data/models", "").status == 404);
+  CHECK(site::answer(*site.whole, "/data/../models.csv", "").status == 404);
+  CHECK(site::answer(*site.whole, "/data/models", "").status == 404);
 }

@@ -12,12 +12,12 @@
 #include "operator/kube/access_review.h"
 #include "report/portfolio.h"
 
-namespace mo::app {
+namespace mo::site {
 
-class ReportReaders {
+class Readers {
  public:
   using Snapshot = std::shared_ptr<const report::Portfolio>;
-  explicit ReportReaders(std::unique_ptr<kube::AccessReviews> reviews) : reviews_(std::move(reviews)) {}
+  explicit Readers(std::unique_ptr<kube::AccessReviews> reviews) : reviews_(std::move(reviews)) {}
 
   // What of `whole` the owner of the token may see; null: it is nobody's. An Error if Kubernetes cannot be asked: then nobody sees
   // anything. A namespace is seen by who may list models, modelversions and modelrollouts there. Thread-safe; blocks.
@@ -43,4 +43,4 @@ class ReportReaders {
   std::map<std::string, Reader> readers_;
 };
 
-}  // namespace mo::app
+}  // namespace mo::site
