@@ -116,11 +116,13 @@ void find(Portfolio& p) {
   p.findings.clear();
   for (Model& m : p.models) Look(m, p.at).run();
   find_duplicates(p);
+  const auto worse = [](const Finding& a, const Finding& b) { return a.severity < b.severity; };
+  for (Model& m : p.models) std::stable_sort(m.findings.begin(), m.findings.end(), worse);
   for (const Model& m : p.models) p.findings.insert(p.findings.end(), m.findings.begin(), m.findings.end());
   for (const Server& s : p.servers)
     p.findings.push_back({Severity::Medium, "unknown-server", s.ns, "",
                           s.kind + " " + s.ns + "/" + s.name + " looks like a model server (" + s.product + ", by its " + s.why + "), and no Model knows it"});
-  std::stable_sort(p.findings.begin(), p.findings.end(), [](const Finding& a, const Finding& b) { return a.severity < b.severity; });
+  std::stable_sort(p.findings.begin(), p.findings.end(), worse);
 }
 
 }  // namespace mo::report

@@ -163,13 +163,14 @@ a{color:var(--link);text-underline-offset:2px}
 main{padding-top:24px;padding-bottom:32px}
 h1{font-size:26px;line-height:1.2;margin:0 0 4px;letter-spacing:-.01em;overflow-wrap:anywhere}
 h2{font-size:18px;margin:32px 0 10px;letter-spacing:-.005em}h3{font-size:15px;margin:20px 0 6px}
-.lead{color:var(--soft);margin:0 0 18px;max-width:75ch}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:16px 0;padding:0;list-style:none}
+.lead{color:var(--soft);margin:0 0 18px;max-width:95ch}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(132px,1fr));gap:12px;margin:16px 0;padding:0;list-style:none}
 .tile,.card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:14px 16px}
 .tile b{display:block;font-size:28px;line-height:1.15;font-weight:650;font-variant-numeric:tabular-nums;letter-spacing:-.02em}
 .tile span{color:var(--soft);font-size:13.5px}.tile.bad b{color:var(--bad)}.tile.warn b{color:var(--warn)}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:12px}
-.card h3{margin-top:0}
+.grid.four{grid-template-columns:repeat(auto-fit,minmax(min(100%,262px),1fr))}
+.card h2,.card h3{margin-top:0;font-size:15px}
 .card p:last-child,.card ul:last-child,.card dl:last-child{margin-bottom:0}
 .needs{list-style:none;margin:0;padding:0;background:var(--card);border:1px solid var(--line);border-radius:12px}
 .needs li{display:grid;grid-template-columns:82px minmax(120px,220px) 1fr;gap:4px 14px;padding:10px 16px;border-top:1px solid var(--line);align-items:start}
@@ -179,7 +180,8 @@ h2{font-size:18px;margin:32px 0 10px;letter-spacing:-.005em}h3{font-size:15px;ma
 .unknown{color:var(--soft);font-style:italic}.empty,.more{color:var(--soft)}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:12px}
 table{border-collapse:collapse;width:100%;font-size:14px}
-th,td{text-align:left;padding:9px 14px;vertical-align:top;border-top:1px solid var(--line);overflow-wrap:anywhere}
+th,td{text-align:left;padding:9px 14px;vertical-align:top;border-top:1px solid var(--line);overflow-wrap:break-word}
+td a,td[data-label=Model],td[data-label=Version],td[data-label=Rollout],td[data-label=From],td[data-label=To],td[data-label=Took],td[data-label=Since],td[data-label=Run],td[data-label=Parent],td[data-label=Digest]{white-space:nowrap}
 thead th{border-top:0;font-size:12.5px;font-weight:600;color:var(--soft);white-space:nowrap}
 td.number{font-variant-numeric:tabular-nums}tbody tr:hover td{background:color-mix(in srgb,var(--line) 22%,transparent)}
 td:last-child{min-width:64px}td[data-label=Why],td[data-label=Gates],td[data-label=Says],td[data-label=Finding],td[data-label=Figures]{min-width:200px}
@@ -190,17 +192,19 @@ form.filter label{display:flex;flex-direction:column;font-size:13px;color:var(--
 input,select,button{font:inherit;color:var(--ink);background:var(--card);border:1px solid var(--soft);border-radius:8px;padding:6px 10px;min-height:38px;max-width:100%}
 button{background:var(--link);border-color:var(--link);color:var(--page);font-weight:600;cursor:pointer}
 .files{display:flex;flex-wrap:wrap;gap:6px 16px;font-size:14px}
-svg{display:block;max-width:100%;height:auto}svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .soft{fill:var(--soft)}
+svg{display:block;max-width:100%;height:auto}.space{height:14px}svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .soft{fill:var(--soft)}
 svg .line{stroke:var(--line);stroke-width:1}svg .bar{fill:var(--bar)}svg .bar2{fill:var(--bar-2)}svg .barbad{fill:var(--bar-bad)}svg .bardim{fill:var(--bar-dim)}
 svg .box{fill:var(--dim-bg);stroke:var(--line)}svg .strong{fill:var(--good-bg);stroke:var(--good)}svg .arrow{stroke:var(--soft);stroke-width:1.5;fill:none}svg .tip{fill:var(--soft)}
 svg .mark{stroke:var(--ink);stroke-width:2}
-.plot{overflow-x:auto}.legend{display:flex;flex-wrap:wrap;gap:4px 16px;margin:8px 0 0;padding:0;list-style:none;color:var(--soft);font-size:13px}
+.plot{overflow-x:auto}.plot.wide svg{width:100%;min-width:640px;max-width:none}
+details.more summary{cursor:pointer;color:var(--link);padding:10px 4px}.legend{display:flex;flex-wrap:wrap;gap:4px 16px;margin:8px 0 0;padding:0;list-style:none;color:var(--soft);font-size:13px}
 .legend i{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}.i-bar{background:var(--bar)}.i-barbad{background:var(--bar-bad)}.i-bardim{background:var(--bar-dim)}
 .gap{border-left:4px solid var(--warn);background:var(--warn-bg);color:var(--warn);padding:8px 14px;border-radius:6px;margin:10px 0}
 .model{border-top:1px solid var(--line);margin-top:40px;padding-top:28px}
 .crumb{font-size:14px;margin:0 0 6px}
 footer{color:var(--soft);font-size:13px;padding-top:14px;padding-bottom:28px;border-top:1px solid var(--line)}
 @media (max-width:720px){
+td,td a,td[data-label]{white-space:normal!important;overflow-wrap:anywhere}
 .top .in,main,footer{padding-left:14px;padding-right:14px}h1{font-size:22px}
 .tiles{grid-template-columns:repeat(2,1fr);gap:8px}.tile{padding:10px 12px}.tile b{font-size:23px}
 .needs li{grid-template-columns:auto 1fr;padding:10px 12px}.needs p{grid-column:1/-1}

@@ -13,7 +13,7 @@
 namespace mo::report {
 namespace {
 
-constexpr size_t kNeedsShown = 40, kLongestQuery = 2048, kActivityShown = 200;
+constexpr size_t kNeedsShown = 15, kLongestQuery = 2048, kActivityShown = 200;
 
 std::string lower_case(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });

@@ -14,11 +14,15 @@ constexpr size_t kTimeLineRows = 12;
 
 std::string shortened(const std::string& text, size_t bytes) { return text.size() <= bytes ? text : whole_characters(text, bytes) + "…"; }
 
-void open_svg(Html& html, double width, double height, const std::string& title, bool grows = true) {
-  html << "<div class=\"plot\"><svg role=\"img\" viewBox=\"0 0 ";
+enum class Size { Shrinks, Fixed, Wide };  // Wide: as wide as its card, and scrolled where that is too narrow to be read
+void open_svg(Html& html, double width, double height, const std::string& title, Size size = Size::Shrinks) {
+  html << "<div";
+  html.attribute("class", size == Size::Wide ? "plot wide" : "plot");
+  if (size == Size::Wide) html << " tabindex=\"0\"";
+  html << "><svg role=\"img\" viewBox=\"0 0 ";
   html.number(width) << " ";
   html.number(height) << "\"";
-  if (!grows) {
+  if (size == Size::Fixed) {
     html << " width=\"";
     html.number(width) << "\" height=\"";
     html.number(height) << "\"";
@@ -101,10 +105,10 @@ void put_bars(Html& html, const std::string& title, std::vector<Share> shares, s
 void put_weeks(Html& html, const std::vector<Week>& weeks) {
   size_t largest = 1;
   for (const Week& week : weeks) largest = std::max(largest, week.succeeded + week.failed + week.stopped);
-  const double width = 680, height = 190, left = 34, bottom = 26, top = 10;
+  const double width = 1120, height = 210, left = 34, bottom = 26, top = 10;
   const double step = (width - left) / static_cast<double>(std::max<size_t>(weeks.size(), 1));
   const double unit = (height - bottom - top) / static_cast<double>(largest);
-  open_svg(html, width, height, "Rollouts that ended, week by week");
+  open_svg(html, width, height, "Rollouts that ended, week by week", Size::Wide);
   for (const double share : {0.0, 0.5, 1.0}) {
     const double y = height - bottom - share * (height - bottom - top);
     line(html, left, y, width, y);
@@ -135,11 +139,11 @@ void put_time_line(Html& html, const Model& m, TimePoint now) {
   if (shown.empty()) return;
   TimePoint from = now;
   for (const Rollout* r : shown) from = std::min(from, *r->started);
-  const double width = 900, left = 150, right = 150, row = 30, top = 8, bottom = 24;
+  const double width = 1160, left = 170, right = 110, row = 30, top = 8, bottom = 24;
   const double height = top + bottom + row * static_cast<double>(shown.size());
   const double span = std::max(1.0, static_cast<double>((now - from).count()));
   const auto at = [&](TimePoint t) { return left + (width - left - right) * static_cast<double>((t - from).count()) / span; };
-  open_svg(html, width, height, "Rollouts along the time, the newest at the top");
+  open_svg(html, width, height, "Rollouts of " + m.name + " along the time, the newest at the top", Size::Wide);
   for (int i = 0; i <= 3; ++i) {
     const TimePoint t = from + Duration(static_cast<int64_t>(span * i / 3));
     line(html, at(t), top, at(t), height - bottom);
@@ -167,7 +171,7 @@ void put_gauge(Html& html, const Monitor& m) {
   high += room;
   const double width = 320, left = 6, right = 6;
   const auto at = [&](double v) { return left + (width - left - right) * (v - low) / (high - low); };
-  open_svg(html, width, 46, m.name + ": " + m.value + (m.min.empty() ? "" : ", at least " + m.min) + (m.max.empty() ? "" : ", at most " + m.max), false);
+  open_svg(html, width, 46, m.name + ": " + m.value + (m.min.empty() ? "" : ", at least " + m.min) + (m.max.empty() ? "" : ", at most " + m.max), Size::Fixed);
   rect(html, left, 14, width - left - right, 10, "box", 5);
   const double good_from = min ? at(*min) : left, good_to = max ? at(*max) : width - right;
   rect(html, good_from, 14, good_to - good_from, 10, "strong", 2);

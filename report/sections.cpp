@@ -56,7 +56,7 @@ std::string minute(const std::optional<TimePoint>& at) {
 }
 
 void put_what_serves(Html& h, const Model& m, TimePoint now) {
-  h << "<div class=\"card\"><h3>What serves</h3><dl class=\"facts\">";
+  h << "<div class=\"card\"><h2>What serves</h2><dl class=\"facts\">";
   fact(h, "Version", m.retired() ? "none; last it was " + m.version : m.version);
   if (!m.retired()) {
     fact(h, "Since", m.since ? minute(m.since) + ", for " + fields::age(now - *m.since) : "");
@@ -77,7 +77,7 @@ void put_what_serves(Html& h, const Model& m, TimePoint now) {
 }
 
 void put_who(Html& h, const Model& m) {
-  h << "<div class=\"card\"><h3>Who and what for</h3><dl class=\"facts\">";
+  h << "<div class=\"card\"><h2>Who and what for</h2><dl class=\"facts\">";
   fact(h, "Owner", m.team.empty() ? m.contact : m.team + (m.contact.empty() ? "" : ", " + m.contact));
   fact_if(h, "Business owner", m.card.count("businessOwner") ? m.card.at("businessOwner") : "");
   fact(h, "Class", m.model_class);
@@ -98,6 +98,12 @@ void put_who(Html& h, const Model& m) {
   h << "</dl></div>";
 }
 
+// Landmarks of one page have names of their own.
+Table of(const Model& m, Table table) {
+  table.title += " of " + m.ns + "/" + m.name;
+  return table;
+}
+
 void put_monitors(Html& h, const Model& m, TimePoint now, const Links& links) {
   h << "<h2>Monitors against their targets</h2>";
   bool any = false;
@@ -114,9 +120,9 @@ void put_monitors(Html& h, const Model& m, TimePoint now, const Links& links) {
       else put_gauge(h, monitor);
       h << "</div>";
     }
-    h << "</div><br>";
+    h << "</div><div class=\"space\"></div>";
   }
-  put_table(h, monitors_table(m, now), links);
+  put_table(h, of(m, monitors_table(m, now)), links);
 }
 
 void put_approvals(Html& h, const Model& m) {
@@ -129,6 +135,22 @@ void put_approvals(Html& h, const Model& m) {
         << "</li>";
   }
   h << "</ul>";
+}
+
+void put_need(Html& h, const Finding& f, const Links& links, bool name_models) {
+  h << "<li><span>";
+  put_badge(h, word(f.severity), f.severity == Severity::High ? Tone::Bad : f.severity == Severity::Medium ? Tone::Warn : Tone::Dim);
+  h << "</span>";
+  if (name_models && !f.model.empty()) {
+    h << "<a";
+    h.attribute("href", links.model(f.ns, f.model)) << ">";
+    h.text(f.ns + "/" + f.model) << "</a>";
+  } else {
+    h << "<span>";
+    h.text(name_models ? f.ns : f.kind) << "</span>";
+  }
+  h << "<p>";
+  h.text(f.text) << "</p></li>";
 }
 
 }  // namespace
@@ -194,31 +216,26 @@ void put_needs(Html& h, const std::vector<Finding>& findings, size_t most, const
     h << "<p class=\"empty\">Nothing needs attention, as far as is known.</p>";
     return;
   }
-  h << "<ul class=\"needs\">";
-  for (size_t i = 0; i < findings.size() && i < most; ++i) {
-    const Finding& f = findings[i];
-    h << "<li><span>";
-    put_badge(h, word(f.severity), f.severity == Severity::High ? Tone::Bad : f.severity == Severity::Medium ? Tone::Warn : Tone::Dim);
-    h << "</span>";
-    if (name_models && !f.model.empty()) {
-      h << "<a";
-      h.attribute("href", links.model(f.ns, f.model)) << ">";
-      h.text(f.ns + "/" + f.model) << "</a>";
-    } else {
-      h << "<span>";
-      h.text(name_models ? f.ns : f.kind) << "</span>";
-    }
-    h << "<p>";
-    h.text(f.text) << "</p></li>";
+  const auto list = [&](size_t from, size_t to) {
+    h << "<ul class=\"needs\">";
+    for (size_t i = from; i < to; ++i) put_need(h, findings[i], links, name_models);
+    h << "</ul>";
+  };
+  const size_t open = std::min(findings.size(), most), all = std::min(findings.size(), most * 8);
+  list(0, open);
+  if (all == open) return;
+  h << "<details class=\"more\"><summary>";
+  h.text(std::to_string(findings.size() - open) + " more") << "</summary>";
+  list(open, all);
+  if (findings.size() > all) {
+    h << "<p class=\"more\">";
+    h.text(std::to_string(findings.size() - all) + " more are on the pages of their Models") << "</p>";
   }
-  h << "</ul>";
-  if (findings.size() <= most) return;
-  h << "<p class=\"more\">";
-  h.text(std::to_string(findings.size() - most) + " more; each is on the page of its Model") << "</p>";
+  h << "</details>";
 }
 
 void put_shares(Html& h, const Portfolio& p) {
-  h << "<div class=\"grid\">";
+  h << "<div class=\"grid four\">";
   card(h, "By team", "Models by team", shares_of(p, [](const Model& m) { return m.team; }));
   card(h, "By class", "Models by class", shares_of(p, [](const Model& m) { return m.model_class; }));
   card(h, "By risk tier", "Models by risk tier", shares_of(p, [](const Model& m) { return m.tier; }));
@@ -235,7 +252,7 @@ void put_model(Html& h, const Model& m, const Portfolio& p, const Links& links) 
   h << "</h1><p class=\"lead\">";
   h.text(m.description.empty() ? m.message : m.description) << "</p>";
   if (!m.findings.empty()) put_needs(h, m.findings, 20, links, false);
-  h << "<br><div class=\"grid\">";
+  h << "<div class=\"space\"></div><div class=\"grid\">";
   put_what_serves(h, m, p.at);
   put_who(h, m);
   h << "</div>";
@@ -244,16 +261,16 @@ void put_model(Html& h, const Model& m, const Portfolio& p, const Links& links) 
   if (std::any_of(m.rollouts.begin(), m.rollouts.end(), [](const Rollout& r) { return r.started.has_value(); })) {
     h << "<div class=\"card\">";
     put_time_line(h, m, p.at);
-    h << "</div><br>";
+    h << "</div><div class=\"space\"></div>";
   }
   std::vector<const Rollout*> rollouts;
   for (const Rollout& r : m.rollouts)
     if (rollouts.size() < 50) rollouts.push_back(&r);
-  put_table(h, rollouts_table(rollouts, true), links, m.rollouts.size() > 50 ? std::to_string(m.rollouts.size() - 50) + " older ones are left out" : "");
+  put_table(h, of(m, rollouts_table(rollouts, true)), links, m.rollouts.size() > 50 ? std::to_string(m.rollouts.size() - 50) + " older ones are left out" : "");
   put_approvals(h, m);
   if (!m.runs.empty()) {
     h << "<h2>Training runs</h2>";
-    put_table(h, runs_table(m), links);
+    put_table(h, of(m, runs_table(m)), links);
   }
   if (const Version* v = m.record()) {
     Html picture;
@@ -267,7 +284,7 @@ void put_model(Html& h, const Model& m, const Portfolio& p, const Links& links) 
     }
   }
   h << "<h2>Versions</h2>";
-  Table versions = versions_table(m);
+  Table versions = of(m, versions_table(m));
   const size_t more = versions.rows.size() > 50 ? versions.rows.size() - 50 : 0;
   versions.rows.resize(versions.rows.size() - more);
   put_table(h, versions, links, more ? std::to_string(more) + " older ones are left out" : "");

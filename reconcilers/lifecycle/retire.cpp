@@ -69,7 +69,7 @@ class Retiring {
       next.message = "Model " + r.model + " is retired: nothing of it serves. Change its spec.lifecycle.stage first, then ask again";
       next.finished = now_;
       next.candidate_weight = 0;
-      next.stable_weight = 0;
+      next.stable_weight = next.from_version.empty() ? 0 : 100;
       next.paused_at.reset();
       next.waiting_since.reset();
       next.pause_reason.clear();

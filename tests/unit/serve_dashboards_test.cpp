@@ -74,7 +74,9 @@ TEST_CASE("a Model's dates are told as long as they are to come", "[dashboards]"
   model->lifecycle->retire_at = *parse_time("2027-01-01T00:00:00Z");
   model->status.phase = model->status.lifecycle.stage = "Retired";
   stores.models.upsert(std::shared_ptr<const api::Model>(model));
-  const std::string text = serve::Metrics("1", {.stores = &stores}).text();
+  serve::Sources sources;
+  sources.stores = &stores;
+  const std::string text = serve::Metrics("1", sources).text();
   CHECK(text.find("modelops_model_retires_timestamp_seconds{") == std::string::npos);
   CHECK(text.find("modelops_model_info{namespace=\"pay\",model=\"fraud\",version=\"\",phase=\"Retired\",stage=\"Retired\"} 1") != std::string::npos);
 }
