@@ -8,6 +8,7 @@ namespace mo::plugin {
 using fields::age;
 using fields::condition;
 using fields::field;
+using fields::give_generated_name;
 using fields::items;
 using fields::name_of;
 using fields::number;
