@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "operator/api/lifecycle.h"
 #include "operator/core/decimal.h"
 #include "operator/core/ids.h"
 #include "operator/core/plan.h"
@@ -300,6 +301,7 @@ struct ModelStatus {
   RetrainingStatus retraining;
   std::vector<MonitorStatus> monitors;
   std::optional<Adopted> adopted;
+  LifecycleStatus lifecycle;
   std::string handled_by;  // status.operator: the installation that handles this Model
   RawJson raw = "{}";  // as stored, to write only on change
 };
@@ -331,6 +333,7 @@ struct Model {
   RolloutPolicy rollout;
   std::optional<Retraining> retraining;
   std::vector<Monitor> monitors;
+  std::optional<Lifecycle> lifecycle;
   struct History {  // how many are kept of what is over, beyond what may be needed again
     int rollouts = 10;
     int versions = 50;

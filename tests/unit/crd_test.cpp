@@ -20,6 +20,7 @@ struct Unread {
 // Fields that are right not to be read.
 const std::vector<Unread> kUnreadOfModel = {
     {"spec.class", "for people: a printer column"},
+    {"spec.card", "for people and reports"},
     {"spec.description", "for people"},
     {"spec.owner", "for people: a printer column"},
     {"spec.riskTier", "for people: a printer column; picks a policy once there are any"},
