@@ -25,6 +25,9 @@ int main(int argc, char** argv) {
   mo::add_fetch_command(app, [&](const mo::FetchOptions& options) {
     chosen = [options](std::stop_token stop) { return mo::fetch_main(options, stop); };
   });
+  mo::add_pack_command(app, [&](const mo::PackOptions& options) {
+    chosen = [options](std::stop_token) { return mo::pack_main(options); };
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

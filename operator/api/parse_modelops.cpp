@@ -39,11 +39,14 @@ constexpr Field<Format> kFormat[] = {{"name", member<&Format::name>}, {"version"
 bool read(value& v, Format& out, const Path& at) { return read_object(v, out, kFormat, at); }
 
 constexpr Field<Artifact> kCredentials[] = {{"secretName", member<&Artifact::secret>}};
+constexpr Field<Artifact> kSignature[] = {{"uri", member<&Artifact::signature_uri>}, {"publicKey", member<&Artifact::public_key>}};
 constexpr Field<Artifact> kArtifact[] = {{"uri", member<&Artifact::uri>},
                                          {"digest", member<&Artifact::digest>},
                                          {"format", member<&Artifact::format>},
                                          {"size", member<&Artifact::size>},
-                                         {"credentials", into<kCredentials>}};
+                                         {"unpack", member<&Artifact::unpack>},
+                                         {"credentials", into<kCredentials>},
+                                         {"signature", into<kSignature>}};
 bool read(value& v, Artifact& out, const Path& at) { return read_object(v, out, kArtifact, at); }
 
 // ---- rollout policy ----

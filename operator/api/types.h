@@ -76,6 +76,8 @@ struct Artifact {
   Format format;
   std::string size = {};    // the most bytes that it may have, such as 500Mi; empty: kDefaultArtifactBytes
   std::string secret = {};  // credentials.secretName: only the fetching container reads it, never the operator
+  bool unpack = false;      // it is an archive, and MODEL_PATH the folder that it becomes
+  std::string signature_uri = {}, public_key = {};  // signature: where the bundle lies, and whose it must be; empty: none is asked for
   std::string configmap() const;  // the name of the ConfigMap of a configmap://name/key; empty for others
   bool operator==(const Artifact&) const = default;
 };
@@ -558,6 +560,7 @@ struct Pod {
   // words of our fetch container.
   std::string problem;
   bool digest_mismatch = false;  // our fetch container said so
+  bool bad_signature = false;    // likewise
 };
 
 // Metadata only: which version of a ConfigMap is there. The data is read by AskConfigMap or AskConfig when it is

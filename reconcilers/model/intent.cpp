@@ -26,6 +26,8 @@ std::string revision_of(const api::Model& m, const std::string& version) {
   if (m.artifact) parts.insert(parts.end(), {m.artifact->uri, m.artifact->format.name, m.artifact->format.version});
   if (m.artifact && !m.artifact->size.empty()) parts.push_back("size " + m.artifact->size);
   if (m.artifact && !m.artifact->secret.empty()) parts.push_back("credentials " + m.artifact->secret);
+  if (m.artifact && m.artifact->unpack) parts.push_back("unpack");
+  if (m.artifact && !m.artifact->signature_uri.empty()) parts.push_back("signature " + m.artifact->signature_uri + " " + m.artifact->public_key);
   return kRevision + hash_of(parts.dump());
 }
 
@@ -43,6 +45,8 @@ std::string differs_from_spec(const api::ModelVersion& record, const api::Artifa
   add(record.artifact.digest != artifact.digest, "digest");
   add(record.artifact.uri != artifact.uri, "uri");
   add(!(record.artifact.format == artifact.format), "format");
+  add(record.artifact.unpack != artifact.unpack, "unpack");
+  add(record.artifact.signature_uri != artifact.signature_uri || record.artifact.public_key != artifact.public_key, "signature");
   return "ModelVersion " + record.meta.key.name + " is the record of this artifact and cannot change, but " + fields +
          " of the Model says otherwise: set it back, set spec.version to " + record.meta.key.name +
          " instead of spec.artifact, or register the artifact as a ModelVersion of another name and set spec.version to that";

@@ -168,10 +168,11 @@ class Status {
     const std::string message = version + ": " + std::to_string(pods.ready) + "/" +
                                 std::to_string(m_.replicas) + " pods ready" +
                                 (problem.empty() ? "" : ": " + problem) + adoption_note();
-    const bool mismatch = std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& p) {
-      return p->version == version && !p->ready && p->digest_mismatch;
-    });
-    if (mismatch) return stalled("Degraded", "DigestMismatch", message);
+    for (const auto& p : o_.pods) {
+      if (p->version != version || p->ready) continue;
+      if (p->digest_mismatch) return stalled("Degraded", "DigestMismatch", message);
+      if (p->bad_signature) return stalled("Degraded", "BadSignature", message);
+    }
     for (const auto& [name, d] : o_.deployments)
       if (d.object->version == version && d.object->progressing_reason == "ProgressDeadlineExceeded" &&
           !serving::settled(o_, version))

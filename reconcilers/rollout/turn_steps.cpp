@@ -150,6 +150,7 @@ void Turn::wait_for_pods(int wanted, const std::string& where) {
                 std::to_string(wanted) + " pods ready" + problem +
                 (g.route_problem.empty() ? "" : "; " + g.route_problem);
   if (g.digest_mismatch) return fail("DigestMismatch", g.candidate_problem);
+  if (g.bad_signature) return fail("BadSignature", g.candidate_problem);
   if (g.adopting && g.candidate_ready_for(100)) return;  // it is not the candidate that is late
   keep_deadline("not ready within ", std::to_string(g.candidate.ready) + " pods of " + candidate() + " are ready" + problem);
 }

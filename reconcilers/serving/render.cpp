@@ -8,6 +8,7 @@
 #include "operator/json/pod_template.h"
 #include "operator/json/strategic_merge.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/serving/fetching.h"
 #include "reconcilers/serving/reserved.h"
 
 namespace mo::serving {
@@ -47,9 +48,9 @@ Result<Source> source_of(const api::Artifact& artifact) {
   const bool configmap = take_prefix(rest, "configmap://");
   const bool claim = !configmap && take_prefix(rest, "pvc://");
   if (!configmap && !claim) {
-    if (rest.rfind("http://", 0) == 0 || rest.rfind("https://", 0) == 0) return Source{file_name(rest), {}};
-    return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) +
-                                        " is none of configmap://name/key, pvc://claim/path, http(s)://…");
+    if (is_remote(artifact.uri)) return Source{output_name(artifact, file_name(rest)), {}};
+    return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) + " is none of configmap://name/key, pvc://claim/path, " +
+                                        "http(s)://…, s3://bucket/key, oci://registry/repository@sha256:…");
   }
   const size_t slash = rest.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == rest.size())
@@ -61,7 +62,7 @@ Result<Source> source_of(const api::Artifact& artifact) {
     volume["configMap"] = {{"name", name}};
   else
     volume["persistentVolumeClaim"] = {{"claimName", name}, {"readOnly", true}};
-  return Source{file_name(rest.substr(slash + 1)), std::move(volume)};
+  return Source{output_name(artifact, file_name(rest.substr(slash + 1))), std::move(volume)};
 }
 
 Result<uint64_t> most_bytes(const api::Artifact& artifact) {
@@ -93,6 +94,7 @@ Json fetch_container(const api::Artifact& artifact, const Source& source, uint64
     args.insert(args.end(), {"--credentials-dir", kCredentialsPath});
     mounts.push_back({{"name", kCredentialsVolume}, {"mountPath", kCredentialsPath}, {"readOnly", true}});
   }
+  add_wishes(artifact, max_bytes, args, mounts);
   return {{"name", kFetchContainer},
           {"image", settings.fetch_image},
           {"args", std::move(args)},
@@ -106,6 +108,7 @@ Json volumes_of(const api::Artifact& artifact, const Source& source, uint64_t ma
   Json volumes = Json::array(
       {{{"name", kArtifactVolume}, {"emptyDir", {{"sizeLimit", std::to_string(max_bytes + kVolumeSlack)}}}}});
   if (source.volume) volumes.push_back(*source.volume);
+  if (auto volume = signature_volume(artifact)) volumes.push_back(std::move(*volume));
   // Without the Secret the container starts, and says what is missing.
   if (!artifact.secret.empty())
     volumes.push_back({{"name", kCredentialsVolume}, {"secret", {{"secretName", artifact.secret}, {"optional", true}}}});
@@ -325,7 +328,8 @@ Result<Rendered> render_deployment(const api::Model& model, const api::ModelVers
   std::map<std::string, bool> configs;
   if (model.pin_config) configs = configs_of(*pods);
   std::erase_if(configs, [&](const auto& config) {
-    return config.first == kClusterCertificates || config.first == artifact_configmap(version.artifact);
+    return config.first == kClusterCertificates || config.first == artifact_configmap(version.artifact) ||
+           config.first == signature_configmap(version.artifact);
   });
   rename_configs(*pods, copies);
   body["spec"] = {
