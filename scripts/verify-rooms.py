@@ -26,7 +26,7 @@ OWNED = {  # library header prefix: rooms that may include it
     "cpprest/": ["operator/kube"],
     "pplx/": ["operator/kube"],
     "curl/": ["operator/kube"],
-    "openssl/": ["operator/kube", "operator/fetch"],
+    "openssl/": ["operator/core", "operator/kube", "operator/fetch"],
     "simdjson": ["operator/api"],
     "yaml-cpp/": ["operator/kube", "operator/yaml"],
     "prometheus/": ["operator/serve", "model-server", "operator/app"],

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "operator/api/policies.h"
 #include "operator/api/types.h"
 #include "operator/core/result.h"
 
@@ -40,6 +41,14 @@ struct KindOf<ModelGateSet> {
 template <>
 struct KindOf<ClusterModelGateSet> {
   static constexpr Kind value = Kind::ClusterModelGateSet;
+};
+template <>
+struct KindOf<ModelPolicy> {
+  static constexpr Kind value = Kind::ModelPolicy;
+};
+template <>
+struct KindOf<ModelApproval> {
+  static constexpr Kind value = Kind::ModelApproval;
 };
 template <>
 struct KindOf<Deployment> {

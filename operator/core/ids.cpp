@@ -10,6 +10,8 @@ const KindInfo& info(Kind kind) {
   static constexpr KindInfo kGateSet{"modelops.dev", "v1alpha1", "modelgatesets", "ModelGateSet", true};
   static constexpr KindInfo kClusterGateSet{"modelops.dev", "v1alpha1", "clustermodelgatesets",
                                             "ClusterModelGateSet", false};
+  static constexpr KindInfo kModelPolicy{"modelops.dev", "v1alpha1", "modelpolicies", "ModelPolicy", false};
+  static constexpr KindInfo kModelApproval{"modelops.dev", "v1alpha1", "modelapprovals", "ModelApproval", true};
   static constexpr KindInfo kDeployment{"apps", "v1", "deployments", "Deployment", true};
   static constexpr KindInfo kService{"", "v1", "services", "Service", true};
   static constexpr KindInfo kRoute{"gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", true};
@@ -36,6 +38,10 @@ const KindInfo& info(Kind kind) {
       return kGateSet;
     case Kind::ClusterModelGateSet:
       return kClusterGateSet;
+    case Kind::ModelPolicy:
+      return kModelPolicy;
+    case Kind::ModelApproval:
+      return kModelApproval;
     case Kind::Deployment:
       return kDeployment;
     case Kind::Service:

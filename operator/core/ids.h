@@ -23,6 +23,8 @@ enum class Kind {
   ModelRuntime,
   ModelGateSet,
   ClusterModelGateSet,
+  ModelPolicy,
+  ModelApproval,
   Deployment,
   Service,
   HttpRoute,

@@ -37,6 +37,10 @@ void with_store(Stores& stores, Kind kind, F f) {
       return f(stores.gate_sets);
     case Kind::ClusterModelGateSet:
       return f(stores.cluster_gate_sets);
+    case Kind::ModelPolicy:
+      return f(stores.policies);
+    case Kind::ModelApproval:
+      return f(stores.approvals);
     case Kind::Deployment:
       return f(stores.deployments);
     case Kind::Service:

@@ -133,7 +133,7 @@ Metrics::Metrics(const std::string& version, Sources sources) : impl_(std::make_
   // From zero on: a counter that only shows with its first count hides that first count from rate().
   for (const Kind kind :
        {Kind::Model, Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime, Kind::ModelGateSet,
-        Kind::ClusterModelGateSet, Kind::Deployment, Kind::Service, Kind::HttpRoute, Kind::EndpointSlice,
+        Kind::ClusterModelGateSet, Kind::ModelPolicy, Kind::ModelApproval, Kind::Deployment, Kind::Service, Kind::HttpRoute, Kind::EndpointSlice,
         Kind::HorizontalPodAutoscaler,
         Kind::Job, Kind::Pod, Kind::ConfigMap}) {
     impl_->restarts.Add({{"kind", info(kind).kind}});

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "operator/api/parse.h"
 #include "operator/json/pod_template.h"
 #include "reconcilers/model/plan.h"
 #include "tests/unit/reconcilers_make.h"
@@ -63,6 +64,19 @@ test::Scene scene_with(const std::string& runtime, const std::string& overlay) {
   return scene;
 }
 
+// Each with a gate, an approval, a freeze window and fields of its own.
+void govern(test::Scene& scene) {
+  for (const char* name : {"a", "b", "c"}) {
+    const Json spec = {{"gates", {{{"name", std::string("validated-") + name}, {"version", {{"metric", "f1"}}}, {"min", "0.9"}}}},
+                       {"require", {{"beforeTraffic", {std::string("validated-") + name}}, {"fields", {"owner.team", "class"}}, {"minBake", "1h"}}},
+                       {"approvals", {{{"role", name}, {"count", 1}, {"before", "FirstTraffic"}}}},
+                       {"freeze", {{{"name", "weekend"}, {"cron", "0 17 * * FRI"}, {"timeZone", "Europe/Berlin"}, {"duration", "63h"}}}}};
+    const Json object = {{"metadata", {{"name", name}, {"uid", name}}}, {"spec", spec}};
+    auto policy = api::parse<api::ModelPolicy>(object.dump());
+    if (policy) scene.o.policies.push_back(std::make_shared<const api::ModelPolicy>(std::move(*policy)));
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -83,4 +97,15 @@ int main() {
     scene.serving("m-v1");
     measure(row.what, scene);
   }
+  for (const bool rolls : {false, true})
+    for (const bool governed : {false, true}) {
+      test::Scene scene = scene_with(small, "");
+      scene.serving("m-v1");
+      if (governed) govern(scene);
+      if (rolls) {
+        scene.model.status.intent = {"m-v2", "Rollout", "r", "", "", "", test::kNow};
+        scene.running("r", "m-v2", "");
+      }
+      measure(rolls ? governed ? "a rollout under three policies" : "a rollout" : governed ? "at rest under three policies" : "at rest", scene);
+    }
 }

@@ -67,7 +67,7 @@ bool Operator::take(const Change& change) {
 
 void Operator::wake(const Change& change) {
   const Kind kind = change.ref().kind;
-  if (kind == Kind::ModelRuntime || kind == Kind::ModelGateSet || kind == Kind::ClusterModelGateSet ||
+  if (kind == Kind::ModelRuntime || kind == Kind::ModelGateSet || kind == Kind::ClusterModelGateSet || kind == Kind::ModelPolicy ||
       kind == Kind::ConfigMap)
     for (const auto& model : stores_.models.all()) m_.queue.insert(model->meta.key);
   for (const ObjectKey& model : change.object->models) m_.queue.insert(model);
@@ -366,6 +366,14 @@ Answer Operator::answer_to(const Ask& ask) const {
   } else if (const auto* web = std::get_if<AskWeb>(&ask.question)) {
     const auto it = metrics.find(web->url);
     answer.value = it == metrics.end() ? Reading{{}, "no such page"} : Reading{Decimal::parse(it->second), ""};
+  } else if (const auto* approvals = std::get_if<AskApprovals>(&ask.question)) {
+    Json uids = Json::array();
+    for (const ObjectRef& one : w_.all(Kind::ModelApproval))
+      if (w_.get(one)["spec"]["rolloutRef"]["name"] == approvals->rollout.name) {
+        uids.push_back(w_.get(one)["metadata"]["uid"]);
+        w_.words_read[uids.back()] = w_.get(one)["spec"];
+      }
+    answer.text = Json{{"problem", unguarded}, {"uids", uids}}.dump();
   } else if (const auto* gateways = std::get_if<AskGateways>(&ask.question)) {
     if (w_.gateway_mirrors)
       answer.text = gateways->feature;

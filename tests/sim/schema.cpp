@@ -68,7 +68,7 @@ const Schema& Schema::of(Kind kind) {
   static const std::map<Kind, Schema> all = [] {
     std::map<Kind, Schema> found;
     for (Kind k : {Kind::Model, Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime, Kind::ModelGateSet,
-                   Kind::ClusterModelGateSet})
+                   Kind::ClusterModelGateSet, Kind::ModelPolicy, Kind::ModelApproval})
       found.emplace(k, SchemaReader::load(info(k).plural));
     return found;
   }();

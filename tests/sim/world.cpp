@@ -12,14 +12,15 @@ namespace {
 constexpr int64_t kFirstVersion = 1000;
 constexpr size_t kWritesKept = 20000;
 constexpr Kind kStored[] = {Kind::Model,      Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime,
-                            Kind::ModelGateSet, Kind::ClusterModelGateSet,
+                            Kind::ModelGateSet, Kind::ClusterModelGateSet, Kind::ModelPolicy, Kind::ModelApproval,
                             Kind::Deployment, Kind::Service,      Kind::HttpRoute,    Kind::EndpointSlice,
                             Kind::HorizontalPodAutoscaler,
                             Kind::Job,        Kind::Pod,          Kind::ConfigMap};
 
 bool is_ours(Kind kind) {
   return kind == Kind::Model || kind == Kind::ModelVersion || kind == Kind::ModelRollout ||
-         kind == Kind::ModelRuntime || kind == Kind::ModelGateSet || kind == Kind::ClusterModelGateSet;
+         kind == Kind::ModelRuntime || kind == Kind::ModelGateSet || kind == Kind::ClusterModelGateSet ||
+         kind == Kind::ModelPolicy || kind == Kind::ModelApproval;
 }
 
 template <class F>
@@ -37,6 +38,10 @@ void with_store(Kind kind, F f) {
       return f(&Stores::gate_sets);
     case Kind::ClusterModelGateSet:
       return f(&Stores::cluster_gate_sets);
+    case Kind::ModelPolicy:
+      return f(&Stores::policies);
+    case Kind::ModelApproval:
+      return f(&Stores::approvals);
     case Kind::Deployment:
       return f(&Stores::deployments);
     case Kind::Service:
