@@ -191,6 +191,7 @@ std::vector<Mistake> mistakes_in(Json& object, const GateSets& sets, const std::
   if (text(object, "apiVersion") != crd->api_version)
     return {{"/apiVersion", "apiVersion", "must be " + crd->api_version}};
   std::vector<Mistake> mistakes = check(*crd, object);
+  give_generated_name(object);
   return mistakes.empty() ? OperatorsRules(sets, policies).of(object) : mistakes;
 }
 
@@ -209,7 +210,7 @@ std::vector<Complaint> lint(const Objects& objects) {
       return !mistakes.empty();
     };
     if (!complain(mistakes_in(object, sets, policies), false)) complain(warnings_of(object), true);
-    const std::string name = text(object, "metadata.name");
+    const std::string name = name_of(found.object());
     // In one file: folders often hold variants of an object.
     const std::string id =
         found.file + " " + text(object, "kind") + " " + text(object, "metadata.namespace") + "/" + name;
