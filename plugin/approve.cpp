@@ -78,9 +78,11 @@ Result<Json> approval_of(const Approving& approving, const Json& rollout, const 
                {"subject", subject}};
   if (!approving.reason.empty()) spec["reason"] = approving.reason;
   if (!approving.ticket.empty()) spec["ticket"] = approving.ticket;
+  // It goes with the rollout, whose status keeps what was used.
+  const Json owner = {{"apiVersion", "modelops.dev/v1alpha1"}, {"kind", "ModelRollout"}, {"name", name_of(rollout)}, {"uid", text(rollout, "metadata.uid")}};
   return Json{{"apiVersion", "modelops.dev/v1alpha1"},
               {"kind", "ModelApproval"},
-              {"metadata", {{"name", name}, {"namespace", text(rollout, "metadata.namespace")}}},
+              {"metadata", {{"name", name}, {"namespace", text(rollout, "metadata.namespace")}, {"ownerReferences", Json::array({owner})}}},
               {"spec", std::move(spec)}};
 }
 
