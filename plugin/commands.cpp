@@ -4,6 +4,7 @@
 #include <functional>
 #include <sstream>
 
+#include "plugin/approve.h"
 #include "plugin/complete.h"
 #include "plugin/fields.h"
 #include "plugin/follow.h"
@@ -12,6 +13,7 @@
 #include "plugin/names.h"
 #include "plugin/plan.h"
 #include "plugin/portfolio.h"
+#include "plugin/policy_explain.h"
 #include "plugin/rollouts.h"
 #include "plugin/session.h"
 #include "plugin/show.h"
@@ -34,6 +36,7 @@ class Commands {
     add_steering();
     add_files();
     add_plan();
+    add_governance();
   }
 
   int run(std::vector<std::string> args) {
@@ -240,6 +243,37 @@ class Commands {
     });
   }
 
+  // ---- policies and approvals ----
+
+  void add_governance() {
+    for (const auto& [name, what] : {std::pair("approve", "Approve what a rollout waits for, after a look at it"),
+                                     std::pair("reject", "Reject what a rollout waits for, which ends it as Failed")}) {
+      CLI::App* sub = verb(name, what);
+      sub->add_option("MODEL", approving_.model, "The Model's name")->required();
+      sub->add_option("--role", approving_.role, "The role that you speak for; by default the only one that is missing");
+      sub->add_option("--reason", approving_.reason, "Why");
+      sub->add_option("--ticket", approving_.ticket, "The change's number elsewhere, such as CHG-1234");
+      sub->add_option("--rollout", approving_.rollout, "Which ModelRollout, where several could be meant");
+      takes_cluster(sub);
+      takes_output(sub, approving_.output);
+      sub->add_option("--dry-run", dry_run_, "client: say what would be approved. server: let the API server check it")
+          ->check(CLI::IsMember({"none", "client", "server"}));
+      sub->callback([this, rejects = std::string(name) == "reject"] {
+        approving_.approved = !rejects;
+        approving_.only_show = dry_run_ == "client";
+        cluster_.dry_run = dry_run_ == "server";
+        chosen_ = [this] { return with_session([this](Session& s) { return approve(s, approving_); }); };
+      });
+    }
+    CLI::App* policy = verb("policy", "Say what ModelPolicies demand of a Model, which demand is of which, and what is missing");
+    policy->add_option("ACTION", explain_, "What to do: explain")->required()->check(CLI::IsMember({"explain"}));
+    policy->add_option("MODEL", explained_, "The Model's name")->required();
+    takes_cluster(policy);
+    policy->callback([this] {
+      chosen_ = [this] { return with_session([this](Session& s) { return explain_policies(s, explained_); }); };
+    });
+  }
+
   // ---- verbs that change something ----
 
   CLI::App* steering(const std::string& name, const std::string& what, bool several) {
@@ -304,6 +338,8 @@ class Commands {
   Selection steered_;
   Steering steering_;
   std::string dry_run_;
+  Approving approving_;
+  std::string explain_, explained_;
   std::function<int()> chosen_;
 };
 

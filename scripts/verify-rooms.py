@@ -30,7 +30,7 @@ OWNED = {  # library header prefix: rooms that may include it
     "pplx/": ["operator/kube"],
     "curl/": ["operator/kube"],
     "archive": ["operator/fetch"],
-    "openssl/": ["operator/kube", "operator/fetch"],
+    "openssl/": ["operator/core", "operator/kube", "operator/fetch"],
     "simdjson": ["operator/api"],
     "yaml-cpp/": ["operator/kube", "operator/yaml"],
     "prometheus/": ["operator/serve", "model-server", "operator/app"],

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "operator/api/lifecycle.h"
+#include "operator/api/governance.h"
 #include "operator/core/decimal.h"
 #include "operator/core/ids.h"
 #include "operator/core/plan.h"
@@ -40,6 +41,9 @@ inline constexpr const char* kLabelJobOf = "modelops.dev/job-of";  // on the pod
 inline constexpr const char* kLabelOrigin = "modelops.dev/origin";
 inline constexpr const char* kOriginPlugin = "kubectl-model";
 inline constexpr const char* kOriginArgoCd = "argocd";  // the action retry
+
+// Who wrote the spec of a Model, a ModelRollout or a ModelVersion last. Admission lets nobody write another's name.
+inline constexpr const char* kAnnotationChangedBy = "modelops.dev/changed-by";
 
 struct ObjectMeta {
   ObjectKey key;
@@ -233,6 +237,7 @@ struct Intent {
   std::string reason, message;     // of the outcome
   std::optional<TimePoint> since;  // older rollouts that still wait are superseded by it
   std::string rollout_uid = {};    // of `rollout`, once it was seen: if that object is gone, somebody deleted it
+  std::string author = {};         // origin Spec: annotation modelops.dev/changed-by of the Model then
 };
 
 struct RetrainingRun {
@@ -341,6 +346,7 @@ struct Model {
     int versions = 50;
   };
   History history;
+  About about;
   ModelStatus status;
   std::string problem;  // the spec could not be read although admission let it pass: why
 };
@@ -360,6 +366,8 @@ struct ModelVersion {
   Artifact artifact;
   std::map<std::string, std::string> metrics;
   std::string parent;  // spec.lineage.parent
+  LineageFacts lineage;
+  std::string changed_by;  // annotation modelops.dev/changed-by
   std::optional<Evaluation> evaluation;  // the newest, in status: spec never changes
   // The figures that gates read.
   const std::map<std::string, std::string>& figures() const { return evaluation ? evaluation->metrics : metrics; }
@@ -430,6 +438,8 @@ struct RolloutStatus {
   std::string pause_message;  // of a pause by itself
   std::optional<RolloutPolicy> policy;  // the snapshot
   std::vector<std::string> cluster_gates;  // of it, by name
+  std::optional<GovernanceRecord> governance;  // absent: no ModelPolicy held when it started
+  std::optional<AwaitedApproval> approval;     // set while it waits for people's approval
   std::optional<Ending> ending;
   RawJson raw = "{}";
 };
@@ -443,6 +453,7 @@ struct ModelRollout {
   std::optional<TimePoint> resume_requested_at;  // each new value goes on once
   // label modelops.dev/origin: spec | retraining | monitor | kubectl-model | argocd; empty: a person or a pipeline wrote it
   std::string origin;
+  std::string changed_by;       // annotation modelops.dev/changed-by
   bool generated_name = false;  // by metadata.generateName: no file holds an object of this name
   RolloutStatus status;
   std::string problem;

@@ -4,6 +4,7 @@
 
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/governance/policies.h"
 #include "reconcilers/retraining/job.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/serving/capacity.h"
@@ -142,6 +143,7 @@ class Decide {
 
   void wish_for_spec_version() {
     intent() = api::Intent{s().spec_version, "Spec", "", "", "", "", now_};
+    intent().author = m_.about.changed_by;
     if (s().spec_version == s().stable_version) return close_intent("Succeeded", "", "");
     if (!s().stable_version.empty() || first_version_has_gates(policy_))
       intent().rollout = spec_rollout_name(m_.meta.key.name, s().spec_version, s().spec_generation);
@@ -361,6 +363,11 @@ class Decide {
         out_.waiting[r.meta.key.name] = policy_.rollouts;
         return;
       }
+      if (const governance::Held held = governance::holds(o_, r, now_); !held.waiting.reason.empty()) {
+        out_.waiting[r.meta.key.name] = held.waiting;
+        out_.look_again = held.until;
+        return;
+      }
       const std::string too_small = s().stable_version.empty() ? "" : weight_too_small(m_);
       if (!too_small.empty() && !skips_steps) {
         out_.waiting[r.meta.key.name] = {"WeightTooSmall", too_small, true};
@@ -411,7 +418,7 @@ bool spec_failed(const api::Model& model, const std::string& spec_version, const
 }
 
 bool first_version_has_gates(const rollout::Policy& policy) {
-  if (!policy.rollouts.reason.empty()) return true;
+  if (!policy.rollouts.reason.empty() || policy.governance) return true;
   for (const api::Gate& gate : policy.policy->gates)
     if (gate.required && (gate.version_metric || gate.job)) return true;
   for (const api::Step& step : policy.policy->steps)

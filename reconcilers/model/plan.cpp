@@ -5,6 +5,8 @@
 
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/governance/freeze.h"
+#include "reconcilers/governance/policies.h"
 #include "reconcilers/history/history.h"
 #include "reconcilers/lifecycle/lifecycle.h"
 #include "reconcilers/lifecycle/retire.h"
@@ -49,8 +51,9 @@ class Planner {
     lifecycle_ = lifecycle::decide(o_, now_);
     if (lifecycle_.retired) return lifecycle::retire(o_, lifecycle_, now_, settings_);
     spec_ = resolve_spec(o_);
-    policy_ = rollout::resolve(o_);
+    policy_ = governance::resolve(o_);
     decided_ = decide_intent(o_, spec_, policy_, now_);
+    look_again(decided_.look_again);
     note_digest();
     watch_monitors();
     advance_rollout();
@@ -98,22 +101,23 @@ class Planner {
                          candidate ? candidate->artifact.digest : "",
                          status().stable_digest,
                          hash_of(m_.rollout.raw),
-                         served_before(r),
+                         governance::served_before(o_, r),
+                         policy_.governance,
+                         &o_.approvals,
+                         "",
+                         {},
                          watched_.hold};
+    if (input.governance && !r.status.started) input.governance->authors = governance::authors_of(o_, status(), r);
+    if (governance::Freeze freeze = governance::freeze_of(o_.policies, now_); !freeze.why.empty()) {
+      input.freeze = std::move(freeze.why);
+      input.freeze_until = freeze.until;
+    }
     advanced_ = rollout::advance(input, now_);
     look_again(advanced_->look_again);
     append(plan_.asks, advanced_->asks);
     tell(advanced_->events);
     start_gate_jobs(r);
     if (rollout::is_over(advanced_->status.phase)) conclude(r);
-  }
-
-  // It had all traffic once, and where it came from is where one may go back to.
-  bool served_before(const api::ModelRollout& candidate) const {
-    return std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) {
-      return r->status.phase == "Succeeded" && r->meta.uid != candidate.meta.uid &&
-             (r->version == candidate.version || r->status.from_version == candidate.version);
-    });
   }
 
   // People look at the Model, too.

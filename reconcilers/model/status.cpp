@@ -4,6 +4,7 @@
 
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/governance/policies.h"
 #include "reconcilers/monitors/monitors.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/policy.h"
@@ -94,6 +95,9 @@ class Status {
   Standing rolling() const {
     const std::string message =
         "ModelRollout " + f_.rollout_name + " to " + f_.candidate + ": " + f_.rollout->message;
+    if (const auto& approval = f_.rollout->approval; approval && approval->reason != "AwaitingApproval")
+      return stalled("Paused", approval->reason, message);
+    if (f_.rollout->approval) return reconciling("Paused", f_.rollout->approval->reason, message);
     if (f_.rollout->phase == "Paused") return reconciling("Paused", "RolloutPaused", message);
     return reconciling("Progressing", "RolloutInProgress", message);
   }
@@ -334,6 +338,7 @@ class Status {
     if (!i.message.empty()) intent["message"] = i.message;
     if (i.since) intent["since"] = format_time(*i.since);
     if (!i.rollout_uid.empty()) intent["rolloutUID"] = i.rollout_uid;
+    if (!i.author.empty()) intent["author"] = i.author;
     out["intent"] = std::move(intent);
   }
 
@@ -400,6 +405,7 @@ class Status {
       const monitors::Health health = monitors::health_of(f_.status.monitors);
       conditions.set("Healthy", {health.healthy, health.reason, health.message});
     }
+    if (const auto compliant = governance::compliant(o_, f_.status)) conditions.set("Compliant", *compliant);
     return to_json(conditions.get());
   }
 
