@@ -183,7 +183,7 @@ def retraining(callers):
     lineage = version["spec"]["lineage"]
     say(f"   {version['metadata']['name']}: accuracy {version['spec']['metrics']['accuracy']}, made by {lineage['run']['kind']} {lineage['run']['name']}"
         f" from {lineage['data'][0]['name']} ({lineage['data'][0]['rows']} rows), parent {lineage['parent']}")
-    claim("a training Job made a version with its lineage", lineage["run"]["name"] == "biopsy-retrain-000001" and lineage["parent"] == "biopsy-v2")
+    claim("a training Job made a version with its lineage", lineage["run"]["name"] == "biopsy-run-000001" and lineage["parent"] == "biopsy-v2")
     claim("it was promoted and answers", callers.until_answered(version["metadata"]["name"]))
 
 

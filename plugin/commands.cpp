@@ -9,6 +9,7 @@
 #include "plugin/fields.h"
 #include "plugin/follow.h"
 #include "plugin/inventory.h"
+#include "plugin/lineage.h"
 #include "plugin/lint.h"
 #include "plugin/names.h"
 #include "plugin/plan.h"
@@ -34,6 +35,7 @@ class Commands {
     add_showing();
     add_portfolio();
     add_steering();
+    add_lineage();
     add_files();
     add_plan();
     add_governance();
@@ -207,6 +209,36 @@ class Commands {
     page->callback([this] { chosen_ = [this] { return with_session([this](Session& s) { return plugin::report(s, reporting_); }); }; });
   }
 
+  // ---- where versions came from ----
+
+  void add_lineage() {
+    CLI::App* runs = verb("runs", "List the training runs of a Model, newest first");
+    runs->add_option("MODEL", running_.model, "The Model's name")->required();
+    runs->add_option("RUN", running_.run, "One TrainingRun, with its stages and trials");
+    takes_cluster(runs);
+    takes_output(runs, running_.output);
+    runs->callback([this] {
+      chosen_ = [this] { return with_session([this](Session& s) { return plugin::runs(s, running_); }); };
+    });
+
+    CLI::App* lineage = verb("lineage", "Show where a version came from, back to the first of its parents");
+    lineage->add_option("MODEL", tracing_.name, "A Model, whose serving version is meant, or a ModelVersion")->required();
+    takes_cluster(lineage);
+    takes_output(lineage, tracing_.output, {"json", "dot"});
+    lineage->callback([this] {
+      chosen_ = [this] { return with_session([this](Session& s) { return plugin::lineage(s, tracing_); }); };
+    });
+
+    CLI::App* diff = verb("diff", "Say what makes two ModelVersions differ: artifact, lineage, metrics; 1 is returned if they do");
+    diff->add_option("FROM", comparing_.from, "A ModelVersion")->required();
+    diff->add_option("TO", comparing_.to, "Another ModelVersion")->required();
+    takes_cluster(diff);
+    takes_output(diff, comparing_.output, {"json"});
+    diff->callback([this] {
+      chosen_ = [this] { return with_session([this](Session& s) { return diff_versions(s, comparing_); }); };
+    });
+  }
+
   // ---- verbs on files ----
 
   void takes_files(CLI::App* verb, Sources& sources) {
@@ -332,6 +364,9 @@ class Commands {
   Past past_;
   Inventory inventory_;
   Reporting reporting_;
+  Running running_;
+  Tracing tracing_;
+  Comparing comparing_;
   std::string request_timeout_;
   Linting linting_;
   Planned planned_;

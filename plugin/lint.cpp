@@ -14,7 +14,7 @@
 #include "reconcilers/governance/freeze.h"
 #include "reconcilers/governance/policies.h"
 #include "reconcilers/model/intent.h"
-#include "reconcilers/retraining/job.h"
+#include "reconcilers/training/job.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/serving/render.h"
 
@@ -127,13 +127,19 @@ class OperatorsRules {
 
   void check_templates(const api::Model& model) {
     told("/spec/serving/template", serving::read_template(model));
-    if (model.retraining)
-      told("/spec/retraining/template", read_job(model.retraining->job_template, retraining::kTemplate));
+    if (model.retraining) check_training(*model.retraining);
     for (size_t i = 0; i < model.rollout.gates.size(); ++i)
       if (const auto& job = model.rollout.gates[i].job) {
         const std::string number = std::to_string(i);
         told("/spec/rollout/gates/" + number, read_job(job->job_template, "spec.rollout.gates[" + number + "].job.template"));
       }
+  }
+  void check_training(const api::Retraining& spec) {
+    told("/spec/retraining/template", read_job(spec.job_template, training::kTemplate));
+    if (spec.validate) told("/spec/retraining/validate/template", read_job(spec.validate->job_template, training::kValidateTemplate));
+    if (spec.evaluate) told("/spec/retraining/evaluate/template", read_job(spec.evaluate->job_template, training::kEvaluateTemplate));
+    if (const auto sets = training::expand(spec.trials, {}, 0); !sets)
+      wrong("/spec/retraining/trials/parameters", "spec.retraining.trials.parameters", sets.error().message);
   }
   void told(const std::string& pointer, const Result<Json>& read) {
     if (!read) wrong(pointer, "", read.error().message);

@@ -33,7 +33,8 @@ std::set<std::string> gates_named(const Json& model) {
   for (const Json& step : items(model, "spec.rollout.steps"))
     for (const char* part : {"gates", "background"}) add_names(items(step, part), names);
   add_names(items(model, "spec.rollout.bake.gates"), names);
-  add_names(items(model, "spec.retraining.gates"), names);
+  for (const char* part : {"gates", "validate.gates", "evaluate.gates", "retry.until"})
+    add_names(items(model, std::string("spec.retraining.") + part), names);
   return names;
 }
 

@@ -1,4 +1,4 @@
--- What Argo CD shows of Models, ModelVersions, ModelRollouts, ModelRuntimes, gate sets, policies and approvals. It follows status alone, so it never disagrees with the
+-- What Argo CD shows of Models, ModelVersions, ModelRollouts, TrainingRuns, ModelRuntimes, gate sets, policies and approvals. It follows status alone, so it never disagrees with the
 -- operator. (Argo CD has no `string` library.)
 local status = obj.status
 if obj.kind == "ModelRuntime" or obj.kind == "ModelGateSet" or obj.kind == "ClusterModelGateSet" or obj.kind == "ModelPolicy" or obj.kind == "ModelApproval" then

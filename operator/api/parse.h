@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "operator/api/policies.h"
+#include "operator/api/training_run.h"
 #include "operator/api/types.h"
 #include "operator/core/result.h"
 

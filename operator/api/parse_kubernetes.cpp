@@ -247,7 +247,7 @@ constexpr Field<Root<Job>> kJob[] = {
 
 // ---- Pod ----
 
-constexpr const char* kFetchContainer = "modelops-fetch";
+constexpr const char* kFetchContainer = "modelops-fetch";  // and, in Jobs that evaluate, with a role behind it
 constexpr int kDigestMismatch = 65, kBadSignature = 76;  // exit codes of the fetch container
 
 struct Terminated {
@@ -317,7 +317,7 @@ std::string trimmed(const std::string& text) {
 // Like image_problem, the same words whether the container waits for its next try, runs it or has just failed
 // it.
 std::string crash_problem(const ContainerStatus& c, const Terminated& end) {
-  if (c.name == kFetchContainer && !trimmed(end.message).empty()) return trimmed(end.message);
+  if (c.name.starts_with(kFetchContainer) && !trimmed(end.message).empty()) return trimmed(end.message);
   const std::string how = end.reason.empty() || end.reason == "Error" ? "" : " (" + end.reason + ")";
   return joined(std::string(c.restarts > 0 ? "CrashLoopBackOff: " : "") + "container " + c.name +
                     " ended with exit code " + std::to_string(end.exit_code) + how,
@@ -375,7 +375,7 @@ void read_pod_status(value& v, Root<Pod>& out, const Path& at) {
   out.object.problem = problem_of(status);
   for (const ContainerStatus& c : status.init_containers) {
     const Terminated* end = failure_of(c);
-    if (c.name != kFetchContainer || end == nullptr) continue;
+    if (!c.name.starts_with(kFetchContainer) || end == nullptr) continue;
     out.object.digest_mismatch |= end->exit_code == kDigestMismatch;
     out.object.bad_signature |= end->exit_code == kBadSignature;
   }

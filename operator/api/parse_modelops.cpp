@@ -142,40 +142,6 @@ bool read(value& v, RolloutPolicy& out, const Path& at) {
 
 // ---- Model.spec ----
 
-constexpr Field<Trigger::Schedule> kSchedule[] = {{"cron", member<&Trigger::Schedule::cron>},
-                                                  {"timeZone", member<&Trigger::Schedule::time_zone>}};
-bool read(value& v, Trigger::Schedule& out, const Path& at) { return read_object(v, out, kSchedule, at); }
-
-constexpr Field<Trigger::ConfigMapKeyRef> kKeyRef[] = {{"name", member<&Trigger::ConfigMapKeyRef::name>},
-                                                       {"key", member<&Trigger::ConfigMapKeyRef::key>}};
-bool read(value& v, Trigger::ConfigMapKeyRef& out, const Path& at) {
-  return read_object(v, out, kKeyRef, at);
-}
-
-constexpr Field<Trigger> kDataset[] = {{"configMapKeyRef", member<&Trigger::dataset>}};
-constexpr Field<Trigger> kMonitorRef[] = {{"name", member<&Trigger::monitor>}};
-constexpr Field<Trigger> kTrigger[] = {{"name", member<&Trigger::name>},
-                                       {"schedule", member<&Trigger::schedule>},
-                                       {"dataset", into<kDataset>},
-                                       {"monitor", into<kMonitorRef>}};
-bool read(value& v, Trigger& out, const Path& at) { return read_object(v, out, kTrigger, at); }
-
-constexpr Words<Retraining::OnSuccess> kOnSuccess[] = {{"Rollout", Retraining::OnSuccess::Rollout},
-                                                       {"Register", Retraining::OnSuccess::Register}};
-constexpr Field<Retraining> kLimits[] = {{"cooldown", member<&Retraining::cooldown>},
-                                         {"maxPerDay", member<&Retraining::max_per_day>},
-                                         {"attempts", member<&Retraining::attempts>},
-                                         {"startDeadline", member<&Retraining::start_deadline>}};
-constexpr Field<Retraining> kRetraining[] = {
-    {"triggers", member<&Retraining::triggers>},
-    {"requestedAt", member<&Retraining::requested_at>},
-    {"limits", into<kLimits>},
-    {"template", raw_member<&Retraining::job_template>},
-    {"gates", member<&Retraining::gates>},
-    {"onSuccess", word<&Retraining::on_success, kOnSuccess>},
-};
-bool read(value& v, Retraining& out, const Path& at) { return read_object(v, out, kRetraining, at); }
-
 // Where a monitor's figure comes from, and its bounds, are a gate's.
 template <auto Member>
 void figure(value& v, Monitor& out, const Path& at) {
@@ -226,7 +192,8 @@ constexpr Field<Model> kServing[] = {{"runtime", into<kRuntimeRef>},
                                      {"pinConfig", member<&Model::pin_config>},
                                      {"template", raw_member<&Model::template_overlay>}};
 constexpr Field<Model::History> kHistory[] = {{"rollouts", member<&Model::History::rollouts>},
-                                              {"versions", member<&Model::History::versions>}};
+                                              {"versions", member<&Model::History::versions>},
+                                              {"runs", member<&Model::History::runs>}};
 bool read(value& v, Model::History& out, const Path& at) { return read_object(v, out, kHistory, at); }
 // Whether a text is there, for what policies ask of a Model.
 template <class T, bool T::*Member>
@@ -275,6 +242,7 @@ bool read(value& v, Intent& out, const Path& at) { return read_object(v, out, kI
 constexpr Field<RetrainingRun> kRun[] = {
     {"number", member<&RetrainingRun::number>},   {"name", member<&RetrainingRun::name>},
     {"trigger", member<&RetrainingRun::trigger>}, {"startedAt", member<&RetrainingRun::started>},
+    {"uid", member<&RetrainingRun::uid>},         {"job", member<&RetrainingRun::job>},
     {"jobUID", member<&RetrainingRun::job_uid>},
 };
 // A run without a name, of a status that somebody else wrote, is none: there is no Job to look for.
@@ -302,6 +270,7 @@ constexpr Field<RetrainingStatus> kRetrainingStatus[] = {
     {"lastRetrained", member<&RetrainingStatus::last_retrained>},
     {"runsToday", member<&RetrainingStatus::runs_today>},
     {"day", member<&RetrainingStatus::day>},
+    {"jobSecondsToday", member<&RetrainingStatus::job_seconds_today>},
     {"suppressed", member<&RetrainingStatus::suppressed>},
     {"runNumber", member<&RetrainingStatus::run_number>},
     {"run", member<&RetrainingStatus::run>},

@@ -212,6 +212,9 @@ void word(value& v, typename OwnerOf<decltype(Member)>::type& out, const Path& a
 bool read(value& v, HeaderMatch& out, const Path& at);
 bool read(value& v, Lifecycle& out, const Path& at);
 bool read(value& v, LifecycleStatus& out, const Path& at);
+bool read(value& v, Condition& out, const Path& at);
+bool read(value& v, Artifact& out, const Path& at);
+bool read(value& v, Retraining& out, const Path& at);
 
 // ---- metadata, and the whole ----
 

@@ -143,12 +143,12 @@ void check_uri(const std::string& uri, const Json& value) {
   }
 }
 
-// The members of "metrics" as they are written, by name: a parser would make floats of numbers. `text` is a JSON object.
-std::map<std::string, std::string> written_metrics(std::string_view text) {
+// The members of "metrics" or the like as they are written, by name: a parser would make floats of numbers. `text` is a JSON object.
+std::map<std::string, std::string> written_metrics(std::string_view text, std::string_view field) {
   const auto name_of = [](std::string_view key) { return Json::parse('"' + std::string(key) + '"').get<std::string>(); };
   std::map<std::string, std::string> written;
   json::each_member(text, [&](std::string_view key, std::string_view metrics) {
-    if (name_of(key) != "metrics") return true;
+    if (name_of(key) != field) return true;
     written.clear();  // of two members the last counts, as for the parser
     json::each_member(metrics, [&](std::string_view name, std::string_view value) {
       written.insert_or_assign(name_of(name), std::string(value));
@@ -159,20 +159,20 @@ std::map<std::string, std::string> written_metrics(std::string_view text) {
   return written;
 }
 
-std::map<std::string, std::string> read_metrics(const Json& value, std::string_view document) {
-  if (!value.is_object()) wrong_value("metrics", "an object of decimals", value);
+std::map<std::string, std::string> read_metrics(const Json& value, std::string_view document, const std::string& field) {
+  if (!value.is_object()) wrong_value(field, "an object of decimals", value);
   if (value.size() > kMaxEntries)
-    wrong("the RunResult has more than " + std::to_string(kMaxEntries) + " metrics");
-  const std::map<std::string, std::string> written = written_metrics(document);
+    wrong("the RunResult has more than " + std::to_string(kMaxEntries) + " " + field);
+  const std::map<std::string, std::string> written = written_metrics(document, field);
   std::map<std::string, std::string> metrics;
   for (const auto& [name, metric] : value.items()) {
     if (name.empty() || name.size() > kMaxName)
-      wrong("the RunResult's metrics have a name that is empty or longer than " + std::to_string(kMaxName) +
+      wrong("the RunResult's " + field + " have a name that is empty or longer than " + std::to_string(kMaxName) +
             " bytes: \"" + excerpt(name) + "\"");
     const auto number = metric.is_number() ? written.find(name) : written.end();
     const std::string text = metric.is_string() ? metric.get<std::string>() : number != written.end() ? number->second : "";
     if (text.size() > kMaxName || !Decimal::parse(text))
-      wrong_value("metrics." + excerpt(name), "a decimal such as 0.947 or \"0.947\"", metric);
+      wrong_value(field + "." + excerpt(name), "a decimal such as 0.947 or \"0.947\"", metric);
     metrics.emplace(name, text);
   }
   return metrics;
@@ -332,9 +332,14 @@ Result<RunResult> parse_run_result(std::string_view text, bool gate) {
     const Json document = read_document(text);
     if (!document.is_object()) wrong("the RunResult must be a JSON object, got " + got(document));
     check_kind(document);
-    only_fields(document, "", {"apiVersion", "kind", "metrics", "artifact", "lineage"});
+    if (gate)
+      only_fields(document, "", {"apiVersion", "kind", "metrics", "championMetrics", "artifact", "lineage"});
+    else
+      only_fields(document, "", {"apiVersion", "kind", "metrics", "artifact", "lineage"});
     RunResult result;
-    if (const Json* metrics = find(document, "metrics")) result.metrics = read_metrics(*metrics, text);
+    if (const Json* metrics = find(document, "metrics")) result.metrics = read_metrics(*metrics, text, "metrics");
+    if (const Json* champion = find(document, "championMetrics"))
+      result.champion_metrics = read_metrics(*champion, text, "championMetrics");
     const Json* artifact = find(document, "artifact");
     if (artifact)
       result.artifact = read_artifact(*artifact);

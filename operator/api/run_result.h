@@ -22,6 +22,7 @@ inline constexpr size_t kRunResultLimit = 1u << 20;
 
 struct RunResult {
   std::map<std::string, std::string> metrics;  // name to decimal, as the Job wrote it: a JSON string or number
+  std::map<std::string, std::string> champion_metrics;  // championMetrics: of an evaluation, the same figures of what serves
   Artifact artifact;
   // An object with at most the fields code, data, environment, parameters and seed, each checked for its
   // shape.

@@ -11,8 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "operator/api/lifecycle.h"
 #include "operator/api/governance.h"
+#include "operator/api/lifecycle.h"
+#include "operator/api/retraining_spec.h"
 #include "operator/core/decimal.h"
 #include "operator/core/ids.h"
 #include "operator/core/plan.h"
@@ -195,32 +196,6 @@ struct Monitor {
   bool retrain = false, roll_back = false, hold = false;  // actions beside Alert
 };
 
-struct Trigger {  // exactly one of schedule, dataset and monitor
-  std::string name;
-  struct Schedule {
-    std::string cron;
-    std::string time_zone = "UTC";
-  };
-  std::optional<Schedule> schedule;
-  struct ConfigMapKeyRef {
-    std::string name, key;
-  };
-  std::optional<ConfigMapKeyRef> dataset;
-  std::optional<std::string> monitor;  // the name of one of spec.monitors
-};
-
-struct Retraining {
-  std::vector<Trigger> triggers;
-  std::optional<TimePoint> requested_at;
-  Duration cooldown{0};
-  std::optional<int> max_per_day;
-  int attempts = 3;  // runs that a monitor may start before it has recovered
-  Duration start_deadline = std::chrono::hours(1);  // for a run's Job to have a pod that runs
-  RawJson job_template;  // JobTemplateSpec
-  std::vector<std::string> gates;
-  enum class OnSuccess { Rollout, Register } on_success = OnSuccess::Rollout;
-};
-
 struct TrafficShare {
   std::string version;
   int weight = 0;
@@ -242,10 +217,12 @@ struct Intent {
 
 struct RetrainingRun {
   int64_t number = 0;
-  std::string name;     // of the Job
+  std::string name;     // of the TrainingRun
   std::string trigger;  // name of the trigger, "requested" for a person's
   TimePoint started{};
-  std::string job_uid;  // once the Job was seen
+  std::string uid = {};  // of the TrainingRun, once it was seen
+  // Of a run that an operator before TrainingRuns started: its Job is the stage train.
+  std::string job = {}, job_uid = {};
 };
 
 struct RetrainingStatus {
@@ -254,6 +231,7 @@ struct RetrainingStatus {
   std::optional<TimePoint> last_retrained;  // the last run that registered a version
   int64_t runs_today = 0;
   std::string day;         // the UTC day that runs_today counts, "2026-11-22"
+  int64_t job_seconds_today = 0;  // of the runs that ended on that day
   std::string suppressed;  // why a trigger did not start a run, empty if none waits
   // bookkeeping
   int64_t run_number = 0;
@@ -344,6 +322,7 @@ struct Model {
   struct History {  // how many are kept of what is over, beyond what may be needed again
     int rollouts = 10;
     int versions = 50;
+    int runs = 20;
   };
   History history;
   About about;
@@ -556,7 +535,7 @@ struct Job {
   std::string failure_message;  // condition Failed: reason and message
   std::optional<TimePoint> started, finished;
   std::string image;  // of the first container
-  std::string gate_of;  // UID of the ModelRollout whose gate it measures; empty: it trains
+  std::string gate_of;  // UID of the ModelRollout whose gate it measures; empty: it trains, and a TrainingRun controls it
   std::string gate;     // name of that gate; empty on Jobs of an operator before it was told
 };
 

@@ -13,6 +13,7 @@
   ROW(Model, Model, models, "modelops.dev", "v1alpha1", "models", "Model", Namespaced, All, Always)                                       \
   ROW(ModelVersion, ModelVersion, versions, "modelops.dev", "v1alpha1", "modelversions", "ModelVersion", Namespaced, All, Always)         \
   ROW(ModelRollout, ModelRollout, rollouts, "modelops.dev", "v1alpha1", "modelrollouts", "ModelRollout", Namespaced, All, Always)         \
+  ROW(TrainingRun, TrainingRun, runs, "modelops.dev", "v1alpha1", "trainingruns", "TrainingRun", Namespaced, All, Maybe)                  \
   ROW(ModelRuntime, ModelRuntime, runtimes, "modelops.dev", "v1alpha1", "modelruntimes", "ModelRuntime", Cluster, All, Always)            \
   ROW(ModelGateSet, ModelGateSet, gate_sets, "modelops.dev", "v1alpha1", "modelgatesets", "ModelGateSet", Namespaced, All, Maybe)         \
   ROW(ClusterModelGateSet, ClusterModelGateSet, cluster_gate_sets, "modelops.dev", "v1alpha1", "clustermodelgatesets",                    \

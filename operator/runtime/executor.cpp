@@ -284,6 +284,7 @@ Outcome::Kind Executor::in_the_way(const ObjectKey& model, const ObjectRef& targ
     const auto held = store.get(target.key);
     known = held != nullptr;
     ours = held && owner && held->meta.controller_uid == owner->meta.uid;
+    for (const auto& run : stores_.runs.of_model(model)) ours |= held && held->meta.controller_uid == run->meta.uid;
   });
   if (known && !ours) return Outcome::Kind::Refused;
   read_before_next(model, target);

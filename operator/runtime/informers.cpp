@@ -35,6 +35,7 @@ void Informers::watch_ours() {
   watch<api::Model>(stores_.models, {}, [this](const api::Model& model, bool removed) {
     references_.update(model, removed);
     queue_.add(model.meta.key);
+    queue_who_names({Kind::Model, model.meta.key});  // to be trained anew when this one promotes a version
     // One of them may have the hostname to itself from now on, or no longer.
     for (const ObjectKey& other : references_.share_hostname(model)) queue_.add(other);
   });
@@ -43,6 +44,7 @@ void Informers::watch_ours() {
     queue_models(version, removed);
   });
   watch<api::ModelRollout>(stores_.rollouts, {}, queue_models);
+  watch<api::TrainingRun>(stores_.runs, {}, queue_models);
   auto queue_users = [this](const auto& set, bool) {
     queue_who_names({api::KindOf<std::decay_t<decltype(set)>>::value, set.meta.key});
   };

@@ -19,8 +19,10 @@ std::set<ObjectRef> references_of(const api::Model& model) {
   std::set<ObjectRef> named = hostnames_of(model);
   for (const std::string& name : model.configmaps) named.insert({Kind::ConfigMap, {model.meta.key.ns, name}});
   if (model.retraining)
-    for (const auto& trigger : model.retraining->triggers)
+    for (const auto& trigger : model.retraining->triggers) {
       if (trigger.dataset) named.insert({Kind::ConfigMap, {model.meta.key.ns, trigger.dataset->name}});
+      if (trigger.model) named.insert({Kind::Model, {model.meta.key.ns, *trigger.model}});
+    }
   for (const api::GateSetRef& set : model.rollout.gate_sets) named.insert(set.from(model.meta.key.ns));
   return named;
 }

@@ -13,6 +13,7 @@ std::vector<ObjectKey> one(const std::string& ns, const std::string& model) {
 std::vector<ObjectKey> models_of(const api::Model& o) { return {o.meta.key}; }
 std::vector<ObjectKey> models_of(const api::ModelVersion& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::ModelRollout& o) { return one(o.meta.key.ns, o.model); }
+std::vector<ObjectKey> models_of(const api::TrainingRun& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::ModelRuntime&) { return {}; }
 std::vector<ObjectKey> models_of(const api::GateSet&) { return {}; }
 std::vector<ObjectKey> models_of(const api::ModelPolicy&) { return {}; }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "operator/api/policies.h"
+#include "operator/api/training_run.h"
 #include "operator/api/types.h"
 #include "operator/core/ids.h"
 
@@ -25,6 +26,7 @@ namespace mo {
 std::vector<ObjectKey> models_of(const api::Model& o);         // itself
 std::vector<ObjectKey> models_of(const api::ModelVersion& o);  // spec.modelRef
 std::vector<ObjectKey> models_of(const api::ModelRollout& o);
+std::vector<ObjectKey> models_of(const api::TrainingRun& o);
 std::vector<ObjectKey> models_of(const api::ModelRuntime& o);
 std::vector<ObjectKey> models_of(const api::GateSet& o);  // who names it is found by the ReferenceIndex
 std::vector<ObjectKey> models_of(const api::ModelPolicy& o);    // which it applies to is for the reconciler to find

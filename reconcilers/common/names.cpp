@@ -33,10 +33,22 @@ std::string retraining_rollout_name(const std::string& model, const std::string&
   return deployment_name(model, version) + "-run" + std::to_string(run);
 }
 
-std::string retraining_job_name(const std::string& model, int64_t run) {
-  char number[24];
-  std::snprintf(number, sizeof number, "%06lld", static_cast<long long>(run));
-  return model + "-retrain-" + number;
+namespace {
+std::string numbered(const std::string& name, int64_t number) {
+  char digits[24];
+  std::snprintf(digits, sizeof digits, "%06lld", static_cast<long long>(number));
+  return name + digits;
+}
+}  // namespace
+
+std::string training_run_name(const std::string& model, int64_t run) { return numbered(model + "-run-", run); }
+
+std::string old_run_job_name(const std::string& model, int64_t run) { return numbered(model + "-retrain-", run); }
+
+std::string run_job_name(const std::string& run, const std::string& part) {
+  constexpr size_t kLongest = 63, kHashDigits = 10;
+  if (run.size() + 1 + part.size() <= kLongest) return run + "-" + part;
+  return run.substr(0, kLongest - part.size() - kHashDigits - 2) + "-" + hash_of(run).substr(0, kHashDigits) + "-" + part;
 }
 
 std::string artifact_configmap(const api::Artifact& artifact) { return artifact.configmap(); }

@@ -22,7 +22,12 @@ std::string long_version_name_for(const std::string& model, const std::string& d
 std::string spec_rollout_name(const std::string& model, const std::string& version, int64_t generation);
 // ModelRollout for what a retraining run made.
 std::string retraining_rollout_name(const std::string& model, const std::string& version, int64_t run);
-std::string retraining_job_name(const std::string& model, int64_t run);
+// TrainingRun that the operator makes: <model>-run-<number>.
+std::string training_run_name(const std::string& model, int64_t run);
+// Job of one part of a TrainingRun, such as train or train-t3: <run>-<part>, shortened where that is too long for a label.
+std::string run_job_name(const std::string& run, const std::string& part);
+// Job of a run, as operators named it before there were TrainingRuns.
+std::string old_run_job_name(const std::string& model, int64_t run);
 
 // The ConfigMap of a configmap://name/key artifact; empty for others.
 std::string artifact_configmap(const api::Artifact& artifact);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "operator/api/policies.h"
+#include "operator/api/training_run.h"
 #include "operator/api/types.h"
 #include "operator/core/plan.h"
 #include "operator/store/refusals.h"
@@ -38,6 +39,8 @@ struct Observed {
   std::map<std::string, Ref<api::ModelVersion>>
       named;  // each version that the Model or a rollout names, whoever's it is
   std::vector<Ref<api::ModelRollout>> rollouts;               // whose modelRef names this Model
+  std::vector<Ref<api::TrainingRun>> runs;                    // whose modelRef names this Model
+  std::map<std::string, std::string> promoted;                // Models that triggers name -> the version that serves there
   std::vector<Ref<api::ModelRuntime>> runtimes;               // all
   std::map<ObjectRef, Ref<api::GateSet>> gate_sets;           // those that the Model names
   bool cluster_gate_sets_denied = false;                      // we may not look at ClusterModelGateSets
@@ -48,7 +51,7 @@ struct Observed {
   std::map<std::string, Owned<api::HttpRoute>> routes;
   std::vector<Ref<api::EndpointSlice>> slices;  // of those Services, where there is a route
   std::map<std::string, Owned<api::Autoscaler>> autoscalers;
-  std::map<std::string, Ref<api::Job>> jobs;
+  std::map<std::string, Ref<api::Job>> jobs;  // of this Model and of its runs
   std::vector<Ref<api::Pod>> pods;      // that serve, or may
   std::vector<Ref<api::Pod>> job_pods;  // of its Jobs
   std::map<std::string, std::string>

@@ -4,7 +4,6 @@
 #include <set>
 #include <tuple>
 
-#include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/rollout/advance.h"
 
@@ -18,6 +17,7 @@ class Pruning {
 
   std::vector<Action> run() {
     prune_rollouts();
+    prune_runs();
     if (!awaits_result()) prune_versions();
     return std::move(actions_);
   }
@@ -72,12 +72,29 @@ class Pruning {
 
   // ---- versions ----
 
+  // ---- training runs ----
+
+  void prune_runs() {
+    std::vector<Ref<api::TrainingRun>> over;
+    for (const auto& run : o_.runs) {
+      const bool under_way = (status_.retraining.run && status_.retraining.run->name == run->meta.key.name) ||
+                             (m_.status.retraining.run && m_.status.retraining.run->name == run->meta.key.name);
+      const bool nobody_writes_again = run->meta.controller_uid == m_.meta.uid || run->generated_name;
+      if (api::is_over(*run) && run->status.observed_generation == run->meta.generation && !run->meta.deleting && !under_way && nobody_writes_again)
+        over.push_back(run);
+    }
+    std::sort(over.begin(), over.end(), [](const auto& a, const auto& b) {
+      return std::tie(a->status.finished, a->meta.key.name) > std::tie(b->status.finished, b->meta.key.name);
+    });
+    for (size_t i = over.size(); i > static_cast<size_t>(m_.history.runs) && !full(); --i)
+      remove(Kind::TrainingRun, *over[i - 1], "spec.history.runs keeps " + std::to_string(m_.history.runs));
+  }
+
   // A run may have made the very bits of an old version, and its rollout is yet to name it.
   bool awaits_result() const {
-    const auto& run = m_.status.retraining.run;
-    if (!run) return false;
-    const auto job = o_.jobs.find(run->name);
-    return job != o_.jobs.end() && ended(*job->second);
+    const auto& under_way = m_.status.retraining.run;
+    if (!under_way) return false;
+    return std::any_of(o_.runs.begin(), o_.runs.end(), [&](const auto& run) { return run->meta.key.name == under_way->name && run->status.result; });
   }
 
   std::set<std::string> named() const {
@@ -117,7 +134,7 @@ class Pruning {
 // An installation whose rights or policies do not let us: not while more than history depends on the end of a plan.
 bool refused_before(const Observed& o) {
   return std::any_of(o.refusals.begin(), o.refusals.end(), [](const Refusal& refusal) {
-    return (refusal.target.kind == Kind::ModelRollout || refusal.target.kind == Kind::ModelVersion) && refusal.body_hash.empty();
+    return (refusal.target.kind == Kind::ModelRollout || refusal.target.kind == Kind::ModelVersion || refusal.target.kind == Kind::TrainingRun) && refusal.body_hash.empty();
   });
 }
 

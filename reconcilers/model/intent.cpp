@@ -5,10 +5,10 @@
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/governance/policies.h"
-#include "reconcilers/retraining/job.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/serving/capacity.h"
 #include "reconcilers/serving/render.h"
+#include "reconcilers/training/job.h"
 
 namespace mo::model {
 namespace {
@@ -174,7 +174,7 @@ class Decide {
     if (rollout(i.rollout)) return;
     for (const auto& r : o_.rollouts)
       if (r->meta.key.name == i.rollout) return;  // being deleted: made again once it is gone
-    const std::string body = retraining::render_rollout(m_, i.rollout, i.version, "spec").dump();
+    const std::string body = training::render_rollout(m_, i.rollout, i.version, "spec").dump();
     out_.actions.push_back(Apply{
         {Kind::ModelRollout, {o_.key.ns, i.rollout}}, body, "", hash_of(body), "spec asks for " + i.version});
   }

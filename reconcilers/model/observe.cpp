@@ -61,6 +61,23 @@ void take_configmaps(const Stores& stores, Observed& o) {
     if (trigger.dataset) take(trigger.dataset->name);
 }
 
+void take_promoted(const Stores& stores, Observed& o) {
+  if (!o.model->retraining) return;
+  for (const api::Trigger& trigger : o.model->retraining->triggers) {
+    if (!trigger.model) continue;
+    if (const auto other = stores.models.get({o.key.ns, *trigger.model})) o.promoted[*trigger.model] = other->status.stable_version;
+  }
+}
+
+// A run owns the Jobs of its stages, so that they go with it.
+void take_jobs(const Stores& stores, Observed& o) {
+  for (const auto& job : stores.jobs.of_model(o.key)) {
+    const std::string& owner = job->meta.controller_uid;
+    const bool of_run = std::any_of(o.runs.begin(), o.runs.end(), [&](const auto& run) { return run->meta.uid == owner; });
+    if (owner == o.model->meta.uid || of_run) o.jobs[job->meta.key.name] = job;
+  }
+}
+
 void take_gate_sets(const Stores& stores, Observed& o) {
   o.cluster_gate_sets_denied = stores.cluster_gate_sets.denied();
   for (const api::GateSetRef& named : o.model->rollout.gate_sets) {
@@ -123,11 +140,15 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   o.model = stores.models.get(key);
   o.versions = stores.versions.of_model(key);
   o.rollouts = stores.rollouts.of_model(key);
+  o.runs = stores.runs.of_model(key);
   // Those that a deleted Model of the same name left to the garbage collector tell nothing of this one.
-  if (o.model)
-    std::erase_if(o.rollouts, [&](const auto& r) {
-      return !r->meta.controller_uid.empty() && r->meta.controller_uid != o.model->meta.uid;
-    });
+  const auto of_another = [&](const auto& r) {
+    return !r->meta.controller_uid.empty() && r->meta.controller_uid != o.model->meta.uid;
+  };
+  if (o.model) {
+    std::erase_if(o.rollouts, of_another);
+    std::erase_if(o.runs, of_another);
+  }
   take_named(stores, o);
   if (!o.model) return o;
   o.runtimes = stores.runtimes.all();
@@ -139,10 +160,10 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   take_owned(stores.routes, ledger, o, o.routes);
   if (o.model->route || o.model->adopt) take_slices(stores, o);
   take_owned(stores.autoscalers, ledger, o, o.autoscalers);
-  for (const auto& job : stores.jobs.of_model(key))
-    if (job->meta.controller_uid == o.model->meta.uid) o.jobs[job->meta.key.name] = job;
+  take_jobs(stores, o);
   for (auto& pod : stores.pods.of_model(key)) (pod->model.empty() ? o.job_pods : o.pods).push_back(std::move(pod));
   take_configmaps(stores, o);
+  take_promoted(stores, o);
   take_copies(stores, o);
   take_rival(stores, o);
   o.answers = answers.of(key);

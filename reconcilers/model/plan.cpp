@@ -13,7 +13,6 @@
 #include "reconcilers/model/intent.h"
 #include "reconcilers/model/status.h"
 #include "reconcilers/monitors/monitors.h"
-#include "reconcilers/retraining/retraining.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/gate_job.h"
 #include "reconcilers/rollout/gates.h"
@@ -23,6 +22,7 @@
 #include "reconcilers/serving/route.h"
 #include "reconcilers/serving/serve.h"
 #include "reconcilers/serving/survey.h"
+#include "reconcilers/training/training.h"
 #include "reconcilers/version/phase.h"
 
 namespace mo::model {
@@ -249,14 +249,12 @@ class Planner {
 
   void retrain() {
     const bool pinned = m_.track != "Promoted" && (m_.version || m_.artifact);
-    const bool rolls_out =
-        m_.retraining && m_.retraining->on_success == api::Retraining::OnSuccess::Rollout && !pinned;
     // What is being rolled out, or is about to be, may mend it.
     const bool moves = under_way(status().intent) || std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [](const auto& r) {
       return !rollout::is_over(r->status.phase);
     });
     if (moves) watched_.retrain.clear();
-    training_ = retraining::plan(o_, policy_, status().stable_version, rolls_out, watched_.retrain, now_);
+    training_ = training::plan(o_, policy_, status().stable_version, pinned, watched_.retrain, settings_, now_);
     status().retraining = training_.status;
     const auto& asked = watched_.retrain;
     for (api::MonitorStatus& monitor : watched_.status)
@@ -334,7 +332,7 @@ class Planner {
   // What the API server said no to, of what this plan would write again.
   std::string refused() {
     for (const Refusal& refusal : o_.refusals) {
-      const bool trains = refusal.target.kind == Kind::Job &&
+      const bool trains = (refusal.target.kind == Kind::Job || refusal.target.kind == Kind::TrainingRun) &&
                           std::any_of(training_.actions.begin(), training_.actions.end(), [&](const Action& action) {
                             const auto* apply = std::get_if<Apply>(&action);
                             return apply && apply->target == refusal.target;
@@ -353,6 +351,15 @@ class Planner {
     write_model(refused);
     for (const auto& r : o_.rollouts) write_rollout(*r, refused);
     write_versions();
+    for (const auto& [run, next] : training_.runs) write_run(*run, next);
+  }
+
+  void write_run(const api::TrainingRun& run, const api::TrainingRunStatus& next) {
+    if (run.meta.deleting) return;
+    const std::string text = training::render_status(run, next, now_).dump();
+    if (text == run.status.raw) return;
+    plan_.actions.push_back(WriteStatus{
+        {Kind::TrainingRun, run.meta.key}, run.meta.uid, run.meta.resource_version, text, next.phase + ": " + next.message});
   }
 
   rollout::Waiting waits_for_name() const { return {"JobNameTaken", rollout::taken_job(job_taken_), true}; }
@@ -479,7 +486,7 @@ class Planner {
   std::vector<Action> gate_actions_;
   std::string gate_problem_, job_taken_;
   monitors::Decision watched_;
-  retraining::Planned training_;
+  training::Planned training_;
   serving::Served served_;
   std::optional<TimePoint> look_again_;
   Plan plan_;
@@ -499,6 +506,16 @@ Plan plan_without_model(const Observed& o, TimePoint now) {
     if (text != r->status.raw)
       plan.actions.push_back(WriteStatus{
           {Kind::ModelRollout, r->meta.key}, r->meta.uid, r->meta.resource_version, text, missing});
+  }
+  for (const auto& run : o.runs) {
+    if (api::is_over(*run) || run->meta.deleting) continue;
+    api::TrainingRunStatus next = run->status;
+    next.observed_generation = run->meta.generation;
+    next.phase = "Pending";
+    next.message = missing;
+    const std::string text = training::render_status(*run, next, now).dump();
+    if (text != run->status.raw)
+      plan.actions.push_back(WriteStatus{{Kind::TrainingRun, run->meta.key}, run->meta.uid, run->meta.resource_version, text, missing});
   }
   for (const auto& v : o.versions) {
     if (v->meta.deleting || (v->phase != "Serving" && v->phase != "Candidate")) continue;

@@ -352,6 +352,7 @@ class Status {
     const auto time = [&](const char* name, const std::optional<TimePoint>& value) {
       if (value) t[name] = format_time(*value);
     };
+    if (r.job_seconds_today > 0) t["jobSecondsToday"] = r.job_seconds_today;
     text("lastTrigger", r.last_trigger);
     text("lastRun", r.last_run);
     text("lastResult", r.last_result);
@@ -369,7 +370,9 @@ class Status {
                   {"name", r.run->name},
                   {"trigger", r.run->trigger},
                   {"startedAt", format_time(r.run->started)}};
-      if (!r.run->job_uid.empty()) t["run"]["jobUID"] = r.run->job_uid;
+      const std::pair<const char*, const std::string*> texts[] = {{"uid", &r.run->uid}, {"job", &r.run->job}, {"jobUID", &r.run->job_uid}};
+      for (const auto& [name, value] : texts)
+        if (!value->empty()) t["run"][name] = *value;
     }
     for (const auto& [trigger, digest] : r.datasets)
       t["datasets"].push_back({{"trigger", trigger}, {"digest", digest}});

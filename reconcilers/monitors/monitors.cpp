@@ -4,7 +4,7 @@
 
 #include "operator/core/text.h"
 #include "reconcilers/common/way_back.h"
-#include "reconcilers/retraining/job.h"
+#include "reconcilers/training/job.h"
 
 namespace mo::monitors {
 namespace {
@@ -157,7 +157,7 @@ class Watch {
     if (std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) { return r->meta.key.name == s.rollback; }))
       s.rollback_made = true;
     if (s.rollback_made || target.empty()) return;
-    Json body = retraining::render_rollout(m_, s.rollback, target, "monitor");
+    Json body = training::render_rollout(m_, s.rollback, target, "monitor");
     body["spec"]["desiredState"] = "Promoted";  // it served before: no steps on the way back
     const std::string text = body.dump();
     out_.actions.push_back(

@@ -26,7 +26,7 @@ class Resolve {
     Policy out;
     out.rollouts = find_sets();
     take_required(out.rollouts);
-    if (m_.retraining && !m_.retraining->gates.empty()) out.retraining = out.rollouts;
+    if (m_.retraining && !m_.retraining->all_gates().empty()) out.retraining = out.rollouts;
     take_for_rollouts(out.rollouts);
     if (m_.retraining) take_for_retraining(out.retraining);
     const bool somebody_starts = std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [](const auto& r) {
@@ -119,7 +119,7 @@ class Resolve {
   }
 
   void take_for_retraining(Waiting& problem) {
-    for (const std::string& name : m_.retraining->gates) {
+    for (const std::string& name : m_.retraining->all_gates()) {
       const api::Gate* gate = take(name, "retraining", problem);
       if (gate && !gate->version_metric && problem.reason.empty())
         problem = {"GateUnsuitable",

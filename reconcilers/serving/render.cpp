@@ -482,4 +482,25 @@ Result<Rendered> render_route(const api::Model& model, const std::map<std::strin
   return sealed(std::move(body));
 }
 
+Result<std::string> mount_artifact(Json& pod_spec, const api::Artifact& artifact, const std::string& role, const Settings& settings) {
+  const Result<Source> source = source_of(artifact);
+  if (!source) return fail(source.error());
+  const Result<uint64_t> max_bytes = most_bytes(artifact);
+  if (!max_bytes) return fail(max_bytes.error());
+  Json fetch = fetch_container(artifact, *source, *max_bytes, settings, pod_spec.value("securityContext", Json()));
+  Json volumes = volumes_of(artifact, *source, *max_bytes);
+  for (Json* named : {&fetch["volumeMounts"], &volumes})
+    for (Json& volume : *named) volume["name"] = volume["name"].get<std::string>() + "-" + role;
+  fetch["name"] = std::string(kFetchContainer) + "-" + role;
+  put_first(pod_spec, "volumes", std::move(volumes));
+  put_first(pod_spec, "initContainers", Json::array({std::move(fetch)}));
+  const std::string path = std::string(kArtifactPath) + "/" + role;
+  if (pod_spec.contains("containers") && pod_spec["containers"].is_array())
+    for (Json& container : pod_spec["containers"])
+      if (container.is_object())
+        put_first(container, "volumeMounts",
+                  Json::array({{{"name", std::string(kArtifactVolume) + "-" + role}, {"mountPath", path}, {"readOnly", true}}}));
+  return path + "/" + source->file;
+}
+
 }  // namespace mo::serving

@@ -46,6 +46,9 @@ Result<Json> read_template(const api::ModelRuntime& runtime);
 Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version,
                                    const api::ModelRuntime& runtime, const Settings& settings,
                                    const std::map<std::string, std::string>& copies = {}, bool in_place = false);
+// For the pods of a Job: fetches and verifies the artifact as for serving, in an init container of that role, and mounts it in every
+// container at /artifact/<role>. The path of its file. ErrorKind::Invalid when the artifact's URI cannot be used.
+Result<std::string> mount_artifact(Json& pod_spec, const api::Artifact& artifact, const std::string& role, const Settings& settings);
 // Sets what render_deployment leaves open.
 void set_replicas(Json& deployment, int replicas);
 

@@ -185,8 +185,8 @@ def no_room_for_jobs(world, case):
     assert not world.all("Job")
     world.fault(len([e for e in world.proxy.writes() if e.code == 403]))
     world.kube.delete("ResourceQuota", "chaos", world.namespace)
-    world.until(lambda: world.find("Job", "m-retrain-000001"), "the run begins")
+    world.until(lambda: world.find("Job", "m-run-000001-train"), "the run begins")
     world.until(lambda: world.status()["retraining"]["lastResult"].startswith("Running"), "status says that it runs")
     world.settled()
-    assert world.observer.made()["Job/m-retrain-000001"] == [1, 0]
+    assert world.observer.made()["Job/m-run-000001-train"] == [1, 0]
     world.check(("m-v1", "m-v2", 2))

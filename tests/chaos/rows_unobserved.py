@@ -153,26 +153,26 @@ def job_gone(world, case):
     scenario = Retraining()
     scenario.prepare(world)
     ask(world)
-    world.until(lambda: world.status()["retraining"]["run"]["jobUID"], "the Job is known")
+    world.until(lambda: world.status("TrainingRun", "m-run-000001")["trials"][0]["job"]["uid"], "the Job is known")
     if case.n % 2:
         hidden = world.rule(Match(verb="watch", resource=("jobs", "pods")), rewrite_events(lambda event: None))
     else:
         world.kill()
         world.fault()
-    world.end_job("m-retrain-000001", world.document)
-    world.kube.delete("Job", "m-retrain-000001", world.namespace)
-    world.gone("Job", "m-retrain-000001")
+    world.end_job("m-run-000001-train", world.document)
+    world.kube.delete("Job", "m-run-000001-train", world.namespace)
+    world.gone("Job", "m-run-000001-train")
     if case.n % 2:
         hidden.remove()
         world.proxy.cut(verb="watch")
     else:
         world.restart()
     result = world.until(lambda: "run" not in world.status()["retraining"] and world.status()["retraining"]["lastResult"], "the run is closed")
-    assert result.startswith("Rejected") and "m-retrain-000001" in result, result
+    assert result.startswith("Failed") and "m-run-000001-train" in result, result
     world.ready(version="m-v1")
     assert world.find("ModelVersion", scenario.made) is None
     world.settled()
-    assert world.observer.made()["Job/m-retrain-000001"] == [1, 1], "the run was made twice"
+    assert world.observer.made()["Job/m-run-000001-train"] == [1, 1], "the run was made twice"
     world.check(scenario.traffic)
 
 

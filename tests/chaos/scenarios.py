@@ -228,7 +228,7 @@ class Retraining(Scenario):
 
     def drive(self, world):
         ask(world)
-        self.end(world, "m-retrain-000001")
+        self.end(world, "m-run-000001-train")
 
     def end(self, world, job):
         world.end_job(job, world.document)
@@ -247,13 +247,13 @@ class TakenAway(Retraining):
 
     def drive(self, world):
         ask(world)
-        world.until(lambda: world.find("Job", "m-retrain-000001"), "the first run's Job")
+        world.until(lambda: world.find("Job", "m-run-000001-train"), "the first run's Job")
         retrain(world, None)
-        world.gone("Job", "m-retrain-000001")
+        world.gone("Job", "m-run-000001-train")
         world.until(lambda: "taken away" in world.status()["retraining"]["lastResult"] and "run" not in world.status()["retraining"], "the run is closed")
         retrain(world, self.policy)
         ask(world)
-        self.end(world, "m-retrain-000002")
+        self.end(world, "m-run-000002-train")
 
 
 class Deletion(Scenario):

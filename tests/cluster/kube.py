@@ -34,6 +34,7 @@ KINDS = {
     "ModelVersion": ("modelops.dev/v1alpha1", "modelversions", True),
     "ModelRollout": ("modelops.dev/v1alpha1", "modelrollouts", True),
     "ModelRuntime": ("modelops.dev/v1alpha1", "modelruntimes", False),
+    "TrainingRun": ("modelops.dev/v1alpha1", "trainingruns", True),
     "ModelGateSet": ("modelops.dev/v1alpha1", "modelgatesets", True),
     "ClusterModelGateSet": ("modelops.dev/v1alpha1", "clustermodelgatesets", False),
     "ModelPolicy": ("modelops.dev/v1alpha1", "modelpolicies", False),
@@ -185,7 +186,7 @@ class Kube:
         for crd in crds:
             name = crd["metadata"]["name"]
             self.wait_for(lambda n=name: _is_true(self.get("CustomResourceDefinition", n), "Established"), timeout, f"{name} is established")
-        for kind in ("Model", "ModelVersion", "ModelRollout", "ModelRuntime", "ModelGateSet", "ClusterModelGateSet", "ModelPolicy", "ModelApproval"):
+        for kind in ("Model", "ModelVersion", "ModelRollout", "TrainingRun", "ModelRuntime", "ModelGateSet", "ClusterModelGateSet", "ModelPolicy", "ModelApproval"):
             self.wait_for(lambda k=kind: self.list(k) is not None, timeout, f"{kind} is served", retry=(ApiError,))
 
     # ---- waiting

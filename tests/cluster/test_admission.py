@@ -446,7 +446,7 @@ BAD = {
     "retraining with a gate without a rollout": (model(spec__rollout=REMOVED), ["spec.retraining.gates", 'gate "recorded"', "not defined"]),
     "retraining with a gate that asks Prometheus": (model(spec__retraining__gates=["latency"]),
                                                     ["spec.retraining.gates", 'gate "latency" reads no recorded metric', "kind version"]),
-    "a trigger of nothing": (model(spec__retraining__triggers__0={"name": "nightly"}), ['trigger "nightly"', "exactly one of schedule, dataset and monitor"]),
+    "a trigger of nothing": (model(spec__retraining__triggers__0={"name": "nightly"}), ['trigger "nightly"', "exactly one of schedule, dataset, monitor and model"]),
     "a trigger of both": (model(spec__retraining__triggers__0__dataset={"configMapKeyRef": {"name": "a", "key": "b"}}),
                           ['trigger "nightly"', "exactly one of"]),
     "two triggers of one name": (model(spec__retraining__triggers__1__name="nightly"), ["spec.retraining.triggers[1]", "Duplicate"]),
@@ -616,7 +616,8 @@ spec: {version: fraud-v2, revision: 0f3c, generation: 1}
 intent: {version: fraud-v2, origin: Spec, rollout: fraud-2, outcome: "", reason: "", message: "", since: "2026-11-22T09:00:00Z", rolloutUID: 1-2-3}
 retraining:
   lastTrigger: nightly
-  lastRun: fraud-retrain-000001
+  lastRun: fraud-run-000001
+  jobSecondsToday: 60
   lastResult: registered fraud-v2
   nextScheduled: "2026-11-23T02:00:00Z"
   lastRetrained: "2026-11-22T02:00:00Z"
@@ -624,7 +625,7 @@ retraining:
   day: "2026-11-22"
   suppressed: cooldown until 2026-11-22T03:00:00Z
   runNumber: 2
-  run: {number: 2, name: fraud-retrain-000002, trigger: data, startedAt: "2026-11-22T09:00:00Z", jobUID: 1-2-3}
+  run: {number: 2, name: fraud-run-000002, trigger: data, startedAt: "2026-11-22T09:00:00Z", uid: 1-2-3, job: fraud-retrain-000002, jobUID: 4-5-6}
   lastStarted: "2026-11-22T09:00:00Z"
   lastFinished: "2026-11-22T02:10:00Z"
   observedRequest: "2026-11-22T01:00:00Z"

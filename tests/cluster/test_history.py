@@ -49,7 +49,7 @@ def test_a_run_whose_image_cannot_be_pulled_says_so_and_ends(case):
     ask(case)
     case.until(lambda: "ErrImageNeverPull" in training(case).get("lastResult", ""), "status says why its Job does not get on")
     status = over(case)
-    assert status["lastResult"].startswith("Rejected: Job m-retrain-000001: ErrImageNeverPull") and "startDeadline 8s" in status["lastResult"]
+    assert status["lastResult"].startswith("Failed: Job m-run-000001-train: ErrImageNeverPull") and "startDeadline 8s" in status["lastResult"]
     case.until(lambda: not case.all("Job"), "the Job has gone")
 
 
@@ -67,12 +67,12 @@ def test_a_gate_leaves_three_jobs_and_believes_no_other(case):
 
 
 def test_a_foreign_job_in_the_way_of_a_run_is_told(case):
-    foreign = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "m-retrain-000001"}, "spec": job(HOLD="/never")["spec"]}
+    foreign = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "m-run-000001-train"}, "spec": job(HOLD="/never")["spec"]}
     case.kube.create(foreign, case.namespace)
     document = result(case)
     case.serve("m-v1", replicas=1, track="Promoted", retraining={"template": job(RESULT=json.dumps(document))})
     ask(case)
     case.stalled("JobNameTaken")
     assert "delete it" in case.status()["message"]
-    case.kube.delete("Job", "m-retrain-000001", case.namespace)
+    case.kube.delete("Job", "m-run-000001-train", case.namespace)
     case.ready(version=version_of(document))

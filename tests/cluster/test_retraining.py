@@ -51,7 +51,7 @@ def over(case, number=1):
 def rejected(case, number=1):
     """What was said about a run that was no good, after making sure that serving did not move."""
     status = over(case, number)
-    assert status["lastResult"].startswith("Rejected"), status["lastResult"]
+    assert status["lastResult"].startswith(("Rejected: ", "Failed: ")), status["lastResult"]
     assert case.status()["stableVersion"] == "m-v1" and case.endpoints() == {"m-v1": 1}
     assert not case.all("ModelRollout")
     case.until(lambda: case.events("m", "RetrainingRejected"), "an Event says so")
@@ -76,13 +76,16 @@ def test_a_run_becomes_a_version_with_lineage_and_serves(case):
     assert version["spec"]["artifact"] == document["artifact"] and version["spec"]["metrics"] == {"f1": "0.95"}
     run = model["status"]["retraining"]["lastRun"]
     lineage = version["spec"]["lineage"]
-    assert lineage["run"] == {"kind": "Job", "name": run, "parameters": {"C": "0.1"}, "seed": "7"}
+    assert lineage["run"] == {"kind": "TrainingRun", "name": run, "parameters": {"C": "0.1"}, "seed": "7"}
     assert lineage["parent"] == "m-v1" and lineage["data"] == document["lineage"]["data"] and lineage["code"] == document["lineage"]["code"]
     assert lineage["environment"]["image"] == settings.TINY_IMAGE
     rollout = case.get("ModelRollout", case.rollout_of(name))
     assert rollout["status"]["phase"] == "Succeeded" and rollout["status"]["fromVersion"] == "m-v1"
-    found = case.get("Job", run)
+    found = case.get("TrainingRun", run)
     assert found["metadata"]["ownerReferences"][0]["uid"] == model["metadata"]["uid"]
+    assert found["status"]["phase"] == "Succeeded" and found["status"]["version"] == name and found["status"]["score"] == "0.95"
+    found = case.get("Job", run + "-train")
+    assert found["metadata"]["ownerReferences"][0]["name"] == run
     env = {e["name"]: e.get("value") for e in found["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert env.items() >= {"MODELOPS_MODEL": "m", "MODELOPS_NAMESPACE": case.namespace, "MODELOPS_VERSION": "m-v1", "MODELOPS_RUN_ID": run,
                            "MODELOPS_TRIGGER": "requested"}.items()
@@ -261,11 +264,11 @@ def test_one_run_at_a_time(case):
     pod["volumes"] = [{"name": "hold", "emptyDir": {}}]
     pod["containers"][0]["volumeMounts"] = [{"name": "hold", "mountPath": "/hold"}]
     serve_and_train(case, template, onSuccess="Register")
-    case.until(lambda: any(p["status"]["phase"] == "Running" for p in case.all("Pod", {"job-name": training(case)["lastRun"]})), "the run runs")
+    case.until(lambda: any(p["status"]["phase"] == "Running" for p in case.all("Pod", {"job-name": training(case)["lastRun"] + "-train"})), "the run runs")
     ask(case)
     case.looked_again(3)
     assert len(case.all("Job")) == 1 and training(case)["run"]["number"] == 1
     # The Job goes away under its run: that is no result.
-    case.kube.delete("Job", training(case)["lastRun"], case.namespace)
+    case.kube.delete("Job", training(case)["lastRun"] + "-train", case.namespace)
     case.until(lambda: any("disappeared" in note for note in case.events("m", "RetrainingRejected")), "the lost run is rejected")
     case.until(lambda: training(case)["runNumber"] == 2, "what was asked meanwhile runs next")

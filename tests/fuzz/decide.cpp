@@ -45,6 +45,8 @@ struct World {
       take(stores.versions, text, std::move(object));
     else if (kind == "ModelRollout")
       take(stores.rollouts, text, std::move(object));
+    else if (kind == "TrainingRun")
+      take(stores.runs, text, std::move(object));
     else if (kind == "ModelRuntime")
       take(stores.runtimes, text, std::move(object));
     else if (kind == "ModelGateSet")

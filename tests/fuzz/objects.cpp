@@ -89,6 +89,15 @@ void must_hold(const json& object, const api::ModelRollout& r) {
   MUST(at(object, {"status", "policy"}).is_object() == r.status.policy.has_value());
   if (at(object, {"status"}).is_object()) MUST(fuzz::json_of(r.status.raw) == object["status"]);
 }
+void must_hold(const json& object, const api::TrainingRun& r) {
+  must_hold_text(at(object, {"spec", "desiredState"}), r.desired_state);
+  must_hold_text(at(object, {"status", "phase"}), r.status.phase);
+  if (api::is_over(r) && r.status.observed_generation == r.meta.generation) {
+    MUST(r.status.raw.empty() && r.status.trials.empty() && r.status.stages.empty());
+    return;
+  }
+  if (at(object, {"status"}).is_object()) MUST(fuzz::json_of(r.status.raw) == object["status"]);
+}
 void must_hold(const json& object, const api::ModelRuntime& r) {
   const json& pod = at(object, {"spec", "template"});
   MUST(pod.is_null() ? r.pod_template.empty() : fuzz::json_of(r.pod_template) == pod);
@@ -159,6 +168,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check<api::ModelVersion>(text, object);
     check<api::ModelRollout>(text, object);
     check<api::ModelRuntime>(text, object);
+    check<api::TrainingRun>(text, object);
     check<api::ModelGateSet>(text, object);
     check<api::ClusterModelGateSet>(text, object);
     check<api::Deployment>(text, object);

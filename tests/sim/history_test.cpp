@@ -67,7 +67,7 @@ TEST_CASE("a run whose Job never has a pod ends, and the next one is free to run
           .dump();
     };
     s.op.metrics["accuracy " + trained] = "0.95";
-    s.controllers.job_fate = [](const std::string& job) { return JobFate{job == "m-retrain-000001" ? JobFate::Is::Stuck : JobFate::Is::Complete, ""}; };
+    s.controllers.job_fate = [](const std::string& job) { return JobFate{job == "m-run-000001-train" ? JobFate::Is::Stuck : JobFate::Is::Complete, ""}; };
     s.patience = std::chrono::minutes(61);
     Fixture f = usual(s, [](Json& spec) {
       spec["track"] = "Promoted";
@@ -80,7 +80,7 @@ TEST_CASE("a run whose Job never has a pod ends, and the next one is free to run
            ask("2026-11-22T09:00:01Z"));
     s.expect = [f, &s, trained] {
       f.must_serve(trained);
-      must(count(s, Kind::Job) == 1 && s.world.find(ref(Kind::Job, "m-retrain-000002")), "the Job without a pod is left over");
+      must(count(s, Kind::Job) == 1 && s.world.find(ref(Kind::Job, "m-run-000002-train")), "the Job without a pod is left over");
     };
   });
 }

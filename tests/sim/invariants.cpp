@@ -107,8 +107,10 @@ void Invariants::check_owner(const Action& action, const api::Model& known) cons
   const Json* object = w_.find(target);
   if (!object || uid.empty() || (*object)["metadata"]["uid"] != uid) return;  // the API server answers 409
   const Json owners = (*object)["metadata"].value("ownerReferences", Json::array());
-  const bool ours =
-      std::any_of(owners.begin(), owners.end(), [&](const Json& o) { return o["uid"] == known.meta.uid; });
+  const auto runs = w_.truth.runs.of_model(known.meta.key);
+  const bool ours = std::any_of(owners.begin(), owners.end(), [&](const Json& o) {
+    return o["uid"] == known.meta.uid || std::any_of(runs.begin(), runs.end(), [&](const auto& run) { return o["uid"] == run->meta.uid; });
+  });
   if (!ours) broken("I4: touches " + target.to_string() + ", which is not of " + known.meta.key.name);
 }
 
@@ -131,6 +133,11 @@ void Invariants::check_history(const Delete& removal, const api::Model& known) c
     if (!rollout::is_over(object->value("status", Json::object()).value("phase", "")))
       broken("deletes ModelRollout " + name + ", which is not over");
     if (view.model && view.model->status.intent.rollout == name) broken("deletes ModelRollout " + name + ", which the intent names");
+  }
+  if (removal.target.kind == Kind::TrainingRun) {
+    if (!object->value("status", Json::object()).contains("finishedAt")) broken("deletes TrainingRun " + name + ", which is not over");
+    if (view.model && view.model->status.retraining.run && view.model->status.retraining.run->name == name)
+      broken("deletes TrainingRun " + name + ", which is under way");
   }
   if (removal.target.kind == Kind::ModelVersion && view.model &&
       (view.model->status.stable_version == name || (view.active && view.active->version == name)))

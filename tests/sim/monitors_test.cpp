@@ -21,7 +21,7 @@ std::string monitor(const Fixture& f, const char* field) {
   return status["monitors"][0].value(field, "");
 }
 
-std::string bits(const std::string& job) { return "run" + job.substr(job.size() - 1); }
+std::string bits(const std::string& job) { return "run" + job.substr(job.find("-run-") + 10, 1); }
 std::string made(const std::string& job) { return "m-" + digest(bits(job)).substr(7, 10); }
 
 // Each run makes other bits; they drift as `run_drifts` says.

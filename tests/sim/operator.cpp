@@ -273,8 +273,12 @@ bool Operator::known_as_foreign(const ObjectRef& target) const {
   const StoredPtr known = find(m_.known, target);
   const auto owner = stores_.models.get(m_.flight->key);
   if (!known || !owner) return known != nullptr;
+  const auto runs = stores_.runs.of_model(m_.flight->key);
   for (const Json& reference : known->json["metadata"].value("ownerReferences", Json::array()))
-    if (reference.value("uid", "") == owner->meta.uid) return false;
+    if (reference.value("uid", "") == owner->meta.uid || std::any_of(runs.begin(), runs.end(), [&](const auto& run) {
+          return reference.value("uid", "") == run->meta.uid;
+        }))
+      return false;
   return true;
 }
 

@@ -21,10 +21,13 @@ std::string run_result(const std::string& bits, const std::string& f1) {
 
 std::string made(const std::string& bits) { return "m-" + digest(bits).substr(7, 10); }
 
-// Runs make other bits each: Job m-retrain-000001 makes "run1" and so on.
+// The last digit of the run that a Job belongs to.
+std::string run_of(const std::string& job) { return job.substr(job.find("-run-") + 10, 1); }
+
+// Runs make other bits each: Job m-run-000001-train makes "run1" and so on.
 Fixture training(Sim& s, const std::function<void(Json& spec)>& edit) {
   s.op.job_result = [](const std::string& job) {
-    return run_result("run" + job.substr(job.size() - 1), "0.95");
+    return run_result("run" + run_of(job), "0.95");
   };
   for (int run = 1; run < 9; ++run) s.op.metrics["accuracy " + made("run" + std::to_string(run))] = "0.95";
   return usual(s, [&](Json& spec) {
@@ -172,7 +175,7 @@ TEST_CASE("bits that were made before are judged by their newest figures") {
     Fixture f = training(s, [&](Json& spec) {
       if (registers) spec["retraining"]["onSuccess"] = "Register";
     });
-    s.op.job_result = [](const std::string& job) { return run_result("run1", job.ends_with("1") ? "0.5" : "0.95"); };
+    s.op.job_result = [](const std::string& job) { return run_result("run1", run_of(job) == "1" ? "0.5" : "0.95"); };
     s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
     s.then(
         "asks for another, whose metric is mended", [f] { return retraining(f).value("lastResult", "").find("0.5 is below") != std::string::npos; },
@@ -180,7 +183,7 @@ TEST_CASE("bits that were made before are judged by their newest figures") {
     s.expect = [f, &s, registers] {
       const Json& version = s.world.get(ref(Kind::ModelVersion, made("run1")));
       must(version["status"]["evaluation"]["metrics"]["f1"] == "0.95" && version["spec"]["metrics"]["f1"] == "0.5", version.dump());
-      must(version["status"]["evaluation"]["run"] == "m-retrain-000002", version.dump());
+      must(version["status"]["evaluation"]["run"] == "m-run-000002", version.dump());
       must(f.version_phase(made("run1")) == (registers ? "Registered" : "Serving"), version.dump());
       f.must_serve(registers ? "m-v1" : made("run1"));
     };
@@ -190,7 +193,7 @@ TEST_CASE("bits that were made before are judged by their newest figures") {
 TEST_CASE("bits that serve get the figures of the newest run as well, and its gates") {
   explore([](Sim& s) {
     Fixture f = training(s, [](Json&) {});
-    s.op.job_result = [](const std::string& job) { return run_result("run1", job.ends_with("1") ? "0.95" : "0.91"); };
+    s.op.job_result = [](const std::string& job) { return run_result("run1", run_of(job) == "1" ? "0.95" : "0.91"); };
     s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
     s.then("asks for another", f.serves(made("run1")), [f]() mutable { request(f, "2026-11-22T10:00:00Z"); });
     s.expect = [f, &s] {
@@ -211,7 +214,7 @@ TEST_CASE("a run that fails or lies is rejected with its reason") {
     s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
     s.expect = [f, &s] {
       f.must_serve("m-v1");
-      must(retraining(f)["lastResult"].get<std::string>().rfind("Rejected: ", 0) == 0, retraining(f).dump());
+      must(retraining(f)["lastResult"].get<std::string>().rfind("Failed: ", 0) == 0, retraining(f).dump());
       must(s.world.all(Kind::ModelVersion).size() == 3 && jobs(s) == 1, "something was made of it");
     };
   });
@@ -373,8 +376,11 @@ TEST_CASE("a Job that disappears is not a pass") {
     s.then("asks for a run", f.serves("m-v1"), [f]() mutable { request(f, "2026-11-22T09:00:00Z"); });
     s.then(
         "deletes the Job",
-        [f] { return retraining(f).contains("run") && retraining(f)["run"].contains("jobUID"); },
-        [&s] { s.world.remove(ref(Kind::Job, "m-retrain-000001")); });
+        [&s] {
+          const Json* run = s.world.find(ref(Kind::TrainingRun, "m-run-000001"));
+          return run && run->value("status", Json::object()).contains("trials") && (*run)["status"]["trials"][0]["job"].contains("uid");
+        },
+        [&s] { s.world.remove(ref(Kind::Job, "m-run-000001-train")); });
     s.expect = [f, &s] {
       f.must_serve("m-v1");
       must(jobs(s) == 0 &&

@@ -17,7 +17,7 @@ constexpr size_t kWritesKept = 20000;
 void complain_of_unread(const ObjectRef& ref, const std::vector<std::string>& unread) {
   static const std::vector<std::string> for_people = {
       "status.trafficSummary", "status.replicas",    "status.readyReplicas",    "status.ready",
-      "status.selector",       "status.stepSummary", "status.step.description", "status.observedGeneration"};
+      "status.selector",       "status.stepSummary", "status.step.description", "status.observedGeneration", "status.stage"};
   for (const std::string& path : unread)
     if (path.rfind("status.", 0) == 0 && path.rfind("status.policy.", 0) != 0 &&
         std::find(for_people.begin(), for_people.end(), path) == for_people.end())
@@ -264,7 +264,7 @@ void World::remove(const ObjectRef& target) {
   gone_[target] = object->version + 1;
   object->drop(truth);
   owner_went_ |= target.kind == Kind::Model || target.kind == Kind::Deployment || target.kind == Kind::Job ||
-                 target.kind == Kind::Service;
+                 target.kind == Kind::TrainingRun || target.kind == Kind::Service;
   log.push_back({object, true});
   ++changes;
 }

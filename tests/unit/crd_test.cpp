@@ -21,7 +21,6 @@ struct Unread {
 const std::vector<Unread> kUnreadOfModel = {
     {"spec.card", "for people and reports"},
     {"spec.monitors[0].about", "for people and reports"},
-    {"spec.retraining.limits.concurrency", "has one value"},
     {"status.trafficSummary", "a printer column, written from traffic"},
     {"status.ready", "a printer column, written from replicas"},
     {"status.replicas", "the scale subresource; counted anew from Deployments"},
@@ -90,6 +89,10 @@ TEST_CASE("the CRD and the parser of ModelRollout agree", "[crd]") {
   // Its schema is open: it is a Model's spec.rollout as it was.
   rollout["status"]["policy"] = full("models")["spec"]["rollout"];
   check_agreement<api::ModelRollout>(rollout, kUnreadOfRollout);
+}
+
+TEST_CASE("the CRD and the parser of TrainingRun agree", "[crd]") {
+  check_agreement<api::TrainingRun>(full("trainingruns"), {{"status.stage", "a printer column, written from stages"}});
 }
 
 TEST_CASE("the CRD and the parser of ModelRuntime agree", "[crd]") {

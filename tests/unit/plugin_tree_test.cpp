@@ -33,7 +33,7 @@ Snapshot canary() {
     "status": {"observedGeneration": 3, "phase": "Progressing", "message": "ModelRollout fraud-v2-3 to fraud-v2: measuring",
       "stableVersion": "fraud-v1", "candidateVersion": "fraud-v2",
       "traffic": [{"version": "fraud-v1", "weight": 90}, {"version": "fraud-v2", "weight": 10}],
-      "retraining": {"lastRun": "fraud-retrain-000041", "lastResult": "registered fraud-v2",
+      "retraining": {"lastRun": "fraud-run-000041", "lastResult": "registered fraud-v2",
                      "nextScheduled": "2026-11-23T02:00:00Z"}}})");
   s.model["status"]["conditions"] = conditions("False", "False");
   for (const auto& [name, phase] : {std::pair("fraud-v1", "Serving"), std::pair("fraud-v2", "Candidate")})
@@ -80,7 +80,7 @@ TEST_CASE("plugin: the tree of a canary that is being measured", "[plugin]") {
 │  ├─ · 4 weight 50
 │  ├─ · 5 pause
 │  └─ · 6 all traffic
-└─ Retraining: last: fraud-retrain-000041: registered fraud-v2; next in 14h
+└─ Retraining: last: fraud-run-000041: registered fraud-v2; next in 14h
 )tree");
 }
 

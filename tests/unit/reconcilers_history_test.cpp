@@ -158,12 +158,36 @@ TEST_CASE("a version that only a rollout named goes once that one has gone") {
 TEST_CASE("no version goes while the result of a run is being judged") {
   Past p;
   for (const char* name : {"m-a", "m-b", "m-c"}) p.made(name);
-  p.model.status.retraining.run = api::RetrainingRun{1, "m-retrain-000001", "t", kNow, ""};
-  auto job = std::make_shared<api::Job>();
-  p.o.jobs["m-retrain-000001"] = job;
+  p.model.status.retraining.run = api::RetrainingRun{1, "m-run-000001", "t", kNow};
+  auto run = std::make_shared<api::TrainingRun>();
+  run->meta = test::meta("m-run-000001");
+  p.o.runs = {run};
   CHECK(p.gone() == Names{"m-a"});
-  job->complete = true;
+  run->status.result = api::TrainedResult{};
   CHECK(p.gone().empty());
+}
+
+TEST_CASE("finished training runs go beyond spec.history.runs, the oldest first, and never what people named or what is under way") {
+  Past p;
+  p.model.history.runs = 2;
+  const auto add = [&](const std::string& name, int hour, const std::string& owner) {
+    auto run = std::make_shared<api::TrainingRun>();
+    run->meta = test::meta(name);
+    run->meta.controller_uid = owner;
+    run->status.phase = "Failed";
+    run->status.observed_generation = 1;
+    run->status.finished = kNow + std::chrono::hours(hour);
+    p.o.runs.push_back(run);
+    return run;
+  };
+  add("m-run-000002", 2, "uid-m");
+  add("m-run-000001", 1, "uid-m");
+  add("try-c", 0, "");
+  add("try-x7z", 0, "")->generated_name = true;
+  add("m-run-000003", 3, "uid-m");
+  add("m-run-000004", 4, "uid-m");
+  p.model.status.retraining.run = api::RetrainingRun{4, "m-run-000004", "t", kNow};  // its Model is to hear of the end
+  CHECK(p.gone() == Names{"try-x7z", "m-run-000001"});
 }
 
 TEST_CASE("history that may not be deleted holds up no rollout") {

@@ -2,7 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "reconcilers/model/plan.h"
-#include "reconcilers/retraining/retraining.h"
+#include "reconcilers/training/training.h"
 #include "tests/unit/reconcilers_make.h"
 
 namespace mo::model {
@@ -31,13 +31,29 @@ Scene training_and_scaling() {
   s.model.retraining->job_template = R"({"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}})";
   s.model.retraining->requested_at = kNow;
   s.model.replicas = 3;
+  // Run 1 is on record, and there.
+  s.model.status.retraining.run_number = 1;
+  s.model.status.retraining.observed_request = kNow;
+  s.model.status.retraining.run = api::RetrainingRun{1, "m-run-000001", "requested", kNow};
+  auto run = std::make_shared<api::TrainingRun>();
+  run->meta = test::meta("m-run-000001");
+  run->meta.controller_uid = "uid-m";
+  run->model = "m";
+  s.o.runs = {run};
+  return s;
+}
+
+Scene training_later() {
+  Scene s = training_and_scaling();
+  s.o.runs.clear();
+  s.model.status.retraining = {};
   return s;
 }
 
 // One look at retraining, whose status the Model has then.
-retraining::Planned look_at_retraining(Scene& s, TimePoint at) {
+training::Planned look_at_retraining(Scene& s, TimePoint at) {
   const Observed& o = s.observed();
-  retraining::Planned planned = retraining::plan(o, rollout::resolve(o), "m-v1", true, {}, at);
+  training::Planned planned = training::plan(o, rollout::resolve(o), "m-v1", false, {}, test::kSettings, at);
   s.model.status.retraining = planned.status;
   return planned;
 }
@@ -68,11 +84,12 @@ TEST_CASE("a run whose Job is refused says what it waits for, until the Job is t
   look();
   CHECK(status.last_result == "Running");
   look();
-  CHECK(status.last_result == "Waiting for Job ns/m-retrain-000001: exceeded quota");
+  CHECK(status.last_result == "Waiting for Job ns/m-run-000001-train: exceeded quota");
   REQUIRE(status.run);
   api::Job job;
-  job.meta.key = {"ns", "m-retrain-000001"};
+  job.meta.key = {"ns", "m-run-000001-train"};
   job.meta.uid = "j1";
+  job.meta.controller_uid = "uid-m-run-000001";
   job.meta.created = kNow;
   s.o.jobs[job.meta.key.name] = std::make_shared<const api::Job>(job);
   look();
@@ -84,7 +101,7 @@ TEST_CASE("a deletion that is refused holds up nobody who serves, and is told") 
   Scene s = training_and_scaling();
   s.model.retraining.reset();  // its Jobs go with it
   api::Job job;
-  job.meta.key = {"ns", "m-retrain-000001"};
+  job.meta.key = {"ns", "m-run-000001-train"};
   job.meta.uid = "j1";
   s.o.jobs[job.meta.key.name] = std::make_shared<const api::Job>(job);
   s.o.refusals = {{{Kind::Job, job.meta.key}, Error{ErrorKind::Forbidden, "kept for audit", 403, {}, {}}, "", kNow}};
@@ -98,7 +115,7 @@ TEST_CASE("a deletion that is refused holds up nobody who serves, and is told") 
 
 // It fired at once for all the nights since the last run that somebody had asked for.
 TEST_CASE("a schedule that is added later has missed nothing") {
-  Scene s = training_and_scaling();
+  Scene s = training_later();
   s.model.retraining->requested_at.reset();
   api::RetrainingStatus& status = s.model.status.retraining;
   status.run_number = 1;
@@ -117,7 +134,7 @@ TEST_CASE("a schedule that is added later has missed nothing") {
 
 // It was told for the milliseconds until the next look.
 TEST_CASE("a firing that was skipped stays told until the next run, and who waits for a run is told") {
-  Scene s = training_and_scaling();
+  Scene s = training_later();
   s.model.retraining->triggers.resize(1);
   s.model.retraining->triggers[0].name = "nightly";
   s.model.retraining->triggers[0].schedule = api::Trigger::Schedule{"0 2 * * *", "UTC"};
@@ -138,7 +155,7 @@ TEST_CASE("a firing that was skipped stays told until the next run, and who wait
   CHECK(status.suppressed.empty());
   s.model.retraining->requested_at = kNow + std::chrono::hours(2);
   look(kNow + std::chrono::hours(2));
-  CHECK(status.suppressed == "requested: m-retrain-000001 still runs; it runs afterwards");
+  CHECK(status.suppressed == "requested: m-run-000001 still runs; it runs afterwards");
 }
 
 // What the spec says of pods is applied to the stable version.

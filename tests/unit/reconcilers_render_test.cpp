@@ -1,8 +1,8 @@
 // The bodies that we apply.
 #include <catch2/catch.hpp>
 
-#include "reconcilers/retraining/job.h"
 #include "reconcilers/serving/render.h"
+#include "reconcilers/training/job.h"
 
 namespace mo::serving {
 namespace {
@@ -372,11 +372,22 @@ TEST_CASE("the runtime is the named one, else the first by priority and then by 
 
 // ---- training Jobs ----
 
+api::TrainingRun run() {
+  api::TrainingRun r;
+  r.meta.key = {"ns", "m-run-000007"};
+  r.meta.uid = "uid-m-run-000007";
+  r.trigger = "nightly";
+  r.status.attempt = 1;
+  r.status.seed = 7;
+  return r;
+}
+const training::Part kTrain{"train", "m-run-000007-train", 2, {{"learning_rate", "0.1"}}};
+
 Json job(const std::string& job_template, const std::string& stable = "m-v1") {
   api::Model m = model();
   m.retraining.emplace();
   m.retraining->job_template = job_template;
-  const auto result = retraining::render_job(m, {7, "m-retrain-000007", "nightly", {}, ""}, stable);
+  const auto result = training::render_job(m, run(), kTrain, stable);
   REQUIRE(result);
   return *result;
 }
@@ -387,12 +398,13 @@ TEST_CASE("a training Job learns what it needs to know") {
     "spec": {"backoffLimit": 1, "template": {"spec": {"containers": [
       {"name": "train", "image": "t:1", "env": [{"name": "MODELOPS_OUTPUT", "value": "mine"}]},
       {"name": "side", "image": "s:1", "terminationMessagePath": "/tmp/said"}]}}}})");
-  CHECK(j["metadata"]["name"] == "m-retrain-000007");
+  CHECK(j["metadata"]["name"] == "m-run-000007-train");
   CHECK(j["metadata"]["labels"]["modelops.dev/model"] == "m");
   CHECK(j["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "model-operator");
   CHECK(j["metadata"]["labels"]["team"] == "a");
   CHECK(j["metadata"]["annotations"]["x"] == "y");
-  CHECK(j["metadata"]["ownerReferences"][0]["uid"] == "uid-m");
+  CHECK(j["metadata"]["ownerReferences"][0]["uid"] == "uid-m-run-000007");
+  CHECK(j["metadata"]["ownerReferences"][0]["kind"] == "TrainingRun");
   CHECK(j["spec"]["backoffLimit"] == 1);
   const Json& pods = j["spec"]["template"];
   CHECK(pods["spec"]["restartPolicy"] == "Never");
@@ -401,7 +413,12 @@ TEST_CASE("a training Job learns what it needs to know") {
        std::map<std::string, std::string>{{"MODELOPS_MODEL", "m"},
                                           {"MODELOPS_NAMESPACE", "ns"},
                                           {"MODELOPS_VERSION", "m-v1"},
-                                          {"MODELOPS_RUN_ID", "m-retrain-000007"},
+                                          {"MODELOPS_RUN_ID", "m-run-000007"},
+                                          {"MODELOPS_STAGE", "train"},
+                                          {"MODELOPS_TRIAL", "2"},
+                                          {"MODELOPS_ATTEMPT", "1"},
+                                          {"MODELOPS_SEED", "7"},
+                                          {"MODELOPS_PARAM_LEARNING_RATE", "0.1"},
                                           {"MODELOPS_TRIGGER", "nightly"},
                                           {"MODELOPS_OUTPUT", "mine"},
                                           {"MODELOPS_RESULT", "/dev/termination-log"}}) {
@@ -423,7 +440,7 @@ TEST_CASE("a Job template of another shape, or with labels of the operator's, is
     api::Model m = model();
     m.retraining.emplace();
     m.retraining->job_template = job_template;
-    const auto result = retraining::render_job(m, {7, "m-retrain-000007", "nightly", {}, ""}, "");
+    const auto result = training::render_job(m, run(), kTrain, "");
     return result ? "" : result.error().message;
   };
   CHECK(refused("5") == "spec.retraining.template must be an object (a JobTemplateSpec), it is a number");

@@ -1,0 +1,191 @@
+// TrainingRuns, and how a Model says that it is to be trained anew. The tables are those of the CRDs, as in parse_modelops.cpp.
+#include "operator/api/parse.h"
+#include "operator/api/read.h"
+
+namespace mo::api {
+
+std::vector<std::string> Retraining::all_gates() const {
+  std::vector<std::string> names;
+  const auto take = [&](const std::vector<std::string>& gates) {
+    for (const std::string& gate : gates)
+      if (std::find(names.begin(), names.end(), gate) == names.end()) names.push_back(gate);
+  };
+  take(gates);
+  if (evaluate) take(evaluate->gates);
+  if (retry) take(retry->until);
+  if (validate) take(validate->gates);
+  return names;
+}
+
+namespace read {
+
+// ---- Model.spec.retraining ----
+
+constexpr Field<Trigger::Schedule> kSchedule[] = {{"cron", member<&Trigger::Schedule::cron>},
+                                                  {"timeZone", member<&Trigger::Schedule::time_zone>},
+                                                  {"startingDeadline", member<&Trigger::Schedule::starting_deadline>},
+                                                  {"jitter", member<&Trigger::Schedule::jitter>}};
+bool read(value& v, Trigger::Schedule& out, const Path& at) { return read_object(v, out, kSchedule, at); }
+
+constexpr Field<Trigger::ConfigMapKeyRef> kKeyRef[] = {{"name", member<&Trigger::ConfigMapKeyRef::name>},
+                                                       {"key", member<&Trigger::ConfigMapKeyRef::key>}};
+bool read(value& v, Trigger::ConfigMapKeyRef& out, const Path& at) { return read_object(v, out, kKeyRef, at); }
+
+constexpr Field<Trigger> kDataset[] = {{"configMapKeyRef", member<&Trigger::dataset>}};
+constexpr Field<Trigger> kMonitorRef[] = {{"name", member<&Trigger::monitor>}};
+constexpr Field<Trigger> kModelRef[] = {{"name", member<&Trigger::model>}};
+constexpr Field<Trigger> kTrigger[] = {{"name", member<&Trigger::name>},
+                                       {"schedule", member<&Trigger::schedule>},
+                                       {"dataset", into<kDataset>},
+                                       {"monitor", into<kMonitorRef>},
+                                       {"model", into<kModelRef>}};
+bool read(value& v, Trigger& out, const Path& at) { return read_object(v, out, kTrigger, at); }
+
+constexpr Field<TrainingStage> kStage[] = {{"template", raw_member<&TrainingStage::job_template>},
+                                           {"gates", member<&TrainingStage::gates>}};
+bool read(value& v, TrainingStage& out, const Path& at) { return read_object(v, out, kStage, at); }
+
+void read_parameters(value& v, Trials& out, const Path& at) {
+  simdjson::ondemand::object object;
+  if (const auto error = v.get_object().get(object)) return at.mismatch(v, error, "an object");
+  each_field(object, at, [&](std::string_view name, value& item) {
+    const std::string key(name);
+    read(item, out.parameters[key], Path(at, key));
+  });
+}
+constexpr Words<Trials::Sample> kSample[] = {{"Grid", Trials::Sample::Grid}, {"Random", Trials::Sample::Random}};
+constexpr Words<Trials::Objective::Goal> kGoal[] = {{"Maximize", Trials::Objective::Goal::Maximize},
+                                                    {"Minimize", Trials::Objective::Goal::Minimize}};
+constexpr Field<Trials::Objective> kObjective[] = {{"metric", member<&Trials::Objective::metric>},
+                                                   {"goal", word<&Trials::Objective::goal, kGoal>}};
+bool read(value& v, Trials::Objective& out, const Path& at) { return read_object(v, out, kObjective, at); }
+constexpr Field<Trials> kTrials[] = {{"parallelism", member<&Trials::parallelism>},
+                                     {"parameters", read_parameters},
+                                     {"sample", word<&Trials::sample, kSample>},
+                                     {"count", member<&Trials::count>},
+                                     {"objective", member<&Trials::objective>}};
+bool read(value& v, Trials& out, const Path& at) { return read_object(v, out, kTrials, at); }
+
+constexpr Field<Retry> kRetry[] = {
+    {"until", member<&Retry::until>}, {"attempts", member<&Retry::attempts>}, {"backoff", member<&Retry::backoff>}};
+bool read(value& v, Retry& out, const Path& at) { return read_object(v, out, kRetry, at); }
+
+constexpr Words<Retraining::OnSuccess> kOnSuccess[] = {{"Rollout", Retraining::OnSuccess::Rollout},
+                                                       {"Register", Retraining::OnSuccess::Register}};
+constexpr Words<Retraining::Concurrency> kConcurrency[] = {{"Forbid", Retraining::Concurrency::Forbid},
+                                                           {"Replace", Retraining::Concurrency::Replace}};
+constexpr Field<Retraining> kLimits[] = {{"cooldown", member<&Retraining::cooldown>},
+                                         {"maxPerDay", member<&Retraining::max_per_day>},
+                                         {"jobHoursPerDay", member<&Retraining::job_hours_per_day>},
+                                         {"attempts", member<&Retraining::attempts>},
+                                         {"startDeadline", member<&Retraining::start_deadline>},
+                                         {"deadline", member<&Retraining::deadline>},
+                                         {"concurrency", word<&Retraining::concurrency, kConcurrency>}};
+constexpr Field<Retraining> kQueue[] = {{"kueue", member<&Retraining::kueue>}};
+constexpr Field<Retraining> kRetraining[] = {
+    {"triggers", member<&Retraining::triggers>},
+    {"requestedAt", member<&Retraining::requested_at>},
+    {"limits", into<kLimits>},
+    {"validate", member<&Retraining::validate>},
+    {"template", raw_member<&Retraining::job_template>},
+    {"trials", member<&Retraining::trials>},
+    {"evaluate", member<&Retraining::evaluate>},
+    {"retry", member<&Retraining::retry>},
+    {"gates", member<&Retraining::gates>},
+    {"onSuccess", word<&Retraining::on_success, kOnSuccess>},
+    {"queue", into<kQueue>},
+};
+bool read(value& v, Retraining& out, const Path& at) { return read_object(v, out, kRetraining, at); }
+
+// ---- TrainingRun ----
+
+constexpr Field<TrainingRun> kRunModel[] = {{"name", member<&TrainingRun::model>}};
+constexpr Field<TrainingRun> kRunTrigger[] = {{"name", member<&TrainingRun::trigger>}, {"kind", member<&TrainingRun::trigger_kind>}};
+constexpr Field<TrainingRun> kRunSpec[] = {{"modelRef", into<kRunModel>},
+                                           {"trigger", into<kRunTrigger>},
+                                           {"parameters", member<&TrainingRun::parameters>},
+                                           {"seed", member<&TrainingRun::seed>},
+                                           {"onSuccess", word<&TrainingRun::on_success, kOnSuccess>},
+                                           {"desiredState", member<&TrainingRun::desired_state>}};
+
+constexpr Field<StageStatus> kStageJob[] = {{"name", member<&StageStatus::job>}, {"uid", member<&StageStatus::job_uid>}};
+constexpr Field<StageStatus> kStageStatus[] = {
+    {"name", member<&StageStatus::name>},          {"phase", member<&StageStatus::phase>},
+    {"job", into<kStageJob>},                      {"startedAt", member<&StageStatus::started>},
+    {"finishedAt", member<&StageStatus::finished>}, {"metrics", member<&StageStatus::metrics>},
+    {"message", member<&StageStatus::message>}};
+bool read(value& v, StageStatus& out, const Path& at) { return read_object(v, out, kStageStatus, at) && !out.name.empty(); }
+
+constexpr Field<TrialStatus> kTrialJob[] = {{"name", member<&TrialStatus::job>}, {"uid", member<&TrialStatus::job_uid>}};
+constexpr Field<TrialStatus> kTrialStatus[] = {
+    {"attempt", member<&TrialStatus::attempt>},     {"index", member<&TrialStatus::index>},
+    {"parameters", member<&TrialStatus::parameters>}, {"phase", member<&TrialStatus::phase>},
+    {"job", into<kTrialJob>},                       {"startedAt", member<&TrialStatus::started>},
+    {"finishedAt", member<&TrialStatus::finished>}, {"metrics", member<&TrialStatus::metrics>},
+    {"message", member<&TrialStatus::message>}};
+bool read(value& v, TrialStatus& out, const Path& at) { return read_object(v, out, kTrialStatus, at); }
+
+constexpr Field<TrainedResult> kResult[] = {{"trial", member<&TrainedResult::trial>},
+                                            {"artifact", member<&TrainedResult::artifact>},
+                                            {"metrics", member<&TrainedResult::metrics>},
+                                            {"lineage", raw_member<&TrainedResult::lineage>},
+                                            {"image", member<&TrainedResult::image>}};
+// Without a digest nothing could be proved of it.
+bool read(value& v, TrainedResult& out, const Path& at) {
+  return read_object(v, out, kResult, at) && !out.artifact.digest.empty();
+}
+
+constexpr Field<TrainingRunStatus> kRunStatus[] = {
+    {"observedGeneration", member<&TrainingRunStatus::observed_generation>},
+    {"phase", member<&TrainingRunStatus::phase>},
+    {"message", member<&TrainingRunStatus::message>},
+    {"conditions", member<&TrainingRunStatus::conditions>},
+    {"stages", member<&TrainingRunStatus::stages>},
+    {"trials", member<&TrainingRunStatus::trials>},
+    {"attempt", member<&TrainingRunStatus::attempt>},
+    {"seed", member<&TrainingRunStatus::seed>},
+    {"result", member<&TrainingRunStatus::result>},
+    {"champion", member<&TrainingRunStatus::champion>},
+    {"version", member<&TrainingRunStatus::version>},
+    {"score", member<&TrainingRunStatus::score>},
+    {"startedAt", member<&TrainingRunStatus::started>},
+    {"finishedAt", member<&TrainingRunStatus::finished>},
+    {"retryAt", member<&TrainingRunStatus::retry_at>},
+    {"jobSeconds", member<&TrainingRunStatus::job_seconds>},
+};
+void read_run_status(value& v, Root<TrainingRun>& out, const Path& at) {
+  TrainingRunStatus& status = out.object.status;
+  read_object_and_raw(v, status, status.raw, kRunStatus, at);
+}
+
+constexpr Field<Root<TrainingRun>> kRunRoot[] = {{"apiVersion", ignored},
+                                                 {"kind", ignored},
+                                                 {"metadata", root_metadata},
+                                                 {"spec", root_part<kRunSpec>},
+                                                 {"status", read_run_status}};
+
+// There may be thousands: what they were made of is needed only to write their status once more.
+void forget_the_way(TrainingRun& run) {
+  TrainingRunStatus& s = run.status;
+  if (!is_over(run) || s.observed_generation != run.meta.generation) return;
+  decltype(s.stages)().swap(s.stages);
+  decltype(s.trials)().swap(s.trials);
+  decltype(s.conditions)().swap(s.conditions);
+  decltype(s.raw)().swap(s.raw);
+  s.result.reset();
+}
+
+}  // namespace read
+
+template <>
+Result<TrainingRun> parse<TrainingRun>(std::string_view json, Coverage* coverage) {
+  read::Report report{{}, {}, coverage};
+  auto root = read::read_root(json, read::kRunRoot, report);
+  if (!root) return fail(root.error());
+  root->object.generated_name = !root->extra.generate_name.empty();
+  root->object.problem = std::move(report.problem);
+  read::forget_the_way(root->object);
+  return std::move(root->object);
+}
+
+}  // namespace mo::api
