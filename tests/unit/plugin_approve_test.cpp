@@ -6,6 +6,7 @@
 
 using namespace mo;
 using namespace mo::plugin;
+using namespace mo::plugin::test;
 
 namespace {
 
