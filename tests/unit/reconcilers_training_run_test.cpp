@@ -1,6 +1,7 @@
 // A run of training, stage by stage, and what becomes of Jobs that do not get on.
 #include <catch2/catch.hpp>
 
+#include "reconcilers/training/trials.h"
 #include "tests/unit/reconcilers_training_make.h"
 
 namespace mo::training {
