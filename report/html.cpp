@@ -1,5 +1,6 @@
 #include "report/html.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "operator/json/fields.h"
@@ -54,6 +55,11 @@ void put_cell(Html& html, const Cell& cell, const Links& links) {
 }  // namespace
 
 Html& Html::text(std::string_view text) {
+  const auto harmless = [](unsigned char c) { return c >= 0x20 && c < 0x7f && c != '&' && c != '<' && c != '>' && c != '"' && c != '\''; };
+  if (std::all_of(text.begin(), text.end(), harmless)) {
+    out_ += text;
+    return *this;
+  }
   for (const char c : fields::printable(std::string(text))) {
     switch (c) {
       case '&':
@@ -218,7 +224,7 @@ dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin:0 0 8px}}
 .top{background:none;color:#000;border-bottom:2px solid #000}.brand{color:#000}.top nav,form,.files,.skip{display:none}
 main,footer,.top .in{max-width:none;padding-left:0;padding-right:0}
 .tile,.card,.needs li,tr,svg{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}table{font-size:11px}th,td{padding:4px 6px}
-.model{break-before:page}a{text-decoration:none}@page{margin:14mm}}
+details.more::details-content{content-visibility:visible;height:auto;display:block}.model{break-before:page}a{text-decoration:none}@page{margin:14mm}}
 )";
   return css;
 }

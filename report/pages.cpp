@@ -143,10 +143,9 @@ void put_delivery(Html& h, const Portfolio& p, const Links& links) {
   h << "<h2>Week by week</h2><div class=\"card\">";
   put_weeks(h, weeks_of(all, p.at));
   h << "</div><h2>By Model</h2>";
-  Table table = delivery_table(all, p.at);
-  const bool cut = table.rows.size() > kRowsInFile;
-  if (cut) table.rows.resize(kRowsInFile);
-  put_table(h, table, links, cut ? "the first of them" : "");
+  const size_t most = links.one_file ? kRowsInFile : kRowsPerPage;
+  const Table table = delivery_table(all, p.at, most);
+  put_table(h, table, links, table.rows.size() == most ? "those with most failures; the table as CSV or JSON has all" : "");
   if (!links.one_file) put_files(h, "delivery");
   h << "<h2>What the figures mean</h2><dl class=\"definitions\">";
   for (const Definition& d : delivery_definitions()) {
@@ -163,10 +162,9 @@ void put_compliance(Html& h, const Portfolio& p, const Links& links) {
   if (!p.policies_known)
     h << "<p class=\"gap\">No ModelPolicy could be read here, so whether a Model is compliant is unknown. What each Model says about itself is shown all the "
          "same.</p>";
-  Table table = compliance_table(all_of(p));
-  const bool cut = table.rows.size() > kRowsInFile;
-  if (cut) table.rows.resize(kRowsInFile);
-  put_table(h, table, links, cut ? "the first of them" : "");
+  const size_t most = links.one_file ? kRowsInFile : kRowsPerPage;
+  const Table table = compliance_table(all_of(p), most);
+  put_table(h, table, links, table.rows.size() == most ? "those that are not compliant first; the table as CSV or JSON has all" : "");
   if (!links.one_file) put_files(h, "compliance");
 }
 
@@ -177,9 +175,9 @@ void put_activity(Html& h, const Portfolio& p, const Links& links) {
   for (const Model& m : p.models)
     for (const Rollout& r : m.rollouts) all.push_back(&r);
   const auto when = [](const Rollout* r) { return r->finished.value_or(r->started.value_or(r->created.value_or(TimePoint{}))); };
-  std::stable_sort(all.begin(), all.end(), [&](const Rollout* a, const Rollout* b) { return when(a) > when(b); });
-  const size_t more = all.size() > kActivityShown ? all.size() - kActivityShown : 0;
-  all.resize(all.size() - more);
+  const size_t shown = std::min(all.size(), kActivityShown), more = all.size() - shown;
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(shown), all.end(), [&](const Rollout* a, const Rollout* b) { return when(a) > when(b); });
+  all.resize(shown);
   put_table(h, rollouts_table(all, false), links, more ? std::to_string(more) + " older ones are on the pages of their Models" : "");
   if (!links.one_file) put_files(h, "rollouts");
 }

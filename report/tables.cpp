@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include "operator/core/text.h"
 #include "operator/json/fields.h"
@@ -149,8 +150,8 @@ Table models_table(const std::vector<const Model*>& models, TimePoint now) {
     const bool dates = m->review_by.has_value();
     if (!dates) review = plain("");
     t.rows.push_back({plain(m->ns), model_cell(*m), cell(m->team.empty() ? m->contact : m->team), cell(m->model_class), cell(m->tier),
-                      cell(m->stage, tone_of_stage(m->stage)), cell(m->phase, tone_of_phase(m->phase)), cell(m->version),
-                      age_of(m->since, now), age_of(m->evaluated, now), count(m->breaches, Tone::Bad), count(m->rolled_back, Tone::Warn),
+                      cell(m->stage, tone_of_stage(m->stage)), cell(m->phase, tone_of_phase(m->phase)), m->retired() ? plain("") : cell(m->version),
+                      m->retired() ? plain("") : age_of(m->since, now), age_of(m->evaluated, now), count(m->breaches, Tone::Bad), count(m->rolled_back, Tone::Warn),
                       count(m->never_served), cell(m->compliant, m->compliant == "False" ? Tone::Bad : Tone::None), cell(m->contact), review,
                       m->retire_at ? moment(m->retire_at) : plain(""), count(m->findings.size())});
   }
@@ -295,7 +296,7 @@ Table runs_table(const Model& m) {
   return t;
 }
 
-Table delivery_table(const std::vector<const Model*>& models, TimePoint now) {
+Table delivery_table(const std::vector<const Model*>& models, TimePoint now, size_t most) {
   const auto& defined = delivery_definitions();
   Table t{"delivery",
           "Delivery by Model",
@@ -310,16 +311,19 @@ Table delivery_table(const std::vector<const Model*>& models, TimePoint now) {
            {"restoreSeconds", "Time to restore", defined[4].meaning}},
           {},
           "no rollout ended within the last 90 days"};
-  for (const Model* m : models) {
-    const Delivery d = delivery_of({m}, now);
-    if (d.deployments + d.failures == 0) continue;
+  std::vector<std::pair<const Model*, Delivery>> moved;
+  for (const Model* m : models)
+    if (const Delivery d = delivery_of({m}, now); d.deployments + d.failures > 0) moved.emplace_back(m, d);
+  std::stable_sort(moved.begin(), moved.end(), [](const auto& a, const auto& b) { return a.second.failures > b.second.failures; });
+  if (moved.size() > most) moved.resize(most);
+  for (const auto& [m, d] : moved) {
     t.rows.push_back({plain(m->ns), model_cell(*m), cell(m->team), count(d.deployments), rate_cell(d.per_week), span_cell(d.lead_time),
                       share_cell(d.failure_rate), d.failures ? span_cell(d.restore) : plain("")});
   }
   return t;
 }
 
-Table compliance_table(const std::vector<const Model*>& models) {
+Table compliance_table(const std::vector<const Model*>& models, size_t most) {
   Table t{"compliance",
           "Compliance",
           "What policies demand of each Model, and what people must know about it.",
@@ -332,8 +336,11 @@ Table compliance_table(const std::vector<const Model*>& models) {
            {"why", "Why", "What a policy says."}},
           {},
           "no Models"};
-  for (const Model* m : models) {
-    if (m->retired()) continue;
+  std::vector<const Model*> due;
+  std::copy_if(models.begin(), models.end(), std::back_inserter(due), [](const Model* m) { return !m->retired(); });
+  std::stable_partition(due.begin(), due.end(), [](const Model* m) { return m->compliant == "False"; });
+  if (due.size() > most) due.resize(most);
+  for (const Model* m : due) {
     std::string missing, policies;
     const auto lacks = [&](bool there, const char* what) {
       if (!there) missing += (missing.empty() ? "" : ", ") + std::string(what);

@@ -1,6 +1,8 @@
 // The tables of the reports.
 #pragma once
 
+#include <cstdint>
+
 #include "report/delivery.h"
 #include "report/portfolio.h"
 #include "report/table.h"
@@ -14,8 +16,9 @@ Table rollouts_table(const std::vector<const Rollout*>& rollouts, bool of_one_mo
 Table versions_table(const Model& model);
 Table monitors_table(const Model& model, TimePoint now);
 Table runs_table(const Model& model);
-Table delivery_table(const std::vector<const Model*>& models, TimePoint now);
-Table compliance_table(const std::vector<const Model*>& models);
+// Those that failed most often first; at most so many rows.
+Table delivery_table(const std::vector<const Model*>& models, TimePoint now, size_t most = SIZE_MAX);
+Table compliance_table(const std::vector<const Model*>& models, size_t most = SIZE_MAX);  // those that are not compliant first
 
 Tone tone_of_phase(const std::string& phase);
 // "2h 5m", "3 days"

@@ -1,5 +1,6 @@
 #include "operator/site/server.h"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <condition_variable>
@@ -26,6 +27,8 @@ using Answer = std::function<void(Reply)>;
 
 constexpr size_t kWaiting = 64;  // requests; one more is answered with 503
 constexpr int kThreads = 2;
+// All readers may come from one address, that of the proxy in front.
+const serve::Limits kLimits{.connections = 512, .per_peer = 512};
 constexpr size_t kLongestToken = 4096;
 constexpr std::chrono::seconds kReviewDeadline{5};
 constexpr const char* kPlain = "text/plain; charset=utf-8";
@@ -77,7 +80,7 @@ class Server {
   int run(std::stop_token stop) {
     const auto address = serve::parse_address(options_.address);
     if (!address) return trouble("--address: " + address.error().message);
-    auto http = serve::HttpServer::start(*address, [this](Request request, Answer answer) { take(std::move(request), std::move(answer)); }, {});
+    auto http = serve::HttpServer::start(*address, [this](Request request, Answer answer) { take(std::move(request), std::move(answer)); }, kLimits);
     if (!http) return trouble("--address " + options_.address + ": " + http.error().message);
     spdlog::info("report on port {}", (*http)->port());
     std::vector<std::jthread> workers;
@@ -110,6 +113,11 @@ class Server {
 
   void refresh(std::stop_token stop) {
     auto read = report::read_portfolio(*client_, {options_.ns, "", false}, wall_now(), stop);
+    take(std::move(read));
+    malloc_trim(0);  // pages of JSON leave holes that nobody else fills
+  }
+
+  void take(Result<report::Portfolio> read) {
     std::lock_guard lock(mutex_);
     if (read) {
       snapshot_ = std::make_shared<const report::Portfolio>(std::move(*read));
@@ -219,6 +227,8 @@ void add_report_command(CLI::App& app, std::function<void(const ReportOptions&)>
 }
 
 int run_report(const ReportOptions& options, std::stop_token stop) {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_TRIM_THRESHOLD, 256 << 10);
   log::set_up(options.log_format, options.log_level);
   auto places = kube::ConfigPlaces::from_environment();
   places.kubeconfig = options.kubeconfig;

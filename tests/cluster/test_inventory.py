@@ -12,6 +12,7 @@ import pytest
 
 import operators
 import settings
+import test_route
 from case import condition
 from kube import ApiError
 from test_plugin import DONE, Said
@@ -172,9 +173,31 @@ def test_the_site_shows_each_reader_what_they_may_list(case):
         status, text, headers = site.get("/", token["reader"])
         assert status == 200 and case.namespace in text and "default-src 'none'" in headers["Content-Security-Policy"]
         status, text, _ = site.get("/", token["stranger"])
-        assert status == 200 and case.namespace not in text and "There is no Model yet" in text
+        assert status == 200 and f"/models/{case.namespace}" not in text and "m-v1" not in text and "There is no Model yet" in text
         assert site.get(page, token["stranger"])[:2] == site.get("/models/no/such", token["stranger"])[:2]
         status, text, _ = site.get("/data/models.json", token["reader"])
         assert {m["namespace"] for m in json.loads(text)} == {case.namespace}
     finally:
         site.close()
+
+
+# ---- callers
+
+
+def headers_of_an_answer(case):
+    """Of what the Gateway answers to a caller of the Model."""
+    command = ["nsenter", f"--target={test_route.inside()}", "--net", "curl", "-s", "-o", "/dev/null", "-D", "-", "-H", f"Host: {test_route.host(case)}",
+               "-d", test_route.QUESTION, test_route.GATEWAY + test_route.PATH]
+    lines = subprocess.run(command, text=True, capture_output=True, check=True, timeout=20).stdout.splitlines()
+    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if ":" in line)}
+
+
+def test_callers_of_a_deprecated_model_are_told_whom_to_move_to(case):
+    test_route.serve(case)
+    assert "model-successor" not in headers_of_an_answer(case)
+    retires = "2099-01-01T00:00:00Z"
+    case.kube.patch("Model", "m", {"spec": {"lifecycle": {"stage": "Deprecated", "successor": "m-2", "retireAt": retires}}}, case.namespace)
+    told = case.until(lambda: (headers := headers_of_an_answer(case)).get("model-successor") == "m-2" and headers, "answers name the successor")
+    assert told["sunset"] == "Thu, 01 Jan 2099 00:00:00 GMT" and told["deprecation"].startswith("@")
+    case.kube.patch("Model", "m", {"spec": {"lifecycle": {"stage": "Retired"}}}, case.namespace)
+    case.until(lambda: case.find("HTTPRoute", "m") is None and case.all("Deployment") == [], "the route and the pods are gone")
