@@ -13,11 +13,13 @@
 #include "plugin/names.h"
 #include "plugin/plan.h"
 #include "plugin/policy_explain.h"
+#include "plugin/portfolio.h"
 #include "plugin/rollouts.h"
 #include "plugin/session.h"
 #include "plugin/show.h"
 #include "plugin/steer.h"
 #include "plugin/words.h"
+#include "report/tables.h"
 
 namespace mo::plugin {
 namespace {
@@ -30,6 +32,7 @@ class Commands {
     app_.set_version_flag("--version", "kubectl-model " MODEL_OPERATOR_VERSION);
     app_.require_subcommand(1);
     add_showing();
+    add_portfolio();
     add_steering();
     add_files();
     add_plan();
@@ -187,6 +190,23 @@ class Commands {
     });
   }
 
+  void add_portfolio() {
+    CLI::App* all = verb("inventory", "List Models with owner, stage and figures, what needs attention, and model servers that no Model knows");
+    all->add_flag("-A,--all-namespaces", inventory_.everywhere, "In all namespaces");
+    all->add_option("-l,--selector", inventory_.selector, "Those with these labels: team=payments,tier!=low");
+    takes_cluster(all);
+    all->add_option("-o,--output", inventory_.output, "wide: more columns. csv: one table. json: all of it. cyclonedx: an ML-BOM")
+        ->check(CLI::IsMember({"wide", "csv", "json", "cyclonedx"}));
+    all->add_option("--table", inventory_.table, "Which table -o csv prints")->check(CLI::IsMember(report::table_names()))->capture_default_str();
+    all->callback([this] { chosen_ = [this] { return with_session([this](Session& s) { return inventory(s, inventory_); }); }; });
+
+    CLI::App* page = verb("report", "Write what the inventory knows as one HTML file, to read, mail or print");
+    page->add_flag("-A,--all-namespaces", reporting_.everywhere, "Of all namespaces");
+    takes_cluster(page);
+    page->add_option("-o,--output", reporting_.output, "html, or json for scripts")->check(CLI::IsMember({"html", "json"}))->capture_default_str();
+    page->callback([this] { chosen_ = [this] { return with_session([this](Session& s) { return plugin::report(s, reporting_); }); }; });
+  }
+
   // ---- verbs on files ----
 
   void takes_files(CLI::App* verb, Sources& sources) {
@@ -310,6 +330,8 @@ class Commands {
   Following following_;
   std::string timeout_;
   Past past_;
+  Inventory inventory_;
+  Reporting reporting_;
   std::string request_timeout_;
   Linting linting_;
   Planned planned_;

@@ -247,7 +247,7 @@ constexpr Field<Model> kModelSpec[] = {
     {"artifact", member<&Model::artifact>}, {"serving", into<kServing>},
     {"rollout", member<&Model::rollout>},   {"retraining", member<&Model::retraining>},
     {"monitors", member<&Model::monitors>},
-    {"history", member<&Model::history>},
+    {"history", member<&Model::history>},   {"lifecycle", member<&Model::lifecycle>},
 };
 
 // ---- Model.status ----
@@ -358,6 +358,7 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"retraining", member<&ModelStatus::retraining>},
     {"monitors", member<&ModelStatus::monitors>},
     {"adopted", member<&ModelStatus::adopted>},
+    {"lifecycle", member<&ModelStatus::lifecycle>},
     {"operator", member<&ModelStatus::handled_by>},
 };
 bool read(value& v, ModelStatus& out, const Path& at) {

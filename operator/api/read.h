@@ -210,6 +210,8 @@ void word(value& v, typename OwnerOf<decltype(Member)>::type& out, const Path& a
 }
 
 bool read(value& v, HeaderMatch& out, const Path& at);
+bool read(value& v, Lifecycle& out, const Path& at);
+bool read(value& v, LifecycleStatus& out, const Path& at);
 
 // ---- metadata, and the whole ----
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "operator/api/governance.h"
+#include "operator/api/lifecycle.h"
 #include "operator/core/decimal.h"
 #include "operator/core/ids.h"
 #include "operator/core/plan.h"
@@ -305,6 +306,7 @@ struct ModelStatus {
   RetrainingStatus retraining;
   std::vector<MonitorStatus> monitors;
   std::optional<Adopted> adopted;
+  LifecycleStatus lifecycle;
   std::string handled_by;  // status.operator: the installation that handles this Model
   RawJson raw = "{}";  // as stored, to write only on change
 };
@@ -336,6 +338,7 @@ struct Model {
   RolloutPolicy rollout;
   std::optional<Retraining> retraining;
   std::vector<Monitor> monitors;
+  std::optional<Lifecycle> lifecycle;
   struct History {  // how many are kept of what is over, beyond what may be needed again
     int rollouts = 10;
     int versions = 50;

@@ -8,6 +8,8 @@
 #include "reconcilers/governance/freeze.h"
 #include "reconcilers/governance/policies.h"
 #include "reconcilers/history/history.h"
+#include "reconcilers/lifecycle/lifecycle.h"
+#include "reconcilers/lifecycle/retire.h"
 #include "reconcilers/model/intent.h"
 #include "reconcilers/model/status.h"
 #include "reconcilers/monitors/monitors.h"
@@ -46,6 +48,8 @@ class Planner {
       : o_(o), m_(*o.model), settings_(settings), now_(now) {}
 
   Plan run() {
+    lifecycle_ = lifecycle::decide(o_, now_);
+    if (lifecycle_.retired) return lifecycle::retire(o_, lifecycle_, now_, settings_);
     spec_ = resolve_spec(o_);
     policy_ = governance::resolve(o_);
     decided_ = decide_intent(o_, spec_, policy_, now_);
@@ -61,8 +65,10 @@ class Planner {
     write_statuses();
     act();
     append(plan_.events, std::move(decided_.events));
+    append(plan_.events, std::move(lifecycle_.events));
     append(plan_.events, std::move(watched_.events));
     append(plan_.events, std::move(training_.events));
+    append(plan_.asks, std::move(lifecycle_.asks));
     append(plan_.asks, std::move(watched_.asks));
     append(plan_.asks, std::move(training_.asks));
     append(plan_.asks, std::move(served_.asks));
@@ -266,6 +272,8 @@ class Planner {
     wanted.stable = status().stable_version;
     wanted.candidate = candidate();
     wanted.warm = status().warm;
+    wanted.headers = lifecycle_.headers;
+    look_again(lifecycle_.look_again);
     if (rolling()) {
       wanted.weight = advanced_->status.candidate_weight;
       wanted.candidate_pods = advanced_->wants_pods;
@@ -288,6 +296,7 @@ class Planner {
                            spec_failed(m_, spec_.name, status());
     served_ = serving::serve(o_, wanted, settings_, now_);
     status().adopted = served_.adopted;
+    status().lifecycle = lifecycle_.status;
     look_again(served_.look_again);
   }
 
@@ -362,7 +371,8 @@ class Planner {
                served_.problem,
                served_.not_sticky,
                training_.problem_reason,
-               training_.problem};
+               training_.problem,
+               &lifecycle_};
     if (rolling()) {
       f.rollout = &advanced_->status;
       f.rollout_name = decided_.active->meta.key.name;
@@ -460,6 +470,7 @@ class Planner {
   const api::Model& m_;
   const Settings& settings_;
   TimePoint now_;
+  lifecycle::Decision lifecycle_;
   SpecVersion spec_;
   rollout::Policy policy_;
   Decided decided_;

@@ -49,6 +49,7 @@ class Status {
     put_retraining(out);
     if (!f_.status.monitors.empty()) out["monitors"] = monitors::to_json(f_.status.monitors);
     if (!f_.status.handled_by.empty()) out["operator"] = f_.status.handled_by;
+    if (!f_.status.lifecycle.stage.empty()) out["lifecycle"] = lifecycle::to_json(f_.status.lifecycle);
     if (f_.status.adopted) out["adopted"] = serving::to_json(*f_.status.adopted);
     out["conditions"] = conditions(standing);
     return out;
@@ -63,6 +64,7 @@ class Status {
   // ---- where it stands: the first that applies ----
 
   Standing standing() const {
+    if (retired()) return at_rest();
     if (f_.spec.reason == "InvalidSpec") return stalled(hurt(), f_.spec.reason, f_.spec.problem);
     if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.reason, f_.spec.problem);
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
@@ -78,6 +80,16 @@ class Status {
     if (failed()) return after_failure();
     if (stable().empty()) return first_version();
     return serving();
+  }
+
+  bool retired() const { return f_.lifecycle && f_.lifecycle->retired; }
+  Standing at_rest() const {
+    if (!o_.routes.empty() || !o_.deployments.empty())
+      return reconciling("Retired", "Retiring", "is retired: what served is being taken down");
+    const std::string& successor = m_.lifecycle ? m_.lifecycle->successor : "";
+    return {Standing::Is::Ready, "Retired", "Retired",
+            "retired: nothing serves" + (successor.empty() ? "" : "; its successor is Model " + successor) +
+                ". To bring it back, change spec.lifecycle"};
   }
 
   Standing rolling() const {
@@ -303,7 +315,7 @@ class Status {
       sum.running = serving::plus(sum.running, more.running);
       sum.ready = serving::plus(sum.ready, more.ready);
     }
-    const int wanted = std::max(sum.wanted, m_.replicas);
+    const int wanted = retired() ? sum.wanted : std::max(sum.wanted, m_.replicas);
     out["replicas"] = sum.running;
     out["readyReplicas"] = sum.ready;
     // Pods that are on their way out may still be ready.
@@ -387,7 +399,8 @@ class Status {
     conditions.set("Stalled", {standing.is == Is::Stalled, standing.reason,
                                standing.is == Is::Stalled ? standing.message : ""});
     conditions.set("Available", available());
-    if (!m_.monitors.empty()) {
+    if (f_.lifecycle && f_.lifecycle->end_of_life) conditions.set("EndOfLife", *f_.lifecycle->end_of_life);
+    if (!m_.monitors.empty() && !retired()) {
       const monitors::Health health = monitors::health_of(f_.status.monitors);
       conditions.set("Healthy", {health.healthy, health.reason, health.message});
     }

@@ -426,21 +426,34 @@ Result<Rendered> render_autoscaler(const api::Model& model) {
   return sealed(std::move(body));
 }
 
+namespace {
+// Of HTTPRoute: these headers on every answer. Null: none.
+Json header_filter(const std::map<std::string, std::string>& headers) {
+  if (headers.empty()) return nullptr;
+  Json set = Json::array();
+  for (const auto& [name, value] : headers) set.push_back({{"name", name}, {"value", value}});
+  return {{"type", "ResponseHeaderModifier"}, {"responseHeaderModifier", {{"set", std::move(set)}}}};
+}
+}  // namespace
+
 std::string session_wish(const api::Model& model) {
   const RawJson& wish = model.route->session_persistence;
   return wish.empty() ? "" : hash_of(wish);
 }
 
-Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart, bool sticky) {
+Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart, bool sticky,
+                              const std::map<std::string, std::string>& headers) {
   Result<Json> parents = parse_json(model.route->parent_refs, 1 << 16);
   if (!parents) return fail(ErrorKind::Invalid, "spec.serving.route.parentRefs: " + parents.error().message);
   Json backends = Json::array();
   for (const auto& [service, weight] : weights)
     backends.push_back({{"name", service}, {"port", 80}, {"weight", weight}});
   Json everybody = {{"backendRefs", std::move(backends)}};
+  const Json on_answers = header_filter(headers);
   const Json side = {{"name", candidate_service_name(model.meta.key.name)}, {"port", 80}};
   if (apart.mirrored)
     everybody["filters"] = {{{"type", "RequestMirror"}, {"requestMirror", {{"backendRef", side}}}}};
+  if (!on_answers.is_null()) everybody["filters"].push_back(on_answers);
   const std::string wish = session_wish(model);
   if (!wish.empty() && sticky) {
     Result<Json> sessions = parse_json(model.route->session_persistence, 1 << 12);
@@ -449,12 +462,13 @@ Result<Rendered> render_route(const api::Model& model, const std::map<std::strin
   }
   Json rules = Json::array();
   if (!apart.chosen.empty()) {
-    Json headers = Json::array();
+    Json matches = Json::array();
     for (const api::HeaderMatch& header : apart.chosen)
-      headers.push_back({{"type", header.regular_expression ? "RegularExpression" : "Exact"},
+      matches.push_back({{"type", header.regular_expression ? "RegularExpression" : "Exact"},
                          {"name", header.name},
                          {"value", header.value}});
-    rules.push_back({{"matches", {{{"headers", std::move(headers)}}}}, {"backendRefs", {side}}});
+    rules.push_back({{"matches", {{{"headers", std::move(matches)}}}}, {"backendRefs", {side}}});
+    if (!on_answers.is_null()) rules.back()["filters"] = Json::array({on_answers});
   }
   rules.push_back(std::move(everybody));
   Json body = object_of(model, Kind::HttpRoute, model.meta.key.name);

@@ -45,7 +45,8 @@ def test_the_api_reference_is_fresh():
     subprocess.run([sys.executable, REPO / "scripts" / "crd-docs.py", "--check"], check=True)
 
 
-@pytest.mark.parametrize("folder", ["manifests", "manifests/namespaced", "manifests/samples", "manifests/samples/retraining", "manifests/network/egress", "manifests/network/models"])
+@pytest.mark.parametrize("folder", ["manifests", "manifests/namespaced", "manifests/samples", "manifests/samples/retraining", "manifests/network/egress", "manifests/network/models",
+                                    "manifests/report", "manifests/dashboards"])
 def test_a_kustomization_is_accepted(kube, namespace, folder):
     present = {"Namespace", "CustomResourceDefinition"}
     for document in kube.render(folder):

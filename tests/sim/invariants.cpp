@@ -143,6 +143,7 @@ void Invariants::check_stable_capacity(const Action& action, const api::Model& k
   const View view = look(known);
   if (view.model && view.model->route) return;  // check_gateway sees what comes of it
   if (known.rollout.strategy == api::RolloutPolicy::Strategy::Recreate) return;  // it is meant to
+  if (view.model && view.model->status.lifecycle.stage == "Retired") return;  // on record before anything is taken down
   if (!view.model || view.model->status.stable_version.empty() || view.model->meta.uid != known.meta.uid)
     return;
   const ObjectRef stable{
@@ -515,9 +516,17 @@ void Invariants::check_agreement(const View& view) const {
       broken("contradiction: " + told + "; ModelRollout " + named->meta.key.name + " says " + named->status.phase + ", " + named->status.message);
 }
 
+void Invariants::check_retired(const View& view) const {
+  if (view.active) broken("retired, but ModelRollout " + view.active->meta.key.name + " runs");
+  for (const auto& [version, ready] : view.ready)
+    if (ready > 0) broken("retired, but pods of " + version + " are ready");
+  if (view.selected != Selected::Nobody) broken("retired, but the Service is there");
+}
+
 void Invariants::check_model_at_rest(const View& view) const {
   const api::Model& m = *view.model;
   if (m.status.observed_generation != m.meta.generation) broken("at rest, the spec was not observed");
+  if (m.status.lifecycle.stage == "Retired") return check_retired(view);
   check_agreement(view);
   const Json& status = w_.get({Kind::Model, m.meta.key})["status"];
   const bool ready = status_of(status, "Ready") == "True";

@@ -85,6 +85,7 @@ class Invariants : public Observer {
   void check_apart(const View& view, const api::HttpRoute& route) const;
   void check_room(const View& view) const;
   void check_model_at_rest(const View& view) const;
+  void check_retired(const View& view) const;
   void check_agreement(const View& view) const;
 
   World& w_;

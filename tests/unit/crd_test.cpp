@@ -19,6 +19,7 @@ struct Unread {
 
 // Fields that are right not to be read.
 const std::vector<Unread> kUnreadOfModel = {
+    {"spec.card", "for people and reports"},
     {"spec.monitors[0].about", "for people and reports"},
     {"spec.retraining.limits.concurrency", "has one value"},
     {"status.trafficSummary", "a printer column, written from traffic"},
