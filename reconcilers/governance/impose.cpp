@@ -134,11 +134,17 @@ class Impose {
   std::vector<GateOf> gates_of_;
 };
 
+// Nobody asks for it while nothing rolls, is yet to serve, or is trained.
+bool wanted(const Observed& o) {
+  if (std::none_of(o.policies.begin(), o.policies.end(), [](const auto& p) { return p->enforced; })) return false;
+  if (o.model->status.stable_version.empty() || (o.model->retraining && !o.model->retraining->gates.empty())) return true;
+  return std::any_of(o.rollouts.begin(), o.rollouts.end(), [](const auto& r) { return !rollout::is_over(r->status.phase); });
+}
+
 }  // namespace
 
 void impose(const Observed& observed, rollout::Policy& policy) {
-  const bool some = std::any_of(observed.policies.begin(), observed.policies.end(), [](const auto& p) { return p->enforced; });
-  if (some) Impose(observed, policy).run();
+  if (wanted(observed)) Impose(observed, policy).run();
 }
 
 rollout::Policy resolve(const Observed& observed) {
