@@ -125,12 +125,13 @@ fmt: deps ## Format the C++ sources
 lint: build ## clang-tidy over what the compiler sees
 	@git ls-files 'operator/*.cpp' 'reconcilers/*.cpp' 'plugin/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/release --quiet
 
-verify: deps ## Checks that need no build: rooms, gate sets' CRDs, API reference, what people copy from documents, lines that tests break on purpose
+verify: deps ## Checks that need no build: rooms, gate sets' CRDs, API reference, dashboards, what people copy from documents, lines that tests break on purpose
 	@$(PYTHON) scripts/verify-rooms.py
 	@$(PYTHON) scripts/verify-kinds.py
 	@$(PYTHON) scripts/crd-gatesets.py --check
 	@$(PYTHON) scripts/crd-docs.py --check
 	@$(PYTHON) scripts/check-docs.py
+	@$(PYTHON) scripts/observability.py --check
 	@$(PYTHON) tests/chaos/mutants.py --check
 	@$(PYTHON) tests/explore/mutants.py --check
 

@@ -227,6 +227,47 @@ class Training(unittest.TestCase):
         self.assertLess(float(noisy["metrics"]["accuracy"]), float(first["metrics"]["accuracy"]))
 
 
+class Folders(unittest.TestCase):
+    """Artifacts that are folders, as MLflow saves them or with a single file."""
+
+    def setUp(self):
+        import joblib
+        from sklearn.linear_model import LogisticRegression
+
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = pathlib.Path(temporary.name)
+        joblib.dump(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), self.folder / "model.pkl")
+
+    def asked(self):
+        with serving([sys.executable, HERE / "sklearn" / "main.py"], self.folder) as (_, port, _):
+            return Client(port).ask("POST", INFER, {"inputs": [tensor("x0", [1], [5.0])]})
+
+    def refused(self):
+        done = subprocess.run([sys.executable, HERE / "sklearn" / "main.py"], env={**os.environ, "MODEL_PATH": str(self.folder)}, capture_output=True, text=True)
+        return done.returncode, done.stderr
+
+    def test_mlflow_names_the_file(self):
+        (self.folder / "MLmodel").write_text("flavors:\n  python_function:\n    model_path: other.pkl\n  sklearn:\n    pickled_model: model.pkl\n    sklearn_version: 1.2.1\n")
+        (self.folder / "other.pkl").write_text("no pickle")
+        self.assertEqual(self.asked()[0], 200)
+
+    def test_a_single_file_is_found(self):
+        (self.folder / "README.md").write_text("about it")
+        self.assertEqual(self.asked()[0], 200)
+
+    def test_what_cannot_be_told_is_said(self):
+        (self.folder / "other.joblib").write_text("x")
+        code, said = self.refused()
+        self.assertEqual(code, 65)
+        self.assertIn("2 files named *.joblib, *.pkl or *.pickle", said)
+        for text in ("flavors:\n  xgboost: {}\n", "  pickled_model: ../evil.pkl\n", "  pickled_model: /evil.pkl\n"):
+            (self.folder / "MLmodel").write_text(text)
+            code, said = self.refused()
+            self.assertEqual(code, 65)
+            self.assertIn("its MLmodel names no pickled_model", said)
+
+
 class Stopping(unittest.TestCase):
     def test_a_stop_ends_with_0_although_connections_are_open(self):
         """Under load a thread of numpy's once took the signal, which only the main thread had blocked."""

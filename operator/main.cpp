@@ -8,6 +8,7 @@
 #include "operator/app/options.h"
 #include "operator/app/signals.h"
 #include "operator/fetch/command.h"
+#include "operator/site/server.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Serves models on Kubernetes, rolls their versions out by evidence, and retrains them.",
@@ -18,8 +19,14 @@ int main(int argc, char** argv) {
   mo::app::add_run_command(app, [&](const mo::app::RunOptions& options) {
     chosen = [options](std::stop_token stop) { return mo::app::run(options, stop); };
   });
+  mo::site::add_report_command(app, [&](const mo::site::ReportOptions& options) {
+    chosen = [options](std::stop_token stop) { return mo::site::run_report(options, stop); };
+  });
   mo::add_fetch_command(app, [&](const mo::FetchOptions& options) {
     chosen = [options](std::stop_token stop) { return mo::fetch_main(options, stop); };
+  });
+  mo::add_pack_command(app, [&](const mo::PackOptions& options) {
+    chosen = [options](std::stop_token) { return mo::pack_main(options); };
   });
   try {
     app.parse(argc, argv);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <sstream>
 
+#include "plugin/approve.h"
 #include "plugin/complete.h"
 #include "plugin/fields.h"
 #include "plugin/follow.h"
@@ -12,11 +13,14 @@
 #include "plugin/lint.h"
 #include "plugin/names.h"
 #include "plugin/plan.h"
+#include "plugin/policy_explain.h"
+#include "plugin/portfolio.h"
 #include "plugin/rollouts.h"
 #include "plugin/session.h"
 #include "plugin/show.h"
 #include "plugin/steer.h"
 #include "plugin/words.h"
+#include "report/tables.h"
 
 namespace mo::plugin {
 namespace {
@@ -29,10 +33,12 @@ class Commands {
     app_.set_version_flag("--version", "kubectl-model " MODEL_OPERATOR_VERSION);
     app_.require_subcommand(1);
     add_showing();
+    add_portfolio();
     add_steering();
     add_lineage();
     add_files();
     add_plan();
+    add_governance();
   }
 
   int run(std::vector<std::string> args) {
@@ -186,6 +192,23 @@ class Commands {
     });
   }
 
+  void add_portfolio() {
+    CLI::App* all = verb("inventory", "List Models with owner, stage and figures, what needs attention, and model servers that no Model knows");
+    all->add_flag("-A,--all-namespaces", inventory_.everywhere, "In all namespaces");
+    all->add_option("-l,--selector", inventory_.selector, "Those with these labels: team=payments,tier!=low");
+    takes_cluster(all);
+    all->add_option("-o,--output", inventory_.output, "wide: more columns. csv: one table. json: all of it. cyclonedx: an ML-BOM")
+        ->check(CLI::IsMember({"wide", "csv", "json", "cyclonedx"}));
+    all->add_option("--table", inventory_.table, "Which table -o csv prints")->check(CLI::IsMember(report::table_names()))->capture_default_str();
+    all->callback([this] { chosen_ = [this] { return with_session([this](Session& s) { return inventory(s, inventory_); }); }; });
+
+    CLI::App* page = verb("report", "Write what the inventory knows as one HTML file, to read, mail or print");
+    page->add_flag("-A,--all-namespaces", reporting_.everywhere, "Of all namespaces");
+    takes_cluster(page);
+    page->add_option("-o,--output", reporting_.output, "html, or json for scripts")->check(CLI::IsMember({"html", "json"}))->capture_default_str();
+    page->callback([this] { chosen_ = [this] { return with_session([this](Session& s) { return plugin::report(s, reporting_); }); }; });
+  }
+
   // ---- where versions came from ----
 
   void add_lineage() {
@@ -252,6 +275,37 @@ class Commands {
     });
   }
 
+  // ---- policies and approvals ----
+
+  void add_governance() {
+    for (const auto& [name, what] : {std::pair("approve", "Approve what a rollout waits for, after a look at it"),
+                                     std::pair("reject", "Reject what a rollout waits for, which ends it as Failed")}) {
+      CLI::App* sub = verb(name, what);
+      sub->add_option("MODEL", approving_.model, "The Model's name")->required();
+      sub->add_option("--role", approving_.role, "The role that you speak for; by default the only one that is missing");
+      sub->add_option("--reason", approving_.reason, "Why");
+      sub->add_option("--ticket", approving_.ticket, "The change's number elsewhere, such as CHG-1234");
+      sub->add_option("--rollout", approving_.rollout, "Which ModelRollout, where several could be meant");
+      takes_cluster(sub);
+      takes_output(sub, approving_.output);
+      sub->add_option("--dry-run", dry_run_, "client: say what would be approved. server: let the API server check it")
+          ->check(CLI::IsMember({"none", "client", "server"}));
+      sub->callback([this, rejects = std::string(name) == "reject"] {
+        approving_.approved = !rejects;
+        approving_.only_show = dry_run_ == "client";
+        cluster_.dry_run = dry_run_ == "server";
+        chosen_ = [this] { return with_session([this](Session& s) { return approve(s, approving_); }); };
+      });
+    }
+    CLI::App* policy = verb("policy", "Say what ModelPolicies demand of a Model, which demand is of which, and what is missing");
+    policy->add_option("ACTION", explain_, "What to do: explain")->required()->check(CLI::IsMember({"explain"}));
+    policy->add_option("MODEL", explained_, "The Model's name")->required();
+    takes_cluster(policy);
+    policy->callback([this] {
+      chosen_ = [this] { return with_session([this](Session& s) { return explain_policies(s, explained_); }); };
+    });
+  }
+
   // ---- verbs that change something ----
 
   CLI::App* steering(const std::string& name, const std::string& what, bool several) {
@@ -308,6 +362,8 @@ class Commands {
   Following following_;
   std::string timeout_;
   Past past_;
+  Inventory inventory_;
+  Reporting reporting_;
   Running running_;
   Tracing tracing_;
   Comparing comparing_;
@@ -317,6 +373,8 @@ class Commands {
   Selection steered_;
   Steering steering_;
   std::string dry_run_;
+  Approving approving_;
+  std::string explain_, explained_;
   std::function<int()> chosen_;
 };
 

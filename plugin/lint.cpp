@@ -11,6 +11,8 @@
 #include "plugin/session.h"
 #include "plugin/warnings.h"
 #include "reconcilers/common/job.h"
+#include "reconcilers/governance/freeze.h"
+#include "reconcilers/governance/policies.h"
 #include "reconcilers/model/intent.h"
 #include "reconcilers/training/job.h"
 #include "reconcilers/rollout/policy.h"
@@ -42,16 +44,33 @@ GateSets gate_sets_in(const Objects& objects) {
   return sets;
 }
 
+// Policies that are enforced, each name once.
+std::vector<Ref<api::ModelPolicy>> policies_in(const Objects& objects) {
+  std::map<std::string, Ref<api::ModelPolicy>> policies;
+  for (const Found& found : objects.ours) {
+    if (text(found.object(), "kind") != info(Kind::ModelPolicy).kind) continue;
+    auto policy = api::parse<api::ModelPolicy>(found.object().dump());
+    if (!policy || !policy->enforced) continue;
+    const bool fresh = policies.try_emplace(policy->meta.key.name, std::make_shared<const api::ModelPolicy>(*policy)).second;
+    if (!fresh) policies[policy->meta.key.name] = nullptr;
+  }
+  std::vector<Ref<api::ModelPolicy>> all;
+  for (const auto& [name, policy] : policies)
+    if (policy) all.push_back(policy);
+  return all;
+}
+
 // What the schema lets pass and the operator says no to, in status, only later.
 class OperatorsRules {
  public:
-  explicit OperatorsRules(const GateSets& sets) : sets_(sets) {}
+  OperatorsRules(const GateSets& sets, const std::vector<Ref<api::ModelPolicy>>& policies) : sets_(sets), policies_(policies) {}
 
   std::vector<Mistake> of(const Json& object) {
     const std::string kind = text(object, "kind");
     if (kind == "Model") check_model(object);
     if (kind == "ModelRuntime") check_runtime(object);
     if (kind == "ModelRollout") check_parsed<api::ModelRollout>(object);
+    if (kind == "ModelPolicy") check_policy(object);
     return std::move(mistakes_);
   }
 
@@ -79,6 +98,26 @@ class OperatorsRules {
     if (const std::string why = model::weight_too_small(*model); !why.empty())
       wrong("/spec/rollout/steps", "spec.rollout.steps", why);
     check_names(*model);
+    check_against_policies(*model);
+  }
+
+  // Of the same files. What is asked of versions is left out: which one is meant follows from what is in the cluster.
+  void check_against_policies(const api::Model& model) {
+    Observed o;
+    o.key = model.meta.key;
+    o.model = std::make_shared<const api::Model>(model);
+    for (const auto& policy : policies_)
+      if (governance::applies(*policy, model))
+        for (const std::string& why : governance::objections(o, *policy, nullptr)) wrong("/spec", "spec", why);
+  }
+
+  void check_policy(const Json& object) {
+    const auto policy = check_parsed<api::ModelPolicy>(object);
+    if (!policy || !policy->problem.empty()) return;
+    const TimePoint now = std::chrono::floor<Duration>(std::chrono::system_clock::now());
+    for (size_t i = 0; i < policy->freeze.size(); ++i)
+      if (const auto open = governance::open_until(policy->freeze[i], now); !open)
+        wrong("/spec/freeze/" + std::to_string(i), "spec.freeze[" + std::to_string(i) + "]", open.error().message);
   }
 
   void check_runtime(const Json& object) {
@@ -139,6 +178,7 @@ class OperatorsRules {
   }
 
   const GateSets& sets_;
+  const std::vector<Ref<api::ModelPolicy>>& policies_;
   std::vector<Mistake> mistakes_;
 };
 
@@ -149,7 +189,7 @@ std::string known_kinds() {
 }
 
 // With its defaults set in `object`.
-std::vector<Mistake> mistakes_in(Json& object, const GateSets& sets) {
+std::vector<Mistake> mistakes_in(Json& object, const GateSets& sets, const std::vector<Ref<api::ModelPolicy>>& policies) {
   const Crd* crd = crd_of(text(object, "kind"));
   if (!crd)
     return {{"/kind", "kind",
@@ -158,7 +198,7 @@ std::vector<Mistake> mistakes_in(Json& object, const GateSets& sets) {
     return {{"/apiVersion", "apiVersion", "must be " + crd->api_version}};
   std::vector<Mistake> mistakes = check(*crd, object);
   give_generated_name(object);
-  return mistakes.empty() ? OperatorsRules(sets).of(object) : mistakes;
+  return mistakes.empty() ? OperatorsRules(sets, policies).of(object) : mistakes;
 }
 
 }  // namespace
@@ -166,6 +206,7 @@ std::vector<Mistake> mistakes_in(Json& object, const GateSets& sets) {
 std::vector<Complaint> lint(const Objects& objects) {
   std::vector<Complaint> complaints = objects.complaints;
   const GateSets sets = gate_sets_in(objects);
+  const auto policies = policies_in(objects);
   std::map<std::string, std::string> seen;
   for (const Found& found : objects.ours) {
     Json object = found.object();
@@ -174,7 +215,7 @@ std::vector<Complaint> lint(const Objects& objects) {
         complaints.push_back({found.file, found.line(mistake.pointer), mistake.path, mistake.message, warning});
       return !mistakes.empty();
     };
-    if (!complain(mistakes_in(object, sets), false)) complain(warnings_of(object), true);
+    if (!complain(mistakes_in(object, sets, policies), false)) complain(warnings_of(object), true);
     const std::string name = name_of(found.object());
     // In one file: folders often hold variants of an object.
     const std::string id =

@@ -17,6 +17,8 @@
 #include "plugin/schema.h"
 #include "plugin/stand_ins.h"
 #include "plugin/tree.h"
+#include "reconcilers/governance/explain.h"
+#include "reconcilers/governance/policies.h"
 #include "reconcilers/model/observe.h"
 #include "reconcilers/model/plan.h"
 #include "reconcilers/rollout/policy.h"
@@ -41,7 +43,7 @@ Result<void> put(Stores& stores, Kind kind, const Json& object) {
 }
 
 // A plan can be made without, if a person may not read them.
-bool is_dispensable(Kind kind) { return !info(kind).namespaced || kind == Kind::HttpRoute; }
+bool is_dispensable(Kind kind) { return !info(kind).namespaced || kind == Kind::HttpRoute || kind == Kind::ModelApproval; }
 
 // The operator's own image is in what it renders; it is known from what it has rendered before.
 std::string fetch_image(const ObjectsByName& objects) {
@@ -81,6 +83,7 @@ std::string describe_ask(const Ask& ask) {
     std::string operator()(const AskRunResult& a) const {
       return "read the result of Job " + a.job.to_string();
     }
+    std::string operator()(const AskApprovals& a) const { return "read the ModelApprovals of ModelRollout " + a.rollout.to_string(); }
     std::string operator()(const AskAdopted& a) const {
       return "read Deployment " + a.deployment.to_string() + " and Service " + a.service.to_string() + ", to adopt them";
     }
@@ -223,7 +226,7 @@ class Planning {
     }
     bool used = false;
     for (const auto& [id, other] : wanted_)
-      if (id.first == "Model" && (kind == "ModelRuntime" || uses(other, kind, name_of(object)))) {
+      if (id.first == "Model" && (kind == "ModelRuntime" || uses(other, kind, name_of(object)) || governs(object, other))) {
         concerned_.insert(id.second);
         used = true;
       }
@@ -235,6 +238,13 @@ class Planning {
     return std::any_of(named.begin(), named.end(), [&](const Json& one) {
       return text(one, "kind") == kind && text(one, "name") == set;
     });
+  }
+
+  static bool governs(const Json& object, const Json& model) {
+    if (text(object, "kind") != info(Kind::ModelPolicy).kind) return false;
+    const auto policy = api::parse<api::ModelPolicy>(object.dump());
+    const auto of = api::parse<api::Model>(model.dump());
+    return policy && of && governance::applies(*policy, *of);
   }
 
   // Before and after alike, so that what is told is what the files change.
@@ -351,6 +361,8 @@ class Planning {
       say(std::string("    ? you may not list ") + info(kind).plural + ": " +
           (kind == Kind::ModelRuntime          ? "what becomes of Deployments that exist is left out"
            : kind == Kind::ClusterModelGateSet ? "its gates are taken to be defined there"
+           : kind == Kind::ModelPolicy         ? "what they demand is left out"
+           : kind == Kind::ModelApproval       ? "who has approved is left out"
                                                : "what becomes of the route is left out"));
     }
   }
@@ -371,6 +383,16 @@ class Planning {
     if (!seen || !seen->model) return;
     if (const auto why = rollout::resolve(*seen).rollouts; !why.reason.empty())
       say("    ! it would not start: " + why.message);
+    tell_policies(*seen, rollout);
+  }
+
+  // What ModelPolicies make of it.
+  void tell_policies(const Observed& seen, const Json& rollout) {
+    const auto parsed = api::parse<api::ModelRollout>(rollout.dump());
+    if (!parsed || seen.policies.empty()) return;
+    if (const auto held = governance::holds(seen, *parsed, session_.now()); !held.waiting.reason.empty())
+      say(std::string(held.waiting.stalled ? "    ! it would not start: " : "    it would wait: ") + held.waiting.message);
+    for (const std::string& line : governance::demands(seen, session_.now())) say("    " + line);
   }
 
   Session session_;

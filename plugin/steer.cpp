@@ -1,5 +1,6 @@
 #include "plugin/steer.h"
 
+#include "operator/api/types.h"
 #include "plugin/fields.h"
 
 namespace mo::plugin {
@@ -102,6 +103,7 @@ class Steer {
 
   Result<Edit> create(const std::string& version, const std::string& state, const std::string& said) const {
     Json rollout = new_rollout(r_, version, s_.verb);
+    if (!s_.user.empty()) rollout["metadata"]["annotations"][api::kAnnotationChangedBy] = s_.user;
     if (!state.empty()) rollout["spec"]["desiredState"] = state;
     const std::string name = name_of(rollout);
     std::string spec = text(r_.model, "spec.version");
@@ -162,9 +164,11 @@ class Steer {
       return refuse("Model " + r_.name() + " has no spec.retraining: there is nothing that could be run");
     const std::string when = request_after(r_.model, "spec.retraining.requestedAt");
     const std::string run = text(r_.model, "status.retraining.run.name");
-    return patch(r_.model, Kind::Model, {{"spec", {{"retraining", {{"requestedAt", when}}}}}},
-                 "Model " + r_.name() + " is asked to retrain" +
-                     (run.empty() ? "" : ", once run " + run + " has ended"));
+    Edit edit = patch(r_.model, Kind::Model, {{"spec", {{"retraining", {{"requestedAt", when}}}}}},
+                      "Model " + r_.name() + " is asked to retrain" +
+                          (run.empty() ? "" : ", once run " + run + " has ended"));
+    if (!s_.user.empty()) edit.body["metadata"]["annotations"][api::kAnnotationChangedBy] = s_.user;
+    return edit;
   }
 
   const Steering& s_;

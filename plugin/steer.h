@@ -25,6 +25,7 @@ struct Steering {
   bool force = false;   // rollback --force
   std::string output;   // empty: a sentence
   DryRun dry_run = DryRun::None;  // Server: the session's client writes so
+  std::string user = {};  // who steers; empty: nobody is to be on record as the author of a change
 };
 
 // One write, or none if it is so already.

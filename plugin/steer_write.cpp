@@ -1,4 +1,6 @@
 // Carries out what steer.cpp decides.
+#include "operator/api/types.h"
+#include "plugin/approve.h"
 #include "plugin/fields.h"
 #include "plugin/show.h"
 #include "plugin/steer.h"
@@ -43,8 +45,19 @@ std::string mark(DryRun dry_run) {
   return dry_run == DryRun::None ? "" : dry_run == DryRun::Client ? " (dry run)" : " (server dry run)";
 }
 
-Result<Steered> steer_one(Session& session, const Steering& steering, Rollouts rollouts) {
+// Where people sign their changes, so does this one: admission would not let the name of another stand.
+bool names_authors(const Rollouts& rollouts) {
+  const Json* annotations = field(rollouts.model, "metadata.annotations");
+  return annotations && annotations->is_object() && annotations->contains(api::kAnnotationChangedBy);
+}
+
+Result<Steered> steer_one(Session& session, Steering steering, Rollouts rollouts) {
   for (int tries = 1;; ++tries) {
+    if (steering.user.empty() && names_authors(rollouts)) {
+      auto user = whoami(session);
+      if (!user) return fail(user.error());
+      steering.user = std::move(*user);
+    }
     const auto edit = decide(steering, rollouts, session.now());
     if (!edit) return fail(edit.error());
     const auto done = steering.dry_run == DryRun::Client ? Result<Json>(foreseen(rollouts, *edit))

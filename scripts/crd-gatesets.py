@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Write crds/modelgatesets.yaml and crds/clustermodelgatesets.yaml, whose gates are those of crds/models.yaml, or with --check say whether
+"""Write crds/modelgatesets.yaml and crds/clustermodelgatesets.yaml, and the gates in crds/modelpolicies.yaml, which are those of crds/models.yaml, or with --check say whether
 they are stale (exit code 1). A CRD cannot refer to another one's schema, so that of a gate is copied, word for word. In a ClusterModelGateSet gates may be required besides."""
 
 import argparse
@@ -77,6 +77,10 @@ spec:
 {gates}"""
 
 
+BEGIN = "              # gates: scripts/crd-gatesets.py writes from here\n"
+END = "              # gates: to here\n"
+
+
 def indent_of(line):
     return len(line) - len(line.lstrip())
 
@@ -109,14 +113,23 @@ def gates(depth, scope):
     return "".join(line[shift:] + "\n" for line in found)
 
 
+def policies():
+    """crds/modelpolicies.yaml with its gates as they should be."""
+    text = (REPO / "crds" / "modelpolicies.yaml").read_text()
+    before, rest = text.split(BEGIN)
+    return before + BEGIN + gates(14, "Namespaced") + END + rest.split(END)[1]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
     arguments = parser.parse_args()
+    texts = {"modelpolicies": policies()}
     for kind, (scope, short, meaning) in KINDS.items():
         singular = kind.lower()
-        file = REPO / "crds" / f"{singular}s.yaml"
-        text = CRD.format(kind=kind, scope=scope, short=short, meaning=meaning, singular=singular, plural=f"{singular}s", gates=gates(14, scope))
+        texts[f"{singular}s"] = CRD.format(kind=kind, scope=scope, short=short, meaning=meaning, singular=singular, plural=f"{singular}s", gates=gates(14, scope))
+    for plural, text in texts.items():
+        file = REPO / "crds" / f"{plural}.yaml"
         if not arguments.check:
             file.write_text(text)
         elif not file.exists() or file.read_text() != text:

@@ -16,17 +16,21 @@ MAY_SEE = {
     "operator/runtime": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube"],
     "operator/evidence": ["operator/core", "operator/json", "operator/api", "operator/store", "operator/kube"],
     "operator/serve": ["operator/core", "operator/api", "operator/store"],
-    "operator/fetch": ["operator/core", "operator/kube"],
+    "operator/fetch": ["operator/core", "operator/json", "operator/kube"],
+    "report/live": ["operator/core", "operator/json", "operator/kube", "report"],
+    "report": ["operator/core", "operator/json"],
+    "operator/site": ["operator/core", "operator/json", "operator/kube", "operator/runtime", "operator/serve", "report", "report/live"],
     "reconcilers": ["operator/core", "operator/json", "operator/api", "operator/store"],
     "model-server": [],
     "plugin": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube", "operator/runtime",
-               "reconcilers"],
+               "reconcilers", "report", "report/live"],
 }
 OWNED = {  # library header prefix: rooms that may include it
     "cpprest/": ["operator/kube"],
     "pplx/": ["operator/kube"],
     "curl/": ["operator/kube"],
-    "openssl/": ["operator/kube", "operator/fetch"],
+    "archive": ["operator/fetch"],
+    "openssl/": ["operator/core", "operator/kube", "operator/fetch"],
     "simdjson": ["operator/api"],
     "yaml-cpp/": ["operator/kube", "operator/yaml"],
     "prometheus/": ["operator/serve", "model-server", "operator/app"],
@@ -42,7 +46,7 @@ def room_of(path: str):
 
 def main() -> int:
     wrong = []
-    for top in ("operator", "reconcilers", "model-server", "plugin"):
+    for top in ("operator", "reconcilers", "model-server", "plugin", "report"):
         for file in sorted((ROOT / top).rglob("*")):
             if file.suffix not in (".h", ".cpp"):
                 continue

@@ -1,4 +1,4 @@
-"""Serves one scikit-learn estimator from a joblib file over the Open Inference Protocol V2, with metrics and feedback.
+"""Serves one scikit-learn estimator from a joblib or pickle file, or from a folder such as MLflow's that holds one, over the Open Inference Protocol V2, with metrics and feedback.
 
 By environment: MODEL_PATH (needed), MODEL_NAME, MODEL_VERSION, PORT (8080), ADMIN_PORT (8081: probes, metrics and feedback), FEEDBACK_WINDOW (1000),
 SHUTDOWN_DELAY (3 seconds).
@@ -8,6 +8,8 @@ A joblib file is a program: load only what was verified. Exit codes are the C++ 
 import http.server
 import json
 import os
+import pathlib
+import re
 import signal
 import socket
 import sys
@@ -343,9 +345,27 @@ def number(name, default, lowest, highest):
     return int(text)
 
 
+def model_file(path):
+    """The file of the estimator: the path itself or, in a folder, the one that MLflow's MLmodel names, or the only one of its kind."""
+    folder = pathlib.Path(path)
+    if not folder.is_dir():
+        return path
+    about = folder / "MLmodel"
+    if about.is_file():
+        named = re.search(r"^ +pickled_model: *[\"']?([^\"'\s]+)", about.read_text(errors="replace"), re.M)
+        if not named or ".." in pathlib.PurePath(named[1]).parts or named[1].startswith("/"):
+            fail(65, f"the model {path} cannot be used: its MLmodel names no pickled_model of the flavor sklearn")
+        return folder / named[1]
+    found = sorted(file for end in ("joblib", "pkl", "pickle") for file in folder.glob(f"*.{end}"))
+    if len(found) != 1:
+        fail(65, f"the model {path} cannot be used: it is a folder with {len(found)} files named *.joblib, *.pkl or *.pickle, and no MLmodel; one is needed")
+    return found[0]
+
+
 def load(path):
     import joblib
 
+    path = model_file(path)
     try:
         with open(path, "rb") as file:
             estimator = joblib.load(file)

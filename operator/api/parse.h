@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "operator/api/policies.h"
 #include "operator/api/training_run.h"
 #include "operator/api/types.h"
 #include "operator/core/result.h"

@@ -248,7 +248,7 @@ constexpr Field<Root<Job>> kJob[] = {
 // ---- Pod ----
 
 constexpr const char* kFetchContainer = "modelops-fetch";  // and, in Jobs that evaluate, with a role behind it
-constexpr int kDigestMismatch = 65;  // exit code of the fetch container
+constexpr int kDigestMismatch = 65, kBadSignature = 76;  // exit codes of the fetch container
 
 struct Terminated {
   int exit_code = 0;
@@ -375,8 +375,9 @@ void read_pod_status(value& v, Root<Pod>& out, const Path& at) {
   out.object.problem = problem_of(status);
   for (const ContainerStatus& c : status.init_containers) {
     const Terminated* end = failure_of(c);
-    if (c.name.starts_with(kFetchContainer) && end != nullptr && end->exit_code == kDigestMismatch)
-      out.object.digest_mismatch = true;
+    if (!c.name.starts_with(kFetchContainer) || end == nullptr) continue;
+    out.object.digest_mismatch |= end->exit_code == kDigestMismatch;
+    out.object.bad_signature |= end->exit_code == kBadSignature;
   }
 }
 constexpr Field<Root<Pod>> kPod[] = {{"metadata", root_metadata}, {"status", read_pod_status}};

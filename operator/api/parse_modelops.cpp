@@ -1,7 +1,7 @@
 // Models, ModelVersions, ModelRollouts, ModelRuntimes and gate sets. Each table below is one object of the CRDs, its
 // names in their order.
 #include "operator/api/parse.h"
-#include "operator/api/read.h"
+#include "operator/api/read_rollout.h"
 #include "operator/json/pod_config.h"
 
 namespace mo::api {
@@ -39,11 +39,14 @@ constexpr Field<Format> kFormat[] = {{"name", member<&Format::name>}, {"version"
 bool read(value& v, Format& out, const Path& at) { return read_object(v, out, kFormat, at); }
 
 constexpr Field<Artifact> kCredentials[] = {{"secretName", member<&Artifact::secret>}};
+constexpr Field<Artifact> kSignature[] = {{"uri", member<&Artifact::signature_uri>}, {"publicKey", member<&Artifact::public_key>}};
 constexpr Field<Artifact> kArtifact[] = {{"uri", member<&Artifact::uri>},
                                          {"digest", member<&Artifact::digest>},
                                          {"format", member<&Artifact::format>},
                                          {"size", member<&Artifact::size>},
-                                         {"credentials", into<kCredentials>}};
+                                         {"unpack", member<&Artifact::unpack>},
+                                         {"credentials", into<kCredentials>},
+                                         {"signature", into<kSignature>}};
 bool read(value& v, Artifact& out, const Path& at) { return read_object(v, out, kArtifact, at); }
 
 // ---- rollout policy ----
@@ -116,15 +119,11 @@ bool read(value& v, GateSetRef& out, const Path& at) { return read_object(v, out
 
 constexpr Words<RolloutPolicy::OnFailure> kOnFailure[] = {{"Rollback", RolloutPolicy::OnFailure::Rollback},
                                                           {"Pause", RolloutPolicy::OnFailure::Pause}};
-constexpr Words<RolloutPolicy::Strategy> kStrategy[] = {{"Canary", RolloutPolicy::Strategy::Canary},
-                                                        {"BlueGreen", RolloutPolicy::Strategy::BlueGreen},
-                                                        {"Shadow", RolloutPolicy::Strategy::Shadow},
-                                                        {"Recreate", RolloutPolicy::Strategy::Recreate}};
 constexpr Field<RolloutPolicy::Bake> kBake[] = {{"duration", member<&RolloutPolicy::Bake::duration>},
                                                 {"gates", member<&RolloutPolicy::Bake::gates>}};
 bool read(value& v, RolloutPolicy::Bake& out, const Path& at) { return read_object(v, out, kBake, at); }
 constexpr Field<RolloutPolicy> kPolicy[] = {
-    {"strategy", word<&RolloutPolicy::strategy, kStrategy>},
+    {"strategy", word<&RolloutPolicy::strategy, kStrategies>},
     {"bake", member<&RolloutPolicy::bake>},
     {"keepWarm", member<&RolloutPolicy::keep_warm>},
     {"steps", member<&RolloutPolicy::steps>},
@@ -196,13 +195,29 @@ constexpr Field<Model::History> kHistory[] = {{"rollouts", member<&Model::Histor
                                               {"versions", member<&Model::History::versions>},
                                               {"runs", member<&Model::History::runs>}};
 bool read(value& v, Model::History& out, const Path& at) { return read_object(v, out, kHistory, at); }
+// Whether a text is there, for what policies ask of a Model.
+template <class T, bool T::*Member>
+void said(value& v, T& out, const Path& at) {
+  std::string text;
+  if (read(v, text, at)) out.*Member = !text.empty();
+}
+void read_class(value& v, Model& out, const Path& at) { read(v, out.about.model_class, at); }
+void read_tier(value& v, Model& out, const Path& at) { read(v, out.about.risk_tier, at); }
+void read_description(value& v, Model& out, const Path& at) { said<About, &About::description>(v, out.about, at); }
+constexpr Field<About> kAboutOwner[] = {{"team", said<About, &About::team>}, {"contact", said<About, &About::contact>}};
+void read_owner(value& v, Model& out, const Path& at) { read_object(v, out.about, kAboutOwner, at); }
+
 constexpr Field<Model> kModelSpec[] = {
+    {"class", read_class},
+    {"description", read_description},
+    {"owner", read_owner},
+    {"riskTier", read_tier},
     {"operatorClass", member<&Model::operator_class>},
     {"track", member<&Model::track>},       {"version", member<&Model::version>},
     {"artifact", member<&Model::artifact>}, {"serving", into<kServing>},
     {"rollout", member<&Model::rollout>},   {"retraining", member<&Model::retraining>},
     {"monitors", member<&Model::monitors>},
-    {"history", member<&Model::history>},
+    {"history", member<&Model::history>},   {"lifecycle", member<&Model::lifecycle>},
 };
 
 // ---- Model.status ----
@@ -220,6 +235,7 @@ constexpr Field<Intent> kIntent[] = {
     {"rollout", member<&Intent::rollout>}, {"outcome", member<&Intent::outcome>},
     {"reason", member<&Intent::reason>},   {"message", member<&Intent::message>},
     {"since", member<&Intent::since>},     {"rolloutUID", member<&Intent::rollout_uid>},
+    {"author", member<&Intent::author>},
 };
 bool read(value& v, Intent& out, const Path& at) { return read_object(v, out, kIntent, at); }
 
@@ -314,6 +330,7 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"retraining", member<&ModelStatus::retraining>},
     {"monitors", member<&ModelStatus::monitors>},
     {"adopted", member<&ModelStatus::adopted>},
+    {"lifecycle", member<&ModelStatus::lifecycle>},
     {"operator", member<&ModelStatus::handled_by>},
 };
 bool read(value& v, ModelStatus& out, const Path& at) {
@@ -323,7 +340,36 @@ bool read(value& v, ModelStatus& out, const Path& at) {
 // ---- ModelVersion ----
 
 constexpr Field<ModelVersion> kVersionModel[] = {{"name", member<&ModelVersion::model>}};
-constexpr Field<ModelVersion> kLineage[] = {{"parent", member<&ModelVersion::parent>}};
+void read_code(value& v, ModelVersion& out, const Path& at) {
+  static constexpr Field<LineageFacts> kCode[] = {{"repository", said<LineageFacts, &LineageFacts::code_repository>},
+                                                  {"revision", said<LineageFacts, &LineageFacts::code_revision>}};
+  read_object(v, out.lineage, kCode, at);
+}
+struct DataSet {
+  std::string digest;
+};
+void read_data(value& v, ModelVersion& out, const Path& at) {
+  static constexpr Field<DataSet> kDataSet[] = {{"digest", member<&DataSet::digest>}};
+  each_item(v, at, [&](value& item, const Path& here) {
+    DataSet one;
+    if (!read_object(item, one, kDataSet, here)) return;
+    ++out.lineage.data_sets;
+    out.lineage.data_digests += !one.digest.empty();
+  });
+}
+void read_environment(value& v, ModelVersion& out, const Path& at) {
+  static constexpr Field<LineageFacts> kEnvironment[] = {{"image", said<LineageFacts, &LineageFacts::image>}};
+  read_object(v, out.lineage, kEnvironment, at);
+}
+void read_run_name(value& v, ModelVersion& out, const Path& at) {
+  static constexpr Field<LineageFacts> kRunName[] = {{"name", said<LineageFacts, &LineageFacts::run>}};
+  read_object(v, out.lineage, kRunName, at);
+}
+constexpr Field<ModelVersion> kLineage[] = {{"code", read_code},
+                                            {"data", read_data},
+                                            {"environment", read_environment},
+                                            {"run", read_run_name},
+                                            {"parent", member<&ModelVersion::parent>}};
 constexpr Field<ModelVersion> kVersionSpec[] = {
     {"modelRef", into<kVersionModel>},
     {"artifact", member<&ModelVersion::artifact>},
@@ -408,6 +454,8 @@ constexpr Field<RolloutStatus> kRolloutStatus[] = {
     {"pauseMessage", member<&RolloutStatus::pause_message>},
     {"policy", member<&RolloutStatus::policy>},
     {"clusterGates", member<&RolloutStatus::cluster_gates>},
+    {"governance", member<&RolloutStatus::governance>},
+    {"approval", member<&RolloutStatus::approval>},
     {"ending", member<&RolloutStatus::ending>},
 };
 bool read(value& v, RolloutStatus& out, const Path& at) {
@@ -488,6 +536,7 @@ Result<Model> parse<Model>(std::string_view json, Coverage* coverage) {
   Model& model = root->object;
   model.problem = std::move(report.problem);
   model.configmaps = configmaps_of(model.template_overlay);
+  model.about.changed_by = std::move(root->extra.changed_by);
   // Nobody has to wait for the autoscaler's first look to get the least of it. 0 switches it off.
   if (const auto& a = model.autoscaling; a && model.replicas > 0)
     model.replicas = std::clamp(model.replicas, a->min, std::max(a->min, a->max));
@@ -499,6 +548,7 @@ Result<ModelVersion> parse<ModelVersion>(std::string_view json, Coverage* covera
   read::Report report{{}, {}, coverage};
   auto root = read::read_root(json, read::kVersion, report);
   if (!root) return fail(root.error());
+  root->object.changed_by = std::move(root->extra.changed_by);
   return std::move(root->object);
 }
 
@@ -508,6 +558,8 @@ void forget_the_way(ModelRollout& rollout) {
   RolloutStatus& s = rollout.status;
   if (!s.finished || s.observed_generation != rollout.meta.generation) return;
   s.policy.reset();
+  s.governance.reset();
+  s.approval.reset();
   decltype(s.gates)().swap(s.gates);  // an assignment would keep what they hold
   decltype(s.conditions)().swap(s.conditions);
   decltype(s.raw)().swap(s.raw);
@@ -520,6 +572,7 @@ Result<ModelRollout> parse<ModelRollout>(std::string_view json, Coverage* covera
   auto root = read::read_root(json, read::kRollout, report);
   if (!root) return fail(root.error());
   root->object.origin = std::move(root->extra.origin);
+  root->object.changed_by = std::move(root->extra.changed_by);
   root->object.generated_name = !root->extra.generate_name.empty();
   root->object.problem = std::move(report.problem);
   forget_the_way(root->object);

@@ -130,7 +130,8 @@ void read_annotations(value& v, Metadata& out, const Path& at) {
                                                   {kAnnotationNotSticky, member<&Extra::sessions_refused>},
                                                   {kAnnotationCopyOf, member<&Extra::copy_of>},
                                                   {kAnnotationCopiedAt, member<&Extra::copied_at>},
-                                                  {kAnnotationGate, member<&Extra::gate>}};
+                                                  {kAnnotationGate, member<&Extra::gate>},
+                                                  {kAnnotationChangedBy, member<&Extra::changed_by>}};
   read_object(v, out.extra, kAnnotations, at);
 }
 

@@ -180,13 +180,17 @@ std::map<std::string, std::string> read_metrics(const Json& value, std::string_v
 
 Artifact read_artifact(const Json& value) {
   if (!value.is_object()) wrong_value("artifact", "an object with uri, digest and format", value);
-  only_fields(value, "artifact", {"uri", "digest", "format"});
+  only_fields(value, "artifact", {"uri", "digest", "format", "unpack"});
   for (const char* field : {"uri", "digest", "format"})
     if (!value.contains(field)) wrong("the RunResult's artifact." + std::string(field) + " is missing");
   Artifact artifact;
   artifact.uri = text_at(value["uri"], "artifact.uri", "a configmap://, pvc://, http:// or https:// URI");
   check_uri(artifact.uri, value["uri"]);
   artifact.digest = digest_at(value["digest"], "artifact.digest");
+  if (const Json* unpack = find(value, "unpack")) {
+    if (!unpack->is_boolean()) wrong_value("artifact.unpack", "true or false", *unpack);
+    artifact.unpack = unpack->get<bool>();
+  }
   const Json& format = value["format"];
   if (!format.is_object()) wrong_value("artifact.format", "an object with name and version", format);
   only_fields(format, "artifact.format", {"name", "version"});

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "operator/api/governance.h"
+#include "operator/api/lifecycle.h"
 #include "operator/api/retraining_spec.h"
 #include "operator/core/decimal.h"
 #include "operator/core/ids.h"
@@ -40,6 +42,9 @@ inline constexpr const char* kLabelJobOf = "modelops.dev/job-of";  // on the pod
 inline constexpr const char* kLabelOrigin = "modelops.dev/origin";
 inline constexpr const char* kOriginPlugin = "kubectl-model";
 inline constexpr const char* kOriginArgoCd = "argocd";  // the action retry
+
+// Who wrote the spec of a Model, a ModelRollout or a ModelVersion last. Admission lets nobody write another's name.
+inline constexpr const char* kAnnotationChangedBy = "modelops.dev/changed-by";
 
 struct ObjectMeta {
   ObjectKey key;
@@ -76,6 +81,8 @@ struct Artifact {
   Format format;
   std::string size = {};    // the most bytes that it may have, such as 500Mi; empty: kDefaultArtifactBytes
   std::string secret = {};  // credentials.secretName: only the fetching container reads it, never the operator
+  bool unpack = false;      // it is an archive, and MODEL_PATH the folder that it becomes
+  std::string signature_uri = {}, public_key = {};  // signature: where the bundle lies, and whose it must be; empty: none is asked for
   std::string configmap() const;  // the name of the ConfigMap of a configmap://name/key; empty for others
   bool operator==(const Artifact&) const = default;
 };
@@ -205,6 +212,7 @@ struct Intent {
   std::string reason, message;     // of the outcome
   std::optional<TimePoint> since;  // older rollouts that still wait are superseded by it
   std::string rollout_uid = {};    // of `rollout`, once it was seen: if that object is gone, somebody deleted it
+  std::string author = {};         // origin Spec: annotation modelops.dev/changed-by of the Model then
 };
 
 struct RetrainingRun {
@@ -278,6 +286,7 @@ struct ModelStatus {
   RetrainingStatus retraining;
   std::vector<MonitorStatus> monitors;
   std::optional<Adopted> adopted;
+  LifecycleStatus lifecycle;
   std::string handled_by;  // status.operator: the installation that handles this Model
   RawJson raw = "{}";  // as stored, to write only on change
 };
@@ -309,12 +318,14 @@ struct Model {
   RolloutPolicy rollout;
   std::optional<Retraining> retraining;
   std::vector<Monitor> monitors;
+  std::optional<Lifecycle> lifecycle;
   struct History {  // how many are kept of what is over, beyond what may be needed again
     int rollouts = 10;
     int versions = 50;
     int runs = 20;
   };
   History history;
+  About about;
   ModelStatus status;
   std::string problem;  // the spec could not be read although admission let it pass: why
 };
@@ -334,6 +345,8 @@ struct ModelVersion {
   Artifact artifact;
   std::map<std::string, std::string> metrics;
   std::string parent;  // spec.lineage.parent
+  LineageFacts lineage;
+  std::string changed_by;  // annotation modelops.dev/changed-by
   std::optional<Evaluation> evaluation;  // the newest, in status: spec never changes
   // The figures that gates read.
   const std::map<std::string, std::string>& figures() const { return evaluation ? evaluation->metrics : metrics; }
@@ -404,6 +417,8 @@ struct RolloutStatus {
   std::string pause_message;  // of a pause by itself
   std::optional<RolloutPolicy> policy;  // the snapshot
   std::vector<std::string> cluster_gates;  // of it, by name
+  std::optional<GovernanceRecord> governance;  // absent: no ModelPolicy held when it started
+  std::optional<AwaitedApproval> approval;     // set while it waits for people's approval
   std::optional<Ending> ending;
   RawJson raw = "{}";
 };
@@ -417,6 +432,7 @@ struct ModelRollout {
   std::optional<TimePoint> resume_requested_at;  // each new value goes on once
   // label modelops.dev/origin: spec | retraining | monitor | kubectl-model | argocd; empty: a person or a pipeline wrote it
   std::string origin;
+  std::string changed_by;       // annotation modelops.dev/changed-by
   bool generated_name = false;  // by metadata.generateName: no file holds an object of this name
   RolloutStatus status;
   std::string problem;
@@ -534,6 +550,7 @@ struct Pod {
   // words of our fetch container.
   std::string problem;
   bool digest_mismatch = false;  // our fetch container said so
+  bool bad_signature = false;    // likewise
 };
 
 // Metadata only: which version of a ConfigMap is there. The data is read by AskConfigMap or AskConfig when it is

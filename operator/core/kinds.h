@@ -18,6 +18,8 @@
   ROW(ModelGateSet, ModelGateSet, gate_sets, "modelops.dev", "v1alpha1", "modelgatesets", "ModelGateSet", Namespaced, All, Maybe)         \
   ROW(ClusterModelGateSet, ClusterModelGateSet, cluster_gate_sets, "modelops.dev", "v1alpha1", "clustermodelgatesets",                    \
       "ClusterModelGateSet", Cluster, All, Maybe)                                                                                         \
+  ROW(ModelPolicy, ModelPolicy, policies, "modelops.dev", "v1alpha1", "modelpolicies", "ModelPolicy", Cluster, All, Maybe)                \
+  ROW(ModelApproval, ModelApproval, approvals, "modelops.dev", "v1alpha1", "modelapprovals", "ModelApproval", Namespaced, All, Maybe)     \
   ROW(Deployment, Deployment, deployments, "apps", "v1", "deployments", "Deployment", Namespaced, Ours, Always)                           \
   ROW(Service, Service, services, "", "v1", "services", "Service", Namespaced, Ours, Always)                                              \
   ROW(HttpRoute, HttpRoute, routes, "gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", Namespaced, Ours, Maybe)                \

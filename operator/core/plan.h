@@ -112,9 +112,12 @@ struct AskGateways {  // whether these can do what a feature of that name is (Ga
 struct AskAdopted {  // quorum reads of what a Model takes the place of, and of who else leads callers there
   ObjectKey deployment, service;
 };
+struct AskApprovals {  // quorum reads of whether admission guards ModelApprovals, and of those that name this ModelRollout
+  ObjectKey rollout;
+};
 struct Ask {
   std::string id;  // unique over all Models; the same id is never asked twice while its answer is kept
-  std::variant<AskPrometheus, AskConfigMap, AskConfig, AskRunResult, AskWeb, AskGateways, AskAdopted> question;
+  std::variant<AskPrometheus, AskConfigMap, AskConfig, AskRunResult, AskWeb, AskGateways, AskAdopted, AskApprovals> question;
 };
 
 // One PromQL answer: a finite number, or why there is none ("no data", "NaN", "the query returned 3 series",
@@ -129,6 +132,7 @@ struct Answer {
   // AskConfigMap: the key's text. AskConfig: {"binaryData": {…}, "data": {…}}, or null if there is no such ConfigMap.
   // AskRunResult: the RunResult's JSON text, unchecked. AskGateways: the feature, all can. AskAdopted: {"deployment", "service"},
   // each as evidence::adopted_words says or null, and "others", the names of further Services that select the Deployment's pods.
+  // AskApprovals: {"problem": why nobody guards them, or "", "uids": of the ModelApprovals that there are}.
   std::optional<std::string> text;
   std::string problem = {};  // why `text` is missing, for people
 };

@@ -8,6 +8,7 @@
 
 #include "operator/api/run_result.h"
 #include "operator/evidence/adopted_words.h"
+#include "operator/evidence/approval_words.h"
 #include "operator/evidence/gateway_words.h"
 #include "operator/evidence/job_words.h"
 
@@ -85,10 +86,12 @@ void Evidence::work_on(Question question, std::stop_token stop) {
       const auto* of_gateways = std::get_if<AskGateways>(&question.ask.question);
       const auto* whole = std::get_if<AskConfig>(&question.ask.question);
       const auto* adopted = std::get_if<AskAdopted>(&question.ask.question);
+      const auto* approvals = std::get_if<AskApprovals>(&question.ask.question);
       const auto text = of_job        ? read(*of_job, stop)
                         : of_gateways ? read(*of_gateways, stop)
                         : whole       ? read(*whole, stop)
                         : adopted     ? read(*adopted, stop)
+                        : approvals   ? read(*approvals, stop)
                                       : read(std::get<AskConfigMap>(question.ask.question), stop);
       if (text) {
         answer.text = *text;
@@ -224,6 +227,28 @@ Result<std::string> Evidence::read(const AskGateways& question, std::stop_token 
                                                              : " doesn't list it in status.supportedFeatures"));
   }
   return question.feature;
+}
+
+Result<std::string> Evidence::read(const AskApprovals& question, std::stop_token stop) {
+  std::string problem;
+  for (const char* name : {kApprovalsPolicy, kAuthorsPolicy}) {
+    const auto policy = client_.get_raw(std::string(kAdmission) + "validatingadmissionpolicies/" + name, stop);
+    const auto binding = client_.get_raw(std::string(kAdmission) + "validatingadmissionpolicybindings/" + name, stop);
+    for (const auto* read : {&policy, &binding})
+      if (!*read && retry_after(read->error(), 0)) return fail(read->error());
+    if (problem.empty()) problem = unguarded(name, policy, binding);
+  }
+  kube::ListOptions options{question.rollout.ns};
+  options.field_selector = "spec.rolloutRef.name=" + question.rollout.name;
+  options.limit = 500;
+  nlohmann::json uids = nlohmann::json::array();
+  do {
+    const auto part = client_.list(Kind::ModelApproval, options, stop).and_then(uids_of);
+    if (!part) return fail(part.error());
+    for (const std::string& uid : part->uids) uids.push_back(uid);
+    options.continue_token = part->next;
+  } while (!options.continue_token.empty());
+  return nlohmann::json{{"problem", problem}, {"uids", std::move(uids)}}.dump();
 }
 
 std::optional<milliseconds> Evidence::retry_after(const Error& error, int attempt) const {

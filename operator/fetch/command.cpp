@@ -6,36 +6,44 @@ namespace mo {
 
 void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> chosen) {
   auto options = std::make_shared<FetchOptions>();
-  CLI::App* command = app.add_subcommand(
-      "fetch", "Bring an artifact, verify its digest and put it in place (the init container)");
-  command->add_option("--uri", options->uri, "configmap://name/key, pvc://claim/path or http(s)://…")
-      ->required();
+  CLI::App* command =
+      app.add_subcommand("fetch", "Bring an artifact, verify its digest and put it in place (the init container)");
   command
-      ->add_option("--digest", options->digest, "sha256:<64 hexadecimal digits> that the artifact must have")
+      ->add_option("--uri", options->uri,
+                   "configmap://name/key, pvc://claim/path, http(s)://…, s3://bucket/key or oci://registry/repository@sha256:…")
       ->required();
-  command->add_option("--output", options->output, "the file to write")->required();
-  command->add_option("--source-dir", options->source_dir, "where the ConfigMap or claim is mounted")
+  command->add_option("--digest", options->digest, "sha256:<64 hexadecimal digits> that the artifact must have")->required();
+  command->add_option("--output", options->output, "the file to write, or the folder of what is unpacked")->required();
+  command->add_flag("--unpack", options->unpack, "the artifact is a tar, tar.gz or tar.zst archive, to be unpacked");
+  command->add_option("--source-dir", options->source_dir, "where the ConfigMap or claim is mounted")->capture_default_str();
+  command->add_option("--termination-log", options->termination_log, "file that takes the last sentence, if it is there")
       ->capture_default_str();
-  command
-      ->add_option("--termination-log", options->termination_log,
-                   "file that takes the last sentence, if it is there")
+  command->add_option("--credentials-dir", options->credentials_dir, "where the Secret of artifact.credentials is mounted");
+  command->add_option("--signature-uri", options->signature_uri, "a bundle of model_signing that must vouch for the artifact");
+  command->add_option("--signature-dir", options->signature_dir, "where the ConfigMap or claim of the signature is mounted")
       ->capture_default_str();
-  command->add_option("--credentials-dir", options->credentials_dir,
-                      "where a Secret with token, or username and password, is mounted; for https:// alone");
-  command->add_option("--max-bytes", options->max_bytes, "the largest artifact that is taken")
-      ->capture_default_str();
+  command->add_option("--public-key", options->public_key, "the signer's public key in PEM");
+  command->add_option("--max-bytes", options->max_bytes, "the largest artifact that is taken")->capture_default_str();
   command
       ->add_option_function<std::string>(
           "--timeout",
           [options](const std::string& text) {
             const auto timeout = parse_duration(text);
             if (!timeout || timeout->count() == 0)
-              throw CLI::ValidationError("--timeout",
-                                         "must be a duration such as 10m or 1h30m, it is " + text);
+              throw CLI::ValidationError("--timeout", "must be a duration such as 10m or 1h30m, it is " + text);
             options->timeout = *timeout;
           },
           "for everything, retries too")
       ->default_str("10m");
+  command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
+}
+
+void add_pack_command(CLI::App& app, std::function<void(const PackOptions&)> chosen) {
+  auto options = std::make_shared<PackOptions>();
+  CLI::App* command =
+      app.add_subcommand("pack", "Write a folder into an archive that is the same for the same files, and print its digest");
+  command->add_option("DIR", options->folder, "the folder")->required();
+  command->add_option("-o,--output", options->output, "the archive; left out, it is DIR.tar in the current folder");
   command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
 }
 

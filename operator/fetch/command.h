@@ -1,15 +1,17 @@
-// The flags of `model-operator fetch`.
+// The flags of `model-operator fetch` and `model-operator pack`.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <functional>
 
 #include "operator/fetch/fetch.h"
+#include "operator/fetch/pack.h"
 
 namespace mo {
 
 // Adds the subcommand. `chosen` is called during app.parse() if it was given, with its flags; run fetch_main
 // there or later.
 void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> chosen);
+void add_pack_command(CLI::App& app, std::function<void(const PackOptions&)> chosen);
 
 }  // namespace mo

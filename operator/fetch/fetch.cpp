@@ -4,124 +4,80 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <functional>
 #include <iostream>
-#include <mutex>
-#include <thread>
+#include <memory>
+#include <optional>
 
 #include "operator/core/text.h"
 #include "operator/fetch/credentials.h"
+#include "operator/fetch/download.h"
+#include "operator/fetch/folder.h"
+#include "operator/fetch/oci.h"
+#include "operator/fetch/s3.h"
 #include "operator/fetch/sha256.h"
+#include "operator/fetch/signature.h"
 #include "operator/fetch/source.h"
 #include "operator/fetch/target.h"
 
 namespace mo {
 namespace {
 
-using Steady = std::chrono::steady_clock;
-using fetch::Target;
-
-constexpr std::chrono::seconds kSilence{60};  // a server that sends nothing for so long is gone
-constexpr Duration kLongestRetry = std::chrono::seconds(10);
+using fetch::Bytes;
+using fetch::Deadline;
+using fetch::Download;
+using fetch::Receiver;
+using fetch::Source;
 
 struct Outcome {
   int code = kFetchOk;
   std::string sentence;
 };
 
-// A token that is triggered when the caller's is or when the time is up.
-class Deadline {
- public:
-  Deadline(Duration timeout, std::stop_token stop)
-      : end_(Steady::now() + timeout),
-        forward_(stop, [this] { source_.request_stop(); }),
-        timer_([this](std::stop_token ended) {
-          if (!sleep_until(end_, ended)) source_.request_stop();
-        }) {}
-  std::stop_token token() const { return source_.get_token(); }
-  bool passed() const { return Steady::now() >= end_; }
-  // False if the deadline passed or the caller asked to stop.
-  bool sleep(Duration duration) const { return !sleep_until(Steady::now() + duration, token()); }
+Error answered(const kube::HttpResponse& answer, bool with_credentials) {
+  std::string text = "the server answered HTTP " + std::to_string(answer.status);
+  if (answer.status == 401 || answer.status == 403)
+    text += with_credentials ? "; check the Secret of artifact.credentials" : "; name a Secret in artifact.credentials";
+  return {ErrorKind::NotFound, text, answer.status, {}, {}};
+}
 
- private:
-  // True if `stop` was triggered before the time came.
-  static bool sleep_until(Steady::time_point time, std::stop_token stop) {
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock lock(mutex);
-    never.wait_until(lock, stop, time, [] { return false; });
-    return stop.stop_requested();
-  }
-
-  Steady::time_point end_;
-  std::stop_source source_;
-  std::stop_callback<std::function<void()>> forward_;
-  std::jthread timer_;
+// What is to be brought: the artifact, or its signature.
+struct Wanted {
+  std::string uri;
+  std::filesystem::path source_dir, credentials_dir;
+  uint64_t max_bytes = 0;
 };
 
-bool passes(int status) { return status == 408 || status == 425 || status == 429 || status >= 500; }
-
-std::string answered(int status, bool with_credentials) {
-  const std::string text = "the server answered HTTP " + std::to_string(status);
-  if (status != 401 && status != 403) return text;
-  return text + (with_credentials ? "; check the Secret of artifact.credentials" : "; name a Secret in artifact.credentials");
+// Scheme, host and port.
+std::string origin_of(const std::string& uri) {
+  const size_t scheme = uri.find("://");
+  return scheme == std::string::npos ? "" : uri.substr(0, uri.find_first_of("/?#", scheme + 3));
 }
 
-// One attempt. ErrorKind::Transport and ServerError are worth another.
-Result<void> download(const FetchOptions& options, const std::string& authorization, kube::PlainTransport& http,
-                      Target& target, std::stop_token stop) {
-  if (auto started = target.start(); !started) return started;
-  kube::HttpRequest request;
-  request.target = options.uri;
-  if (!authorization.empty()) request.headers.emplace_back("Authorization", authorization);
-  request.idle_deadline = kSilence;
-  request.max_body = static_cast<size_t>(options.max_bytes);
-  Result<void> written;
-  const auto answer = http.download(
-      request,
-      [&](std::string_view bytes) {
-        written = target.write(bytes);
-        return written.has_value();
-      },
-      stop);
-  if (!written) return written;
-  if (!answer) return fail(answer.error());
-  if (answer->status >= 200 && answer->status < 300) return {};
-  const ErrorKind kind = passes(answer->status) ? ErrorKind::ServerError : ErrorKind::NotFound;
-  return fail(kind, answered(answer->status, !authorization.empty()));
-}
-
-// What goes into the header Authorization; "" without credentials.
-Result<std::string> authorization_of(const FetchOptions& options) {
-  if (options.credentials_dir.empty()) return "";
-  if (options.uri.starts_with("https://")) return fetch::read_authorization(options.credentials_dir);
-  return fail(ErrorKind::Invalid, "credentials are sent to https:// addresses alone, and --uri is " + redact_uri(options.uri));
-}
-
-Result<void> download_with_retries(const FetchOptions& options, kube::PlainTransport& http, Target& target,
-                                   const Deadline& deadline, std::ostream& log) {
-  const auto authorization = authorization_of(options);
+Result<Download> http_download(const Wanted& wanted) {
+  Download out;
+  out.request.target = wanted.uri;
+  out.shown = redact_uri(wanted.uri);
+  out.max_bytes = wanted.max_bytes;
+  out.refused = [with = !wanted.credentials_dir.empty()](const auto& answer) { return answered(answer, with); };
+  if (wanted.credentials_dir.empty()) return out;
+  if (!wanted.uri.starts_with("https://"))
+    return fail(ErrorKind::Invalid, "credentials are sent to https:// addresses alone, and --uri is " + redact_uri(wanted.uri));
+  const auto authorization = fetch::read_authorization(wanted.credentials_dir);
   if (!authorization) return fail(authorization.error());
-  for (Duration delay = options.first_retry;; delay = std::min(delay * 2, kLongestRetry)) {
-    auto done = download(options, *authorization, http, target, deadline.token());
-    if (done || (done.error().kind != ErrorKind::Transport && done.error().kind != ErrorKind::ServerError))
-      return done;
-    log << redact_uri(options.uri) << ": " << done.error().message << "; again in " << format_duration(delay)
-        << std::endl;
-    // What went wrong last says more than that the time is up.
-    if (!deadline.sleep(delay)) return done;
-  }
+  out.request.headers.emplace_back("Authorization", *authorization);
+  return out;
 }
 
-Outcome failure(const FetchOptions& options, const Error& error, bool asked_to_stop, bool late) {
-  const std::string uri = redact_uri(options.uri), sentence = uri + ": " + error.message;
+Outcome failure(const FetchOptions& options, const std::string& of, const Error& error, bool asked_to_stop, bool late) {
+  const std::string uri = redact_uri(of), sentence = uri + ": " + error.message;
   if (asked_to_stop) return {kFetchStopped, uri + ": stopped before it was complete"};
   switch (error.kind) {
     case ErrorKind::Invalid:
-      return {kFetchUsage, error.message};
+      return {kFetchUsage, error.http_status == 0 ? error.message : sentence};
+    case ErrorKind::Conflict:
+      return {kFetchMismatch, "digest mismatch: " + sentence};
     case ErrorKind::Forbidden:
-      return {kFetchOutput, sentence};  // Target's word for a file that cannot be written
+      return {kFetchOutput, sentence};  // a Receiver's word for a volume that cannot be written
     case ErrorKind::Unauthorized:
       return {kFetchCredentials, sentence};
     case ErrorKind::Cancelled:
@@ -134,52 +90,139 @@ Outcome failure(const FetchOptions& options, const Error& error, bool asked_to_s
   }
 }
 
-Outcome run(const FetchOptions& options, kube::PlainTransport& http, std::ostream& log,
-            std::stop_token stop) {
-  const auto source = fetch::parse_source(options.uri);
-  if (!source) return {kFetchUsage, source.error().message};
-  if (!fetch::is_digest(options.digest))
-    return {kFetchUsage,
-            "--digest must be sha256: and 64 hexadecimal digits in lower case, it is " + options.digest};
-  if (options.output.filename().empty())
-    return {kFetchUsage, "--output must name a file, it is " + options.output.string()};
+class Fetch {
+ public:
+  Fetch(const FetchOptions& options, kube::PlainTransport& http, std::ostream& log, std::stop_token stop)
+      : options_(options), http_(http), log_(log), stop_(stop), deadline_(options.timeout, stop) {}
 
-  const Deadline deadline(options.timeout, stop);
-  Target target(options.output, options.max_bytes);
-  Result<void> brought;
-  if (source->kind == fetch::Source::Kind::Http) {
-    brought = download_with_retries(options, http, target, deadline, log);
-  } else if (brought = target.start(); brought) {
-    brought = fetch::read_below(
-        options.source_dir, source->path, [&](std::string_view bytes) { return target.write(bytes); },
-        deadline.token());
+  Outcome run() {
+    const auto source = fetch::parse_source(options_.uri);
+    if (!source) return {kFetchUsage, source.error().message};
+    if (!fetch::is_digest(options_.digest))
+      return {kFetchUsage, "--digest must be sha256: and 64 hexadecimal digits in lower case, it is " + options_.digest};
+    if (options_.output.filename().empty())
+      return {kFetchUsage, "--output must name a file, it is " + options_.output.string()};
+    if (!options_.signature_uri.empty())
+      if (auto wrong = read_signature()) return *wrong;
+    return source->kind == Source::Kind::Oci ? pull() : receive(*source);
   }
-  if (!brought) return failure(options, brought.error(), stop.stop_requested(), deadline.passed());
-  if (const std::string digest = target.digest(); digest != options.digest)
-    return {kFetchMismatch,
-            "digest mismatch: " + redact_uri(options.uri) + " has " + digest + ", expected " + options.digest};
-  if (auto kept = target.keep(); !kept) return failure(options, kept.error(), false, false);
-  return {kFetchOk,
-          "fetched " + redact_uri(options.uri) + ", " + std::to_string(target.size()) + " bytes, " + options.digest};
-}
+
+ private:
+  // The signature comes first: it is small, and without it nothing else is worth fetching.
+  std::optional<Outcome> read_signature() {
+    const auto source = fetch::parse_source(options_.signature_uri);
+    if (!source || source->kind == Source::Kind::Oci)
+      return Outcome{kFetchUsage,
+                     "--signature-uri must be configmap://name/key, pvc://claim/path, http(s)://… or s3://bucket/key, it is " +
+                         redact_uri(options_.signature_uri)};
+    Wanted wanted{options_.signature_uri, options_.signature_dir, options_.credentials_dir, fetch::kLargestBundle};
+    if (origin_of(wanted.uri) != origin_of(options_.uri) && source->kind == Source::Kind::Http) wanted.credentials_dir.clear();
+    std::string bundle;
+    const Bytes bytes{[&] {
+                        bundle.clear();
+                        return Result<void>{};
+                      },
+                      [&](std::string_view piece) -> Result<void> {
+                        if (piece.size() > fetch::kLargestBundle - bundle.size())
+                          return fetch::too_large(fetch::kLargestBundle);
+                        bundle += piece;
+                        return {};
+                      }};
+    if (auto brought = bring(*source, wanted, bytes); !brought) {
+      Outcome wrong = failure(options_, options_.signature_uri, brought.error(), stop_.stop_requested(), deadline_.passed());
+      wrong.sentence = "signature " + wrong.sentence;
+      return wrong;
+    }
+    auto statement = fetch::verify_bundle(bundle, options_.public_key);
+    if (!statement) return bad_signature(statement.error());
+    statement_ = std::move(*statement);
+    return std::nullopt;
+  }
+
+  Outcome bad_signature(const Error& error) const {
+    return {kFetchSignature, "bad signature: " + redact_uri(options_.uri) + ": " + error.message};
+  }
+
+  std::optional<Outcome> check_signature(const Result<fetch::Files>& files) const {
+    if (!files) return failed(files.error());
+    if (auto same = fetch::compare(*statement_, *files); !same) return bad_signature(same.error());
+    return std::nullopt;
+  }
+
+  std::string signed_note() const { return statement_ ? ", signed" : ""; }
+
+  Outcome pull() {
+    if (!options_.uri.ends_with("@" + options_.digest))
+      return {kFetchUsage, "--digest must be the digest that --uri names, it is " + options_.digest};
+    fetch::Folder folder(options_.output, options_.max_bytes);
+    auto done = fetch::pull(http_, options_.uri, options_.credentials_dir, options_.max_bytes, folder, deadline_,
+                            options_.first_retry, log_);
+    if (!done) return failed(done.error());
+    if (statement_)
+      if (auto wrong = check_signature(folder.files())) return *wrong;
+    if (done = folder.keep(); !done) return failed(done.error());
+    return {kFetchOk,
+            "fetched " + redact_uri(options_.uri) + ", " + std::to_string(folder.file_count()) + " files" + signed_note()};
+  }
+
+  Outcome receive(const Source& source) {
+    const std::unique_ptr<Receiver> receiver =
+        options_.unpack
+            ? std::unique_ptr<Receiver>(std::make_unique<fetch::FolderReceiver>(options_.output, options_.max_bytes))
+            : std::make_unique<fetch::Target>(options_.output, options_.max_bytes);
+    const Bytes bytes{[&] { return receiver->start(); }, [&](std::string_view piece) { return receiver->write(piece); }};
+    const Wanted wanted{options_.uri, options_.source_dir, options_.credentials_dir, options_.max_bytes};
+    if (auto brought = bring(source, wanted, bytes); !brought) return failed(brought.error());
+    // Of something else than what was asked for it is of no interest whether it is an archive.
+    if (const std::string digest = receiver->digest(); digest != options_.digest)
+      return {kFetchMismatch,
+              "digest mismatch: " + redact_uri(options_.uri) + " has " + digest + ", expected " + options_.digest};
+    if (auto whole = receiver->end(); !whole) return failed(whole.error());
+    if (statement_)
+      if (auto wrong = check_signature(receiver->files())) return *wrong;
+    if (auto kept = receiver->keep(); !kept) return failed(kept.error());
+    return {kFetchOk, "fetched " + redact_uri(options_.uri) + ", " + std::to_string(receiver->size()) + " bytes, " +
+                          options_.digest + signed_note()};
+  }
+
+  Result<void> bring(const Source& source, const Wanted& wanted, const Bytes& bytes) {
+    if (source.kind == Source::Kind::File) {
+      if (auto started = bytes.start(); !started) return started;
+      return fetch::read_below(wanted.source_dir, source.path, bytes.write, deadline_.token());
+    }
+    const auto what = source.kind == Source::Kind::S3 ? fetch::s3_download(wanted.uri, wanted.credentials_dir, wanted.max_bytes)
+                                                      : http_download(wanted);
+    if (!what) return fail(what.error());
+    return fetch::download(http_, *what, bytes, deadline_, options_.first_retry, log_);
+  }
+
+  Outcome failed(const Error& error) const {
+    return failure(options_, options_.uri, error, stop_.stop_requested(), deadline_.passed());
+  }
+
+  const FetchOptions& options_;
+  kube::PlainTransport& http_;
+  std::ostream& log_;
+  const std::stop_token stop_;
+  const Deadline deadline_;
+  std::optional<fetch::Statement> statement_;
+};
 
 // The kubelet made the file; where there is none there is no kubelet.
 void write_termination_log(const std::filesystem::path& path, const std::string& sentence) {
   const int file = ::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
   if (file < 0) return;
   // Nothing can be done about a failure: the same sentence is on stderr.
-  [[maybe_unused]] const ssize_t written =
-      ::write(file, sentence.data(), std::min<size_t>(sentence.size(), 4096));
+  [[maybe_unused]] const ssize_t written = ::write(file, sentence.data(), std::min<size_t>(sentence.size(), 4096));
   ::close(file);
 }
 
 }  // namespace
 
-int fetch_artifact(const FetchOptions& options, kube::PlainTransport& http, std::ostream& log,
-                   std::stop_token stop) {
+int fetch_artifact(const FetchOptions& options, kube::PlainTransport& http, std::ostream& log, std::stop_token stop) {
   Outcome outcome;
   try {
-    outcome = run(options, http, log, stop);
+    outcome = Fetch(options, http, log, stop).run();
   } catch (const std::exception& e) {
     outcome = {kFetchOutput, redact_uri(options.uri) + ": " + e.what()};
   }
@@ -190,7 +233,8 @@ int fetch_artifact(const FetchOptions& options, kube::PlainTransport& http, std:
 
 int fetch_main(const FetchOptions& options, std::stop_token stop) {
   kube::PlainOptions http;
-  http.max_redirects = 5;
+  // An S3 store that redirects wants another region, and a signature for that.
+  http.max_redirects = options.uri.starts_with("s3://") ? 0 : 5;
   http.proxy_from_env = true;
   if (!options.credentials_dir.empty()) http.ca_file = fetch::ca_file(options.credentials_dir).string();
   const auto transport = kube::make_plain_curl_transport(http);

@@ -1,9 +1,13 @@
 #include "operator/fetch/sha256.h"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <stdexcept>
+#include <vector>
 
 namespace mo::fetch {
 namespace {
@@ -36,6 +40,20 @@ std::string Sha256::finish() {
     text += {hex[bytes[i] >> 4], hex[bytes[i] & 15]};
   }
   return text;
+}
+
+std::optional<std::string> digest_of_file(const std::filesystem::path& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (file < 0) return std::nullopt;
+  Sha256 hash;
+  std::vector<char> buffer(1u << 20);
+  ssize_t got = 0;
+  while ((got = ::read(file, buffer.data(), buffer.size())) > 0 || (got < 0 && errno == EINTR))
+    if (got > 0) hash.add({buffer.data(), static_cast<size_t>(got)});
+  const int error = errno;
+  ::close(file);
+  errno = error;
+  return got < 0 ? std::nullopt : std::optional(hash.finish());
 }
 
 bool is_digest(std::string_view text) {

@@ -1,7 +1,9 @@
 // SHA-256 over bytes that come in pieces.
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,6 +23,9 @@ class Sha256 {
   };
   std::unique_ptr<void, Free> context_;
 };
+
+// Of a file, or nothing with errno if it cannot be read.
+std::optional<std::string> digest_of_file(const std::filesystem::path& path);
 
 // As finish() writes it.
 bool is_digest(std::string_view text);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "operator/core/text.h"
+#include "operator/fetch/sha256.h"
 
 namespace mo::fetch {
 namespace {
@@ -48,23 +49,28 @@ bool stays_below(std::string_view path) {
 Result<Source> parse_source(std::string_view uri) {
   const size_t colon = uri.find("://");
   const std::string_view scheme = uri.substr(0, std::min(colon, uri.size()));
-  if (colon == std::string_view::npos ||
-      (scheme != "configmap" && scheme != "pvc" && scheme != "http" && scheme != "https"))
-    return fail(
-        ErrorKind::Invalid,
-        "--uri must be configmap://name/key, pvc://claim/path or http(s)://…, it is " + redact_uri(uri));
-  const std::string_view rest = uri.substr(colon + 3);
-  if (scheme == "http" || scheme == "https") {
-    if (rest.empty() || rest.front() == '/')
-      return fail(ErrorKind::Invalid, "--uri has no host: " + redact_uri(uri));
-    return Source{Source::Kind::Http, ""};
-  }
+  const std::string_view rest = colon == std::string_view::npos ? "" : uri.substr(colon + 3);
   const size_t slash = rest.find('/');
   const std::string_view path = slash == std::string_view::npos ? "" : rest.substr(slash + 1);
+  const auto wrong = [&](const std::string& why) { return fail(ErrorKind::Invalid, "--uri " + why + redact_uri(uri)); };
+  if (scheme == "http" || scheme == "https") {
+    if (rest.empty() || rest.front() == '/') return wrong("has no host: ");
+    return Source{Source::Kind::Http, ""};
+  }
+  if (scheme == "s3") {
+    if (slash == 0 || path.empty()) return wrong("must be s3://bucket/key, it is ");
+    return Source{Source::Kind::S3, ""};
+  }
+  if (scheme == "oci") {
+    const size_t at = rest.find('@');
+    if (slash == 0 || path.empty() || at == std::string_view::npos || at <= slash + 1 || !is_digest(rest.substr(at + 1)))
+      return wrong("must be oci://registry/repository@sha256:…, it is ");
+    return Source{Source::Kind::Oci, ""};
+  }
+  if (scheme != "configmap" && scheme != "pvc")
+    return wrong("must be configmap://name/key, pvc://claim/path, http(s)://…, s3://bucket/key or oci://registry/repository@sha256:…, it is ");
   if (slash == 0 || !stays_below(path))
-    return fail(ErrorKind::Invalid, "--uri must name a file below the " +
-                                        std::string(scheme == "pvc" ? "claim" : "ConfigMap") + ", it is " +
-                                        redact_uri(uri));
+    return wrong(std::string("must name a file below the ") + (scheme == "pvc" ? "claim" : "ConfigMap") + ", it is ");
   return Source{Source::Kind::File, std::string(path)};
 }
 

@@ -12,12 +12,12 @@
 namespace mo::fetch {
 
 struct Source {
-  enum class Kind { File, Http } kind = Kind::File;
+  enum class Kind { File, Http, S3, Oci } kind = Kind::File;
   std::string path;  // File: below the mounted folder
 };
 
-// configmap://name/key and pvc://claim/path are files below the folder that the pod mounts; http(s):// is
-// itself. ErrorKind::Invalid for everything else, and for a path that leaves the folder by its own words.
+// configmap://name/key and pvc://claim/path are files below the folder that the pod mounts; http(s)://, s3://bucket/key and
+// oci://registry/repository@sha256:… are themselves. ErrorKind::Invalid for everything else, and for a path that leaves the folder by its own words.
 Result<Source> parse_source(std::string_view uri);
 
 // Gets the bytes piece by piece; its error ends the reading and is the reading's.

@@ -13,9 +13,9 @@ namespace mo::fetch {
 // The name is always the same, so that a container which was killed leaves one part at most, and the next one
 // writes over it.
 Target::Target(std::filesystem::path path, uint64_t max_bytes)
-    : path_(std::move(path)),
-      part_(path_.parent_path() / ("." + path_.filename().string() + ".part")),
-      max_bytes_(max_bytes) {}
+    : Receiver(max_bytes),
+      path_(std::move(path)),
+      part_(path_.parent_path() / ("." + path_.filename().string() + ".part")) {}
 
 Target::~Target() {
   if (file_ < 0) return;
@@ -33,23 +33,17 @@ tl::unexpected<Error> Target::failed(const char* doing) const {
               std::string("cannot ") + doing + " " + path_.string() + ": " + std::strerror(errno));
 }
 
-Result<void> Target::start() {
+Result<void> Target::begin() {
   if (file_ >= 0) close();
-  // A part that is there already may be read-only.
+  // A part that is there already may be read-only, and two files side by side would need twice the volume's size.
   ::unlink(part_.c_str());
+  ::unlink(path_.c_str());
   file_ = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (file_ < 0) return failed("create");
-  size_ = 0;
-  hash_ = Sha256();
   return {};
 }
 
-Result<void> Target::write(std::string_view bytes) {
-  if (bytes.size() > max_bytes_ - size_)
-    return fail(ErrorKind::Malformed,
-                "it is larger than the " + std::to_string(max_bytes_) + " bytes that are allowed");
-  hash_.add(bytes);
-  size_ += bytes.size();
+Result<void> Target::take(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(file_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
@@ -57,6 +51,13 @@ Result<void> Target::write(std::string_view bytes) {
     bytes.remove_prefix(static_cast<size_t>(written));
   }
   return {};
+}
+
+// What was written is read again: only a signature asks for it, and the hash of the stream is the caller's.
+Result<Files> Target::files() {
+  auto digest = digest_of_file(part_);
+  if (!digest) return failed("read");
+  return Files{{".", std::move(*digest)}};
 }
 
 Result<void> Target::keep() {

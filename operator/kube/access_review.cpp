@@ -52,17 +52,26 @@ Result<const Value*> status_of(Document& document, const std::string& answer, co
 }
 
 // The user as TokenReview tells it, in the words of a SubjectAccessReview.
-std::string access_body(const Value& user, const std::string& path) {
+Document access_review_of(const Value& user) {
   Document body = review("authorization.k8s.io/v1", "SubjectAccessReview");
   auto& memory = body.GetAllocator();
   Value& spec = body["spec"];
   for (const auto& [theirs, ours] : {std::pair("username", "user"), {"uid", "uid"}, {"groups", "groups"}, {"extra", "extra"}})
     if (const Value* value = member(user, theirs))
       spec.AddMember(rapidjson::StringRef(ours), Value(*value, memory), memory);
+  return body;
+}
+
+void attribute(Document& body, Value& attributes, const char* name, const std::string& value) {
+  attributes.AddMember(rapidjson::StringRef(name), Value(value.c_str(), body.GetAllocator()), body.GetAllocator());
+}
+
+std::string access_body(const Value& user, const std::string& path) {
+  Document body = access_review_of(user);
   Value attributes(rapidjson::kObjectType);
-  attributes.AddMember("path", Value(path.c_str(), memory), memory);
-  attributes.AddMember("verb", "get", memory);
-  spec.AddMember("nonResourceAttributes", attributes, memory);
+  attribute(body, attributes, "path", path);
+  attribute(body, attributes, "verb", "get");
+  body["spec"].AddMember("nonResourceAttributes", attributes, body.GetAllocator());
   return text_of(body);
 }
 
@@ -72,8 +81,7 @@ AccessReviews::AccessReviews(std::unique_ptr<HttpTransport> transport, std::shar
                              ClientOptions options)
     : transport_(std::move(transport)), credentials_(std::move(credentials)), options_(std::move(options)) {}
 
-Result<AccessVerdict> AccessReviews::may_get(const std::string& path, const std::string& token,
-                                             std::stop_token stop) {
+Result<Identity> AccessReviews::who(const std::string& token, std::stop_token stop) {
   Document body = review("authentication.k8s.io/v1", "TokenReview");
   body["spec"].AddMember("token", Value(token.c_str(), body.GetAllocator()), body.GetAllocator());
   const auto who = post("tokenreviews", "/apis/authentication.k8s.io/v1/tokenreviews", text_of(body), stop);
@@ -81,19 +89,47 @@ Result<AccessVerdict> AccessReviews::may_get(const std::string& path, const std:
   Document told;
   const auto identity = status_of(told, *who, "TokenReview");
   if (!identity) return fail(identity.error());
-  if (!is_true(**identity, "authenticated")) return AccessVerdict{};
+  if (!is_true(**identity, "authenticated")) return Identity{};
   const Value* user = member(**identity, "user");
   const Value* name = user ? member(*user, "username") : nullptr;
   if (!name || !name->IsString() || name->GetStringLength() == 0)
     return fail(ErrorKind::Malformed, "the answer to a TokenReview names no user");
+  Document copy;
+  copy.CopyFrom(*user, copy.GetAllocator());
+  return Identity{true, name->GetString(), text_of(copy)};
+}
 
-  const auto may = post("subjectaccessreviews", "/apis/authorization.k8s.io/v1/subjectaccessreviews",
-                        access_body(*user, path), stop);
+Result<AccessVerdict> AccessReviews::may_get(const std::string& path, const std::string& token,
+                                             std::stop_token stop) {
+  const auto who = this->who(token, stop);
+  if (!who) return fail(who.error());
+  if (!who->authenticated) return AccessVerdict{};
+  Document user;
+  user.Parse(who->user.c_str());
+  const auto may = allowed(access_body(user, path), stop);
+  if (!may) return fail(may.error());
+  return AccessVerdict{true, *may, who->name};
+}
+
+Result<bool> AccessReviews::may_list(const Identity& who, const std::string& plural, const std::string& ns, std::stop_token stop) {
+  Document user;
+  user.Parse(who.user.c_str());
+  Document body = access_review_of(user);
+  Value attributes(rapidjson::kObjectType);
+  for (const auto& [name, value] : {std::pair("group", std::string("modelops.dev")), {"resource", plural}, {"verb", std::string("list")}})
+    attribute(body, attributes, name, value);
+  if (!ns.empty()) attribute(body, attributes, "namespace", ns);
+  body["spec"].AddMember("resourceAttributes", attributes, body.GetAllocator());
+  return allowed(text_of(body), stop);
+}
+
+Result<bool> AccessReviews::allowed(const std::string& body, std::stop_token stop) {
+  const auto may = post("subjectaccessreviews", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body, stop);
   if (!may) return fail(may.error());
   Document answered;
   const auto right = status_of(answered, *may, "SubjectAccessReview");
   if (!right) return fail(right.error());
-  return AccessVerdict{true, is_true(**right, "allowed") && !is_true(**right, "denied"), name->GetString()};
+  return is_true(**right, "allowed") && !is_true(**right, "denied");
 }
 
 // A 401 is about our own token: tried again once another one can be had.

@@ -18,6 +18,13 @@ struct AccessVerdict {
   std::string user;  // empty unless authenticated
 };
 
+// Whom a token belongs to.
+struct Identity {
+  bool authenticated = false;
+  std::string name;  // empty unless authenticated
+  std::string user;  // as TokenReview tells it, as JSON
+};
+
 // Thread-safe.
 class AccessReviews {
  public:
@@ -30,7 +37,12 @@ class AccessReviews {
   // known: ErrorKind::Forbidden if we may not ask, Malformed for an answer that says neither yes nor no.
   Result<AccessVerdict> may_get(const std::string& path, const std::string& token, std::stop_token stop);
 
+  Result<Identity> who(const std::string& token, std::stop_token stop);
+  // Whether they may list objects of group modelops.dev; `ns` empty: in all namespaces.
+  Result<bool> may_list(const Identity& who, const std::string& plural, const std::string& ns, std::stop_token stop);
+
  private:
+  Result<bool> allowed(const std::string& body, std::stop_token stop);
   Result<std::string> post(const char* plural, const std::string& target, const std::string& body,
                            const std::stop_token& stop);
 

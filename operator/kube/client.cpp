@@ -149,6 +149,10 @@ class HttpClient final : public Client {
     return read({"get", {}, "GET", target, accept(false, ""), {}, {}}, stop);
   }
 
+  Result<std::string> post_raw(const std::string& target, const std::string& body, std::stop_token stop) override {
+    return unary({"post", {}, "POST", target, accept(false, ""), "application/json", body}, stop);
+  }
+
   Result<std::string> list(Kind kind, const ListOptions& options, std::stop_token stop) override {
     Query query;
     query.add("labelSelector", options.label_selector).add("fieldSelector", options.field_selector);

@@ -68,6 +68,10 @@ class Client {
   virtual Result<std::string> get_raw(const std::string& /*target*/, std::stop_token) {
     return fail(ErrorKind::Invalid, "this client knows kinds only");
   }
+  // The same for what is created and not stored, as reviews are.
+  virtual Result<std::string> post_raw(const std::string& /*target*/, const std::string& /*body*/, std::stop_token) {
+    return fail(ErrorKind::Invalid, "this client knows kinds only");
+  }
   virtual Result<std::string> list(Kind kind, const ListOptions& options, std::stop_token stop) = 0;
   // Each line is one watch event, handed over on this thread; a sink that returns false ends the watch
   // (success). Returns when the server ends the stream (success) or with what went wrong. A 410 also comes as

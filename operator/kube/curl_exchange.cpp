@@ -83,9 +83,13 @@ size_t Exchange::on_header(std::string_view line) {
 
 // The empty line after the headers.
 size_t Exchange::on_head(std::string_view line) {
-  if (mode_ != Mode::Stream || !request_.opened || status() / 100 != 2) return line.size();
+  if (status() / 100 != 2) return line.size();
   try {
-    request_.opened();
+    if (mode_ == Mode::Stream && request_.opened) request_.opened();
+    if (mode_ == Mode::Download && request_.begun) {
+      response_.status = static_cast<int>(status());
+      if (!request_.begun(response_)) return end(Ended::Enough);
+    }
     return line.size();
   } catch (...) {
     thrown_ = std::current_exception();

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -17,6 +18,13 @@
 namespace mo::kube {
 
 class Credentials;
+
+struct HttpResponse;
+
+// Keys of an S3 store. The secret key never leaves the process: it signs (AWS signature version 4).
+struct S3Keys {
+  std::string id, secret, region;
+};
 
 struct HttpRequest {
   std::string method = "GET";
@@ -33,6 +41,10 @@ struct HttpRequest {
   // transport does not ask it. Asked before each attempt to connect, so that no name server can lead elsewhere afterwards. Such a request
   // gets a connection of its own, and a refusal is ErrorKind::Forbidden with that text. Called on the caller's thread; must not throw.
   std::function<std::string(const std::string& address, int port)> refuse_peer = {};
+  // download(): called once a 2xx answer has begun, before its body, with status and headers; false ends it as the sink's false does.
+  // May be empty. Called on the caller's thread.
+  std::function<bool(const HttpResponse& head)> begun = {};
+  std::optional<S3Keys> sign = {};  // libcurl's transports alone; signs method, path, host, time and all headers of this request
 };
 
 struct HttpResponse {

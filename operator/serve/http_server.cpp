@@ -27,6 +27,7 @@ struct Room {
   asio::io_context io{1};
   Handler handler;
   Guard guard;
+  Service service;  // instead of both
   Limits limits;
   std::map<uint64_t, std::shared_ptr<Session>> sessions;
   std::function<Decided(uint64_t id)> decision_for;
@@ -77,8 +78,16 @@ class Session : public std::enable_shared_from_this<Session> {
     const auto& request = parser_->get();
     if (request.method() != http::verb::get && request.method() != http::verb::head)
       return decided(Reply{405, "text/plain; charset=utf-8", "GET only\n"});
+    if (room_.service) return ask(request);
     if (!room_.guard) return decided({});
     room_.guard(std::string(request[http::field::authorization]), room_.decision_for(id_));
+  }
+
+  void ask(const http::request<http::string_body>& request) {
+    const std::string target(request.target().data(), request.target().size());
+    const size_t mark = std::min(target.find('?'), target.size());
+    room_.service({target.substr(0, mark), target.substr(std::min(mark + 1, target.size())), std::string(request[http::field::authorization])},
+                  [decide = room_.decision_for(id_)](Reply reply) { decide(std::move(reply)); });
   }
 
   Reply reply() {
@@ -98,6 +107,7 @@ class Session : public std::enable_shared_from_this<Session> {
     response_.version(11);
     response_.set(http::field::content_type, reply.content_type);
     response_.set("X-Content-Type-Options", "nosniff");
+    for (const auto& [name, value] : reply.headers) response_.set(name, value);
     if (reply.status == 401) response_.set(http::field::www_authenticate, "Bearer");
     response_.keep_alive(!last);
     response_.content_length(reply.body.size());
@@ -221,6 +231,17 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Ha
   impl->room.handler = std::move(handler);
   impl->room.guard = std::move(guard);
   impl->room.limits = limits;
+  return listen(address, std::move(impl));
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Service service, Limits limits) {
+  auto impl = std::make_shared<Impl>();
+  impl->room.service = std::move(service);
+  impl->room.limits = limits;
+  return listen(address, std::move(impl));
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::listen(const Address& address, std::shared_ptr<Impl> impl) {
   // Holds what it needs for as long as somebody may still decide; a room that holds itself would never go.
   impl->room.decision_for = [weak = std::weak_ptr(impl)](uint64_t id) -> Decided {
     return [impl = weak.lock(), id](std::optional<Reply> instead) {

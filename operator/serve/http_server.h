@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "operator/core/result.h"
 
@@ -19,6 +21,7 @@ struct Reply {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::vector<std::pair<std::string, std::string>> headers = {};
 };
 // Called on the server's thread, so it must not block for long. The path comes without query.
 using Handler = std::function<Reply(std::string_view path)>;
@@ -29,6 +32,15 @@ using Decided = std::function<void(std::optional<Reply>)>;
 // Asked before the Handler, on the server's thread, with the header Authorization. It must not block: what
 // takes time calls `decided` later. It bounds that time.
 using Guard = std::function<void(std::string authorization, Decided decided)>;
+
+// A GET or HEAD as a Service sees it.
+struct Request {
+  std::string path, query;  // as they were sent
+  std::string authorization;
+};
+// Instead of Guard and Handler, where who asks makes a difference to the answer. Called on the server's thread, and must not block: what
+// takes time calls `answer` later, once, from any thread.
+using Service = std::function<void(Request request, std::function<void(Reply)> answer)>;
 
 struct Address {
   std::string host;   // empty: all addresses, IPv6 and IPv4
@@ -56,12 +68,14 @@ class HttpServer {
   // An empty `guard` lets everybody in.
   static Result<std::unique_ptr<HttpServer>> start(const Address& address, Handler handler,
                                                    Limits limits = {}, Guard guard = {});
+  static Result<std::unique_ptr<HttpServer>> start(const Address& address, Service service, Limits limits);
   ~HttpServer();
 
   uint16_t port() const;
 
  private:
   struct Impl;
+  static Result<std::unique_ptr<HttpServer>> listen(const Address& address, std::shared_ptr<Impl> impl);
   explicit HttpServer(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;
   std::jthread thread_;

@@ -1,5 +1,7 @@
 #include "operator/serve/metrics.h"
 
+#include "operator/serve/model_metrics.h"
+
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
@@ -174,6 +176,7 @@ std::string Metrics::text() const {
                                 {"Pending", "Progressing", "Ready", "Paused", "Degraded", "Retired"},
                                 [](const api::Model& m) -> const std::string& { return m.status.phase; }));
     families.push_back(breached_monitors(sources.stores->models));
+    for (MetricFamily& of_models : model_families(sources.stores->models)) families.push_back(std::move(of_models));
     families.push_back(
         by_phase("model_operator_rollouts", "ModelRollouts by phase.", sources.stores->rollouts,
                  {"Pending", "AwaitingApproval", "Progressing", "Paused", "Baking", "Succeeded", "RolledBack",

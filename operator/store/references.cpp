@@ -44,7 +44,7 @@ std::set<ObjectKey> concerned_by(const Stores& stores, const ObjectRef& changed)
     return names(*runtime, changed.key.name);
   });
   for (const auto& model : stores.models.all()) {
-    const bool everybody = changed.kind == Kind::ModelRuntime || (by_runtime && model->meta.key.ns == changed.key.ns);
+    const bool everybody = changed.kind == Kind::ModelRuntime || changed.kind == Kind::ModelPolicy || (by_runtime && model->meta.key.ns == changed.key.ns);
     if (everybody || references_of(*model).count(changed)) models.insert(model->meta.key);
   }
   if (const auto model = changed.kind == Kind::Model ? stores.models.get(changed.key) : nullptr)

@@ -16,6 +16,8 @@ std::vector<ObjectKey> models_of(const api::ModelRollout& o) { return one(o.meta
 std::vector<ObjectKey> models_of(const api::TrainingRun& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::ModelRuntime&) { return {}; }
 std::vector<ObjectKey> models_of(const api::GateSet&) { return {}; }
+std::vector<ObjectKey> models_of(const api::ModelPolicy&) { return {}; }
+std::vector<ObjectKey> models_of(const api::ModelApproval& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::Deployment& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::Service& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::HttpRoute& o) { return one(o.meta.key.ns, o.model); }

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "operator/api/policies.h"
 #include "operator/api/training_run.h"
 #include "operator/api/types.h"
 #include "operator/core/ids.h"
@@ -28,6 +29,8 @@ std::vector<ObjectKey> models_of(const api::ModelRollout& o);
 std::vector<ObjectKey> models_of(const api::TrainingRun& o);
 std::vector<ObjectKey> models_of(const api::ModelRuntime& o);
 std::vector<ObjectKey> models_of(const api::GateSet& o);  // who names it is found by the ReferenceIndex
+std::vector<ObjectKey> models_of(const api::ModelPolicy& o);    // which it applies to is for the reconciler to find
+std::vector<ObjectKey> models_of(const api::ModelApproval& o);  // spec.modelRef
 std::vector<ObjectKey> models_of(const api::Deployment& o);  // by our label
 std::vector<ObjectKey> models_of(const api::Service& o);
 std::vector<ObjectKey> models_of(const api::HttpRoute& o);

@@ -58,6 +58,8 @@ Json to_json(const api::Artifact& artifact) {
   if (!artifact.format.version.empty()) format["version"] = artifact.format.version;
   Json out = {{"uri", artifact.uri}, {"digest", artifact.digest}, {"format", std::move(format)}};
   if (!artifact.size.empty()) out["size"] = artifact.size;
+  if (artifact.unpack) out["unpack"] = true;
+  if (!artifact.signature_uri.empty()) out["signature"] = {{"uri", artifact.signature_uri}, {"publicKey", artifact.public_key}};
   if (!artifact.secret.empty()) out["credentials"] = {{"secretName", artifact.secret}};
   return out;
 }

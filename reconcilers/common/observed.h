@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "operator/api/policies.h"
 #include "operator/api/training_run.h"
 #include "operator/api/types.h"
 #include "operator/core/plan.h"
@@ -43,6 +44,8 @@ struct Observed {
   std::vector<Ref<api::ModelRuntime>> runtimes;               // all
   std::map<ObjectRef, Ref<api::GateSet>> gate_sets;           // those that the Model names
   bool cluster_gate_sets_denied = false;                      // we may not look at ClusterModelGateSets
+  std::vector<Ref<api::ModelPolicy>> policies;                // that are for this Model, by name
+  std::vector<Ref<api::ModelApproval>> approvals;             // whose modelRef names this Model
   std::map<std::string, Owned<api::Deployment>> deployments;  // by name, only those that this Model owns
   std::map<std::string, Owned<api::Service>> services;
   std::map<std::string, Owned<api::HttpRoute>> routes;

@@ -4,10 +4,11 @@
 
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
-#include "reconcilers/training/job.h"
+#include "reconcilers/governance/policies.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/serving/capacity.h"
 #include "reconcilers/serving/render.h"
+#include "reconcilers/training/job.h"
 
 namespace mo::model {
 namespace {
@@ -26,6 +27,8 @@ std::string revision_of(const api::Model& m, const std::string& version) {
   if (m.artifact) parts.insert(parts.end(), {m.artifact->uri, m.artifact->format.name, m.artifact->format.version});
   if (m.artifact && !m.artifact->size.empty()) parts.push_back("size " + m.artifact->size);
   if (m.artifact && !m.artifact->secret.empty()) parts.push_back("credentials " + m.artifact->secret);
+  if (m.artifact && m.artifact->unpack) parts.push_back("unpack");
+  if (m.artifact && !m.artifact->signature_uri.empty()) parts.push_back("signature " + m.artifact->signature_uri + " " + m.artifact->public_key);
   return kRevision + hash_of(parts.dump());
 }
 
@@ -43,6 +46,8 @@ std::string differs_from_spec(const api::ModelVersion& record, const api::Artifa
   add(record.artifact.digest != artifact.digest, "digest");
   add(record.artifact.uri != artifact.uri, "uri");
   add(!(record.artifact.format == artifact.format), "format");
+  add(record.artifact.unpack != artifact.unpack, "unpack");
+  add(record.artifact.signature_uri != artifact.signature_uri || record.artifact.public_key != artifact.public_key, "signature");
   return "ModelVersion " + record.meta.key.name + " is the record of this artifact and cannot change, but " + fields +
          " of the Model says otherwise: set it back, set spec.version to " + record.meta.key.name +
          " instead of spec.artifact, or register the artifact as a ModelVersion of another name and set spec.version to that";
@@ -138,6 +143,7 @@ class Decide {
 
   void wish_for_spec_version() {
     intent() = api::Intent{s().spec_version, "Spec", "", "", "", "", now_};
+    intent().author = m_.about.changed_by;
     if (s().spec_version == s().stable_version) return close_intent("Succeeded", "", "");
     if (!s().stable_version.empty() || first_version_has_gates(policy_))
       intent().rollout = spec_rollout_name(m_.meta.key.name, s().spec_version, s().spec_generation);
@@ -357,6 +363,11 @@ class Decide {
         out_.waiting[r.meta.key.name] = policy_.rollouts;
         return;
       }
+      if (const governance::Held held = governance::holds(o_, r, now_); !held.waiting.reason.empty()) {
+        out_.waiting[r.meta.key.name] = held.waiting;
+        out_.look_again = held.until;
+        return;
+      }
       const std::string too_small = s().stable_version.empty() ? "" : weight_too_small(m_);
       if (!too_small.empty() && !skips_steps) {
         out_.waiting[r.meta.key.name] = {"WeightTooSmall", too_small, true};
@@ -407,7 +418,7 @@ bool spec_failed(const api::Model& model, const std::string& spec_version, const
 }
 
 bool first_version_has_gates(const rollout::Policy& policy) {
-  if (!policy.rollouts.reason.empty()) return true;
+  if (!policy.rollouts.reason.empty() || policy.governance) return true;
   for (const api::Gate& gate : policy.policy->gates)
     if (gate.required && (gate.version_metric || gate.job)) return true;
   for (const api::Step& step : policy.policy->steps)

@@ -33,6 +33,7 @@ struct Decided {
   std::map<std::string, api::RolloutStatus> closed;  // those that are over without having run
   std::vector<Action> actions;                       // makes the ModelRollout for the spec's intent
   std::vector<Event> events;
+  std::optional<TimePoint> look_again;
 };
 
 Decided decide_intent(const Observed& observed, const SpecVersion& spec, const rollout::Policy& policy,

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "reconcilers/common/names.h"
+#include "reconcilers/governance/policies.h"
 #include "reconcilers/serving/route.h"
 
 namespace mo::model {
@@ -90,6 +91,13 @@ void take_gate_sets(const Stores& stores, Observed& o) {
   }
 }
 
+void take_policies(const Stores& stores, Observed& o) {
+  for (auto& policy : stores.policies.all())
+    if (governance::applies(*policy, *o.model)) o.policies.push_back(std::move(policy));
+  if (o.policies.empty()) return;
+  std::sort(o.policies.begin(), o.policies.end(), [](const auto& a, const auto& b) { return a->meta.key.name < b->meta.key.name; });
+}
+
 // A Service that was made anew has nothing of the one before it.
 void take_slices(const Stores& stores, Observed& o) {
   for (auto& slice : stores.slices.of_model(o.key)) {
@@ -145,6 +153,8 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   if (!o.model) return o;
   o.runtimes = stores.runtimes.all();
   take_gate_sets(stores, o);
+  take_policies(stores, o);
+  o.approvals = stores.approvals.of_model(key);
   take_owned(stores.deployments, ledger, o, o.deployments);
   take_owned(stores.services, ledger, o, o.services);
   take_owned(stores.routes, ledger, o, o.routes);

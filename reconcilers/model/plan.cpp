@@ -5,7 +5,11 @@
 
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/governance/freeze.h"
+#include "reconcilers/governance/policies.h"
 #include "reconcilers/history/history.h"
+#include "reconcilers/lifecycle/lifecycle.h"
+#include "reconcilers/lifecycle/retire.h"
 #include "reconcilers/model/intent.h"
 #include "reconcilers/model/status.h"
 #include "reconcilers/monitors/monitors.h"
@@ -44,9 +48,12 @@ class Planner {
       : o_(o), m_(*o.model), settings_(settings), now_(now) {}
 
   Plan run() {
+    lifecycle_ = lifecycle::decide(o_, now_);
+    if (lifecycle_.retired) return lifecycle::retire(o_, lifecycle_, now_, settings_);
     spec_ = resolve_spec(o_);
-    policy_ = rollout::resolve(o_);
+    policy_ = governance::resolve(o_);
     decided_ = decide_intent(o_, spec_, policy_, now_);
+    look_again(decided_.look_again);
     note_digest();
     watch_monitors();
     advance_rollout();
@@ -58,8 +65,10 @@ class Planner {
     write_statuses();
     act();
     append(plan_.events, std::move(decided_.events));
+    append(plan_.events, std::move(lifecycle_.events));
     append(plan_.events, std::move(watched_.events));
     append(plan_.events, std::move(training_.events));
+    append(plan_.asks, std::move(lifecycle_.asks));
     append(plan_.asks, std::move(watched_.asks));
     append(plan_.asks, std::move(training_.asks));
     append(plan_.asks, std::move(served_.asks));
@@ -92,22 +101,23 @@ class Planner {
                          candidate ? candidate->artifact.digest : "",
                          status().stable_digest,
                          hash_of(m_.rollout.raw),
-                         served_before(r),
+                         governance::served_before(o_, r),
+                         policy_.governance,
+                         &o_.approvals,
+                         "",
+                         {},
                          watched_.hold};
+    if (input.governance && !r.status.started) input.governance->authors = governance::authors_of(o_, status(), r);
+    if (governance::Freeze freeze = governance::freeze_of(o_.policies, now_); !freeze.why.empty()) {
+      input.freeze = std::move(freeze.why);
+      input.freeze_until = freeze.until;
+    }
     advanced_ = rollout::advance(input, now_);
     look_again(advanced_->look_again);
     append(plan_.asks, advanced_->asks);
     tell(advanced_->events);
     start_gate_jobs(r);
     if (rollout::is_over(advanced_->status.phase)) conclude(r);
-  }
-
-  // It had all traffic once, and where it came from is where one may go back to.
-  bool served_before(const api::ModelRollout& candidate) const {
-    return std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) {
-      return r->status.phase == "Succeeded" && r->meta.uid != candidate.meta.uid &&
-             (r->version == candidate.version || r->status.from_version == candidate.version);
-    });
   }
 
   // People look at the Model, too.
@@ -260,6 +270,8 @@ class Planner {
     wanted.stable = status().stable_version;
     wanted.candidate = candidate();
     wanted.warm = status().warm;
+    wanted.headers = lifecycle_.headers;
+    look_again(lifecycle_.look_again);
     if (rolling()) {
       wanted.weight = advanced_->status.candidate_weight;
       wanted.candidate_pods = advanced_->wants_pods;
@@ -282,6 +294,7 @@ class Planner {
                            spec_failed(m_, spec_.name, status());
     served_ = serving::serve(o_, wanted, settings_, now_);
     status().adopted = served_.adopted;
+    status().lifecycle = lifecycle_.status;
     look_again(served_.look_again);
   }
 
@@ -365,7 +378,8 @@ class Planner {
                served_.problem,
                served_.not_sticky,
                training_.problem_reason,
-               training_.problem};
+               training_.problem,
+               &lifecycle_};
     if (rolling()) {
       f.rollout = &advanced_->status;
       f.rollout_name = decided_.active->meta.key.name;
@@ -463,6 +477,7 @@ class Planner {
   const api::Model& m_;
   const Settings& settings_;
   TimePoint now_;
+  lifecycle::Decision lifecycle_;
   SpecVersion spec_;
   rollout::Policy policy_;
   Decided decided_;

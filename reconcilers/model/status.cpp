@@ -4,6 +4,7 @@
 
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/governance/policies.h"
 #include "reconcilers/monitors/monitors.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/policy.h"
@@ -48,6 +49,7 @@ class Status {
     put_retraining(out);
     if (!f_.status.monitors.empty()) out["monitors"] = monitors::to_json(f_.status.monitors);
     if (!f_.status.handled_by.empty()) out["operator"] = f_.status.handled_by;
+    if (!f_.status.lifecycle.stage.empty()) out["lifecycle"] = lifecycle::to_json(f_.status.lifecycle);
     if (f_.status.adopted) out["adopted"] = serving::to_json(*f_.status.adopted);
     out["conditions"] = conditions(standing);
     return out;
@@ -62,6 +64,7 @@ class Status {
   // ---- where it stands: the first that applies ----
 
   Standing standing() const {
+    if (retired()) return at_rest();
     if (f_.spec.reason == "InvalidSpec") return stalled(hurt(), f_.spec.reason, f_.spec.problem);
     if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.reason, f_.spec.problem);
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
@@ -79,9 +82,22 @@ class Status {
     return serving();
   }
 
+  bool retired() const { return f_.lifecycle && f_.lifecycle->retired; }
+  Standing at_rest() const {
+    if (!o_.routes.empty() || !o_.deployments.empty())
+      return reconciling("Retired", "Retiring", "is retired: what served is being taken down");
+    const std::string& successor = m_.lifecycle ? m_.lifecycle->successor : "";
+    return {Standing::Is::Ready, "Retired", "Retired",
+            "retired: nothing serves" + (successor.empty() ? "" : "; its successor is Model " + successor) +
+                ". To bring it back, change spec.lifecycle"};
+  }
+
   Standing rolling() const {
     const std::string message =
         "ModelRollout " + f_.rollout_name + " to " + f_.candidate + ": " + f_.rollout->message;
+    if (const auto& approval = f_.rollout->approval; approval && approval->reason != "AwaitingApproval")
+      return stalled("Paused", approval->reason, message);
+    if (f_.rollout->approval) return reconciling("Paused", f_.rollout->approval->reason, message);
     if (f_.rollout->phase == "Paused") return reconciling("Paused", "RolloutPaused", message);
     return reconciling("Progressing", "RolloutInProgress", message);
   }
@@ -156,10 +172,11 @@ class Status {
     const std::string message = version + ": " + std::to_string(pods.ready) + "/" +
                                 std::to_string(m_.replicas) + " pods ready" +
                                 (problem.empty() ? "" : ": " + problem) + adoption_note();
-    const bool mismatch = std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& p) {
-      return p->version == version && !p->ready && p->digest_mismatch;
-    });
-    if (mismatch) return stalled("Degraded", "DigestMismatch", message);
+    for (const auto& p : o_.pods) {
+      if (p->version != version || p->ready) continue;
+      if (p->digest_mismatch) return stalled("Degraded", "DigestMismatch", message);
+      if (p->bad_signature) return stalled("Degraded", "BadSignature", message);
+    }
     for (const auto& [name, d] : o_.deployments)
       if (d.object->version == version && d.object->progressing_reason == "ProgressDeadlineExceeded" &&
           !serving::settled(o_, version))
@@ -299,7 +316,7 @@ class Status {
       sum.running = serving::plus(sum.running, more.running);
       sum.ready = serving::plus(sum.ready, more.ready);
     }
-    const int wanted = std::max(sum.wanted, m_.replicas);
+    const int wanted = retired() ? sum.wanted : std::max(sum.wanted, m_.replicas);
     out["replicas"] = sum.running;
     out["readyReplicas"] = sum.ready;
     // Pods that are on their way out may still be ready.
@@ -321,6 +338,7 @@ class Status {
     if (!i.message.empty()) intent["message"] = i.message;
     if (i.since) intent["since"] = format_time(*i.since);
     if (!i.rollout_uid.empty()) intent["rolloutUID"] = i.rollout_uid;
+    if (!i.author.empty()) intent["author"] = i.author;
     out["intent"] = std::move(intent);
   }
 
@@ -385,10 +403,12 @@ class Status {
     conditions.set("Stalled", {standing.is == Is::Stalled, standing.reason,
                                standing.is == Is::Stalled ? standing.message : ""});
     conditions.set("Available", available());
-    if (!m_.monitors.empty()) {
+    if (f_.lifecycle && f_.lifecycle->end_of_life) conditions.set("EndOfLife", *f_.lifecycle->end_of_life);
+    if (!m_.monitors.empty() && !retired()) {
       const monitors::Health health = monitors::health_of(f_.status.monitors);
       conditions.set("Healthy", {health.healthy, health.reason, health.message});
     }
+    if (const auto compliant = governance::compliant(o_, f_.status)) conditions.set("Compliant", *compliant);
     return to_json(conditions.get());
   }
 

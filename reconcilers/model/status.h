@@ -5,6 +5,7 @@
 
 #include "operator/json/json.h"
 #include "reconcilers/common/observed.h"
+#include "reconcilers/lifecycle/lifecycle.h"
 #include "reconcilers/model/intent.h"
 
 namespace mo::model {
@@ -21,6 +22,7 @@ struct Findings {
   std::string refused;       // what the API server said no to, word for word
   std::string serve_reason, serve_problem, not_sticky;
   std::string retraining_reason, retraining_problem;
+  const lifecycle::Decision* lifecycle = nullptr;
 };
 
 Json render_status(const Findings& findings, TimePoint now);

@@ -18,6 +18,7 @@ Advanced Turn::run() {
   if (!s().started) start();
   mend_record();
   mend_clock();
+  s().approval.reset();
   if (already_stable()) {
     succeed();
     announce_needs();
@@ -71,6 +72,7 @@ void Turn::look_again(TimePoint at) {
 void Turn::take_snapshot() {
   s().policy = in_.policy;
   s().cluster_gates = in_.policy.cluster_gates;
+  if (!s().governance) s().governance = in_.governance;
 }
 
 void Turn::start() {
@@ -288,6 +290,12 @@ void Turn::announce_needs() {
   out_.candidate_replicas = candidate_replicas();
   out_.apart = apart();
   if (s().candidate_weight > 0) return;
+  // Pods of a first version are served to everybody, and those that wait for people's approval may wait for days.
+  if (!has_cleared(api::kFirstTraffic) && (first() || s().approval)) {
+    out_.wants_pods = !first() && ground_.candidate.exists;
+    out_.warm_for = first() ? 0 : next_weight(policy(), s().step_index);
+    return;
+  }
   if (out_.recreate) {
     out_.wants_pods = ground_.candidate.exists;
     return;

@@ -36,6 +36,10 @@ struct Input {
   std::string digest = {}, stable_digest = {};  // of the artifacts of both versions; empty: unknown
   std::string spec_hash = {};                   // of the Model's spec.rollout
   bool served_before = false;                   // the candidate had all traffic once
+  std::optional<api::GovernanceRecord> governance = {};  // what ModelPolicies ask, taken at the start
+  const std::vector<Ref<api::ModelApproval>>* approvals = nullptr;  // of the Model's rollouts
+  std::string freeze = {};                      // why nothing moves forward now, a sentence; empty: it may
+  std::optional<TimePoint> freeze_until = {};
   std::string hold = {};                        // why it does not go on, a sentence; empty: it may. Promoted and Aborted work all the same
 };
 

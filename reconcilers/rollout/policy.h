@@ -21,6 +21,7 @@ struct Policy {
   Waiting rollouts, retraining;
   // A ClusterModelGateSet could not be read: nobody knows what it requires, and nothing may be skipped.
   bool required_unknown = false;
+  std::optional<api::GovernanceRecord> governance = {};  // what ModelPolicies demand of a rollout that starts now
 };
 
 // There must be a Model.

@@ -3,12 +3,15 @@
 #include <algorithm>
 
 #include "reconcilers/common/conditions.h"
+#include "reconcilers/governance/record.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/rollout/steps.h"
 
 namespace mo::rollout {
 namespace {
+
+constexpr const char* kAwaits = "AwaitingApproval";
 
 std::string ended_as(const api::RolloutStatus& s) {
   if (s.ending && s.ending->phase == s.phase) return s.ending->reason;
@@ -30,6 +33,7 @@ Verdict succeeded(const api::RolloutStatus& s) {
 Verdict stalled(const api::RolloutStatus& s, const Waiting& waiting, const std::string& problem) {
   if (s.phase == "RolledBack" || s.phase == "Failed") return {true, ended_as(s), s.message};
   if (is_over(s.phase)) return {false, ended_as(s), ""};
+  if (s.approval && s.approval->reason != kAwaits) return {true, s.approval->reason, s.message};
   if (waiting.stalled) return {true, waiting.reason, waiting.message};
   if (!problem.empty()) return {true, "ApplyRefused", problem};
   return {false, "InProgress", ""};
@@ -43,7 +47,7 @@ Verdict ready(const api::RolloutStatus& s, const Verdict& stalled) {
 
 Verdict reconciling(const api::RolloutStatus& s, const Verdict& stalled) {
   if (is_over(s.phase) || stalled.is) return {false, is_over(s.phase) ? ended_as(s) : stalled.reason, ""};
-  return {true, s.phase == "Paused" ? "Paused" : "InProgress", s.message};
+  return {true, s.approval ? kAwaits : s.phase == "Paused" ? "Paused" : "InProgress", s.message};
 }
 
 Json gate_json(const api::GateStatus& g) {
@@ -110,6 +114,8 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
     if (policy) out["policy"] = std::move(*policy);
   }
   if (!s.cluster_gates.empty()) out["clusterGates"] = s.cluster_gates;
+  if (s.governance) out["governance"] = governance::to_json(*s.governance);
+  if (s.approval) out["approval"] = governance::to_json(*s.approval);
 }
 
 }  // namespace

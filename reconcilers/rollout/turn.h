@@ -1,11 +1,13 @@
 // What advance() is made of: one turn of one rollout, from the status on record to the next. For advance.cpp,
-// turn_steps.cpp and turn_gates.cpp alone. Pure.
+// turn_steps.cpp, turn_gates.cpp and turn_governance.cpp alone. Pure.
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "reconcilers/governance/approvals.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/gates.h"
 
@@ -128,6 +130,21 @@ class Turn {
   std::string gate_messages();
   GateContext gate_context(const Attempt& attempt);
   bool pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching = false, bool background = false);
+
+  // ---- turn_governance.cpp: whether ModelPolicies let it go on; as long as not, status says what is waited for ----
+
+  bool way_back() const;  // policies hold up none
+  bool has_cleared(const char* before);
+  bool may_serve();
+  bool may_have_all();
+  bool frozen();
+  bool pass_before_traffic();
+  bool approved(const char* before);
+  void await(const governance::Tally& tally, const std::string& what);
+  void no_author(const std::string& what);
+  std::optional<std::set<std::string>> read_approvals();
+  void reject(const api::ModelApproval& word);
+  bool clear(const char* before, const std::string& subject, std::vector<api::UsedApproval> used);
 
   const Input& in_;
   TimePoint now_;

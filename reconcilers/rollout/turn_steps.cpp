@@ -19,6 +19,7 @@ void Turn::walk() {
   s().phase = "Progressing";
   if (!wants("Promoted")) watch_background();
   while (!s().ending && !s().paused_at) {
+    if (frozen()) return;
     if (at_final()) return final();
     if (!take_step()) return;
     enter(s().step_index + 1);
@@ -35,7 +36,8 @@ bool Turn::take_step() {
 }
 
 bool Turn::reach(int weight) {
-  if (weight == 100 && s().candidate_weight < 100 && !pass_required()) return false;
+  if (s().candidate_weight == 0 && !may_serve()) return false;
+  if (weight == 100 && s().candidate_weight < 100 && !(pass_required() && may_have_all())) return false;
   s().candidate_weight = weight;
   s().stable_weight = first() ? 0 : 100 - weight;
   if (ground_.at(weight)) return true;
@@ -65,7 +67,7 @@ bool Turn::wait_out(const api::Step::Pause& pause) {
 }
 
 bool Turn::choose_callers() {
-  if (!warmed()) return false;
+  if (!may_serve() || !warmed()) return false;
   if (ground_.routed && ground_.route_taken_up && ground_.route_apart.chosen == step().match->headers) return true;
   wait_for_route("chosen callers go to " + candidate());
   return false;
@@ -79,7 +81,7 @@ bool Turn::grow(int pods) {
 
 serving::Apart Turn::apart() {
   serving::Apart apart;
-  if (!first()) apart.chosen = chosen_at(policy(), s().step_index);
+  if (!first() && has_cleared(api::kFirstTraffic)) apart.chosen = chosen_at(policy(), s().step_index);
   apart.mirrored = s().mirroring_since.has_value() && s().candidate_weight == 0;
   return apart;
 }
@@ -92,7 +94,7 @@ std::optional<int> Turn::candidate_replicas() {
 
 // Copies go to the candidate. A gateway that doesn't know how might answer callers with errors instead, so it is asked first.
 bool Turn::mirrored() {
-  if (!s().mirroring_since && !can_mirror()) return false;
+  if (!s().mirroring_since && !(may_serve() && can_mirror())) return false;
   if (ground_.routed && ground_.route_taken_up && ground_.route_apart.mirrored) return true;
   wait_for_route(candidate() + " gets copies of requests");
   return false;
@@ -150,6 +152,7 @@ void Turn::wait_for_pods(int wanted, const std::string& where) {
                 std::to_string(wanted) + " pods ready" + problem +
                 (g.route_problem.empty() ? "" : "; " + g.route_problem);
   if (g.digest_mismatch) return fail("DigestMismatch", g.candidate_problem);
+  if (g.bad_signature) return fail("BadSignature", g.candidate_problem);
   if (g.adopting && g.candidate_ready_for(100)) return;  // it is not the candidate that is late
   keep_deadline("not ready within ", std::to_string(g.candidate.ready) + " pods of " + candidate() + " are ready" + problem);
 }
@@ -178,7 +181,8 @@ void Turn::keep_deadline(const std::string& missed, const std::string& stand) {
 void Turn::final() {
   const bool there = reach(100);
   if (s().ending || s().paused_at) return;
-  const bool bakes = policy().bake && !first() && !wants("Promoted");
+  const bool must_bake = s().governance && s().governance->min_bake && !way_back();
+  const bool bakes = policy().bake && !first() && (!wants("Promoted") || must_bake);
   if (bakes && (there || s().baking_since)) return bake(there);
   if (there) succeed();
 }

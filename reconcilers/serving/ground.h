@@ -38,6 +38,7 @@ struct Ground {
                       // were selected
   std::string candidate_problem;  // why pods are not ready or not there, in the cluster's own words
   bool digest_mismatch = false;   // of the candidate
+  bool bad_signature = false;     // of the candidate
   bool adopting = false;          // what served before has the Model's Service yet
   // Pods that the rollout gives the candidate while it shares traffic by a route; set by who knows the rollout.
   std::optional<int> candidate_replicas;

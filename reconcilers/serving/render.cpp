@@ -8,6 +8,7 @@
 #include "operator/json/pod_template.h"
 #include "operator/json/strategic_merge.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/serving/fetching.h"
 #include "reconcilers/serving/reserved.h"
 
 namespace mo::serving {
@@ -47,9 +48,9 @@ Result<Source> source_of(const api::Artifact& artifact) {
   const bool configmap = take_prefix(rest, "configmap://");
   const bool claim = !configmap && take_prefix(rest, "pvc://");
   if (!configmap && !claim) {
-    if (rest.rfind("http://", 0) == 0 || rest.rfind("https://", 0) == 0) return Source{file_name(rest), {}};
-    return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) +
-                                        " is none of configmap://name/key, pvc://claim/path, http(s)://…");
+    if (is_remote(artifact.uri)) return Source{output_name(artifact, file_name(rest)), {}};
+    return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) + " is none of configmap://name/key, pvc://claim/path, " +
+                                        "http(s)://…, s3://bucket/key, oci://registry/repository@sha256:…");
   }
   const size_t slash = rest.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == rest.size())
@@ -61,7 +62,7 @@ Result<Source> source_of(const api::Artifact& artifact) {
     volume["configMap"] = {{"name", name}};
   else
     volume["persistentVolumeClaim"] = {{"claimName", name}, {"readOnly", true}};
-  return Source{file_name(rest.substr(slash + 1)), std::move(volume)};
+  return Source{output_name(artifact, file_name(rest.substr(slash + 1))), std::move(volume)};
 }
 
 Result<uint64_t> most_bytes(const api::Artifact& artifact) {
@@ -93,6 +94,7 @@ Json fetch_container(const api::Artifact& artifact, const Source& source, uint64
     args.insert(args.end(), {"--credentials-dir", kCredentialsPath});
     mounts.push_back({{"name", kCredentialsVolume}, {"mountPath", kCredentialsPath}, {"readOnly", true}});
   }
+  add_wishes(artifact, max_bytes, args, mounts);
   return {{"name", kFetchContainer},
           {"image", settings.fetch_image},
           {"args", std::move(args)},
@@ -106,6 +108,7 @@ Json volumes_of(const api::Artifact& artifact, const Source& source, uint64_t ma
   Json volumes = Json::array(
       {{{"name", kArtifactVolume}, {"emptyDir", {{"sizeLimit", std::to_string(max_bytes + kVolumeSlack)}}}}});
   if (source.volume) volumes.push_back(*source.volume);
+  if (auto volume = signature_volume(artifact)) volumes.push_back(std::move(*volume));
   // Without the Secret the container starts, and says what is missing.
   if (!artifact.secret.empty())
     volumes.push_back({{"name", kCredentialsVolume}, {"secret", {{"secretName", artifact.secret}, {"optional", true}}}});
@@ -325,7 +328,8 @@ Result<Rendered> render_deployment(const api::Model& model, const api::ModelVers
   std::map<std::string, bool> configs;
   if (model.pin_config) configs = configs_of(*pods);
   std::erase_if(configs, [&](const auto& config) {
-    return config.first == kClusterCertificates || config.first == artifact_configmap(version.artifact);
+    return config.first == kClusterCertificates || config.first == artifact_configmap(version.artifact) ||
+           config.first == signature_configmap(version.artifact);
   });
   rename_configs(*pods, copies);
   body["spec"] = {
@@ -426,21 +430,34 @@ Result<Rendered> render_autoscaler(const api::Model& model) {
   return sealed(std::move(body));
 }
 
+namespace {
+// Of HTTPRoute: these headers on every answer. Null: none.
+Json header_filter(const std::map<std::string, std::string>& headers) {
+  if (headers.empty()) return nullptr;
+  Json set = Json::array();
+  for (const auto& [name, value] : headers) set.push_back({{"name", name}, {"value", value}});
+  return {{"type", "ResponseHeaderModifier"}, {"responseHeaderModifier", {{"set", std::move(set)}}}};
+}
+}  // namespace
+
 std::string session_wish(const api::Model& model) {
   const RawJson& wish = model.route->session_persistence;
   return wish.empty() ? "" : hash_of(wish);
 }
 
-Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart, bool sticky) {
+Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart, bool sticky,
+                              const std::map<std::string, std::string>& headers) {
   Result<Json> parents = parse_json(model.route->parent_refs, 1 << 16);
   if (!parents) return fail(ErrorKind::Invalid, "spec.serving.route.parentRefs: " + parents.error().message);
   Json backends = Json::array();
   for (const auto& [service, weight] : weights)
     backends.push_back({{"name", service}, {"port", 80}, {"weight", weight}});
   Json everybody = {{"backendRefs", std::move(backends)}};
+  const Json on_answers = header_filter(headers);
   const Json side = {{"name", candidate_service_name(model.meta.key.name)}, {"port", 80}};
   if (apart.mirrored)
     everybody["filters"] = {{{"type", "RequestMirror"}, {"requestMirror", {{"backendRef", side}}}}};
+  if (!on_answers.is_null()) everybody["filters"].push_back(on_answers);
   const std::string wish = session_wish(model);
   if (!wish.empty() && sticky) {
     Result<Json> sessions = parse_json(model.route->session_persistence, 1 << 12);
@@ -449,12 +466,13 @@ Result<Rendered> render_route(const api::Model& model, const std::map<std::strin
   }
   Json rules = Json::array();
   if (!apart.chosen.empty()) {
-    Json headers = Json::array();
+    Json matches = Json::array();
     for (const api::HeaderMatch& header : apart.chosen)
-      headers.push_back({{"type", header.regular_expression ? "RegularExpression" : "Exact"},
+      matches.push_back({{"type", header.regular_expression ? "RegularExpression" : "Exact"},
                          {"name", header.name},
                          {"value", header.value}});
-    rules.push_back({{"matches", {{{"headers", std::move(headers)}}}}, {"backendRefs", {side}}});
+    rules.push_back({{"matches", {{{"headers", std::move(matches)}}}}, {"backendRefs", {side}}});
+    if (!on_answers.is_null()) rules.back()["filters"] = Json::array({on_answers});
   }
   rules.push_back(std::move(everybody));
   Json body = object_of(model, Kind::HttpRoute, model.meta.key.name);

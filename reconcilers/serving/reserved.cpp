@@ -37,7 +37,7 @@ bool covers_artifact(const std::string& path) {
 }
 
 bool is_ours(const std::string& volume) {
-  return volume == kArtifactVolume || volume == kSourceVolume || volume == kCredentialsVolume;
+  return volume == kArtifactVolume || volume == kSourceVolume || volume == kCredentialsVolume || volume == kSignatureVolume;
 }
 
 // The first thing that is wrong, "" if nothing is. Each `where` names the list and each entry goes by its merge key: of merged lists

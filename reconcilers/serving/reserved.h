@@ -13,6 +13,7 @@ inline constexpr const char* kFetchContainer = "modelops-fetch";
 inline constexpr const char* kArtifactVolume = "modelops-artifact";
 inline constexpr const char* kSourceVolume = "modelops-source";            // the artifact's ConfigMap or claim
 inline constexpr const char* kCredentialsVolume = "modelops-credentials";  // the Secret of artifact.credentials
+inline constexpr const char* kSignatureVolume = "modelops-signature";      // the ConfigMap or claim of artifact.signature
 inline constexpr const char* kArtifactPath = "/artifact";                  // where the server has kArtifactVolume
 
 // `pod_template` is one that read_pod_template() let pass, or two such merged. ErrorKind::Invalid, and the sentence begins with

@@ -200,10 +200,10 @@ class Serve {
     const bool there = it != o_.routes.end();
     const std::string wish = session_wish(*o_.model);
     bool sticky = wish.empty() || !there || it->second.object->sessions_refused != wish;
-    Result<Rendered> rendered = render_route(*o_.model, turn.weights, turn.apart, sticky);
+    Result<Rendered> rendered = render_route(*o_.model, turn.weights, turn.apart, sticky, w_.headers);
     if (rendered && sticky && sessions_refused(rendered->hash)) {
       sticky = false;
-      rendered = render_route(*o_.model, turn.weights, turn.apart, sticky);
+      rendered = render_route(*o_.model, turn.weights, turn.apart, sticky, w_.headers);
     }
     if (!rendered) {
       out_.problem = rendered.error().message;

@@ -23,6 +23,7 @@ struct Wanted {
   Apart apart;                            // with a route alone
   bool draining = false;                 // back to stable alone
   bool recreate = false;                 // one version's pods go before the other's come
+  std::map<std::string, std::string> headers;  // that answers by the route bear
   std::vector<std::string> warm;         // versions that keep their pods without traffic
   std::optional<TimePoint> drain_until;  // when the way back to stable alone stops to wait for stable's pods
   std::string stable_conflict;  // set: the record of stable is that of other bits, for this reason, and none of its pods may be made of it

@@ -125,9 +125,11 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
     g.candidate_problem = g.stray + " of an earlier rollout has yet to end";
   if (g.candidate_problem.empty() && side_lags && g.candidate_settled)
     g.candidate_problem = "the endpoints of Service " + candidate_service_name(o.key.name) + " name too few of them yet";
-  g.digest_mismatch = std::any_of(o.pods.begin(), o.pods.end(), [&](const auto& pod) {
-    return pod->version == candidate && !pod->ready && pod->digest_mismatch;
-  });
+  for (const auto& pod : o.pods) {
+    if (pod->version != candidate || pod->ready) continue;
+    g.digest_mismatch |= pod->digest_mismatch;
+    g.bad_signature |= pod->bad_signature;
+  }
   return g;
 }
 

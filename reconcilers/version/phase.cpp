@@ -28,6 +28,7 @@ Phase decide(const api::ModelVersion& version, const Role& role, const Observed&
   if (name == role.rejected) return {"Rejected", role.rejected_message};
   if (name == role.evaluated && version.phase == "Rejected" && version.failed_rollout.empty() && !failed_rollout(name, o))
     return {"Registered", "evaluated anew by " + role.evaluation.run};
+  if (role.retired && version.phase == "Serving") return {"Retired", "served last; its Model is retired"};
   if (version.phase == "Serving")
     return {"Superseded", role.stable.empty() ? "its Model is gone" : "after it came " + role.stable};
   if (version.phase == "Candidate") {
@@ -49,6 +50,7 @@ std::string failed_rollout(const api::ModelVersion& version, const std::string& 
 // So may those be that it gave its traffic to.
 bool served(const api::ModelVersion& version, const std::string& phase, const Observed& o) {
   return version.served || phase == "Serving" || version.phase == "Serving" || version.phase == "Superseded" ||
+         version.phase == "Retired" ||
          std::any_of(o.rollouts.begin(), o.rollouts.end(),
                      [&](const auto& r) { return r->status.from_version == version.meta.key.name; });
 }

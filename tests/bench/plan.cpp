@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "operator/api/parse.h"
 #include "operator/json/pod_template.h"
 #include "reconcilers/model/plan.h"
 #include "tests/unit/reconcilers_make.h"
@@ -66,6 +67,19 @@ test::Scene scene_with(const std::string& runtime, const std::string& overlay) {
   return scene;
 }
 
+// Each with a gate, an approval, a freeze window and fields of its own.
+void govern(test::Scene& scene) {
+  for (const char* name : {"a", "b", "c"}) {
+    const Json spec = {{"gates", {{{"name", std::string("validated-") + name}, {"version", {{"metric", "f1"}}}, {"min", "0.9"}}}},
+                       {"require", {{"beforeTraffic", {std::string("validated-") + name}}, {"fields", {"owner.team", "class"}}, {"minBake", "1h"}}},
+                       {"approvals", {{{"role", name}, {"count", 1}, {"before", "FirstTraffic"}}}},
+                       {"freeze", {{{"name", "weekend"}, {"cron", "0 17 * * FRI"}, {"timeZone", "Europe/Berlin"}, {"duration", "63h"}}}}};
+    const Json object = {{"metadata", {{"name", name}, {"uid", name}}}, {"spec", spec}};
+    auto policy = api::parse<api::ModelPolicy>(object.dump());
+    if (policy) scene.o.policies.push_back(std::make_shared<const api::ModelPolicy>(std::move(*policy)));
+  }
+}
+
 // The longest and the median time until a small Model's plan is ready, in ms, when all wait at once behind the large ones.
 void crowd(test::Scene& small, test::Scene& large, int large_ones) {
   constexpr int kSmallOnes = 500, kWorkers = 4;
@@ -109,6 +123,17 @@ int main() {
     scene.serving("m-v1");
     measure(row.what, scene);
   }
+  for (const bool rolls : {false, true})
+    for (const bool governed : {false, true}) {
+      test::Scene scene = scene_with(small, "");
+      scene.serving("m-v1");
+      if (governed) govern(scene);
+      if (rolls) {
+        scene.model.status.intent = {"m-v2", "Rollout", "r", "", "", "", test::kNow};
+        scene.running("r", "m-v2", "");
+      }
+      measure(rolls ? governed ? "a rollout under three policies" : "a rollout" : governed ? "at rest under three policies" : "at rest", scene);
+    }
   test::Scene few = scene_with(small, ""), many = scene_with(large, large);
   few.serving("m-v1");
   many.serving("m-v1");

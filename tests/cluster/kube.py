@@ -37,6 +37,8 @@ KINDS = {
     "TrainingRun": ("modelops.dev/v1alpha1", "trainingruns", True),
     "ModelGateSet": ("modelops.dev/v1alpha1", "modelgatesets", True),
     "ClusterModelGateSet": ("modelops.dev/v1alpha1", "clustermodelgatesets", False),
+    "ModelPolicy": ("modelops.dev/v1alpha1", "modelpolicies", False),
+    "ModelApproval": ("modelops.dev/v1alpha1", "modelapprovals", True),
     "Deployment": ("apps/v1", "deployments", True),
     "ReplicaSet": ("apps/v1", "replicasets", True),
     "Job": ("batch/v1", "jobs", True),
@@ -184,7 +186,7 @@ class Kube:
         for crd in crds:
             name = crd["metadata"]["name"]
             self.wait_for(lambda n=name: _is_true(self.get("CustomResourceDefinition", n), "Established"), timeout, f"{name} is established")
-        for kind in ("Model", "ModelVersion", "ModelRollout", "TrainingRun", "ModelRuntime", "ModelGateSet", "ClusterModelGateSet"):
+        for kind in ("Model", "ModelVersion", "ModelRollout", "TrainingRun", "ModelRuntime", "ModelGateSet", "ClusterModelGateSet", "ModelPolicy", "ModelApproval"):
             self.wait_for(lambda k=kind: self.list(k) is not None, timeout, f"{kind} is served", retry=(ApiError,))
 
     # ---- waiting

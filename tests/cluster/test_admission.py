@@ -12,6 +12,7 @@ from case import API
 from kube import ApiError, Kube
 
 DIGEST = "sha256:" + "a" * 64
+PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n"
 MODEL = yaml.safe_load("""
 apiVersion: modelops.dev/v1alpha1
 kind: Model
@@ -232,6 +233,11 @@ GOOD = {
     "an artifact with a size": artifact(size="500Mi"),
     "an artifact with a size in bytes": artifact(size="104857600"),
     "an artifact with credentials": artifact(uri="https://store.example/2.joblib", credentials={"secretName": "model-store"}),
+    "a folder in s3 with a signature": artifact(uri="s3://models/fraud/2%20final.tar.zst", unpack=True, size="2Gi", credentials={"secretName": "store"},
+                                                signature={"uri": "s3://models/fraud/2.sig", "publicKey": PUBLIC_KEY}),
+    "an artifact in a registry": artifact(uri=f"oci://registry.example:5000/team/fraud@{DIGEST}", credentials={"secretName": "pull"},
+                                          signature={"uri": "configmap://signatures/fraud.sig", "publicKey": PUBLIC_KEY}),
+    "an archive in a claim": artifact(uri="pvc://models/fraud.tar.gz", unpack=True),
     "a template that takes lists away": model(spec__serving__template={"spec": {"volumes": None, "containers": [{"$patch": "replace"}, {"name": "server"}]}}),
     "an artifact in a claim": artifact(uri="pvc://models/deep/er/..hidden/model_v2.json"),
     "a ConfigMap key with dots": artifact(uri="configmap://fraud.v1/model.v1_2-a.json"),
@@ -319,7 +325,16 @@ BAD = {
     "a version's name that cannot be": (model(spec={"version": "Fraud_V2"}), ["spec.version", "name of a ModelVersion"]),
     # what serves
     "version and artifact": (model(spec__version="fraud-v1"), ["version and artifact are both set", "remove"]),
-    "a store that is not supported": (artifact(uri="s3://bucket/model"), ["spec.artifact.uri", "s3://bucket/model", "configmap://name/key, pvc://claim/path"]),
+    "a store that is not supported": (artifact(uri="gs://bucket/model"), ["spec.artifact.uri", "gs://bucket/model", "configmap://name/key, pvc://claim/path"]),
+    "s3 without credentials": (artifact(uri="s3://bucket/model"), ["spec.artifact", "needs credentials", "AWS_ACCESS_KEY_ID"]),
+    "s3 without a key": (artifact(uri="s3://bucket/", credentials={"secretName": "s"}), ["spec.artifact.uri", "s3://bucket/key"]),
+    "oci by tag": (artifact(uri="oci://registry.example/team/fraud:v1"), ["spec.artifact.uri", "oci://registry/repository@sha256:"]),
+    "oci of another digest": (artifact(uri="oci://registry.example/fraud@sha256:" + "e" * 64), ["spec.artifact", "digest must be the one that uri names"]),
+    "oci to be unpacked": (artifact(uri=f"oci://registry.example/fraud@{DIGEST}", digest=DIGEST, unpack=True), ["spec.artifact", "remove unpack"]),
+    "a signature without a key": (artifact(signature={"uri": "configmap://a/b"}), ["spec.artifact.signature.publicKey", "Required value"]),
+    "a signature of no key": (artifact(signature={"uri": "configmap://a/b", "publicKey": "ssh-rsa AAAA"}), ["spec.artifact.signature.publicKey", "BEGIN PUBLIC KEY"]),
+    "a signature in a registry": (artifact(signature={"uri": "oci://a/b", "publicKey": PUBLIC_KEY}), ["spec.artifact.signature.uri", "must be configmap://name/key"]),
+    "a signature in s3 alone": (artifact(signature={"uri": "s3://bucket/sig", "publicKey": PUBLIC_KEY}), ["spec.artifact", "goes with an artifact in s3://"]),
     "a uri without a scheme": (artifact(uri="/models/fraud"), ["spec.artifact.uri", "is not supported"]),
     "a ConfigMap without a key": (artifact(uri="configmap://fraud"), ["spec.artifact.uri", "configmap://name/key"]),
     "a key with a slash": (artifact(uri="configmap://fraud/a/b"), ["spec.artifact.uri", "configmap://name/key"]),
@@ -328,8 +343,8 @@ BAD = {
     "a password in a uri": (artifact(uri="https://jane:pass@store.example/a"), ["spec.artifact.uri", "without user name and password", "name it in credentials"]),
     "a user in a uri": (artifact(uri="http://token@store.example"), ["spec.artifact.uri", "without user name and password"]),
     "a uri with a strange port": (artifact(uri="https://store.example:pass/word@host/a"), ["spec.artifact.uri", "http(s)://host:port/path"]),
-    "credentials for http": (artifact(uri="http://store.example/a", credentials={"secretName": "s"}), ["spec.artifact", "https:// addresses alone"]),
-    "credentials for a claim": (artifact(uri="pvc://models/a", credentials={"secretName": "s"}), ["spec.artifact", "https:// addresses alone"]),
+    "credentials for http": (artifact(uri="http://store.example/a", credentials={"secretName": "s"}), ["spec.artifact", "https://, s3:// and oci:// addresses alone"]),
+    "credentials for a claim": (artifact(uri="pvc://models/a", credentials={"secretName": "s"}), ["spec.artifact", "https://, s3:// and oci:// addresses alone"]),
     "credentials without a Secret": (artifact(uri="https://store.example/a", credentials={}), ["spec.artifact.credentials.secretName", "Required value"]),
     "credentials of no name": (artifact(uri="https://store.example/a", credentials={"secretName": "A_b"}), ["spec.artifact.credentials.secretName", "name of a Secret"]),
     "a size of words": (artifact(size="much"), ["spec.artifact.size", "500Mi"]),

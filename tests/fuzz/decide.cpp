@@ -53,6 +53,10 @@ struct World {
       take(stores.gate_sets, text, std::move(object));
     else if (kind == "ClusterModelGateSet")
       take(stores.cluster_gate_sets, text, std::move(object));
+    else if (kind == "ModelPolicy")
+      take(stores.policies, text, std::move(object));
+    else if (kind == "ModelApproval")
+      take(stores.approvals, text, std::move(object));
     else if (kind == "Deployment")
       take(stores.deployments, text, std::move(object));
     else if (kind == "Service")

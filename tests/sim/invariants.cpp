@@ -61,6 +61,7 @@ void Invariants::before(const Action& action, const Ref<api::Model>& known) {
   if (!known) broken("I4: writes for a Model that is not there");
   check_owner(action, *known);
   check_stable_capacity(action, *known);
+  check_pods_without_word(action);
   if (const auto* removal = std::get_if<Delete>(&action)) check_history(*removal, *known);
   if (const auto* apply = std::get_if<Apply>(&action)) check_not_again(*apply, *known);
 }
@@ -149,6 +150,7 @@ void Invariants::check_stable_capacity(const Action& action, const api::Model& k
   const View view = look(known);
   if (view.model && view.model->route) return;  // check_gateway sees what comes of it
   if (known.rollout.strategy == api::RolloutPolicy::Strategy::Recreate) return;  // it is meant to
+  if (view.model && view.model->status.lifecycle.stage == "Retired") return;  // on record before anything is taken down
   if (!view.model || view.model->status.stable_version.empty() || view.model->meta.uid != known.meta.uid)
     return;
   const ObjectRef stable{
@@ -280,6 +282,7 @@ void Invariants::check_rollout_status(const ObjectRef& ref, const Json& before, 
            after["phase"].dump());
   if (!after.contains("weights")) return;
   const auto rollout = w_.truth.rollouts.get(ref.key);
+  check_word(ref, rollout->version, after);
   const int stable = after["weights"]["stable"], candidate = after["weights"]["candidate"];
   const bool first = !after.contains("fromVersion");
   if (stable + candidate != 100 && !(first && stable == 0))
@@ -306,6 +309,36 @@ void Invariants::check_rollout_status(const ObjectRef& ref, const Json& before, 
           broken("I2: " + ref.to_string() + " goes past gate " + gate.get<std::string>() + ", which " +
                  rollout->version + " cannot pass");
   }
+}
+
+void Invariants::check_word(const ObjectRef& ref, const std::string& version, const Json& status) const {
+  const bool over = rollout::is_over(status["phase"]) && status["phase"] != "Succeeded";
+  const bool served = status["weights"]["candidate"] > 0 || status.contains("mirroringSince");
+  if (!needs_word.count(version) || over || !served) return;
+  const Json cleared = status.value("governance", Json::object()).value("cleared", Json::array());
+  if (cleared.empty()) broken("policy: " + ref.to_string() + " lets " + version + " have requests, and nobody has approved it");
+  for (const Json& clearance : cleared) {
+    if (clearance["approvals"].empty()) broken("policy: " + ref.to_string() + " was cleared without an approval");
+    for (const Json& used : clearance["approvals"]) {
+      const auto word = w_.words_read.find(used["uid"]);
+      if (word == w_.words_read.end()) broken("policy: approval " + used["name"].get<std::string>() + " was not read from the API server");
+      if (word->second["decision"] != "Approved" || word->second["subject"] != clearance["subject"])
+        broken("policy: " + word->second.dump() + " is no approval of " + clearance["subject"].get<std::string>());
+      for (const Json& author : status["governance"].value("authors", Json::array()))
+        if (word->second["approver"] == author) broken("policy: " + author.get<std::string>() + " approved the change that is their own");
+    }
+  }
+}
+
+// The pods of a first version get requests as soon as they are ready.
+void Invariants::check_pods_without_word(const Action& action) const {
+  const auto* apply = std::get_if<Apply>(&action);
+  if (!apply || apply->target.kind != Kind::Deployment || needs_word.empty()) return;
+  for (const auto& model : w_.truth.models.all())
+    for (const auto& r : w_.truth.rollouts.of_model(model->meta.key))
+      if (model->status.stable_version.empty() && needs_word.count(r->version) && apply->target.key.name == deployment_name(model->meta.key.name, r->version) &&
+          (!r->status.governance || r->status.governance->cleared.empty()))
+        broken("policy: pods of first version " + r->version + " start, and nobody has approved it");
 }
 
 // When it was decided: by the Model's status or the rollout's, whichever came first.
@@ -490,9 +523,17 @@ void Invariants::check_agreement(const View& view) const {
       broken("contradiction: " + told + "; ModelRollout " + named->meta.key.name + " says " + named->status.phase + ", " + named->status.message);
 }
 
+void Invariants::check_retired(const View& view) const {
+  if (view.active) broken("retired, but ModelRollout " + view.active->meta.key.name + " runs");
+  for (const auto& [version, ready] : view.ready)
+    if (ready > 0) broken("retired, but pods of " + version + " are ready");
+  if (view.selected != Selected::Nobody) broken("retired, but the Service is there");
+}
+
 void Invariants::check_model_at_rest(const View& view) const {
   const api::Model& m = *view.model;
   if (m.status.observed_generation != m.meta.generation) broken("at rest, the spec was not observed");
+  if (m.status.lifecycle.stage == "Retired") return check_retired(view);
   check_agreement(view);
   const Json& status = w_.get({Kind::Model, m.meta.key})["status"];
   const bool ready = status_of(status, "Ready") == "True";

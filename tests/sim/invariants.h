@@ -16,6 +16,8 @@ class Invariants : public Observer {
 
   // "accuracy/m-v3": this gate must never let this version pass.
   std::set<std::string> must_not_pass;
+  // Of these versions nobody gets a request before people's word that the API server itself has told of.
+  std::set<std::string> needs_word;
   // Pods fail or Deployments are changed by others: capacity and shares are then not ours alone to keep.
   bool disturbed = false;
   // Set: there are never more pods of a Model than these.
@@ -64,6 +66,8 @@ class Invariants : public Observer {
   void check_write(const WriteStatus& write, const Ref<api::Model>& known);
   void check_conditions(const ObjectRef& ref, const Json& before, const Json& after) const;
   void check_rollout_status(const ObjectRef& ref, const Json& before, const Json& after);
+  void check_word(const ObjectRef& ref, const std::string& version, const Json& status) const;
+  void check_pods_without_word(const Action& action) const;
   static std::string wish(const api::Model& model);
   void forget_other_wishes();
   void remember_failure(const std::string& rollout, const std::string& version, const Ref<api::Model>& known);
@@ -81,6 +85,7 @@ class Invariants : public Observer {
   void check_apart(const View& view, const api::HttpRoute& route) const;
   void check_room(const View& view) const;
   void check_model_at_rest(const View& view) const;
+  void check_retired(const View& view) const;
   void check_agreement(const View& view) const;
 
   World& w_;

@@ -32,7 +32,9 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "SIM_SHARD=%s: write it as 1/2\n", text);
       return 2;
     }
-    session.configData().testsOrTags = {filter_of(Catch::getAllTestCasesSorted(session.config()), shard, shards)};
+    Catch::ConfigData data = session.configData();
+    data.testsOrTags = {filter_of(Catch::getAllTestCasesSorted(session.config()), shard, shards)};
+    session.useConfigData(data);  // the session has made its config by now
   }
   return session.run();
 }

@@ -368,6 +368,14 @@ Answer Operator::answer_to(const Ask& ask) const {
   } else if (const auto* web = std::get_if<AskWeb>(&ask.question)) {
     const auto it = metrics.find(web->url);
     answer.value = it == metrics.end() ? Reading{{}, "no such page"} : Reading{Decimal::parse(it->second), ""};
+  } else if (const auto* approvals = std::get_if<AskApprovals>(&ask.question)) {
+    Json uids = Json::array();
+    for (const ObjectRef& one : w_.all(Kind::ModelApproval))
+      if (w_.get(one)["spec"]["rolloutRef"]["name"] == approvals->rollout.name) {
+        uids.push_back(w_.get(one)["metadata"]["uid"]);
+        w_.words_read[uids.back()] = w_.get(one)["spec"];
+      }
+    answer.text = Json{{"problem", unguarded}, {"uids", uids}}.dump();
   } else if (const auto* gateways = std::get_if<AskGateways>(&ask.question)) {
     if (w_.gateway_mirrors)
       answer.text = gateways->feature;

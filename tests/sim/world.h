@@ -72,6 +72,7 @@ class World {
   Stores truth;             // every object as it is, parsed
   std::vector<Change> log;  // until the operator's watches have read it
   int64_t changes = 0;
+  std::map<std::string, Json> words_read;  // the specs of ModelApprovals, by UID, that a quorum read has found
   bool traced = true;
   bool has_gateway = false;  // somebody takes up HTTPRoutes
   bool gateway_mirrors = true;

@@ -251,6 +251,8 @@ TEST_CASE("the last words of the fetch container", "[api]") {
       fetch(R"({"terminated":{"exitCode":69,"message":"the store does not answer"}})", mismatch);
   CHECK(other.problem == "the store does not answer");
   CHECK_FALSE(other.digest_mismatch);
+  CHECK_FALSE(other.bad_signature);
+  CHECK(fetch(R"({"terminated":{"exitCode":76,"message":"bad signature"}})", "{}").bad_signature);
 }
 
 TEST_CASE("an autoscaler that cannot scale says why", "[api]") {

@@ -146,6 +146,16 @@ TEST_CASE("the artifact is checked field by field", "[run_result]") {
              Contains(R"(64 hexadecimal digits in lower case, got "sha256:abc")"));
   CHECK_THAT(changed(R"({"artifact": {"digest": "md5:abc"}})"), Contains("artifact.digest"));
   CHECK_THAT(changed(R"({"artifact": "x"})"), Contains("artifact must be an object"));
+  CHECK_THAT(changed(R"({"artifact": {"unpack": "yes"}})"), Contains("artifact.unpack must be true or false"));
+}
+
+TEST_CASE("a run may make a folder", "[run_result]") {
+  auto document = good();
+  CHECK_FALSE(parse_run_result(document.dump())->artifact.unpack);
+  document["artifact"]["unpack"] = true;
+  const auto result = parse_run_result(document.dump());
+  REQUIRE(result);
+  CHECK(result->artifact.unpack);
 }
 
 TEST_CASE("an artifact's URI is one that can be fetched", "[run_result]") {

@@ -19,10 +19,7 @@ struct Unread {
 
 // Fields that are right not to be read.
 const std::vector<Unread> kUnreadOfModel = {
-    {"spec.class", "for people: a printer column"},
-    {"spec.description", "for people"},
-    {"spec.owner", "for people: a printer column"},
-    {"spec.riskTier", "for people: a printer column; picks a policy once there are any"},
+    {"spec.card", "for people and reports"},
     {"spec.monitors[0].about", "for people and reports"},
     {"status.trafficSummary", "a printer column, written from traffic"},
     {"status.ready", "a printer column, written from replicas"},
@@ -31,10 +28,11 @@ const std::vector<Unread> kUnreadOfModel = {
     {"status.selector", "the scale subresource"},
 };
 const std::vector<Unread> kUnreadOfVersion = {
-    {"spec.lineage.code", "a record for people and pipelines"},
-    {"spec.lineage.data", "a record for people and pipelines"},
-    {"spec.lineage.environment", "a record for people and pipelines"},
-    {"spec.lineage.run", "a record for people and pipelines"},
+    {"spec.lineage.data[0].name", "a record for people and pipelines"},
+    {"spec.lineage.data[0].rows", "a record for people and pipelines"},
+    {"spec.lineage.run.kind", "a record for people and pipelines"},
+    {"spec.lineage.run.parameters", "a record for people and pipelines"},
+    {"spec.lineage.run.seed", "a record for people and pipelines"},
     {"status.observedGeneration", "a ModelVersion's spec never changes"},
 };
 const std::vector<Unread> kUnreadOfRollout = {
@@ -119,6 +117,15 @@ TEST_CASE("the CRDs and the parsers of gate sets agree, and their gates are a Mo
   CHECK(others == 2);
   CHECK(cluster == model);
 }
+
+TEST_CASE("the CRD and the parser of ModelPolicy agree, and its gates are a Model's", "[crd]") {
+  check_agreement<api::ModelPolicy>(full("modelpolicies"), {{"spec.description", "for people: a printer column"},
+                                                            {"spec.frameworks", "data for reports"}});
+  CHECK(crd::schema_of("modelpolicies")[Json::json_pointer("/properties/spec/properties/gates")] ==
+        crd::schema_of("models")[Json::json_pointer("/properties/spec/properties/rollout/properties/gates")]);
+}
+
+TEST_CASE("the CRD and the parser of ModelApproval agree", "[crd]") { check_agreement<api::ModelApproval>(full("modelapprovals"), {}); }
 
 TEST_CASE("what the API server would prune is found", "[crd]") {
   const Json schema = crd::schema_of("models");

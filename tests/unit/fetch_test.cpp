@@ -3,104 +3,12 @@
 
 #include <sys/stat.h>
 
-#include <catch2/catch.hpp>
-#include <deque>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <thread>
-
 #include "operator/fetch/command.h"
-#include "operator/fetch/sha256.h"
 #include "operator/fetch/source.h"
+#include "tests/unit/fetch_bench.h"
 
 namespace mo {
 namespace {
-
-namespace fs = std::filesystem;
-using Catch::Matchers::Contains;
-using Catch::Matchers::StartsWith;
-using namespace std::chrono_literals;
-
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (fs::temp_directory_path() / "fetch-XXXXXX").string();
-    path = ::mkdtemp(name.data());
-  }
-  ~TempDir() { fs::remove_all(path); }
-  fs::path path;
-};
-
-std::string digest_of(std::string_view text) {
-  fetch::Sha256 hash;
-  hash.add(text);
-  return hash.finish();
-}
-void write(const fs::path& path, std::string_view text) { std::ofstream(path) << text; }
-std::string read(const fs::path& path) {
-  std::ostringstream out;
-  out << std::ifstream(path).rdbuf();
-  return out.str();
-}
-
-// One scripted attempt after the other; the last one stays.
-class FakeHttp : public kube::PlainTransport {
- public:
-  struct Attempt {
-    int status = 200;
-    std::string body;
-    std::optional<Error> error;  // after the body
-    bool hang = false;
-  };
-  Result<kube::HttpResponse> download(const kube::HttpRequest& request, const kube::ChunkSink& sink,
-                                      std::stop_token stop) override {
-    requests.push_back(request.target);
-    headers = request.headers;
-    const Attempt attempt = attempts.front();
-    if (attempts.size() > 1) attempts.pop_front();
-    while (attempt.hang && !stop.stop_requested()) std::this_thread::sleep_for(1ms);
-    if (stop.stop_requested()) return fail(ErrorKind::Cancelled, "cancelled");
-    if (attempt.status / 100 != 2) return kube::HttpResponse{attempt.status, {}, attempt.body};
-    for (char c : attempt.body)
-      if (!sink({&c, 1})) return fail(ErrorKind::Cancelled, "the sink ended it");
-    if (attempt.error) return fail(*attempt.error);
-    return kube::HttpResponse{attempt.status, {}, ""};
-  }
-  Result<kube::HttpResponse> send(const kube::HttpRequest&, std::stop_token) override {
-    return fail(ErrorKind::Invalid, "");
-  }
-  Result<kube::HttpResponse> stream(const kube::HttpRequest&, const kube::LineSink&,
-                                    std::stop_token) override {
-    return fail(ErrorKind::Invalid, "");
-  }
-  std::deque<Attempt> attempts{{}};
-  std::vector<std::string> requests;
-  std::vector<std::pair<std::string, std::string>> headers;  // of the last one
-};
-
-struct Fixture {
-  TempDir dir;
-  FakeHttp http;
-  FetchOptions options;
-  std::ostringstream log;
-  std::stop_source stop;
-
-  Fixture() {
-    fs::create_directory(dir.path / "source");
-    fs::create_directory(dir.path / "artifact");
-    write(dir.path / "log", "");
-    options.uri = "http://store/model.json";
-    options.digest = digest_of("model");
-    options.output = dir.path / "artifact" / "model.json";
-    options.source_dir = dir.path / "source";
-    options.termination_log = dir.path / "log";
-    options.first_retry = 1ms;
-  }
-  int run() { return fetch_artifact(options, http, log, stop.get_token()); }
-  std::string said() { return read(dir.path / "log"); }
-  bool nothing_left() { return fs::is_empty(dir.path / "artifact"); }
-};
 
 TEST_CASE("a digest is what sha256sum prints", "[fetch]") {
   CHECK(digest_of("") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
@@ -150,7 +58,7 @@ TEST_CASE("nothing outside the mount is read", "[fetch]") {
     CHECK_THAT(f.said(), Contains("leads out of"));
   }
   for (const char* uri : {"pvc://models/../secret", "pvc://models/a/../../secret", "pvc://models//etc/passwd",
-                          "pvc://models", "pvc://models/", "configmap://x", "file:///etc/passwd", "s3://a/b",
+                          "pvc://models", "pvc://models/", "configmap://x", "file:///etc/passwd", "s3://a", "s3:///b", "oci://a/b", "oci://a/b@sha256:1",
                           "", "x", "http://", "https:///x"}) {
     f.options.uri = uri;
     CHECK(f.run() == kFetchUsage);

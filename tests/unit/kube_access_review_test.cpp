@@ -61,6 +61,21 @@ TEST_CASE("kube: whose token it is, and whether they may get the path") {
                  Contains(R"("nonResourceAttributes":{"path":"/metrics","verb":"get"})"));
 }
 
+TEST_CASE("kube: whether somebody may list objects in a namespace, or in all") {
+  Fixture f;
+  f.transport->answers = {{201, {}, kPrometheus}, {201, {}, R"({"status":{"allowed":true}})"}, {201, {}, R"({"status":{"allowed":true,"denied":true}})"}};
+  const auto who = f.reviews.who("their-token", {});
+  REQUIRE(who);
+  CHECK(who->name == "system:serviceaccount:monitoring:prometheus");
+  CHECK(f.reviews.may_list(*who, "models", "pay", {}) == true);
+  CHECK(f.reviews.may_list(*who, "models", "", {}) == false);
+  CHECK_THAT(f.transport->requests[1].body,
+             Contains(R"("groups":["system:serviceaccounts","system:authenticated"])") && Contains(R"("resource":"models")") &&
+                 Contains(R"("verb":"list")") && Contains(R"("group":"modelops.dev")") && Contains(R"("namespace":"pay")"));
+  CHECK_THAT(f.transport->requests[2].body, !Contains("namespace\":\"pay"));
+  CHECK_FALSE(f.reviews.may_list(*who, "models", "pay", {}));  // no answer is no yes
+}
+
 TEST_CASE("kube: who is nobody, or has no right, is not let in") {
   Fixture f;
   const auto nobody = f.ask({{201, R"({"status":{"error":"invalid bearer token"}})"}});

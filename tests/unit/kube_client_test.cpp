@@ -358,7 +358,7 @@ TEST_CASE("GETs are not repeated after other errors, and a wait ends when asked"
   });
   const auto start = steady_clock::now();
   CHECK(waiting.client->get(fraud, stop.get_token()).error().kind == ErrorKind::Cancelled);
-  CHECK(steady_clock::now() - start < 1s);
+  CHECK(steady_clock::now() - start < 9s);  // sooner than it would have asked again
 }
 
 TEST_CASE("no answer names the call and is counted as status 0", "[kube][client]") {

@@ -293,7 +293,7 @@ TEST_CASE("plugin: artifacts whose credentials or size cannot be are refused off
   CHECK(linted(artifact("http://[fd00::1]/a", "")).empty());
   for (const char* uri : {"https://jane:pass@store/a", "http://token@store", "https://jane:pa/ss@store/a"})
     CHECK(first(artifact(uri, "")).find("without user name and password") != std::string::npos);
-  CHECK(first(artifact("http://store/a", ", credentials: {secretName: s}")).find("https:// addresses alone") != std::string::npos);
+  CHECK(first(artifact("http://store/a", ", credentials: {secretName: s}")).find("oci:// addresses alone") != std::string::npos);
   for (const char* size : {"0", "1.5Gi", "much", "99999999Ti", "-1"})
     CHECK(first(artifact("http://store/a", std::string(", size: \"") + size + "\"")).find("whole number of bytes") != std::string::npos);
 }

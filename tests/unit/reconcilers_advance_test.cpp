@@ -429,6 +429,15 @@ TEST_CASE("a digest that does not match is not waited for") {
   CHECK(b.r.status.ending->reason == "DigestMismatch");
 }
 
+TEST_CASE("a signature that is not right is not waited for") {
+  Bench b;
+  b.ground.bad_signature = true;
+  b.ground.candidate_problem = "bad signature";
+  b.go();
+  CHECK(b.r.status.phase == "RolledBack");
+  CHECK(b.r.status.ending->reason == "BadSignature");
+}
+
 TEST_CASE("a newer wish supersedes, and gives the traffic back first") {
   Bench b;
   b.to_gates();

@@ -172,7 +172,7 @@ TEST_CASE("what cannot be rendered says why") {
     const auto result = render_deployment(model(), version(uri), r, kSettings);
     return result ? "" : result.error().message;
   };
-  CHECK(why("s3://b/k", runtime()).find("none of configmap://") != std::string::npos);
+  CHECK(why("ftp://b/k", runtime()).find("none of configmap://") != std::string::npos);
   CHECK(why("configmap://maps", runtime()).find("names no key") != std::string::npos);
   CHECK(why("pvc://claim/", runtime()).find("names no path") != std::string::npos);
   CHECK(why("http://x/y", runtime(R"({"spec": {"containers": [{"name": "other"}]}})"))

@@ -278,3 +278,23 @@ TEST_CASE("serve: metrics") {
   CHECK(text.find("model_operator_api_call_seconds_count{resource=\"models\",verb=\"watch\"}") ==
         std::string::npos);
 }
+
+TEST_CASE("serve: a Service sees who asks and for what, and may answer later and with headers") {
+  std::vector<std::jthread> later;
+  std::mutex mutex;
+  const auto service = [&](Request request, std::function<void(Reply)> answer) {
+    const std::lock_guard lock(mutex);
+    later.emplace_back([request = std::move(request), answer = std::move(answer)] {
+      answer({200, "text/plain", request.path + "|" + request.query + "|" + request.authorization, {{"X-Of", "it"}}});
+    });
+  };
+  const auto started = HttpServer::start({"127.0.0.1", 0}, serve::Service(service), Limits{});
+  REQUIRE(started);
+  const std::string text =
+      exchange((*started)->port(), "GET /a/b?c=d&e=%20 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\nConnection: close\r\n\r\n");
+  CHECK(text.find("\r\n\r\n/a/b|c=d&e=%20|Bearer t") != std::string::npos);
+  CHECK(text.find("X-Of: it\r\n") != std::string::npos);
+  CHECK(exchange((*started)->port(), "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").find(" 405 ") != std::string::npos);
+  const std::lock_guard lock(mutex);
+  CHECK(later.size() == 1);
+}

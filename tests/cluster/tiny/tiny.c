@@ -62,7 +62,10 @@ int main(int count, char **words) {
     signal(SIGPIPE, SIG_IGN);
     if (count > 1 && strcmp(words[1], "job") == 0) return job();
     const char *folder = count > 2 ? words[2] : NULL;
-    if (!folder && !read_file(env("MODEL_PATH", "/none"), artifact, sizeof artifact)) fprintf(stderr, "no artifact\n");
+    char inside[1024];  // of an artifact that is a folder
+    snprintf(inside, sizeof inside, "%s/model", env("MODEL_PATH", "/none"));
+    if (!folder && !read_file(inside, artifact, sizeof artifact) && !read_file(env("MODEL_PATH", "/none"), artifact, sizeof artifact))
+        fprintf(stderr, "no artifact\n");
     if (strncmp(artifact, "crash", 5) == 0) {
         fprintf(stderr, "the artifact says crash\n");
         return 3;

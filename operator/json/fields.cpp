@@ -1,6 +1,8 @@
-#include "plugin/fields.h"
+#include "operator/json/fields.h"
 
-namespace mo::plugin {
+#include <algorithm>
+
+namespace mo::fields {
 namespace {
 
 // The code point that begins there and its length in bytes; -1 for a byte that is no UTF-8.
@@ -119,4 +121,4 @@ std::string span(Duration d) {
   return format_duration(std::max<Duration>(Duration(0), std::chrono::ceil<std::chrono::seconds>(d)));
 }
 
-}  // namespace mo::plugin
+}  // namespace mo::fields

@@ -1,0 +1,152 @@
+// ModelPolicies and ModelApprovals, and what ModelRollouts keep of them.
+#include "operator/api/parse.h"
+#include "operator/api/read_rollout.h"
+
+namespace mo::api {
+
+const Gate* ModelPolicy::gate(const std::string& name) const {
+  const auto found = std::find_if(gates.begin(), gates.end(), [&](const Gate& g) { return g.name == name; });
+  return found == gates.end() ? nullptr : &*found;
+}
+
+namespace read {
+
+// ---- ModelPolicy ----
+
+constexpr Field<ModelPolicy> kAppliesTo[] = {{"riskTiers", member<&ModelPolicy::risk_tiers>},
+                                             {"classes", member<&ModelPolicy::classes>},
+                                             {"namespaces", member<&ModelPolicy::namespaces>}};
+
+void read_strategies(value& v, ModelPolicy& out, const Path& at) {
+  each_item(v, at, [&](value& item, const Path& here) {
+    struct One {
+      RolloutPolicy::Strategy strategy = RolloutPolicy::Strategy::Canary;
+    } one;
+    word<&One::strategy, kStrategies>(item, one, here);
+    out.strategies.push_back(one.strategy);
+  });
+}
+
+constexpr Field<ModelPolicy> kRequire[] = {{"beforeTraffic", member<&ModelPolicy::before_traffic>},
+                                           {"background", member<&ModelPolicy::background>},
+                                           {"strategies", read_strategies},
+                                           {"maxFirstWeight", member<&ModelPolicy::max_first_weight>},
+                                           {"minBake", member<&ModelPolicy::min_bake>},
+                                           {"fields", member<&ModelPolicy::fields>},
+                                           {"lineage", member<&ModelPolicy::lineage>},
+                                           {"registries", member<&ModelPolicy::registries>},
+                                           {"runtimes", member<&ModelPolicy::runtimes>}};
+
+constexpr Field<ApprovalDemand> kDemand[] = {{"role", member<&ApprovalDemand::role>},
+                                             {"count", member<&ApprovalDemand::count>},
+                                             {"before", member<&ApprovalDemand::before>}};
+bool read(value& v, ApprovalDemand& out, const Path& at) { return read_object(v, out, kDemand, at); }
+
+constexpr Field<FreezeWindow> kFreeze[] = {{"name", member<&FreezeWindow::name>},
+                                           {"from", member<&FreezeWindow::from>},
+                                           {"to", member<&FreezeWindow::to>},
+                                           {"cron", member<&FreezeWindow::cron>},
+                                           {"timeZone", member<&FreezeWindow::time_zone>},
+                                           {"duration", member<&FreezeWindow::duration>}};
+bool read(value& v, FreezeWindow& out, const Path& at) { return read_object(v, out, kFreeze, at); }
+
+constexpr Field<ModelPolicy> kSeparation[] = {{"author", member<&ModelPolicy::separate_author>}};
+
+void read_enforcement(value& v, ModelPolicy& out, const Path& at) {
+  std::string word;
+  if (read(v, word, at)) out.enforced = word != "Warn";
+}
+
+constexpr Field<ModelPolicy> kPolicySpec[] = {{"appliesTo", into<kAppliesTo>},
+                                              {"enforcement", read_enforcement},
+                                              {"gates", member<&ModelPolicy::gates>},
+                                              {"require", into<kRequire>},
+                                              {"approvals", member<&ModelPolicy::approvals>},
+                                              {"separationOfDuties", into<kSeparation>},
+                                              {"approvalValidFor", member<&ModelPolicy::approval_valid_for>},
+                                              {"freeze", member<&ModelPolicy::freeze>}};
+
+void read_policy_spec(value& v, Root<ModelPolicy>& out, const Path& at) {
+  read_object_and_raw(v, out.object, out.object.raw, kPolicySpec, at);
+}
+constexpr Field<Root<ModelPolicy>> kModelPolicy[] = {
+    {"apiVersion", ignored}, {"kind", ignored}, {"metadata", root_metadata}, {"spec", read_policy_spec}};
+
+// ---- ModelApproval ----
+
+constexpr Field<ModelApproval> kApprovalModel[] = {{"name", member<&ModelApproval::model>}};
+constexpr Field<ModelApproval> kApprovalRollout[] = {{"name", member<&ModelApproval::rollout>}};
+void read_decision(value& v, ModelApproval& out, const Path& at) {
+  std::string word;
+  if (read(v, word, at)) out.approved = word == "Approved";
+}
+constexpr Field<ModelApproval> kApprovalSpec[] = {{"modelRef", into<kApprovalModel>},
+                                                  {"rolloutRef", into<kApprovalRollout>},
+                                                  {"role", member<&ModelApproval::role>},
+                                                  {"decision", read_decision},
+                                                  {"approver", member<&ModelApproval::approver>},
+                                                  {"subject", member<&ModelApproval::subject>},
+                                                  {"reason", member<&ModelApproval::reason>},
+                                                  {"ticket", member<&ModelApproval::ticket>}};
+constexpr Field<Root<ModelApproval>> kApproval[] = {
+    {"apiVersion", ignored}, {"kind", ignored}, {"metadata", root_metadata}, {"spec", root_part<kApprovalSpec>}};
+
+// ---- ModelRollout.status ----
+
+constexpr Field<PolicyRef> kPolicyRef[] = {
+    {"name", member<&PolicyRef::name>}, {"uid", member<&PolicyRef::uid>}, {"generation", member<&PolicyRef::generation>}};
+bool read(value& v, PolicyRef& out, const Path& at) { return read_object(v, out, kPolicyRef, at); }
+
+constexpr Field<UsedApproval> kUsed[] = {{"role", member<&UsedApproval::role>},
+                                         {"approver", member<&UsedApproval::approver>},
+                                         {"name", member<&UsedApproval::name>},
+                                         {"uid", member<&UsedApproval::uid>}};
+bool read(value& v, UsedApproval& out, const Path& at) { return read_object(v, out, kUsed, at); }
+
+constexpr Field<Clearance> kClearance[] = {{"before", member<&Clearance::before>},
+                                           {"at", member<&Clearance::at>},
+                                           {"subject", member<&Clearance::subject>},
+                                           {"approvals", member<&Clearance::approvals>}};
+bool read(value& v, Clearance& out, const Path& at) { return read_object(v, out, kClearance, at); }
+
+constexpr Field<GovernanceRecord> kRecord[] = {{"policies", member<&GovernanceRecord::policies>},
+                                               {"beforeTraffic", member<&GovernanceRecord::before_traffic>},
+                                               {"approvals", member<&GovernanceRecord::approvals>},
+                                               {"minBake", member<&GovernanceRecord::min_bake>},
+                                               {"separateAuthor", member<&GovernanceRecord::separate_author>},
+                                               {"approvalValidFor", member<&GovernanceRecord::approval_valid_for>},
+                                               {"authors", member<&GovernanceRecord::authors>},
+                                               {"cleared", member<&GovernanceRecord::cleared>}};
+bool read(value& v, GovernanceRecord& out, const Path& at) { return read_object(v, out, kRecord, at); }
+
+constexpr Field<AwaitedApproval::Role> kAwaitedRole[] = {{"role", member<&AwaitedApproval::Role::role>},
+                                                         {"count", member<&AwaitedApproval::Role::count>},
+                                                         {"given", member<&AwaitedApproval::Role::given>}};
+bool read(value& v, AwaitedApproval::Role& out, const Path& at) { return read_object(v, out, kAwaitedRole, at); }
+
+constexpr Field<AwaitedApproval> kAwaited[] = {{"reason", member<&AwaitedApproval::reason>},
+                                               {"subject", member<&AwaitedApproval::subject>},
+                                               {"before", member<&AwaitedApproval::before>},
+                                               {"roles", member<&AwaitedApproval::roles>}};
+bool read(value& v, AwaitedApproval& out, const Path& at) { return read_object(v, out, kAwaited, at); }
+
+}  // namespace read
+
+template <>
+Result<ModelPolicy> parse<ModelPolicy>(std::string_view json, Coverage* coverage) {
+  read::Report report{{}, {}, coverage};
+  auto root = read::read_root(json, read::kModelPolicy, report);
+  if (!root) return fail(root.error());
+  root->object.problem = std::move(report.problem);
+  return std::move(root->object);
+}
+
+template <>
+Result<ModelApproval> parse<ModelApproval>(std::string_view json, Coverage* coverage) {
+  read::Report report{{}, {}, coverage};
+  auto root = read::read_root(json, read::kApproval, report);
+  if (!root) return fail(root.error());
+  return std::move(root->object);
+}
+
+}  // namespace mo::api

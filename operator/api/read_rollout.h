@@ -1,0 +1,18 @@
+// Readers of one parse_*.cpp that another uses.
+#pragma once
+
+#include "operator/api/policies.h"
+#include "operator/api/read.h"
+
+namespace mo::api::read {
+
+inline constexpr Words<RolloutPolicy::Strategy> kStrategies[] = {{"Canary", RolloutPolicy::Strategy::Canary},
+                                                                 {"BlueGreen", RolloutPolicy::Strategy::BlueGreen},
+                                                                 {"Shadow", RolloutPolicy::Strategy::Shadow},
+                                                                 {"Recreate", RolloutPolicy::Strategy::Recreate}};
+
+bool read(value& v, Gate& out, const Path& at);              // parse_modelops.cpp
+bool read(value& v, GovernanceRecord& out, const Path& at);  // parse_governance.cpp
+bool read(value& v, AwaitedApproval& out, const Path& at);
+
+}  // namespace mo::api::read

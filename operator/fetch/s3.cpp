@@ -1,0 +1,141 @@
+#include "operator/fetch/s3.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "operator/core/text.h"
+#include "operator/fetch/credentials.h"
+
+namespace mo::fetch {
+namespace {
+
+constexpr const char* kUnsigned = "UNSIGNED-PAYLOAD";
+constexpr const char* kSecret = " in the Secret of artifact.credentials";
+
+// As the signature has it: one way of writing each key.
+std::string encoded(std::string_view key) {
+  constexpr char hex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const unsigned char c : key) {
+    if (std::isalnum(c) || c == '-' || c == '.' || c == '_' || c == '~' || c == '/')
+      out += static_cast<char>(c);
+    else
+      out += {'%', hex[c >> 4], hex[c & 15]};
+  }
+  return out;
+}
+
+// The text of <name>…</name>, as far as it is a plain word.
+std::string element(std::string_view xml, std::string_view name) {
+  const std::string open = "<" + std::string(name) + ">", close = "</" + std::string(name) + ">";
+  const size_t begin = xml.find(open);
+  if (begin == std::string_view::npos) return "";
+  const std::string_view rest = xml.substr(begin + open.size());
+  const std::string_view word = rest.substr(0, std::min(rest.find(close), rest.size()));
+  const bool plain =
+      word.size() <= 64 && std::all_of(word.begin(), word.end(), [](unsigned char c) { return std::isalnum(c) || c == '-'; });
+  return plain ? std::string(word) : "";
+}
+
+tl::unexpected<Error> unusable_key(const std::string& key, const std::string& why) {
+  return fail(ErrorKind::Unauthorized, "the key " + key + kSecret + " " + why);
+}
+
+Result<std::string> endpoint_of(const std::filesystem::path& folder, const std::string& region) {
+  auto endpoint = read_key(folder, "AWS_ENDPOINT_URL");
+  if (!endpoint) return "https://s3." + region + ".amazonaws.com";
+  while (endpoint->ends_with('/')) endpoint->pop_back();
+  const size_t scheme = endpoint->find("://");
+  const bool http = endpoint->starts_with("http://") || endpoint->starts_with("https://");
+  if (!http || endpoint->size() == scheme + 3 || endpoint->find_first_of(" @?#\\\t\r\n") != std::string::npos)
+    return unusable_key("AWS_ENDPOINT_URL", "must be http(s)://host or http(s)://host:port");
+  return *endpoint;
+}
+
+Result<std::optional<kube::S3Keys>> keys_of(const std::filesystem::path& folder, const std::string& region) {
+  const auto id = read_key(folder, "AWS_ACCESS_KEY_ID"), secret = read_key(folder, "AWS_SECRET_ACCESS_KEY");
+  if (!id && !secret) return std::nullopt;
+  if (!id) return unusable_key("AWS_ACCESS_KEY_ID", "is missing, and AWS_SECRET_ACCESS_KEY is there");
+  if (!secret) return unusable_key("AWS_SECRET_ACCESS_KEY", "is missing, and AWS_ACCESS_KEY_ID is there");
+  if (!is_plain(*id) || id->find(' ') != std::string::npos)
+    return unusable_key("AWS_ACCESS_KEY_ID", "is empty or holds blanks or control characters");
+  if (!is_plain(*secret)) return unusable_key("AWS_SECRET_ACCESS_KEY", "is empty or holds control characters");
+  return kube::S3Keys{*id, *secret, region};
+}
+
+std::string named(const char* what, std::string_view name) {
+  return std::string(what) + " \"" + whole_characters(name, 300) + "\"";
+}
+
+}  // namespace
+
+Error s3_refusal(const kube::HttpResponse& answer, const std::string& bucket, const std::string& key,
+                 const std::string& endpoint) {
+  const std::string code = element(answer.body, "Code");
+  const auto error = [&](ErrorKind kind, const std::string& text) {
+    return Error{
+        kind,
+        text + " (" + (code.empty() ? "" : code + ", ") + "HTTP " + std::to_string(answer.status) + " of " + endpoint + ")",
+        answer.status,
+        {},
+        {}};
+  };
+  if (code == "NoSuchBucket")
+    return error(ErrorKind::NotFound, named("bucket", bucket) +
+                                          " does not exist; check artifact.uri, and AWS_ENDPOINT_URL and AWS_REGION" + kSecret);
+  if (code == "NoSuchKey" || (code.empty() && answer.status == 404))
+    return error(ErrorKind::NotFound, named("bucket", bucket) + " has no " + named("key", key) + "; check artifact.uri");
+  if (code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "InvalidToken" || code == "ExpiredToken")
+    return error(
+        ErrorKind::Unauthorized,
+        std::string(
+            "the store does not know these keys; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN") +
+            kSecret);
+  if (code == "RequestTimeTooSkewed")
+    return error(ErrorKind::Unauthorized, "the clocks of this node and of the store differ by more than 15 minutes");
+  if (code == "PermanentRedirect" || code == "AuthorizationHeaderMalformed" || code == "TemporaryRedirect" ||
+      answer.status / 100 == 3) {
+    const std::string region = element(answer.body, "Region");
+    return error(ErrorKind::Invalid, named("bucket", bucket) + " lies in another region" +
+                                         (region.empty() ? "" : ", " + region) + "; set AWS_REGION" + kSecret);
+  }
+  if (answer.status == 401 || answer.status == 403)
+    return error(ErrorKind::Unauthorized, "the store does not let these keys read " + named("key", key) + " of " +
+                                              named("bucket", bucket) +
+                                              "; allow them s3:GetObject, or name another Secret in artifact.credentials");
+  return error(ErrorKind::NotFound, "the store refuses to send " + named("key", key) + " of " + named("bucket", bucket));
+}
+
+Result<Download> s3_download(std::string_view uri, const std::filesystem::path& folder, uint64_t max_bytes) {
+  if (folder.empty() || !std::filesystem::exists(folder))
+    return fail(ErrorKind::Unauthorized,
+                "s3:// needs artifact.credentials: a Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+  const std::string_view rest = uri.substr(std::string_view("s3://").size());
+  const size_t slash = rest.find('/');
+  const std::string bucket(rest.substr(0, slash)), key(rest.substr(slash + 1));
+  std::string region = read_key(folder, "AWS_REGION").value_or("us-east-1");
+  if (region.empty() || !std::all_of(region.begin(), region.end(), [](unsigned char c) { return std::isalnum(c) || c == '-'; }))
+    return unusable_key("AWS_REGION", "must be a region such as eu-central-1");
+  const auto endpoint = endpoint_of(folder, region);
+  if (!endpoint) return fail(endpoint.error());
+  auto keys = keys_of(folder, region);
+  if (!keys) return fail(keys.error());
+
+  Download out;
+  out.request.target = *endpoint + "/" + bucket + "/" + encoded(key);
+  out.request.sign = *keys;
+  if (*keys) out.request.headers.emplace_back("x-amz-content-sha256", kUnsigned);
+  if (const auto token = read_key(folder, "AWS_SESSION_TOKEN"); *keys && token) {
+    if (!is_plain(*token) || token->find(' ') != std::string::npos)
+      return unusable_key("AWS_SESSION_TOKEN", "is empty or holds blanks or control characters");
+    out.request.headers.emplace_back("x-amz-security-token", *token);
+  }
+  out.shown = redact_uri(uri);
+  out.max_bytes = max_bytes;
+  out.refused = [bucket, key, endpoint = *endpoint](const kube::HttpResponse& answer) {
+    return s3_refusal(answer, bucket, key, endpoint);
+  };
+  return out;
+}
+
+}  // namespace mo::fetch

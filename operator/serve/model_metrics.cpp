@@ -1,0 +1,45 @@
+#include "operator/serve/model_metrics.h"
+
+namespace mo::serve {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+ClientMetric of(const api::Model& model, double value) {
+  ClientMetric metric;
+  metric.gauge.value = value;
+  metric.label = {{"namespace", model.meta.key.ns}, {"model", model.meta.key.name}};
+  return metric;
+}
+
+double seconds_of(TimePoint at) { return static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(at.time_since_epoch()).count()); }
+
+}  // namespace
+
+std::vector<MetricFamily> model_families(const Store<api::Model>& models) {
+  MetricFamily info{"modelops_model_info", "1 for each Model, labelled with what serves, its phase and its stage.", MetricType::Gauge, {}};
+  MetricFamily deprecates{"modelops_model_deprecates_timestamp_seconds", "When a Model is to be Deprecated, where it says so.", MetricType::Gauge, {}};
+  MetricFamily retires{"modelops_model_retires_timestamp_seconds", "When a Model is to be Retired, where it says so.", MetricType::Gauge, {}};
+  MetricFamily review{"modelops_model_review_timestamp_seconds", "When a Model is to be reviewed, where it says so.", MetricType::Gauge, {}};
+  for (const auto& model : models.all()) {
+    ClientMetric one = of(*model, 1);
+    const api::ModelStatus& s = model->status;
+    one.label.push_back({"version", s.stable_version});
+    one.label.push_back({"phase", s.phase.empty() ? "Pending" : s.phase});
+    one.label.push_back({"stage", s.lifecycle.stage});
+    info.metric.push_back(std::move(one));
+    // Of those that are retired nothing is due any more.
+    if (!model->lifecycle || s.lifecycle.stage == "Retired") continue;
+    const auto date = [&](MetricFamily& family, const std::optional<TimePoint>& at) {
+      if (at) family.metric.push_back(of(*model, seconds_of(*at)));
+    };
+    if (s.lifecycle.stage != "Deprecated") date(deprecates, model->lifecycle->deprecate_at);
+    date(retires, model->lifecycle->retire_at);
+    date(review, model->lifecycle->review_by);
+  }
+  return {info, deprecates, retires, review};
+}
+
+}  // namespace mo::serve

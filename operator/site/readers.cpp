@@ -1,0 +1,86 @@
+#include "operator/site/readers.h"
+
+#include <algorithm>
+
+namespace mo::site {
+namespace {
+
+constexpr std::chrono::seconds kKnown{60}, kUnknown{10};
+constexpr size_t kRemembered = 256;
+constexpr size_t kNamespacesAsked = 2000;
+
+}  // namespace
+
+std::optional<Readers::Reader> Readers::recall(const std::string& token) {
+  std::lock_guard lock(mutex_);
+  const auto it = readers_.find(token);
+  if (it == readers_.end() || it->second.until < Clock::now()) return {};
+  return it->second;
+}
+
+void Readers::remember(const std::string& token, const Reader& reader) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(readers_, [now = Clock::now()](const auto& entry) { return entry.second.until < now; });
+  if (readers_.size() >= kRemembered && !readers_.contains(token)) {
+    // Those whom nobody knows go first: whoever tries tokens pushes out no reader.
+    auto oldest = std::min_element(readers_.begin(), readers_.end(), [](const auto& a, const auto& b) {
+      return std::pair(a.second.known, a.second.until) < std::pair(b.second.known, b.second.until);
+    });
+    readers_.erase(oldest);
+  }
+  readers_[token] = reader;
+}
+
+Result<bool> Readers::sees(const kube::Identity& who, const std::string& ns, std::stop_token stop) {
+  for (const char* plural : {"models", "modelversions", "modelrollouts"}) {
+    const auto may = reviews_->may_list(who, plural, ns, stop);
+    if (!may || !*may) return may;
+  }
+  return true;
+}
+
+Result<Readers::Reader> Readers::ask(const std::string& token, const report::Portfolio& whole, std::stop_token stop) {
+  const auto who = reviews_->who(token, stop);
+  if (!who) return fail(who.error());
+  Reader reader;
+  reader.known = who->authenticated;
+  reader.name = who->name;
+  reader.until = Clock::now() + (reader.known ? kKnown : kUnknown);
+  if (!reader.known) return reader;
+  const auto all = sees(*who, "", stop);
+  if (!all) return fail(all.error());
+  reader.everything = *all;
+  if (reader.everything) return reader;
+  std::set<std::string> namespaces;
+  for (const report::Model& model : whole.models)
+    if (namespaces.size() < kNamespacesAsked) namespaces.insert(model.ns);
+  for (const std::string& ns : namespaces) {
+    const auto may = sees(*who, ns, stop);
+    if (!may) return fail(may.error());
+    if (*may) reader.namespaces.insert(ns);
+  }
+  return reader;
+}
+
+Result<Readers::Snapshot> Readers::view(const std::string& token, const Snapshot& whole, std::stop_token stop) {
+  std::optional<Reader> reader = recall(token);
+  if (!reader) {
+    auto asked = ask(token, *whole, stop);
+    if (!asked) return fail(asked.error());
+    reader = std::move(*asked);
+  }
+  if (reader->known && reader->of != whole) {
+    reader->of = whole;
+    reader->view = whole;
+    if (!reader->everything) {
+      report::Portfolio part = report::only(*whole, reader->namespaces);
+      part.scope = "the namespaces that " + reader->name + " may see (" + std::to_string(reader->namespaces.size()) + ")";
+      if (reader->namespaces.empty()) part.gaps.clear(), part.policies_known = false;
+      reader->view = std::make_shared<const report::Portfolio>(std::move(part));
+    }
+  }
+  remember(token, *reader);
+  return reader->known ? reader->view : nullptr;
+}
+
+}  // namespace mo::site

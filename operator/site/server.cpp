@@ -1,0 +1,243 @@
+#include "operator/site/server.h"
+
+#include <malloc.h>
+#include <spdlog/spdlog.h>
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "operator/site/readers.h"
+#include "operator/kube/config.h"
+#include "operator/kube/credentials.h"
+#include "operator/runtime/log.h"
+#include "report/html.h"
+#include "report/live/reading.h"
+#include "report/pages.h"
+#include "report/tables.h"
+
+namespace mo::site {
+namespace {
+
+using serve::Reply;
+using serve::Request;
+using Answer = std::function<void(Reply)>;
+
+constexpr size_t kWaiting = 64;  // requests; one more is answered with 503
+constexpr int kThreads = 2;
+// All readers may come from one address, that of the proxy in front.
+const serve::Limits kLimits{.connections = 512, .per_peer = 512};
+constexpr size_t kLongestToken = 4096;
+constexpr std::chrono::seconds kReviewDeadline{5};
+constexpr const char* kPlain = "text/plain; charset=utf-8";
+
+TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
+
+// Nothing runs, nothing comes from elsewhere, nobody frames it, no cache keeps what one reader saw.
+Reply guarded(Reply reply, bool shared = false) {
+  reply.headers = {{"Content-Security-Policy",
+                    "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
+                   {"Referrer-Policy", "no-referrer"},
+                   {"Cross-Origin-Resource-Policy", "same-origin"},
+                   {"Cross-Origin-Opener-Policy", "same-origin"},
+                   {"Cache-Control", shared ? "public, max-age=300" : "no-store"}};
+  return reply;
+}
+Reply said(int status, const std::string& text) { return guarded({status, kPlain, text + "\n"}); }
+Reply page(std::string html, int status = 200) { return guarded({status, "text/html; charset=utf-8", std::move(html)}); }
+
+std::string token_of(const std::string& authorization) {
+  constexpr std::string_view scheme = "bearer ";
+  if (authorization.size() <= scheme.size() || authorization.size() > kLongestToken) return "";
+  for (size_t i = 0; i < scheme.size(); ++i)
+    if (std::tolower(static_cast<unsigned char>(authorization[i])) != scheme[i]) return "";
+  return authorization.substr(scheme.size());
+}
+
+Reply table_reply(const report::Portfolio& p, const std::string& file) {
+  const size_t dot = file.rfind('.');
+  const auto table = dot == std::string::npos ? std::nullopt : report::table_of(p, file.substr(0, dot));
+  const std::string kind = dot == std::string::npos ? "" : file.substr(dot + 1);
+  if (!table || (kind != "csv" && kind != "json")) return page(report::missing_page(), 404);
+  Reply reply = kind == "csv" ? guarded({200, "text/csv; charset=utf-8", report::to_csv(*table)})
+                              : guarded({200, "application/json", report::to_json(*table).dump(1) + "\n"});
+  reply.headers.emplace_back("Content-Disposition", "attachment; filename=\"" + table->id + "." + kind + "\"");
+  return reply;
+}
+
+class Server {
+ public:
+  Server(const ReportOptions& options, const std::shared_ptr<kube::Credentials>& credentials)
+      : options_(options),
+        client_(kube::make_client(kube::make_curl_transport(credentials), credentials,
+                                  {.version = MODEL_OPERATOR_VERSION, .program = "model-operator-report", .observer = {}})),
+        readers_(std::make_unique<kube::AccessReviews>(
+            kube::make_curl_transport(credentials), credentials,
+            kube::ClientOptions{.version = MODEL_OPERATOR_VERSION, .program = "model-operator-report", .observer = {}, .deadline = kReviewDeadline})) {}
+
+  int run(std::stop_token stop) {
+    const auto address = serve::parse_address(options_.address);
+    if (!address) return trouble("--address: " + address.error().message);
+    auto http = serve::HttpServer::start(*address, [this](Request request, Answer answer) { take(std::move(request), std::move(answer)); }, kLimits);
+    if (!http) return trouble("--address " + options_.address + ": " + http.error().message);
+    spdlog::info("report on port {}", (*http)->port());
+    std::vector<std::jthread> workers;
+    for (int i = 0; i < kThreads; ++i) workers.emplace_back([this](std::stop_token done) { work(done); });
+    refresh_until(stop);
+    http->reset();
+    return 0;
+  }
+
+ private:
+  struct Task {
+    Request request;
+    Answer answer;
+  };
+
+  static int trouble(const std::string& what) {
+    spdlog::error(what);
+    return 1;
+  }
+
+  // ---- reading ----
+
+  void refresh_until(std::stop_token stop) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    do refresh(stop);
+    while (!never.wait_for(lock, stop, std::chrono::seconds(options_.interval), [&] { return stop.stop_requested(); }));
+  }
+
+  void refresh(std::stop_token stop) {
+    auto read = report::read_portfolio(*client_, {options_.ns, "", false}, wall_now(), stop);
+    take(std::move(read));
+    malloc_trim(0);  // pages of JSON leave holes that nobody else fills
+  }
+
+  void take(Result<report::Portfolio> read) {
+    std::lock_guard lock(mutex_);
+    if (read) {
+      snapshot_ = std::make_shared<const report::Portfolio>(std::move(*read));
+      stale_ = false;
+      return;
+    }
+    if (read.error().kind == ErrorKind::Cancelled) return;
+    spdlog::warn("cannot read Models: {}", read.error().message);
+    if (!snapshot_ || stale_) return;
+    // What was read before is still shown, with its time, and with a word on why it is old.
+    auto old = std::make_shared<report::Portfolio>(*snapshot_);
+    old->gaps.insert(old->gaps.begin(), "This is as of " + format_time(old->at) + ": the API server could not be read since");
+    snapshot_ = std::move(old);
+    stale_ = true;
+  }
+
+  std::shared_ptr<const report::Portfolio> snapshot() {
+    std::lock_guard lock(mutex_);
+    return snapshot_;
+  }
+
+  // ---- answering ----
+
+  void take(Request request, Answer answer) {
+    if (request.path == "/healthz") return answer({200, kPlain, "ok\n"});
+    if (request.path == "/readyz") return answer(snapshot() ? Reply{200, kPlain, "ok\n"} : Reply{503, kPlain, "has not read the Models yet\n"});
+    if (request.path == "/style.css") return answer(guarded({200, "text/css; charset=utf-8", report::style_sheet()}, true));
+    std::unique_lock lock(mutex_);
+    if (tasks_.size() >= kWaiting) {
+      lock.unlock();
+      return answer(said(503, "too many requests wait; try again"));
+    }
+    tasks_.push_back({std::move(request), std::move(answer)});
+    wake_.notify_one();
+  }
+
+  void work(std::stop_token stop) {
+    std::unique_lock lock(mutex_);
+    while (wake_.wait(lock, stop, [this] { return !tasks_.empty(); })) {
+      Task task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task.answer(reply(task.request, stop));
+      lock.lock();
+    }
+  }
+
+  Reply reply(const Request& request, std::stop_token stop) {
+    const std::string token = token_of(request.authorization);
+    if (token.empty()) return said(401, "send a bearer token of this cluster: Authorization: Bearer …");
+    const auto whole = snapshot();
+    if (!whole) return said(503, "the Models have not been read yet; try again");
+    try {
+      const auto view = readers_.view(token, whole, stop);
+      if (!view) {
+        spdlog::warn("cannot ask who may read: {}", view.error().message);
+        return said(503, "Kubernetes cannot be asked who you are; try again");
+      }
+      if (!*view) return said(401, "nobody has that token");
+      return answer(**view, request.path, request.query);
+    } catch (const std::exception& e) {
+      spdlog::error("{}: {}", request.path, e.what());
+      return said(500, "the page could not be made");
+    }
+  }
+
+  const ReportOptions options_;
+  const std::unique_ptr<kube::Client> client_;
+  Readers readers_;
+  std::mutex mutex_;  // guards what follows
+  std::shared_ptr<const report::Portfolio> snapshot_;
+  bool stale_ = false;
+  std::deque<Task> tasks_;
+  std::condition_variable_any wake_;
+};
+
+}  // namespace
+
+Reply answer(const report::Portfolio& p, const std::string& path, const std::string& query) {
+  if (path == "/") return page(report::portfolio_page(p, report::filter_of(query)));
+  if (path == "/delivery") return page(report::delivery_page(p));
+  if (path == "/compliance") return page(report::compliance_page(p));
+  if (path == "/activity") return page(report::activity_page(p));
+  constexpr std::string_view models = "/models/", data = "/data/";
+  if (path.starts_with(data)) return table_reply(p, path.substr(data.size()));
+  if (path.starts_with(models)) {
+    const std::string rest = path.substr(models.size());
+    const size_t slash = rest.find('/');
+    const report::Model* model = slash == std::string::npos ? nullptr : p.model(rest.substr(0, slash), rest.substr(slash + 1));
+    if (model) return page(report::model_page(p, *model));
+  }
+  return page(report::missing_page(), 404);
+}
+
+void add_report_command(CLI::App& app, std::function<void(const ReportOptions&)> chosen) {
+  auto options = std::make_shared<ReportOptions>();
+  CLI::App* report = app.add_subcommand("report", "Serve the report on all Models as a web site, to whoever may read them, until SIGTERM");
+  report->add_option("--kubeconfig", options->kubeconfig, "Kubeconfig file (default: $KUBECONFIG, else in-cluster)");
+  report->add_option("--namespace", options->ns, "Report on this namespace only (default: all)");
+  report->add_option("--address", options->address, "Where the site is served, without TLS: put a proxy in front that has it")->capture_default_str();
+  report->add_option("--interval", options->interval, "Seconds between readings of the cluster")->check(CLI::Range(5, 3600))->capture_default_str();
+  report->add_option("--log-format", options->log_format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  report->add_option("--log-level", options->log_level, "trace, debug, info, warn or error")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  report->callback([options, chosen = std::move(chosen)] { chosen(*options); });
+}
+
+int run_report(const ReportOptions& options, std::stop_token stop) {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_TRIM_THRESHOLD, 256 << 10);
+  log::set_up(options.log_format, options.log_level);
+  auto places = kube::ConfigPlaces::from_environment();
+  places.kubeconfig = options.kubeconfig;
+  auto config = kube::load_config(places);
+  if (!config) {
+    spdlog::error(config.error().message);
+    return 1;
+  }
+  return Server(options, std::make_shared<kube::Credentials>(std::move(*config))).run(stop);
+}
+
+}  // namespace mo::site

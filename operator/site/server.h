@@ -1,0 +1,29 @@
+// `model-operator report`: the report as a web site, for whoever may read the objects that it is made of. It writes nothing.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "operator/serve/http_server.h"
+#include "report/portfolio.h"
+
+namespace mo::site {
+
+struct ReportOptions {
+  std::string kubeconfig;
+  std::string ns;  // empty: all
+  std::string address = ":8088";
+  int interval = 30;  // seconds between readings
+  std::string log_format = "text", log_level = "info";
+};
+
+// Adds the subcommand; `chosen` is called during app.parse() if it was given.
+void add_report_command(CLI::App& app, std::function<void(const ReportOptions&)> chosen);
+int run_report(const ReportOptions& options, std::stop_token stop);
+
+// What is answered to somebody who may see `portfolio`. Pure.
+serve::Reply answer(const report::Portfolio& portfolio, const std::string& path, const std::string& query);
+
+}  // namespace mo::site

@@ -1,0 +1,81 @@
+#include "plugin/policy_explain.h"
+
+#include "operator/api/parse.h"
+#include "plugin/fields.h"
+#include "plugin/names.h"
+#include "plugin/rollouts.h"
+#include "reconcilers/governance/explain.h"
+#include "reconcilers/governance/policies.h"
+
+namespace mo::plugin {
+namespace {
+
+template <class T>
+Result<std::vector<Ref<T>>> parsed(Session& session, Kind kind) {
+  auto found = list(session, kind);
+  if (!found) return fail(found.error());
+  std::vector<Ref<T>> all;
+  for (const Json& object : *found) {
+    auto one = api::parse<T>(object.dump());
+    if (!one) return fail(one.error());
+    all.push_back(std::make_shared<const T>(std::move(*one)));
+  }
+  return all;
+}
+
+// What the operator would see, as far as policies look at it.
+Result<Observed> look(Session& session, const Rollouts& rollouts) {
+  Observed o;
+  o.key = {session.ns, rollouts.name()};
+  auto model = api::parse<api::Model>(rollouts.model.dump());
+  if (!model) return fail(model.error());
+  o.model = std::make_shared<const api::Model>(std::move(*model));
+  for (const Json& object : rollouts.versions)
+    if (auto version = api::parse<api::ModelVersion>(object.dump())) {
+      auto ref = std::make_shared<const api::ModelVersion>(std::move(*version));
+      o.named[ref->meta.key.name] = ref;
+      o.versions.push_back(ref);
+    }
+  for (const Json& object : rollouts.all)
+    if (auto rollout = api::parse<api::ModelRollout>(object.dump()))
+      o.rollouts.push_back(std::make_shared<const api::ModelRollout>(std::move(*rollout)));
+  auto policies = parsed<api::ModelPolicy>(session, Kind::ModelPolicy);
+  if (!policies) return fail(policies.error());
+  for (auto& policy : *policies)
+    if (governance::applies(*policy, *o.model)) o.policies.push_back(std::move(policy));
+  if (auto runtimes = parsed<api::ModelRuntime>(session, Kind::ModelRuntime))
+    o.runtimes = std::move(*runtimes);  // else what they must be is left out
+  return o;
+}
+
+}  // namespace
+
+int explain_policies(Session& session, const std::string& named) {
+  const auto model = name_as(Kind::Model, named);
+  if (!model) return complain(session, model.error());
+  const auto rollouts = read(session, *model);
+  if (!rollouts) return complain(session, rollouts.error());
+  const auto seen = look(session, *rollouts);
+  if (!seen) return complain(session, seen.error());
+  const auto say = [&](const std::string& line) { session.out << printable(line) << "\n"; };
+  if (seen->policies.empty()) {
+    say("no ModelPolicy is for Model " + *model + " (riskTier " +
+        (seen->model->about.risk_tier.empty() ? "not said" : seen->model->about.risk_tier) + ", class " +
+        (seen->model->about.model_class.empty() ? "not said" : seen->model->about.model_class) + ", namespace " + session.ns +
+        ")");
+    return kDone;
+  }
+  for (const std::string& line : governance::demands(*seen, session.now())) say(line);
+  const std::string spec = seen->model->version.value_or(seen->model->status.spec_version);
+  const std::string version = spec.empty() ? seen->model->status.stable_version : spec;
+  size_t missing = 0;
+  for (const auto& policy : seen->policies)
+    for (const std::string& why : governance::objections(*seen, *policy, seen->version(version))) {
+      if (missing++ == 0) say("missing, for " + (version.empty() ? "the Model" : version) + ":");
+      say("  " + why + (policy->enforced ? "" : ", which only warns"));
+    }
+  if (missing == 0) say("nothing is missing" + (version.empty() ? "" : " for " + version));
+  return missing == 0 ? kDone : kNo;
+}
+
+}  // namespace mo::plugin

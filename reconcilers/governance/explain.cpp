@@ -1,0 +1,72 @@
+#include "reconcilers/governance/explain.h"
+
+#include <algorithm>
+
+#include "reconcilers/governance/freeze.h"
+
+namespace mo::governance {
+namespace {
+
+std::string in_words(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+class Explain {
+ public:
+  Explain(const api::ModelPolicy& p, TimePoint now) : p_(p), now_(now) {}
+
+  std::vector<std::string> run() {
+    out_.push_back("ModelPolicy " + p_.meta.key.name + (p_.enforced ? "" : " (Warn: shown, and nothing waits for it)") +
+                   " demands");
+    say("gates before the first request", in_words(p_.before_traffic));
+    std::vector<std::string> later;
+    for (const api::Gate& gate : p_.gates)
+      if (std::find(p_.before_traffic.begin(), p_.before_traffic.end(), gate.name) == p_.before_traffic.end())
+        later.push_back(gate.name);
+    say("gates before all traffic", in_words(later));
+    say("gates that are watched", in_words(p_.background));
+    say("first weight, at most", p_.max_first_weight ? std::to_string(*p_.max_first_weight) : "");
+    say("bake, at least", p_.min_bake ? format_duration(*p_.min_bake) : "");
+    say("said of the Model", in_words(p_.fields));
+    say("said of where a version came from", in_words(p_.lineage));
+    say("artifacts from", in_words(p_.registries));
+    say("runtimes", in_words(p_.runtimes));
+    for (const api::ApprovalDemand& demand : p_.approvals)
+      say(demand.before == api::kFullTraffic ? "approval before all traffic" : "approval before the first request",
+          std::to_string(demand.count) + " of role " + demand.role);
+    if (p_.separate_author) say("separation of duties", "who wrote the change may not approve it");
+    say("approvals valid for", p_.approval_valid_for ? format_duration(*p_.approval_valid_for) : "");
+    for (const api::FreezeWindow& window : p_.freeze) freeze(window);
+    return std::move(out_);
+  }
+
+ private:
+  void say(const std::string& what, const std::string& value) {
+    if (!value.empty()) out_.push_back("  " + what + ": " + value);
+  }
+
+  void freeze(const api::FreezeWindow& window) {
+    const auto open = open_until(window, now_);
+    if (!open) return say("freeze " + window.name, "cannot be read, so nothing moves forward: " + open.error().message);
+    if (*open) return say("freeze " + window.name, "now, until " + format_time(**open));
+    const auto next = opens_next(window, now_);
+    say("freeze " + window.name, next ? "next at " + format_time(*next) : "over");
+  }
+
+  const api::ModelPolicy& p_;
+  TimePoint now_;
+  std::vector<std::string> out_;
+};
+
+}  // namespace
+
+std::vector<std::string> demands(const Observed& observed, TimePoint now) {
+  std::vector<std::string> all;
+  for (const auto& policy : observed.policies)
+    for (std::string& line : Explain(*policy, now).run()) all.push_back(std::move(line));
+  return all;
+}
+
+}  // namespace mo::governance

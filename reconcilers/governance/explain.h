@@ -1,0 +1,14 @@
+// What policies demand, in words for people. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "reconcilers/common/observed.h"
+
+namespace mo::governance {
+
+// A line for each demand of each policy that is for the Model, in the order of their names.
+std::vector<std::string> demands(const Observed& observed, TimePoint now);
+
+}  // namespace mo::governance

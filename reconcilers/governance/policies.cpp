@@ -1,0 +1,234 @@
+#include "reconcilers/governance/policies.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "operator/core/text.h"
+#include "reconcilers/governance/freeze.h"
+#include "reconcilers/governance/pattern.h"
+#include "reconcilers/rollout/advance.h"
+#include "reconcilers/serving/render.h"
+
+namespace mo::governance {
+namespace {
+
+constexpr size_t kMessageKept = 4096;  // bytes
+
+template <class T>
+bool among(const std::vector<T>& list, const T& value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+std::string listed(const std::vector<std::string>& words, const char* last = " or ") {
+  std::string text;
+  for (size_t i = 0; i < words.size(); ++i) text += (i == 0 ? "" : i + 1 == words.size() ? last : ", ") + words[i];
+  return text;
+}
+
+const char* word(api::RolloutPolicy::Strategy strategy) {
+  switch (strategy) {
+    case api::RolloutPolicy::Strategy::BlueGreen:
+      return "BlueGreen";
+    case api::RolloutPolicy::Strategy::Shadow:
+      return "Shadow";
+    case api::RolloutPolicy::Strategy::Recreate:
+      return "Recreate";
+    case api::RolloutPolicy::Strategy::Canary:
+      break;
+  }
+  return "Canary";
+}
+
+// What one policy finds wrong with one Model and version, in the order of the fields of spec.require.
+class Review {
+ public:
+  Review(const Observed& o, const api::ModelPolicy& p, const Ref<api::ModelVersion>& version)
+      : o_(o), m_(*o.model), p_(p), version_(version) {}
+
+  std::vector<std::string> run() {
+    strategy();
+    first_weight();
+    fields();
+    if (version_) {
+      lineage();
+      registry();
+      runtime();
+    }
+    return std::move(found_);
+  }
+
+ private:
+  void object(const std::string& what) { found_.push_back(what + " (ModelPolicy " + p_.meta.key.name + ")"); }
+
+  void strategy() {
+    if (p_.strategies.empty() || among(p_.strategies, m_.rollout.strategy)) return;
+    std::vector<std::string> words;
+    for (const auto strategy : p_.strategies) words.push_back(word(strategy));
+    object("spec.rollout.strategy is " + std::string(word(m_.rollout.strategy)) + ", and must be " + listed(words));
+  }
+
+  void first_weight() {
+    if (!p_.max_first_weight) return;
+    int first = 100;
+    for (const api::Step& step : m_.rollout.steps)
+      if (step.weight) {
+        first = *step.weight;
+        break;
+      }
+    if (first <= *p_.max_first_weight) return;
+    object("spec.rollout.steps begin with weight " + std::to_string(first) + ", and the first weight may be at most " +
+           std::to_string(*p_.max_first_weight));
+  }
+
+  void fields() {
+    for (const std::string& field : p_.fields)
+      if (!says(field)) object("spec." + field + " is empty, and must be said");
+  }
+
+  bool says(const std::string& field) const {
+    const api::About& about = m_.about;
+    if (field == "class") return !about.model_class.empty();
+    if (field == "riskTier") return !about.risk_tier.empty();
+    if (field == "description") return about.description;
+    if (field == "owner.team") return about.team;
+    return field == "owner.contact" && about.contact;
+  }
+
+  void lineage() {
+    for (const std::string& field : p_.lineage)
+      if (!knows(field))
+        object("spec.lineage." + field + " of ModelVersion " + version_->meta.key.name + " is empty, and must be said" +
+               (field == "data.digest" ? " of each data set" : ""));
+  }
+
+  bool knows(const std::string& field) const {
+    const api::LineageFacts& facts = version_->lineage;
+    if (field == "code.repository") return facts.code_repository;
+    if (field == "code.revision") return facts.code_revision;
+    if (field == "data.digest") return facts.data_sets > 0 && facts.data_digests == facts.data_sets;
+    if (field == "environment.image") return facts.image;
+    if (field == "run.name") return facts.run;
+    return field == "parent" && !version_->parent.empty();
+  }
+
+  void registry() {
+    if (p_.registries.empty()) return;
+    for (const std::string& pattern : p_.registries)
+      if (matches(pattern, version_->artifact.uri)) return;
+    object("spec.artifact.uri of ModelVersion " + version_->meta.key.name + " is " + redact_uri(version_->artifact.uri) +
+           ", and must match " + listed(p_.registries));
+  }
+
+  void runtime() {
+    if (p_.runtimes.empty()) return;
+    const auto chosen = serving::choose_runtime(m_, version_->artifact.format, o_.runtimes);
+    if (!chosen || among(p_.runtimes, (*chosen)->meta.key.name)) return;  // without a runtime there are no pods either
+    object("ModelRuntime " + (*chosen)->meta.key.name + " would serve ModelVersion " + version_->meta.key.name +
+           ", and it must be " + listed(p_.runtimes));
+  }
+
+  const Observed& o_;
+  const api::Model& m_;
+  const api::ModelPolicy& p_;
+  const Ref<api::ModelVersion>& version_;
+  std::vector<std::string> found_;
+};
+
+bool list_matches(const std::vector<std::string>& list, const std::string& value) { return list.empty() || among(list, value); }
+
+std::string joined(const std::vector<std::string>& sentences) {
+  std::string text;
+  for (const std::string& one : sentences) text += (text.empty() ? "" : "; ") + one;
+  return whole_characters(text, kMessageKept);
+}
+
+// The first two policies that define a gate of one name differently.
+std::string conflict(const Observed& o) {
+  for (auto a = o.policies.begin(); a != o.policies.end(); ++a)
+    for (const api::Gate& gate : (*a)->gates)
+      for (auto b = std::next(a); b != o.policies.end(); ++b) {
+        const api::Gate* other = (*a)->enforced && (*b)->enforced ? (*b)->gate(gate.name) : nullptr;
+        if (other && !(*other == gate))
+          return "ModelPolicies " + (*a)->meta.key.name + " and " + (*b)->meta.key.name + " define gate " + gate.name +
+                 " differently: give one of them another name";
+      }
+  return "";
+}
+
+}  // namespace
+
+bool applies(const api::ModelPolicy& policy, const api::Model& model) {
+  if (!list_matches(policy.risk_tiers, model.about.risk_tier) || !list_matches(policy.classes, model.about.model_class))
+    return false;
+  return policy.namespaces.empty() ||
+         std::any_of(policy.namespaces.begin(), policy.namespaces.end(),
+                     [&](const std::string& pattern) { return matches(pattern, model.meta.key.ns); });
+}
+
+std::vector<std::string> objections(const Observed& observed, const api::ModelPolicy& policy,
+                                    const Ref<api::ModelVersion>& version) {
+  return Review(observed, policy, version).run();
+}
+
+bool served_before(const Observed& observed, const api::ModelRollout& rollout) {
+  return std::any_of(observed.rollouts.begin(), observed.rollouts.end(), [&](const auto& r) {
+    return r->status.phase == "Succeeded" && r->meta.uid != rollout.meta.uid &&
+           (r->version == rollout.version || r->status.from_version == rollout.version);
+  });
+}
+
+bool goes_back(const Observed& observed, const api::ModelRollout& rollout) {
+  return rollout.desired_state == "Promoted" && served_before(observed, rollout);
+}
+
+Held holds(const Observed& observed, const api::ModelRollout& rollout, TimePoint now) {
+  if (observed.policies.empty() || rollout.desired_state == "Aborted" || goes_back(observed, rollout)) return {};
+  std::vector<std::string> all;
+  for (const auto& policy : observed.policies) {
+    if (!policy->enforced) continue;
+    if (!policy->problem.empty())
+      return {{"InvalidPolicy", "ModelPolicy " + policy->meta.key.name + ": " + policy->problem, true}, {}};
+    for (std::string& one : objections(observed, *policy, observed.version(rollout.version))) all.push_back(std::move(one));
+  }
+  if (const std::string both = conflict(observed); !both.empty()) all.push_back(both);
+  if (!all.empty()) return {{"PolicyUnsatisfied", joined(all), true}, {}};
+  const Freeze freeze = freeze_of(observed.policies, now);
+  if (freeze.why.empty()) return {};
+  if (!freeze.problem.empty()) return {{"InvalidPolicy", freeze.why, true}, {}};
+  return {{"Frozen", freeze.why, false}, freeze.until};
+}
+
+std::vector<std::string> authors_of(const Observed& observed, const api::ModelStatus& status, const api::ModelRollout& rollout) {
+  std::vector<std::string> authors;
+  const auto add = [&](const std::string& who) {
+    if (!who.empty() && !among(authors, who)) authors.push_back(who);
+  };
+  if (rollout.origin == "spec") {
+    const std::string& last = observed.model->about.changed_by;
+    if (status.intent.author.empty() || last.empty()) return {};
+    add(status.intent.author);
+    add(last);
+  } else if (rollout.origin == "retraining" || rollout.origin == "monitor") {
+    add("model-operator (" + rollout.origin + ")");  // admission lets nobody else write that label
+  } else {
+    if (rollout.changed_by.empty()) return {};
+    add(rollout.changed_by);
+  }
+  if (const auto version = observed.version(rollout.version)) add(version->changed_by);
+  return authors;
+}
+
+std::optional<Verdict> compliant(const Observed& observed, const api::ModelStatus& status) {
+  if (observed.policies.empty()) return {};
+  const std::string& name = status.stable_version.empty() ? status.intent.version : status.stable_version;
+  std::vector<std::string> all, names;
+  for (const auto& policy : observed.policies) {
+    names.push_back(policy->meta.key.name);
+    for (std::string& one : objections(observed, *policy, observed.version(name))) all.push_back(std::move(one));
+  }
+  const std::string policies = "ModelPolicy " + listed(names, " and ");
+  if (all.empty()) return Verdict{true, "Compliant", whole_characters("as " + policies + " demands", kMessageKept)};
+  return Verdict{false, "NotCompliant", joined(all)};
+}
+
+}  // namespace mo::governance

@@ -1,0 +1,48 @@
+// ModelPolicies: which hold for a Model, what a Model lacks, and what they add to its rollouts. Pure.
+//
+// Several add up, and the stricter wins: every gate, every approval, the longest bake, the smallest first weight. A policy adds
+// to what a Model declares and never takes anything away.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reconcilers/common/conditions.h"
+#include "reconcilers/common/observed.h"
+#include "reconcilers/rollout/policy.h"
+
+namespace mo::governance {
+
+// Whether `policy` is for a Model that says this, in this namespace.
+bool applies(const api::ModelPolicy& policy, const api::Model& model);
+
+// What one policy demands and does not get, each a sentence that names field, value and way out. `version` may be null: then what
+// is asked of versions is left out.
+std::vector<std::string> objections(const Observed& observed, const api::ModelPolicy& policy,
+                                    const Ref<api::ModelVersion>& version);
+
+// Back to what had all traffic before, without steps: policies hold up no way back.
+bool goes_back(const Observed& observed, const api::ModelRollout& rollout);
+bool served_before(const Observed& observed, const api::ModelRollout& rollout);
+
+// What keeps a rollout that has not begun from beginning: InvalidPolicy | PolicyUnsatisfied | Frozen; no reason: nothing.
+struct Held {
+  rollout::Waiting waiting;
+  std::optional<TimePoint> until;
+};
+Held holds(const Observed& observed, const api::ModelRollout& rollout, TimePoint now);
+
+// Lays the enforced policies over what a rollout takes its snapshot of, and says what is to be on its record.
+void impose(const Observed& observed, rollout::Policy& policy);
+
+// rollout::resolve(), with the policies laid over it.
+rollout::Policy resolve(const Observed& observed);
+
+// Who wrote the change that this rollout makes; empty: nobody knows.
+std::vector<std::string> authors_of(const Observed& observed, const api::ModelStatus& status, const api::ModelRollout& rollout);
+
+// Condition Compliant of a Model for which some policy is, enforced or not; nothing if none is.
+std::optional<Verdict> compliant(const Observed& observed, const api::ModelStatus& status);
+
+}  // namespace mo::governance

@@ -1,0 +1,33 @@
+// Where a Model stands between development and retirement, by spec.lifecycle and the time. Pure.
+//
+// Development, Staging and Production are words for people, reports and policies. Deprecated: it serves on, and tells callers whom
+// to move to. Retired: nothing serves; only another spec.lifecycle brings it back.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reconcilers/common/conditions.h"
+#include "reconcilers/common/observed.h"
+
+namespace mo::lifecycle {
+
+struct Decision {
+  api::LifecycleStatus status;
+  bool retired = false;
+  std::optional<Verdict> end_of_life;          // condition EndOfLife; none without spec.lifecycle
+  std::map<std::string, std::string> headers;  // that answers bear while the Model is Deprecated
+  std::vector<Event> events;
+  std::vector<Ask> asks;
+  std::optional<TimePoint> look_again;
+};
+
+Decision decide(const Observed& observed, TimePoint now);
+
+// "Retired": the word that the CRD has for it.
+std::string word(api::Lifecycle::Stage stage);
+Json to_json(const api::LifecycleStatus& status);
+
+}  // namespace mo::lifecycle

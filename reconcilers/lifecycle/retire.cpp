@@ -1,0 +1,130 @@
+#include "reconcilers/lifecycle/retire.h"
+
+#include "reconcilers/history/history.h"
+#include "reconcilers/model/status.h"
+#include "reconcilers/rollout/advance.h"
+#include "reconcilers/rollout/status.h"
+#include "reconcilers/version/phase.h"
+
+namespace mo::lifecycle {
+namespace {
+
+class Retiring {
+ public:
+  Retiring(const Observed& o, const Decision& decision, TimePoint now, const serving::Settings& settings)
+      : o_(o), m_(*o.model), decision_(decision), settings_(settings), now_(now), status_(o.model->status) {}
+
+  Plan run() {
+    status_.lifecycle = decision_.status;
+    forget_what_was_under_way();
+    write_model();
+    for (const auto& r : o_.rollouts) end_rollout(*r);
+    write_versions();
+    take_down();
+    for (Action& action : history::prune(o_, status_, "", false)) plan_.actions.push_back(std::move(action));
+    plan_.events = decision_.events;
+    for (const Action& action : plan_.actions) plan_.at_once |= std::holds_alternative<WriteStatus>(action);
+    if (decision_.look_again) plan_.requeue_after = std::max(Duration(0), *decision_.look_again - now_);
+    return std::move(plan_);
+  }
+
+ private:
+  // What failed stays on record, so that a Model that comes back does not try it again by itself. What was under way is
+  // decided anew.
+  void forget_what_was_under_way() {
+    status_.candidate_version.clear();
+    status_.rollout.clear();
+    status_.warm.clear();
+    status_.monitors.clear();
+    if (status_.retraining.run) {
+      status_.retraining.run.reset();
+      status_.retraining.last_result = "cancelled: the Model is retired";
+      status_.retraining.last_finished = now_;
+    }
+    if (!model::under_way(status_.intent)) return;
+    status_.spec_version.clear();
+    status_.spec_revision.clear();
+    status_.intent = status_.stable_version.empty() ? api::Intent{}
+                                                    : api::Intent{status_.stable_version, status_.intent.origin, "", "Succeeded", "", "", now_};
+  }
+
+  void write_model() {
+    if (!settings_.installation.name.empty()) status_.handled_by = settings_.installation.name;
+    const model::SpecVersion spec;
+    model::Findings findings{o_, spec, status_, "", nullptr, "", {}, "", "", "", "", "", ""};
+    findings.lifecycle = &decision_;
+    const Json next = model::render_status(findings, now_);
+    const std::string text = next.dump();
+    if (text == m_.status.raw) return;
+    plan_.actions.push_back(
+        WriteStatus{{Kind::Model, o_.key}, m_.meta.uid, m_.meta.resource_version, text, next["message"].get<std::string>()});
+  }
+
+  void end_rollout(const api::ModelRollout& r) {
+    if (r.meta.deleting || (rollout::is_over(r.status.phase) && r.status.observed_generation == r.meta.generation)) return;
+    api::RolloutStatus next = r.status;
+    next.observed_generation = r.meta.generation;
+    if (!rollout::is_over(r.status.phase)) {
+      next.phase = "Aborted";
+      next.message = "Model " + r.model + " is retired: nothing of it serves. Change its spec.lifecycle.stage first, then ask again";
+      next.finished = now_;
+      next.candidate_weight = 0;
+      next.stable_weight = next.from_version.empty() ? 0 : 100;
+      next.paused_at.reset();
+      next.waiting_since.reset();
+      next.pause_reason.clear();
+      next.ending = api::Ending{"Aborted", "ModelRetired", next.message, now_};
+    }
+    const std::string text = rollout::render_status(r, next, {}, "", now_).dump();
+    if (text == r.status.raw) return;
+    plan_.actions.push_back(
+        WriteStatus{{Kind::ModelRollout, r.meta.key}, r.meta.uid, r.meta.resource_version, text, next.phase + ": " + next.message});
+  }
+
+  void write_versions() {
+    version::Role role;
+    role.retired = true;
+    for (const auto& v : o_.versions) {
+      if (v->meta.deleting) continue;
+      const auto next = version::next_status(*v, role, o_, now_);
+      if (!next || next->dump() == v->status_raw) continue;
+      plan_.actions.push_back(WriteStatus{
+          {Kind::ModelVersion, v->meta.key}, v->meta.uid, v->meta.resource_version, next->dump(), (*next)["phase"].get<std::string>()});
+    }
+  }
+
+  // Callers first: they are told by an answer that nobody is there, and not by connections that break.
+  void take_down() {
+    remove(Kind::HttpRoute, o_.routes);
+    remove(Kind::HorizontalPodAutoscaler, o_.autoscalers);
+    remove(Kind::Service, o_.services);
+    remove(Kind::Deployment, o_.deployments);
+    for (const auto& [name, job] : o_.jobs)
+      if (!job->complete && !job->failed) remove(Kind::Job, job->meta);
+  }
+
+  template <class T>
+  void remove(Kind kind, const std::map<std::string, Owned<T>>& objects) {
+    for (const auto& [name, owned] : objects)
+      if (owned.object->meta.controller_uid == m_.meta.uid) remove(kind, owned.object->meta);
+  }
+  void remove(Kind kind, const api::ObjectMeta& meta) {
+    if (!meta.deleting) plan_.actions.push_back(Delete{{kind, meta.key}, meta.uid, "the Model is retired", meta.resource_version});
+  }
+
+  const Observed& o_;
+  const api::Model& m_;
+  const Decision& decision_;
+  const serving::Settings& settings_;
+  TimePoint now_;
+  api::ModelStatus status_;
+  Plan plan_;
+};
+
+}  // namespace
+
+Plan retire(const Observed& observed, const Decision& decision, TimePoint now, const serving::Settings& settings) {
+  return Retiring(observed, decision, now, settings).run();
+}
+
+}  // namespace mo::lifecycle

@@ -1,0 +1,71 @@
+#include <catch2/catch.hpp>
+
+#include "plugin/approve.h"
+#include "plugin/fields.h"
+#include "tests/unit/plugin_cluster.h"
+
+using namespace mo;
+using namespace mo::plugin;
+using namespace mo::plugin::test;
+
+namespace {
+
+Json waiting_rollout() {
+  Json rollout = rollout_of("m", "m-v2-1", "Paused");
+  rollout["status"]["digest"] = "sha256:d";
+  rollout["status"]["governance"] = {{"authors", {"ann"}}, {"policies", {{{"name", "high-risk"}, {"generation", 3}}}}};
+  rollout["status"]["gates"] = {{{"name", "validated"}, {"verdict", "Passed"}, {"value", "0.94"}}};
+  rollout["status"]["approval"] = {{"reason", "AwaitingApproval"},
+                                   {"subject", "sha256:s"},
+                                   {"before", "FirstTraffic"},
+                                   {"roles", {{{"role", "risk"}, {"count", 1}, {"given", 0}}, {{"role", "legal"}, {"count", 2}, {"given", 2}}}}};
+  return rollout;
+}
+
+}  // namespace
+
+TEST_CASE("an approval names what is waited for, and the only role that is missing", "[plugin]") {
+  const Approving approving{.model = "m", .rollout = "", .role = "", .reason = "fine", .ticket = "CHG-1"};
+  const auto word = approval_of(approving, waiting_rollout(), "bob");
+  REQUIRE(word);
+  const Json& spec = (*word)["spec"];
+  CHECK(spec == Json{{"modelRef", {{"name", "m"}}},
+                     {"rolloutRef", {{"name", "m-v2-1"}}},
+                     {"role", "risk"},
+                     {"decision", "Approved"},
+                     {"approver", "bob"},
+                     {"subject", "sha256:s"},
+                     {"reason", "fine"},
+                     {"ticket", "CHG-1"}});
+  CHECK(text(*word, "metadata.namespace") == "ns");
+  // The same word twice is one; another person's is another.
+  CHECK(name_of(*approval_of(approving, waiting_rollout(), "bob")) == name_of(*word));
+  CHECK(name_of(*approval_of(approving, waiting_rollout(), "cat")) != name_of(*word));
+  Approving no = approving;
+  no.approved = false;
+  CHECK(text(*approval_of(no, waiting_rollout(), "bob"), "spec.decision") == "Rejected");
+}
+
+TEST_CASE("what cannot be approved is refused before anything is written", "[plugin]") {
+  Approving approving{.model = "m", .rollout = "", .role = "audit", .reason = "", .ticket = ""};
+  const auto why = [&](const Json& rollout) {
+    const auto word = approval_of(approving, rollout, "bob");
+    return word ? "" : word.error().message;
+  };
+  CHECK(why(waiting_rollout()).find("role audit is not asked; missing: risk (0 of 1)") != std::string::npos);
+  approving.role = "legal";
+  CHECK(why(waiting_rollout()) == "");
+  approving.role.clear();
+  Json both = waiting_rollout();
+  both["status"]["approval"]["roles"][1]["given"] = 1;
+  CHECK(why(both).find("say --role, one of those that are missing: risk (0 of 1), legal (1 of 2)") != std::string::npos);
+  CHECK(why(rollout_of("m", "r", "Progressing")).find("waits for no approval") != std::string::npos);
+}
+
+TEST_CASE("one sees what one approves", "[plugin]") {
+  const Json version = {{"spec", {{"artifact", {{"uri", "https://store/m"}}}, {"lineage", {{"code", {{"revision", "abc"}}}}}}}};
+  CHECK(subject_lines(waiting_rollout(), version) ==
+        std::vector<std::string>{"ModelRollout m-v2-1 (m-v1 -> m-v2) waits for approval before the first request", "  artifact: https://store/m",
+                                 "  digest: sha256:d", "  code: abc", "  written by: ann", "  policy: high-risk, generation 3",
+                                 "  gate validated: Passed, 0.94", "  missing: risk (0 of 1)", "  subject: sha256:s"});
+}

@@ -1,0 +1,152 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "reconcilers/lifecycle/lifecycle.h"
+#include "reconcilers/model/plan.h"
+#include "tests/unit/reconcilers_make.h"
+
+using namespace mo;
+using namespace mo::test;
+using Stage = api::Lifecycle::Stage;
+
+namespace {
+
+TimePoint in_days(int days) { return kNow + std::chrono::hours(24 * days); }
+
+struct Life : Scene {
+  Life() { model.lifecycle = api::Lifecycle{}; }
+  api::Lifecycle& spec() { return *model.lifecycle; }
+
+  lifecycle::Decision decide(TimePoint now = kNow) {
+    o.key = model.meta.key;
+    o.model = std::make_shared<api::Model>(model);
+    lifecycle::Decision d = lifecycle::decide(o, now);
+    model.status.lifecycle = d.status;
+    return d;
+  }
+  std::vector<std::string> told(TimePoint now) {
+    std::vector<std::string> reasons;
+    for (const Event& event : decide(now).events) reasons.push_back(event.reason);
+    return reasons;
+  }
+};
+
+using Reasons = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a Model without spec.lifecycle has none in status", "[lifecycle]") {
+  Life life;
+  life.model.lifecycle.reset();
+  const auto d = life.decide();
+  CHECK(d.status.stage == "");
+  CHECK_FALSE(d.end_of_life);
+  CHECK(d.events.empty());
+}
+
+TEST_CASE("notice of retirement is given once for 30, 7 and 1 days, and then it is retired", "[lifecycle]") {
+  Life life;
+  life.spec().retire_at = in_days(100);
+  CHECK(life.told(kNow) == Reasons{});
+  CHECK_FALSE(life.decide().end_of_life->is);
+  CHECK(life.told(in_days(71)) == Reasons{"RetirementNotice"});
+  CHECK(life.told(in_days(80)) == Reasons{});
+  CHECK(life.decide(in_days(80)).end_of_life->reason == "RetirementNotice");
+  CHECK(life.told(in_days(93)) == Reasons{"RetirementNotice"});
+  CHECK(life.told(in_days(99)) == Reasons{"RetirementNotice"});
+  CHECK(life.told(in_days(99)) == Reasons{});
+  CHECK_FALSE(life.decide(in_days(99)).retired);
+  CHECK(life.told(in_days(100)) == Reasons{"Retired"});
+  CHECK(life.decide(in_days(101)).retired);
+  CHECK(life.told(in_days(102)) == Reasons{});
+}
+
+TEST_CASE("another date gets notices of its own", "[lifecycle]") {
+  Life life;
+  life.spec().retire_at = in_days(5);
+  CHECK(life.told(kNow) == Reasons{"RetirementNotice"});
+  life.spec().retire_at = in_days(6);
+  CHECK(life.told(kNow) == Reasons{"RetirementNotice"});
+}
+
+TEST_CASE("it is looked at again when a notice is due, and within a day", "[lifecycle]") {
+  Life life;
+  life.spec().retire_at = kNow + std::chrono::hours(24 * 30 + 2);
+  CHECK(life.decide().look_again == kNow + std::chrono::hours(2));
+  life.spec().retire_at = in_days(300);
+  CHECK(life.decide().look_again == in_days(1));
+}
+
+TEST_CASE("deprecation comes by its date, and a review that is past is told once", "[lifecycle]") {
+  Life life;
+  life.spec().deprecate_at = in_days(1);
+  life.spec().review_by = in_days(2);
+  CHECK(life.told(kNow) == Reasons{"DeprecationNotice"});
+  CHECK(life.told(in_days(1)) == Reasons{"Deprecated"});
+  CHECK(life.decide(in_days(1)).status.stage == "Deprecated");
+  CHECK(life.told(in_days(2)) == Reasons{"ReviewDue"});
+  CHECK(life.told(in_days(3)) == Reasons{});
+}
+
+TEST_CASE("a spec that cannot be read brings nothing back", "[lifecycle]") {
+  Life life;
+  life.spec().stage = Stage::Retired;
+  CHECK(life.decide().retired);
+  life.spec().stage = Stage::Production;
+  life.model.problem = "spec.lifecycle.stage: no";
+  CHECK(life.decide().retired);
+  life.model.problem.clear();
+  CHECK(life.told(kNow) == Reasons{"BackInService"});
+  CHECK_FALSE(life.decide().retired);
+}
+
+TEST_CASE("a deprecated Model names its successor once its gateways say that they can", "[lifecycle]") {
+  Life life;
+  life.spec().stage = Stage::Deprecated;
+  life.spec().successor = "n";
+  life.spec().retire_at = *parse_time("2027-02-01T12:00:00Z");
+  life.model.route = api::Model::Route{R"([{"name":"gw"}])", {}, ""};
+  auto d = life.decide();
+  CHECK(d.headers.empty());
+  REQUIRE(d.asks.size() == 1);
+  CHECK(std::get<AskGateways>(d.asks[0].question).feature == "HTTPRouteResponseHeaderModification");
+  Answer no;
+  no.problem = "Gateway ns/gw doesn't offer it";
+  life.o.answers[d.asks[0].id] = no;
+  CHECK(life.decide().headers.empty());
+  Answer yes;
+  yes.text = "HTTPRouteResponseHeaderModification";
+  life.o.answers[d.asks[0].id] = yes;
+  d = life.decide();
+  CHECK(d.headers == std::map<std::string, std::string>{{"Deprecation", "@1795338000"},
+                                                        {"Model-Successor", "n"},
+                                                        {"Sunset", "Mon, 01 Feb 2027 12:00:00 GMT"}});
+  // After a restart nothing is known but what status says, and nobody's headers vanish.
+  life.o.answers.clear();
+  CHECK(life.decide().headers == d.headers);
+  CHECK(life.decide().asks.empty());
+  // Other gateways are asked anew.
+  life.model.route->parent_refs = R"([{"name":"other"}])";
+  CHECK(life.decide().headers.empty());
+  CHECK(life.decide().asks.size() == 1);
+}
+
+TEST_CASE("retiring takes down what is the Model's own, statuses first", "[lifecycle]") {
+  Life life;
+  life.spec().stage = Stage::Retired;
+  life.model.status.stable_version = "m-v1";
+  life.deployment("m-v1", 2);
+  life.o.key = life.model.meta.key;
+  life.o.model = std::make_shared<api::Model>(life.model);
+  const Plan plan = model::plan(life.o, kNow, kSettings);
+  REQUIRE(plan.actions.size() >= 2);
+  CHECK(std::holds_alternative<WriteStatus>(plan.actions.front()));
+  const auto deletes = std::count_if(plan.actions.begin(), plan.actions.end(), [](const Action& a) { return std::holds_alternative<Delete>(a); });
+  CHECK(deletes <= 1);
+  bool seen_delete = false;
+  for (const Action& action : plan.actions) {
+    if (std::holds_alternative<Delete>(action)) seen_delete = true;
+    else CHECK_FALSE(seen_delete);
+    CHECK_FALSE(std::holds_alternative<Apply>(action));
+  }
+}

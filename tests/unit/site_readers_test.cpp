@@ -1,0 +1,135 @@
+// Who sees what of the report, and how it is answered.
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "operator/site/readers.h"
+#include "operator/site/server.h"
+#include "operator/kube/credentials.h"
+#include "tests/unit/report_make.h"
+
+using namespace mo;
+using Catch::Matchers::Contains;
+using report::test::kNow;
+using report::test::model;
+
+namespace {
+
+// Tokens are names of people; what each may list is "models in ns" and so on.
+class Kubernetes final : public kube::HttpTransport {
+ public:
+  std::map<std::string, std::set<std::string>> may;  // user -> "plural/namespace"
+  int asked = 0;
+  bool away = false;
+
+  Result<kube::HttpResponse> send(const kube::HttpRequest& request, std::stop_token) override {
+    ++asked;
+    if (away) return fail(ErrorKind::Transport, "cut");
+    const Json body = Json::parse(request.body);
+    if (body["kind"] == "TokenReview") {
+      const std::string user = body["spec"]["token"];
+      const bool known = may.contains(user);
+      Json status = {{"authenticated", known}};
+      if (known) status["user"] = {{"username", user}, {"groups", {"people"}}};
+      return kube::HttpResponse{201, {}, Json{{"status", status}}.dump()};
+    }
+    const Json& attributes = body["spec"]["resourceAttributes"];
+    REQUIRE(attributes["verb"] == "list");
+    REQUIRE(attributes["group"] == "modelops.dev");
+    const std::string right = attributes["resource"].get<std::string>() + "/" + attributes.value("namespace", "");
+    return kube::HttpResponse{201, {}, Json{{"status", {{"allowed", may[body["spec"]["user"]].contains(right)}}}}.dump()};
+  }
+  Result<kube::HttpResponse> stream(const kube::HttpRequest& request, const kube::LineSink&, std::stop_token stop) override {
+    return send(request, stop);
+  }
+};
+
+std::set<std::string> rights(const std::string& ns) { return {"models/" + ns, "modelversions/" + ns, "modelrollouts/" + ns}; }
+
+struct Setting {
+  Kubernetes* kubernetes = new Kubernetes;
+  site::Readers readers{std::make_unique<kube::AccessReviews>(std::unique_ptr<kube::HttpTransport>(kubernetes), credentials(), kube::ClientOptions{})};
+  site::Readers::Snapshot whole = [] {
+    report::Collector c;
+    c.add("Model", model("fraud", "pay"));
+    c.add("Model", model("secret", "research"));
+    c.gap("ModelPolicies could not be read");
+    return std::make_shared<const report::Portfolio>(std::move(c).finish(kNow, "all namespaces"));
+  }();
+
+  static std::shared_ptr<kube::Credentials> credentials() {
+    kube::Config config;
+    config.server = "https://x";
+    return std::make_shared<kube::Credentials>(config);
+  }
+  site::Readers::Snapshot view(const std::string& token) {
+    const auto view = readers.view(token, whole, {});
+    REQUIRE(view);
+    return *view;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a reader sees the namespaces that they may list, and nothing of others", "[report]") {
+  Setting site;
+  site.kubernetes->may["jane"] = rights("pay");
+  const auto view = site.view("jane");
+  REQUIRE(view);
+  REQUIRE(view->models.size() == 1);
+  CHECK(view->models[0].name == "fraud");
+  for (const char* path : {"/", "/delivery", "/compliance", "/activity", "/data/models.csv", "/data/findings.json"}) {
+    const serve::Reply reply = site::answer(*view, path, "");
+    CHECK(reply.status == 200);
+    CHECK_THAT(reply.body, !Contains("secret") && !Contains("research"));
+  }
+  CHECK(site::answer(*view, "/models/pay/fraud", "").status == 200);
+  // What may not be seen looks as what is not there.
+  const serve::Reply hidden = site::answer(*view, "/models/research/secret", ""), none = site::answer(*view, "/models/research/none", "");
+  CHECK(hidden.status == 404);
+  CHECK(hidden.body == none.body);
+}
+
+TEST_CASE("whoever may list in all namespaces sees all, and is asked about three kinds alone", "[report]") {
+  Setting site;
+  site.kubernetes->may["admin"] = rights("");
+  CHECK(site.view("admin") == site.whole);
+  CHECK(site.kubernetes->asked == 4);
+  site.view("admin");
+  CHECK(site.kubernetes->asked == 4);  // remembered
+}
+
+TEST_CASE("a reader without rights sees nothing and learns nothing", "[report]") {
+  Setting site;
+  site.kubernetes->may["nobody"] = {};
+  site.kubernetes->may["half"] = {"models/pay"};
+  for (const char* token : {"nobody", "half"}) {
+    const auto view = site.view(token);
+    REQUIRE(view);
+    CHECK(view->models.empty());
+    CHECK(view->gaps.empty());
+    CHECK_THAT(site::answer(*view, "/", "").body, Contains("There is no Model yet") && !Contains("fraud") && !Contains("pay<"));
+  }
+}
+
+TEST_CASE("a token that nobody has lets nobody in, and no failure does", "[report]") {
+  Setting site;
+  CHECK(site.view("stolen") == nullptr);
+  site.kubernetes->away = true;
+  CHECK_FALSE(site.readers.view("other", site.whole, {}));
+}
+
+TEST_CASE("each page forbids scripts, frames and caches", "[report]") {
+  Setting site;
+  for (const char* path : {"/", "/models/pay/fraud", "/nothing", "/data/models.json"}) {
+    const serve::Reply reply = site::answer(*site.whole, path, "");
+    const auto header = [&](const std::string& name) {
+      for (const auto& [key, value] : reply.headers)
+        if (key == name) return value;
+      return std::string();
+    };
+    CHECK_THAT(header("Content-Security-Policy"), Contains("default-src 'none'") && Contains("frame-ancestors 'none'") && !Contains("unsafe"));
+    CHECK(header("Cache-Control") == "no-store");
+  }
+  CHECK(site::answer(*site.whole, "/data/../models.csv", "").status == 404);
+  CHECK(site::answer(*site.whole, "/data/models", "").status == 404);
+}
