@@ -72,6 +72,13 @@ const std::map<std::pair<std::string, size_t>, Function>& functions() {
       {{"matches", 2}, [](V v) { return Json(matches(as_text(v[0]), as_text(v[1]))); }},
       {{"startsWith", 2}, [](V v) { return Json(as_text(v[0]).starts_with(as_text(v[1]))); }},
       {{"endsWith", 2}, [](V v) { return Json(as_text(v[0]).ends_with(as_text(v[1]))); }},
+      {{"upperAscii", 1},
+       [](V v) {
+         std::string upper = as_text(v[0]);
+         for (char& c : upper)
+           if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+         return Json(upper);
+       }},
       {{"contains", 2}, [](V v) { return Json(as_text(v[0]).find(as_text(v[1])) != std::string::npos); }},
       {{"double", 1}, [](V v) { return Json(to_double(as_json(v[0]))); }},
       {{"int", 1}, [](V v) { return Json(static_cast<int64_t>(to_double(as_json(v[0])))); }},

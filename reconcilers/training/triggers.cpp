@@ -9,7 +9,7 @@
 namespace mo::training {
 namespace {
 
-constexpr Duration kReadAgain = std::chrono::seconds(30);  // a ConfigMap that cannot be read
+constexpr Duration kReadAgain = std::chrono::seconds(30);  // a ConfigMap that cannot be read, another Model
 constexpr size_t kDigestKept = 256;                        // bytes
 
 TimePoint whole_second(TimePoint t) { return std::chrono::floor<std::chrono::seconds>(t); }
@@ -54,7 +54,9 @@ class Reading {
     }
   }
 
+  // No watch tells of what the operator itself writes to another Model.
   void read_model(const api::Trigger& trigger) {
+    look_again(now_ + kReadAgain);
     const auto other = o_.promoted.find(*trigger.model);
     if (other == o_.promoted.end())
       out_.waiting = "trigger " + trigger.name + ": Model " + *trigger.model + " does not exist in namespace " + o_.key.ns;

@@ -21,7 +21,11 @@ std::string monitor(const Fixture& f, const char* field) {
   return status["monitors"][0].value(field, "");
 }
 
-std::string bits(const std::string& job) { return "run" + job.substr(job.find("-run-") + 10, 1); }
+// Of a Job of run 1, m-run-000001-train, and of "job1" alike.
+std::string bits(const std::string& job) {
+  const size_t run = job.find("-run-");
+  return "run" + (run == std::string::npos ? job.substr(job.size() - 1) : job.substr(run + 10, 1));
+}
 std::string made(const std::string& job) { return "m-" + digest(bits(job)).substr(7, 10); }
 
 // Each run makes other bits; they drift as `run_drifts` says.

@@ -156,7 +156,8 @@ TEST_CASE("experiments wait for their turn, register what they made and roll not
     s.then("and something else", [f] { return f.status().contains("retraining"); }, write_run(s, "try-b"));
     s.expect = [f, &s] {
       f.must_serve("m-v1");
-      for (const char* run : {"m-run-000001", "try-a", "try-b"}) must(phase(s, run) == "Succeeded", run_status(s, run).dump());
+      for (const ObjectRef& run : s.world.all(Kind::TrainingRun)) must(phase(s, run.key.name) == "Succeeded", run_status(s, run.key.name).dump());
+      must(s.world.all(Kind::TrainingRun).size() == 3, "one for the request, and two experiments");
       must(jobs(s) == 3 && s.world.all(Kind::ModelVersion).size() == 6 && s.world.all(Kind::ModelRollout).empty(), "one Job and one version each");
       must(retraining(f)["runsToday"] == 1, "of the operator's own");
     };
@@ -186,7 +187,6 @@ TEST_CASE("a version that another Model promotes starts a run") {
     s.world.create({{"kind", "Model"}, {"metadata", {{"name", "base"}}}, {"spec", {{"serving", {{"replicas", 1}}}}}}, "kubectl");
     s.world.create({{"kind", "ModelVersion"}, {"metadata", {{"name", "base-v1"}}},
                     {"spec", {{"modelRef", {{"name", "base"}}}, {"artifact", {{"uri", "pvc://a/b"}, {"digest", digest("base-v1")}, {"format", {{"name", "rules"}, {"version", "1"}}}}}}}}, "kubectl");
-    // The first version that serves there is news as well, once it was looked at while there was none: so name it when this Model knows.
     s.then("lets the other serve", f.serves("m-v1"), [&s] {
       s.world.update(ref(Kind::Model, "base"), [](Json& o) { o["spec"]["version"] = "base-v1"; }, "kubectl");
     });

@@ -171,13 +171,15 @@ TEST_CASE("a long text of characters of several bytes is cut whole in status") {
     CHECK(status["retraining"]["datasets"][0]["digest"] == "x" + accents.substr(0, 254));
   }
   SECTION("the result of a run") {
-    s.model.status.retraining.run = api::RetrainingRun{1, "m-train-1", "requested", kNow, "uid-m-train-1"};
-    auto job = std::make_shared<api::Job>();
-    job->meta = test::meta("m-train-1");
-    job->failed = true;
+    s.model.status.retraining.run = api::RetrainingRun{1, "m-run-000001", "requested", kNow, "uid-m-run-000001"};
+    auto run = std::make_shared<api::TrainingRun>();
+    run->meta = test::meta("m-run-000001");
+    run->meta.controller_uid = "uid-m";
+    run->status.phase = "Rejected";
     const bool odd = GENERATE(true, false);
-    job->failure_message = (odd ? "x" : "") + accents;
-    s.o.jobs["m-train-1"] = job;
+    run->status.message = (odd ? "x" : "") + accents;
+    run->status.finished = kNow;
+    s.o.runs = {run};
     const std::string result = status_of(s)["retraining"]["lastResult"];
     CHECK(result.starts_with("Rejected: "));
     CHECK(result.size() >= 1'023);
