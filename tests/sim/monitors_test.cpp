@@ -73,7 +73,7 @@ TEST_CASE("training that does not mend the drift is given up after so many attem
     s.then("looks", [f] { return monitor(f, "message").find("2 training runs did not mend it") != std::string::npos; }, [] {});
     s.until = [] { return true; };
     s.expect = [f, &s] {
-      must(s.world.all(Kind::Job).size() == 2, "two runs: " + std::to_string(s.world.all(Kind::Job).size()));
+      must(s.world.all(Kind::TrainingRun).size() == 2, "two runs: " + std::to_string(s.world.all(Kind::TrainingRun).size()));
       must(f.condition("Healthy") == "False" && f.reason("Healthy") == "MonitorBreached", f.reason("Healthy"));
     };
   });
