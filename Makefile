@@ -135,6 +135,11 @@ verify: deps ## Checks that need no build: rooms, gate sets' CRDs, API reference
 	@$(PYTHON) tests/chaos/mutants.py --check
 	@$(PYTHON) tests/explore/mutants.py --check
 
+.PHONY: registry-test
+registry-test: build rig-deps ## The fetching program against a real OCI registry, which is built once (minutes)
+	@$(PYTHON) tests/cluster/registry.py
+	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/cluster/test_registry.py
+
 .PHONY: chaos chaos-short chaos-mutants
 chaos: build rig-deps ## The fault matrix: crashes, lost answers, lying watches, at every point of every scenario
 	@$(PYTHON) tests/chaos/run.py

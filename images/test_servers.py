@@ -266,6 +266,8 @@ class Folders(unittest.TestCase):
             code, said = self.refused()
             self.assertEqual(code, 65)
             self.assertIn("its MLmodel names no pickled_model", said)
+        (self.folder / "MLmodel").write_text("  pickled_model: model.skops\n")
+        self.assertIn('save it with serialization_format="pickle"', self.refused()[1])
 
 
 class Stopping(unittest.TestCase):

@@ -355,6 +355,8 @@ def model_file(path):
         named = re.search(r"^ +pickled_model: *[\"']?([^\"'\s]+)", about.read_text(errors="replace"), re.M)
         if not named or ".." in pathlib.PurePath(named[1]).parts or named[1].startswith("/"):
             fail(65, f"the model {path} cannot be used: its MLmodel names no pickled_model of the flavor sklearn")
+        if named[1].endswith(".skops"):
+            fail(65, f"the model {path} cannot be used: it is saved by skops; save it with serialization_format=\"pickle\"")
         return folder / named[1]
     found = sorted(file for end in ("joblib", "pkl", "pickle") for file in folder.glob(f"*.{end}"))
     if len(found) != 1:

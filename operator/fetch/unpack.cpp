@@ -127,7 +127,8 @@ void Unpacker::start() {
   filling_.clear();
   filling_.reserve(kPiece);
   reading_.reserve(kPiece);
-  full_ = reading_ready_ = last_ = abandoned_ = done_ = false;
+  piece_ = Piece::None;
+  last_ = abandoned_ = done_ = false;
   outcome_ = {};
   thread_ = std::jthread([this] { run(); });
 }
@@ -148,25 +149,25 @@ void Unpacker::run() {
 // The piece that was handed out before is used up once the next is asked for.
 std::optional<std::string_view> Unpacker::next() {
   std::unique_lock lock(mutex_);
-  full_ = false;
+  if (piece_ == Piece::Reading) piece_ = Piece::None;
   changed_.notify_all();
-  changed_.wait(lock, [&] { return reading_ready_ || last_ || abandoned_; });
+  changed_.wait(lock, [&] { return piece_ == Piece::Ready || last_ || abandoned_; });
   if (abandoned_) return std::nullopt;
-  if (!reading_ready_) return std::string_view();
-  reading_ready_ = false;
+  if (piece_ != Piece::Ready) return std::string_view();
+  piece_ = Piece::Reading;
   return reading_;
 }
 
 Result<void> Unpacker::hand_over() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return done_ || !full_; });
+  changed_.wait(lock, [&] { return done_ || piece_ == Piece::None; });
   if (done_) {
     filling_.clear();
     return outcome_ || outcome_.error().kind == ErrorKind::Malformed ? Result<void>{} : outcome_;
   }
   std::swap(filling_, reading_);
   filling_.clear();
-  full_ = reading_ready_ = true;
+  piece_ = Piece::Ready;
   changed_.notify_all();
   return {};
 }

@@ -167,6 +167,21 @@ TEST_CASE("bombs are bounded in bytes, entries and memory", "[fetch][unpack]") {
   CHECK_THAT(f.said(), Contains("window above 64 MiB"));
 }
 
+TEST_CASE("what is unpacked is what came, whichever thread is faster", "[fetch][unpack]") {
+  TempDir dir;
+  std::string content;
+  for (unsigned i = 0, x = 1; i < 2'500'000; ++i, x = x * 1664525 + 1013904223) content += static_cast<char>(x >> 24);
+  const std::string archive = archive_of({{"a", content}});
+  for (int i = 0; i < 50; ++i) {
+    fetch::FolderReceiver receiver(dir.path / "model", 1 << 30);
+    REQUIRE(receiver.start());
+    REQUIRE(receiver.write(archive));  // three pieces at once, maybe before the other thread asks for the first
+    REQUIRE(receiver.end());
+    REQUIRE(receiver.keep());
+    REQUIRE(read(dir.path / "model" / "a") == content);
+  }
+}
+
 TEST_CASE("what is cut, no archive, or another one is told apart", "[fetch][unpack]") {
   Unpacking f;
   const std::string whole = archive_of({{"a", std::string(50'000, 'x')}, {"b", "y"}});
