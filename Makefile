@@ -56,7 +56,7 @@ test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, uni
 	$(call stages,verify python-check unit)
 
 nightly: ## What takes hours: the whole fault matrix, long fuzzing, the soak, the whole exploration, and that each check can fail
-	$(call stages,explore chaos fuzz soak explore-mutants chaos-mutants)
+	$(call stages,explore chaos registry-test fuzz soak explore-mutants chaos-mutants)
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev,unit_tests sim_tests model_server_tests,.)

@@ -94,6 +94,7 @@ class Resolve {
     if (first) {
       std::erase_if(policy_->gates, [&](const api::Gate& own) { return own.name == gate.name; });
       policy_->gates.push_back(gate);
+      policy_->cluster_gates.push_back(gate.name);
       replaced_.insert(gate.name);
       set.taken.insert(gate.name);
     }

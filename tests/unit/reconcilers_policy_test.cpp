@@ -198,6 +198,8 @@ TEST_CASE("a required gate is there although no step names it, and nothing takes
   const Policy p = resolved(s);
   CHECK(p.rollouts.reason == "");
   CHECK_FALSE(p.required_unknown);
+  // Required gates were taken for the namespace's: their web gates asked with its tokens, not with the cluster's.
+  CHECK(p.policy->cluster_gates == std::vector<std::string>{"g", "h"});
   for (const char* name : {"g", "h"}) {
     REQUIRE(p.policy->gate(name));
     CHECK(*p.policy->gate(name)->prometheus_query == "all");
