@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "plugin/complete.h"
+#include "plugin/diff.h"
 #include "plugin/fields.h"
 #include "plugin/follow.h"
 #include "plugin/inventory.h"
@@ -31,6 +32,7 @@ class Commands {
     add_steering();
     add_files();
     add_plan();
+    add_diff();
   }
 
   int run(std::vector<std::string> args) {
@@ -184,6 +186,15 @@ class Commands {
     });
   }
 
+  void add_diff() {
+    CLI::App* diff = verb("diff", "Say what the spec asks for against what serves, field by field; 1 is returned if they differ");
+    diff->add_option("MODEL", differing_, "The Model's name")->required();
+    takes_cluster(diff);
+    diff->callback([this] {
+      chosen_ = [this] { return with_session([this](Session& s) { return plugin::diff(s, differing_); }); };
+    });
+  }
+
   // ---- verbs on files ----
 
   void takes_files(CLI::App* verb, Sources& sources) {
@@ -266,6 +277,7 @@ class Commands {
     rollback->add_option("--to", steering_.to, "The ModelVersion to go back to");
     rollback->add_flag("--force", steering_.force, "Also to a version that never passed a rollout");
     steering("retry", "Try what failed last again, by a new ModelRollout", false);
+    steering("refresh", "Roll out what serves anew, as Model and ModelRuntime ask for it now", true);
     steering("retrain", "Ask for a training run now", true);
   }
 
@@ -276,6 +288,7 @@ class Commands {
   Following following_;
   std::string timeout_;
   Past past_;
+  std::string differing_;
   std::string request_timeout_;
   Linting linting_;
   Planned planned_;

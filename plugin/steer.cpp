@@ -31,6 +31,7 @@ class Steer {
   Result<Edit> decide() {
     if (s_.verb == "retrain") return retrain();
     if (s_.verb == "retry") return retry();
+    if (s_.verb == "refresh") return refresh();
     if (s_.verb == "rollback") return rollback();
     if (const Json* ended = ended_so())
       return nothing(*ended, Kind::ModelRollout, title(*ended) + " has ended already: " + text(*ended, "status.phase"));
@@ -127,6 +128,13 @@ class Steer {
     if (!version) return fail(version.error());
     if (const auto known = is_version(r_, *version); !known) return fail(known.error());
     return create(*version, "", "tries " + *version + " again, from its first step");
+  }
+
+  // The same version with what Model, ModelRuntime and ConfigMaps say now.
+  Result<Edit> refresh() const {
+    if (r_.stable().empty()) return refuse("Model " + r_.name() + " serves nothing yet that could be refreshed");
+    if (const auto free = nobody_rolls(); !free) return fail(free.error());
+    return create(r_.stable(), "", "rolls " + r_.stable() + " out by its steps, as Model and ModelRuntime ask for it now");
   }
 
   Result<Edit> rollback() const {

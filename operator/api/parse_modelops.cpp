@@ -240,7 +240,18 @@ constexpr Field<Model> kModelSpec[] = {
 
 // ---- Model.status ----
 
+constexpr Field<Revision> kRevision[] = {
+    {"name", member<&Revision::name>},   {"deployment", member<&Revision::deployment>},
+    {"unlabelled", member<&Revision::unlabelled>}, {"asked", member<&Revision::asked>},
+    {"template", raw_member<&Revision::pod_template>},
+};
+// Without the name of its Deployment, of a status that somebody else wrote, it is none.
+bool read(value& v, Revision& out, const Path& at) {
+  return read_object(v, out, kRevision, at) && !out.deployment.empty();
+}
+
 constexpr Field<TrafficShare> kTrafficShare[] = {{"version", member<&TrafficShare::version>},
+                                                 {"revision", member<&TrafficShare::revision>},
                                                  {"weight", member<&TrafficShare::weight>}};
 bool read(value& v, TrafficShare& out, const Path& at) { return read_object(v, out, kTrafficShare, at); }
 
@@ -253,6 +264,7 @@ constexpr Field<Intent> kIntent[] = {
     {"rollout", member<&Intent::rollout>}, {"outcome", member<&Intent::outcome>},
     {"reason", member<&Intent::reason>},   {"message", member<&Intent::message>},
     {"since", member<&Intent::since>},     {"rolloutUID", member<&Intent::rollout_uid>},
+    {"revision", member<&Intent::revision>},
 };
 bool read(value& v, Intent& out, const Path& at) { return read_object(v, out, kIntent, at); }
 
@@ -336,6 +348,7 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"conditions", member<&ModelStatus::conditions>},
     {"stableVersion", member<&ModelStatus::stable_version>},
     {"stableDigest", member<&ModelStatus::stable_digest>},
+    {"stableRevision", member<&ModelStatus::stable_revision>},
     {"candidateVersion", member<&ModelStatus::candidate_version>},
     {"rollout", member<&ModelStatus::rollout>},
     {"traffic", member<&ModelStatus::traffic>},
@@ -421,6 +434,8 @@ constexpr Field<RolloutStatus> kRolloutStatus[] = {
     {"attempt", member<&RolloutStatus::attempt>},
     {"fromDigest", member<&RolloutStatus::from_digest>},
     {"specHash", member<&RolloutStatus::spec_hash>},
+    {"revision", member<&RolloutStatus::revision>},
+    {"fromRevision", member<&RolloutStatus::from_revision>},
     {"digest", member<&RolloutStatus::digest>},
     {"step", into<kStepStatus>},
     {"weights", into<kWeights>},
@@ -539,6 +554,8 @@ void forget_the_way(ModelRollout& rollout) {
   RolloutStatus& s = rollout.status;
   if (!s.finished || s.observed_generation != rollout.meta.generation) return;
   s.policy.reset();
+  for (auto* revision : {&s.revision, &s.from_revision})
+    if (*revision) RawJson().swap((*revision)->pod_template);
   decltype(s.gates)().swap(s.gates);  // an assignment would keep what they hold
   decltype(s.conditions)().swap(s.conditions);
   decltype(s.raw)().swap(s.raw);

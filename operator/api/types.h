@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "operator/api/revision.h"
 #include "operator/core/decimal.h"
 #include "operator/core/ids.h"
 #include "operator/core/plan.h"
@@ -217,6 +218,7 @@ struct Retraining {
 struct TrafficShare {
   std::string version;
   int weight = 0;
+  std::string revision = {};  // where both shares are of one version
   bool operator==(const TrafficShare&) const = default;
 };
 
@@ -230,6 +232,7 @@ struct Intent {
   std::string reason, message;     // of the outcome
   std::optional<TimePoint> since;  // older rollouts that still wait are superseded by it
   std::string rollout_uid = {};    // of `rollout`, once it was seen: if that object is gone, somebody deleted it
+  std::string revision = {};       // that the rollout was to bring, once it is over
 };
 
 struct RetrainingRun {
@@ -290,6 +293,7 @@ struct ModelStatus {
   std::vector<Condition> conditions;
   std::string stable_version, candidate_version, rollout;
   std::string stable_digest;  // of the stable version's artifact when it became stable
+  std::optional<Revision> stable_revision;  // what serves is made of
   std::vector<TrafficShare> traffic;
   std::vector<std::string> warm;  // versions that keep their pods without traffic, the last first
   // the spec's intent that was last acted on: its version, a hash of what would make a retry worthwhile, and
@@ -406,6 +410,7 @@ struct RolloutStatus {
   int attempt = 0;  // how often a step was tried again; the Jobs and questions of gates are named after it
   std::string digest, from_digest;  // of the artifacts of both versions when it started
   std::string spec_hash;            // of the Model's spec.rollout when it started
+  std::optional<Revision> revision, from_revision;  // what the rollout moves to and from
   int step_index = 0, step_count = 0;  // 1-based; 0 before the first; count + 1 while going to 100
   int stable_weight = 100, candidate_weight = 0;
   std::vector<GateStatus> gates;
@@ -474,7 +479,7 @@ struct ClusterModelGateSet : GateSet {};
 
 struct Deployment {
   ObjectMeta meta;
-  std::string model, version;  // from our labels
+  std::string model, version, revision;  // from our labels
   int replicas = 0;            // spec
   int64_t observed_generation = 0;
   int status_replicas = 0, updated_replicas = 0, ready_replicas = 0, available_replicas = 0;
@@ -546,7 +551,8 @@ struct Job {
 
 struct Pod {
   ObjectMeta meta;  // controller_uid: of the ReplicaSet, or of the Job
-  std::string model, version;
+  std::string model, version, revision;
+  std::string template_hash;  // the cluster's own label, on a pod without a revision
   std::string job_of;  // the Model whose Job it belongs to; model is empty then
   bool ready = false;
   bool begun = false;  // some container of it runs, or did
@@ -562,7 +568,7 @@ struct Pod {
 struct ConfigMap {
   ObjectMeta meta;
   struct Copy {
-    std::string model, version;   // whose pods read it
+    std::string model, version, revision;  // whose pods read it
     std::string source;           // the ConfigMap that it is a copy of
     std::string source_version;   // resourceVersion of that one then
   };

@@ -111,6 +111,7 @@ class Watch {
     context.ns = o_.key.ns;
     context.model = o_.key.name;
     context.stable = context.candidate = stable_;
+    if (const auto& revision = m_.status.stable_revision) context.stable_revision = context.candidate_revision = revision->label();
     Ask ask = rollout::ask_figure(monitor.figure, context, id + "/" + std::to_string(slot));
     const auto answer = o_.answers.find(ask.id);
     out_.asks.push_back(std::move(ask));

@@ -36,6 +36,8 @@ struct Input {
   std::string digest = {}, stable_digest = {};  // of the artifacts of both versions; empty: unknown
   std::string spec_hash = {};                   // of the Model's spec.rollout
   bool served_before = false;                   // the candidate had all traffic once
+  // What both are made of; the candidate's is none as long as its template cannot be used.
+  std::optional<api::Revision> revision = {}, stable_revision = {};
   std::string hold = {};                        // why it does not go on, a sentence; empty: it may. Promoted and Aborted work all the same
 };
 
