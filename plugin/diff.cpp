@@ -128,7 +128,7 @@ Result<Sides> sides_of(Session& session, const std::string& name) {
 
 }  // namespace
 
-std::vector<std::string> differences(const Json& before, const Json& after) {
+std::vector<std::string> pod_differences(const Json& before, const Json& after) {
   Differences differences;
   differences.compare(before, after, "");
   return std::move(differences.found);
@@ -139,7 +139,7 @@ int diff(Session& session, const std::string& model) {
   if (!name) return complain(session, name.error());
   const auto sides = sides_of(session, *name);
   if (!sides) return complain(session, sides.error());
-  std::vector<std::string> found = differences(sides->before, sides->after);
+  std::vector<std::string> found = pod_differences(sides->before, sides->after);
   if (sides->stable != sides->asked) found.insert(found.begin(), "version: " + sides->stable + " -> " + sides->asked);
   for (const std::string& line : found) session.out << printable(line) << "\n";
   if (found.empty()) session.out << printable(sides->stable + " serves as the spec asks for it") << "\n";

@@ -10,7 +10,7 @@ namespace mo::plugin {
 
 // "spec.containers[server].image: one -> two", for each field that differs. Entries of lists are told apart by their names where they have
 // any. Pure.
-std::vector<std::string> differences(const Json& before, const Json& after);
+std::vector<std::string> pod_differences(const Json& before, const Json& after);
 
 // Exit code: kDone where nothing differs, kNo where something does.
 int diff(Session& session, const std::string& model);

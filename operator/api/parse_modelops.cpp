@@ -249,6 +249,11 @@ constexpr Field<Revision> kRevision[] = {
 bool read(value& v, Revision& out, const Path& at) {
   return read_object(v, out, kRevision, at) && !out.deployment.empty();
 }
+constexpr Field<Served> kServed[] = {
+    {"version", member<&Served::version>}, {"digest", member<&Served::digest>}, {"revision", member<&Served::revision>}};
+bool read(value& v, Served& out, const Path& at) {
+  return read_object(v, out, kServed, at) && !out.version.empty() && !out.revision.deployment.empty();
+}
 
 constexpr Field<TrafficShare> kTrafficShare[] = {{"version", member<&TrafficShare::version>},
                                                  {"revision", member<&TrafficShare::revision>},
@@ -349,6 +354,7 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"stableVersion", member<&ModelStatus::stable_version>},
     {"stableDigest", member<&ModelStatus::stable_digest>},
     {"stableRevision", member<&ModelStatus::stable_revision>},
+    {"previous", member<&ModelStatus::previous>},
     {"candidateVersion", member<&ModelStatus::candidate_version>},
     {"rollout", member<&ModelStatus::rollout>},
     {"traffic", member<&ModelStatus::traffic>},
@@ -392,6 +398,7 @@ constexpr Field<ModelRollout> kRolloutModel[] = {{"name", member<&ModelRollout::
 constexpr Field<ModelRollout> kRolloutSpec[] = {
     {"modelRef", into<kRolloutModel>},
     {"version", member<&ModelRollout::version>},
+    {"revision", member<&ModelRollout::revision>},
     {"desiredState", member<&ModelRollout::desired_state>},
     {"resumeRequestedAt", member<&ModelRollout::resume_requested_at>},
 };

@@ -24,4 +24,10 @@ struct Revision {
   std::string label() const { return unlabelled ? "" : name; }
 };
 
+// A revision with the version that it is of.
+struct Served {
+  std::string version, digest;
+  Revision revision;
+};
+
 }  // namespace mo::api

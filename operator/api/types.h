@@ -294,6 +294,7 @@ struct ModelStatus {
   std::string stable_version, candidate_version, rollout;
   std::string stable_digest;  // of the stable version's artifact when it became stable
   std::optional<Revision> stable_revision;  // what serves is made of
+  std::optional<Served> previous;  // what served before that, to go back to; nothing once somebody has gone back
   std::vector<TrafficShare> traffic;
   std::vector<std::string> warm;  // versions that keep their pods without traffic, the last first
   // the spec's intent that was last acted on: its version, a hash of what would make a retry worthwhile, and
@@ -439,6 +440,7 @@ struct RolloutStatus {
 struct ModelRollout {
   ObjectMeta meta;
   std::string model, version;
+  std::string revision;       // of the version; empty: what Model and ModelRuntime ask for
   std::string desired_state;  // empty is Running
   std::optional<TimePoint> resume_requested_at;  // each new value goes on once
   // label modelops.dev/origin: spec | retraining | monitor | kubectl-model | argocd; empty: a person or a pipeline wrote it

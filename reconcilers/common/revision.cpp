@@ -20,6 +20,12 @@ Json to_json(const api::Revision& revision) {
   return out;
 }
 
+Json to_json(const api::Served& served) {
+  Json out = {{"version", served.version}, {"revision", to_json(served.revision)}};
+  if (!served.digest.empty()) out["digest"] = served.digest;
+  return out;
+}
+
 bool same(const std::optional<api::Revision>& a, const std::optional<api::Revision>& b) {
   return a && b && !a->name.empty() && a->name == b->name;
 }

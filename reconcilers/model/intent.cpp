@@ -4,6 +4,7 @@
 
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/common/revision.h"
 #include "reconcilers/model/revisions.h"
 #include "reconcilers/retraining/job.h"
 #include "reconcilers/rollout/advance.h"
@@ -116,9 +117,9 @@ class Decide {
     }
     if (!r || !rollout::is_over(r->status.phase)) return;
     if (r->status.phase == "Succeeded") {
-      s().stable_version = r->version;
-      s().stable_digest = r->status.digest;
-      s().stable_revision = r->status.revision ? *r->status.revision : taken_over(o_, r->version);
+      const bool known = s().stable_version == r->version && (!r->status.revision || same(s().stable_revision, r->status.revision));
+      if (!known)
+        take_over(s(), r->version, r->status.digest, r->status.revision ? *r->status.revision : taken_over(o_, r->version), !r->revision.empty());
     }
     if (r->status.revision) intent().revision = r->status.revision->name;
     close_intent(r->status.phase, r->status.ending ? r->status.ending->reason : r->status.phase,
@@ -232,6 +233,8 @@ class Decide {
       return {"VersionNotFound", "ModelVersion " + r.version + " does not exist: create it, or delete this ModelRollout", true};
     const std::string foreign = check_owner(*version, o_.key.name);
     if (!foreign.empty()) return {"VersionOfAnotherModel", foreign, true};
+    if (!r.revision.empty() && !on_record(out_.status, r.version, r.revision) && !serves_as_asked(o_, out_.status, r))
+      return {"RevisionNotFound", "revision " + r.revision + " of " + r.version + " is not what served before (status.previous of the Model): leave spec.revision out for what Model and ModelRuntime ask for", true};
     const std::string was = promoted_digest(r.version);
     if (!was.empty() && was != version->artifact.digest)
       return {"VersionConflict", made_anew(*version, was) + ": register other bytes under another name, and ask for that", true};
@@ -289,7 +292,7 @@ class Decide {
             newest->version + " serves on; the rollout under way is ended");
       return;
     }
-    if (back_to_stable && !under_way(intent()) && serves_as_asked(o_, s(), newest->version)) return;  // closed by place()
+    if (back_to_stable && !under_way(intent()) && serves_as_asked(o_, s(), *newest)) return;  // closed by place()
     // A way back does not wait for what is under way: it supersedes it.
     if (busy() && newest->origin != "monitor") return;
     intent() = api::Intent{newest->version,
@@ -354,7 +357,7 @@ class Decide {
       return close(r, "Superseded", "Superseded", "the spec asks for " + intent().version + " since");
     if (const rollout::Waiting problem = cannot_start(r); !problem.reason.empty()) {
       out_.waiting[name] = problem;
-    } else if (r.version == s().stable_version && !under_way(intent()) && serves_as_asked(o_, s(), r.version)) {
+    } else if (r.version == s().stable_version && !under_way(intent()) && serves_as_asked(o_, s(), r)) {
       close(r, "Failed", "AlreadyServing", r.version + " serves already: there is nothing to roll out");
     } else if (newer_waits(r)) {
       close(r, "Superseded", "Superseded", "a newer ModelRollout asks for another version");

@@ -183,9 +183,7 @@ class Planner {
     const api::RolloutStatus& s = advanced_->status;
     if (s.phase == "Succeeded") {
       keep_warm(status().stable_version, s);
-      status().stable_version = r.version;
-      status().stable_digest = s.digest;
-      status().stable_revision = s.revision ? *s.revision : taken_over(o_, r.version);
+      take_over(status(), r.version, s.digest, s.revision ? *s.revision : taken_over(o_, r.version), !r.revision.empty());
     }
     api::Intent& intent = status().intent;
     if (intent.rollout != r.meta.key.name) return;

@@ -63,6 +63,27 @@ bool serves_as_asked(const Observed& o, const api::ModelStatus& status, const st
   return asked ? name.empty() || *asked == name : status.stable_revision->asked == serving::asked_of(*o.model);
 }
 
+bool serves_as_asked(const Observed& o, const api::ModelStatus& status, const api::ModelRollout& r) {
+  if (r.revision.empty()) return serves_as_asked(o, status, r.version);
+  return r.version == status.stable_version && status.stable_revision && status.stable_revision->name == r.revision;
+}
+
+const api::Served* on_record(const api::ModelStatus& status, const std::string& version, const std::string& revision) {
+  const auto& before = status.previous;
+  const bool found = before && before->version == version && before->revision.name == revision && !before->revision.pod_template.empty();
+  return found ? &*before : nullptr;
+}
+
+void take_over(api::ModelStatus& status, const std::string& version, const std::string& digest, api::Revision revision, bool back) {
+  if (back || status.stable_version.empty() || !status.stable_revision)
+    status.previous.reset();
+  else
+    status.previous = api::Served{status.stable_version, status.stable_digest, *status.stable_revision};
+  status.stable_version = version;
+  status.stable_digest = digest;
+  status.stable_revision = std::move(revision);
+}
+
 AskedNow asked_now(const Observed& o, const api::ModelStatus& status) {
   const Ref<api::ModelVersion> record = o.version(status.stable_version);
   if (!record || !o.model->problem.empty()) return {};
@@ -79,6 +100,10 @@ AskedNow asked_now(const Observed& o, const api::ModelStatus& status) {
 std::optional<api::Revision> brought_by(const Observed& o, const api::ModelRollout& r, const api::ModelStatus& status,
                                         const serving::Settings& settings) {
   if (r.status.revision) return r.status.revision;
+  if (!r.revision.empty()) {
+    const api::Served* before = on_record(status, r.version, r.revision);
+    return before ? std::optional(before->revision) : std::nullopt;
+  }
   const auto sources = sources_of(o, r.version);
   if (!sources) return {};
   const std::string own = deployment_name(o.key.name, r.version);

@@ -21,6 +21,14 @@ api::Revision taken_over(const Observed& observed, const std::string& version);
 
 // `version` serves, and as the spec asks for it: a rollout to it would bring nothing.
 bool serves_as_asked(const Observed& observed, const api::ModelStatus& status, const std::string& version);
+// What this ModelRollout asks for serves.
+bool serves_as_asked(const Observed& observed, const api::ModelStatus& status, const api::ModelRollout& rollout);
+
+// What one can go back to by this name (ModelRollout.spec.revision): that of the version that served before. Null: it is not on record.
+const api::Served* on_record(const api::ModelStatus& status, const std::string& version, const std::string& revision);
+
+// `version` serves from now on, made of `revision`. `back`: somebody went back to it, so that what served until now is no way back.
+void take_over(api::ModelStatus& status, const std::string& version, const std::string& digest, api::Revision revision, bool back);
 
 // What the spec says now of how the version is made that serves.
 struct AskedNow {

@@ -191,7 +191,14 @@ class Status {
   }
 
   bool overridden() const {
-    return m_.track != "Promoted" && !f_.spec.name.empty() && f_.spec.name != stable();
+    const bool another = m_.track != "Promoted" && !f_.spec.name.empty() && f_.spec.name != stable();
+    return another || other_template();
+  }
+
+  // Somebody went back to another template than the spec has, or to what served with it.
+  bool other_template() const {
+    const auto& serves = f_.status.stable_revision;
+    return serves && serves->asked != serving::asked_of(m_) && !f_.status.intent.rollout.empty() && !serves_as_asked(o_, f_.status, stable());
   }
 
   Standing serving() const {
@@ -216,7 +223,8 @@ class Status {
     if (overridden())
       return stalled("Degraded", "Overridden",
                      stable() + " serves by ModelRollout " + f_.status.intent.rollout +
-                         ", while the spec asks for " + f_.spec.name +
+                         ", while the spec asks for " +
+                             (f_.spec.name == stable() || f_.spec.name.empty() ? stable() + " with another template" : f_.spec.name) +
                          ": change the spec to agree, or to ask for another version");
     return {Standing::Is::Ready, "Ready", "Ready", stable() + " serves" + config_note() + autoscaler_note()};
   }
@@ -283,6 +291,7 @@ class Status {
     if (!stable().empty()) out["stableVersion"] = stable();
     if (!stable().empty() && !f_.status.stable_digest.empty()) out["stableDigest"] = f_.status.stable_digest;
     if (!stable().empty() && f_.status.stable_revision) out["stableRevision"] = to_json(*f_.status.stable_revision);
+    if (!stable().empty() && f_.status.previous) out["previous"] = to_json(*f_.status.previous);
     if (!first().empty()) out["candidateVersion"] = first();
     const std::string& rollout = is_or_will_be(f_.rollout_name) ? f_.rollout_name : f_.status.rollout;
     if (!rollout.empty()) out["rollout"] = rollout;

@@ -204,7 +204,7 @@ struct Ingredients {
 };
 
 std::string name_of(const api::ModelVersion& version, const api::ModelRuntime& runtime, const Json& pods) {
-  Json parts = {version.meta.key.name, to_json(version.artifact), pods, runtime.port};
+  Json parts = {version.meta.key.name, mo::to_json(version.artifact), pods, runtime.port};
   if (runtime.metrics_port) parts.insert(parts.end(), {*runtime.metrics_port, runtime.metrics_path});
   return hash_of(parts.dump()).substr(0, kRevisionDigits);
 }

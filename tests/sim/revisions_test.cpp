@@ -13,7 +13,7 @@ void set_image(Json& spec, const std::string& image) {
 // m-v1 serves with image one; then the spec asks for image two.
 Fixture asking_for_image(Sim& s, const std::function<void(Json& spec)>& edit = {}) {
   s.op.metrics["accuracy m-v1"] = "0.95";
-  const Fixture f = usual(s, [&](Json& spec) {
+  Fixture f = usual(s, [&](Json& spec) {
     set_image(spec, "one");
     if (edit) edit(spec);
   });
@@ -72,7 +72,7 @@ const std::vector<Variant>& variants() {
 TEST_CASE("another pod template of the same version goes by the steps") {
   explore<Variant>(variants(), [](Sim& s, const Variant& variant) {
     s.world.has_gateway = variant.gateway;
-    const Fixture f = asking_for_image(s, variant.edit);
+    Fixture f = asking_for_image(s, variant.edit);
     s.expect = [f] {
       f.must_serve("m-v1");
       must_run(f, "m-v1", "two");
@@ -89,7 +89,7 @@ TEST_CASE("another pod template of the same version goes by the steps") {
 TEST_CASE("a pod template that fails its gate comes back by itself, and stays down") {
   explore<Variant>({variants()[0], variants()[1], variants()[2], variants()[4]}, [](Sim& s, const Variant& variant) {
     s.world.has_gateway = variant.gateway;
-    const Fixture f = asking_for_image(s, variant.edit);
+    Fixture f = asking_for_image(s, variant.edit);
     s.op.metrics["accuracy m-v1"] = "0.5";
     s.invariants.must_not_pass.insert("accuracy/m-v1");
     s.expect = [f] {
@@ -105,7 +105,7 @@ TEST_CASE("a pod template that fails its gate comes back by itself, and stays do
 
 TEST_CASE("a template whose pods never get ready leaves what serves alone") {
   explore([](Sim& s) {
-    const Fixture f = asking_for_image(s);
+    Fixture f = asking_for_image(s);
     s.controllers.pod_fate = [](const Json& pod) { return image_of(pod) == "two" ? PodFate::Never : PodFate::Ready; };
     s.expect = [f] {
       f.must_be_degraded("RolledBack", "m-v1");
@@ -116,7 +116,7 @@ TEST_CASE("a template whose pods never get ready leaves what serves alone") {
 
 TEST_CASE("back to the template that serves ends the rollout of another at once") {
   explore([](Sim& s) {
-    const Fixture f = asking_for_image(s);
+    Fixture f = asking_for_image(s);
     s.then("changes its mind", [f] { return f.weight(f.to("m-v1")) > 0; },
            [f]() mutable { f.edit_spec([](Json& spec) { set_image(spec, "one"); }); });
     s.expect = [f] {
@@ -130,7 +130,7 @@ TEST_CASE("back to the template that serves ends the rollout of another at once"
 
 TEST_CASE("a third template takes the place of the second on its way") {
   explore([](Sim& s) {
-    const Fixture f = asking_for_image(s);
+    Fixture f = asking_for_image(s);
     s.then("asks for a third", [f] { return f.phase(f.to("m-v1")) == "Progressing"; },
            [f]() mutable { f.edit_spec([](Json& spec) { set_image(spec, "three"); }); });
     s.expect = [f] {
@@ -143,7 +143,7 @@ TEST_CASE("a third template takes the place of the second on its way") {
 
 TEST_CASE("version and template in one edit are one rollout") {
   explore([](Sim& s) {
-    const Fixture f = usual(s);
+    Fixture f = usual(s);
     s.then("asks for both", f.serves("m-v1"), [f]() mutable {
       f.edit_spec([](Json& spec) { spec["version"] = "m-v2", set_image(spec, "two"); });
     });
@@ -157,7 +157,7 @@ TEST_CASE("version and template in one edit are one rollout") {
 
 TEST_CASE("a template that means the same starts nothing") {
   explore([](Sim& s) {
-    const Fixture f = usual(s);
+    Fixture f = usual(s);
     s.then("says what is so", f.serves("m-v1"), [f]() mutable { f.edit_spec([](Json& spec) { set_image(spec, "model-server:dev"); }); });
     s.expect = [f] {
       f.must_serve("m-v1");
@@ -168,7 +168,7 @@ TEST_CASE("a template that means the same starts nothing") {
 
 TEST_CASE("an edit of the ModelRuntime waits for a rollout") {
   explore([](Sim& s) {
-    const Fixture f = usual(s);
+    Fixture f = usual(s);
     auto before = std::make_shared<std::vector<std::string>>();
     s.then("edits the runtime", f.is_ready(), [f, before, &s] {
       *before = pods_now(f);
@@ -186,7 +186,7 @@ TEST_CASE("an edit of the ModelRuntime waits for a rollout") {
 TEST_CASE("a ModelRollout to what serves takes the newest runtime, once") {
   explore([](Sim& s) {
     s.op.metrics["accuracy m-v1"] = "0.95";
-    const Fixture f = usual(s);
+    Fixture f = usual(s);
     s.then("edits the runtime", f.is_ready(), [&s] { edit_runtime(s.world, "patched"); });
     s.then("asks for it", [f] { return f.condition("RuntimeOutdated") == "True"; }, [f]() mutable { f.make_rollout("fresh", "m-v1"); });
     s.then("asks again", [f] { return f.phase("fresh") == "Succeeded" && f.ready(); }, [f]() mutable { f.make_rollout("again", "m-v1"); });
@@ -202,7 +202,7 @@ TEST_CASE("a ModelRollout to what serves takes the newest runtime, once") {
 
 TEST_CASE("another image of the operator changes no pod") {
   explore([](Sim& s) {
-    const Fixture f = usual(s);
+    Fixture f = usual(s);
     auto before = std::make_shared<std::vector<std::string>>();
     s.then("another operator comes", f.is_ready(), [f, before, &s] {
       *before = pods_now(f);
@@ -221,7 +221,7 @@ TEST_CASE("another image of the operator changes no pod") {
 TEST_CASE("a Deployment that people deleted comes back as it was, whatever the spec says now") {
   explore([](Sim& s) {
     s.invariants.disturbed = true;
-    const Fixture f = asking_for_image(s);
+    Fixture f = asking_for_image(s);
     s.op.metrics["accuracy m-v1"] = "0.5";
     s.then("deletes what serves", [f] { return f.reason() == "RolledBack"; },
            [f, &s] { s.world.remove(ref(Kind::Deployment, stable_revision(f)["deployment"])); });
@@ -246,7 +246,7 @@ TEST_CASE("what an operator made that knew no revisions is taken over, and rolle
     s.world.has_gateway = variant.gateway;
     s.invariants.disturbed = true;  // the way back in time takes pods away
     s.op.metrics["accuracy m-v1"] = "0.95";
-    const Fixture f = usual(s, [&](Json& spec) {
+    Fixture f = usual(s, [&](Json& spec) {
       set_image(spec, "one");
       variant.edit(spec);
     });
