@@ -8,7 +8,7 @@ RIG := $(PYTHON) tests/cluster/rig/rig.py
 BIN := build/release/bin
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
 
-.PHONY: help deps rig-deps build images demo demo-check test test-quick unit asan tsan python-check images-test cluster-test cluster-up cluster-down deploy run fmt lint verify bench clean
+.PHONY: help deps rig-deps build images demo demo-check test test-quick nightly unit asan tsan python-check images-test cluster-test cluster-up cluster-down deploy run fmt lint verify bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,9 +43,10 @@ demo: demo-check build ## The whole loop: serve, roll out, roll back, retrain; o
 demo-check:
 	@$(PYTHON) demo/demo.py --check
 
-# One after the other, cheapest first, each with the time that it took.
+# One after the other, cheapest first, each with the time that it took (docs/testing.md).
 stages = @set -e; for stage in $(1); do \
 	  began=$$SECONDS; echo "=== $$stage"; $(MAKE) --no-print-directory $$stage; took+="$$stage $$((SECONDS - began)) s, "; echo "=== $$stage: $$((SECONDS - began)) s"; \
+	  $(PYTHON) scripts/suite-times.py add $$stage $$((SECONDS - began)); \
 	done; echo "=== all passed in $$SECONDS s: $${took%, }"
 
 test: ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster, faults
@@ -54,17 +55,23 @@ test: ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, se
 test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, unit and simulation tests. Minutes, for work in progress
 	$(call stages,verify python-check unit)
 
+nightly: ## What takes hours: the whole fault matrix, long fuzzing, the soak, the whole exploration, and that each check can fail
+	$(call stages,explore chaos fuzz soak explore-mutants chaos-mutants)
+
 unit: deps ## Unit and simulation tests alone, without sanitizers
-	@$(call unit_suites,dev)
+	@$(call unit_suites,dev,unit_tests sim_tests model_server_tests,.)
 
 # Random orders of each simulated scenario; the sanitizers need fewer to see all code.
 asan: export SIM_SEEDS = 3
-tsan: export SIM_SEEDS = 1
-asan tsan: deps
-	@$(call unit_suites,$@)
+asan: deps
+	@$(call unit_suites,asan,unit_tests sim_tests model_server_tests,.)
 
-unit_suites = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -j $(JOBS) --target unit_tests sim_tests model_server_tests && \
-	ctest --test-dir build/$(1) --output-on-failure -j $(JOBS)
+# The simulator has one thread: there is nothing to see in it.
+tsan: deps
+	@$(call unit_suites,tsan,unit_tests model_server_tests,unit|model_server)
+
+unit_suites = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -j $(JOBS) --target $(2) && \
+	ctest --test-dir build/$(1) --output-on-failure -j $(JOBS) -R '$(3)'
 
 python-check:
 	@$(PYTHON) images/test_build.py
@@ -79,7 +86,7 @@ fuzz: export FUZZ_SECONDS ?= 600
 fuzz: fuzz-build ## Fuzz all that reads from outside, and the decisions on it: FUZZ_SECONDS (600) for each target
 	@$(PYTHON) tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
 
-fuzz-short: export FUZZ_SECONDS ?= 60
+fuzz-short: export FUZZ_SECONDS ?= 10
 fuzz-short: fuzz-build
 	@$(PYTHON) tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS) --seed 1
 
@@ -120,6 +127,7 @@ lint: build ## clang-tidy over what the compiler sees
 
 verify: deps ## Checks that need no build: rooms, gate sets' CRDs, API reference, what people copy from documents, lines that tests break on purpose
 	@$(PYTHON) scripts/verify-rooms.py
+	@$(PYTHON) scripts/verify-kinds.py
 	@$(PYTHON) scripts/crd-gatesets.py --check
 	@$(PYTHON) scripts/crd-docs.py --check
 	@$(PYTHON) scripts/check-docs.py
@@ -150,13 +158,18 @@ explore-short: explore-build ## The first 10,000 states of each
 explore-mutants: deps ## Shows that exploring finds what is broken on purpose
 	@$(PYTHON) tests/explore/mutants.py
 
-.PHONY: bench-memory
+.PHONY: bench-memory bench-plan
+bench-plan: deps ## What one plan costs, and what the largest templates cost others
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS) --target plan_bench
+	@$(BIN)/plan_bench
+
 bench-memory: deps ## Bytes that the operator keeps of each kind of object
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release -j $(JOBS) --target memory_bench
 	@$(BIN)/memory_bench
 
-bench: build rig-deps bench-memory ## 1,000 Models on simulated nodes: writes, memory, time
+bench: build rig-deps bench-memory bench-plan ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
 
 clean: cluster-down ## Remove what was built (not the cached cluster binaries)

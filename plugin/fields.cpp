@@ -66,6 +66,11 @@ const Json& items(const Json& object, std::string_view path) {
 
 std::string name_of(const Json& object) { return text(object, "metadata.name"); }
 
+void give_generated_name(Json& object) {
+  const std::string prefix = text(object, "metadata.generateName");
+  if (!prefix.empty() && name_of(object).empty()) object["metadata"]["name"] = prefix + "xxxxx";
+}
+
 std::string printable(const std::string& text) {
   std::string out;
   for (size_t i = 0; i < text.size();) {

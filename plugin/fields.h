@@ -22,6 +22,8 @@ std::optional<TimePoint> time_of(const Json& object, std::string_view path);
 const Json& items(const Json& object, std::string_view path);
 
 std::string name_of(const Json& object);
+// Where metadata.generateName asks the API server for a name: one like those that it gives. Else nothing is changed.
+void give_generated_name(Json& object);
 
 // As it may be shown to a person: what others wrote must not steer the terminal, nor read otherwise than it is.
 // Line ends and tabs become blanks; other control characters, marks that turn the direction of text, and bytes

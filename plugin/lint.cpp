@@ -151,6 +151,7 @@ std::vector<Mistake> mistakes_in(Json& object, const GateSets& sets) {
   if (text(object, "apiVersion") != crd->api_version)
     return {{"/apiVersion", "apiVersion", "must be " + crd->api_version}};
   std::vector<Mistake> mistakes = check(*crd, object);
+  give_generated_name(object);
   return mistakes.empty() ? OperatorsRules(sets).of(object) : mistakes;
 }
 
@@ -168,7 +169,7 @@ std::vector<Complaint> lint(const Objects& objects) {
       return !mistakes.empty();
     };
     if (!complain(mistakes_in(object, sets), false)) complain(warnings_of(object), true);
-    const std::string name = text(object, "metadata.name");
+    const std::string name = name_of(found.object());
     // In one file: folders often hold variants of an object.
     const std::string id =
         found.file + " " + text(object, "kind") + " " + text(object, "metadata.namespace") + "/" + name;

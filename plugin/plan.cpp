@@ -34,31 +34,14 @@ Result<void> put(Store<T>& store, const Json& object) {
   return {};
 }
 
-// What the operator watches, and into which store it goes: as operator/runtime/informers.cpp has it.
-struct Watched {
-  Kind kind;
-  enum class Of { All, Ours, Names } of;
-  Result<void> (*put)(Stores&, const Json&);
-  bool optional = false;      // not in every cluster
-  bool dispensable = false;  // a plan can be made without, if a person may not read them
-};
-const Watched kWatched[] = {
-    {Kind::Model, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.models, o); }},
-    {Kind::ModelVersion, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.versions, o); }},
-    {Kind::ModelRollout, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.rollouts, o); }},
-    {Kind::ModelRuntime, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.runtimes, o); }, false, true},
-    {Kind::ModelGateSet, Watched::Of::All, [](Stores& s, const Json& o) { return put(s.gate_sets, o); }, true},
-    {Kind::ClusterModelGateSet, Watched::Of::All,
-     [](Stores& s, const Json& o) { return put(s.cluster_gate_sets, o); }, true, true},
-    {Kind::Deployment, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.deployments, o); }},
-    {Kind::Service, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.services, o); }},
-    {Kind::HttpRoute, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.routes, o); }, true, true},
-    {Kind::EndpointSlice, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.slices, o); }},
-    {Kind::HorizontalPodAutoscaler, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.autoscalers, o); }},
-    {Kind::Job, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.jobs, o); }},
-    {Kind::Pod, Watched::Of::Ours, [](Stores& s, const Json& o) { return put(s.pods, o); }},
-    {Kind::ConfigMap, Watched::Of::Names, [](Stores& s, const Json& o) { return put(s.configmaps, o); }},
-};
+Result<void> put(Stores& stores, Kind kind, const Json& object) {
+  Result<void> done;
+  with_store(stores, kind, [&](auto& store) { done = put(store, object); });
+  return done;
+}
+
+// A plan can be made without, if a person may not read them.
+bool is_dispensable(Kind kind) { return !info(kind).namespaced || kind == Kind::HttpRoute; }
 
 // The operator's own image is in what it renders; it is known from what it has rendered before.
 std::string fetch_image(const ObjectsByName& objects) {
@@ -162,28 +145,30 @@ class Planning {
   void say(const std::string& line) { session_.out << printable(line) << "\n"; }
 
   Result<void> look() {
-    for (const Watched& watched : kWatched) {
+    for (const Kind kind : kStoredKinds) {
+      const KindInfo& about = info(kind);
       kube::ListOptions options;
-      options.metadata_only = watched.of == Watched::Of::Names;
-      if (watched.of == Watched::Of::Ours)
+      options.metadata_only = about.watched == Watched::Names;
+      if (about.watched == Watched::Ours)
         options.label_selector = std::string(api::kLabelManagedBy) + "=" + api::kFieldManager;
-      auto found = list(session_, watched.kind, options);
-      if (!found && watched.optional && found.error().kind == ErrorKind::NotFound) continue;
-      if (!found && watched.dispensable && found.error().kind == ErrorKind::Forbidden) {
-        unreadable_.insert(watched.kind);
+      auto found = list(session_, kind, options);
+      if (!found && about.present == Present::Maybe && found.error().kind == ErrorKind::NotFound) continue;
+      if (!found && is_dispensable(kind) && found.error().kind == ErrorKind::Forbidden) {
+        unreadable_.insert(kind);
         continue;
       }
       if (!found) return fail(found.error());
       for (Json& object : *found) {
         const std::string name = name_of(object);
-        live_[{info(watched.kind).kind, name}] = std::move(object);
+        live_[{about.kind, name}] = std::move(object);
       }
     }
     return {};
   }
 
   void lay_over(const Found& found) {
-    const Json& file = found.object();
+    Json file = found.object();
+    give_generated_name(file);
     const std::string kind = text(file, "kind"), name = name_of(file);
     const Crd& crd = *crd_of(kind);
     const std::string who = kind + " " + (crd.namespaced ? session_.ns + "/" : "") + name;
@@ -271,10 +256,10 @@ class Planning {
 
   Result<Observed> observed(const ObjectsByName& objects, const std::string& model) {
     Stores stores;
-    for (const Watched& watched : kWatched)
+    for (const Kind kind : kStoredKinds)
       for (const auto& [id, object] : objects)
-        if (id.first == info(watched.kind).kind)
-          if (const auto done = watched.put(stores, object); !done) return fail(done.error());
+        if (id.first == info(kind).kind)
+          if (const auto done = put(stores, kind, object); !done) return fail(done.error());
     Ledger ledger;
     const AnswerBook answers;
     const Refusals refusals;

@@ -17,62 +17,13 @@ namespace mo::api {
 // The kinds that stores hold.
 template <class T>
 struct KindOf;
-template <>
-struct KindOf<Model> {
-  static constexpr Kind value = Kind::Model;
-};
-template <>
-struct KindOf<ModelVersion> {
-  static constexpr Kind value = Kind::ModelVersion;
-};
-template <>
-struct KindOf<ModelRollout> {
-  static constexpr Kind value = Kind::ModelRollout;
-};
-template <>
-struct KindOf<ModelRuntime> {
-  static constexpr Kind value = Kind::ModelRuntime;
-};
-template <>
-struct KindOf<ModelGateSet> {
-  static constexpr Kind value = Kind::ModelGateSet;
-};
-template <>
-struct KindOf<ClusterModelGateSet> {
-  static constexpr Kind value = Kind::ClusterModelGateSet;
-};
-template <>
-struct KindOf<Deployment> {
-  static constexpr Kind value = Kind::Deployment;
-};
-template <>
-struct KindOf<Service> {
-  static constexpr Kind value = Kind::Service;
-};
-template <>
-struct KindOf<HttpRoute> {
-  static constexpr Kind value = Kind::HttpRoute;
-};
-template <>
-struct KindOf<EndpointSlice> {
-  static constexpr Kind value = Kind::EndpointSlice;
-};
-template <>
-struct KindOf<Autoscaler> {
-  static constexpr Kind value = Kind::HorizontalPodAutoscaler;
-};
-template <>
-struct KindOf<Job> {
-  static constexpr Kind value = Kind::Job;
-};
-template <>
-struct KindOf<Pod> {
-  static constexpr Kind value = Kind::Pod;
-};
-template <>
-struct KindOf<ConfigMap> {
-  static constexpr Kind value = Kind::ConfigMap;
-};
+#define MO_ROW(name, type, ...)               \
+  template <>                                 \
+  struct KindOf<type> {                       \
+    static constexpr Kind value = Kind::name; \
+  };
+MODEL_OPERATOR_STORED_KINDS(MO_ROW)
+#undef MO_ROW
 
 // How well a text and the parser's tables agree; for the test that holds the CRDs against the parser.
 struct Coverage {

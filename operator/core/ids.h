@@ -4,6 +4,9 @@
 #include <compare>
 #include <functional>
 #include <string>
+#include <string_view>
+
+#include "operator/core/kinds.h"
 
 namespace mo {
 
@@ -17,25 +20,20 @@ struct ObjectKey {
 
 // The kinds that the operator reads or writes.
 enum class Kind {
-  Model,
-  ModelVersion,
-  ModelRollout,
-  ModelRuntime,
-  ModelGateSet,
-  ClusterModelGateSet,
-  Deployment,
-  Service,
-  HttpRoute,
-  Gateway,
-  GatewayClass,
-  EndpointSlice,
-  HorizontalPodAutoscaler,
-  Job,
-  Pod,
-  ConfigMap,
-  Lease,
-  Event,
+#define MO_ROW(name, ...) name,
+  MODEL_OPERATOR_STORED_KINDS(MO_ROW) MODEL_OPERATOR_OTHER_KINDS(MO_ROW)
+#undef MO_ROW
 };
+// Those that stores hold, in the order of the registry.
+inline constexpr Kind kStoredKinds[] = {
+#define MO_ROW(name, ...) Kind::name,
+    MODEL_OPERATOR_STORED_KINDS(MO_ROW)
+#undef MO_ROW
+};
+
+enum class Scope { Namespaced, Cluster };
+enum class Watched { All, Ours, Names, Not };  // the whole kind, those with our label, metadata only
+enum class Present { Always, Maybe };          // Maybe: not in every cluster
 
 // How a kind is addressed: "apps/v1", "deployments", "Deployment".
 struct KindInfo {
@@ -44,6 +42,9 @@ struct KindInfo {
   const char* plural;
   const char* kind;
   bool namespaced;
+  Watched watched = Watched::Not;
+  Present present = Present::Always;
+  bool ours() const { return std::string_view(group) == "modelops.dev"; }
   std::string api_version() const {
     return *group ? std::string(group) + "/" + version : std::string(version);
   }

@@ -21,48 +21,6 @@ const char* verb_of(const Action& action) {
   return kVerbs[action.index()];
 }
 
-// Does `f(store)` with the store that holds this kind; kinds without one are passed over.
-template <class F>
-void with_store(Stores& stores, Kind kind, F f) {
-  switch (kind) {
-    case Kind::Model:
-      return f(stores.models);
-    case Kind::ModelVersion:
-      return f(stores.versions);
-    case Kind::ModelRollout:
-      return f(stores.rollouts);
-    case Kind::ModelRuntime:
-      return f(stores.runtimes);
-    case Kind::ModelGateSet:
-      return f(stores.gate_sets);
-    case Kind::ClusterModelGateSet:
-      return f(stores.cluster_gate_sets);
-    case Kind::Deployment:
-      return f(stores.deployments);
-    case Kind::Service:
-      return f(stores.services);
-    case Kind::HttpRoute:
-      return f(stores.routes);
-    case Kind::HorizontalPodAutoscaler:
-      return f(stores.autoscalers);
-    case Kind::Job:
-      return f(stores.jobs);
-    case Kind::Pod:
-      return f(stores.pods);
-    case Kind::ConfigMap:
-      return f(stores.configmaps);
-    case Kind::Gateway:
-    case Kind::GatewayClass:
-    case Kind::EndpointSlice:
-    case Kind::Lease:
-    case Kind::Event:
-      return;
-  }
-}
-
-template <class T>
-T object_type(const Store<T>&);
-
 // Bodies are ours; the bounds only keep a bug from becoming a crash.
 constexpr size_t kMaxBody = 8u << 20;
 constexpr int kMaxDepth = 200;

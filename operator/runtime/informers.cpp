@@ -6,73 +6,6 @@
 
 namespace mo {
 
-namespace {
-
-std::set<ObjectRef> hostnames_of(const api::Model& model) {
-  std::set<ObjectRef> named;
-  if (!model.route) return named;
-  for (const std::string& host : model.route->hostnames) named.insert({Kind::HttpRoute, {"", host}});
-  if (named.empty()) named.insert({Kind::HttpRoute, {"", "*"}});
-  return named;
-}
-
-std::set<ObjectRef> named_by(const api::Model& model) {
-  std::set<ObjectRef> named = hostnames_of(model);
-  for (const std::string& name : model.configmaps) named.insert({Kind::ConfigMap, {model.meta.key.ns, name}});
-  if (model.retraining)
-    for (const auto& trigger : model.retraining->triggers)
-      if (trigger.dataset) named.insert({Kind::ConfigMap, {model.meta.key.ns, trigger.dataset->name}});
-  for (const api::GateSetRef& set : model.rollout.gate_sets) named.insert(set.from(model.meta.key.ns));
-  return named;
-}
-
-}  // namespace
-
-void ReferenceIndex::update(const api::Model& model, bool removed) {
-  update({Kind::Model, model.meta.key}, model.meta.key, removed ? std::set<ObjectRef>{} : named_by(model));
-}
-
-void ReferenceIndex::update(const api::ModelVersion& version, bool removed) {
-  const std::string& ns = version.meta.key.ns;
-  const std::string configmap = removed ? "" : version.artifact.configmap();
-  std::set<ObjectRef> wanted;
-  if (!configmap.empty()) wanted.insert({Kind::ConfigMap, {ns, configmap}});
-  update({Kind::ModelVersion, version.meta.key}, {ns, version.model}, wanted);
-}
-
-void ReferenceIndex::update(const ObjectRef& holder, const ObjectKey& model, const std::set<ObjectRef>& wanted) {
-  std::lock_guard lock(mutex_);
-  auto held = named_.find(holder);
-  if (held == named_.end() && wanted.empty()) return;
-  if (held != named_.end()) {
-    for (const ObjectRef& named : held->second) {
-      auto holders = models_.find(named);
-      holders->second.erase(holder);
-      if (holders->second.empty()) models_.erase(holders);
-    }
-    named_.erase(held);
-  }
-  for (const ObjectRef& named : wanted) models_[named].emplace(holder, model);
-  if (!wanted.empty()) named_.emplace(holder, wanted);
-}
-
-std::vector<ObjectKey> ReferenceIndex::models_of(const ObjectRef& named) const {
-  std::lock_guard lock(mutex_);
-  auto it = models_.find(named);
-  if (it == models_.end()) return {};
-  std::set<ObjectKey> models;
-  for (const auto& [holder, model] : it->second) models.insert(model);
-  return {models.begin(), models.end()};
-}
-
-std::set<ObjectKey> ReferenceIndex::share_hostname(const api::Model& model) const {
-  std::set<ObjectKey> others;
-  for (const ObjectRef& host : hostnames_of(model))
-    for (const ObjectKey& other : models_of(host))
-      if (other != model.meta.key) others.insert(other);
-  return others;
-}
-
 Informers::Informers(kube::Client& client, Stores& stores, Ledger& ledger, WorkQueue& queue,
                      InformerOptions options, Meters meters)
     : client_(client),
@@ -158,10 +91,7 @@ void Informers::watch_owned() {
 // Runtimes are few, and those that name a ConfigMap fewer.
 void Informers::queue_users_of_runtimes(const ObjectKey& configmap) {
   const auto runtimes = stores_.runtimes.all();
-  const bool named = std::any_of(runtimes.begin(), runtimes.end(), [&](const auto& runtime) {
-    return std::binary_search(runtime->configmaps.begin(), runtime->configmaps.end(), configmap.name);
-  });
-  if (!named) return;
+  if (std::none_of(runtimes.begin(), runtimes.end(), [&](const auto& runtime) { return names(*runtime, configmap.name); })) return;
   for (const auto& model : stores_.models.all())
     if (model->meta.key.ns == configmap.ns) queue_.add(model->meta.key);
 }

@@ -17,28 +17,10 @@
 #include "operator/runtime/queue.h"
 #include "operator/runtime/watcher.h"
 #include "operator/store/ledger.h"
+#include "operator/store/references.h"
 #include "operator/store/store.h"
 
 namespace mo {
-
-// Which Models name an object that is not theirs (a ConfigMap in a retraining trigger, their pod template or the artifact of a version, a
-// gate set), so that its change need not look at every Model. A hostname counts as an HTTPRoute of that name: who shares it is
-// found that way. Thread-safe.
-class ReferenceIndex {
- public:
-  void update(const api::Model& model, bool removed);
-  void update(const api::ModelVersion& version, bool removed);
-  std::vector<ObjectKey> models_of(const ObjectRef& named) const;
-  // Other Models that want requests for one of this one's hostnames.
-  std::set<ObjectKey> share_hostname(const api::Model& model) const;
-
- private:
-  void update(const ObjectRef& holder, const ObjectKey& model, const std::set<ObjectRef>& wanted);
-
-  mutable std::mutex mutex_;
-  std::map<ObjectRef, std::map<ObjectRef, ObjectKey>> models_;  // by what is named: who names it (a Model, a version), for which Model
-  std::map<ObjectRef, std::set<ObjectRef>> named_;              // by who names it
-};
 
 struct InformerOptions {
   std::string ns;              // empty: all

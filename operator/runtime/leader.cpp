@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "operator/json/json.h"
 #include "operator/runtime/log.h"
@@ -135,6 +136,9 @@ bool LeaderElector::try_release() {
 }
 
 LeaderElector::Attempt LeaderElector::attempt(std::stop_token stop) {
+  // As we wrote it last it is ours still, or the write is refused as a conflict: then it is read first.
+  if (auto held = std::exchange(held_, std::nullopt); held && write(std::move(*held), options_.identity, stop) == Attempt::Held)
+    return Attempt::Held;
   const auto stored = client_.get(ObjectRef{Kind::Lease, options_.lease}, stop);
   if (!stored && stored.error().kind == ErrorKind::NotFound) return create(stop);
   if (!stored) {
@@ -161,7 +165,13 @@ LeaderElector::Attempt LeaderElector::create(std::stop_token stop) {
               {{"error", log::to_string(posted.error())}});
     return Attempt::Failed;
   }
-  leads_until_ = (began + options_.renew_deadline).count();
+  return held(*posted, began);
+}
+
+LeaderElector::Attempt LeaderElector::held(const std::string& stored, Duration sent) {
+  leads_until_ = (sent + options_.renew_deadline).count();
+  auto record = read_lease(stored);
+  if (record && !record->resource_version.empty() && record->holder == options_.identity) held_ = std::move(*record);
   return Attempt::Held;
 }
 
@@ -184,8 +194,7 @@ LeaderElector::Attempt LeaderElector::write(LeaseRecord record, const std::strin
               {{"error", log::to_string(stored.error())}});
     return Attempt::Failed;
   }
-  leads_until_ = (began + options_.renew_deadline).count();
-  return Attempt::Held;
+  return held(*stored, began);
 }
 
 }  // namespace mo

@@ -71,12 +71,14 @@ class LeaderElector {
   bool try_release();
   Attempt create(std::stop_token stop);
   Attempt write(LeaseRecord record, const std::string& old_holder, std::stop_token stop);
+  Attempt held(const std::string& stored, Duration sent);  // `stored`: the Lease as the API server has it now
   static Duration monotonic();
   static TimePoint wall();
 
   kube::Client& client_;
   const LeaderOptions options_;
   LeaseObserver observer_;
+  std::optional<LeaseRecord> held_;  // as we wrote it last: renewing it is one PUT, without a GET
   std::atomic<int64_t> leads_until_{0};  // monotonic milliseconds
 };
 

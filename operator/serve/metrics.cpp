@@ -131,11 +131,7 @@ Metrics::Metrics(const std::string& version, Sources sources) : impl_(std::make_
       .Add({{"version", version}, {"compiler", "g++ " __VERSION__}})
       .Set(1);
   // From zero on: a counter that only shows with its first count hides that first count from rate().
-  for (const Kind kind :
-       {Kind::Model, Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime, Kind::ModelGateSet,
-        Kind::ClusterModelGateSet, Kind::Deployment, Kind::Service, Kind::HttpRoute, Kind::EndpointSlice,
-        Kind::HorizontalPodAutoscaler,
-        Kind::Job, Kind::Pod, Kind::ConfigMap}) {
+  for (const Kind kind : kStoredKinds) {
     impl_->restarts.Add({{"kind", info(kind).kind}});
     impl_->unreadable.Add({{"kind", info(kind).kind}});
   }

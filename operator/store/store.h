@@ -208,20 +208,34 @@ class Store {
 };
 
 struct Stores {
-  Store<api::Model> models;
-  Store<api::ModelVersion> versions;
-  Store<api::ModelRollout> rollouts;
-  Store<api::ModelRuntime> runtimes;
-  Store<api::ModelGateSet> gate_sets;
-  Store<api::ClusterModelGateSet> cluster_gate_sets;
-  Store<api::Deployment> deployments;
-  Store<api::Service> services;
-  Store<api::HttpRoute> routes;
-  Store<api::EndpointSlice> slices;
-  Store<api::Autoscaler> autoscalers;
-  Store<api::Job> jobs;
-  Store<api::Pod> pods;
-  Store<api::ConfigMap> configmaps;  // names and versions only
+#define MO_ROW(name, type, store, ...) Store<api::type> store;
+  MODEL_OPERATOR_STORED_KINDS(MO_ROW)
+#undef MO_ROW
 };
+
+// Calls `f(&Stores::member)` for the member that holds this kind; does nothing for kinds that no store holds.
+template <class F>
+void with_store_member(Kind kind, F f) {
+  switch (kind) {
+#define MO_ROW(name, type, store, ...) \
+  case Kind::name:                     \
+    return f(&Stores::store);
+    MODEL_OPERATOR_STORED_KINDS(MO_ROW)
+#undef MO_ROW
+    default:
+      return;
+  }
+}
+// The same with the store itself.
+template <class F>
+void with_store(Stores& stores, Kind kind, F f) {
+  with_store_member(kind, [&](auto member) { f(stores.*member); });
+}
+
+// What a store holds: decltype(object_type(store)), and of a member of Stores.
+template <class T>
+T object_type(const Store<T>&);
+template <class T>
+T object_type(Store<T> Stores::*);
 
 }  // namespace mo

@@ -220,13 +220,21 @@ class Status {
     if (const std::string configmap = artifact_gone(); !configmap.empty())
       return stalled("Degraded", "ArtifactNotFound",
                      stable() + " serves, but ConfigMap " + configmap + ", which holds its artifact, is gone: a pod that restarts cannot come back. Create it again as it was, or roll out another version");
-    if (overridden())
-      return stalled("Degraded", "Overridden",
+    if (overridden()) {
+      const bool monitor = taken_back_by_monitor();
+      return stalled("Degraded", monitor ? "RolledBack" : "Overridden",
                      stable() + " serves by ModelRollout " + f_.status.intent.rollout +
-                         ", while the spec asks for " +
-                             (f_.spec.name == stable() || f_.spec.name.empty() ? stable() + " with another template" : f_.spec.name) +
+                         (monitor ? ", made by a breached monitor (status.monitors, Events)" : "") + ", while the spec asks for " +
+                         (f_.spec.name == stable() || f_.spec.name.empty() ? stable() + " with another template" : f_.spec.name) +
                          ": change the spec to agree, or to ask for another version");
+    }
     return {Standing::Is::Ready, "Ready", "Ready", stable() + " serves" + config_note() + autoscaler_note()};
+  }
+
+  bool taken_back_by_monitor() const {
+    return std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) {
+      return r->meta.key.name == f_.status.intent.rollout && r->origin == "monitor";
+    });
   }
 
   // The name of the ConfigMap without which the version that serves cannot start anew; empty if it is there, or there is none.

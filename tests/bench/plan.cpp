@@ -1,9 +1,12 @@
 // What one plan costs in CPU time: of a Model with the smallest template and with the largest one that is allowed. Prints a table; a worker is kept
-// from other Models for so long.
+// from other Models for so long. Then how long small Models wait for a worker while sixteen with the largest templates are planned as well.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "operator/json/pod_template.h"
@@ -63,6 +66,29 @@ test::Scene scene_with(const std::string& runtime, const std::string& overlay) {
   return scene;
 }
 
+// The longest and the median time until a small Model's plan is ready, in ms, when all wait at once behind the large ones.
+void crowd(test::Scene& small, test::Scene& large, int large_ones) {
+  constexpr int kSmallOnes = 500, kWorkers = 4;
+  const Observed &of_small = small.observed(), &of_large = large.observed();
+  std::vector<double> waited(kSmallOnes);
+  std::atomic<int> next{0};
+  const auto began = std::chrono::steady_clock::now();
+  const auto work = [&] {
+    for (int i; (i = next++) < large_ones + kSmallOnes;) {
+      model::plan(i < large_ones ? of_large : of_small, test::kNow, test::kSettings);
+      const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
+      if (i >= large_ones) waited[i - large_ones] = took.count();
+    }
+  };
+  {
+    std::vector<std::jthread> workers;
+    for (int w = 0; w < kWorkers; ++w) workers.emplace_back(work);
+  }
+  std::sort(waited.begin(), waited.end());
+  std::printf("%3d Models with the largest templates before %d small ones: %8.3f ms median %8.3f ms longest\n", large_ones, kSmallOnes,
+              waited[kSmallOnes / 2], waited.back());
+}
+
 }  // namespace
 
 int main() {
@@ -83,4 +109,8 @@ int main() {
     scene.serving("m-v1");
     measure(row.what, scene);
   }
+  test::Scene few = scene_with(small, ""), many = scene_with(large, large);
+  few.serving("m-v1");
+  many.serving("m-v1");
+  for (const int large_ones : {0, 16}) crowd(few, many, large_ones);
 }

@@ -63,7 +63,7 @@ def test_a_breach_takes_the_model_back_once(case):
     case.phase(back, "Succeeded")
     case.until(lambda: case.status()["stableVersion"] == "m-v1", "m-v1 serves again")
     assert case.get()["spec"]["version"] == "m-v2"  # Git stays the truth
-    case.stalled("Overridden")
+    case.stalled("RolledBack")
     assert len([r for r in case.all("ModelRollout") if r["spec"]["version"] == "m-v1"]) == 1
 
 

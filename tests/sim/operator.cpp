@@ -5,6 +5,7 @@
 
 #include "operator/api/parse.h"
 #include "operator/evidence/adopted_words.h"
+#include "operator/store/references.h"
 #include "reconcilers/model/observe.h"
 
 namespace mo::sim {
@@ -65,10 +66,7 @@ bool Operator::take(const Change& change) {
 }
 
 void Operator::wake(const Change& change) {
-  const Kind kind = change.ref().kind;
-  if (kind == Kind::ModelRuntime || kind == Kind::ModelGateSet || kind == Kind::ClusterModelGateSet ||
-      kind == Kind::ConfigMap)
-    for (const auto& model : stores_.models.all()) m_.queue.insert(model->meta.key);
+  for (const ObjectKey& model : concerned_by(stores_, change.ref())) m_.queue.insert(model);
   for (const ObjectKey& model : change.object->models) m_.queue.insert(model);
 }
 

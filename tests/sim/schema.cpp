@@ -67,9 +67,8 @@ struct SchemaReader {
 const Schema& Schema::of(Kind kind) {
   static const std::map<Kind, Schema> all = [] {
     std::map<Kind, Schema> found;
-    for (Kind k : {Kind::Model, Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime, Kind::ModelGateSet,
-                   Kind::ClusterModelGateSet})
-      found.emplace(k, SchemaReader::load(info(k).plural));
+    for (Kind k : kStoredKinds)
+      if (info(k).ours()) found.emplace(k, SchemaReader::load(info(k).plural));
     return found;
   }();
   return all.at(kind);

@@ -11,58 +11,6 @@ namespace {
 
 constexpr int64_t kFirstVersion = 1000;
 constexpr size_t kWritesKept = 20000;
-constexpr Kind kStored[] = {Kind::Model,      Kind::ModelVersion, Kind::ModelRollout, Kind::ModelRuntime,
-                            Kind::ModelGateSet, Kind::ClusterModelGateSet,
-                            Kind::Deployment, Kind::Service,      Kind::HttpRoute,    Kind::EndpointSlice,
-                            Kind::HorizontalPodAutoscaler,
-                            Kind::Job,        Kind::Pod,          Kind::ConfigMap};
-
-bool is_ours(Kind kind) {
-  return kind == Kind::Model || kind == Kind::ModelVersion || kind == Kind::ModelRollout ||
-         kind == Kind::ModelRuntime || kind == Kind::ModelGateSet || kind == Kind::ClusterModelGateSet;
-}
-
-template <class F>
-void with_store(Kind kind, F f) {
-  switch (kind) {
-    case Kind::Model:
-      return f(&Stores::models);
-    case Kind::ModelVersion:
-      return f(&Stores::versions);
-    case Kind::ModelRollout:
-      return f(&Stores::rollouts);
-    case Kind::ModelRuntime:
-      return f(&Stores::runtimes);
-    case Kind::ModelGateSet:
-      return f(&Stores::gate_sets);
-    case Kind::ClusterModelGateSet:
-      return f(&Stores::cluster_gate_sets);
-    case Kind::Deployment:
-      return f(&Stores::deployments);
-    case Kind::Service:
-      return f(&Stores::services);
-    case Kind::HttpRoute:
-      return f(&Stores::routes);
-    case Kind::EndpointSlice:
-      return f(&Stores::slices);
-    case Kind::HorizontalPodAutoscaler:
-      return f(&Stores::autoscalers);
-    case Kind::Job:
-      return f(&Stores::jobs);
-    case Kind::Pod:
-      return f(&Stores::pods);
-    case Kind::ConfigMap:
-      return f(&Stores::configmaps);
-    case Kind::Gateway:
-    case Kind::GatewayClass:
-    case Kind::Lease:
-    case Kind::Event:
-      return;
-  }
-}
-
-template <class T>
-T object_type(Store<T> Stores::*);
 
 // Finds a field that a writer and api::parse call by different names: what stands in a status of ours and
 // nobody reads may only be what is there for people.
@@ -92,7 +40,7 @@ ObjectRef ref(Kind kind, const std::string& name) {
 }
 
 ObjectRef ref_of(const Json& object) {
-  for (Kind kind : kStored)
+  for (Kind kind : kStoredKinds)
     if (object.at("kind") == info(kind).kind)
       return {kind,
               {object["metadata"].value("namespace", info(kind).namespaced ? kNamespace : ""),
@@ -183,7 +131,7 @@ StoredPtr intern(const ObjectRef& ref, Json object, const std::string& manager, 
   const std::string text = object.dump();
   std::weak_ptr<const Stored>& held = all[manager + text];
   if (StoredPtr there = held.lock()) return there;
-  if (is_ours(ref.kind)) {
+  if (info(ref.kind).ours()) {
     const std::string complaint = Schema::of(ref.kind).complaint(object);
     if (!complaint.empty()) throw Violation(ref.to_string() + ": " + complaint);
   }
@@ -193,10 +141,10 @@ StoredPtr intern(const ObjectRef& ref, Json object, const std::string& manager, 
   stored->manager = manager;
   stored->uid = object["metadata"]["uid"];
   stored->json = std::move(object);
-  with_store(ref.kind, [&](auto member) {
+  with_store_member(ref.kind, [&](auto member) {
     using T = decltype(object_type(member));
     api::Coverage coverage;
-    auto parsed = api::parse<T>(text, is_ours(ref.kind) ? &coverage : nullptr);
+    auto parsed = api::parse<T>(text, info(ref.kind).ours() ? &coverage : nullptr);
     if (!parsed) throw Violation(ref.to_string() + ": " + parsed.error().message);
     complain_of_unread(ref, coverage.unread);
     const auto ptr = std::make_shared<const T>(std::move(*parsed));
@@ -219,7 +167,7 @@ StoredPtr intern(const ObjectRef& ref, Json object, const std::string& manager, 
 // Everything that is written goes through here: as text, as an API server would keep it, and back through
 // api::parse.
 void World::store(const ObjectRef& ref, Json object, const std::string& manager) {
-  if (is_ours(ref.kind)) Schema::of(ref.kind).fill_defaults(object);
+  if (info(ref.kind).ours()) Schema::of(ref.kind).fill_defaults(object);
   const StoredPtr old = stored(ref);
   const auto gone = gone_.find(ref);
   const int64_t version = 1 + (old ? old->version : gone != gone_.end() ? gone->second : kFirstVersion);

@@ -55,6 +55,14 @@ std::string wrong(const std::string& rule, const std::string& self) {
 
 }  // namespace
 
+// It was refused for having no name, although check and API server take it.
+TEST_CASE("plugin: lint takes objects that the API server is to name", "[plugin]") {
+  const std::string rollout =
+      "apiVersion: modelops.dev/v1alpha1\nkind: ModelRollout\nmetadata: {generateName: again-}\n"
+      "spec: {modelRef: {name: fraud}, version: fraud-v2}\n";
+  CHECK(linted(rollout + "---\n" + rollout).empty());
+}
+
 TEST_CASE("plugin: lint leaves out nothing that the CRDs say", "[plugin][lint]") {
   REQUIRE(crds().size() >= 4);
   for (const Crd& crd : crds()) {
