@@ -242,7 +242,7 @@ constexpr Field<Model> kModelSpec[] = {
 
 constexpr Field<Revision> kRevision[] = {
     {"name", member<&Revision::name>},   {"deployment", member<&Revision::deployment>},
-    {"unlabelled", member<&Revision::unlabelled>}, {"asked", member<&Revision::asked>},
+    {"unlabelled", member<&Revision::unlabelled>}, {"unpinned", member<&Revision::unpinned>}, {"asked", member<&Revision::asked>},
     {"template", raw_member<&Revision::pod_template>},
 };
 // Without the name of its Deployment, of a status that somebody else wrote, it is none.

@@ -17,7 +17,8 @@ struct Revision {
   std::string name;         // a hash of what it is made of; empty if that was never known
   std::string deployment;   // the Deployment that runs it
   bool unlabelled = false;  // its pods are of an operator that knew no revisions: they bear no label of it
-  std::string asked;        // a hash of what spec.serving said of runtime and template when it was made
+  bool unpinned = false;    // its pods read the ConfigMaps that the template names, not copies
+  std::string asked;        // a hash of what spec.serving said of runtime, template and config when it was made
   RawJson pod_template;     // as its Deployment has it, but for the names of copied ConfigMaps; empty: not on record
 
   // The value of modelops.dev/revision on its pods.

@@ -14,6 +14,7 @@ Json to_json(const api::Revision& revision) {
   Json out = {{"deployment", revision.deployment}};
   if (!revision.name.empty()) out["name"] = revision.name;
   if (revision.unlabelled) out["unlabelled"] = true;
+  if (revision.unpinned) out["unpinned"] = true;
   if (!revision.asked.empty()) out["asked"] = revision.asked;
   if (Result<Json> pods = parse_json(revision.pod_template, kMostBytes); !revision.pod_template.empty() && pods && pods->is_object())
     out["template"] = std::move(*pods);

@@ -25,6 +25,7 @@ Json render_inline_version(const api::Model& model, const std::string& name) {
 constexpr const char* kRevision = "2-";  // the version before counted spec.rollout in, without this
 std::string words_of(const api::Model& m, const std::string& version) {
   Json parts = {version, m.runtime.value_or(""), m.template_overlay};
+  if (!m.pin_config) parts.push_back("unpinned");
   if (m.artifact) parts.insert(parts.end(), {m.artifact->uri, m.artifact->format.name, m.artifact->format.version});
   if (m.artifact && !m.artifact->size.empty()) parts.push_back("size " + m.artifact->size);
   if (m.artifact && !m.artifact->secret.empty()) parts.push_back("credentials " + m.artifact->secret);

@@ -48,6 +48,7 @@ api::Revision taken_over(const Observed& o, const std::string& version) {
   api::Revision revision;
   revision.deployment = deployment_name(o.key.name, version);
   revision.asked = serving::asked_of(*o.model);
+  revision.unpinned = !o.model->pin_config;
   const api::Deployment* there = deployment_of(o, version);
   if (there) revision.deployment = there->meta.key.name;
   revision.unlabelled = !there || there->revision.empty();

@@ -62,12 +62,11 @@ std::optional<std::string> pin(const Observed& o, const std::string& side, const
 
 // A version that served may serve again, with the config that it had. One that never did takes it anew if it is
 // tried again.
-void remove_copies(const Observed& o, const Wanted& wanted, const std::set<std::string>& rolled, Served& out) {
+void remove_copies(const Observed& o, const Wanted& wanted, Served& out) {
   for (const auto& copy : o.copies) {
     const std::string side = side_of_copy(*copy);
     const bool runs = side == wanted.stable || side == wanted.candidate || pods_of(o, side).exists;
-    const bool leaves = rolled.count(side) || !settled(o, side);  // its pods still read it
-    const bool needed = o.model->pin_config ? runs || has_served(o, side) : runs && leaves;
+    const bool needed = runs || (o.model->pin_config && has_served(o, side));
     if (needed || copy->meta.deleting) continue;
     out.actions.push_back(Delete{{Kind::ConfigMap, copy->meta.key}, copy->meta.uid,
                                  copy->copy->version + " needs its ConfigMap " + copy->copy->source + " no longer",

@@ -3,7 +3,6 @@
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "reconcilers/common/observed.h"
@@ -19,7 +18,7 @@ std::map<std::string, Ref<api::ConfigMap>> copies_of(const Observed& observed, c
 std::optional<std::string> pin(const Observed& observed, const std::string& side, const std::string& source, bool optional,
                                Served& out);
 
-// Those that no side needs any more. `rolled`: sides whose Deployments this plan writes.
-void remove_copies(const Observed& observed, const Wanted& wanted, const std::set<std::string>& rolled, Served& out);
+// Those that no side needs any more.
+void remove_copies(const Observed& observed, const Wanted& wanted, Served& out);
 
 }  // namespace mo::serving

@@ -203,9 +203,10 @@ struct Ingredients {
   std::string name;
 };
 
-std::string name_of(const api::ModelVersion& version, const api::ModelRuntime& runtime, const Json& pods) {
+std::string name_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime, const Json& pods) {
   Json parts = {version.meta.key.name, mo::to_json(version.artifact), pods, runtime.port};
   if (runtime.metrics_port) parts.insert(parts.end(), {*runtime.metrics_port, runtime.metrics_path});
+  if (!model.pin_config) parts.push_back("unpinned");
   return hash_of(parts.dump()).substr(0, kRevisionDigits);
 }
 
@@ -219,7 +220,7 @@ Result<Ingredients> ingredients_of(const api::Model& model, const api::ModelVers
   if (!find_server(*merged))
     return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name +
                                         " with the Model's laid over it has no container named server");
-  std::string name = name_of(version, runtime, *merged);
+  std::string name = name_of(model, version, runtime, *merged);
   return Ingredients{std::move(*source), *max_bytes, std::move(*merged), std::move(name)};
 }
 
@@ -346,7 +347,8 @@ Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api
 }
 
 std::string asked_of(const api::Model& model) {
-  return hash_of(Json{model.runtime.value_or(""), model.template_overlay}.dump());
+  const Json said = {model.runtime.value_or(""), model.template_overlay, model.pin_config};
+  return hash_of(said.dump());
 }
 
 Result<std::string> revision_name(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
@@ -359,7 +361,7 @@ Result<api::Revision> make_revision(const api::Model& model, const api::ModelVer
                                     const Settings& settings, bool unlabelled) {
   Result<Ingredients> of = ingredients_of(model, version, runtime);
   if (!of) return fail(of.error());
-  api::Revision revision{of->name, deployment_name(model.meta.key.name, version.meta.key.name), unlabelled, asked_of(model), {}};
+  api::Revision revision{of->name, deployment_name(model.meta.key.name, version.meta.key.name), unlabelled, !model.pin_config, asked_of(model), {}};
   dress(*of, model, version, runtime, settings, revision.label());
   revision.pod_template = of->pods.dump();
   return revision;
@@ -388,7 +390,7 @@ Result<Rendered> render_deployment(const api::Model& model, const std::string& v
   // The first of a version may still be mended, and the selector of a Deployment never changes.
   if (revision.deployment != deployment_name(model.meta.key.name, version)) selected[api::kLabelRevision] = revision.name;
   std::map<std::string, bool> configs;
-  if (model.pin_config) configs = configs_of(*pods);
+  if (!revision.unpinned) configs = configs_of(*pods);
   configs.erase(kClusterCertificates);
   configs.erase(config_of_artifact(*pods));
   rename_configs(*pods, copies);

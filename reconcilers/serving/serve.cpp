@@ -48,7 +48,7 @@ class Serve {
       keep_warm(version);
     append(downs_);
     if (calm_) remove_the_rest(candidate_wanted);
-    remove_copies(o_, w_, rolled_, out_);
+    remove_copies(o_, w_, out_);
     append(adoption_.actions);  // last, these two: one that the API server refuses holds up nothing else
     autoscaler();
     return std::move(out_);
@@ -380,7 +380,6 @@ class Serve {
             rendered.error().kind == ErrorKind::NotFound ? "RuntimeNotFound" : "InvalidTemplate";
       } else if (!have || have->applied != rendered->hash) {
         candidate_rolls_ |= have && side == w_.candidate;
-        rolled_.insert(side);
         set_replicas(rendered->body, replicas);
         apply(ref, std::move(*rendered), have ? &have->object->meta : nullptr,
               (have ? "bring " : "serve ") + version + (have ? " back to its template" : ""));
@@ -419,7 +418,7 @@ class Serve {
     if (!revision) return fail(revision.error());
     const std::string version = version_of(side);
     std::map<std::string, std::string> copies;
-    if (o_.model->pin_config)
+    if (!revision->unpinned)
       for (const auto& [source, copy] : copies_of(o_, side)) copies[source] = copy->meta.key.name;
     const bool in_place = g_.limit && beside_ && side == w_.candidate;
     Result<Rendered> rendered = render_deployment(*o_.model, version, *revision, copies, in_place);
@@ -499,7 +498,6 @@ class Serve {
   int n_;
   bool beside_;  // two sides share what room there is
   bool candidate_rolls_ = false;  // this plan gives it another template: what is settled now will not be
-  std::set<std::string> rolled_;  // sides whose Deployments this plan writes
   std::vector<Action> downs_;
   Adoption adoption_;
   Served out_;
