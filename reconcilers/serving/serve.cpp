@@ -321,7 +321,13 @@ class Serve {
     std::set<std::string> templates;
     for (const auto& pod : o_.pods)
       if (others && side_of(*pod) == side && !pod->ended && !pod->template_hash.empty()) templates.insert(pod->template_hash);
-    return templates.size() == 1 ? *templates.begin() : "";
+    if (!others || templates.size() == 1) return templates.empty() ? "" : *templates.begin();
+    // Those that it was told apart by stay out of the others' way although there are none of them now.
+    const auto service = o_.services.find(o_.key.name);
+    if (service == o_.services.end() || side_of(service->second.object->selector) != side) return "";
+    const auto& selector = service->second.object->selector;
+    const auto known = selector.find(api::kLabelTemplateHash);
+    return known == selector.end() ? "" : known->second;
   }
 
   // No Service that leads to stable reaches the candidate's pods by itself. As long as not they are not made.
