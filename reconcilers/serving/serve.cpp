@@ -1,7 +1,6 @@
 #include "reconcilers/serving/serve.h"
 
 #include <algorithm>
-#include <set>
 
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/side.h"
@@ -9,6 +8,7 @@
 #include "reconcilers/serving/config.h"
 #include "reconcilers/serving/route.h"
 #include "reconcilers/serving/survey.h"
+#include "reconcilers/serving/unlabelled.h"
 
 namespace mo::serving {
 namespace {
@@ -248,7 +248,7 @@ class Serve {
   void service(const std::string& name, const std::string& side, const std::string& why) {
     const bool main = name == o_.key.name;
     if (main && adoption_.holds_service) return;
-    Rendered rendered = render_service(*o_.model, name, side, template_of_unlabelled(side));
+    Rendered rendered = render_service(*o_.model, name, side, template_of_unlabelled(o_, side, w_.candidate));
     auto it = o_.services.find(name);
     const api::ObjectMeta* have = nullptr;
     if (main && !adoption_.service.uid.empty()) have = &adoption_.service;
@@ -308,27 +308,7 @@ class Serve {
     out_.actions.push_back(std::move(action));
   }
 
-  // ---- pods of an operator that knew no revisions, beside those of a revision of their version ----
-
-  // A selector cannot say that a label is absent: where labelled pods of the same version are about, the others are selected by the label
-  // that the cluster gave them, too. Empty: no need, or not known.
-  std::string template_of_unlabelled(const std::string& side) const {
-    if (side.empty() || !revision_of(side).empty()) return "";
-    const bool candidate = !w_.candidate.empty() && w_.candidate != side && version_of(w_.candidate) == side;
-    const bool others = candidate || std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) {
-                          return pod->version == side && !pod->revision.empty();
-                        });
-    std::set<std::string> templates;
-    for (const auto& pod : o_.pods)
-      if (others && side_of(*pod) == side && !pod->ended && !pod->template_hash.empty()) templates.insert(pod->template_hash);
-    if (!others || templates.size() == 1) return templates.empty() ? "" : *templates.begin();
-    // Those that it was told apart by stay out of the others' way although there are none of them now.
-    const auto service = o_.services.find(o_.key.name);
-    if (service == o_.services.end() || side_of(service->second.object->selector) != side) return "";
-    const auto& selector = service->second.object->selector;
-    const auto known = selector.find(api::kLabelTemplateHash);
-    return known == selector.end() ? "" : known->second;
-  }
+  // ---- Deployments ----
 
   // No Service that leads to stable reaches the candidate's pods by itself. As long as not they are not made.
   bool told_apart() {
@@ -342,8 +322,6 @@ class Serve {
     if (calm_at) look_again(*calm_at);
     return !calm_at;
   }
-
-  // ---- Deployments ----
 
   void keep_warm(const std::string& version) {
     for (const auto& [name, owned] : o_.deployments) {
