@@ -6,6 +6,7 @@
 
 #include "plugin/approve.h"
 #include "plugin/complete.h"
+#include "plugin/diff.h"
 #include "plugin/fields.h"
 #include "plugin/follow.h"
 #include "plugin/inventory.h"
@@ -229,13 +230,15 @@ class Commands {
       chosen_ = [this] { return with_session([this](Session& s) { return plugin::lineage(s, tracing_); }); };
     });
 
-    CLI::App* diff = verb("diff", "Say what makes two ModelVersions differ: artifact, lineage, metrics; 1 is returned if they do");
-    diff->add_option("FROM", comparing_.from, "A ModelVersion")->required();
-    diff->add_option("TO", comparing_.to, "Another ModelVersion")->required();
+    CLI::App* diff = verb("diff", "Of a Model: what the spec asks for against what serves. Of two ModelVersions: artifact, lineage, metrics. 1 is returned if they differ");
+    diff->add_option("FROM", comparing_.from, "A Model, or a ModelVersion where a second one follows")->required();
+    diff->add_option("TO", comparing_.to, "Another ModelVersion");
     takes_cluster(diff);
     takes_output(diff, comparing_.output, {"json"});
     diff->callback([this] {
-      chosen_ = [this] { return with_session([this](Session& s) { return diff_versions(s, comparing_); }); };
+      chosen_ = [this] {
+        return with_session([this](Session& s) { return comparing_.to.empty() ? plugin::diff(s, comparing_.from) : diff_versions(s, comparing_); });
+      };
     });
   }
 
@@ -352,6 +355,7 @@ class Commands {
     rollback->add_option("--to", steering_.to, "The ModelVersion to go back to");
     rollback->add_flag("--force", steering_.force, "Also to a version that never passed a rollout");
     steering("retry", "Try what failed last again, by a new ModelRollout", false);
+    steering("refresh", "Roll out what serves anew, as Model and ModelRuntime ask for it now", true);
     steering("retrain", "Ask for a training run now", true);
   }
 

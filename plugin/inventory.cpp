@@ -213,7 +213,7 @@ int history(Session& session, const Past& past) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const Json& r : rollouts->all)
-    rows.push_back({name_of(r), text(r, "status.fromVersion"), text(r, "spec.version"),
+    rows.push_back({name_of(r), from_text(r), to_text(r),
                     text(r, "status.phase"), text(r, "status.startedAt"), text(r, "status.finishedAt"),
                     origin_of(r), text(r, "status.message")});
   print_table(session.out, {"ROLLOUT", "FROM", "TO", "PHASE", "STARTED", "FINISHED", "BY", "WHY"}, rows);

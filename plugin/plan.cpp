@@ -374,7 +374,7 @@ class Planning {
     const std::string from = text(wanted, "status.stableVersion");
     const std::string way = "  ModelRollout " + name_of(rollout) + " would go " +
                             (from.empty() ? "to the first version " : "from " + from + " to ") +
-                            text(rollout, "spec.version");
+                            text(rollout, "spec.version") + (from == text(rollout, "spec.version") ? " as Model and ModelRuntime ask for it now" : "");
     if (text(rollout, "spec.desiredState") == "Promoted") return say(way + " at once, without its steps");
     say(way + " by these steps" + (from.empty() ? ", of which only gates on recorded metrics and by Job count" : ""));
     int i = 0;

@@ -66,9 +66,18 @@ bool over(const Json& rollout) { return rollout::is_over(text(rollout, "status.p
 bool started(const Json& rollout) { return field(rollout, "status.startedAt") != nullptr; }
 
 std::string title(const Json& rollout) {
-  const std::string from = text(rollout, "status.fromVersion");
-  return "ModelRollout " + name_of(rollout) + " (" + (from.empty() ? "" : from + " -> ") +
-         text(rollout, "spec.version") + ")";
+  const std::string from = from_text(rollout);
+  return "ModelRollout " + name_of(rollout) + " (" + (from.empty() ? "" : from + " -> ") + to_text(rollout) + ")";
+}
+
+std::string from_text(const Json& rollout) {
+  const std::string from = text(rollout, "status.from");
+  return from.empty() ? text(rollout, "status.fromVersion") : from;
+}
+
+std::string to_text(const Json& rollout) {
+  const std::string to = text(rollout, "status.to");
+  return to.empty() ? text(rollout, "spec.version") : to;
 }
 
 bool any_live(const Rollouts& rollouts) { return !live(rollouts).empty(); }
@@ -109,11 +118,17 @@ Result<Json> the_rollout(const Rollouts& rollouts, const std::string& wanted) {
 Result<std::string> failed_last(const Rollouts& rollouts) {
   const std::string outcome = text(rollouts.model, "status.intent.outcome");
   const std::string version = text(rollouts.model, "status.intent.version");
-  if (!outcome.empty() && outcome != "Succeeded" && outcome != "Superseded" && version != rollouts.stable())
+  const std::string serving = text(rollouts.model, "status.stableRevision.name");
+  // Another template of the version that serves is another thing to try.
+  const auto serves = [&](const std::string& what, const std::string& revision) {
+    return what == rollouts.stable() && (revision.empty() || revision == serving);
+  };
+  if (!outcome.empty() && outcome != "Succeeded" && outcome != "Superseded" &&
+      !serves(version, text(rollouts.model, "status.intent.revision")))
     return version;
   for (const Json& r : rollouts.all) {
     if (!over(r) || ended_with(r, {"Superseded"})) continue;
-    if (ended_with(r, {"Succeeded"}) || text(r, "spec.version") == rollouts.stable()) break;
+    if (ended_with(r, {"Succeeded"}) || serves(text(r, "spec.version"), text(r, "status.revision.name"))) break;
     return text(r, "spec.version");
   }
   return refuse("nothing to retry: the last rollout of Model " + rollouts.name() + " did not fail" +

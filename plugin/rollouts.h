@@ -26,6 +26,10 @@ bool started(const Json& rollout);
 // "ModelRollout fraud-v2-7 (fraud-v1 -> fraud-v2)".
 std::string title(const Json& rollout);
 
+// What it moves from and to, as its status says it.
+std::string from_text(const Json& rollout);
+std::string to_text(const Json& rollout);
+
 // The one that is meant by "the rollout": `wanted` if that is given, else the one under way, else the only
 // one that waits. Refuses if there is none, or several could be meant.
 Result<Json> the_rollout(const Rollouts& rollouts, const std::string& wanted);

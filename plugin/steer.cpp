@@ -32,6 +32,7 @@ class Steer {
   Result<Edit> decide() {
     if (s_.verb == "retrain") return retrain();
     if (s_.verb == "retry") return retry();
+    if (s_.verb == "refresh") return refresh();
     if (s_.verb == "rollback") return rollback();
     if (const Json* ended = ended_so())
       return nothing(*ended, Kind::ModelRollout, title(*ended) + " has ended already: " + text(*ended, "status.phase"));
@@ -131,16 +132,35 @@ class Steer {
     return create(*version, "", "tries " + *version + " again, from its first step");
   }
 
+  // The same version with what Model, ModelRuntime and ConfigMaps say now.
+  Result<Edit> refresh() const {
+    if (r_.stable().empty()) return refuse("Model " + r_.name() + " serves nothing yet that could be refreshed");
+    if (const auto free = nobody_rolls(); !free) return fail(free.error());
+    return create(r_.stable(), "", "rolls " + r_.stable() + " out by its steps, as Model and ModelRuntime ask for it now");
+  }
+
   Result<Edit> rollback() const {
     if (any_live(r_)) return rollback_now();
+    const std::string before = text(r_.model, "status.previous.version");
+    const std::string revision = field(r_.model, "status.previous.revision.template") ? text(r_.model, "status.previous.revision.name") : "";
+    const bool other_template = !revision.empty() && before == r_.stable();
+    if (other_template && (s_.to.empty() || s_.to == before)) return back_to(before, revision, before + " as it was before");
     const auto version = s_.to.empty() ? served_before(r_) : Result<std::string>(s_.to);
     if (!version) return fail(version.error());
+    if (*version == before && !revision.empty() && is_version(r_, before)) return back_to(before, revision, before);
     if (*version == r_.stable()) return refuse(*version + " serves already: there is nothing to roll back");
     if (const auto known = is_version(r_, *version); !known) return fail(known.error());
     if (!s_.force && !has_passed(r_, *version))
       return refuse(*version + " never passed a rollout of Model " + r_.name() +
                     "; roll it out by its steps, or say --force");
     return create(*version, "Promoted", "goes back from " + r_.stable() + " to " + *version + " at once");
+  }
+
+  // What served before is on record: it comes back as it was.
+  Result<Edit> back_to(const std::string& version, const std::string& revision, const std::string& said) const {
+    auto edit = create(version, "Promoted", "goes back from " + r_.stable() + " to " + said + " at once");
+    if (edit) edit->body["spec"]["revision"] = revision;
+    return edit;
   }
 
   // What is under way has not replaced the stable version yet: going back is aborting.

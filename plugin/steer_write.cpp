@@ -80,6 +80,8 @@ Result<Steered> steer_one(Session& session, const Steering& steering) {
 std::string passed_over(const Steering& steering, const Rollouts& rollouts) {
   if (steering.verb == "retrain")
     return field(rollouts.model, "spec.retraining") ? "" : "Model " + rollouts.name() + " has no spec.retraining";
+  if (steering.verb == "refresh")
+    return condition(rollouts.model, "RuntimeOutdated") == "True" ? "" : "Model " + rollouts.name() + " is of the newest ModelRuntime";
   return any_live(rollouts) ? "" : "Model " + rollouts.name() + " has no rollout under way";
 }
 
@@ -145,7 +147,7 @@ int steer(Session& session, const Steering& steering) {
 }
 
 int steer_all(Session& session, Steering steering, const Selection& selection) {
-  const auto found = targets(session, selection, steering.verb != "retrain" && steering.verb != "retry");
+  const auto found = targets(session, selection, steering.verb != "retrain" && steering.verb != "retry" && steering.verb != "refresh");
   if (!found) return complain(session, found.error());
   if (selection.single()) {
     steering.model = found->front().model;

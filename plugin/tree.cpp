@@ -7,6 +7,7 @@
 #include "operator/api/types.h"
 #include "plugin/fields.h"
 #include "plugin/rollouts.h"
+#include "reconcilers/common/side.h"
 #include "reconcilers/rollout/steps.h"
 
 namespace mo::plugin {
@@ -104,7 +105,7 @@ class Tree {
     for (const Json& pod : s_.pods) {
       const std::string version = label(pod, api::kLabelVersion);
       if (version.empty()) continue;
-      auto& [ready, all] = pods[version];
+      auto& [ready, all] = pods[row_of(version, label(pod, api::kLabelRevision))];
       ready += is_ready(pod);
       all += !field(pod, "metadata.deletionTimestamp");
     }
@@ -116,8 +117,9 @@ class Tree {
     };
     add(text(s_.model, "status.stableVersion"));
     for (const Json& share : items(s_.model, "status.traffic")) {
-      shares[text(share, "version")] = text(share, "weight") + "%";
-      add(text(share, "version"));
+      const std::string row = row_of(text(share, "version"), text(share, "revision"));
+      shares[row] = text(share, "weight") + "%";
+      add(row);
     }
     add(text(s_.model, "status.candidateVersion"));
     for (const auto& [version, count] : pods)
@@ -135,6 +137,11 @@ class Tree {
     }
     if (branch.twigs.empty()) branch.text += ": none serves";
     return branch;
+  }
+
+  // Another template of the version that serves has a row of its own.
+  std::string row_of(const std::string& version, const std::string& revision) const {
+    return shown(version, revision, text(s_.model, "status.stableVersion"), text(s_.model, "status.stableRevision.name"));
   }
 
   bool is_warm(const std::string& version) const {

@@ -390,6 +390,7 @@ constexpr Field<Root<ConfigMap>> kConfigMap[] = {{"metadata", root_metadata}};
 void take(Extra& extra, Deployment& out) {
   out.model = std::move(extra.model);
   out.version = std::move(extra.version);
+  out.revision = std::move(extra.revision);
   out.applied_hash = std::move(extra.applied_hash);
   out.foreign_spec_manager = extra.foreign_spec_manager;
 }
@@ -424,11 +425,13 @@ void take(Extra& extra, Pod& out) {
   out.model = std::move(extra.model);
   out.job_of = std::move(extra.job_of);
   out.version = std::move(extra.version);
+  out.revision = std::move(extra.revision);
+  if (!out.version.empty() && out.revision.empty()) out.template_hash = std::move(extra.template_hash);
 }
 void take(Extra& extra, ConfigMap& out) {
   if (extra.copy_of.empty() || extra.model.empty()) return;
   out.copy = std::make_shared<const ConfigMap::Copy>(
-      ConfigMap::Copy{std::move(extra.model), std::move(extra.version), std::move(extra.copy_of),
+      ConfigMap::Copy{std::move(extra.model), std::move(extra.version), std::move(extra.revision), std::move(extra.copy_of),
                       std::move(extra.copied_at)});
 }
 

@@ -222,7 +222,23 @@ constexpr Field<Model> kModelSpec[] = {
 
 // ---- Model.status ----
 
+constexpr Field<Revision> kRevision[] = {
+    {"name", member<&Revision::name>},   {"deployment", member<&Revision::deployment>},
+    {"unlabelled", member<&Revision::unlabelled>}, {"unpinned", member<&Revision::unpinned>}, {"asked", member<&Revision::asked>},
+    {"template", raw_member<&Revision::pod_template>},
+};
+// Without the name of its Deployment, of a status that somebody else wrote, it is none.
+bool read(value& v, Revision& out, const Path& at) {
+  return read_object(v, out, kRevision, at) && !out.deployment.empty();
+}
+constexpr Field<Served> kServed[] = {
+    {"version", member<&Served::version>}, {"digest", member<&Served::digest>}, {"revision", member<&Served::revision>}};
+bool read(value& v, Served& out, const Path& at) {
+  return read_object(v, out, kServed, at) && !out.version.empty() && !out.revision.deployment.empty();
+}
+
 constexpr Field<TrafficShare> kTrafficShare[] = {{"version", member<&TrafficShare::version>},
+                                                 {"revision", member<&TrafficShare::revision>},
                                                  {"weight", member<&TrafficShare::weight>}};
 bool read(value& v, TrafficShare& out, const Path& at) { return read_object(v, out, kTrafficShare, at); }
 
@@ -236,6 +252,7 @@ constexpr Field<Intent> kIntent[] = {
     {"reason", member<&Intent::reason>},   {"message", member<&Intent::message>},
     {"since", member<&Intent::since>},     {"rolloutUID", member<&Intent::rollout_uid>},
     {"author", member<&Intent::author>},
+    {"revision", member<&Intent::revision>},
 };
 bool read(value& v, Intent& out, const Path& at) { return read_object(v, out, kIntent, at); }
 
@@ -321,6 +338,8 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"conditions", member<&ModelStatus::conditions>},
     {"stableVersion", member<&ModelStatus::stable_version>},
     {"stableDigest", member<&ModelStatus::stable_digest>},
+    {"stableRevision", member<&ModelStatus::stable_revision>},
+    {"previous", member<&ModelStatus::previous>},
     {"candidateVersion", member<&ModelStatus::candidate_version>},
     {"rollout", member<&ModelStatus::rollout>},
     {"traffic", member<&ModelStatus::traffic>},
@@ -394,6 +413,7 @@ constexpr Field<ModelRollout> kRolloutModel[] = {{"name", member<&ModelRollout::
 constexpr Field<ModelRollout> kRolloutSpec[] = {
     {"modelRef", into<kRolloutModel>},
     {"version", member<&ModelRollout::version>},
+    {"revision", member<&ModelRollout::revision>},
     {"desiredState", member<&ModelRollout::desired_state>},
     {"resumeRequestedAt", member<&ModelRollout::resume_requested_at>},
 };
@@ -436,6 +456,8 @@ constexpr Field<RolloutStatus> kRolloutStatus[] = {
     {"attempt", member<&RolloutStatus::attempt>},
     {"fromDigest", member<&RolloutStatus::from_digest>},
     {"specHash", member<&RolloutStatus::spec_hash>},
+    {"revision", member<&RolloutStatus::revision>},
+    {"fromRevision", member<&RolloutStatus::from_revision>},
     {"digest", member<&RolloutStatus::digest>},
     {"step", into<kStepStatus>},
     {"weights", into<kWeights>},
@@ -560,6 +582,8 @@ void forget_the_way(ModelRollout& rollout) {
   s.policy.reset();
   s.governance.reset();
   s.approval.reset();
+  for (auto* revision : {&s.revision, &s.from_revision})
+    if (*revision) RawJson().swap((*revision)->pod_template);
   decltype(s.gates)().swap(s.gates);  // an assignment would keep what they hold
   decltype(s.conditions)().swap(s.conditions);
   decltype(s.raw)().swap(s.raw);

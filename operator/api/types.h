@@ -14,6 +14,7 @@
 #include "operator/api/governance.h"
 #include "operator/api/lifecycle.h"
 #include "operator/api/retraining_spec.h"
+#include "operator/api/revision.h"
 #include "operator/core/decimal.h"
 #include "operator/core/ids.h"
 #include "operator/core/plan.h"
@@ -199,6 +200,7 @@ struct Monitor {
 struct TrafficShare {
   std::string version;
   int weight = 0;
+  std::string revision = {};  // where both shares are of one version
   bool operator==(const TrafficShare&) const = default;
 };
 
@@ -213,6 +215,7 @@ struct Intent {
   std::optional<TimePoint> since;  // older rollouts that still wait are superseded by it
   std::string rollout_uid = {};    // of `rollout`, once it was seen: if that object is gone, somebody deleted it
   std::string author = {};         // origin Spec: annotation modelops.dev/changed-by of the Model then
+  std::string revision = {};       // that the rollout was to bring, once it is over
 };
 
 struct RetrainingRun {
@@ -276,6 +279,8 @@ struct ModelStatus {
   std::vector<Condition> conditions;
   std::string stable_version, candidate_version, rollout;
   std::string stable_digest;  // of the stable version's artifact when it became stable
+  std::optional<Revision> stable_revision;  // what serves is made of
+  std::optional<Served> previous;  // what served before that, to go back to; nothing once somebody has gone back
   std::vector<TrafficShare> traffic;
   std::vector<std::string> warm;  // versions that keep their pods without traffic, the last first
   // the spec's intent that was last acted on: its version, a hash of what would make a retry worthwhile, and
@@ -398,6 +403,7 @@ struct RolloutStatus {
   int attempt = 0;  // how often a step was tried again; the Jobs and questions of gates are named after it
   std::string digest, from_digest;  // of the artifacts of both versions when it started
   std::string spec_hash;            // of the Model's spec.rollout when it started
+  std::optional<Revision> revision, from_revision;  // what the rollout moves to and from
   int step_index = 0, step_count = 0;  // 1-based; 0 before the first; count + 1 while going to 100
   int stable_weight = 100, candidate_weight = 0;
   std::vector<GateStatus> gates;
@@ -428,6 +434,7 @@ struct RolloutStatus {
 struct ModelRollout {
   ObjectMeta meta;
   std::string model, version;
+  std::string revision;       // of the version; empty: what Model and ModelRuntime ask for
   std::string desired_state;  // empty is Running
   std::optional<TimePoint> resume_requested_at;  // each new value goes on once
   // label modelops.dev/origin: spec | retraining | monitor | kubectl-model | argocd; empty: a person or a pipeline wrote it
@@ -469,7 +476,7 @@ struct ClusterModelGateSet : GateSet {};
 
 struct Deployment {
   ObjectMeta meta;
-  std::string model, version;  // from our labels
+  std::string model, version, revision;  // from our labels
   int replicas = 0;            // spec
   int64_t observed_generation = 0;
   int status_replicas = 0, updated_replicas = 0, ready_replicas = 0, available_replicas = 0;
@@ -541,7 +548,8 @@ struct Job {
 
 struct Pod {
   ObjectMeta meta;  // controller_uid: of the ReplicaSet, or of the Job
-  std::string model, version;
+  std::string model, version, revision;
+  std::string template_hash;  // the cluster's own label, on a pod without a revision
   std::string job_of;  // the Model whose Job it belongs to; model is empty then
   bool ready = false;
   bool begun = false;  // some container of it runs, or did
@@ -558,7 +566,7 @@ struct Pod {
 struct ConfigMap {
   ObjectMeta meta;
   struct Copy {
-    std::string model, version;   // whose pods read it
+    std::string model, version, revision;  // whose pods read it
     std::string source;           // the ConfigMap that it is a copy of
     std::string source_version;   // resourceVersion of that one then
   };

@@ -143,6 +143,7 @@ std::string subject_of(const api::ModelRollout& rollout, const api::RolloutStatu
       gates.push_back({{"name", gate.name}, {"value", gate.value}, {"stableValue", gate.stable_value}});
   const Json subject = {{"rollout", rollout.meta.uid},     {"model", rollout.model},
                         {"version", rollout.version},      {"digest", status.digest},
+                        {"revision", status.revision ? status.revision->name : ""},
                         {"policies", std::move(policies)}, {"rolloutPolicy", status.policy ? sha256_of(status.policy->raw) : ""},
                         {"gates", std::move(gates)}};
   return sha256_of(subject.dump());

@@ -178,7 +178,9 @@ bool served_before(const Observed& observed, const api::ModelRollout& rollout) {
 }
 
 bool goes_back(const Observed& observed, const api::ModelRollout& rollout) {
-  return rollout.desired_state == "Promoted" && served_before(observed, rollout);
+  // Another template of the version that serves is no way back.
+  const bool elsewhere = observed.model && rollout.version != observed.model->status.stable_version;
+  return rollout.desired_state == "Promoted" && elsewhere && served_before(observed, rollout);
 }
 
 Held holds(const Observed& observed, const api::ModelRollout& rollout, TimePoint now) {

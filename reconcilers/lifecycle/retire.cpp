@@ -51,7 +51,7 @@ class Retiring {
   void write_model() {
     if (!settings_.installation.name.empty()) status_.handled_by = settings_.installation.name;
     const model::SpecVersion spec;
-    model::Findings findings{o_, spec, status_, "", nullptr, "", {}, "", "", "", "", "", ""};
+    model::Findings findings{.observed = o_, .spec = spec, .status = status_};
     findings.lifecycle = &decision_;
     const Json next = model::render_status(findings, now_);
     const std::string text = next.dump();

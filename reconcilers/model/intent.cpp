@@ -4,7 +4,9 @@
 
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/common/revision.h"
 #include "reconcilers/governance/policies.h"
+#include "reconcilers/model/revisions.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/serving/capacity.h"
 #include "reconcilers/serving/render.h"
@@ -22,8 +24,9 @@ Json render_inline_version(const api::Model& model, const std::string& name) {
 // What the spec wants to serve, and so what makes another try of a version that failed worthwhile. How it gets there (steps, gates,
 // deadlines, replicas) is no part of it.
 constexpr const char* kRevision = "2-";  // the version before counted spec.rollout in, without this
-std::string revision_of(const api::Model& m, const std::string& version) {
+std::string words_of(const api::Model& m, const std::string& version) {
   Json parts = {version, m.runtime.value_or(""), m.template_overlay};
+  if (!m.pin_config) parts.push_back("unpinned");
   if (m.artifact) parts.insert(parts.end(), {m.artifact->uri, m.artifact->format.name, m.artifact->format.version});
   if (m.artifact && !m.artifact->size.empty()) parts.push_back("size " + m.artifact->size);
   if (m.artifact && !m.artifact->secret.empty()) parts.push_back("credentials " + m.artifact->secret);
@@ -61,6 +64,7 @@ class Decide {
   }
 
   Decided run() {
+    if (!s().stable_version.empty() && !s().stable_revision) s().stable_revision = taken_over(o_, s().stable_version);
     see_rollout();
     learn_outcome();
     take_spec();
@@ -119,9 +123,11 @@ class Decide {
     }
     if (!r || !rollout::is_over(r->status.phase)) return;
     if (r->status.phase == "Succeeded") {
-      s().stable_version = r->version;
-      s().stable_digest = r->status.digest;
+      const bool known = s().stable_version == r->version && (!r->status.revision || same(s().stable_revision, r->status.revision));
+      if (!known)
+        take_over(s(), r->version, r->status.digest, r->status.revision ? *r->status.revision : taken_over(o_, r->version), !r->revision.empty());
     }
+    if (r->status.revision) intent().revision = r->status.revision->name;
     close_intent(r->status.phase, r->status.ending ? r->status.ending->reason : r->status.phase,
                  r->status.message);
   }
@@ -138,32 +144,71 @@ class Decide {
     // Nothing serves, so it is the spec's turn again: under the name that its rollout had, so that one which failed
     // is not tried again.
     intent() = {};
-    if (!spec_.name.empty() && spec_.name == s().spec_version) wish_for_spec_version();
+    if (!spec_.name.empty() && spec_.name == s().spec_version) wish_for(s().spec_version);
   }
 
-  void wish_for_spec_version() {
-    intent() = api::Intent{s().spec_version, "Spec", "", "", "", "", now_};
+  void wish_for(const std::string& version) {
+    intent() = api::Intent{version, "Spec", "", "", "", "", now_};
     intent().author = m_.about.changed_by;
-    if (s().spec_version == s().stable_version) return close_intent("Succeeded", "", "");
+    if (version == s().stable_version && !asks_for_another_template(version)) return close_intent("Succeeded", "", "");
     if (!s().stable_version.empty() || first_version_has_gates(policy_))
-      intent().rollout = spec_rollout_name(m_.meta.key.name, s().spec_version, s().spec_generation);
+      intent().rollout = spec_rollout_name(m_.meta.key.name, version, s().spec_generation);
+  }
+
+  // Of the version that serves. What the ModelRuntime says otherwise since waits for a rollout that others ask for.
+  bool asks_for_another_template(const std::string& version) const {
+    const auto& stable = out_.status.stable_revision;
+    return stable && stable->asked != serving::asked_of(m_) && !serves_as_asked(o_, out_.status, version);
   }
 
   void take_spec() {
-    if (spec_.name.empty() || spec_.reason == "InvalidSpec") return;
-    const std::string revision = revision_of(m_, spec_.name);
-    const bool another = spec_.name != s().spec_version;
+    if (spec_.reason == "InvalidSpec") return;
+    const std::string words = words_of(m_, spec_.name);
+    const bool another = !spec_.name.empty() && spec_.name != s().spec_version;
     const bool known = s().spec_revision.starts_with(kRevision);
-    const bool mended = known && spec_failed(m_, spec_.name, s()) && revision != s().spec_revision;
-    if (!another && !mended) {
-      // Edits before something failed mend nothing: they were part of what failed.
-      if (!known || !ended_badly(intent())) s().spec_revision = revision;
+    if (!another && known && words != s().spec_revision) return take_words(words);
+    if (!another) {
+      if (!known) s().spec_revision = words;
       return;
     }
     s().spec_version = spec_.name;
-    s().spec_revision = revision;
+    wish_anew(spec_.name, words);
+  }
+
+  void wish_anew(const std::string& version, const std::string& words) {
+    s().spec_revision = words;
     s().spec_generation = m_.meta.generation;
-    wish_for_spec_version();
+    wish_for(version);
+  }
+
+  // The spec asks for the same version with other words: with another template, mostly.
+  void take_words(const std::string& words) {
+    const std::string version = spec_speaks_of();
+    const api::Intent& i = intent();
+    const bool of_intent = i.version == version && under_way(i);
+    const auto r = carrier();
+    // A first version without a rollout, and one whose rollout has yet to begin, take what the spec says then.
+    if (version.empty() || (of_intent && (!r || !r->status.revision))) {
+      s().spec_revision = words;
+      return;
+    }
+    const auto asked = asked_revision(o_, version);
+    if (!asked && o_.version(version)) return;  // it cannot be used; status says why
+    const bool brought = of_intent && asked && r->status.revision->name == *asked;
+    const bool serves = version == s().stable_version && !asks_for_another_template(version);
+    if (brought || (serves && !under_way(i) && !(ended_badly(i) && i.version == version))) {
+      s().spec_revision = words;
+      return;
+    }
+    wish_anew(version, words);
+  }
+
+  // With track Promoted, or no version at all, the spec says how versions serve and no more than where to begin.
+  std::string spec_speaks_of() const {
+    const api::ModelStatus& s = out_.status;
+    const bool failed = ended_badly(s.intent) && s.intent.version == spec_.name && s.intent.version != s.stable_version;
+    const bool pinned = !spec_.name.empty() && (m_.track != "Promoted" || failed);
+    return pinned || s.stable_version.empty() ? spec_.name : s.stable_version;
   }
 
   void make_spec_rollout() {
@@ -195,6 +240,8 @@ class Decide {
       return {"VersionNotFound", "ModelVersion " + r.version + " does not exist: create it, or delete this ModelRollout", true};
     const std::string foreign = check_owner(*version, o_.key.name);
     if (!foreign.empty()) return {"VersionOfAnotherModel", foreign, true};
+    if (!r.revision.empty() && !on_record(out_.status, r.version, r.revision) && !serves_as_asked(o_, out_.status, r))
+      return {"RevisionNotFound", "revision " + r.revision + " of " + r.version + " is not what served before (status.previous of the Model): leave spec.revision out for what Model and ModelRuntime ask for", true};
     const std::string was = promoted_digest(r.version);
     if (!was.empty() && was != version->artifact.digest)
       return {"VersionConflict", made_anew(*version, was) + ": register other bytes under another name, and ask for that", true};
@@ -245,14 +292,14 @@ class Decide {
       if (waits(*r) && cannot_start(*r).reason.empty()) newest = r;
     if (!newest) return;
     const bool back_to_stable = newest->version == s().stable_version;
-    if (back_to_stable && under_way(intent()) && !intent().rollout.empty()) {
+    if (back_to_stable && under_way(intent()) && !intent().rollout.empty() && intent().version != newest->version) {
       // Going back to what is stable while another rollout runs ends that one at once.
       intent() = api::Intent{newest->version, "Rollout", newest->meta.key.name, "Succeeded", "", "", now_};
       close(*newest, "Succeeded", "Succeeded",
             newest->version + " serves on; the rollout under way is ended");
       return;
     }
-    if (back_to_stable) return;  // closed by place()
+    if (back_to_stable && !under_way(intent()) && serves_as_asked(o_, s(), *newest)) return;  // closed by place()
     // A way back does not wait for what is under way: it supersedes it.
     if (busy() && newest->origin != "monitor") return;
     intent() = api::Intent{newest->version,
@@ -317,7 +364,7 @@ class Decide {
       return close(r, "Superseded", "Superseded", "the spec asks for " + intent().version + " since");
     if (const rollout::Waiting problem = cannot_start(r); !problem.reason.empty()) {
       out_.waiting[name] = problem;
-    } else if (r.version == s().stable_version && !under_way(intent())) {
+    } else if (r.version == s().stable_version && !under_way(intent()) && serves_as_asked(o_, s(), r)) {
       close(r, "Failed", "AlreadyServing", r.version + " serves already: there is nothing to roll out");
     } else if (newer_waits(r)) {
       close(r, "Superseded", "Superseded", "a newer ModelRollout asks for another version");
@@ -412,9 +459,10 @@ bool ended_badly(const api::Intent& intent) {
   return !intent.outcome.empty() && intent.outcome != "Succeeded";
 }
 
-bool spec_failed(const api::Model& model, const std::string& spec_version, const api::ModelStatus& status) {
-  if (!ended_badly(status.intent) || spec_version.empty() || spec_version == status.stable_version) return false;
-  return model.track != "Promoted" || status.intent.version == spec_version;
+bool intent_serves(const api::ModelStatus& status) {
+  const api::Intent& intent = status.intent;
+  return intent.version == status.stable_version &&
+         (intent.revision.empty() || !status.stable_revision || intent.revision == status.stable_revision->name);
 }
 
 bool first_version_has_gates(const rollout::Policy& policy) {

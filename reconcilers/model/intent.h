@@ -56,8 +56,7 @@ std::string stable_conflict(const Observed& observed, const api::ModelStatus& st
 bool under_way(const api::Intent& intent);
 bool ended_badly(const api::Intent& intent);
 
-// What was tried last failed, and what the spec asks for doesn't serve: its template and steps are those of a failure until it
-// is edited. With track Promoted the spec says only where to begin, so that a failure of another version is none of the spec's.
-bool spec_failed(const api::Model& model, const std::string& spec_version, const api::ModelStatus& status);
+// What was tried last is what serves, version and revision.
+bool intent_serves(const api::ModelStatus& status);
 
 }  // namespace mo::model

@@ -5,12 +5,14 @@
 
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/common/side.h"
 #include "reconcilers/governance/freeze.h"
 #include "reconcilers/governance/policies.h"
 #include "reconcilers/history/history.h"
 #include "reconcilers/lifecycle/lifecycle.h"
 #include "reconcilers/lifecycle/retire.h"
 #include "reconcilers/model/intent.h"
+#include "reconcilers/model/revisions.h"
 #include "reconcilers/model/status.h"
 #include "reconcilers/monitors/monitors.h"
 #include "reconcilers/rollout/advance.h"
@@ -87,10 +89,11 @@ class Planner {
     const Ref<api::ModelVersion> candidate = o_.version(r.version);
     const Ref<api::ModelVersion> stable = o_.version(status().stable_version);
     const std::string* superseded = find(decided_.superseded, r.meta.key.name);
+    const std::optional<api::Revision> brought = brought_by(o_, r, status(), settings_);
     rollout::Input input{r,
                          *policy_.policy,
                          status().stable_version,
-                         serving::survey(o_, status().stable_version, r.version, now_),
+                         serving::survey(o_, stable_side(), model::candidate_side(r.version, brought, status()), now_),
                          candidate ? &candidate->figures() : nullptr,
                          stable ? &stable->figures() : nullptr,
                          o_.answers,
@@ -101,11 +104,13 @@ class Planner {
                          candidate ? candidate->artifact.digest : "",
                          status().stable_digest,
                          hash_of(m_.rollout.raw),
-                         governance::served_before(o_, r),
+                         served_before(r, brought),
                          policy_.governance,
                          &o_.approvals,
                          "",
                          {},
+                         brought,
+                         status().stable_revision,
                          watched_.hold};
     if (input.governance && !r.status.started) input.governance->authors = governance::authors_of(o_, status(), r);
     if (governance::Freeze freeze = governance::freeze_of(o_.policies, now_); !freeze.why.empty()) {
@@ -119,6 +124,21 @@ class Planner {
     start_gate_jobs(r);
     if (rollout::is_over(advanced_->status.phase)) conclude(r);
   }
+
+  // It had all traffic once, and where it came from is where one may go back to. Another template of its version is no way back.
+  bool served_before(const api::ModelRollout& candidate, const std::optional<api::Revision>& brought) const {
+    const auto is = [&](const std::string& version, const std::optional<api::Revision>& revision) {
+      const bool known = revision && brought && !revision->name.empty();
+      return version == candidate.version && (known ? revision->name == brought->name : version != status_version());
+    };
+    return std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) {
+      return r->status.phase == "Succeeded" && r->meta.uid != candidate.meta.uid &&
+             (is(r->version, r->status.revision) || is(r->status.from_version, r->status.from_revision));
+    });
+  }
+
+  const std::string& status_version() const { return decided_.status.stable_version; }
+  std::string stable_side() const { return side_of(status_version(), decided_.status.stable_revision); }
 
   // People look at the Model, too.
   void tell(const std::vector<Event>& events) {
@@ -181,12 +201,12 @@ class Planner {
     const api::RolloutStatus& s = advanced_->status;
     if (s.phase == "Succeeded") {
       keep_warm(status().stable_version, s);
-      status().stable_version = r.version;
-      status().stable_digest = s.digest;
+      take_over(status(), r.version, s.digest, s.revision ? *s.revision : taken_over(o_, r.version), !r.revision.empty());
     }
     api::Intent& intent = status().intent;
     if (intent.rollout != r.meta.key.name) return;
     intent.outcome = s.phase;
+    if (s.revision) intent.revision = s.revision->name;
     intent.reason = s.ending ? s.ending->reason : s.phase;
     intent.message = s.message;
   }
@@ -207,7 +227,8 @@ class Planner {
     if (shared) warm.clear();
     std::erase_if(warm, [&](const std::string& version) {
       return version == status().stable_version || version == candidate() || !o_.version(version) ||
-             !o_.deployments.count(deployment_name(o_.key.name, version));
+             std::none_of(o_.deployments.begin(), o_.deployments.end(),
+                          [&](const auto& named) { return named.second.object->version == version; });
     });
     if (warm.size() > static_cast<size_t>(m_.rollout.keep_warm)) warm.resize(m_.rollout.keep_warm);
   }
@@ -221,13 +242,16 @@ class Planner {
         status().stable_version.empty() && under_way(intent) && intent.rollout.empty() && !decided_.active;
     if (!first || !o_.version(intent.version) || !spec_.problem.empty()) return;
     first_ = intent.version;
-    const serving::Ground ground = serving::survey(o_, "", first_, now_);
+    first_revision_ = first_revision(o_, first_, settings_);
+    const serving::Ground ground = serving::survey(o_, "", candidate_side(), now_);
     if (!ground.at(100)) return;
     status().stable_version = first_;
+    status().stable_revision = first_revision_ ? *first_revision_ : taken_over(o_, first_);
     status().stable_digest = o_.version(first_)->artifact.digest;
     intent.outcome = "Succeeded";
     plan_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, false, "Serving", first_ + " serves"});
     first_.clear();
+    first_revision_.reset();
   }
 
   // The version before did not write it down.
@@ -237,6 +261,8 @@ class Planner {
   }
 
   std::string candidate() const { return rolling() ? decided_.active->version : first_; }
+  const std::optional<api::Revision>& candidate_revision() const { return rolling() ? advanced_->status.revision : first_revision_; }
+  std::string candidate_side() const { return model::candidate_side(candidate(), candidate_revision(), decided_.status); }
 
   // ---- monitors ----
 
@@ -267,8 +293,10 @@ class Planner {
 
   void serve() {
     serving::Wanted wanted;
-    wanted.stable = status().stable_version;
-    wanted.candidate = candidate();
+    wanted.stable = stable_side();
+    wanted.candidate = candidate_side();
+    wanted.stable_revision = status().stable_revision;
+    wanted.candidate_revision = candidate_revision();
     wanted.warm = status().warm;
     wanted.headers = lifecycle_.headers;
     look_again(lifecycle_.look_again);
@@ -288,10 +316,7 @@ class Planner {
     } else if (status().intent.since && !under_way(status().intent)) {
       wanted.drain_until = *status().intent.since + rollout::kDrainLimit;
     }
-    const api::Intent& intent = status().intent;
     wanted.stable_conflict = stable_conflict(o_, status());
-    wanted.freeze_stable = !m_.problem.empty() || !wanted.stable_conflict.empty() || (under_way(intent) && intent.version != wanted.stable) ||
-                           spec_failed(m_, spec_.name, status());
     served_ = serving::serve(o_, wanted, settings_, now_);
     status().adopted = served_.adopted;
     status().lifecycle = lifecycle_.status;
@@ -366,13 +391,17 @@ class Planner {
 
   void write_model(const std::string& refused) {
     if (!settings_.installation.name.empty()) status().handled_by = settings_.installation.name;
+    const AskedNow asked = rolling() || !first_.empty() ? AskedNow{} : asked_now(o_, status());
     Findings f{o_,
                spec_,
                status(),
                candidate(),
+               stable_side(),
+               candidate_side(),
                nullptr,
                status().intent.rollout,
                {},
+               asked.runtime_outdated,
                refused,
                served_.problem_reason,
                served_.problem,
@@ -384,6 +413,7 @@ class Planner {
       f.rollout = &advanced_->status;
       f.rollout_name = decided_.active->meta.key.name;
     }
+    if (f.serve_problem.empty()) f.serve_reason = asked.reason, f.serve_problem = asked.problem;
     if (f.serve_problem.empty() && !gate_problem_.empty()) f.serve_reason = "InvalidGateJob", f.serve_problem = gate_problem_;
     if (const rollout::Waiting* waiting = find(decided_.waiting, status().intent.rollout))
       f.waiting = *waiting;
@@ -483,6 +513,7 @@ class Planner {
   Decided decided_;
   std::optional<rollout::Advanced> advanced_;
   std::string first_;  // a first version on its way without a rollout
+  std::optional<api::Revision> first_revision_;
   std::vector<Action> gate_actions_;
   std::string gate_problem_, job_taken_;
   monitors::Decision watched_;

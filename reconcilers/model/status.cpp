@@ -4,12 +4,16 @@
 
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/common/revision.h"
+#include "reconcilers/common/side.h"
 #include "reconcilers/governance/policies.h"
+#include "reconcilers/model/revisions.h"
 #include "reconcilers/monitors/monitors.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/config.h"
+#include "reconcilers/serving/render.h"
 #include "reconcilers/serving/survey.h"
 
 namespace mo::model {
@@ -37,7 +41,7 @@ class Status {
         o_(f.observed),
         m_(*f.observed.model),
         now_(now),
-        ground_(serving::survey(o_, f.status.stable_version, f.candidate, now)) {}
+        ground_(serving::survey(o_, f.stable_side, f.candidate_side, now)) {}
 
   Json render() {
     const Standing standing = this->standing();
@@ -57,6 +61,9 @@ class Status {
 
  private:
   const std::string& stable() const { return f_.status.stable_version; }
+  // For people.
+  std::string stable_text() const { return shown(f_.stable_side, f_.candidate_side); }
+  std::string candidate_text() const { return shown(f_.candidate_side, f_.stable_side); }
   // A Model that serves something is degraded by what keeps it from its spec; one that never served is still
   // pending.
   std::string hurt() const { return stable().empty() ? "Pending" : "Degraded"; }
@@ -94,7 +101,7 @@ class Status {
 
   Standing rolling() const {
     const std::string message =
-        "ModelRollout " + f_.rollout_name + " to " + f_.candidate + ": " + f_.rollout->message;
+        "ModelRollout " + f_.rollout_name + " to " + candidate_text() + ": " + f_.rollout->message;
     if (const auto& approval = f_.rollout->approval; approval && approval->reason != "AwaitingApproval")
       return stalled("Paused", approval->reason, message);
     if (f_.rollout->approval) return reconciling("Paused", f_.rollout->approval->reason, message);
@@ -113,8 +120,10 @@ class Status {
     const api::Intent& i = f_.status.intent;
     if (!ended_badly(i) || i.outcome == "Superseded") return false;
     // Aborting is a person's word: nothing is wrong where the spec asks for what serves.
-    const bool spec_agrees = !f_.spec.name.empty() && f_.spec.name == stable();
-    return i.version != stable() && !(i.outcome == "Aborted" && (spec_agrees || m_.track == "Promoted"));
+    const auto& serves = f_.status.stable_revision;
+    const bool same_words = i.version != stable() || (serves && serves->asked == serving::asked_of(m_));
+    const bool spec_agrees = (!f_.spec.name.empty() && f_.spec.name == stable()) || m_.track == "Promoted";
+    return !intent_serves(f_.status) && !(i.outcome == "Aborted" && spec_agrees && same_words);
   }
 
   Standing after_failure() const {
@@ -124,11 +133,17 @@ class Status {
                                                          : "RolloutFailed";
     const std::string serves = stable().empty() ? "nothing serves" : stable() + " serves on";
     return stalled("Degraded", reason,
-                   "the rollout of " + i.version + " was " +
+                   "the rollout of " + attempted() + " was " +
                        (i.outcome == "Aborted"      ? "aborted"
                         : i.outcome == "RolledBack" ? "rolled back"
                                                     : "given up") +
                        ": " + i.message + "; " + serves + ". " + way_out());
+  }
+
+  std::string attempted() const {
+    const api::Intent& i = f_.status.intent;
+    const auto& stable = f_.status.stable_revision;
+    return shown(i.version, i.revision, this->stable(), stable ? stable->name : "");
   }
 
   // What was stopped stays so until somebody asks for it by name, or for something else to serve.
@@ -166,20 +181,22 @@ class Status {
     return last.empty() ? "" : "; last run: " + last;
   }
 
+  std::string side(const std::string& version) const { return version == stable() ? f_.stable_side : f_.candidate_side; }
+
   Standing deploying(const std::string& version) const {
-    const serving::Pods pods = serving::pods_of(o_, version);
-    const std::string problem = serving::pods_problem(o_, version);
+    const std::string side = this->side(version);
+    const serving::Pods pods = serving::pods_of(o_, side);
+    const std::string problem = serving::pods_problem(o_, side);
     const std::string message = version + ": " + std::to_string(pods.ready) + "/" +
                                 std::to_string(m_.replicas) + " pods ready" +
                                 (problem.empty() ? "" : ": " + problem) + adoption_note();
     for (const auto& p : o_.pods) {
-      if (p->version != version || p->ready) continue;
+      if (side_of(*p) != side || p->ready) continue;
       if (p->digest_mismatch) return stalled("Degraded", "DigestMismatch", message);
       if (p->bad_signature) return stalled("Degraded", "BadSignature", message);
     }
     for (const auto& [name, d] : o_.deployments)
-      if (d.object->version == version && d.object->progressing_reason == "ProgressDeadlineExceeded" &&
-          !serving::settled(o_, version))
+      if (side_of(*d.object) == side && d.object->progressing_reason == "ProgressDeadlineExceeded" && !serving::settled(o_, side))
         return stalled("Degraded", "ProgressDeadlineExceeded", message);
     const bool available = pods.ready > 0 || m_.replicas == 0;
     return reconciling(stable().empty() || available ? "Progressing" : "Degraded", "Deploying", message);
@@ -191,12 +208,19 @@ class Status {
   }
 
   bool overridden() const {
-    return m_.track != "Promoted" && !f_.spec.name.empty() && f_.spec.name != stable();
+    const bool another = m_.track != "Promoted" && !f_.spec.name.empty() && f_.spec.name != stable();
+    return another || other_template();
+  }
+
+  // Somebody went back to another template than the spec has, or to what served with it.
+  bool other_template() const {
+    const auto& serves = f_.status.stable_revision;
+    return serves && serves->asked != serving::asked_of(m_) && !f_.status.intent.rollout.empty() && !serves_as_asked(o_, f_.status, stable());
   }
 
   Standing serving() const {
-    const serving::Pods pods = serving::pods_of(o_, stable());
-    if (!serving::settled(o_, stable()) || pods.wanted != m_.replicas ||
+    const serving::Pods pods = serving::pods_of(o_, f_.stable_side);
+    if (!serving::settled(o_, f_.stable_side) || pods.wanted != m_.replicas ||
         ground_.selected != Ground::Selected::Stable)
       return deploying(stable());
     if (ground_.routed && !ground_.route_taken_up)
@@ -217,8 +241,8 @@ class Status {
       const bool monitor = taken_back_by_monitor();
       return stalled("Degraded", monitor ? "RolledBack" : "Overridden",
                      stable() + " serves by ModelRollout " + f_.status.intent.rollout +
-                         (monitor ? ", made by a breached monitor (status.monitors, Events)" : "") +
-                         ", while the spec asks for " + f_.spec.name +
+                         (monitor ? ", made by a breached monitor (status.monitors, Events)" : "") + ", while the spec asks for " +
+                         (f_.spec.name == stable() || f_.spec.name.empty() ? stable() + " with another template" : f_.spec.name) +
                          ": change the spec to agree, or to ask for another version");
     }
     return {Standing::Is::Ready, "Ready", "Ready", stable() + " serves" + config_note() + autoscaler_note()};
@@ -240,7 +264,7 @@ class Status {
   std::string config_note() const {
     if (!m_.pin_config) return "";
     std::string changed;
-    for (const auto& [source, copy] : serving::copies_of(o_, stable())) {
+    for (const auto& [source, copy] : serving::copies_of(o_, f_.stable_side)) {
       const auto now = o_.configmaps.find(source);
       const std::string version = now == o_.configmaps.end() ? "" : now->second;
       if (version != copy->copy->source_version) changed += (changed.empty() ? "" : ", ") + source;
@@ -266,18 +290,19 @@ class Status {
         if (stable().empty() && ground_.candidate.ready == 0) return {};
         return {{f_.candidate, 100}};
       case Ground::Selected::Both:
-        if (ground_.routed)
-          return {{stable(), 100 - ground_.route_weight}, {f_.candidate, ground_.route_weight}};
-        if (f_.rollout && ground_.at(f_.rollout->candidate_weight))
-          return {{stable(), f_.rollout->stable_weight}, {f_.candidate, f_.rollout->candidate_weight}};
-        return m_.status.traffic.size() == 2 || !f_.rollout
-                   ? m_.status.traffic
-                   : std::vector<api::TrafficShare>{{stable(), 100 - f_.rollout->candidate_weight},
-                                                    {f_.candidate, f_.rollout->candidate_weight}};
+        if (ground_.routed) return shares(ground_.route_weight);
+        if (f_.rollout && ground_.at(f_.rollout->candidate_weight)) return shares(f_.rollout->candidate_weight);
+        return m_.status.traffic.size() == 2 || !f_.rollout ? m_.status.traffic : shares(f_.rollout->candidate_weight);
       case Ground::Selected::Nobody:
         return {};
     }
     return {};
+  }
+
+  std::vector<api::TrafficShare> shares(int candidate) const {
+    const bool alike = stable() == f_.candidate;
+    const auto name = [&](const std::string& side) { return alike ? revision_of(side) : ""; };
+    return {{stable(), 100 - candidate, name(f_.stable_side)}, {f_.candidate, candidate, name(f_.candidate_side)}};
   }
 
   // Not while the version is missing that the spec's rollout is for: it may be set back before there was one.
@@ -290,6 +315,8 @@ class Status {
   void put_versions(Json& out) const {
     if (!stable().empty()) out["stableVersion"] = stable();
     if (!stable().empty() && !f_.status.stable_digest.empty()) out["stableDigest"] = f_.status.stable_digest;
+    if (!stable().empty() && f_.status.stable_revision) out["stableRevision"] = to_json(*f_.status.stable_revision);
+    if (!stable().empty() && f_.status.previous) out["previous"] = to_json(*f_.status.previous);
     if (!first().empty()) out["candidateVersion"] = first();
     const std::string& rollout = is_or_will_be(f_.rollout_name) ? f_.rollout_name : f_.status.rollout;
     if (!rollout.empty()) out["rollout"] = rollout;
@@ -297,21 +324,24 @@ class Status {
     std::string summary;
     for (const api::TrafficShare& share : traffic()) {
       shares.push_back({{"version", share.version}, {"weight", share.weight}});
-      summary += (summary.empty() ? "" : " / ") + share.version + " " + std::to_string(share.weight) + "%";
+      if (!share.revision.empty()) shares.back()["revision"] = share.revision;
+      const std::string side = side_of(share.version, share.revision);
+      summary += (summary.empty() ? "" : " / ") + shown(side, side == f_.candidate_side ? f_.stable_side : f_.candidate_side) + " " +
+                 std::to_string(share.weight) + "%";
     }
-    if (ground_.route_apart.mirrored) summary += " / " + f_.candidate + " shadow";
-    if (!ground_.route_apart.chosen.empty()) summary += " / " + f_.candidate + " chosen callers";
+    if (ground_.route_apart.mirrored) summary += " / " + candidate_text() + " shadow";
+    if (!ground_.route_apart.chosen.empty()) summary += " / " + candidate_text() + " chosen callers";
     out["traffic"] = std::move(shares);
     if (!f_.status.warm.empty()) out["warmVersions"] = f_.status.warm;
     out["trafficSummary"] = summary;
   }
 
   void put_pods(Json& out) const {
-    serving::Pods sum = serving::pods_of(o_, stable());
+    serving::Pods sum = serving::pods_of(o_, f_.stable_side);
     const bool candidate_serves =
         ground_.selected == Ground::Selected::Both || ground_.selected == Ground::Selected::Candidate;
     if (candidate_serves) {
-      const serving::Pods more = serving::pods_of(o_, f_.candidate);
+      const serving::Pods more = serving::pods_of(o_, f_.candidate_side);
       sum.wanted = serving::plus(sum.wanted, more.wanted);
       sum.running = serving::plus(sum.running, more.running);
       sum.ready = serving::plus(sum.ready, more.ready);
@@ -329,6 +359,8 @@ class Status {
     if (!s.spec_version.empty())
       out["spec"] = {
           {"version", s.spec_version}, {"revision", s.spec_revision}, {"generation", s.spec_generation}};
+    else if (!s.spec_revision.empty() && !stable().empty())
+      out["spec"] = {{"revision", s.spec_revision}, {"generation", s.spec_generation}};
     const api::Intent& i = s.intent;
     if (i.version.empty()) return;
     Json intent = {{"version", i.version}, {"origin", i.origin}};
@@ -339,6 +371,7 @@ class Status {
     if (i.since) intent["since"] = format_time(*i.since);
     if (!i.rollout_uid.empty()) intent["rolloutUID"] = i.rollout_uid;
     if (!i.author.empty()) intent["author"] = i.author;
+    if (!i.revision.empty()) intent["revision"] = i.revision;
     out["intent"] = std::move(intent);
   }
 
@@ -384,8 +417,8 @@ class Status {
     if (m_.replicas == 0) return {true, "ScaledToZero", "spec.serving.replicas is 0"};
     const bool stable_serves = ground_.selected != Ground::Selected::Candidate;
     const bool candidate_serves = ground_.selected != Ground::Selected::Stable;
-    const int ready = (stable_serves ? serving::pods_of(o_, stable()).ready : 0) +
-                      (candidate_serves ? serving::pods_of(o_, f_.candidate).ready : 0);
+    const int ready = (stable_serves ? serving::pods_of(o_, f_.stable_side).ready : 0) +
+                      (candidate_serves ? serving::pods_of(o_, f_.candidate_side).ready : 0);
     if (ready == 0 && stable().empty()) return {false, "NoTraffic", "no version serves"};
     const int gap = std::max(m_.replicas / 4, m_.max_surge == 0 ? 1 : 0);
     const int needed = std::max(1, m_.replicas - gap);
@@ -404,6 +437,7 @@ class Status {
                                standing.is == Is::Stalled ? standing.message : ""});
     conditions.set("Available", available());
     if (f_.lifecycle && f_.lifecycle->end_of_life) conditions.set("EndOfLife", *f_.lifecycle->end_of_life);
+    if (!f_.runtime_outdated.empty()) conditions.set("RuntimeOutdated", {true, "WaitsForRollout", f_.runtime_outdated});
     if (!m_.monitors.empty() && !retired()) {
       const monitors::Health health = monitors::health_of(f_.status.monitors);
       conditions.set("Healthy", {health.healthy, health.reason, health.message});

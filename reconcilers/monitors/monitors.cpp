@@ -4,6 +4,7 @@
 
 #include "operator/core/text.h"
 #include "reconcilers/common/way_back.h"
+#include "reconcilers/serving/render.h"
 #include "reconcilers/training/job.h"
 
 namespace mo::monitors {
@@ -111,6 +112,7 @@ class Watch {
     context.ns = o_.key.ns;
     context.model = o_.key.name;
     context.stable = context.candidate = stable_;
+    if (const auto& revision = m_.status.stable_revision) context.stable_revision = context.candidate_revision = revision->label();
     Ask ask = rollout::ask_figure(monitor.figure, context, id + "/" + std::to_string(slot));
     const auto answer = o_.answers.find(ask.id);
     out_.asks.push_back(std::move(ask));
@@ -147,29 +149,55 @@ class Watch {
 
   // Once for each breach: the name of the ModelRollout is on record before it is made, and so is that it was seen.
   void go_back(api::MonitorStatus& s) {
-    const std::string target = version_before();
+    const Target target = before();
     if (s.rollback.empty()) {
-      if (target.empty()) return add_once(s, "; there is no earlier version to go back to");
+      if (target.version.empty()) return add_once(s, "; there is no earlier version to go back to");
       const std::string mark = "-back-" + hash_of(m_.meta.uid + s.name + stable_ + format_time(*s.since)).substr(0, 10);
-      s.rollback = target.substr(0, kLongestName - mark.size()) + mark;
-      event("MonitorRollback", "monitor " + s.name + " takes the Model back from " + stable_ + " to " + target + ": " + s.message, true);
+      s.rollback = target.version.substr(0, kLongestName - mark.size()) + mark;
+      event("MonitorRollback", "monitor " + s.name + " takes the Model back from " + stable_ + " to " + target.version +
+                                   (target.version == stable_ ? " as it was before" : "") + ": " + s.message, true);
     }
     if (std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) { return r->meta.key.name == s.rollback; }))
       s.rollback_made = true;
-    if (s.rollback_made || target.empty()) return;
-    Json body = training::render_rollout(m_, s.rollback, target, "monitor");
-    body["spec"]["desiredState"] = "Promoted";  // it served before: no steps on the way back
+    if (s.rollback_made || target.version.empty()) return;
+    Json body = training::render_rollout(m_, s.rollback, target.version, "monitor");
+    if (!target.revision.empty()) body["spec"]["revision"] = target.revision;
+    if (target.served) body["spec"]["desiredState"] = "Promoted";  // no steps on the way back
     const std::string text = body.dump();
     out_.actions.push_back(
         Apply{{Kind::ModelRollout, {o_.key.ns, s.rollback}}, text, "", hash_of(text), "monitor " + s.name + " is breached on " + stable_});
   }
 
-  std::string version_before() const {
-    for (const std::string& name : ways_back(moves_of(o_.rollouts), stable_)) {
+  struct Target {
+    std::string version, revision;
+    bool served = false;  // as it would be made now
+  };
+
+  Target before() const {
+    const auto& previous = m_.status.previous;
+    const auto is_there = [&](const std::string& name) {
       const Ref<api::ModelVersion> version = o_.version(name);
-      if (version && version->model == o_.key.name) return name;
+      return version && version->model == o_.key.name;
+    };
+    const bool on_record = previous && !previous->revision.pod_template.empty() && is_there(previous->version);
+    if (on_record && previous->version == stable_) return {stable_, previous->revision.name, true};
+    for (const std::string& name : ways_back(moves_of(o_.rollouts), stable_))
+      if (is_there(name)) return on_record && previous->version == name ? Target{name, previous->revision.name, true} : Target{name, "", served_so(name)};
+    return {};
+  }
+
+  // What that version would be made of now served under its name, as far as anybody knows.
+  bool served_so(const std::string& name) const {
+    std::vector<std::string> known;
+    for (const auto& r : o_.rollouts) {
+      if (r->status.phase != "Succeeded") continue;
+      if (r->version == name && r->status.revision) known.push_back(r->status.revision->name);
+      if (r->status.from_version == name && r->status.from_revision) known.push_back(r->status.from_revision->name);
     }
-    return "";
+    const Ref<api::ModelVersion> version = o_.version(name);
+    const auto runtime = serving::choose_runtime(m_, version->artifact.format, o_.runtimes);
+    const auto asked = runtime ? serving::revision_name(m_, *version, **runtime) : Result<std::string>(fail(runtime.error()));
+    return known.empty() || (asked && std::find(known.begin(), known.end(), *asked) != known.end());
   }
 
   static void add_once(api::MonitorStatus& s, const std::string& note) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "reconcilers/common/revision.h"
 #include "reconcilers/rollout/steps.h"
 #include "reconcilers/rollout/turn.h"
 
@@ -44,6 +45,8 @@ void Turn::mend_record() {
   if (!s().policy) take_snapshot();
   if (!s().step_started) s().step_started = whole_second(now_);
   if (s().digest.empty()) s().digest = in_.digest;
+  if (!s().revision) s().revision = in_.revision;
+  if (!s().from_revision && in_.stable == s().from_version) s().from_revision = in_.stable_revision;
   // The version before knew people's words by the generation alone.
   if (s().observed_state.empty()) s().observed_state = in_.rollout.meta.generation > s().step_generation ? "Paused" : state();
   s().step_count = count();
@@ -81,6 +84,8 @@ void Turn::start() {
   s().from_version = in_.stable;
   s().digest = in_.digest;
   s().from_digest = in_.stable_digest;
+  s().revision = in_.revision;
+  s().from_revision = in_.stable_revision;
   s().spec_hash = in_.spec_hash;
   s().step_count = count();
   s().stable_weight = first() ? 0 : 100;
@@ -88,7 +93,7 @@ void Turn::start() {
   s().phase = "Progressing";
   enter(1);
   event("RolloutStarted",
-        first() ? "First version " + candidate() : "From " + in_.stable + " to " + candidate());
+        first() ? "First version " + to() : "From " + from() + " to " + to());
 }
 
 // What people have said up to here is said of what was before.
@@ -137,7 +142,7 @@ void Turn::end() {
   if (!back || !recorded()) {
     out_.draining = !first();
     s().phase = "Progressing";
-    s().message = "going back to " + s().from_version + ": " + s().ending->message;
+    s().message = "going back to " + from() + ": " + s().ending->message;
     look_again(std::max(s().ending->at + kDrainLimit, now_ + Duration(1000)));
     return;
   }
@@ -158,20 +163,21 @@ void Turn::finish(const std::string& phase, const std::string& message) {
 
 // The Model took the version as its stable one, and then we crashed.
 bool Turn::already_stable() {
-  return !in_.stable.empty() && in_.stable == candidate() && in_.stable != s().from_version;
+  if (in_.stable.empty() || in_.stable != candidate()) return false;
+  return in_.stable != s().from_version || (same(in_.stable_revision, s().revision) && !same(s().from_revision, s().revision));
 }
 
 void Turn::succeed() {
   if (!recorded()) {
-    s().message = "done, " + candidate() + " serves all traffic";
+    s().message = "done, " + to() + " serves all traffic";
     return;
   }
   s().stable_weight = 0;
   s().candidate_weight = 100;
   s().step_index = count();
   clear_pause();
-  finish("Succeeded", candidate() + " serves all traffic");
-  event("RolloutSucceeded", candidate() + " serves all traffic");
+  finish("Succeeded", to() + " serves all traffic");
+  event("RolloutSucceeded", to() + " serves all traffic");
 }
 
 void Turn::fail(const std::string& reason, const std::string& message) {

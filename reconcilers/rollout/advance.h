@@ -40,6 +40,8 @@ struct Input {
   const std::vector<Ref<api::ModelApproval>>* approvals = nullptr;  // of the Model's rollouts
   std::string freeze = {};                      // why nothing moves forward now, a sentence; empty: it may
   std::optional<TimePoint> freeze_until = {};
+  // What both are made of; the candidate's is none as long as its template cannot be used.
+  std::optional<api::Revision> revision = {}, stable_revision = {};
   std::string hold = {};                        // why it does not go on, a sentence; empty: it may. Promoted and Aborted work all the same
 };
 

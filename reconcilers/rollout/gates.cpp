@@ -245,7 +245,9 @@ std::string expand(const std::string& query, const GateContext& context) {
   const std::pair<const char*, const std::string*> names[] = {{"{{model}}", &context.model},
                                                               {"{{namespace}}", &context.ns},
                                                               {"{{stable}}", &context.stable},
-                                                              {"{{candidate}}", &context.candidate}};
+                                                              {"{{candidate}}", &context.candidate},
+                                                              {"{{stableRevision}}", &context.stable_revision},
+                                                              {"{{candidateRevision}}", &context.candidate_revision}};
   std::string out = query;
   for (const auto& [name, value] : names)
     for (size_t at = out.find(name); at != std::string::npos; at = out.find(name, at + value->size()))

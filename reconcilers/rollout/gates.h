@@ -19,6 +19,7 @@ namespace mo::rollout {
 struct GateContext {
   std::string id_prefix;  // of Ask ids: unique to this attempt at this step
   std::string ns, model, stable, candidate;
+  std::string stable_revision, candidate_revision;  // the label modelops.dev/revision of their pods; empty: they bear none
   const std::map<std::string, std::string>* candidate_metrics = nullptr;  // recorded on the ModelVersions
   const std::map<std::string, std::string>* stable_metrics = nullptr;
   const std::map<std::string, Answer>* answers = nullptr;
@@ -64,7 +65,7 @@ Ask ask_figure(const api::Gate& figure, const GateContext& context, const std::s
 // What status says of a Job whose name is in use.
 std::string taken_job(const std::string& name);
 
-// {{model}} {{namespace}} {{stable}} {{candidate}} replaced.
+// {{model}} {{namespace}} {{stable}} {{candidate}} {{stableRevision}} {{candidateRevision}} replaced.
 std::string expand(const std::string& query, const GateContext& context);
 
 }  // namespace mo::rollout

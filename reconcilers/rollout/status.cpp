@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "reconcilers/common/conditions.h"
+#include "reconcilers/common/revision.h"
+#include "reconcilers/common/side.h"
 #include "reconcilers/governance/record.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/policy.h"
@@ -82,8 +84,12 @@ void put(Json& out, const char* name, const std::string& text) {
   if (!text.empty()) out[name] = text;
 }
 
+std::string name_of(const std::optional<api::Revision>& revision) { return revision ? revision->name : ""; }
+
 void put_progress(Json& out, const api::RolloutStatus& s) {
   if (!s.started) return;
+  if (s.revision) out["revision"] = to_json(*s.revision);
+  if (s.from_revision) out["fromRevision"] = to_json(*s.from_revision);
   put(out, "fromVersion", s.from_version);
   put(out, "fromDigest", s.from_digest);
   put(out, "specHash", s.spec_hash);
@@ -120,6 +126,14 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
 
 }  // namespace
 
+std::string from_text(const std::string& version, const api::RolloutStatus& s) {
+  return shown(s.from_version, name_of(s.from_revision), version, name_of(s.revision));
+}
+
+std::string to_text(const std::string& version, const api::RolloutStatus& s) {
+  return shown(version, name_of(s.revision), s.from_version, name_of(s.from_revision));
+}
+
 Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& s, const Waiting& waiting,
                    const std::string& problem, TimePoint now) {
   api::RolloutStatus shown = s;
@@ -127,6 +141,8 @@ Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& s
   if (!problem.empty() && !is_over(s.phase)) shown.message = problem;
   Json out = {
       {"observedGeneration", rollout.meta.generation}, {"phase", shown.phase}, {"message", shown.message}};
+  put(out, "from", from_text(rollout.version, s));
+  put(out, "to", to_text(rollout.version, s));
   put_progress(out, shown);
   put(out, "finishedAt", s.finished);
   if (s.ending)

@@ -14,6 +14,10 @@ struct Waiting {
   bool stalled = false;
 };
 
+// For people, what it moves from and to: the version, and where both are of one which template.
+std::string from_text(const std::string& version, const api::RolloutStatus& status);
+std::string to_text(const std::string& version, const api::RolloutStatus& status);
+
 // `status` as decided (its own `conditions` are those from before); `problem` is what the API server said no
 // to, if anything.
 Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& status, const Waiting& waiting,

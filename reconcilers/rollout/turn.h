@@ -10,6 +10,7 @@
 #include "reconcilers/governance/approvals.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/gates.h"
+#include "reconcilers/rollout/status.h"
 
 namespace mo::rollout {
 
@@ -30,6 +31,9 @@ class Turn {
   api::RolloutStatus& s() { return out_.status; }
   const api::RolloutPolicy& policy() { return *s().policy; }
   const std::string& candidate() const { return in_.rollout.version; }
+  // For people: both versions, and of one and the same which templates.
+  std::string from() { return from_text(in_.rollout.version, s()); }
+  std::string to() { return to_text(in_.rollout.version, s()); }
   bool first() { return s().from_version.empty(); }
   int count() { return static_cast<int>(policy().steps.size()); }
   bool at_final() { return s().step_index > count(); }

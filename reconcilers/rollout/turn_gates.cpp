@@ -62,7 +62,7 @@ bool Turn::pass_required() {
     if (elsewhere || !pass_gate(*gate, attempt())) all = false;
     if (s().ending || s().paused_at) return false;
   }
-  if (!all) s().message = "measuring required gates before all traffic goes to " + candidate() + gate_messages();
+  if (!all) s().message = "measuring required gates before all traffic goes to " + to() + gate_messages();
   return all;
 }
 
@@ -132,6 +132,8 @@ GateContext Turn::gate_context(const Attempt& attempt) {
   context.model = in_.rollout.model;
   context.stable = s().from_version;
   context.candidate = candidate();
+  if (s().from_revision) context.stable_revision = s().from_revision->label();
+  if (s().revision) context.candidate_revision = s().revision->label();
   context.candidate_metrics = in_.candidate_metrics;
   context.stable_metrics = in_.stable_metrics;
   context.answers = &in_.answers;

@@ -45,7 +45,7 @@ bool Turn::reach(int weight) {
   // Who asked for two pods wonders about twenty.
   const bool more = !ground_.routed && !first() && goal.stable > ground_.replicas;
   wait_for_pods(goal.candidate, " at " + std::to_string(weight) + "%" +
-                                    (more ? " (" + std::to_string(goal.stable) + " pods of " + s().from_version + " beside " +
+                                    (more ? " (" + std::to_string(goal.stable) + " pods of " + from() + " beside " +
                                                 std::to_string(goal.candidate) + ", for without spec.serving.route pods are the weight)"
                                           : ""));
   return false;
@@ -69,7 +69,7 @@ bool Turn::wait_out(const api::Step::Pause& pause) {
 bool Turn::choose_callers() {
   if (!may_serve() || !warmed()) return false;
   if (ground_.routed && ground_.route_taken_up && ground_.route_apart.chosen == step().match->headers) return true;
-  wait_for_route("chosen callers go to " + candidate());
+  wait_for_route("chosen callers go to " + to());
   return false;
 }
 
@@ -96,7 +96,7 @@ std::optional<int> Turn::candidate_replicas() {
 bool Turn::mirrored() {
   if (!s().mirroring_since && !(may_serve() && can_mirror())) return false;
   if (ground_.routed && ground_.route_taken_up && ground_.route_apart.mirrored) return true;
-  wait_for_route(candidate() + " gets copies of requests");
+  wait_for_route(to() + " gets copies of requests");
   return false;
 }
 
@@ -148,13 +148,13 @@ bool Turn::has_pods() {
 void Turn::wait_for_pods(int wanted, const std::string& where) {
   const serving::Ground& g = ground_;
   const std::string problem = g.candidate_problem.empty() ? "" : ": " + g.candidate_problem;
-  s().message = "waiting for " + candidate() + where + ": " + std::to_string(g.candidate.ready) + "/" +
+  s().message = "waiting for " + to() + where + ": " + std::to_string(g.candidate.ready) + "/" +
                 std::to_string(wanted) + " pods ready" + problem +
                 (g.route_problem.empty() ? "" : "; " + g.route_problem);
   if (g.digest_mismatch) return fail("DigestMismatch", g.candidate_problem);
   if (g.bad_signature) return fail("BadSignature", g.candidate_problem);
   if (g.adopting && g.candidate_ready_for(100)) return;  // it is not the candidate that is late
-  keep_deadline("not ready within ", std::to_string(g.candidate.ready) + " pods of " + candidate() + " are ready" + problem);
+  keep_deadline("not ready within ", std::to_string(g.candidate.ready) + " pods of " + to() + " are ready" + problem);
 }
 
 // Until `what` is true of the route.
@@ -193,14 +193,14 @@ void Turn::bake(bool there) {
   if (!s().baking_since) {
     s().baking_since = s().step_started = whole_second(now_);
     forget_gates(bake.gates);
-    event("RolloutBaking", candidate() + " has all traffic; it is watched for " + format_duration(bake.duration));
+    event("RolloutBaking", to() + " has all traffic; it is watched for " + format_duration(bake.duration));
   }
   s().phase = "Baking";
   watch(bake.gates, attempt());
   if (s().ending || s().paused_at || !there) return;
   const TimePoint until = *s().baking_since + bake.duration;
   if (now_ < until) {
-    s().message = candidate() + " has all traffic and is watched until " + format_time(until);
+    s().message = to() + " has all traffic and is watched until " + format_time(until);
     return look_again(until);
   }
   for (const api::GateStatus& gate : s().gates) {

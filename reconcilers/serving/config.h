@@ -1,9 +1,8 @@
-// Config that belongs to a version: immutable copies of the ConfigMaps that its pod template names. Pure.
+// Config that belongs to a revision: immutable copies of the ConfigMaps that its pod template names. Pure.
 #pragma once
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "reconcilers/common/observed.h"
@@ -11,15 +10,15 @@
 
 namespace mo::serving {
 
-// The copies that this version's pods read: by the ConfigMap that each is of.
-std::map<std::string, Ref<api::ConfigMap>> copies_of(const Observed& observed, const std::string& version);
+// The copies that the pods of this side read: by the ConfigMap that each is of.
+std::map<std::string, Ref<api::ConfigMap>> copies_of(const Observed& observed, const std::string& side);
 
-// Makes the copy of ConfigMap `source` that the version is to have from now on: its name. Nothing as long as the ConfigMap is not read, or
+// Makes the copy of ConfigMap `source` that the side is to have from now on: its name. Nothing as long as the ConfigMap is not read, or
 // isn't there, which `out` then says. `optional`: pods start without it.
-std::optional<std::string> pin(const Observed& observed, const std::string& version, const std::string& source, bool optional,
+std::optional<std::string> pin(const Observed& observed, const std::string& side, const std::string& source, bool optional,
                                Served& out);
 
-// Those that no version needs any more. `rolled`: versions whose Deployments this plan writes.
-void remove_copies(const Observed& observed, const Wanted& wanted, const std::set<std::string>& rolled, Served& out);
+// Those that no side needs any more.
+void remove_copies(const Observed& observed, const Wanted& wanted, Served& out);
 
 }  // namespace mo::serving

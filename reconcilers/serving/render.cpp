@@ -8,12 +8,14 @@
 #include "operator/json/pod_template.h"
 #include "operator/json/strategic_merge.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/common/side.h"
 #include "reconcilers/serving/fetching.h"
 #include "reconcilers/serving/reserved.h"
 
 namespace mo::serving {
 namespace {
 
+constexpr size_t kRevisionDigits = 10;
 // Every namespace has it, and its content has to follow the cluster's.
 constexpr const char* kClusterCertificates = "kube-root-ca.crt";
 constexpr const char* kOverlay = "spec.serving.template";
@@ -163,12 +165,13 @@ void dress_server(Json& server, const api::Model& model, const api::ModelVersion
 }
 
 void dress_metadata(Json& pod_template, const api::Model& model, const api::ModelVersion& version,
-                    const api::ModelRuntime& runtime) {
+                    const api::ModelRuntime& runtime, const std::string& revision) {
   Json& metadata = object_at(pod_template, "metadata");
   Json& labels = object_at(metadata, "labels");
   labels[api::kLabelManagedBy] = "model-operator";
   labels[api::kLabelModel] = model.meta.key.name;
   labels[api::kLabelVersion] = version.meta.key.name;
+  if (!revision.empty()) labels[api::kLabelRevision] = revision;
   if (!runtime.metrics_port) return;
   Json& annotations = object_at(metadata, "annotations");
   annotations["prometheus.io/scrape"] = "true";
@@ -195,26 +198,57 @@ Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& r
   return merged;
 }
 
-Result<Json> pod_template_of(const api::Model& model, const api::ModelVersion& version,
-                             const api::ModelRuntime& runtime, const Settings& settings) {
-  const api::Artifact& artifact = version.artifact;
-  const Result<Source> source = source_of(artifact);
+// What a revision is made of, as far as people say it.
+struct Ingredients {
+  Source source;
+  uint64_t max_bytes = 0;
+  Json pods;  // the runtime's template with the Model's laid over it
+  std::string name;
+};
+
+std::string name_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime, const Json& pods) {
+  Json parts = {version.meta.key.name, mo::to_json(version.artifact), pods, runtime.port};
+  if (runtime.metrics_port) parts.insert(parts.end(), {*runtime.metrics_port, runtime.metrics_path});
+  if (!model.pin_config) parts.push_back("unpinned");
+  return hash_of(parts.dump()).substr(0, kRevisionDigits);
+}
+
+Result<Ingredients> ingredients_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+  Result<Source> source = source_of(version.artifact);
   if (!source) return fail(source.error());
-  const Result<uint64_t> max_bytes = most_bytes(artifact);
+  const Result<uint64_t> max_bytes = most_bytes(version.artifact);
   if (!max_bytes) return fail(max_bytes.error());
   Result<Json> merged = merged_template(model, runtime);
-  if (!merged) return merged;
-  Json* server = find_server(*merged);
-  if (!server)
+  if (!merged) return fail(merged.error());
+  if (!find_server(*merged))
     return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name +
                                         " with the Model's laid over it has no container named server");
-  dress_server(*server, model, version, runtime, *source);
-  dress_metadata(*merged, model, version, runtime);
-  Json& spec = (*merged)["spec"];
-  put_first(spec, "volumes", volumes_of(artifact, *source, *max_bytes));
+  std::string name = name_of(model, version, runtime, *merged);
+  return Ingredients{std::move(*source), *max_bytes, std::move(*merged), std::move(name)};
+}
+
+// What the operator adds.
+void dress(Ingredients& of, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
+           const Settings& settings, const std::string& revision) {
+  dress_server(*find_server(of.pods), model, version, runtime, of.source);
+  dress_metadata(of.pods, model, version, runtime, revision);
+  Json& spec = of.pods["spec"];
+  put_first(spec, "volumes", volumes_of(version.artifact, of.source, of.max_bytes));
   put_first(spec, "initContainers",
-            Json::array({fetch_container(artifact, *source, *max_bytes, settings, spec.value("securityContext", Json()))}));
-  return merged;
+            Json::array({fetch_container(version.artifact, of.source, of.max_bytes, settings, spec.value("securityContext", Json()))}));
+}
+
+// The ConfigMaps that the artifact and its signature are in, which are verified by themselves.
+std::vector<std::string> configs_of_artifact(const Json& pods) {
+  std::vector<std::string> names;
+  const Json volumes = pods.value("/spec/volumes"_json_pointer, Json::array());
+  if (!volumes.is_array()) return names;
+  for (const Json& volume : volumes) {
+    if (!volume.is_object() || !volume.contains("configMap") || !volume["configMap"].is_object()) continue;
+    const Json name = volume.value("name", Json());
+    if (name == kSourceVolume || name == kSignatureVolume) names.push_back(volume["configMap"].value("name", ""));
+  }
+  return names;
 }
 
 // For a template that changes while its version serves.
@@ -318,24 +352,56 @@ Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api
                                        ": create one or name one in spec.serving.runtime");
 }
 
-Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version,
-                                   const api::ModelRuntime& runtime, const Settings& settings,
+std::string asked_of(const api::Model& model) {
+  const Json said = {model.runtime.value_or(""), model.template_overlay, model.pin_config};
+  return hash_of(said.dump());
+}
+
+Result<std::string> revision_name(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+  Result<Ingredients> of = ingredients_of(model, version, runtime);
+  if (!of) return fail(of.error());
+  return std::move(of->name);
+}
+
+Result<api::Revision> make_revision(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
+                                    const Settings& settings, bool unlabelled) {
+  Result<Ingredients> of = ingredients_of(model, version, runtime);
+  if (!of) return fail(of.error());
+  api::Revision revision{of->name, deployment_name(model.meta.key.name, version.meta.key.name), unlabelled, !model.pin_config, asked_of(model), {}};
+  dress(*of, model, version, runtime, settings, revision.label());
+  revision.pod_template = of->pods.dump();
+  return revision;
+}
+
+Result<api::Revision> make_revision_as(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
+                                       const Settings& settings, const api::Revision& record) {
+  Result<Ingredients> of = ingredients_of(model, version, runtime);
+  if (!of) return fail(of.error());
+  dress(*of, model, version, runtime, settings, record.label());
+  api::Revision revision = record;
+  revision.pod_template = of->pods.dump();
+  return revision;
+}
+
+Result<Rendered> render_deployment(const api::Model& model, const std::string& version, const api::Revision& revision,
                                    const std::map<std::string, std::string>& copies, bool in_place) {
-  Result<Json> pods = pod_template_of(model, version, runtime, settings);
-  if (!pods) return fail(pods.error());
-  Json body = object_of(model, Kind::Deployment, deployment_name(model.meta.key.name, version.meta.key.name));
-  body["metadata"]["labels"][api::kLabelVersion] = version.meta.key.name;
+  Result<Json> pods = parse_json(revision.pod_template, 1u << 20);
+  if (!pods || !pods->is_object())
+    return fail(ErrorKind::Invalid, "the pod template of revision " + revision.name + " of " + version + ", in status, cannot be read");
+  Json body = object_of(model, Kind::Deployment, revision.deployment);
+  Json& labels = body["metadata"]["labels"];
+  labels[api::kLabelVersion] = version;
+  Json selected = {{api::kLabelModel, model.meta.key.name}, {api::kLabelVersion, version}};
+  if (!revision.unlabelled) labels[api::kLabelRevision] = revision.name;
+  // The first of a version may still be mended, and the selector of a Deployment never changes.
+  if (revision.deployment != deployment_name(model.meta.key.name, version)) selected[api::kLabelRevision] = revision.name;
   std::map<std::string, bool> configs;
-  if (model.pin_config) configs = configs_of(*pods);
-  std::erase_if(configs, [&](const auto& config) {
-    return config.first == kClusterCertificates || config.first == artifact_configmap(version.artifact) ||
-           config.first == signature_configmap(version.artifact);
-  });
+  if (!revision.unpinned) configs = configs_of(*pods);
+  configs.erase(kClusterCertificates);
+  for (const std::string& name : configs_of_artifact(*pods)) configs.erase(name);
   rename_configs(*pods, copies);
   body["spec"] = {
-      {"selector",
-       {{"matchLabels",
-         {{api::kLabelModel, model.meta.key.name}, {api::kLabelVersion, version.meta.key.name}}}}},
+      {"selector", {{"matchLabels", std::move(selected)}}},
       {"progressDeadlineSeconds",
        std::chrono::duration_cast<std::chrono::seconds>(model.rollout.progress_deadline).count()},
       {"revisionHistoryLimit", 1},
@@ -349,12 +415,22 @@ Result<Rendered> render_deployment(const api::Model& model, const api::ModelVers
   return rendered;
 }
 
+Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version,
+                                   const api::ModelRuntime& runtime, const Settings& settings,
+                                   const std::map<std::string, std::string>& copies, bool in_place) {
+  Result<api::Revision> revision = make_revision(model, version, runtime, settings);
+  if (!revision) return fail(revision.error());
+  return render_deployment(model, version.meta.key.name, *revision, copies, in_place);
+}
+
 void set_replicas(Json& deployment, int replicas) { deployment["spec"]["replicas"] = replicas; }
 
-Rendered render_service(const api::Model& model, const std::string& name, const std::string& version) {
+Rendered render_service(const api::Model& model, const std::string& name, const std::string& side, const std::string& template_hash) {
   Json body = object_of(model, Kind::Service, name);
   Json selector = {{api::kLabelModel, model.meta.key.name}};
-  if (!version.empty()) selector[api::kLabelVersion] = version;
+  if (!side.empty()) selector[api::kLabelVersion] = version_of(side);
+  if (const std::string revision = revision_of(side); !revision.empty()) selector[api::kLabelRevision] = revision;
+  if (!template_hash.empty()) selector[api::kLabelTemplateHash] = template_hash;
   body["spec"] = {{"selector", std::move(selector)},
                   {"ports", {{{"name", "http"}, {"port", 80}, {"protocol", "TCP"}, {"targetPort", "http"}}}}};
   const auto& adopted = model.status.adopted;
@@ -397,15 +473,18 @@ Json labels_of_pods(const api::Model& model) {
   return labels;
 }
 
-Result<Copied> render_copy(const api::Model& model, const std::string& version, const std::string& source,
+Result<Copied> render_copy(const api::Model& model, const std::string& side, const std::string& source,
                            const std::string& source_version, const std::string& content) {
   Result<Json> parsed = parse_json(content, 4u << 20);
   if (!parsed || !(parsed->is_object() || parsed->is_null()))
     return fail(ErrorKind::Invalid, "ConfigMap " + source + " cannot be copied: its content cannot be read");
-  const std::string hash = hash_of(source + "\n" + content).substr(0, 10);
+  const std::string revision = revision_of(side), version = version_of(side);
+  const std::string of = revision.empty() ? "" : "\n" + revision;
+  const std::string hash = hash_of(source + "\n" + content + of).substr(0, 10);
   const std::string name = deployment_name(model.meta.key.name, version) + "-" + hash;
   Json body = object_of(model, Kind::ConfigMap, name);
   body["metadata"]["labels"][api::kLabelVersion] = version;
+  if (!revision.empty()) body["metadata"]["labels"][api::kLabelRevision] = revision;
   body["metadata"]["annotations"] = {{api::kAnnotationCopyOf, source}, {api::kAnnotationCopiedAt, source_version}};
   body["immutable"] = true;
   if (parsed->is_object()) body.update(*parsed);

@@ -41,8 +41,26 @@ Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api
 Result<Json> read_template(const api::Model& model);
 Result<Json> read_template(const api::ModelRuntime& runtime);
 
-// ErrorKind::Invalid when the artifact's URI or the runtime's template cannot be used. `copies`: what the template
-// calls a ConfigMap -> the copy to name in its place. `in_place`: pods of an old template go before those of the new one come.
+// A hash of what spec.serving says of how pods are made: the runtime that it names, its template and pinConfig.
+std::string asked_of(const api::Model& model);
+
+// The name of the revision that `version` has by what Model and runtime say now. What the operator adds of its own counts for nothing: its
+// image, labels and annotations. ErrorKind::Invalid when the artifact's URI or a template cannot be used.
+Result<std::string> revision_name(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime);
+
+// The same with its pod template, for a Deployment of the version's own name. `unlabelled`: as an operator made it that knew no revisions.
+Result<api::Revision> make_revision(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
+                                    const Settings& settings, bool unlabelled = false);
+
+// One that was on record without its pod template: what Model and runtime say now, under the names of then.
+Result<api::Revision> make_revision_as(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
+                                       const Settings& settings, const api::Revision& record);
+
+// ErrorKind::Invalid when the revision's template cannot be read. `copies`: what the template calls a ConfigMap -> the copy to name in its
+// place. `in_place`: pods of an old template go before those of the new one come.
+Result<Rendered> render_deployment(const api::Model& model, const std::string& version, const api::Revision& revision,
+                                   const std::map<std::string, std::string>& copies = {}, bool in_place = false);
+// Of what Model and runtime say now.
 Result<Rendered> render_deployment(const api::Model& model, const api::ModelVersion& version,
                                    const api::ModelRuntime& runtime, const Settings& settings,
                                    const std::map<std::string, std::string>& copies = {}, bool in_place = false);
@@ -52,9 +70,10 @@ Result<std::string> mount_artifact(Json& pod_spec, const api::Artifact& artifact
 // Sets what render_deployment leaves open.
 void set_replicas(Json& deployment, int replicas);
 
-// `version` empty: selects every version's pods, so that replicas are the weight. A Service that the Model took over has
+// `side` empty: selects every side's pods, so that replicas are the weight. `template_hash`: of pods without a revision, where others of
+// their version are there. A Service that the Model took over has
 // no owner as long as it is to be given back; it keeps its ports: the one named http, or else 80, or else the only one leads to the pods.
-Rendered render_service(const api::Model& model, const std::string& name, const std::string& version);
+Rendered render_service(const api::Model& model, const std::string& name, const std::string& side, const std::string& template_hash = "");
 
 // One rule for everybody, these Services, port 80, with these weights; before it the one for chosen callers. ErrorKind::Invalid
 // when parentRefs cannot be used. `sticky` false: without the sessionPersistence that spec.serving.route names, and marked so.
@@ -63,10 +82,10 @@ Result<Rendered> render_route(const api::Model& model, const std::map<std::strin
 // Tells one wish of sessionPersistence from another; empty: there is none.
 std::string session_wish(const api::Model& model);
 
-// An immutable copy, for the pods of `version`, of ConfigMap `source`: `content` is its data as AskConfig gives it
+// An immutable copy, for the pods of this side, of ConfigMap `source`: `content` is its data as AskConfig gives it
 // ("null": there is none, and the pods do without), `source_version` its resourceVersion. Of the same content it has
 // the same name.
-Result<Copied> render_copy(const api::Model& model, const std::string& version, const std::string& source,
+Result<Copied> render_copy(const api::Model& model, const std::string& side, const std::string& source,
                            const std::string& source_version, const std::string& content);
 
 // Of the Model as a whole, by its scale subresource. ErrorKind::Invalid when its metrics or behaviour cannot be read.

@@ -4,6 +4,7 @@
 
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/common/side.h"
 
 namespace mo::serving {
 namespace {
@@ -20,23 +21,21 @@ std::optional<TimePoint> later(const std::optional<TimePoint>& since, Duration l
   return *since + lag;
 }
 
-std::string version_of(const Observed& o, const std::string& service, bool& exists) {
+std::string selected_side(const Observed& o, const std::string& service, bool& exists) {
   const auto it = o.services.find(service);
   exists = it != o.services.end() && !it->second.object->meta.deleting;
-  if (!exists) return "";
-  const auto label = it->second.object->selector.find(api::kLabelVersion);
-  return label == it->second.object->selector.end() ? "" : label->second;
+  return exists ? side_of(it->second.object->selector) : "";
 }
 
 }  // namespace
 
-int reaches(const Observed& o, const std::string& service, const std::string& version) {
+int reaches(const Observed& o, const std::string& service, const std::string& side) {
   int pods = 0;
   for (const auto& slice : o.slices) {
     if (slice->service != service) continue;
     for (const std::string& name : slice->pods) {
       const auto pod = std::find_if(o.pods.begin(), o.pods.end(), [&](const auto& p) { return p->meta.key.name == name; });
-      if (pod == o.pods.end() || (!version.empty() && (*pod)->version != version)) return 0;
+      if (pod == o.pods.end() || (!side.empty() && side_of(**pod) != side)) return 0;
       ++pods;
     }
   }
@@ -205,8 +204,8 @@ std::optional<TimePoint> service_calm_at(const Observed& o, TimePoint now) {
 
 RouteView view_route(const Observed& o, TimePoint now) {
   RouteView view;
-  view.main = version_of(o, o.key.name, view.main_exists);
-  view.side = version_of(o, candidate_service_name(o.key.name), view.side_exists);
+  view.main = selected_side(o, o.key.name, view.main_exists);
+  view.side = selected_side(o, candidate_service_name(o.key.name), view.side_exists);
   view.main_reaches = reaches(o, o.key.name, view.main);
   view.side_reaches = reaches(o, candidate_service_name(o.key.name), view.side);
   view.main_calm_at = service_calm_at(o, now);

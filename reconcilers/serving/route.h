@@ -22,9 +22,9 @@
 
 namespace mo::serving {
 
-// So many pods of `version` (empty: of any) the EndpointSlices of a Service name; 0 as long as they name others too. A ready pod gets requests
+// So many pods of this side (empty: of any) the EndpointSlices of a Service name; 0 as long as they name others too. A ready pod gets requests
 // once they do; who follows a route sooner than those finds nobody there, or the pods that the Service selected before.
-int reaches(const Observed& observed, const std::string& service, const std::string& version);
+int reaches(const Observed& observed, const std::string& service, const std::string& side);
 
 // So long whoever passes requests on may go by what a Service or a route said before: gateways follow routes and endpoints within two
 // seconds by default (Traefik: providersThrottleDuration), kube-proxy a Service within one (its minSyncPeriod).
@@ -36,8 +36,8 @@ std::optional<TimePoint> service_calm_at(const Observed& observed, TimePoint now
 // What the Services and the HTTPRoute say.
 struct RouteView {
   bool main_exists = false, side_exists = false;
-  std::string main, side;  // the version that <model> and <model>-candidate select; empty: none, or all
-  int main_reaches = 0, side_reaches = 0;  // ready pods of that version; 0 as long as they reach others' too
+  std::string main, side;  // the sides that <model> and <model>-candidate select; empty: none, or all
+  int main_reaches = 0, side_reaches = 0;  // ready pods of that side; 0 as long as they reach others' too
   bool side_named = false;  // the route names <model>-candidate
   int side_weight = 0;
   Apart apart;
@@ -61,8 +61,8 @@ Ground::Selected selected_by_route(const RouteView& view, const std::string& sta
 
 // What the Services and the route are to say now.
 struct Turn {
-  std::string main;                       // version
-  std::optional<std::string> side;        // version; empty: <model>-candidate is to go; nothing: leave it
+  std::string main;                       // side
+  std::optional<std::string> side;        // side; empty: <model>-candidate is to go; nothing: leave it
   std::map<std::string, int> weights;     // by Service
   Apart apart;
   bool calm = false;                      // nobody sends anything to any other pods

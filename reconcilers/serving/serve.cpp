@@ -1,13 +1,14 @@
 #include "reconcilers/serving/serve.h"
 
 #include <algorithm>
-#include <set>
 
 #include "reconcilers/common/names.h"
+#include "reconcilers/common/side.h"
 #include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/config.h"
 #include "reconcilers/serving/route.h"
 #include "reconcilers/serving/survey.h"
+#include "reconcilers/serving/unlabelled.h"
 
 namespace mo::serving {
 namespace {
@@ -33,21 +34,21 @@ class Serve {
     const Capacity goal = replicas();
     const bool candidate_wanted =
         !w_.candidate.empty() && (w_.candidate_pods || w_.weight > 0 || w_.draining);
-    if (!w_.stable.empty()) deployment(w_.stable, goal.stable, w_.freeze_stable);
+    if (!w_.stable.empty()) deployment(w_.stable, goal.stable, false);
     // With traffic on it the candidate keeps its template: a rolling update has more pods for a while, and
     // more traffic than its weight.
     const bool frozen = w_.draining || g_.selected == Selected::Both || (g_.limit && beside_ && g_.selected == Selected::Candidate);
-    if (candidate_wanted && !(w_.draining && !g_.candidate.exists))
+    if (candidate_wanted && !(w_.draining && !g_.candidate.exists) && told_apart())
       deployment(w_.candidate, goal.candidate, frozen);
     if (g_.routed)
       routed_traffic(candidate_wanted);
     else
       services(candidate_wanted);
     for (const std::string& version : w_.warm)
-      if (deployment_of(o_, version)) deployment(version, n_, true);
+      keep_warm(version);
     append(downs_);
     if (calm_) remove_the_rest(candidate_wanted);
-    remove_copies(o_, w_, rolled_, out_);
+    remove_copies(o_, w_, out_);
     append(adoption_.actions);  // last, these two: one that the API server refuses holds up nothing else
     autoscaler();
     return std::move(out_);
@@ -91,10 +92,10 @@ class Serve {
   }
 
   Capacity recreated() const {
-    const auto gone = [&](const std::string& version) {
-      return pods_of(o_, version).running == 0 &&
+    const auto gone = [&](const std::string& side) {
+      return pods_of(o_, side).running == 0 &&
              std::none_of(o_.pods.begin(), o_.pods.end(),
-                          [&](const auto& pod) { return pod->version == version && !pod->ended; });
+                          [&](const auto& pod) { return side_of(*pod) == side && !pod->ended; });
     };
     if (w_.draining || w_.weight <= 0) return {gone(w_.candidate) ? n_ : g_.stable.wanted, 0};
     return {0, gone(w_.stable) ? n_ : 0};
@@ -158,7 +159,7 @@ class Serve {
     const bool waited = w_.drain_until && now_ >= *w_.drain_until && g_.stable.ready > 0;
     const bool others_serve =
         g_.candidate.ready > 0 || std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) {
-          return pod->ready && pod->version != w_.stable;
+          return pod->ready && side_of(*pod) != w_.stable;
         });
     if (enough || waited || !others_serve) return Selected::Stable;
     const bool grows = g_.limit && w_.draining && g_.stable.ready > 0 && g_.stray.empty();
@@ -168,16 +169,16 @@ class Serve {
   void services(bool candidate_wanted) {
     remove_route();
     const Selected selection = this->selection();
-    const std::string version = selection == Selected::Both        ? ""
-                                : selection == Selected::Candidate ? w_.candidate
-                                                                   : w_.stable;
-    if (!version.empty() || selection == Selected::Both)
-      service(o_.key.name, version,
-              selection == Selected::Both ? "traffic to " + w_.stable + " and " + w_.candidate
-                                          : "traffic to " + version + " alone");
+    const std::string side = selection == Selected::Both        ? ""
+                             : selection == Selected::Candidate ? w_.candidate
+                                                                : w_.stable;
+    if (!side.empty() || selection == Selected::Both)
+      service(o_.key.name, side,
+              selection == Selected::Both ? "traffic to " + name(w_.stable) + " and " + name(w_.candidate)
+                                          : "traffic to " + name(side) + " alone");
     if (candidate_wanted && !w_.stable.empty())
       service(candidate_service_name(o_.key.name), w_.candidate,
-              "reach " + w_.candidate + " without traffic");
+              "reach " + name(w_.candidate) + " without traffic");
     else
       remove_service(candidate_service_name(o_.key.name));
   }
@@ -187,11 +188,11 @@ class Serve {
     const Turn turn = serving::turn(route_, w_, g_, o_.key.name, candidate_wanted, candidate_rolls_, now_);
     calm_ = turn.calm;
     if (turn.look_again) look_again(*turn.look_again);
-    if (!turn.main.empty()) service(o_.key.name, turn.main, "what is stable is " + turn.main);
+    if (!turn.main.empty()) service(o_.key.name, turn.main, "what is stable is " + name(turn.main));
     if (turn.side && turn.side->empty())
       remove_service(side);
     else if (turn.side)
-      service(side, *turn.side, "reach " + *turn.side + " apart");
+      service(side, *turn.side, "reach " + name(*turn.side) + " apart");
     if (!turn.main.empty()) route(turn);
   }
 
@@ -218,8 +219,8 @@ class Serve {
     std::string why;
     for (const auto& [service, weight] : turn.weights)
       why += (why.empty() ? "traffic: " : ", ") + service + " " + std::to_string(weight) + "%";
-    if (!turn.apart.chosen.empty()) why += ", chosen callers to " + w_.candidate;
-    if (turn.apart.mirrored) why += ", copies to " + w_.candidate;
+    if (!turn.apart.chosen.empty()) why += ", chosen callers to " + name(w_.candidate);
+    if (turn.apart.mirrored) why += ", copies to " + name(w_.candidate);
     apply({Kind::HttpRoute, o_.key}, std::move(*rendered), there ? &it->second.object->meta : nullptr, why);
   }
 
@@ -241,10 +242,13 @@ class Serve {
         Delete{{Kind::HttpRoute, o_.key}, meta.uid, "spec.serving.route is gone", meta.resource_version});
   }
 
-  void service(const std::string& name, const std::string& version, const std::string& why) {
+  // For people.
+  std::string name(const std::string& side) const { return shown(side, side == w_.stable ? w_.candidate : w_.stable); }
+
+  void service(const std::string& name, const std::string& side, const std::string& why) {
     const bool main = name == o_.key.name;
     if (main && adoption_.holds_service) return;
-    Rendered rendered = render_service(*o_.model, name, version);
+    Rendered rendered = render_service(*o_.model, name, side, template_of_unlabelled(o_, side, w_.candidate));
     auto it = o_.services.find(name);
     const api::ObjectMeta* have = nullptr;
     if (main && !adoption_.service.uid.empty()) have = &adoption_.service;
@@ -304,16 +308,54 @@ class Serve {
     out_.actions.push_back(std::move(action));
   }
 
-  // Brings one version's Deployment to its template and size.
-  void deployment(const std::string& version, int replicas, bool frozen) {
-    const Owned<api::Deployment>* have = deployment_of(o_, version);
+  // ---- Deployments ----
+
+  // No Service that leads to stable reaches the candidate's pods by itself. As long as not they are not made.
+  bool told_apart() {
+    const bool alike = w_.candidate != w_.stable && version_of(w_.candidate) == w_.stable;
+    const auto service = o_.services.find(o_.key.name);
+    if (!alike || service == o_.services.end() || n_ == 0) return true;
+    const auto& selector = service->second.object->selector;
+    if (side_of(selector) == w_.stable && !selector.count(api::kLabelTemplateHash)) return false;
+    if (g_.candidate.exists) return true;
+    const auto calm_at = service_calm_at(o_, now_);
+    if (calm_at) look_again(*calm_at);
+    return !calm_at;
+  }
+
+  void keep_warm(const std::string& version) {
+    for (const auto& [name, owned] : o_.deployments) {
+      const std::string side = side_of(*owned.object);
+      if (owned.object->version != version || side == w_.stable || side == w_.candidate || owned.object->meta.deleting) continue;
+      scale({Kind::Deployment, {o_.key.ns, name}}, owned, n_);
+    }
+  }
+
+  const std::optional<api::Revision>& record_of(const std::string& side) const {
+    return side == w_.stable ? w_.stable_revision : w_.candidate_revision;
+  }
+
+  // By its name: another template of a first version may be about to take it.
+  const Owned<api::Deployment>* deployment_named(const std::string& name) const {
+    const auto it = o_.deployments.find(name);
+    return it == o_.deployments.end() ? nullptr : &it->second;
+  }
+
+  // Brings one side's Deployment to its template and size.
+  void deployment(const std::string& side, int replicas, bool frozen) {
+    const std::string version = version_of(side);
+    const auto& record = record_of(side);
+    const std::string name = record ? record->deployment : deployment_name(o_.key.name, version);
+    const Owned<api::Deployment>* have = deployment_named(name);
     if (have && have->object->meta.deleting) return;  // made again once it is gone
-    const ObjectRef ref{Kind::Deployment, {o_.key.ns, deployment_name(o_.key.name, version)}};
-    if (!have && version == w_.stable && !w_.stable_conflict.empty()) {
+    const ObjectRef ref{Kind::Deployment, {o_.key.ns, name}};
+    // What it was made of is not on record, and nobody has changed it since.
+    const bool kept = have && record && record->pod_template.empty() && !have->applied.empty();
+    if (!have && side == w_.stable && !w_.stable_conflict.empty()) {
       out_.problem = w_.stable_conflict;
       out_.problem_reason = "VersionConflict";
-    } else if (!have || !frozen) {
-      Result<Rendered> rendered = render(version);
+    } else if (!have || (!frozen && !kept)) {
+      Result<Rendered> rendered = render(side);
       if (!rendered && rendered.error().kind == ErrorKind::Cancelled) {
         // Its config is yet to be read, or isn't there.
       } else if (!rendered) {
@@ -321,39 +363,53 @@ class Serve {
         out_.problem_reason =
             rendered.error().kind == ErrorKind::NotFound ? "RuntimeNotFound" : "InvalidTemplate";
       } else if (!have || have->applied != rendered->hash) {
-        candidate_rolls_ |= have && version == w_.candidate;
-        rolled_.insert(version);
+        candidate_rolls_ |= have && side == w_.candidate;
         set_replicas(rendered->body, replicas);
         apply(ref, std::move(*rendered), have ? &have->object->meta : nullptr,
               (have ? "bring " : "serve ") + version + (have ? " back to its template" : ""));
         return;
       }
     }
-    if (!have || have->object->replicas == replicas) return;
+    if (have) scale(ref, *have, replicas);
+  }
+
+  void scale(const ObjectRef& ref, const Owned<api::Deployment>& have, int replicas) {
+    if (have.object->replicas == replicas) return;
     Scale scale{
-        ref, have->object->meta.uid, replicas,
-        version + " from " + std::to_string(have->object->replicas) + " to " + std::to_string(replicas),
-        have->object->meta.resource_version};
-    if (replicas > have->object->replicas)
+        ref, have.object->meta.uid, replicas,
+        name(side_of(*have.object)) + " from " + std::to_string(have.object->replicas) + " to " + std::to_string(replicas),
+        have.object->meta.resource_version};
+    if (replicas > have.object->replicas)
       out_.actions.push_back(std::move(scale));
     else
       downs_.push_back(std::move(scale));  // after the Service has turned away
   }
 
-  Result<Rendered> render(const std::string& version) {
-    Ref<api::ModelVersion> record = o_.version(version);
-    if (!record) return fail(ErrorKind::Invalid, "ModelVersion " + version + " does not exist any more");
-    Result<Ref<api::ModelRuntime>> runtime = choose_runtime(*o_.model, record->artifact.format, o_.runtimes);
+  // What it is made of as it is on record, else by what the spec says now.
+  Result<api::Revision> revision(const std::string& side) {
+    const auto& record = record_of(side);
+    if (record && !record->pod_template.empty()) return *record;
+    const Ref<api::ModelVersion> version = o_.version(version_of(side));
+    if (!version) return fail(ErrorKind::Invalid, "ModelVersion " + version_of(side) + " does not exist any more");
+    Result<Ref<api::ModelRuntime>> runtime = choose_runtime(*o_.model, version->artifact.format, o_.runtimes);
     if (!runtime) return fail(runtime.error());
+    if (!record) return make_revision(*o_.model, *version, **runtime, settings_, revision_of(side).empty());
+    return make_revision_as(*o_.model, *version, **runtime, settings_, *record);
+  }
+
+  Result<Rendered> render(const std::string& side) {
+    const Result<api::Revision> revision = this->revision(side);
+    if (!revision) return fail(revision.error());
+    const std::string version = version_of(side);
     std::map<std::string, std::string> copies;
-    if (o_.model->pin_config)
-      for (const auto& [source, copy] : copies_of(o_, version)) copies[source] = copy->meta.key.name;
-    const bool in_place = g_.limit && beside_ && version == w_.candidate;
-    Result<Rendered> rendered = render_deployment(*o_.model, *record, **runtime, settings_, copies, in_place);
+    if (!revision->unpinned)
+      for (const auto& [source, copy] : copies_of(o_, side)) copies[source] = copy->meta.key.name;
+    const bool in_place = g_.limit && beside_ && side == w_.candidate;
+    Result<Rendered> rendered = render_deployment(*o_.model, version, *revision, copies, in_place);
     if (!rendered || rendered->unpinned.empty()) return rendered;
     for (const auto& [source, optional] : rendered->unpinned)
-      if (const auto copy = pin(o_, version, source, optional, out_)) copies[source] = *copy;
-    rendered = render_deployment(*o_.model, *record, **runtime, settings_, copies, in_place);
+      if (const auto copy = pin(o_, side, source, optional, out_)) copies[source] = *copy;
+    rendered = render_deployment(*o_.model, version, *revision, copies, in_place);
     if (rendered && !rendered->unpinned.empty()) return fail(ErrorKind::Cancelled, "");
     return rendered;
   }
@@ -381,22 +437,20 @@ class Serve {
     apply(ref, std::move(*rendered), have, "scale from " + std::to_string(a.min) + " to " + std::to_string(a.max));
   }
 
-  // Deployments of versions that no longer matter, once no Service sends them anything.
+  // Deployments of sides that no longer matter, once no Service sends them anything.
   void remove_the_rest(bool candidate_wanted) {
     const bool everyone = g_.selected == Selected::Both && !g_.routed;
     for (const auto& [name, owned] : o_.deployments) {
       const std::string& version = owned.object->version;
-      if (version == w_.stable || (version == w_.candidate && candidate_wanted)) continue;
+      if (is(name, owned, w_.stable) || (candidate_wanted && is(name, owned, w_.candidate))) continue;
       if (owned.object->meta.deleting || everyone) continue;
       if (std::find(w_.warm.begin(), w_.warm.end(), version) != w_.warm.end()) continue;
       // Nothing serves yet, and this was given up: its pods must not begin to.
       const api::Intent& intent = o_.model->status.intent;
       const bool given_up = w_.stable.empty() && version == intent.version && !intent.outcome.empty();
       auto service = o_.services.find(o_.key.name);
-      if (service != o_.services.end() && !given_up) {
-        auto label = service->second.object->selector.find(api::kLabelVersion);
-        if (label != service->second.object->selector.end() && label->second == version) continue;
-      }
+      const bool selected = service != o_.services.end() && side_of(service->second.object->selector) == side_of(*owned.object);
+      if (selected && !given_up) continue;
       if (const auto calm_at = given_up || g_.routed ? std::nullopt : service_calm_at(o_, now_)) {
         look_again(*calm_at);
         continue;
@@ -405,6 +459,13 @@ class Serve {
       out_.actions.push_back(
           Delete{{Kind::Deployment, meta.key}, meta.uid, version + " serves nobody", meta.resource_version});
     }
+  }
+
+  // It is this side's, or about to be.
+  bool is(const std::string& name, const Owned<api::Deployment>& owned, const std::string& side) const {
+    if (side.empty()) return false;
+    const auto& record = record_of(side);
+    return side_of(*owned.object) == side || (record && record->deployment == name);
   }
 
   void look_again(TimePoint at) {
@@ -419,9 +480,8 @@ class Serve {
   RouteView route_;
   bool calm_ = true;  // no gateway sends anything to what is not wanted any more; of those who go by a Service see service_calm_at()
   int n_;
-  bool beside_;  // two versions share what room there is
+  bool beside_;  // two sides share what room there is
   bool candidate_rolls_ = false;  // this plan gives it another template: what is settled now will not be
-  std::set<std::string> rolled_;  // versions whose Deployments this plan writes
   std::vector<Action> downs_;
   Adoption adoption_;
   Served out_;

@@ -1,4 +1,4 @@
-// From the versions that should serve, and how much, to the writes that get there from what there is. Pure.
+// From the sides (side.h) that should serve, and how much, to the writes that get there from what there is. Pure.
 #pragma once
 
 #include <map>
@@ -12,10 +12,11 @@
 
 namespace mo::serving {
 
-// What is wanted of traffic. Stable and candidate may be empty.
+// What is wanted of traffic.
 struct Wanted {
-  std::string stable;
-  std::string candidate;
+  std::string stable, candidate;  // sides; may be empty
+  // What the two are made of; nothing, or a record without a pod template: what the spec says now.
+  std::optional<api::Revision> stable_revision, candidate_revision;
   int weight = 0;  // the candidate's
   bool candidate_pods = false;
   int warm_for = 0;                      // at weight 0: the weight whose pods the candidate gets ready for
@@ -27,7 +28,6 @@ struct Wanted {
   std::vector<std::string> warm;         // versions that keep their pods without traffic
   std::optional<TimePoint> drain_until;  // when the way back to stable alone stops to wait for stable's pods
   std::string stable_conflict;  // set: the record of stable is that of other bits, for this reason, and none of its pods may be made of it
-  bool freeze_stable = false;  // stable keeps the template that it has: the spec speaks of another version
 };
 
 struct Served {

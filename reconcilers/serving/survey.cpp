@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reconcilers/common/names.h"
+#include "reconcilers/common/side.h"
 #include "reconcilers/serving/route.h"
 
 namespace mo::serving {
@@ -13,37 +14,37 @@ using Selected = Ground::Selected;
 Selected selected_by(const Observed& o, const std::string& stable, const std::string& candidate) {
   auto it = o.services.find(o.key.name);
   if (it == o.services.end()) return Selected::Nobody;
-  const auto& selector = it->second.object->selector;
-  auto version = selector.find(api::kLabelVersion);
-  if (version == selector.end()) return Selected::Both;
-  if (!stable.empty() && version->second == stable) return Selected::Stable;
-  if (!candidate.empty() && version->second == candidate) return Selected::Candidate;
+  const std::string side = side_of(it->second.object->selector);
+  if (side.empty()) return Selected::Both;
+  if (side == stable) return Selected::Stable;
+  if (side == candidate) return Selected::Candidate;
   return Selected::Nobody;
 }
 
-bool size_observed(const Observed& o, const std::string& version) {
-  const Owned<api::Deployment>* have = deployment_of(o, version);
+bool size_observed(const Observed& o, const std::string& side) {
+  const Owned<api::Deployment>* have = deployment_of(o, side);
   return have && have->object->observed_generation >= have->object->meta.generation;
 }
 
 // Its Deployment may be replacing pods by those of another template, with some more meanwhile.
-bool rolls(const Observed& o, const std::string& version) {
-  const Owned<api::Deployment>* have = deployment_of(o, version);
-  return have && (!size_observed(o, version) || have->object->updated_replicas != have->object->status_replicas);
+bool rolls(const Observed& o, const std::string& side) {
+  const Owned<api::Deployment>* have = deployment_of(o, side);
+  return have && (!size_observed(o, side) || have->object->updated_replicas != have->object->status_replicas);
 }
 
-// What a Service for every version would send traffic to, although it belongs to neither: a pod of a version
+// What a Service for every version would send traffic to, although it belongs to neither: a pod of a side
 // that was rolled out before, not yet collected, or the Deployment of one, which may make a pod at any
 // moment.
 std::string stray(const Observed& o, const Ground& g, const std::string& stable,
                   const std::string& candidate) {
   for (const auto& [name, owned] : o.deployments)
-    if (owned.object->version != stable && owned.object->version != candidate) return "Deployment " + name;
+    if (const std::string side = side_of(*owned.object); side != stable && side != candidate) return "Deployment " + name;
   int of_candidate = 0;
   for (const auto& pod : o.pods) {
     const bool may_serve = !pod->meta.deleting && (pod->ready || pod->problem.empty());
-    if (!may_serve || pod->version.empty() || pod->version == stable) continue;
-    if (pod->version != candidate || ++of_candidate > std::max(g.candidate.running, g.candidate.wanted))
+    const std::string side = side_of(*pod);
+    if (!may_serve || side.empty() || side == stable) continue;
+    if (side != candidate || ++of_candidate > std::max(g.candidate.running, g.candidate.wanted))
       return "Pod " + pod->meta.key.name;
   }
   return "";
@@ -51,36 +52,37 @@ std::string stray(const Observed& o, const Ground& g, const std::string& stable,
 
 }  // namespace
 
-const Owned<api::Deployment>* deployment_of(const Observed& o, const std::string& version) {
-  if (version.empty()) return nullptr;
-  auto it = o.deployments.find(deployment_name(o.key.name, version));
+const Owned<api::Deployment>* deployment_of(const Observed& o, const std::string& side) {
+  if (side.empty()) return nullptr;
+  const auto it = std::find_if(o.deployments.begin(), o.deployments.end(),
+                               [&](const auto& named) { return side_of(*named.second.object) == side; });
   return it == o.deployments.end() ? nullptr : &it->second;
 }
 
-Pods pods_of(const Observed& o, const std::string& version) {
-  const Owned<api::Deployment>* have = deployment_of(o, version);
+Pods pods_of(const Observed& o, const std::string& side) {
+  const Owned<api::Deployment>* have = deployment_of(o, side);
   if (!have) return {};
   const api::Deployment& d = *have->object;
   return {true, d.replicas, d.status_replicas, d.ready_replicas};
 }
 
-bool settled(const Observed& o, const std::string& version) {
-  const Owned<api::Deployment>* have = deployment_of(o, version);
+bool settled(const Observed& o, const std::string& side) {
+  const Owned<api::Deployment>* have = deployment_of(o, side);
   if (!have) return false;
   const api::Deployment& d = *have->object;
   return d.observed_generation >= d.meta.generation && d.updated_replicas == d.replicas &&
          d.status_replicas == d.replicas && d.ready_replicas >= d.replicas && !d.meta.deleting;
 }
 
-std::string pods_problem(const Observed& o, const std::string& version) {
-  const Owned<api::Deployment>* have = deployment_of(o, version);
+std::string pods_problem(const Observed& o, const std::string& side) {
+  const Owned<api::Deployment>* have = deployment_of(o, side);
   if (have && !have->object->replica_failure.empty()) return have->object->replica_failure;
   for (const auto& pod : o.pods)
-    if (pod->version == version && !pod->ready && !pod->problem.empty()) return pod->problem;
+    if (side_of(*pod) == side && !pod->ready && !pod->problem.empty()) return pod->problem;
   // A pod that waits for a volume says nothing in its status.
-  const Ref<api::ModelVersion> record = o.version(version);
+  const Ref<api::ModelVersion> record = o.version(version_of(side));
   const std::string configmap = record ? artifact_configmap(record->artifact) : "";
-  if (!configmap.empty() && !o.configmaps.count(configmap) && !settled(o, version))
+  if (!configmap.empty() && !o.configmaps.count(configmap) && !settled(o, side))
     return "ConfigMap " + configmap + ", which holds the artifact, does not exist";
   return "";
 }
@@ -94,9 +96,10 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   g.candidate = pods_of(o, candidate);
   for (const auto& pod : o.pods) {
     if (pod->ended) continue;
-    ++(!stable.empty() && pod->version == stable         ? g.stable.holding
-       : !candidate.empty() && pod->version == candidate ? g.candidate.holding
-                                                         : g.elsewhere);
+    const std::string side = side_of(*pod);
+    ++(!stable.empty() && side == stable         ? g.stable.holding
+       : !candidate.empty() && side == candidate ? g.candidate.holding
+                                                 : g.elsewhere);
   }
   if (g.limit && rolls(o, stable)) g.stable.holding = std::max(g.stable.holding, plus(g.stable.wanted, *o.model->max_surge));
   g.stable.counted = !g.stable.exists || size_observed(o, stable);
@@ -126,7 +129,7 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   if (g.candidate_problem.empty() && side_lags && g.candidate_settled)
     g.candidate_problem = "the endpoints of Service " + candidate_service_name(o.key.name) + " name too few of them yet";
   for (const auto& pod : o.pods) {
-    if (pod->version != candidate || pod->ready) continue;
+    if (side_of(*pod) != candidate || pod->ready) continue;
     g.digest_mismatch |= pod->digest_mismatch;
     g.bad_signature |= pod->bad_signature;
   }

@@ -1,4 +1,4 @@
-// How the pods and the traffic of a Model's versions stand. Pure.
+// How the pods and the traffic of a Model's sides (side.h) stand. Pure.
 #pragma once
 
 #include <string>
@@ -9,18 +9,18 @@
 
 namespace mo::serving {
 
-// The facts about `stable` and `candidate` (either may be empty).
+// The facts about the sides `stable` and `candidate` (either may be empty).
 Ground survey(const Observed& observed, const std::string& stable, const std::string& candidate,
               TimePoint now);
 
-// "fraud-v1: ErrImagePull: …" for a version whose pods are not ready; empty if nothing is known.
-std::string pods_problem(const Observed& observed, const std::string& version);
+// "ErrImagePull: …" for a side whose pods are not ready; empty if nothing is known.
+std::string pods_problem(const Observed& observed, const std::string& side);
 
-Pods pods_of(const Observed& observed, const std::string& version);
+Pods pods_of(const Observed& observed, const std::string& side);
 // All pods run what was last applied and are ready.
-bool settled(const Observed& observed, const std::string& version);
+bool settled(const Observed& observed, const std::string& side);
 
-// A version's Deployment; null if there is none.
-const Owned<api::Deployment>* deployment_of(const Observed& observed, const std::string& version);
+// A side's Deployment; null if there is none.
+const Owned<api::Deployment>* deployment_of(const Observed& observed, const std::string& side);
 
 }  // namespace mo::serving

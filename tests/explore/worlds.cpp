@@ -402,6 +402,7 @@ World edited() {
   World w;
   w.name = "a spec edited in mid-rollout";
   w.set_up = [](Sim& s, Acts& acts) {
+    s.op.metrics["accuracy m-v1"] = "0.95";
     Fixture f = serving(s);
     acts = {asks_for(f, "m-v2"),
             {"scales to 2", [] { return true; },

@@ -25,7 +25,9 @@ Fixture configured(Sim& s, const char* pod_template = kTemplate) {
 
 // What the pods of this version read; "" if they have no ConfigMap of their own.
 std::string level_of(const Fixture& f, const std::string& version) {
-  const Json& server = f.s.world.get(ref(Kind::Deployment, version))["spec"]["template"]["spec"]["containers"][0];
+  const Json& revision = f.status()["stableRevision"];
+  const std::string deployment = f.stable() == version ? revision["deployment"].get<std::string>() : version;
+  const Json& server = f.s.world.get(ref(Kind::Deployment, deployment))["spec"]["template"]["spec"]["containers"][0];
   const std::string name = server["envFrom"][0]["configMapRef"]["name"];
   must(name != "settings", version + " reads the ConfigMap itself");
   const Json& copy = f.s.world.get(ref(Kind::ConfigMap, name));
@@ -146,6 +148,7 @@ TEST_CASE("another ConfigMap in the template is pinned for the version that serv
   explore([](Sim& s) {
     write(s, "one");
     write(s, "blue", "other");
+    s.op.metrics["accuracy m-v1"] = "0.95";
     Fixture f = configured(s);
     s.then("names another", f.serves("m-v1"), [f]() mutable {
       f.edit_spec([](Json& spec) {
@@ -162,11 +165,12 @@ TEST_CASE("another ConfigMap in the template is pinned for the version that serv
 TEST_CASE("with pinConfig false pods read the ConfigMap itself, and copies go") {
   explore([](Sim& s) {
     write(s, "one");
+    s.op.metrics["accuracy m-v1"] = "0.95";
     Fixture f = configured(s);
     s.then("unpins", f.serves("m-v1"), [f]() mutable { f.edit_spec([](Json& spec) { spec["serving"]["pinConfig"] = false; }); });
     s.expect = [f, &s] {
       f.must_serve("m-v1");
-      const Json& server = s.world.get(ref(Kind::Deployment, "m-v1"))["spec"]["template"]["spec"]["containers"][0];
+      const Json& server = s.world.get(ref(Kind::Deployment, f.status()["stableRevision"]["deployment"]))["spec"]["template"]["spec"]["containers"][0];
       must(server["envFrom"][0]["configMapRef"]["name"] == "settings", server.dump());
       must(copies(s) == 0, "a copy is left over");
     };

@@ -264,10 +264,14 @@ void Controllers::offer_route(std::vector<Step>& steps, const ObjectRef& ref) {
 void Controllers::offer_endpoints(std::vector<Step>& steps, const ObjectRef& service) {
   if (!w_.has_gateway || (endpoints_follow && !endpoints_follow(service.key.name))) return;
   const auto s = w_.truth.services.get(service.key);
-  const auto version = s->selector.find(api::kLabelVersion);
+  const auto selects = [&](const PodPtr& pod) {
+    const Json& labels = w_.get(ref_of(pod))["metadata"]["labels"];
+    return std::all_of(s->selector.begin(), s->selector.end(),
+                       [&](const auto& label) { return labels.value(label.first, "") == label.second; });
+  };
   Json endpoints = Json::array();
   for (const PodPtr& pod : w_.truth.pods.of_model({service.key.ns, s->model}))
-    if (pod->ready && (version == s->selector.end() || version->second == pod->version))
+    if (pod->ready && selects(pod))
       endpoints.push_back({{"conditions", {{"ready", true}}}, {"targetRef", {{"kind", "Pod"}, {"name", pod->meta.key.name}}}});
   const ObjectRef slice = ref(Kind::EndpointSlice, service.key.name + "-1");
   const Json* there = w_.find(slice);

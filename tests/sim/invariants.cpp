@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reconcilers/common/names.h"
+#include "reconcilers/common/side.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/serving/route.h"
 
@@ -38,19 +39,24 @@ Invariants::View Invariants::look(const api::Model& model) const {
       broken("I4: two rollouts at once: " + view.active->meta.key.name + " and " + r->meta.key.name);
     view.active = r;
   }
-  for (const auto& pod : w_.truth.pods.of_model(model.meta.key)) view.ready[pod->version] += pod->ready;
+  view.stable = side_of(view.model->status.stable_version, view.model->status.stable_revision);
+  if (view.active) view.candidate = side_of(view.active->version, view.active->status.revision);
+  for (const auto& pod : w_.truth.pods.of_model(model.meta.key)) view.ready[side_of(*pod)] += pod->ready;
   const auto service = w_.truth.services.get(model.meta.key);
   const auto& adopted = view.model->status.adopted;
   const bool taken = service && adopted && adopted->service_uid == service->meta.uid && service->selector.count(api::kLabelModel);
   if (!service || (service->meta.controller_uid != view.model->meta.uid && !taken)) return view;
-  const auto label = service->selector.find(api::kLabelVersion);
-  view.selected = label == service->selector.end() ? Selected::Everyone : Selected::One;
-  if (view.selected == Selected::One) view.version = label->second;
+  view.side = side_of(service->selector);
+  view.selected = view.side.empty() ? Selected::Everyone : Selected::One;
+  // Without another label it leads to every pod of the version.
+  if (view.selected == Selected::One && revision_of(view.side).empty() && !service->selector.count(api::kLabelTemplateHash))
+    for (const auto& [side, ready] : view.ready)
+      if (ready > 0 && side != view.side && version_of(side) == view.side) broken("I2: " + side + " gets requests for " + view.side);
   return view;
 }
 
-int Invariants::ready_of(const View& view, const std::string& version) const {
-  const auto it = view.ready.find(version);
+int Invariants::ready_of(const View& view, const std::string& side) const {
+  const auto it = view.ready.find(side);
   return it == view.ready.end() ? 0 : it->second;
 }
 
@@ -62,6 +68,7 @@ void Invariants::before(const Action& action, const Ref<api::Model>& known) {
   check_owner(action, *known);
   check_stable_capacity(action, *known);
   check_pods_without_word(action);
+  if (const auto* apply = std::get_if<Apply>(&action)) check_template(*apply, *known);
   if (const auto* removal = std::get_if<Delete>(&action)) check_history(*removal, *known);
   if (const auto* apply = std::get_if<Apply>(&action)) check_not_again(*apply, *known);
 }
@@ -153,9 +160,8 @@ void Invariants::check_stable_capacity(const Action& action, const api::Model& k
   if (view.model && view.model->status.lifecycle.stage == "Retired") return;  // on record before anything is taken down
   if (!view.model || view.model->status.stable_version.empty() || view.model->meta.uid != known.meta.uid)
     return;
-  const ObjectRef stable{
-      Kind::Deployment,
-      {known.meta.key.ns, deployment_name(known.meta.key.name, view.model->status.stable_version)}};
+  if (!view.model->status.stable_revision) return;
+  const ObjectRef stable{Kind::Deployment, {known.meta.key.ns, view.model->status.stable_revision->deployment}};
   if (const auto* scale = std::get_if<Scale>(&action); scale && scale->target == stable)
     check_scale_down(view, known, scale->replicas);
   if (const auto* removal = std::get_if<Delete>(&action)) {
@@ -167,23 +173,22 @@ void Invariants::check_stable_capacity(const Action& action, const api::Model& k
   const Json body = Json::parse(apply->body);
   if (apply->target == stable && w_.find(stable)) check_scale_down(view, known, body["spec"]["replicas"]);
   if (apply->target == ObjectRef{Kind::Service, known.meta.key} && view.selected != Selected::Nobody)
-    check_turn(view, known, body["spec"]["selector"].value(api::kLabelVersion, ""));
+    check_turn(view, known, side_of(body["spec"]["selector"].get<std::map<std::string, std::string>>()));
 }
 
 void Invariants::check_scale_down(const View& view, const api::Model& known, int replicas) const {
-  const std::string& stable = view.model->status.stable_version;
-  const auto deployment =
-      w_.truth.deployments.get({known.meta.key.ns, deployment_name(known.meta.key.name, stable)});
+  const std::string& stable = view.stable;
+  const auto deployment = w_.truth.deployments.get({known.meta.key.ns, view.model->status.stable_revision->deployment});
   if (!deployment || replicas >= deployment->replicas) return;
   if (known.max_surge) return check_gap(view, known, replicas);
   int need = 0;
   if (view.selected == Selected::Everyone && view.active) {
     const int weight = view.active->status.candidate_weight;
     need = ceil_percent(known.replicas, 100 - weight);
-    if (!disturbed && ready_of(view, view.active->version) < ceil_percent(known.replicas, weight))
+    if (!disturbed && ready_of(view, view.candidate) < ceil_percent(known.replicas, weight))
       broken("rule 6: stable shrinks to " + std::to_string(replicas) +
              " before the candidate carries its part");
-  } else if (view.selected == Selected::One && view.version == stable) {
+  } else if (view.selected == Selected::One && view.side == stable) {
     need = known.replicas;
   }
   if (replicas < need)
@@ -196,32 +201,52 @@ void Invariants::check_removal(const View& view, const Delete& removal) const {
   const auto service = w_.truth.services.get(view.model->meta.key);
   const auto deployment = w_.truth.deployments.get(removal.target.key);
   if (removal.target.kind != Kind::Deployment || !service || !service->applied_at || !deployment) return;
-  if (ready_of(view, deployment->version) > 0 && w_.now < *service->applied_at + serving::kGatewayLag)
+  if (ready_of(view, side_of(*deployment)) > 0 && w_.now < *service->applied_at + serving::kGatewayLag)
     broken("rule 6: " + deployment->version + " goes while some may still go by what the Service said before");
 }
 
 // Where room is scarce a pod goes before one comes, and no more than that is missing.
 void Invariants::check_gap(const View& view, const api::Model& known, int replicas) const {
-  const std::string& stable = view.model->status.stable_version;
-  if (disturbed || (view.selected == Selected::One && view.version != stable)) return;
+  const std::string& stable = view.stable;
+  if (disturbed || (view.selected == Selected::One && view.side != stable)) return;
   int serving = std::min(replicas, ready_of(view, stable));
-  if (view.selected == Selected::Everyone && view.active) serving += ready_of(view, view.active->version);
+  if (view.selected == Selected::Everyone && view.active) serving += ready_of(view, view.candidate);
   const int gap = *known.max_surge == 0 ? 1 : 0;
   if (serving < known.replicas - gap)
     broken("rule 6: " + stable + " shrinks to " + std::to_string(replicas) + ", so that " + std::to_string(serving) +
            " of " + std::to_string(known.replicas) + " pods serve");
 }
 
-// `to`: the version that alone gets traffic from now on; empty: all do.
+// Rule 12: what serves keeps its template, be it that of an operator before this one, until a rollout brings another revision. One that people
+// have changed comes back to what is on record.
+void Invariants::check_template(const Apply& apply, const api::Model& known) const {
+  const Json* there = apply.target.kind == Kind::Deployment && !apply.uid.empty() ? w_.find(apply.target) : nullptr;
+  if (!there || (*there)["metadata"]["uid"] != apply.uid) return;
+  const View view = look(known);
+  if (!view.model || view.model->status.stable_version.empty()) return;
+  const std::string side = side_of(*w_.truth.deployments.get(apply.target.key));
+  const bool selected = view.selected == Selected::Everyone || view.side == side || view.model->route;
+  if (ready_of(view, side) == 0 || !selected) return;
+  const Json body = Json::parse(apply.body);
+  const Json &before = (*there)["spec"]["template"], &after = body["spec"]["template"];
+  const auto on_record = [&](const std::optional<api::Revision>& revision) {
+    return revision && !revision->pod_template.empty() && Json::parse(revision->pod_template) == after;
+  };
+  if (before == after || on_record(view.model->status.stable_revision) || (view.active && on_record(view.active->status.revision))) return;
+  broken("rule 12: " + apply.target.key.name + " serves, and gets another template");
+}
+
+// `to`: the side that alone gets traffic from now on; empty: all do.
 void Invariants::check_turn(const View& view, const api::Model& known, const std::string& to) const {
-  if (to.empty() || disturbed || (view.selected == Selected::One && view.version == to)) return;
-  const auto deployment =
-      w_.truth.deployments.get({known.meta.key.ns, deployment_name(known.meta.key.name, to)});
-  const int carries = std::min(ready_of(view, to), deployment ? deployment->replicas : 0);
+  if (to.empty() || disturbed || (view.selected == Selected::One && view.side == to)) return;
+  int size = 0;
+  for (const auto& d : w_.truth.deployments.of_model(known.meta.key))
+    if (side_of(*d) == to) size = d->replicas;
+  const int carries = std::min(ready_of(view, to), size);
   if (carries >= known.replicas) return;
   int others = 0;
-  for (const auto& [version, ready] : view.ready)
-    if (version != to && (view.selected == Selected::Everyone || version == view.version)) others += ready;
+  for (const auto& [side, ready] : view.ready)
+    if (side != to && (view.selected == Selected::Everyone || side == view.side)) others += ready;
   if (others == 0) return;
   const api::RolloutStatus* status = view.active ? &view.active->status : nullptr;
   if (status && status->ending && w_.now >= status->ending->at + rollout::kDrainLimit) return;
@@ -397,18 +422,16 @@ void Invariants::check_route(const View& view) const {
   for (const auto& [service, weight] : route->weights) {
     const auto there = w_.truth.services.get({key.ns, service});
     if (weight == 0 || !there) continue;
-    const auto label = there->selector.find(api::kLabelVersion);
-    if (label == there->selector.end()) broken("I2: " + service + " selects everybody");
-    const std::string& version = label->second;
-    if (version == status.stable_version || ready_of(view, version) == 0) continue;
-    const bool first = status.stable_version.empty() && status.intent.version == version;
-    if (first || (view.active && view.active->version == version && view.active->status.from_version.empty()))
-      continue;
+    const std::string side = side_of(there->selector);
+    if (side.empty()) broken("I2: " + service + " selects everybody");
+    if (side == view.stable || ready_of(view, side) == 0) continue;
+    const bool first = status.stable_version.empty() && status.intent.version == version_of(side);
+    const bool rolling = view.active && view.candidate == side;
+    if (first || (rolling && view.active->status.from_version.empty())) continue;
     // What was stable a moment ago, as long as its successor has all of the route.
-    const bool rolling = view.active && view.active->version == version;
     const int allowed = rolling ? view.active->status.candidate_weight : 0;
     if (weight > allowed && service != key.name)
-      broken("I2: " + version + " gets " + std::to_string(weight) + "% by the route, its weight is " +
+      broken("I2: " + side + " gets " + std::to_string(weight) + "% by the route, its weight is " +
              std::to_string(allowed));
   }
 }
@@ -417,8 +440,7 @@ void Invariants::check_route(const View& view) const {
 void Invariants::check_apart(const View& view, const api::HttpRoute& route) const {
   if (route.chosen.empty() && !route.mirrored) return;
   const auto side = w_.truth.services.get({view.model->meta.key.ns, view.model->meta.key.name + "-candidate"});
-  const bool to_candidate = side && view.active && side->selector.count(api::kLabelVersion) &&
-                            side->selector.at(api::kLabelVersion) == view.active->version;
+  const bool to_candidate = side && view.active && side_of(side->selector) == view.candidate;
   if (!to_candidate) {
     // Copies may go on for a moment after the end: they are in nobody's way.
     if (!disturbed && !route.chosen.empty()) broken("I2: callers are chosen for no candidate");
@@ -444,15 +466,18 @@ void Invariants::check_gateway(const View& view) const {
     if (weight == 0) continue;
     const auto there = w_.truth.services.get({key.ns, service});
     if (!there) broken("the gateway sends requests to Service " + service + ", which is gone");
-    const auto label = there->selector.find(api::kLabelVersion);
-    if (label == there->selector.end()) continue;
-    if (ready_of(view, label->second) == 0)
-      broken("the gateway sends requests to " + service + ", but no pod of " + label->second + " is ready");
+    const std::string side = side_of(there->selector);
+    if (side.empty()) continue;
+    if (ready_of(view, side) == 0)
+      broken("the gateway sends requests to " + service + ", but no pod of " + side + " is ready");
     const auto slice = w_.truth.slices.get({key.ns, service + "-1"});
     if (service == key.name && (!slice || slice->pods.empty())) continue;  // nobody was promised anything yet
-    const std::string pods = deployment_name(key.name, label->second) + "-";
-    if (!slice || std::none_of(slice->pods.begin(), slice->pods.end(), [&](const std::string& pod) { return pod.rfind(pods, 0) == 0; }))
-      broken("the gateway sends requests to " + service + ", whose endpoints name no pod of " + label->second);
+    const auto of_side = [&](const std::string& name) {
+      const auto pod = w_.truth.pods.get({key.ns, name});
+      return pod && side_of(*pod) == side;
+    };
+    if (!slice || std::none_of(slice->pods.begin(), slice->pods.end(), of_side))
+      broken("the gateway sends requests to " + service + ", whose endpoints name no pod of " + side);
   }
 }
 
@@ -461,26 +486,24 @@ void Invariants::check_traffic(const View& view) const {
   if (view.selected == Selected::Nobody || !view.model) return;
   const api::ModelStatus& status = view.model->status;
   if (view.selected == Selected::Everyone) return check_share(view);
-  if (ready_of(view, view.version) == 0 || view.version == status.stable_version) return;
-  const bool first = status.stable_version.empty() && (status.intent.version == view.version ||
-                                                       (view.active && view.active->version == view.version));
-  const bool all_of_it =
-      view.active && view.active->version == view.version && view.active->status.candidate_weight == 100;
+  if (ready_of(view, view.side) == 0 || view.side == view.stable) return;
+  const bool candidate = view.active && view.candidate == view.side;
+  const bool first = status.stable_version.empty() && (status.intent.version == version_of(view.side) || candidate);
+  const bool all_of_it = candidate && view.active->status.candidate_weight == 100;
   if (!first && !all_of_it && !rollout_deleted)
-    broken("I2: " + view.version + " gets all traffic, stable is " + status.stable_version);
+    broken("I2: " + view.side + " gets all traffic, stable is " + view.stable);
 }
 
 void Invariants::check_share(const View& view) const {
-  const std::string& stable = view.model->status.stable_version;
   int all = 0;
-  for (const auto& [version, ready] : view.ready) all += ready;
-  for (const auto& [version, ready] : view.ready) {
-    if (version == stable || ready == 0 || rollout_deleted) continue;
-    if (!view.active || view.active->version != version)
-      broken("I2: " + version + " gets traffic without a rollout");
+  for (const auto& [side, ready] : view.ready) all += ready;
+  for (const auto& [side, ready] : view.ready) {
+    if (side == view.stable || ready == 0 || rollout_deleted) continue;
+    if (!view.active || view.candidate != side)
+      broken("I2: " + side + " gets traffic without a rollout");
     const int weight = view.active->status.candidate_weight;
     if (weight == 0 || (!disturbed && ready * 100 > all * weight))
-      broken("I2: " + version + " gets " + std::to_string(ready) + " of " + std::to_string(all) +
+      broken("I2: " + side + " gets " + std::to_string(ready) + " of " + std::to_string(all) +
              " shares, its weight is " + std::to_string(weight));
   }
 }
@@ -537,20 +560,25 @@ void Invariants::check_model_at_rest(const View& view) const {
   check_agreement(view);
   const Json& status = w_.get({Kind::Model, m.meta.key})["status"];
   const bool ready = status_of(status, "Ready") == "True";
+  const auto ready_of_version = [&](const std::string& version) {
+    int ready = 0;
+    for (const auto& [side, count] : view.ready) ready += version_of(side) == version ? count : 0;
+    return ready;
+  };
   for (const auto& share : m.status.traffic)
-    if (share.weight > 0 && m.replicas > 0 && ready_of(view, share.version) == 0 && !disturbed)
+    if (share.weight > 0 && m.replicas > 0 && ready_of_version(share.version) == 0 && !disturbed)
       broken("I3: status says that " + share.version + " serves, but no pod of it is ready");
   if (!view.active && !m.status.stable_version.empty())
     for (const auto& d : w_.truth.deployments.of_model(m.meta.key))
-      if (d->meta.controller_uid == m.meta.uid && d->version != m.status.stable_version &&
+      if (d->meta.controller_uid == m.meta.uid && side_of(*d) != view.stable &&
           std::find(m.status.warm.begin(), m.status.warm.end(), d->version) == m.status.warm.end())
         broken("I4: Deployment " + d->meta.key.name + " is left over");
   if (!ready) return;
-  const int serving = ready_of(view, m.status.stable_version);
+  const int serving = ready_of(view, view.stable);
   if (serving != m.replicas)
     broken("Ready with " + std::to_string(serving) + " of " + std::to_string(m.replicas) + " pods");
-  if (view.selected != Selected::One || view.version != m.status.stable_version)
-    broken("Ready, but the Service does not select " + m.status.stable_version);
+  if (view.selected != Selected::One || view.side != view.stable)
+    broken("Ready, but the Service does not select " + view.stable);
   if (m.track != "Promoted" && m.version && *m.version != m.status.stable_version)
     broken("Ready, but the spec asks for " + *m.version);
 }

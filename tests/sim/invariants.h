@@ -54,11 +54,12 @@ class Invariants : public Observer {
     Ref<api::Model> model;
     Ref<api::ModelRollout> active;
     Selected selected = Selected::Nobody;
-    std::string version;  // One
-    std::map<std::string, int> ready;
+    std::string side;  // One
+    std::string stable, candidate;  // sides
+    std::map<std::string, int> ready;  // by side
   };
   View look(const api::Model& model) const;
-  int ready_of(const View& view, const std::string& version) const;
+  int ready_of(const View& view, const std::string& side) const;
 
   bool adopts(const ObjectRef& target, const std::string& uid) const;
   void check_foreign() const;
@@ -76,6 +77,7 @@ class Invariants : public Observer {
   void check_removal(const View& view, const Delete& removal) const;
   void check_gap(const View& view, const api::Model& known, int replicas) const;
   void check_turn(const View& view, const api::Model& known, const std::string& to) const;
+  void check_template(const Apply& apply, const api::Model& known) const;
   void check_history(const Delete& removal, const api::Model& known) const;
   void check_not_again(const Apply& apply, const api::Model& known) const;
   void check_traffic(const View& view) const;

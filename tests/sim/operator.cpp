@@ -11,7 +11,6 @@
 namespace mo::sim {
 namespace {
 
-const model::Settings kSettings{"model-operator:dev"};
 constexpr size_t kPlansKept = 4000;
 
 const ObjectRef& target_of(const Action& action) {
@@ -154,7 +153,7 @@ Flight Operator::planned(const ObjectKey& key) {
   };
   static std::unordered_map<std::string, Seen> all;
   if (all.size() > kPlansKept) all.clear();
-  std::string what = key.name + "@" + std::to_string(w_.now.time_since_epoch().count());
+  std::string what = key.name + "@" + fetch_image + "@" + std::to_string(w_.now.time_since_epoch().count());
   const auto add = [&](const std::string& text) { (what += text) += '\n'; };
   for (const StoredPtr& object : m_.known) {
     const Stored* address = object.get();
@@ -174,7 +173,7 @@ Flight Operator::planned(const ObjectKey& key) {
   if (fresh) {
     const Observed observed = observe(key);
     seen.known = m_.known;
-    seen.flight = {key, std::make_shared<const Plan>(model::plan(observed, w_.now, kSettings)), 0,
+    seen.flight = {key, std::make_shared<const Plan>(model::plan(observed, w_.now, {fetch_image})), 0,
                    observed.model, std::make_shared<std::shared_ptr<const std::vector<Print>>>()};
     seen.ledger = m_.ledger;
   }
@@ -408,7 +407,7 @@ std::string Operator::still_to_write() const {
   for (const auto& model : w_.truth.models.all()) {
     Ledger ledger;
     const Plan plan =
-        model::plan(model::observe(w_.truth, ledger, answers, refusals, model->meta.key), w_.now, kSettings);
+        model::plan(model::observe(w_.truth, ledger, answers, refusals, model->meta.key), w_.now, {fetch_image});
     for (const Action& action : plan.actions) return text_of(action);
   }
   return "";

@@ -151,7 +151,10 @@ TEST_CASE("another template just before another version stays within their room"
 
 TEST_CASE("without surge another template comes pod by pod") {
   explore([](Sim& s) {
-    Fixture f = usual(s, [](Json& spec) { spec["serving"] = {{"replicas", 3}, {"maxSurge", 0}}; });
+    Fixture f = usual(s, [](Json& spec) {
+      spec["serving"] = {{"replicas", 3}, {"maxSurge", 0}};
+      spec["rollout"]["steps"] = Json::parse(R"([{"weight": 34}])");
+    });
     s.invariants.most_pods = 3;
     s.then("changes the template", f.serves("m-v1"), [f]() mutable {
       f.edit_spec([](Json& spec) {

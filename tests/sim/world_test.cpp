@@ -200,8 +200,9 @@ TEST_CASE("scaling up and down and to nothing") {
   });
 }
 
-TEST_CASE("a new template reaches what serves by a rolling update") {
+TEST_CASE("a new template reaches what serves by a rollout") {
   explore([](Sim& s) {
+    s.op.metrics["accuracy m-v1"] = "0.95";
     Fixture f = usual(s, [](Json& spec) { spec["serving"]["replicas"] = 4; });
     s.then("changes the template", f.serves("m-v1"), [f]() mutable {
       f.edit_spec([](Json& spec) {

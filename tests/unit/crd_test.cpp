@@ -38,6 +38,8 @@ const std::vector<Unread> kUnreadOfVersion = {
 const std::vector<Unread> kUnreadOfRollout = {
     {"status.step.description", "for people, written from the step"},
     {"status.stepSummary", "a printer column, written from step"},
+    {"status.from", "a printer column, written from the revisions"},
+    {"status.to", "a printer column, written from the revisions"},
 };
 
 bool lies_under(const std::string& path, const std::string& root) {

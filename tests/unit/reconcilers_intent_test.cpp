@@ -325,6 +325,9 @@ TEST_CASE("what makes another try worthwhile, and what does not") {
   for (const Row& row : rows) {
     INFO(row.what);
     Scene s = failed();
+    auto other = std::make_shared<api::ModelRuntime>(*s.o.runtimes[0]);
+    other->meta.key.name = "other";
+    s.o.runtimes.push_back(other);
     row.change(s.model);
     s.model.meta.generation = 5;
     const Decided d = decide(s);
@@ -391,6 +394,7 @@ TEST_CASE("with track Promoted an edit after another version's failure does not 
   Scene s = failed();
   s.version("m-v5");
   s.model.status.stable_version = "m-v5";
+  s.model.status.stable_revision.reset();
   s.model.status.intent = {"m-v3", "Retraining", "theirs", "RolledBack", "GateFailed", "", kNow};
   s.rollout("theirs", "m-v3").status.phase = "RolledBack";
   s.model.template_overlay = "{}";

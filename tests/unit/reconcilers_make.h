@@ -8,6 +8,7 @@
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/observed.h"
+#include "reconcilers/common/side.h"
 #include "reconcilers/serving/render.h"
 
 namespace mo::test {
@@ -110,6 +111,15 @@ struct Scene {
     return r;
   }
 
+  // What serves, and what a rollout under way brings, is of an operator that knew no revisions; a first version on its way by itself is not.
+  bool labelled() const { return model.status.stable_version.empty() && o.rollouts.empty(); }
+
+  Result<serving::Rendered> rendered(const std::string& version, bool in_place = false) const {
+    const auto revision = serving::make_revision(model, *o.named.at(version), *o.runtimes[0], kSettings, !labelled());
+    if (!revision) return fail(revision.error());
+    return serving::render_deployment(model, version, *revision, {}, in_place);
+  }
+
   // A Deployment with so many pods, all ready, of the template that is wanted.
   api::Deployment& deployment(const std::string& version, int replicas) {
     auto d = std::make_shared<api::Deployment>();
@@ -120,7 +130,8 @@ struct Scene {
     d->replicas = d->status_replicas = d->updated_replicas = d->ready_replicas = d->available_replicas =
         replicas;
     d->observed_generation = 1;
-    const auto body = serving::render_deployment(model, *o.named.at(version), *o.runtimes[0], kSettings);
+    const auto body = rendered(version);
+    if (body && labelled()) d->revision = body->body["metadata"]["labels"][api::kLabelRevision];
     o.deployments[d->meta.key.name] = {d, body ? body->hash : ""};
     return *d;
   }
@@ -132,7 +143,10 @@ struct Scene {
     s->meta.controller_uid = "uid-m";
     s->selector = {{api::kLabelModel, "m"}};
     if (!version.empty()) s->selector[api::kLabelVersion] = version;
-    o.services["m"] = {s, serving::render_service(model, "m", version).hash};
+    const auto deployment = o.deployments.find(deployment_name("m", version));
+    const std::string revision = labelled() && deployment != o.deployments.end() ? deployment->second.object->revision : "";
+    if (!revision.empty()) s->selector[api::kLabelRevision] = revision;
+    o.services["m"] = {s, serving::render_service(model, "m", side_of(version, revision)).hash};
   }
 
   // `version` serves by the spec's wish.

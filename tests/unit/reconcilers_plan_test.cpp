@@ -158,33 +158,6 @@ TEST_CASE("a firing that was skipped stays told until the next run, and who wait
   CHECK(status.suppressed == "requested: m-run-000001 still runs; it runs afterwards");
 }
 
-// What the spec says of pods is applied to the stable version.
-bool takes_template(Scene& s) {
-  s.model.template_overlay = R"({"metadata": {"labels": {"team": "fraud"}}})";
-  for (const Action& action : plan(s.observed(), kNow, test::kSettings).actions)
-    if (const auto* apply = std::get_if<Apply>(&action); apply && apply->target.key.name == "m-v1") return true;
-  return false;
-}
-
-// It held back every later edit of the template for good, and said Ready.
-TEST_CASE("the failure of another version than the spec's freezes nothing") {
-  Scene s;
-  s.serving("m-v1");
-  s.model.status.intent = {"m-v2", "Rollout", "mine", "Aborted", "Aborted", "", kNow};
-  s.rollout("mine", "m-v2").status.phase = "Aborted";
-  SECTION("somebody's, pinned") { CHECK(takes_template(s)); }
-  SECTION("a run's, with another begun from") {
-    s.model.track = "Promoted";
-    s.model.version = s.model.status.spec_version = "m-v3";
-    CHECK(takes_template(s));
-  }
-  SECTION("but that of the spec's does") {
-    s.model.version = s.model.status.spec_version = "m-v2";
-    s.model.status.intent.origin = "Spec";
-    CHECK_FALSE(takes_template(s));
-  }
-}
-
 TEST_CASE("what happens to a rollout is told of its Model, too") {
   Scene s;
   s.serving("m-v1");

@@ -55,6 +55,7 @@ TEST_CASE("a Deployment carries who it is of and whose it is") {
   CHECK(d["metadata"]["namespace"] == "ns");
   CHECK(d["metadata"]["labels"] == Json({{"app.kubernetes.io/managed-by", "model-operator"},
                                          {"modelops.dev/model", "m"},
+                                         {"modelops.dev/revision", *revision_name(model(), version("https://store/x/model.json?sig=1"), runtime())},
                                          {"modelops.dev/version", "m-v2"}}));
   CHECK(d["spec"]["template"]["metadata"]["labels"] == d["metadata"]["labels"]);
   CHECK(d["metadata"]["ownerReferences"][0]["uid"] == "uid-m");

@@ -64,8 +64,7 @@ TEST_CASE("while the stable version takes another template its surge is not give
   wanted.candidate_pods = true;
   wanted.warm_for = 50;
   scene.deployment("m-v2", 0);
-  scene.o.deployments["m-v2"].applied =
-      render_deployment(scene.model, *scene.o.named.at("m-v2"), *scene.o.runtimes[0], kSettings, {}, true)->hash;
+  scene.o.deployments["m-v2"].applied = scene.rendered("m-v2", true)->hash;
   api::Deployment& stable = scene.deployment("m-v1", 2);
   REQUIRE(scaled(serve(scene.observed(), wanted, kSettings, kNow), "m-v2") == 1);
   SECTION("not seen yet") { stable.meta.generation = stable.observed_generation + 1; }
