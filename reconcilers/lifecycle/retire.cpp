@@ -4,6 +4,7 @@
 #include "reconcilers/model/status.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/status.h"
+#include "reconcilers/training/run.h"
 #include "reconcilers/version/phase.h"
 
 namespace mo::lifecycle {
@@ -19,6 +20,7 @@ class Retiring {
     forget_what_was_under_way();
     write_model();
     for (const auto& r : o_.rollouts) end_rollout(*r);
+    for (const auto& run : o_.runs) cancel(*run);
     write_versions();
     take_down();
     for (Action& action : history::prune(o_, status_, "", false)) plan_.actions.push_back(std::move(action));
@@ -79,6 +81,20 @@ class Retiring {
     if (text == r.status.raw) return;
     plan_.actions.push_back(
         WriteStatus{{Kind::ModelRollout, r.meta.key}, r.meta.uid, r.meta.resource_version, text, next.phase + ": " + next.message});
+  }
+
+  // Experiments of people, too: what they make could not serve.
+  void cancel(const api::TrainingRun& run) {
+    if (run.meta.deleting || api::is_over(run)) return;
+    api::TrainingRunStatus next = run.status;
+    next.observed_generation = run.meta.generation;
+    next.phase = "Cancelled";
+    next.message = "Model " + run.model + " is retired";
+    if (!next.finished) next.finished = now_;
+    const std::string text = training::render_status(run, next, now_).dump();
+    if (text == run.status.raw) return;
+    plan_.actions.push_back(
+        WriteStatus{{Kind::TrainingRun, run.meta.key}, run.meta.uid, run.meta.resource_version, text, next.phase + ": " + next.message});
   }
 
   void write_versions() {
