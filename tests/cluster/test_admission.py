@@ -736,7 +736,7 @@ def test_what_kubectl_get_prints(kube):
         columns = crd["spec"]["versions"][0]["additionalPrinterColumns"]
         return [c["name"].upper() for c in columns if not c.get("priority")], [c["name"].upper() for c in columns if c.get("priority")]
 
-    assert headers("Model") == (["VERSION", "PHASE", "TRAFFIC", "READY", "AGE"], ["CLASS", "TIER", "OWNER", "LAST RETRAINED", "MESSAGE"])
+    assert headers("Model") == (["VERSION", "PHASE", "TRAFFIC", "READY", "AGE"], ["CLASS", "TIER", "OWNER", "STAGE", "LAST RETRAINED", "MESSAGE"])
     for kind in ("ModelGateSet", "ClusterModelGateSet"):
         assert headers(kind) == (["DESCRIPTION", "AGE"], [])
     assert headers("ModelRollout") == (["MODEL", "FROM", "TO", "PHASE", "STEP", "WEIGHT", "AGE"], ["MESSAGE"])
