@@ -40,8 +40,8 @@ class Unpacker {
   std::string filling_, reading_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  // What reading_ holds: nothing that is still wanted, a piece that the thread has yet to take, or the one that libarchive reads right now. Only
-  // in the first state is it the writer's.
+  // What reading_ holds: nothing that is still wanted, a piece that the thread has yet to take, or the one that libarchive reads
+  // right now. Only in the first state is it the writer's.
   enum class Piece { None, Ready, Reading };
   Piece piece_ = Piece::None;
   bool last_ = false, abandoned_ = false, done_ = false;
