@@ -115,7 +115,9 @@ std::optional<api::Revision> brought_by(const Observed& o, const api::ModelRollo
   Result<api::Revision> revision = serving::make_revision(*o.model, *sources->version, *sources->runtime, settings, unlabelled);
   if (!revision) return {};
   if (unlabelled) revision->pod_template.clear();
-  if (own_name_taken(o, status, r.version)) revision->deployment = own + "-" + revision->name;
+  // One that was kept warm with this very template takes over as it is.
+  const bool warm = r.version != status.stable_version && there != o.deployments.end() && there->second.object->revision == revision->name;
+  if (!warm && own_name_taken(o, status, r.version)) revision->deployment = own + "-" + revision->name;
   return std::move(*revision);
 }
 

@@ -64,7 +64,7 @@ def test_another_template_goes_by_the_steps(case, way):
     assert status["to"] == f"m-v1 (template {revision[:4]})" and status["from"].startswith("m-v1 (template ")
     assert model["status"]["stableRevision"]["name"] == revision and model["status"]["previous"]["revision"]["name"] == status["fromRevision"]["name"]
     case.until(lambda: len(case.all("Deployment")) == 1, "one Deployment is left")
-    assert {p["metadata"]["labels"][REVISION] for p in case.all("Pod") if not p["metadata"].get("deletionTimestamp")} == {revision}
+    case.until(lambda: {p["metadata"]["labels"][REVISION] for p in case.all("Pod") if not p["metadata"].get("deletionTimestamp")} == {revision}, "its pods alone are left")
     assert "(template " in case.kubectl("get", "mro", rollout)
 
 
