@@ -210,15 +210,14 @@ def test_an_image_that_is_not_there_is_named(case):
     case.ready(version="m-v1")
 
 
-def test_a_template_change_rolls_pods_without_a_rollout(case):
+def test_a_template_change_is_a_rollout_in_which_somebody_always_serves(case):
     case.serve("m-v1", replicas=1)
     with History(case.kube, case.namespace) as history:
         case.model(version="m-v1", replicas=1, template={"metadata": {"labels": {"cost": "center"}}})
-        case.until(lambda: case.get("Deployment", "m-v1")["spec"]["template"]["metadata"]["labels"].get("cost") == "center", "the template is laid over")
+        case.phase(case.rollout_of("m-v1"), "Succeeded")
         case.ready(version="m-v1")
         case.until(lambda: [p["metadata"]["labels"].get("cost") for p in case.all("Pod") if not p["metadata"].get("deletionTimestamp")] == ["center"], "one new pod")
     assert all(share for share in history.shares("m")[1:]), history.shares("m")
-    assert not case.all("ModelRollout")
 
 
 def test_poisoned_neighbours_stop_nobody(case):
