@@ -9,7 +9,7 @@ from history import KINDS, VERSION, History
 
 GATE_OF = "modelops.dev/gate-of"
 MANAGED = {"app.kubernetes.io/managed-by": "model-operator"}
-WRITTEN = ("Deployment", "Service", "HTTPRoute", "HorizontalPodAutoscaler", "Job", "ModelVersion", "ModelRollout", "Model", "ConfigMap")   # what creates and deletes are counted of
+WRITTEN = ("Deployment", "Service", "HTTPRoute", "HorizontalPodAutoscaler", "Job", "ModelVersion", "ModelRollout", "TrainingRun", "Model", "ConfigMap")   # what creates and deletes are counted of
 TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?")   # or a day: a matrix may run past midnight
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # What the API server counts, stamps or draws by lot, hashes of what names a UID, what the tests themselves count, and how often a gate looked before there was
@@ -18,7 +18,7 @@ STAMPS = {"measurements", "managedFields", "resourceVersion", "creationTimestamp
 
 
 class Observer(History):
-    kinds = (*KINDS, "ModelVersion", "Job", "ConfigMap", "HTTPRoute", "HorizontalPodAutoscaler")
+    kinds = (*KINDS, "ModelVersion", "TrainingRun", "Job", "ConfigMap", "HTTPRoute", "HorizontalPodAutoscaler")
 
     def __init__(self, kube, namespace):
         super().__init__(kube, namespace)
@@ -64,6 +64,7 @@ class Observer(History):
         models = {}   # uid: name of every Model there ever was
         opened = {stable: 100}   # {version: the most that rollouts have given it so far}
         ready = {}    # pods that were ready at some time, by name
+        runs = set()   # UIDs of the TrainingRuns of those Models
         adopted = set()   # UIDs of Services that Models took over, and that have no owner therefore
         for kind, world in self.replay():
             last.append(world.last)
@@ -72,6 +73,8 @@ class Observer(History):
                 models[found["metadata"]["uid"]] = found["metadata"]["name"]
                 self._check_traffic(world, found)
                 adopted.add(found.get("status", {}).get("adopted", {}).get("serviceUID"))
+            if kind == "TrainingRun" and any(owner["uid"] in models for owner in found["metadata"].get("ownerReferences", [])):
+                runs.add(found["metadata"]["uid"])
             if kind == "ModelRollout" and "weights" in found.get("status", {}):
                 weights = found["status"]["weights"]
                 assert sum(weights.values()) in (0, 100), f"I3: weights {weights}"
@@ -85,7 +88,8 @@ class Observer(History):
                 owners = found["metadata"].get("ownerReferences", [])
                 if not owners and found["metadata"]["uid"] in adopted:
                     continue
-                assert len(owners) == 1 and owners[0].get("controller") and owners[0]["uid"] in models, f"I4: {kind} {found['metadata']['name']} has owners {owners}"
+                known = {*models, *runs} if kind == "Job" else models
+                assert len(owners) == 1 and owners[0].get("controller") and owners[0]["uid"] in known, f"I4: {kind} {found['metadata']['name']} has owners {owners}"
             if kind == "HTTPRoute":
                 for name, limited, weight, until in self.limits:
                     share = routed(world, name) if int(found["metadata"]["resourceVersion"]) <= until and not world.removed else {}

@@ -23,7 +23,7 @@ from proxy import WRITES, Authority, Match, Proxy
 STALE_RIG = settings.RIG.with_name(settings.RIG.name + "-stale")
 SOON = 45   # seconds for anything that takes one or two on an idle machine
 QUIET = 30
-WRITTEN = ("models", "modelversions", "modelrollouts", "deployments", "services", "httproutes", "horizontalpodautoscalers", "jobs")   # what the operator writes, Events and its Lease aside
+WRITTEN = ("models", "modelversions", "modelrollouts", "trainingruns", "deployments", "services", "httproutes", "horizontalpodautoscalers", "jobs")   # what the operator writes, Events and its Lease aside
 
 
 class Prometheus:
@@ -286,10 +286,11 @@ class World(Case):
 
     def orphans(self):
         models = {m["metadata"]["uid"] for m in self.all("Model")}
+        runs = {r["metadata"]["uid"] for r in self.all("TrainingRun")}
         for kind in ("Deployment", "Service", "HTTPRoute", "HorizontalPodAutoscaler", "Job"):
             for found in self.all(kind, {"app.kubernetes.io/managed-by": "model-operator"}):
                 uids = {owner["uid"] for owner in found["metadata"].get("ownerReferences", [])}
-                assert uids and uids <= models, f"I4: {kind} {found['metadata']['name']} belongs to nobody"
+                assert uids and uids <= (models | runs if kind == "Job" else models), f"I4: {kind} {found['metadata']['name']} belongs to nobody"
 
     def _bystander(self):
         found = self.get("ConfigMap", "bystander")["metadata"]
