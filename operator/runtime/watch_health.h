@@ -32,8 +32,8 @@ class WatchHealth {
     const Duration since = failing_ && failing_->refused == refused ? failing_->since : now;
     failing_ = Failing{since, std::move(why), refused};
   }
-  // There is nothing to watch, and that is fine.
-  void absent() { failing_.reset(); }
+  // There is nothing to watch, and that is fine: the server has just said so.
+  void absent(Duration now) { heard(now); }
 
   bool alive(Duration now) const {
     if (!failing_ || holds(now)) return true;

@@ -213,7 +213,7 @@ watch::Command Watcher::step(const watch::Input& input, watch::Effect* effect) {
   sink_->apply(step.effect, step.resource_version);
   if (step.effect == watch::Effect::Absent) absent_ = true;
   if (step.effect == watch::Effect::Swap) absent_ = false;
-  if (step.effect == watch::Effect::Absent) note([](WatchHealth& health) { health.absent(); });
+  if (step.effect == watch::Effect::Absent) note([](WatchHealth& health) { health.absent(now()); });
   if (step.effect == watch::Effect::BackInTime && options_.back_in_time) options_.back_in_time(options_.kind);
   return step.command;
 }

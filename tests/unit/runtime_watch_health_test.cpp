@@ -99,7 +99,16 @@ TEST_CASE("watch health: a refusal is believed after 15 s") {
 TEST_CASE("watch health: a kind that there is no right to and no need for is no problem") {
   WatchHealth health;
   health.failed(1000s, "forbidden", true);
-  health.absent();
+  health.absent(1000s);
   CHECK(health.alive(5000s));
   CHECK(health.problem(5000s).empty());
+}
+
+// The first time-out after that made the operator not ready at once: a kind that was never there had never brought good news.
+TEST_CASE("watch health: that a kind is not there is an answer, which counts as the last good news") {
+  WatchHealth health;
+  health.absent(1000s);
+  health.failed(1030s, "timeout", false);
+  CHECK(health.alive(1094s));
+  CHECK_FALSE(health.alive(1095s));
 }
