@@ -77,7 +77,7 @@ class Impose {
 
   void bake() {
     if (!record_.min_bake) return;
-    if (!policy_->bake) policy_->bake.emplace();
+    if (!policy_->bake) policy_->bake = api::RolloutPolicy::Bake{};
     policy_->bake->duration = std::max(policy_->bake->duration, *record_.min_bake);
     for (const std::string& name : background_) add(policy_->bake->gates, name);
   }

@@ -571,10 +571,11 @@ class Run {
 
   // Those that nobody waits for any more: a crash may come between the word and the deed.
   void tidy() {
-    for (const auto& [job_name, job] : o_.jobs) {
-      const bool idle = std::find(under_way_.begin(), under_way_.end(), job_name) == under_way_.end();
+    for (const auto& entry : o_.jobs) {
+      const api::Job* const job = entry.second.get();  // no structured binding: clang lets no lambda have one
+      const bool idle = std::find(under_way_.begin(), under_way_.end(), entry.first) == under_way_.end();
       if (ended() || !idle || job->meta.controller_uid != run_.meta.uid || mo::ended(*job) || job->meta.deleting) continue;
-      const bool gone = std::any_of(s().trials.begin(), s().trials.end(), [&](const auto& t) { return t.job == job_name && t.phase == "Failed"; });
+      const bool gone = std::any_of(s().trials.begin(), s().trials.end(), [&](const auto& t) { return t.job == job->meta.key.name && t.phase == "Failed"; });
       if (gone) out_.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "its trial is over"});
     }
   }

@@ -400,15 +400,16 @@ class Training {
       return std::tie(a->status.finished, a->meta.key.name) > std::tie(b->status.finished, b->meta.key.name);
     });
     const std::string newest = old_run_job_name(o_.key.name, o_.model->status.retraining.run_number);
-    for (const auto& [name, job] : o_.jobs) {
-      if (job->meta.deleting || !job->gate_of.empty() || (s().run && s().run->job == name)) continue;
+    for (const auto& entry : o_.jobs) {
+      const api::Job* const job = entry.second.get();
+      if (job->meta.deleting || !job->gate_of.empty() || (s().run && s().run->job == entry.first)) continue;
       const auto run = std::find_if(over.begin(), over.end(), [&](const auto& r) { return r->meta.uid == job->meta.controller_uid; });
       const bool old = job->meta.controller_uid == o_.model->meta.uid;
       if (run != over.end() && !ended(*job))
         remove(*job, "its run is over");
       else if (run != over.end() && static_cast<size_t>(run - over.begin()) >= kRunsWithJobs)
         remove(*job, "only the Jobs of the last few runs are kept");
-      else if (old && is_left_over(name, newest) && !still_runs(name))
+      else if (old && is_left_over(entry.first, newest) && !still_runs(entry.first))
         remove(*job, "its run is over");
     }
   }
