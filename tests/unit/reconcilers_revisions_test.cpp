@@ -93,9 +93,10 @@ TEST_CASE("what serves is left alone by another image of the operator and by an 
     runtime->port = 9999;
     s.o.runtimes = {runtime};
     const Plan plan = model::plan(s.observed(), kNow, test::kSettings);
-    for (const Json& condition : status_of(plan)["conditions"])
+    const Json status = status_of(plan);  // a temporary would be gone in the loop
+    for (const Json& condition : status["conditions"])
       if (condition["type"] == "RuntimeOutdated") CHECK(condition["status"] == "True");
-    CHECK(status_of(plan).dump().find("RuntimeOutdated") != std::string::npos);
+    CHECK(status.dump().find("RuntimeOutdated") != std::string::npos);
   }
   const Plan plan = model::plan(s.observed(), kNow, test::kSettings);
   CHECK(actions<Apply>(plan, Kind::Deployment).empty());
