@@ -70,8 +70,7 @@ Result<Json> approval_of(const Approving& approving, const Json& rollout, const 
   std::string name =
       name_of(rollout) + "-" + *role + "-" + hash_of(user + subject + (approving.approved ? "" : "no")).substr(0, kSubjectShown);
   if (name.size() > kLongestName) name = name.substr(name.size() - kLongestName);
-  Json spec = {{"modelRef", {{"name", approving.model}}},
-               {"rolloutRef", {{"name", name_of(rollout)}}},
+  Json spec = {{"rolloutRef", {{"name", name_of(rollout)}}},
                {"role", *role},
                {"decision", approving.approved ? "Approved" : "Rejected"},
                {"approver", user},

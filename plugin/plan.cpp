@@ -21,6 +21,7 @@
 #include "reconcilers/governance/policies.h"
 #include "reconcilers/model/observe.h"
 #include "reconcilers/model/plan.h"
+#include "reconcilers/model/revisions.h"
 #include "reconcilers/rollout/policy.h"
 
 namespace mo::plugin {
@@ -390,7 +391,8 @@ class Planning {
   void tell_policies(const Observed& seen, const Json& rollout) {
     const auto parsed = api::parse<api::ModelRollout>(rollout.dump());
     if (!parsed || seen.policies.empty()) return;
-    if (const auto held = governance::holds(seen, *parsed, session_.now()); !held.waiting.reason.empty())
+    const std::string revision = parsed->revision.empty() ? model::asked_revision(seen, parsed->version).value_or("") : parsed->revision;
+    if (const auto held = governance::holds(seen, *parsed, revision, session_.now()); !held.waiting.reason.empty())
       say(std::string(held.waiting.stalled ? "    ! it would not start: " : "    it would wait: ") + held.waiting.message);
     for (const std::string& line : governance::demands(seen, session_.now())) say("    " + line);
   }

@@ -14,6 +14,8 @@ namespace mo::api {
 struct About {
   std::string model_class, risk_tier;
   bool description = false, team = false, contact = false;  // whether it says them
+  bool intended_use = false, out_of_scope = false, limitations = false, ethical_considerations = false, business_owner = false,
+       business_value = false;  // of spec.card
   std::string changed_by;                                   // annotation modelops.dev/changed-by
 };
 

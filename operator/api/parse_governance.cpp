@@ -74,14 +74,12 @@ constexpr Field<Root<ModelPolicy>> kModelPolicy[] = {
 
 // ---- ModelApproval ----
 
-constexpr Field<ModelApproval> kApprovalModel[] = {{"name", member<&ModelApproval::model>}};
 constexpr Field<ModelApproval> kApprovalRollout[] = {{"name", member<&ModelApproval::rollout>}};
 void read_decision(value& v, ModelApproval& out, const Path& at) {
   std::string word;
   if (read(v, word, at)) out.approved = word == "Approved";
 }
-constexpr Field<ModelApproval> kApprovalSpec[] = {{"modelRef", into<kApprovalModel>},
-                                                  {"rolloutRef", into<kApprovalRollout>},
+constexpr Field<ModelApproval> kApprovalSpec[] = {{"rolloutRef", into<kApprovalRollout>},
                                                   {"role", member<&ModelApproval::role>},
                                                   {"decision", read_decision},
                                                   {"approver", member<&ModelApproval::approver>},

@@ -204,13 +204,21 @@ void said(value& v, T& out, const Path& at) {
 void read_class(value& v, Model& out, const Path& at) { read(v, out.about.model_class, at); }
 void read_tier(value& v, Model& out, const Path& at) { read(v, out.about.risk_tier, at); }
 void read_description(value& v, Model& out, const Path& at) { said<About, &About::description>(v, out.about, at); }
+constexpr Field<About> kAboutCard[] = {{"intendedUse", said<About, &About::intended_use>},
+                                       {"outOfScope", said<About, &About::out_of_scope>},
+                                       {"limitations", said<About, &About::limitations>},
+                                       {"ethicalConsiderations", said<About, &About::ethical_considerations>},
+                                       {"businessOwner", said<About, &About::business_owner>},
+                                       {"businessValue", said<About, &About::business_value>}};
 constexpr Field<About> kAboutOwner[] = {{"team", said<About, &About::team>}, {"contact", said<About, &About::contact>}};
 void read_owner(value& v, Model& out, const Path& at) { read_object(v, out.about, kAboutOwner, at); }
+void read_card(value& v, Model& out, const Path& at) { read_object(v, out.about, kAboutCard, at); }
 
 constexpr Field<Model> kModelSpec[] = {
     {"class", read_class},
     {"description", read_description},
     {"owner", read_owner},
+    {"card", read_card},
     {"riskTier", read_tier},
     {"operatorClass", member<&Model::operator_class>},
     {"track", member<&Model::track>},       {"version", member<&Model::version>},

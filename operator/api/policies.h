@@ -45,7 +45,7 @@ struct ModelPolicy {
 // One person's word on one rollout. Admission sees to it that `approver` wrote it and may approve for `role`.
 struct ModelApproval {
   ObjectMeta meta;
-  std::string model, rollout;  // names
+  std::string rollout;  // name of the ModelRollout, in its namespace
   std::string role, approver, subject, reason, ticket;
   bool approved = false;  // or rejected
 };

@@ -53,7 +53,10 @@ void Informers::watch_ours() {
   // A Role cannot grant a cluster-scoped kind.
   cluster_scoped.machine.optional = !options_.ns.empty();
   watch<api::ClusterModelGateSet>(stores_.cluster_gate_sets, cluster_scoped, queue_users);
-  watch<api::ModelApproval>(stores_.approvals, {}, queue_models);
+  watch<api::ModelApproval>(stores_.approvals, {}, [this](const api::ModelApproval& approval, bool) {
+    for (const ObjectKey& key : models_of(approval))
+      if (const ObjectKey model = model_behind(stores_, key); !model.name.empty()) queue_.add(model);
+  });
   watch<api::ModelPolicy>(stores_.policies, cluster_scoped, [this](const api::ModelPolicy&, bool) { queue_all_models(); });
   if (!options_.watch_runtimes) return;
   watch<api::ModelRuntime>(stores_.runtimes, cluster_scoped,

@@ -37,6 +37,13 @@ bool names(const api::ModelRuntime& runtime, const std::string& configmap) {
   return std::binary_search(runtime.configmaps.begin(), runtime.configmaps.end(), configmap);
 }
 
+ObjectKey model_behind(const Stores& stores, const ObjectKey& key) {
+  const size_t slash = key.name.find('/');
+  if (slash == std::string::npos) return key;
+  const auto rollout = stores.rollouts.get({key.ns, key.name.substr(slash + 1)});
+  return rollout ? ObjectKey{key.ns, rollout->model} : ObjectKey{};
+}
+
 std::set<ObjectKey> concerned_by(const Stores& stores, const ObjectRef& changed) {
   std::set<ObjectKey> models;
   const auto runtimes = stores.runtimes.all();

@@ -22,6 +22,9 @@ bool names(const api::ModelRuntime& runtime, const std::string& configmap);
 // there are few.
 std::set<ObjectKey> concerned_by(const Stores& stores, const ObjectRef& changed);
 
+// The Model that a key of models_of() stands for: itself, or that of the rollout which a ModelApproval names. No name if nobody knows that one.
+ObjectKey model_behind(const Stores& stores, const ObjectKey& key);
+
 // Which Models name an object that is not theirs (a ConfigMap in a retraining trigger, their pod template or the artifact of a version, a
 // gate set), so that its change need not look at every Model. A hostname counts as an HTTPRoute of that name: who shares it is
 // found that way. Thread-safe.

@@ -30,7 +30,7 @@ std::vector<ObjectKey> models_of(const api::TrainingRun& o);
 std::vector<ObjectKey> models_of(const api::ModelRuntime& o);
 std::vector<ObjectKey> models_of(const api::GateSet& o);  // who names it is found by the ReferenceIndex
 std::vector<ObjectKey> models_of(const api::ModelPolicy& o);    // which it applies to is for the reconciler to find
-std::vector<ObjectKey> models_of(const api::ModelApproval& o);  // spec.modelRef
+std::vector<ObjectKey> models_of(const api::ModelApproval& o);  // approvals_key(): it names its ModelRollout alone
 std::vector<ObjectKey> models_of(const api::Deployment& o);  // by our label
 std::vector<ObjectKey> models_of(const api::Service& o);
 std::vector<ObjectKey> models_of(const api::HttpRoute& o);
@@ -39,6 +39,9 @@ std::vector<ObjectKey> models_of(const api::Autoscaler& o);
 std::vector<ObjectKey> models_of(const api::Job& o);
 std::vector<ObjectKey> models_of(const api::Pod& o);  // that it serves, or whose Job it is of
 std::vector<ObjectKey> models_of(const api::ConfigMap& o);  // only our copies
+
+// Under which the ModelApprovals of a rollout are kept. It is no Model's: no name has a "/".
+ObjectKey approvals_key(const ObjectKey& rollout);
 
 // Thread-safe. Objects are immutable and shared; a reader keeps what it got.
 // Order is by resourceVersion: an event older than what is held (the watch lags behind our own writes)

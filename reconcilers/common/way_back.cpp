@@ -37,4 +37,16 @@ std::vector<Move> moves_of(const std::vector<Ref<api::ModelRollout>>& rollouts) 
   return moves;
 }
 
+bool served_before(const std::vector<Ref<api::ModelRollout>>& rollouts, const api::ModelRollout& candidate, const std::string& revision) {
+  if (revision.empty()) return false;
+  const auto is = [&](const std::string& version, const std::optional<api::Revision>& recorded) {
+    return version == candidate.version && recorded && recorded->name == revision;
+  };
+  return std::any_of(rollouts.begin(), rollouts.end(), [&](const auto& r) {
+    const api::RolloutStatus& s = r->status;
+    return s.phase == "Succeeded" && s.started && r->meta.uid != candidate.meta.uid &&
+           (is(r->version, s.revision) || is(s.from_version, s.from_revision));
+  });
+}
+
 }  // namespace mo

@@ -20,4 +20,8 @@ std::vector<std::string> ways_back(const std::vector<Move>& moves, const std::st
 // The rollouts that succeeded, the oldest first.
 std::vector<Move> moves_of(const std::vector<Ref<api::ModelRollout>>& rollouts);
 
+// Whether this revision of `candidate`'s version had all traffic before, so that going there is a way back. A rollout that never began, one
+// without revisions on record, and another template of the version count for nothing.
+bool served_before(const std::vector<Ref<api::ModelRollout>>& rollouts, const api::ModelRollout& candidate, const std::string& revision);
+
 }  // namespace mo

@@ -9,8 +9,8 @@
 namespace mo::governance {
 namespace {
 
-// Whoever may create ModelApprovals may create many; no policy asks for so many people.
-constexpr size_t kLooked = 200;
+// Whoever may create ModelApprovals may create many. All are looked at, lest some hide a rejection; no more are told.
+constexpr size_t kTold = 20;
 
 // Gives each slot a person who may fill it, as many slots as can be (augmenting paths).
 class Seats {
@@ -52,16 +52,13 @@ class Count {
   Tally run(const std::vector<Ref<api::ModelApproval>>& approvals, const std::set<std::string>* among) {
     for (const api::ApprovalDemand& demand : q_.record.approvals)
       if (demand.before == q_.before) out_.roles.push_back({demand.role, demand.count, 0});
-    size_t looked = 0;
     for (const auto& approval : approvals) {
       if (approval->rollout != q_.rollout.meta.key.name || (among && !among->count(approval->meta.uid))) continue;
-      if (++looked > kLooked) break;
       if (const std::string why = void_by(*approval); !why.empty())
-        out_.passed_over.push_back("ModelApproval " + approval->meta.key.name + " by " + approval->approver +
-                                   " does not count: " + why);
+        pass_over(*approval, why);
       else if (!approval->approved)
         out_.rejected = out_.rejected ? out_.rejected : approval;
-      else
+      else if (!word_of(approval->approver, approval->role))
         valid_.push_back(approval);
     }
     seat();
@@ -69,6 +66,11 @@ class Count {
   }
 
  private:
+  void pass_over(const api::ModelApproval& a, const std::string& why) {
+    if (out_.passed_over.size() < kTold)
+      out_.passed_over.push_back("ModelApproval " + a.meta.key.name + " by " + a.approver + " does not count: " + why);
+  }
+
   std::string void_by(const api::ModelApproval& a) const {
     if (a.meta.deleting) return "it is being deleted";
     if (std::none_of(out_.roles.begin(), out_.roles.end(), [&](const auto& r) { return r.role == a.role; }))

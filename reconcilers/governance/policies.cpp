@@ -1,12 +1,13 @@
 #include "reconcilers/governance/policies.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "operator/core/text.h"
+#include "reconcilers/common/way_back.h"
 #include "reconcilers/governance/freeze.h"
 #include "reconcilers/governance/pattern.h"
-#include "reconcilers/rollout/advance.h"
 #include "reconcilers/serving/render.h"
 
 namespace mo::governance {
@@ -86,12 +87,20 @@ class Review {
   }
 
   bool says(const std::string& field) const {
-    const api::About& about = m_.about;
-    if (field == "class") return !about.model_class.empty();
-    if (field == "riskTier") return !about.risk_tier.empty();
-    if (field == "description") return about.description;
-    if (field == "owner.team") return about.team;
-    return field == "owner.contact" && about.contact;
+    static const std::map<std::string, bool api::About::*> kSaid = {
+        {"description", &api::About::description},
+        {"owner.team", &api::About::team},
+        {"owner.contact", &api::About::contact},
+        {"card.intendedUse", &api::About::intended_use},
+        {"card.outOfScope", &api::About::out_of_scope},
+        {"card.limitations", &api::About::limitations},
+        {"card.ethicalConsiderations", &api::About::ethical_considerations},
+        {"card.businessOwner", &api::About::business_owner},
+        {"card.businessValue", &api::About::business_value}};
+    if (field == "class") return !m_.about.model_class.empty();
+    if (field == "riskTier") return !m_.about.risk_tier.empty();
+    const auto known = kSaid.find(field);
+    return known != kSaid.end() && m_.about.*known->second;
   }
 
   void lineage() {
@@ -170,21 +179,9 @@ std::vector<std::string> objections(const Observed& observed, const api::ModelPo
   return Review(observed, policy, version).run();
 }
 
-bool served_before(const Observed& observed, const api::ModelRollout& rollout) {
-  return std::any_of(observed.rollouts.begin(), observed.rollouts.end(), [&](const auto& r) {
-    return r->status.phase == "Succeeded" && r->meta.uid != rollout.meta.uid &&
-           (r->version == rollout.version || r->status.from_version == rollout.version);
-  });
-}
-
-bool goes_back(const Observed& observed, const api::ModelRollout& rollout) {
-  // Another template of the version that serves is no way back.
-  const bool elsewhere = observed.model && rollout.version != observed.model->status.stable_version;
-  return rollout.desired_state == "Promoted" && elsewhere && served_before(observed, rollout);
-}
-
-Held holds(const Observed& observed, const api::ModelRollout& rollout, TimePoint now) {
-  if (observed.policies.empty() || rollout.desired_state == "Aborted" || goes_back(observed, rollout)) return {};
+Held holds(const Observed& observed, const api::ModelRollout& rollout, const std::string& revision, TimePoint now) {
+  if (observed.policies.empty() || rollout.desired_state == "Aborted") return {};
+  if (rollout.desired_state == "Promoted" && served_before(observed.rollouts, rollout, revision)) return {};
   std::vector<std::string> all;
   for (const auto& policy : observed.policies) {
     if (!policy->enforced) continue;
@@ -193,6 +190,10 @@ Held holds(const Observed& observed, const api::ModelRollout& rollout, TimePoint
     for (std::string& one : objections(observed, *policy, observed.version(rollout.version))) all.push_back(std::move(one));
   }
   if (const std::string both = conflict(observed); !both.empty()) all.push_back(both);
+  // What is approved has to be known from the start: a template that can be made only later was nobody's word.
+  const bool enforced = std::any_of(observed.policies.begin(), observed.policies.end(), [](const auto& policy) { return policy->enforced; });
+  if (enforced && revision.empty())
+    all.push_back("no pods can be made of ModelVersion " + rollout.version + ": correct spec.serving.template or spec.serving.runtime");
   if (!all.empty()) return {{"PolicyUnsatisfied", joined(all), true}, {}};
   const Freeze freeze = freeze_of(observed.policies, now);
   if (freeze.why.empty()) return {};
@@ -205,11 +206,13 @@ std::vector<std::string> authors_of(const Observed& observed, const api::ModelSt
   const auto add = [&](const std::string& who) {
     if (!who.empty() && !among(authors, who)) authors.push_back(who);
   };
+  // Whatever brings the rollout, it takes the template that this person wrote.
+  const std::string& last = observed.model->about.changed_by;
+  if (last.empty()) return {};
+  add(last);
   if (rollout.origin == "spec") {
-    const std::string& last = observed.model->about.changed_by;
-    if (status.intent.author.empty() || last.empty()) return {};
+    if (status.intent.author.empty()) return {};
     add(status.intent.author);
-    add(last);
   } else if (rollout.origin == "retraining" || rollout.origin == "monitor") {
     add("model-operator (" + rollout.origin + ")");  // admission lets nobody else write that label
   } else {

@@ -22,16 +22,13 @@ bool applies(const api::ModelPolicy& policy, const api::Model& model);
 std::vector<std::string> objections(const Observed& observed, const api::ModelPolicy& policy,
                                     const Ref<api::ModelVersion>& version);
 
-// Back to what had all traffic before, without steps: policies hold up no way back.
-bool goes_back(const Observed& observed, const api::ModelRollout& rollout);
-bool served_before(const Observed& observed, const api::ModelRollout& rollout);
-
-// What keeps a rollout that has not begun from beginning: InvalidPolicy | PolicyUnsatisfied | Frozen; no reason: nothing.
+// What keeps a rollout that has not begun from beginning: InvalidPolicy | PolicyUnsatisfied | Frozen; no reason: nothing. `revision`: the name of
+// what it would bring, empty if no pods can be made of it. Going back to what had all traffic before is held up by nothing.
 struct Held {
   rollout::Waiting waiting;
   std::optional<TimePoint> until;
 };
-Held holds(const Observed& observed, const api::ModelRollout& rollout, TimePoint now);
+Held holds(const Observed& observed, const api::ModelRollout& rollout, const std::string& revision, TimePoint now);
 
 // Lays the enforced policies over what a rollout takes its snapshot of, and says what is to be on its record.
 void impose(const Observed& observed, rollout::Policy& policy);

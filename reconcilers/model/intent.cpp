@@ -410,7 +410,7 @@ class Decide {
         out_.waiting[r.meta.key.name] = policy_.rollouts;
         return;
       }
-      if (const governance::Held held = governance::holds(o_, r, now_); !held.waiting.reason.empty()) {
+      if (const governance::Held held = governance::holds(o_, r, to_bring(r), now_); !held.waiting.reason.empty()) {
         out_.waiting[r.meta.key.name] = held.waiting;
         out_.look_again = held.until;
         return;
@@ -422,6 +422,11 @@ class Decide {
       }
     }
     out_.active = ptr;
+  }
+
+  // What a rollout that has not begun would bring.
+  std::string to_bring(const api::ModelRollout& r) const {
+    return r.revision.empty() ? asked_revision(o_, r.version).value_or("") : r.revision;
   }
 
   std::string whose_traffic_goes_back(const api::ModelRollout& but) const {

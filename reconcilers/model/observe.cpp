@@ -154,7 +154,8 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   o.runtimes = stores.runtimes.all();
   take_gate_sets(stores, o);
   take_policies(stores, o);
-  o.approvals = stores.approvals.of_model(key);
+  for (const auto& rollout : o.rollouts)
+    for (auto& approval : stores.approvals.of_model(approvals_key(rollout->meta.key))) o.approvals.push_back(std::move(approval));
   take_owned(stores.deployments, ledger, o, o.deployments);
   take_owned(stores.services, ledger, o, o.services);
   take_owned(stores.routes, ledger, o, o.routes);

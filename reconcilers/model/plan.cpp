@@ -6,6 +6,7 @@
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/side.h"
+#include "reconcilers/common/way_back.h"
 #include "reconcilers/governance/freeze.h"
 #include "reconcilers/governance/policies.h"
 #include "reconcilers/history/history.h"
@@ -104,7 +105,7 @@ class Planner {
                          candidate ? candidate->artifact.digest : "",
                          status().stable_digest,
                          hash_of(m_.rollout.raw),
-                         served_before(r, brought),
+                         served_before(o_.rollouts, r, brought ? brought->name : ""),
                          policy_.governance,
                          &o_.approvals,
                          "",
@@ -123,18 +124,6 @@ class Planner {
     tell(advanced_->events);
     start_gate_jobs(r);
     if (rollout::is_over(advanced_->status.phase)) conclude(r);
-  }
-
-  // It had all traffic once, and where it came from is where one may go back to. Another template of its version is no way back.
-  bool served_before(const api::ModelRollout& candidate, const std::optional<api::Revision>& brought) const {
-    const auto is = [&](const std::string& version, const std::optional<api::Revision>& revision) {
-      const bool known = revision && brought && !revision->name.empty();
-      return version == candidate.version && (known ? revision->name == brought->name : version != status_version());
-    };
-    return std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) {
-      return r->status.phase == "Succeeded" && r->meta.uid != candidate.meta.uid &&
-             (is(r->version, r->status.revision) || is(r->status.from_version, r->status.from_revision));
-    });
   }
 
   const std::string& status_version() const { return decided_.status.stable_version; }

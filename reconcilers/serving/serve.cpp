@@ -394,6 +394,10 @@ class Serve {
     Result<Ref<api::ModelRuntime>> runtime = choose_runtime(*o_.model, version->artifact.format, o_.runtimes);
     if (!runtime) return fail(runtime.error());
     if (!record) return make_revision(*o_.model, *version, **runtime, settings_, revision_of(side).empty());
+    // Taken over without its template on record: under a policy, what the spec says by now was not let through.
+    const bool governed = std::any_of(o_.policies.begin(), o_.policies.end(), [](const auto& policy) { return policy->enforced; });
+    if (governed && record->asked != asked_of(*o_.model))
+      return fail(ErrorKind::Invalid, "the pod template of " + version_of(side) + " is not on record, and spec.serving was changed since: set it back, or wait for the rollout");
     return make_revision_as(*o_.model, *version, **runtime, settings_, *record);
   }
 

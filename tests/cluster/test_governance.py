@@ -43,9 +43,9 @@ def people(case):
     return clients
 
 
-def word(approver, name="word", rollout="r", role="risk", decision="Approved", subject=SUBJECT, model="m", **more):
+def word(approver, name="word", rollout="r", role="risk", decision="Approved", subject=SUBJECT, **more):
     return {"apiVersion": API, "kind": "ModelApproval", "metadata": {"name": name},
-            "spec": {"modelRef": {"name": model}, "rolloutRef": {"name": rollout}, "role": role, "decision": decision, "approver": approver, "subject": subject, **more}}
+            "spec": {"rolloutRef": {"name": rollout}, "role": role, "decision": decision, "approver": approver, "subject": subject, **more}}
 
 
 def a_model(name="forged", signed=None, **spec):

@@ -49,8 +49,7 @@ void say(const Fixture& f, const std::string& name, const std::string& approver,
          const std::string& version = "m-v2") {
   const std::string rollout = f.to(version);
   const Json status = (*f.rollout(rollout))["status"];
-  Json spec = {{"modelRef", {{"name", "m"}}},
-               {"rolloutRef", {{"name", rollout}}},
+  Json spec = {{"rolloutRef", {{"name", rollout}}},
                {"role", "risk"},
                {"decision", "Approved"},
                {"approver", approver},
@@ -109,7 +108,6 @@ TEST_CASE("words that do not count") {
       {"of another subject", "bob", {{"subject", digest("x")}}, "it is for another subject, so approve anew"},
       {"for a role that is not asked", "bob", {{"role", "legal"}}, "role legal is not asked for here"},
       {"for another rollout", "bob", {{"rolloutRef", {{"name", "other"}}}}, "by role risk (0 of 1)"},
-      {"for another Model", "bob", {{"modelRef", {{"name", "n"}}}}, "by role risk (0 of 1)"},
   };
   explore<Row>(rows, [](Sim& s, const Row& row) {
     const Fixture f = asking_for_v2(s, kRisk);

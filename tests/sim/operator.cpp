@@ -67,7 +67,8 @@ bool Operator::take(const Change& change) {
 
 void Operator::wake(const Change& change) {
   for (const ObjectKey& model : concerned_by(stores_, change.ref())) m_.queue.insert(model);
-  for (const ObjectKey& model : change.object->models) m_.queue.insert(model);
+  for (const ObjectKey& key : change.object->models)
+    if (const ObjectKey model = model_behind(stores_, key); !model.name.empty()) m_.queue.insert(model);
 }
 
 void Operator::deliver(Kind kind) {

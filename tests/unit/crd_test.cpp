@@ -19,7 +19,6 @@ struct Unread {
 
 // Fields that are right not to be read.
 const std::vector<Unread> kUnreadOfModel = {
-    {"spec.card", "for people and reports"},
     {"spec.monitors[0].about", "for people and reports"},
     {"status.trafficSummary", "a printer column, written from traffic"},
     {"status.ready", "a printer column, written from replicas"},

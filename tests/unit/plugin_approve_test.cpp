@@ -29,8 +29,7 @@ TEST_CASE("an approval names what is waited for, and the only role that is missi
   const auto word = approval_of(approving, waiting_rollout(), "bob");
   REQUIRE(word);
   const Json& spec = (*word)["spec"];
-  CHECK(spec == Json{{"modelRef", {{"name", "m"}}},
-                     {"rolloutRef", {{"name", "m-v2-1"}}},
+  CHECK(spec == Json{{"rolloutRef", {{"name", "m-v2-1"}}},
                      {"role", "risk"},
                      {"decision", "Approved"},
                      {"approver", "bob"},

@@ -133,7 +133,58 @@ TEST_CASE("without policies nothing is added and nothing copied", "[governance]"
   CHECK(policy.policy.get() == &o.model->rollout);
   CHECK_FALSE(policy.governance);
   CHECK_FALSE(governance::compliant(o, o.model->status));
-  CHECK(governance::holds(o, *o.rollouts[0], kNow).waiting.reason == "");
+  CHECK(governance::holds(o, *o.rollouts[0], "r1", kNow).waiting.reason == "");
+}
+
+TEST_CASE("a policy says which fields a Model must fill in, its card's too", "[governance]") {
+  const std::vector<std::string> fields = {"class", "description", "owner.team", "card.intendedUse", "card.businessValue"};
+  const auto policy = policy_of("p", {{"require", {{"fields", fields}}}});
+  const auto missing = [&](const Json& spec) {
+    const auto model = api::parse<api::Model>(Json{{"metadata", {{"name", "m"}, {"namespace", "ns"}}}, {"spec", spec}}.dump());
+    REQUIRE(model);
+    Scene s;
+    s.model.about = model->about;
+    return governance::objections(s.observed(), *policy, nullptr);
+  };
+  CHECK(missing({{"class", "Rules"}, {"description", "d"}, {"owner", {{"team", "t"}}}, {"card", {{"intendedUse", "u"}, {"businessValue", "v"}}}}).empty());
+  const auto left = missing({{"class", "Rules"}, {"description", ""}, {"owner", {{"team", "t"}}}, {"card", {{"intendedUse", "u"}}}});
+  REQUIRE(left.size() == 2);
+  CHECK(left[0].find("spec.description is empty") != std::string::npos);
+  CHECK(left[1].find("spec.card.businessValue is empty") != std::string::npos);
+}
+
+// Going back was known by the version's name: a rollout that never ran, or another template of an old version, passed over every demand.
+TEST_CASE("only what served as it was is a way back that policies let pass", "[governance]") {
+  Scene s;
+  api::ModelRollout& before = s.rollout("before", "m-v2");
+  s.rollout("back", "m-v2").desired_state = "Promoted";
+  before.status.phase = "Succeeded";
+  before.status.started = kNow;
+  before.status.revision = api::Revision{.name = "r1", .deployment = {}, .asked = {}, .pod_template = {}};
+  s.o.policies = {policy_of("p", {{"require", {{"fields", {"card.intendedUse"}}}}})};
+  const auto reason = [&](const std::string& revision) {
+    const Observed& o = s.observed();
+    return governance::holds(o, *o.rollouts[1], revision, kNow).waiting.reason;
+  };
+  CHECK(reason("r1") == "");
+  CHECK(reason("r2") == "PolicyUnsatisfied");  // another template
+  CHECK(reason("") == "PolicyUnsatisfied");
+  before.status.started.reset();
+  CHECK(reason("r1") == "PolicyUnsatisfied");  // it never began
+  before.status.started = kNow;
+  before.status.revision.reset();
+  CHECK(reason("r1") == "PolicyUnsatisfied");  // nobody knows what served
+}
+
+// A rollout of which no pods could be made began, was approved, and took whatever template the spec had later.
+TEST_CASE("no rollout begins under a policy before its pods can be made", "[governance]") {
+  Scene s;
+  s.rollout("r", "m-v2");
+  s.o.policies = {policy_of("p", {{"approvals", {{{"role", "risk"}}}}})};
+  const auto held = governance::holds(s.observed(), *s.o.rollouts[0], "", kNow);
+  CHECK(held.waiting.reason == "PolicyUnsatisfied");
+  CHECK(held.waiting.message.find("no pods can be made of ModelVersion m-v2") != std::string::npos);
+  CHECK(governance::holds(s.observed(), *s.o.rollouts[0], "r1", kNow).waiting.reason == "");
 }
 
 TEST_CASE("two policies that define a gate differently hold a rollout", "[governance]") {
@@ -141,7 +192,7 @@ TEST_CASE("two policies that define a gate differently hold a rollout", "[govern
   Scene s;
   s.rollout("r", "m-v2");
   s.o.policies = {policy_of("a", {{"gates", {gate("0.9")}}}), policy_of("b", {{"gates", {gate("0.8")}}})};
-  const auto held = governance::holds(s.observed(), *s.o.rollouts[0], kNow);
+  const auto held = governance::holds(s.observed(), *s.o.rollouts[0], "r1", kNow);
   CHECK(held.waiting.reason == "PolicyUnsatisfied");
   CHECK(held.waiting.message == "ModelPolicies a and b define gate g differently: give one of them another name");
 }
@@ -213,7 +264,6 @@ struct Ballot {
   api::ModelApproval& say(const std::string& who, const std::string& role = "risk") {
     auto word = std::make_shared<api::ModelApproval>();
     word->meta = meta(who + "-" + role);
-    word->model = "m";
     word->rollout = "r";
     word->role = role;
     word->approver = who;
