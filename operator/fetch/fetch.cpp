@@ -234,7 +234,8 @@ int fetch_artifact(const FetchOptions& options, kube::PlainTransport& http, std:
 int fetch_main(const FetchOptions& options, std::stop_token stop) {
   kube::PlainOptions http;
   // An S3 store that redirects wants another region, and a signature for that.
-  http.max_redirects = options.uri.starts_with("s3://") ? 0 : 5;
+  // Signed requests go to the store alone: a redirect would take the session token along.
+  http.max_redirects = options.uri.starts_with("s3://") || options.signature_uri.starts_with("s3://") ? 0 : 5;
   http.proxy_from_env = true;
   if (!options.credentials_dir.empty()) http.ca_file = fetch::ca_file(options.credentials_dir).string();
   const auto transport = kube::make_plain_curl_transport(http);

@@ -51,7 +51,6 @@ std::string run_job_name(const std::string& run, const std::string& part) {
   return run.substr(0, kLongest - part.size() - kHashDigits - 2) + "-" + hash_of(run).substr(0, kHashDigits) + "-" + part;
 }
 
-std::string artifact_configmap(const api::Artifact& artifact) { return artifact.configmap(); }
 
 Json to_json(const api::Artifact& artifact) {
   Json format = {{"name", artifact.format.name}};

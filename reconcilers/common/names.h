@@ -30,7 +30,6 @@ std::string run_job_name(const std::string& run, const std::string& part);
 std::string old_run_job_name(const std::string& model, int64_t run);
 
 // The ConfigMap of a configmap://name/key artifact; empty for others.
-std::string artifact_configmap(const api::Artifact& artifact);
 // As spec.artifact of a ModelVersion.
 Json to_json(const api::Artifact& artifact);
 

@@ -75,7 +75,7 @@ class Count {
     if (a.meta.deleting) return "it is being deleted";
     if (std::none_of(out_.roles.begin(), out_.roles.end(), [&](const auto& r) { return r.role == a.role; }))
       return "role " + a.role + " is not asked for here";
-    if (a.subject != q_.subject) return "it is for another subject, so approve anew";
+    if (a.subject != q_.subject) return "the artifact, policies or gate results changed since; approve again";
     if (!a.approved) return "";
     const auto& authors = q_.record.authors;
     if (q_.record.separate_author && std::find(authors.begin(), authors.end(), a.approver) != authors.end())

@@ -83,7 +83,7 @@ class Review {
 
   void fields() {
     for (const std::string& field : p_.fields)
-      if (!says(field)) object("spec." + field + " is empty, and must be said");
+      if (!says(field)) object("spec." + field + " is required");
   }
 
   bool says(const std::string& field) const {
@@ -106,7 +106,7 @@ class Review {
   void lineage() {
     for (const std::string& field : p_.lineage)
       if (!knows(field))
-        object("spec.lineage." + field + " of ModelVersion " + version_->meta.key.name + " is empty, and must be said" +
+        object("spec.lineage." + field + " of ModelVersion " + version_->meta.key.name + " is required" +
                (field == "data.digest" ? " of each data set" : ""));
   }
 

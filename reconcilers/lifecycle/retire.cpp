@@ -68,7 +68,7 @@ class Retiring {
     next.observed_generation = r.meta.generation;
     if (!rollout::is_over(r.status.phase)) {
       next.phase = "Aborted";
-      next.message = "Model " + r.model + " is retired: nothing of it serves. Change its spec.lifecycle.stage first, then ask again";
+      next.message = "Model " + r.model + " is retired. Set spec.lifecycle.stage to another stage, then create a new ModelRollout";
       next.finished = now_;
       next.candidate_weight = 0;
       next.stable_weight = next.from_version.empty() ? 0 : 100;

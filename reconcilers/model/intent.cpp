@@ -241,7 +241,7 @@ class Decide {
     const std::string foreign = check_owner(*version, o_.key.name);
     if (!foreign.empty()) return {"VersionOfAnotherModel", foreign, true};
     if (!r.revision.empty() && !on_record(out_.status, r.version, r.revision) && !serves_as_asked(o_, out_.status, r))
-      return {"RevisionNotFound", "revision " + r.revision + " of " + r.version + " is not what served before (status.previous of the Model): leave spec.revision out for what Model and ModelRuntime ask for", true};
+      return {"RevisionNotFound", "revision " + r.revision + " of " + r.version + " is not in status.previous of the Model (status.previous of the Model): leave spec.revision out for what Model and ModelRuntime ask for", true};
     const std::string was = promoted_digest(r.version);
     if (!was.empty() && was != version->artifact.digest)
       return {"VersionConflict", made_anew(*version, was) + ": register other bytes under another name, and ask for that", true};
@@ -447,8 +447,8 @@ class Decide {
 }  // namespace
 
 std::string made_anew(const api::ModelVersion& version, const std::string& digest) {
-  return "ModelVersion " + version.meta.key.name + " was deleted and made anew with digest " + version.artifact.digest + ", but " +
-         digest + " has served under that name";
+  return "ModelVersion " + version.meta.key.name + " was deleted and recreated with digest " + version.artifact.digest + ", but " +
+         digest + " was served under that name";
 }
 
 std::string stable_conflict(const Observed& o, const api::ModelStatus& status) {

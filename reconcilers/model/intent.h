@@ -46,7 +46,7 @@ bool first_version_has_gates(const rollout::Policy& policy);
 // Why a step's weight cannot be kept with so few replicas; empty if all can, or a route keeps them.
 std::string weight_too_small(const api::Model& model);
 
-// "ModelVersion … was deleted and made anew with digest …, but … has served under that name".
+// "ModelVersion … was deleted and recreated with digest …, but … was served under that name".
 std::string made_anew(const api::ModelVersion& version, const std::string& digest);
 
 // Why the record of the stable version is not that of what serves; empty if it is, or isn't there.

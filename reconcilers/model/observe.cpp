@@ -50,7 +50,7 @@ void take_configmaps(const Stores& stores, Observed& o) {
       o.configmaps[name] = configmap->meta.resource_version;
   };
   for (const auto& [name, version] : o.named) {
-    const std::string configmap = artifact_configmap(version->artifact);
+    const std::string configmap = version->artifact.configmap();
     if (!configmap.empty()) take(configmap);
   }
   for (const std::string& name : o.model->configmaps) take(name);

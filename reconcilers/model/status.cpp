@@ -257,7 +257,7 @@ class Status {
   // The name of the ConfigMap without which the version that serves cannot start anew; empty if it is there, or there is none.
   std::string artifact_gone() const {
     const Ref<api::ModelVersion> record = o_.version(stable());
-    const std::string name = record ? artifact_configmap(record->artifact) : "";
+    const std::string name = record ? record->artifact.configmap() : "";
     return o_.configmaps.count(name) ? "" : name;
   }
 

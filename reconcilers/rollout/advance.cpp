@@ -124,7 +124,7 @@ void Turn::decide_ending() {
     decide("Superseded", "Superseded", in_.superseded_by);
   else if (!in_.digest.empty() && in_.digest != s().digest)
     decide(first() ? "Failed" : "RolledBack", "VersionConflict",
-           "ModelVersion " + candidate() + " was deleted and made anew with digest " + in_.digest + ", but the rollout began with " +
+           "ModelVersion " + candidate() + " was deleted and recreated with digest " + in_.digest + ", but the rollout began with " +
                s().digest + "; register other bytes under another name");
 }
 

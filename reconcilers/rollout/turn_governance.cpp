@@ -89,7 +89,7 @@ bool Turn::approved(const char* before) {
 
 void Turn::await(const governance::Tally& tally, const std::string& what) {
   const std::string& model = in_.rollout.model;
-  s().message = "awaits approval before " + what + " by role " + governance::missing(tally) + ": run kubectl model approve " +
+  s().message = "waiting for approval before " + what + " by role " + governance::missing(tally) + ": run kubectl model approve " +
                 model + " --role ROLE, or kubectl model reject " + model + " --role ROLE";
   for (size_t i = 0; i < std::min(tally.passed_over.size(), kPassedOverShown); ++i) s().message += "; " + tally.passed_over[i];
 }
@@ -136,7 +136,7 @@ std::optional<std::set<std::string>> Turn::read_approvals() {
   }
   if (problem.empty()) return uids;
   s().approval->reason = "ApprovalsNotEnforced";
-  s().message = "approvals are not honoured, for nothing keeps people from forging them: " + problem;
+  s().message = "approvals are ignored, because admission does not protect them from forgery: " + problem;
   look_again(now_ + kReading);
   return {};
 }

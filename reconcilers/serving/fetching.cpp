@@ -37,12 +37,6 @@ void add_wishes(const api::Artifact& artifact, uint64_t max_bytes, Json& args, J
     mounts.push_back({{"name", kSignatureVolume}, {"mountPath", kSignaturePath}, {"readOnly", true}});
 }
 
-std::string signature_configmap(const api::Artifact& artifact) {
-  api::Artifact signature;
-  signature.uri = artifact.signature_uri;
-  return signature.configmap();
-}
-
 std::optional<Json> signature_volume(const api::Artifact& artifact) {
   const std::string& uri = artifact.signature_uri;
   const size_t scheme = uri.find("://"), slash = uri.find('/', scheme + 3);

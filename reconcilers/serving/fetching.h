@@ -21,7 +21,4 @@ void add_wishes(const api::Artifact& artifact, uint64_t max_bytes, Json& args, J
 // The ConfigMap or claim that holds the signature; nothing if it is elsewhere, or there is none.
 std::optional<Json> signature_volume(const api::Artifact& artifact);
 
-// The name of that ConfigMap; empty if there is none.
-std::string signature_configmap(const api::Artifact& artifact);
-
 }  // namespace mo::serving

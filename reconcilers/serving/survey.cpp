@@ -81,7 +81,7 @@ std::string pods_problem(const Observed& o, const std::string& side) {
     if (side_of(*pod) == side && !pod->ready && !pod->problem.empty()) return pod->problem;
   // A pod that waits for a volume says nothing in its status.
   const Ref<api::ModelVersion> record = o.version(version_of(side));
-  const std::string configmap = record ? artifact_configmap(record->artifact) : "";
+  const std::string configmap = record ? record->artifact.configmap() : "";
   if (!configmap.empty() && !o.configmaps.count(configmap) && !settled(o, side))
     return "ConfigMap " + configmap + ", which holds the artifact, does not exist";
   return "";

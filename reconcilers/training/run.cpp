@@ -350,7 +350,7 @@ class Run {
     context.stable_metrics = &champion;
     for (const std::string& gate_name : gates) {
       const api::Gate* gate = policy_.policy->gate(gate_name);
-      if (!gate || !gate->version_metric) return "gate " + gate_name + " is no gate on a recorded metric";
+      if (!gate || !gate->version_metric) return "gate " + gate_name + " must be a version gate (version.metric)";
       const api::GateStatus status = rollout::judge_recorded(*gate, context, now_);
       if (status.verdict == "Passed" || gate->dry_run) continue;
       return "gate " + gate_name + " did not pass: " + status.message + claimed(*gate->version_metric, metrics);
@@ -546,7 +546,7 @@ class Run {
     if (now_ < until) return look_again(until), Seen{};
     under_way_.pop_back();  // it goes
     return {Is::Failed,
-            (trouble.why.empty() ? "Job " + job->meta.key.name : trouble.why) + "; no pod of it began within startDeadline " +
+            (trouble.why.empty() ? "Job " + job->meta.key.name : trouble.why) + "; no pod started within startDeadline " +
                 format_duration(spec_.start_deadline),
             job};
   }
@@ -605,7 +605,7 @@ class Run {
   std::string progress() {
     if (s().stages.empty()) return "";
     const api::StageStatus& stage = s().stages.back();
-    if (stage.name == "register") return "registers what it made";
+    if (stage.name == "register") return "registering the ModelVersion";
     if (stage.name != "train") return "Job " + stage.job + " is under way";
     int all = 0, over = 0;
     std::string job;

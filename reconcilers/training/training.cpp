@@ -286,7 +286,7 @@ class Training {
     const std::string trigger = wanting();
     // A monitor that is breached goes on asking while the run that it started is under way.
     const bool only_asks_on = !monitors_.empty() && trigger == trigger_of(monitors_.front());
-    return trigger.empty() || only_asks_on || !held_back().empty() ? "" : "limits.concurrency is Replace, and " + trigger + " wants a run anew";
+    return trigger.empty() || only_asks_on || !held_back().empty() ? "" : "trigger " + trigger + " starts a newer run (limits.concurrency: Replace)";
   }
 
   void take(const Ref<api::TrainingRun>& run, RunPlan planned) {
@@ -306,7 +306,7 @@ class Training {
 
   void tell_who_waits() {
     if (const std::string trigger = wanting(); !trigger.empty())
-      s().suppressed = trigger + ": " + s().run->name + " still runs; it runs afterwards";
+      s().suppressed = "trigger " + trigger + " waits: TrainingRun " + s().run->name + " is still running";
   }
 
   void close_as(const api::TrainingRun& run) {
@@ -385,7 +385,7 @@ class Training {
     if (!run.problem.empty()) return run.problem;
     const auto held = held_.find(run.meta.key.name);
     if (held != held_.end() && !held->second.empty()) return held->second;
-    return s().run ? "waits for TrainingRun " + s().run->name : "waits for those before it";
+    return s().run ? "waits for TrainingRun " + s().run->name : "waits for earlier TrainingRuns of this Model to finish";
   }
   const api::RetrainingStatus& s() const { return out_.status; }
 
@@ -441,7 +441,7 @@ class Training {
 Planned taken_away(const Observed& o, TimePoint now) {
   Planned out;
   api::RetrainingStatus& s = out.status = o.model->status.retraining;
-  const std::string gone = "spec.retraining was taken away before " + (s.run ? s.run->name : "it") + " ended";
+  const std::string gone = "spec.retraining was removed before " + (s.run ? s.run->name : "it") + " ended";
   for (const auto& run : o.runs) {
     if (api::is_over(*run)) continue;
     api::TrainingRunStatus next = run->status;
@@ -453,7 +453,7 @@ Planned taken_away(const Observed& o, TimePoint now) {
       next.finished = now;
     } else {
       next.phase = "Pending";
-      next.message = "Model " + o.key.name + " has no spec.retraining, which says what a run is made of";
+      next.message = "Model " + o.key.name + " has no spec.retraining; a TrainingRun needs it";
     }
     out.runs.emplace_back(run, std::move(next));
   }

@@ -250,7 +250,7 @@ class TakenAway(Retraining):
         world.until(lambda: world.find("Job", "m-run-000001-train"), "the first run's Job")
         retrain(world, None)
         world.gone("Job", "m-run-000001-train")
-        world.until(lambda: "taken away" in world.status()["retraining"]["lastResult"] and "run" not in world.status()["retraining"], "the run is closed")
+        world.until(lambda: "spec.retraining was removed" in world.status()["retraining"]["lastResult"] and "run" not in world.status()["retraining"], "the run is closed")
         retrain(world, self.policy)
         ask(world)
         self.end(world, "m-run-000002-train")

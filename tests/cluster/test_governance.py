@@ -183,7 +183,7 @@ def test_a_rollout_waits_for_the_word_of_another_person(case, people):
         plugin(case, "ann", "approve", "m", "--role", "risk")
         awaits(case, rollout, words="who wrote the change may not approve it")
         people["bob"].create(word("bob", "stale", rollout), case.namespace)
-        awaits(case, rollout, words="it is for another subject, so approve anew")
+        awaits(case, rollout, words="the artifact, policies or gate results changed since; approve again")
         people["bob"].delete("ModelApproval", "stale", case.namespace)
         for said, words in ((plugin(case, "eve", "approve", "m"), "eve may not speak for role risk"), (plugin(case, "cat", "approve", "m", "--role", "legal"), "role legal is not asked")):
             assert said.code and words in said.err, said

@@ -84,7 +84,7 @@ TEST_CASE("a candidate gets no request before it is approved, whatever the strat
     s.op.metrics["accuracy m-v2"] = "0.95";
     s.then("approves", awaits(f), [f] {
       must_wait(f);
-      must_say(message(f), "awaits approval before the first request by role risk (0 of 1)");
+      must_say(message(f), "waiting for approval before the first request by role risk (0 of 1)");
       must(f.reason("Reconciling") == "AwaitingApproval", f.reason("Reconciling"));
       say(f, "yes", "bob");
     });
@@ -105,7 +105,7 @@ TEST_CASE("words that do not count") {
   };
   const std::vector<Row> rows = {
       {"the author's own", "ann", Json::object(), "who wrote the change may not approve it"},
-      {"of another subject", "bob", {{"subject", digest("x")}}, "it is for another subject, so approve anew"},
+      {"of another subject", "bob", {{"subject", digest("x")}}, "the artifact, policies or gate results changed since; approve again"},
       {"for a role that is not asked", "bob", {{"role", "legal"}}, "role legal is not asked for here"},
       {"for another rollout", "bob", {{"rolloutRef", {{"name", "other"}}}}, "by role risk (0 of 1)"},
   };

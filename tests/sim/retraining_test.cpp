@@ -321,7 +321,7 @@ TEST_CASE("retraining that is taken away ends its run") {
     s.expect = [f, &s] {
       f.must_serve("m-v1");
       must(jobs(s) == 0, "no Job that nobody reads");
-      must(retraining(f)["lastResult"].get<std::string>().find("taken away") != std::string::npos, retraining(f).dump());
+      must(retraining(f)["lastResult"].get<std::string>().find("spec.retraining was removed") != std::string::npos, retraining(f).dump());
     };
   });
 }

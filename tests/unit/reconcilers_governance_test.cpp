@@ -149,8 +149,8 @@ TEST_CASE("a policy says which fields a Model must fill in, its card's too", "[g
   CHECK(missing({{"class", "Rules"}, {"description", "d"}, {"owner", {{"team", "t"}}}, {"card", {{"intendedUse", "u"}, {"businessValue", "v"}}}}).empty());
   const auto left = missing({{"class", "Rules"}, {"description", ""}, {"owner", {{"team", "t"}}}, {"card", {{"intendedUse", "u"}}}});
   REQUIRE(left.size() == 2);
-  CHECK(left[0].find("spec.description is empty") != std::string::npos);
-  CHECK(left[1].find("spec.card.businessValue is empty") != std::string::npos);
+  CHECK(left[0].find("spec.description is required") != std::string::npos);
+  CHECK(left[1].find("spec.card.businessValue is required") != std::string::npos);
 }
 
 // Going back was known by the version's name: a rollout that never ran, or another template of an old version, passed over every demand.

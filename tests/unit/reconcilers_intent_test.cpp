@@ -385,7 +385,7 @@ TEST_CASE("the record of what serves must be the one of its bytes") {
   s.model.status.stable_digest = "sha256:m-v1";
   CHECK(stable_conflict(s.observed(), s.model.status) == "");
   s.version("m-v1").artifact.digest = "sha256:other";
-  CHECK(stable_conflict(s.observed(), s.model.status).find("made anew with digest sha256:other, but sha256:m-v1 has served") !=
+  CHECK(stable_conflict(s.observed(), s.model.status).find("recreated with digest sha256:other, but sha256:m-v1 was served") !=
         std::string::npos);
 }
 

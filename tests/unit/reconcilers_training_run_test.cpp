@@ -329,7 +329,7 @@ TEST_CASE("a run whose Job has no pod that begins says why, and ends after start
   t.settle(hours(1));
   CHECK_FALSE(t.status().run);
   CHECK(t.status().last_result ==
-        "Failed: Job m-run-000001-train: ErrImagePull: no such image; no pod of it began within startDeadline 1h");
+        "Failed: Job m-run-000001-train: ErrImagePull: no such image; no pod started within startDeadline 1h");
   CHECK(t.deleted == Names{"m-run-000001-train"});
 }
 

@@ -51,7 +51,7 @@ TEST_CASE("an experiment that waits may be cancelled, and one without a spec.ret
   t.model.retraining.reset();
   t.settle();
   CHECK(t.run("b").status.phase == "Pending");
-  CHECK(t.run("b").status.message == "Model m has no spec.retraining, which says what a run is made of");
+  CHECK(t.run("b").status.message == "Model m has no spec.retraining; a TrainingRun needs it");
   CHECK(t.run().status.phase == "Cancelled");
   CHECK(t.jobs.empty());
 }
