@@ -78,18 +78,6 @@ Json bare(Json pods) {
   return pods;
 }
 
-Result<std::vector<std::shared_ptr<const api::ModelRuntime>>> runtimes_of(Session& session) {
-  auto found = list(session, Kind::ModelRuntime);
-  if (!found) return fail(found.error());
-  std::vector<std::shared_ptr<const api::ModelRuntime>> runtimes;
-  for (const Json& object : *found) {
-    auto runtime = api::parse<api::ModelRuntime>(object.dump());
-    if (!runtime) return fail(runtime.error());
-    runtimes.push_back(std::make_shared<const api::ModelRuntime>(std::move(*runtime)));
-  }
-  return runtimes;
-}
-
 struct Sides {
   std::string stable, asked;  // versions
   Json before, after;         // pod templates
@@ -113,7 +101,7 @@ Result<Sides> sides_of(Session& session, const std::string& name) {
   if (!record) return fail(record.error());
   const auto version = api::parse<api::ModelVersion>(record->dump());
   if (!version) return fail(version.error());
-  const auto runtimes = runtimes_of(session);
+  const auto runtimes = list_parsed<api::ModelRuntime>(session, Kind::ModelRuntime);
   if (!runtimes) return fail(runtimes.error());
   const auto runtime = serving::choose_runtime(*model, version->artifact.format, *runtimes);
   if (!runtime) return fail(runtime.error());

@@ -10,17 +10,21 @@
 namespace mo::plugin {
 namespace {
 
-template <class T>
-Result<std::vector<Ref<T>>> parsed(Session& session, Kind kind) {
-  auto found = list(session, kind);
-  if (!found) return fail(found.error());
-  std::vector<Ref<T>> all;
-  for (const Json& object : *found) {
-    auto one = api::parse<T>(object.dump());
-    if (!one) return fail(one.error());
-    all.push_back(std::make_shared<const T>(std::move(*one)));
+constexpr size_t kLargestSpec = 8u << 20;  // more than the API server stores
+
+// Rules outside of the cluster that a policy helps to meet: "for EU AI Act: art. 9, art. 14; not covered: …".
+std::vector<std::string> frameworks(const api::ModelPolicy& policy) {
+  std::vector<std::string> lines;
+  const auto spec = parse_json(policy.raw, kLargestSpec);
+  if (!spec) return lines;
+  for (const Json& framework : items(*spec, "frameworks")) {
+    std::string line = "for " + text(framework, "name"), refs;
+    for (const Json& ref : items(framework, "refs"))
+      if (ref.is_string()) refs += (refs.empty() ? ": " : ", ") + ref.get<std::string>();
+    const std::string missing = text(framework, "notCovered");
+    lines.push_back(line + refs + (missing.empty() ? "" : "; not covered: " + missing));
   }
-  return all;
+  return lines;
 }
 
 // What the operator would see, as far as policies look at it.
@@ -39,11 +43,11 @@ Result<Observed> look(Session& session, const Rollouts& rollouts) {
   for (const Json& object : rollouts.all)
     if (auto rollout = api::parse<api::ModelRollout>(object.dump()))
       o.rollouts.push_back(std::make_shared<const api::ModelRollout>(std::move(*rollout)));
-  auto policies = parsed<api::ModelPolicy>(session, Kind::ModelPolicy);
+  auto policies = list_parsed<api::ModelPolicy>(session, Kind::ModelPolicy);
   if (!policies) return fail(policies.error());
   for (auto& policy : *policies)
     if (governance::applies(*policy, *o.model)) o.policies.push_back(std::move(policy));
-  if (auto runtimes = parsed<api::ModelRuntime>(session, Kind::ModelRuntime))
+  if (auto runtimes = list_parsed<api::ModelRuntime>(session, Kind::ModelRuntime))
     o.runtimes = std::move(*runtimes);  // else what they must be is left out
   return o;
 }
@@ -65,7 +69,10 @@ int explain_policies(Session& session, const std::string& named) {
         ")");
     return kDone;
   }
-  for (const std::string& line : governance::demands(*seen, session.now())) say(line);
+  for (const auto& policy : seen->policies) {
+    for (const std::string& line : governance::demands(*policy, session.now())) say(line);
+    for (const std::string& line : frameworks(*policy)) say("  " + line);
+  }
   const std::string spec = seen->model->version.value_or(seen->model->status.spec_version);
   const std::string version = spec.empty() ? seen->model->status.stable_version : spec;
   size_t missing = 0;

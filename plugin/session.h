@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "operator/api/parse.h"
 #include "operator/core/ids.h"
 #include "operator/core/result.h"
 #include "operator/core/time.h"
@@ -62,6 +63,20 @@ Json with_kind(Json object, Kind kind);
 Result<Json> get(Session& session, Kind kind, const std::string& name);
 // In the session's namespace; of kinds without one, all.
 Result<std::vector<Json>> list(Session& session, Kind kind, const kube::ListOptions& options = {});
+
+// The same, as the operator reads them.
+template <class T>
+Result<std::vector<std::shared_ptr<const T>>> list_parsed(Session& session, Kind kind) {
+  const auto found = list(session, kind);
+  if (!found) return fail(found.error());
+  std::vector<std::shared_ptr<const T>> all;
+  for (const Json& object : *found) {
+    auto one = api::parse<T>(object.dump());
+    if (!one) return fail(one.error());
+    all.push_back(std::make_shared<const T>(std::move(*one)));
+  }
+  return all;
+}
 
 // What was asked for makes no sense as things stand.
 tl::unexpected<Error> refuse(const std::string& sentence);

@@ -53,6 +53,7 @@ class Tree {
       branches.push_back({message, {}});
     branches.push_back(versions());
     for (const Json* r : rollouts_to_show()) branches.push_back(rollout(*r));
+    if (!items(s_.model, "spec.monitors").empty()) branches.push_back(monitors());
     if (field(s_.model, "spec.retraining")) branches.push_back(retraining());
     grow(branches, "");
     return std::move(lines_);
@@ -67,9 +68,9 @@ class Tree {
   }
 
   static Tone tone_of(const std::string& word) {
-    for (const char* good : {"Ready", "Succeeded", "Passed", "Serving"})
+    for (const char* good : {"Ready", "Succeeded", "Passed", "Serving", "OK"})
       if (word == good) return Tone::Good;
-    for (const char* bad : {"Degraded", "RolledBack", "Failed", "Aborted", "Rejected"})
+    for (const char* bad : {"Degraded", "RolledBack", "Failed", "Aborted", "Rejected", "Breached"})
       if (word == bad) return Tone::Bad;
     return Tone::Now;
   }
@@ -282,6 +283,29 @@ class Tree {
       if (number(gate, bad) > 0) line += ", " + text(gate, bad) + " " + bad;
     if (defined && field(*defined, "dryRun") && defined->at("dryRun") == true) line += " (dry run)";
     const std::string message = text(gate, "message");
+    return message.empty() ? line : line + ": " + message;
+  }
+
+  // ---- monitors ----
+
+  Branch monitors() const {
+    Branch branch{"Monitors", {}};
+    const Json none = Json::object();
+    for (const Json& monitor : items(s_.model, "spec.monitors")) {
+      const Json* found = &none;
+      for (const Json& one : items(s_.model, "status.monitors"))
+        if (text(one, "name") == text(monitor, "name")) found = &one;
+      branch.twigs.push_back({monitor_line(monitor, *found), {}});
+    }
+    return branch;
+  }
+
+  std::string monitor_line(const Json& monitor, const Json& status) const {
+    const std::string state = text(status, "state"), value = text(status, "value"), message = text(status, "message");
+    std::string line = text(monitor, "name") + "  " + (state.empty() ? "not measured yet" : paint(tone_of(state), state));
+    if (!value.empty()) line += "  " + paint(Tone::Strong, value);
+    if (!bounds(monitor).empty()) line += "  " + bounds(monitor);
+    if (const auto from = time_of(status, "since")) line += "  " + since(*from);
     return message.empty() ? line : line + ": " + message;
   }
 

@@ -45,7 +45,6 @@ class Count {
     if (ended) d_.failure_rate = static_cast<double>(d_.failures) / static_cast<double>(ended);
     d_.lead_time = quantile(lead_times_, 0.5);
     d_.lead_time_p90 = quantile(lead_times_, 0.9);
-    d_.lead_times = lead_times_.size();
     d_.restore = quantile(restores_, 0.5);
     d_.restores = restores_.size();
     return d_;

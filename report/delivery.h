@@ -15,7 +15,7 @@ struct Delivery {
   std::optional<Duration> lead_time, lead_time_p90;  // medians, and nine of ten
   std::optional<double> failure_rate;                // of those that ended by evidence, 0 to 1
   std::optional<Duration> restore;                   // median
-  size_t lead_times = 0, restores = 0;               // how many they are of
+  size_t restores = 0;                               // how many it is of
 };
 
 struct Week {

@@ -51,9 +51,13 @@ class Look {
 
   void about_serving() {
     if (m_.phase == "Degraded") say(Severity::High, "degraded", m_.message.empty() ? "it is Degraded" : m_.message);
-    if (m_.phase == "Paused") say(Severity::Medium, "paused", m_.message);
-    for (const Rollout& r : m_.rollouts)
-      if (!r.over() && r.phase == "AwaitingApproval") say(Severity::Medium, "awaits-approval", "ModelRollout " + r.name + ": " + r.message);
+    bool asked = false;
+    for (const Rollout& r : m_.rollouts) {
+      if (r.over() || r.awaits != "AwaitingApproval") continue;
+      say(Severity::Medium, "awaits-approval", "ModelRollout " + r.name + ": " + r.message);
+      asked = true;
+    }
+    if (m_.phase == "Paused" && !asked) say(Severity::Medium, "paused", m_.message);
     if (m_.version.empty() && m_.phase == "Pending") say(Severity::Medium, "never-served", "nothing of it ever served: " + m_.message);
   }
 

@@ -171,7 +171,7 @@ void put_gauge(Html& html, const Monitor& m) {
   high += room;
   const double width = 320, left = 6, right = 6;
   const auto at = [&](double v) { return left + (width - left - right) * (v - low) / (high - low); };
-  open_svg(html, width, 46, m.name + ": " + m.value + (m.min.empty() ? "" : ", at least " + m.min) + (m.max.empty() ? "" : ", at most " + m.max), Size::Fixed);
+  open_svg(html, width, 46, m.name + ": " + m.value + ", " + range(m.min, m.max), Size::Fixed);
   rect(html, left, 14, width - left - right, 10, "box", 5);
   const double good_from = min ? at(*min) : left, good_to = max ? at(*max) : width - right;
   rect(html, good_from, 14, good_to - good_from, 10, "strong", 2);

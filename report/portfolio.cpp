@@ -38,6 +38,11 @@ void tell_since(Model& m) {
 
 }  // namespace
 
+std::string range(const std::string& min, const std::string& max) {
+  if (!min.empty() && !max.empty()) return min + " to " + max;
+  return !min.empty() ? "at least " + min : max.empty() ? "" : "at most " + max;
+}
+
 const Version* Model::record() const {
   const auto it = std::find_if(versions.begin(), versions.end(), [&](const Version& v) { return v.name == version; });
   return it == versions.end() ? nullptr : &*it;
@@ -75,6 +80,18 @@ void Collector::add(const std::string& kind, const Json& object) {
   }
 }
 
+void Collector::hand_out_approvals() {
+  std::map<Key, Key> models;  // of rollouts
+  if (!approvals_.empty())
+    for (const Rollout& r : rollouts_) models[{r.ns, r.name}] = {r.ns, r.model};
+  for (Approval& a : approvals_) {
+    const auto rollout = models.find({a.ns, a.rollout});
+    const auto model = rollout == models.end() ? models_.end() : models_.find(rollout->second);
+    if (model != models_.end()) model->second.approvals.push_back(std::move(a));
+  }
+  approvals_.clear();
+}
+
 Portfolio Collector::finish(TimePoint now, const std::string& scope) && {
   Portfolio p;
   p.at = now;
@@ -86,10 +103,7 @@ Portfolio Collector::finish(TimePoint now, const std::string& scope) && {
     const auto it = models_.find({ns, name});
     return it == models_.end() ? nullptr : &it->second;
   };
-  for (Approval& a : approvals_)
-    for (const Rollout& r : rollouts_)
-      if (r.ns == a.ns && r.name == a.rollout)
-        if (Model* m = model_of(r.ns, r.model)) m->approvals.push_back(a);
+  hand_out_approvals();
   const auto hand_out = [&](auto& from, auto list) {
     for (auto& one : from)
       if (Model* m = model_of(one.ns, one.model)) (m->*list).push_back(std::move(one));
@@ -110,6 +124,8 @@ Portfolio Collector::finish(TimePoint now, const std::string& scope) && {
     std::stable_sort(m.versions.begin(), m.versions.end(), [](const Version& a, const Version& b) { return a.created > b.created; });
     std::stable_sort(m.runs.begin(), m.runs.end(), [](const Run& a, const Run& b) { return a.created > b.created; });
     tell_since(m);
+    const auto governed = std::find_if(m.rollouts.begin(), m.rollouts.end(), [](const Rollout& r) { return !r.policies.empty(); });
+    if (governed != m.rollouts.end()) m.policies = governed->policies;
     if (const Version* record = m.record()) m.evaluated = record->evaluated;
     p.models.push_back(std::move(m));
   }

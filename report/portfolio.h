@@ -28,6 +28,8 @@ struct Rollout {
   std::string origin;                  // spec | retraining | monitor | kubectl-model | argocd; empty: a person or a pipeline
   std::optional<TimePoint> created, started, finished, decided;  // decided: that it ends badly
   std::vector<Gate> gates;
+  std::string awaits;                 // what an approval is waited for with: AwaitingApproval, AuthorUnknown, …; empty: none is
+  std::vector<std::string> policies;  // that hold for it
   int weight = 0, step = 0, steps = 0;
 
   bool over() const { return finished.has_value(); }
@@ -49,13 +51,16 @@ struct Monitor {
   std::optional<TimePoint> since, checked;
 };
 
+// "at least 0.9", "at most 0.2", "0.1 to 0.2"; empty without bounds.
+std::string range(const std::string& min, const std::string& max);
+
 struct Run {  // a TrainingRun
   std::string ns, model, name, trigger, phase, stage, version, message;
   std::optional<TimePoint> created, finished;
 };
 
 struct Approval {
-  std::string ns, rollout, role, decision, approver, reason;
+  std::string ns, rollout, role, decision, approver, reason, ticket;
   std::optional<TimePoint> at;
 };
 
@@ -79,7 +84,7 @@ struct Model {
   std::string successor;
   std::map<std::string, std::string> card;
   std::string compliant, compliance;  // condition Compliant, where a policy says something: True | False, and why
-  std::vector<std::string> policies;
+  std::vector<std::string> policies;  // that hold for its newest rollout that has any
   std::string candidate, rollout;
   std::string adopts;  // a Deployment that it takes the place of
   std::string last_training;
@@ -126,6 +131,8 @@ class Collector {
 
  private:
   using Key = std::pair<std::string, std::string>;
+  void hand_out_approvals();
+
   std::map<Key, Model> models_;
   std::vector<Version> versions_;
   std::vector<Rollout> rollouts_;

@@ -11,7 +11,7 @@ using fields::number;
 using fields::text;
 using fields::time_of;
 
-constexpr size_t kMessageKept = 600, kGatesKept = 60, kMetricsKept = 100, kDataKept = 20;
+constexpr size_t kMessageKept = 600, kGatesKept = 60, kMetricsKept = 100, kDataKept = 20, kPoliciesKept = 20;
 
 std::string brief(const Json& object, const char* path) {
   std::string message = text(object, path);
@@ -37,11 +37,26 @@ std::string label(const Json& object, const std::string& name) {
 
 std::string bounds(const Json& figure) {
   const std::string min = text(figure, "min"), max = text(figure, "max");
-  if (!min.empty() && !max.empty()) return min + " to " + max;
-  if (!min.empty()) return "at least " + min;
-  if (!max.empty()) return "at most " + max;
+  if (!min.empty() || !max.empty()) return range(min, max);
   const std::string regression = text(figure, "versusStable.maxRegression");
   return regression.empty() ? "" : "at most " + regression + " worse than the version before";
+}
+
+// What all kinds have.
+template <class T>
+T read_identity(const Json& object) {
+  T t;
+  t.ns = text(object, "metadata.namespace");
+  t.name = text(object, "metadata.name");
+  t.created = time_of(object, "metadata.creationTimestamp");
+  return t;
+}
+// What belongs to a Model.
+template <class T>
+T read_owned(const Json& object) {
+  T t = read_identity<T>(object);
+  t.model = text(object, "spec.modelRef.name");
+  return t;
 }
 
 std::vector<Monitor> read_monitors(const Json& model) {
@@ -64,10 +79,7 @@ std::vector<Monitor> read_monitors(const Json& model) {
 }  // namespace
 
 Model read_model(const Json& object) {
-  Model m;
-  m.ns = text(object, "metadata.namespace");
-  m.name = text(object, "metadata.name");
-  m.created = time_of(object, "metadata.creationTimestamp");
+  Model m = read_identity<Model>(object);
   m.team = text(object, "spec.owner.team");
   m.contact = text(object, "spec.owner.contact");
   m.model_class = text(object, "spec.class");
@@ -95,18 +107,12 @@ Model read_model(const Json& object) {
     m.compliant = text(condition, "status");
     m.compliance = brief(condition, "message");
   }
-  for (const Json& policy : items(object, "status.policies"))
-    m.policies.push_back(policy.is_string() ? policy.get<std::string>() : text(policy, "name"));
   m.monitors = read_monitors(object);
   return m;
 }
 
 Version read_version(const Json& object) {
-  Version v;
-  v.ns = text(object, "metadata.namespace");
-  v.name = text(object, "metadata.name");
-  v.model = text(object, "spec.modelRef.name");
-  v.created = time_of(object, "metadata.creationTimestamp");
+  Version v = read_owned<Version>(object);
   v.phase = text(object, "status.phase");
   v.digest = text(object, "spec.artifact.digest");
   v.format = text(object, "spec.artifact.format.name");
@@ -128,20 +134,19 @@ Version read_version(const Json& object) {
 }
 
 Rollout read_rollout(const Json& object) {
-  Rollout r;
-  r.ns = text(object, "metadata.namespace");
-  r.name = text(object, "metadata.name");
-  r.model = text(object, "spec.modelRef.name");
+  Rollout r = read_owned<Rollout>(object);
   r.to = text(object, "spec.version");
   r.from = text(object, "status.fromVersion");
   r.phase = text(object, "status.phase");
   r.message = brief(object, "status.message");
   r.reason = text(object, "status.ending.reason");
   r.origin = label(object, "modelops.dev/origin");
-  r.created = time_of(object, "metadata.creationTimestamp");
   r.started = time_of(object, "status.startedAt");
   r.finished = time_of(object, "status.finishedAt");
   r.decided = time_of(object, "status.ending.at");
+  r.awaits = text(object, "status.approval.reason");
+  for (const Json& policy : items(object, "status.governance.policies"))
+    if (r.policies.size() < kPoliciesKept) r.policies.push_back(text(policy, "name"));
   r.weight = static_cast<int>(number(object, "status.weights.candidate"));
   r.step = static_cast<int>(number(object, "status.step.index"));
   r.steps = static_cast<int>(number(object, "status.step.count"));
@@ -156,16 +161,12 @@ Rollout read_rollout(const Json& object) {
 }
 
 Run read_run(const Json& object) {
-  Run r;
-  r.ns = text(object, "metadata.namespace");
-  r.name = text(object, "metadata.name");
-  r.model = text(object, "spec.modelRef.name");
+  Run r = read_owned<Run>(object);
   r.trigger = text(object, "spec.trigger.name");
   if (r.trigger.empty()) r.trigger = text(object, "spec.trigger.kind");
   r.phase = text(object, "status.phase");
   r.version = text(object, "status.version");
   r.message = brief(object, "status.message");
-  r.created = time_of(object, "metadata.creationTimestamp");
   r.finished = time_of(object, "status.finishedAt");
   for (const Json& stage : items(object, "status.stages")) {
     r.stage = text(stage, "name");
@@ -176,7 +177,7 @@ Run read_run(const Json& object) {
 
 Approval read_approval(const Json& object) {
   return {text(object, "metadata.namespace"), text(object, "spec.rolloutRef.name"), text(object, "spec.role"),  text(object, "spec.decision"),
-          text(object, "spec.approver"),      brief(object, "spec.reason"),         time_of(object, "metadata.creationTimestamp")};
+          text(object, "spec.approver"),      brief(object, "spec.reason"),         brief(object, "spec.ticket"), time_of(object, "metadata.creationTimestamp")};
 }
 
 }  // namespace mo::report

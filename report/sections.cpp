@@ -131,7 +131,7 @@ void put_approvals(Html& h, const Model& m) {
   for (const Approval& a : m.approvals) {
     h << "<li>";
     h.text(a.decision + " by " + a.approver + " as " + a.role + " for " + a.rollout + (a.at ? " on " + minute(a.at) : "") +
-           (a.reason.empty() ? "" : ": " + a.reason))
+           (a.ticket.empty() ? "" : ", ticket " + a.ticket) + (a.reason.empty() ? "" : ": " + a.reason))
         << "</li>";
   }
   h << "</ul>";

@@ -11,12 +11,16 @@
 namespace mo::report {
 namespace {
 
-Cell model_cell(const Model& m) {
-  Cell c = plain(m.name);
-  c.ns = m.ns;
-  c.model = m.name;
+const Column kNamespace = {"namespace", "Namespace", "The Kubernetes namespace."};
+const Column kModel = {"model", "Model", "The Model's name."};
+const Column kOwner = {"owner", "Owner", "spec.owner: the team that answers for it."};
+
+Cell model_cell(const std::string& ns, const std::string& name) {
+  Cell c = plain(name);
+  if (!name.empty()) c.ns = ns, c.model = name;
   return c;
 }
+Cell model_cell(const Model& m) { return model_cell(m.ns, m.name); }
 
 Tone tone_of_stage(const std::string& stage) {
   if (stage == "Retired") return Tone::Dim;
@@ -27,11 +31,6 @@ Tone tone_of_state(const std::string& state) {
   if (state == "OK") return Tone::Good;
   if (state == "Breached") return Tone::Bad;
   return state.empty() ? Tone::None : Tone::Warn;
-}
-
-std::string target(const Monitor& m) {
-  if (!m.min.empty() && !m.max.empty()) return m.min + " to " + m.max;
-  return m.min.empty() ? "at most " + m.max : "at least " + m.min;
 }
 
 Cell span_cell(const std::optional<Duration>& d) {
@@ -67,7 +66,7 @@ std::string gates_in_words(const Rollout& r) {
 Tone tone_of_phase(const std::string& phase) {
   if (phase == "Ready" || phase == "Succeeded" || phase == "Serving") return Tone::Good;
   if (phase == "Degraded" || phase == "RolledBack" || phase == "Failed" || phase == "Rejected") return Tone::Bad;
-  if (phase == "Paused" || phase == "Pending" || phase == "AwaitingApproval" || phase == "Baking" || phase == "Progressing") return Tone::Warn;
+  if (phase == "Paused" || phase == "Pending" || phase == "Baking" || phase == "Progressing") return Tone::Warn;
   return phase == "Retired" || phase == "Superseded" || phase == "Aborted" ? Tone::Dim : Tone::None;
 }
 
@@ -123,9 +122,9 @@ Table models_table(const std::vector<const Model*>& models, TimePoint now) {
   Table t{"models",
           "Models",
           "Each Model, what serves of it and who answers for it.",
-          {{"namespace", "Namespace", "The Kubernetes namespace."},
-           {"model", "Model", "The Model's name."},
-           {"owner", "Owner", "spec.owner: the team that answers for it."},
+          {kNamespace,
+           kModel,
+           kOwner,
            {"class", "Class", "spec.class: what kind of model it is."},
            {"tier", "Tier", "spec.riskTier: how much harm a wrong answer can do."},
            {"stage", "Stage", "spec.lifecycle: from Development to Retired."},
@@ -163,17 +162,15 @@ Table findings_table(const std::vector<Finding>& findings) {
           "What needs attention",
           "The worst first.",
           {{"severity", "Severity", "high: people are or may be harmed; medium: somebody has to decide; low: worth knowing."},
-           {"namespace", "Namespace", "The Kubernetes namespace."},
-           {"model", "Model", "The Model's name."},
+           kNamespace,
+           kModel,
            {"kind", "Kind", "What it is about, for scripts."},
            {"finding", "Finding", "What was found."}},
           {},
           "nothing needs attention"};
   for (const Finding& f : findings) {
-    Cell model = plain(f.model);
-    if (!f.model.empty()) model.ns = f.ns, model.model = f.model;
     t.rows.push_back({cell(word(f.severity), f.severity == Severity::High ? Tone::Bad : f.severity == Severity::Medium ? Tone::Warn : Tone::Dim),
-                      plain(f.ns), model, plain(f.kind), plain(f.text)});
+                      plain(f.ns), model_cell(f.ns, f.model), plain(f.kind), plain(f.text)});
   }
   return t;
 }
@@ -182,7 +179,7 @@ Table servers_table(const Portfolio& p) {
   Table t{"servers",
           "Model servers that no Model knows",
           "Pods whose image or labels say that they serve models, and that belong to no Model.",
-          {{"namespace", "Namespace", "The Kubernetes namespace."},
+          {kNamespace,
            {"kind", "Kind", "The kind of the workload."},
            {"name", "Workload", "Its name."},
            {"product", "Looks like", "The server that it seems to be."},
@@ -211,17 +208,10 @@ Table rollouts_table(const std::vector<const Rollout*>& rollouts, bool of_one_mo
            {"why", "Why", "Its own words."}},
           {},
           "no rollouts"};
-  if (!of_one_model) {
-    t.columns.insert(t.columns.begin(), {{"namespace", "Namespace", "The Kubernetes namespace."}, {"model", "Model", "The Model's name."}});
-  }
+  if (!of_one_model) t.columns.insert(t.columns.begin(), {kNamespace, kModel});
   for (const Rollout* r : rollouts) {
     std::vector<Cell> row;
-    if (!of_one_model) {
-      Cell model = plain(r->model);
-      model.ns = r->ns;
-      model.model = r->model;
-      row = {plain(r->ns), model};
-    }
+    if (!of_one_model) row = {plain(r->ns), model_cell(r->ns, r->model)};
     const bool took = r->started && r->finished;
     row.insert(row.end(), {plain(r->name), plain(r->from), plain(r->to), cell(r->phase, tone_of_phase(r->phase)), moment(r->started),
                            r->finished ? moment(r->finished) : plain(""), took ? span_cell(*r->finished - *r->started) : plain(""),
@@ -271,7 +261,7 @@ Table monitors_table(const Model& m, TimePoint now) {
           {},
           "no monitors: how good its answers are is unknown"};
   for (const Monitor& x : m.monitors)
-    t.rows.push_back({plain(x.name), plain(x.about), cell(x.state, tone_of_state(x.state)), cell(x.value), plain(target(x)), age_of(x.since, now),
+    t.rows.push_back({plain(x.name), plain(x.about), cell(x.state, tone_of_state(x.state)), cell(x.value), plain(range(x.min, x.max)), age_of(x.since, now),
                       plain(x.message)});
   return t;
 }
@@ -301,9 +291,9 @@ Table delivery_table(const std::vector<const Model*>& models, TimePoint now, siz
   Table t{"delivery",
           "Delivery by Model",
           "The last 90 days.",
-          {{"namespace", "Namespace", "The Kubernetes namespace."},
-           {"model", "Model", "The Model's name."},
-           {"owner", "Owner", "spec.owner: the team that answers for it."},
+          {kNamespace,
+           kModel,
+           kOwner,
            {"deployments", "Deployments", defined[0].meaning},
            {"perWeek", "Per week", defined[1].meaning},
            {"leadTimeSeconds", "Lead time", defined[2].meaning},
@@ -327,11 +317,11 @@ Table compliance_table(const std::vector<const Model*>& models, size_t most) {
   Table t{"compliance",
           "Compliance",
           "What policies demand of each Model, and what people must know about it.",
-          {{"namespace", "Namespace", "The Kubernetes namespace."},
-           {"model", "Model", "The Model's name."},
+          {kNamespace,
+           kModel,
            {"tier", "Tier", "spec.riskTier."},
            {"compliant", "Compliant", "Whether the policies that apply are met; unknown where none applies."},
-           {"policies", "Policies", "Those that apply."},
+           {"policies", "Policies", "Those that hold for its last rollout under policies."},
            {"missing", "Missing", "What the Model does not say about itself."},
            {"why", "Why", "What a policy says."}},
           {},

@@ -67,7 +67,7 @@ spec:
             type: object
           spec:
             type: object
-            description: What is wanted.
+            description: Desired state.
             required: [gates]
             properties:
               description:

@@ -179,8 +179,7 @@ std::string Metrics::text() const {
     for (MetricFamily& of_models : model_families(sources.stores->models)) families.push_back(std::move(of_models));
     families.push_back(
         by_phase("model_operator_rollouts", "ModelRollouts by phase.", sources.stores->rollouts,
-                 {"Pending", "AwaitingApproval", "Progressing", "Paused", "Baking", "Succeeded", "RolledBack",
-                  "Aborted", "Superseded", "Failed"},
+                 {"Pending", "Progressing", "Paused", "Baking", "Succeeded", "RolledBack", "Aborted", "Superseded", "Failed"},
                  [](const api::ModelRollout& r) -> const std::string& { return r.status.phase; }));
   }
   auto counter = [&](const char* name, const char* help, double value) {

@@ -61,6 +61,7 @@ Reply table_reply(const report::Portfolio& p, const std::string& file) {
   const auto table = dot == std::string::npos ? std::nullopt : report::table_of(p, file.substr(0, dot));
   const std::string kind = dot == std::string::npos ? "" : file.substr(dot + 1);
   if (!table || (kind != "csv" && kind != "json")) return page(report::missing_page(), 404);
+  if (table->id == "servers" && !p.servers_known) return page(report::missing_page(), 404);  // no rows would say that there are none
   Reply reply = kind == "csv" ? guarded({200, "text/csv; charset=utf-8", report::to_csv(*table)})
                               : guarded({200, "application/json", report::to_json(*table).dump(1) + "\n"});
   reply.headers.emplace_back("Content-Disposition", "attachment; filename=\"" + table->id + "." + kind + "\"");

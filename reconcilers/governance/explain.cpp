@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reconcilers/governance/freeze.h"
+#include "reconcilers/governance/policies.h"
 
 namespace mo::governance {
 namespace {
@@ -20,13 +21,10 @@ class Explain {
   std::vector<std::string> run() {
     out_.push_back("ModelPolicy " + p_.meta.key.name + (p_.enforced ? "" : " (Warn: shown, and nothing waits for it)") +
                    " demands");
-    say("gates before the first request", in_words(p_.before_traffic));
-    std::vector<std::string> later;
-    for (const api::Gate& gate : p_.gates)
-      if (std::find(p_.before_traffic.begin(), p_.before_traffic.end(), gate.name) == p_.before_traffic.end())
-        later.push_back(gate.name);
-    say("gates before all traffic", in_words(later));
-    say("gates that are watched", in_words(p_.background));
+    gates();
+    std::vector<std::string> strategies;
+    for (const auto strategy : p_.strategies) strategies.push_back(word(strategy));
+    say("strategies", in_words(strategies));
     say("first weight, at most", p_.max_first_weight ? std::to_string(*p_.max_first_weight) : "");
     say("bake, at least", p_.min_bake ? format_duration(*p_.min_bake) : "");
     say("said of the Model", in_words(p_.fields));
@@ -47,6 +45,23 @@ class Explain {
     if (!value.empty()) out_.push_back("  " + what + ": " + value);
   }
 
+  // Gates that are a dry run are measured, and nothing hangs on what they say.
+  void gates() {
+    const auto among = [](const std::vector<std::string>& names, const std::string& name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    std::vector<std::string> before, later, watched, dry;
+    for (const api::Gate& gate : p_.gates) {
+      const bool first = among(p_.before_traffic, gate.name);
+      (gate.dry_run ? dry : first ? before : later).push_back(gate.name);
+      if (!gate.dry_run && among(p_.background, gate.name)) watched.push_back(gate.name);
+    }
+    say("gates before the first request", in_words(before));
+    say("gates before all traffic", in_words(later));
+    say("gates that are watched", in_words(watched));
+    say("gates that are measured, and that nothing waits for (dryRun)", in_words(dry));
+  }
+
   void freeze(const api::FreezeWindow& window) {
     const auto open = open_until(window, now_);
     if (!open) return say("freeze " + window.name, "cannot be read, so nothing moves forward: " + open.error().message);
@@ -62,10 +77,12 @@ class Explain {
 
 }  // namespace
 
+std::vector<std::string> demands(const api::ModelPolicy& policy, TimePoint now) { return Explain(policy, now).run(); }
+
 std::vector<std::string> demands(const Observed& observed, TimePoint now) {
   std::vector<std::string> all;
   for (const auto& policy : observed.policies)
-    for (std::string& line : Explain(*policy, now).run()) all.push_back(std::move(line));
+    for (std::string& line : demands(*policy, now)) all.push_back(std::move(line));
   return all;
 }
 

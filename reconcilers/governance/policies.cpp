@@ -11,20 +11,6 @@
 #include "reconcilers/serving/render.h"
 
 namespace mo::governance {
-namespace {
-
-constexpr size_t kMessageKept = 4096;  // bytes
-
-template <class T>
-bool among(const std::vector<T>& list, const T& value) {
-  return std::find(list.begin(), list.end(), value) != list.end();
-}
-
-std::string listed(const std::vector<std::string>& words, const char* last = " or ") {
-  std::string text;
-  for (size_t i = 0; i < words.size(); ++i) text += (i == 0 ? "" : i + 1 == words.size() ? last : ", ") + words[i];
-  return text;
-}
 
 const char* word(api::RolloutPolicy::Strategy strategy) {
   switch (strategy) {
@@ -38,6 +24,21 @@ const char* word(api::RolloutPolicy::Strategy strategy) {
       break;
   }
   return "Canary";
+}
+
+namespace {
+
+constexpr size_t kMessageKept = 4096;  // bytes
+
+template <class T>
+bool among(const std::vector<T>& list, const T& value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+std::string listed(const std::vector<std::string>& words, const char* last = " or ") {
+  std::string text;
+  for (size_t i = 0; i < words.size(); ++i) text += (i == 0 ? "" : i + 1 == words.size() ? last : ", ") + words[i];
+  return text;
 }
 
 // What one policy finds wrong with one Model and version, in the order of the fields of spec.require.

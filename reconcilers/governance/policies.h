@@ -14,6 +14,8 @@
 
 namespace mo::governance {
 
+const char* word(api::RolloutPolicy::Strategy strategy);
+
 // Whether `policy` is for a Model that says this, in this namespace.
 bool applies(const api::ModelPolicy& policy, const api::Model& model);
 

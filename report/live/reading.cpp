@@ -9,7 +9,7 @@
 namespace mo::report {
 namespace {
 
-constexpr int kPage = 500;
+constexpr int kPage = 50;  // objects that are held as JSON at once
 constexpr size_t kLongestPage = 256u << 20;
 
 using Page = std::function<Result<std::string>(const std::string& continued)>;
@@ -37,7 +37,9 @@ class Reading {
     for (const Kind kind : {Kind::ModelVersion, Kind::ModelRollout})
       if (auto read = known(kind, ""); !read)
         collector_.gap(std::string(info(kind).kind) + "s could not be read, so what follows from them is unknown: " + read.error().message);
-    if (wanted_.pods) pods();
+    if (wanted_.pods && wanted_.selector.empty()) pods();
+    else if (wanted_.pods)  // a pod of a Model that was not asked for would look like one that no Model knows
+      collector_.gap("Pods are not looked at where Models are chosen by labels, so whether there are model servers that no Model knows is unknown");
     for (const auto& [kind, plural, namespaced] : {std::tuple("TrainingRun", "trainingruns", true), std::tuple("ModelApproval", "modelapprovals", true),
                                                    std::tuple("ModelPolicy", "modelpolicies", false)})
       optional(kind, plural, namespaced);
@@ -65,7 +67,7 @@ class Reading {
       collector_.gap("Pods could not be read, so whether there are model servers that no Model knows is unknown: " + read.error().message);
   }
 
-  // Of kinds that a cluster may lack.
+  // Of kinds that a cluster may lack: that is no gap, but all else is.
   void optional(const std::string& kind, const std::string& plural, bool namespaced) {
     const std::string place = namespaced && !wanted_.ns.empty() ? "namespaces/" + wanted_.ns + "/" : "";
     const auto read = each(
@@ -75,7 +77,7 @@ class Reading {
           return client_.get_raw(target, stop_);
         },
         [&](const Json& object) { collector_.add(kind, object); });
-    if (!read && read.error().kind == ErrorKind::Forbidden)
+    if (!read && read.error().kind != ErrorKind::NotFound)
       collector_.gap((kind == "ModelPolicy" ? "ModelPolicies" : kind + "s") + " could not be read: " + read.error().message);
   }
 

@@ -12,7 +12,7 @@ namespace mo::report {
 struct Wanted {
   std::string ns;        // empty: all
   std::string selector;  // of Models
-  bool pods = true;      // to find model servers that no Model knows
+  bool pods = true;      // to find model servers that no Model knows; not with a selector
 };
 
 // An Error if Models cannot be read. What else cannot be read is a gap, which the reports tell; kinds that a cluster lacks are none.

@@ -65,6 +65,16 @@ TEST_CASE("a date retires a Model, after notice") {
     s.then("sets the date", f.serves("m-v1"), [f, &s]() mutable {
       f.edit_spec([&](Json& spec) { spec["lifecycle"] = {{"retireAt", format_time(s.world.now + std::chrono::hours(36))}}; });
     });
+    for (const char* left : {", 7 days", ", 1 day"})
+      s.then(std::string("is given notice") + left,
+             [f, left] {
+               const Json notices = f.status().value("lifecycle", Json::object()).value("notices", Json::array());
+               return notices.dump().find(std::string(left) + "\"") != std::string::npos;
+             },
+             [f] {
+               must(phase(f) == "Ready", "it serves until then: " + phase(f));
+               must(f.condition("EndOfLife") == "True" && f.reason("EndOfLife") == "RetirementNotice", f.status().dump());
+             });
     s.until = [f] { return f.reason() == "Retired" && phase(f) == "Retired"; };
     s.expect = [&s] { must_be_gone(s); };
   });

@@ -185,15 +185,21 @@ TEST_CASE("a version that another Model promotes starts a run") {
     s.op.job_result = [](const std::string& job) { return report({{"f1", "0.95"}}, job); };
     s.op.metrics["accuracy " + made("m-run-000001-train")] = "0.95";
     s.world.create({{"kind", "Model"}, {"metadata", {{"name", "base"}}}, {"spec", {{"serving", {{"replicas", 1}}}}}}, "kubectl");
-    s.world.create({{"kind", "ModelVersion"}, {"metadata", {{"name", "base-v1"}}},
-                    {"spec", {{"modelRef", {{"name", "base"}}}, {"artifact", {{"uri", "pvc://a/b"}, {"digest", digest("base-v1")}, {"format", {{"name", "rules"}, {"version", "1"}}}}}}}}, "kubectl");
-    s.then("lets the other serve", f.serves("m-v1"), [&s] {
-      s.world.update(ref(Kind::Model, "base"), [](Json& o) { o["spec"]["version"] = "base-v1"; }, "kubectl");
-    });
+    for (const char* version : {"base-v1", "base-v2"}) f.make_version(version, Json::object(), "base");
+    const auto promote = [&s](const std::string& version) {
+      return [&s, version] { s.world.update(ref(Kind::Model, "base"), [&](Json& o) { o["spec"]["version"] = version; }, "kubectl"); };
+    };
+    s.then("lets the other serve", f.serves("m-v1"), promote("base-v1"));
+    s.then("lets the other promote another", [f] { return retraining(f).value("datasets", Json::array()).dump().find("base-v1") != std::string::npos; },
+           [&s, promote] {
+             must(s.world.all(Kind::TrainingRun).empty(), "the first that is seen is what there was");
+             promote("base-v2")();
+           });
     s.expect = [f, &s] {
-      must(retraining(f)["datasets"].dump().find("base-v1") != std::string::npos, f.status().dump());
-      must(jobs(s) == 0, "the first that is seen is what there was");
-      f.must_serve("m-v1");
+      must(s.world.get(ref(Kind::Model, "base"))["status"]["stableVersion"] == "base-v2", "the other serves base-v2");
+      must(retraining(f)["datasets"].dump().find("base-v2") != std::string::npos, f.status().dump());
+      must(s.world.all(Kind::TrainingRun).size() == 1 && jobs(s) == 1 && phase(s) == "Succeeded", "exactly one run: " + run_status(s).dump());
+      f.must_serve(made("m-run-000001-train"));
     };
   });
 }

@@ -2,6 +2,7 @@
 
 #include "plugin/approve.h"
 #include "plugin/fields.h"
+#include "plugin/policy_explain.h"
 #include "tests/unit/plugin_cluster.h"
 
 using namespace mo;
@@ -67,4 +68,27 @@ TEST_CASE("one sees what one approves", "[plugin]") {
         std::vector<std::string>{"ModelRollout m-v2-1 (m-v1 -> m-v2) waits for approval before the first request", "  artifact: https://store/m",
                                  "  digest: sha256:d", "  code: abc", "  written by: ann", "  policy: high-risk, generation 3",
                                  "  gate validated: Passed, 0.94", "  missing: risk (0 of 1)", "  subject: sha256:s"});
+}
+
+TEST_CASE("plugin: policy explain tells what each policy demands, and for which frameworks", "[plugin]") {
+  ClusterClient cluster;
+  Json model = model_named("m");
+  model["spec"]["riskTier"] = "high";
+  model["spec"]["serving"] = {{"replicas", 1}};
+  cluster.objects[Kind::Model] = {model};
+  const auto policy = [](const std::string& name, const Json& spec) {
+    return Json{{"apiVersion", "modelops.dev/v1alpha1"}, {"kind", "ModelPolicy"}, {"metadata", {{"name", name}, {"uid", "u"}, {"generation", 1}}}, {"spec", spec}};
+  };
+  cluster.objects[Kind::ModelPolicy] = {
+      policy("high", {{"appliesTo", {{"riskTiers", {"high"}}}},
+                      {"require", {{"strategies", {"Canary"}}}},
+                      {"frameworks", {{{"name", "EU AI Act"}, {"refs", {"art. 9", "art. 14"}}, {"notCovered", "registration"}}, {{"name", "SR 26-2"}}}}}),
+      policy("low", {{"appliesTo", {{"riskTiers", {"low"}}}}, {"frameworks", {{{"name", "not for it"}}}}})};
+  Printed printed;
+  Session session = printed.session(cluster);
+  CHECK(explain_policies(session, "m") == kDone);
+  CHECK(printed.err.str() == "");
+  CHECK(printed.out.str() ==
+        "ModelPolicy high demands\n  strategies: Canary\n  for EU AI Act: art. 9, art. 14; not covered: registration\n  for SR 26-2\n"
+        "nothing is missing for m-v1\n");
 }

@@ -12,6 +12,8 @@ using Catch::Matchers::Contains;
 namespace {
 
 struct Shop : ClusterClient {
+  ErrorKind raw_error = ErrorKind::NotFound;  // of the kinds that a cluster may lack
+  Result<std::string> get_raw(const std::string&, std::stop_token) override { return fail(raw_error, "no"); }
   Shop() {
     objects[Kind::Model] = {model_named("fraud"), model_named("churn", "other")};
     objects[Kind::ModelRollout] = {rollout_of("fraud", "fraud-v1-1", "Succeeded")};
@@ -44,6 +46,38 @@ TEST_CASE("inventory -A has all namespaces, as CSV, JSON and ML-BOM", "[plugin]"
     wanted.output = output;
     CHECK(inventory(session, wanted) == 0);
     CHECK_THAT(printed.out.str(), Contains(what));
+  }
+}
+
+TEST_CASE("plugin: a selector of Models makes no server of another Model unknown", "[plugin]") {
+  Shop shop;
+  shop.objects[Kind::Model][0]["metadata"]["labels"] = {{"team", "pay"}};
+  shop.objects[Kind::Model].push_back(model_named("risk"));
+  shop.objects[Kind::Pod][0]["metadata"]["labels"] = {{"modelops.dev/model", "risk"}};
+  for (const char* selector : {"", "team=pay"}) {
+    Printed printed;
+    Session session = printed.session(shop);
+    Inventory wanted;
+    wanted.selector = selector;
+    wanted.output = "json";
+    CHECK(inventory(session, wanted) == 0);
+    const Json told = Json::parse(printed.out.str());
+    CHECK(told["models"].size() == (*selector ? 1 : 2));
+    CHECK(told["servers"] == (*selector ? Json() : Json::array()));  // null: unknown
+    CHECK(told.dump().find("unknown-server") == std::string::npos);
+    CHECK((told["gaps"].dump().find("Pods are not looked at") != std::string::npos) == (*selector != 0));
+  }
+}
+
+TEST_CASE("plugin: kinds that a cluster lacks are no gap, and whatever else fails is one", "[plugin]") {
+  for (const ErrorKind kind : {ErrorKind::NotFound, ErrorKind::Forbidden, ErrorKind::Transport, ErrorKind::Invalid}) {
+    Shop shop;
+    shop.raw_error = kind;
+    Printed printed;
+    Session session = printed.session(shop);
+    CHECK(inventory(session, {}) == 0);
+    for (const char* gap : {"TrainingRuns could not be read: no", "ModelApprovals could not be read: no", "ModelPolicies could not be read: no"})
+      CHECK((printed.err.str().find(gap) != std::string::npos) == (kind != ErrorKind::NotFound));
   }
 }
 

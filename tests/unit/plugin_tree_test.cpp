@@ -33,7 +33,7 @@ Snapshot canary() {
     "status": {"observedGeneration": 3, "phase": "Progressing", "message": "ModelRollout fraud-v2-3 to fraud-v2: measuring",
       "stableVersion": "fraud-v1", "candidateVersion": "fraud-v2",
       "traffic": [{"version": "fraud-v1", "weight": 90}, {"version": "fraud-v2", "weight": 10}],
-      "retraining": {"lastRun": "fraud-run-000041", "lastResult": "registered fraud-v2",
+      "retraining": {"lastRun": "fraud-run-000041", "lastResult": "Registered: fraud-v2, ModelRollout fraud-v2-3",
                      "nextScheduled": "2026-11-23T02:00:00Z"}}})");
   s.model["status"]["conditions"] = conditions("False", "False");
   for (const auto& [name, phase] : {std::pair("fraud-v1", "Serving"), std::pair("fraud-v2", "Candidate")})
@@ -80,8 +80,22 @@ TEST_CASE("plugin: the tree of a canary that is being measured", "[plugin]") {
 │  ├─ · 4 weight 50
 │  ├─ · 5 pause
 │  └─ · 6 all traffic
-└─ Retraining: last: fraud-run-000041: registered fraud-v2; next in 14h
+└─ Retraining: last: fraud-run-000041: Registered: fraud-v2, ModelRollout fraud-v2-3; next in 14h
 )tree");
+}
+
+TEST_CASE("plugin: monitors with state, figure, bounds, since when, and why", "[plugin]") {
+  Snapshot s = canary();
+  s.model["spec"]["monitors"] = Json::parse(R"([{"name": "drift", "max": "0.2"}, {"name": "accuracy", "min": "0.9"}, {"name": "cost", "min": "1", "max": "5"}])");
+  s.model["status"]["monitors"] = Json::parse(R"([
+    {"name": "accuracy", "state": "OK", "value": "0.95", "since": "2026-11-22T11:00:00Z"},
+    {"name": "drift", "state": "Breached", "value": "0.31", "since": "2026-11-22T11:50:00Z", "message": "0.31 is above max 0.2"}])");
+  CHECK_THAT(drawn(s), Catch::Contains(R"tree(├─ Monitors
+│  ├─ drift  Breached  0.31  (max 0.2)  since 10m: 0.31 is above max 0.2
+│  ├─ accuracy  OK  0.95  (min 0.9)  since 60m
+│  └─ cost  not measured yet  (min 1, max 5)
+└─ Retraining: )tree"));
+  CHECK_THAT(drawn(s, {.colour = false, .ticking = false}), Catch::Contains("(min 0.9)  since 2026-11-22T11:00:00Z\n"));
 }
 
 TEST_CASE("plugin: what is left of a pause and of a deadline", "[plugin]") {

@@ -5,6 +5,7 @@
 
 #include "operator/api/parse.h"
 #include "reconcilers/governance/approvals.h"
+#include "reconcilers/governance/explain.h"
 #include "reconcilers/governance/freeze.h"
 #include "reconcilers/governance/pattern.h"
 #include "reconcilers/governance/policies.h"
@@ -75,6 +76,24 @@ TEST_CASE("which Models a policy is for", "[governance]") {
   }
   model.about.risk_tier.clear();
   CHECK(governance::applies(*policy_of("p", {{"appliesTo", {{"riskTiers", {""}}}}}), model));
+}
+
+TEST_CASE("what a policy demands, in words: strategies among it, and no gate that is a dry run", "[governance]") {
+  const auto gate = [](const std::string& name, bool dry_run) {
+    Json g = {{"name", name}, {"version", {{"metric", name}}}, {"min", "0.9"}};
+    if (dry_run) g["dryRun"] = true;
+    return g;
+  };
+  Json watched = {{"name", "errors"}, {"prometheus", {{"query", "errors"}}}, {"max", "0.1"}}, tried = watched;
+  tried["name"] = "tried";
+  tried["dryRun"] = true;
+  const Json spec = {{"gates", {gate("first", false), gate("first-dry", true), gate("later", false), gate("later-dry", true), watched, tried}},
+                     {"require", {{"beforeTraffic", {"first", "first-dry"}}, {"background", {"errors", "tried"}}, {"strategies", {"Canary", "Shadow"}}}}};
+  CHECK(governance::demands(*policy_of("p", spec), at("2026-11-22T12:00:00Z")) ==
+        std::vector<std::string>{"ModelPolicy p demands", "  gates before the first request: first", "  gates before all traffic: later, errors",
+                                 "  gates that are watched: errors",
+                                 "  gates that are measured, and that nothing waits for (dryRun): first-dry, later-dry, tried",
+                                 "  strategies: Canary, Shadow"});
 }
 
 TEST_CASE("several policies add up, and the stricter wins", "[governance]") {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <functional>
 
 #include "report/cyclonedx.h"
 #include "report/servers.h"
@@ -87,6 +88,64 @@ TEST_CASE("what needs attention is found", "[report]") {
   CHECK(found.never_served == 1);
   CHECK(p.findings.front().severity == Severity::High);
   CHECK(p.findings.back().severity == Severity::Low);
+
+  struct Case {
+    std::string kind, otherwise;  // otherwise: a finding that there is none of
+    std::function<void(Json& model, Json& rollout)> make;
+  };
+  const auto waits_for = [](const std::string& reason) {
+    return [reason](Json& m, Json& r) {
+      m["status"]["phase"] = "Paused";
+      r["status"]["phase"] = "Paused";
+      if (!reason.empty()) r["status"]["approval"] = {{"reason", reason}};
+    };
+  };
+  const std::vector<Case> cases = {
+      {"awaits-approval", "paused", waits_for("AwaitingApproval")},
+      {"paused", "awaits-approval", waits_for("")},
+      {"paused", "awaits-approval", waits_for("AuthorUnknown")},
+      {"no-data", "open-breach", [](Json& m, Json&) { m["status"]["monitors"][0]["state"] = "NoData"; }},
+      {"deprecated", "retires-soon", [](Json& m, Json&) { m["status"]["lifecycle"]["stage"] = "Deprecated"; }},
+      {"not-monitored", "no-data", [](Json& m, Json&) { m["spec"].erase("monitors"); }},
+  };
+  for (const Case& c : cases) {
+    INFO(c.kind);
+    Json one = model(), r = rollout("r4", "fraud-v2", "fraud-v3", "Progressing", "");
+    c.make(one, r);
+    Scene of_it;
+    of_it.add("Model", one).add("ModelVersion", version("fraud-v2")).add("ModelRollout", r);
+    const Portfolio shown = of_it.portfolio();
+    CHECK(has(shown.models[0], c.kind));
+    CHECK_FALSE(has(shown.models[0], c.otherwise));
+    CHECK(shown.findings.size() == 1);
+  }
+}
+
+TEST_CASE("the policies of a Model are those of its newest rollout that has any, and approvals go to the rollout's Model", "[report]") {
+  const auto governed = [](const std::string& name, const std::string& started, const Json& policies, const std::string& of = "fraud") {
+    Json r = rollout(name, "fraud-v1", "fraud-v2", "Progressing", "", of);
+    r["status"]["startedAt"] = started;
+    if (!policies.empty()) r["status"]["governance"] = {{"policies", policies}};
+    return r;
+  };
+  const Json approval = {{"metadata", meta("a")},
+                         {"spec", {{"rolloutRef", {{"name", "r2"}}}, {"role", "risk"}, {"decision", "Approved"}, {"approver", "ann"}, {"ticket", "CHG-7"}}}};
+  Json elsewhere = approval;
+  elsewhere["metadata"]["namespace"] = "web";
+  Scene s;
+  s.add("Model", model()).add("Model", model("other"));
+  s.add("ModelRollout", governed("r1", "2026-11-10T00:00:00Z", {{{"name", "old"}}}));
+  s.add("ModelRollout", governed("r2", "2026-11-11T00:00:00Z", {{{"name", "high"}, {"generation", 2}}, {{"name", "eu"}}}));
+  s.add("ModelRollout", governed("r3", "2026-11-12T00:00:00Z", {}));
+  s.add("ModelRollout", governed("r4", "2026-11-12T00:00:00Z", {}, "other"));
+  s.add("ModelApproval", approval).add("ModelApproval", elsewhere);
+  const Portfolio p = s.portfolio();
+  const Json rows = to_json(compliance_table(all_of(p)));
+  CHECK(rows[0]["policies"] == "high, eu");
+  CHECK(rows[1]["policies"] == "");
+  REQUIRE(p.models[0].approvals.size() == 1);
+  CHECK(p.models[0].approvals[0].ticket == "CHG-7");
+  CHECK(p.models[1].approvals.empty());
 }
 
 TEST_CASE("a retired Model needs nobody's attention", "[report]") {

@@ -133,3 +133,12 @@ TEST_CASE("each page forbids scripts, frames and caches", "[report]") {
   CHECK(site::answer(*site.whole, "/data/../models.csv", "").status == 404);
   CHECK(site::answer(*site.whole, "/data/models", "").status == 404);
 }
+
+TEST_CASE("a table of servers is there only if pods were looked at", "[report]") {
+  Setting site;
+  report::Portfolio p = *site.whole;
+  for (const bool known : {false, true}) {
+    p.servers_known = known;
+    for (const char* path : {"/data/servers.json", "/data/servers.csv"}) CHECK(site::answer(p, path, "").status == (known ? 200 : 404));
+  }
+}
