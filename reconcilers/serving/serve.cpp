@@ -248,6 +248,7 @@ class Serve {
   void service(const std::string& name, const std::string& side, const std::string& why) {
     const bool main = name == o_.key.name;
     if (main && adoption_.holds_service) return;
+    if (side == w_.candidate && nobodys_yet()) return;
     Rendered rendered = render_service(*o_.model, name, side, template_of_unlabelled(o_, side, w_.candidate));
     auto it = o_.services.find(name);
     const api::ObjectMeta* have = nullptr;
@@ -260,6 +261,10 @@ class Serve {
     if (main && !have) calm_ = false;  // nobody has heard of it yet: those who went by one that is gone keep their pods
     apply({Kind::Service, {o_.key.ns, name}}, std::move(rendered), have, why);
   }
+
+  // A first version that nothing can be rendered from has no revision: a Service of the version alone would lead to whatever pods
+  // it gets later, past what tells them apart.
+  bool nobodys_yet() const { return w_.stable.empty() && !w_.candidate_revision && !g_.candidate.exists; }
 
   // The name is taken by somebody else's Service: the API server says so, and a look at that one says whose it is.
   void tell_who_has(const std::string& name) {

@@ -261,6 +261,7 @@ TEST_CASE("an inline artifact is registered and rolled out like a version") {
   });
 }
 
+// Its Service was made while there was no runtime, so it selected whatever pods the version would get: seen by chance, in a third order.
 TEST_CASE("a missing runtime stalls and is used once it is there") {
   explore([](Sim& s) {
     Fixture f(s);

@@ -155,7 +155,7 @@ TEST_CASE("a firing that was skipped stays told until the next run, and who wait
   CHECK(status.suppressed.empty());
   s.model.retraining->requested_at = kNow + std::chrono::hours(2);
   look(kNow + std::chrono::hours(2));
-  CHECK(status.suppressed == "requested: m-run-000001 still runs; it runs afterwards");
+  CHECK(status.suppressed == "trigger requested waits: TrainingRun m-run-000001 is still running");
 }
 
 TEST_CASE("what happens to a rollout is told of its Model, too") {

@@ -85,7 +85,7 @@ TEST_CASE("Replace cancels the run under way for a newer cause, and never for th
   t.spec().requested_at = kNow + minutes(30);
   t.settle(minutes(30));
   CHECK(t.run("m-run-000001").status.phase == "Cancelled");
-  CHECK(t.run("m-run-000001").status.message == "limits.concurrency is Replace, and requested wants a run anew");
+  CHECK(t.run("m-run-000001").status.message == "trigger requested starts a newer run (limits.concurrency: Replace)");
   CHECK(t.status().run->name == "m-run-000002");
   CHECK(t.jobs.size() == 1);
   t.monitors = {"drift"};  // a monitor that asks on while a run is under way replaces nothing
