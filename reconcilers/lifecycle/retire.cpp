@@ -99,6 +99,7 @@ class Retiring {
 
   void write_versions() {
     version::Role role;
+    role.stable = m_.status.stable_version;  // whether its record said so yet or not
     role.retired = true;
     for (const auto& v : o_.versions) {
       if (v->meta.deleting) continue;

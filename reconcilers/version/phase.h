@@ -15,7 +15,7 @@ struct Role {
   std::string rejected, rejected_message;  // by the gates of a retraining run
   std::string evaluated;                   // which one a retraining run has measured anew
   api::Evaluation evaluation;
-  bool retired = false;                    // the Model: nothing of it serves any more
+  bool retired = false;                    // the Model: `stable` served last, nothing of it serves any more
 };
 
 // The new status, or nothing if it stays as it is. Phases: Registered -> Candidate -> Serving -> Superseded or, with its Model, Retired;

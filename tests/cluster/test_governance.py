@@ -220,7 +220,7 @@ def test_who_rejects_ends_it_and_what_lacks_never_begins(case, people):
         change(case, people["ann"], "ann", version="m-v2")
         rollout = case.rollout_of("m-v2")
         stalled = case.stalled("PolicyUnsatisfied")
-        assert "spec.owner.team is empty" in stalled["status"]["message"] and name in stalled["status"]["message"]
+        assert "spec.owner.team is required" in stalled["status"]["message"] and name in stalled["status"]["message"]
         change(case, people["ann"], "ann", owner={"team": "payments"})
         case.until(lambda: f"frozen until {soon} by sale of ModelPolicy {name}" in case.mro(rollout).get("message", ""), "it is frozen")
         assert not case.find("Deployment", "m-v2") and case.endpoints() == {"m-v1": 2}
