@@ -119,8 +119,13 @@ bool read(value& v, GateSetRef& out, const Path& at) { return read_object(v, out
 
 constexpr Words<RolloutPolicy::OnFailure> kOnFailure[] = {{"Rollback", RolloutPolicy::OnFailure::Rollback},
                                                           {"Pause", RolloutPolicy::OnFailure::Pause}};
+void read_keep_replicas(value& v, RolloutPolicy::Bake& out, const Path& at) {
+  std::string word;
+  if (read(v, word, at)) out.keep_all = word == "All";
+}
 constexpr Field<RolloutPolicy::Bake> kBake[] = {{"duration", member<&RolloutPolicy::Bake::duration>},
-                                                {"gates", member<&RolloutPolicy::Bake::gates>}};
+                                                {"gates", member<&RolloutPolicy::Bake::gates>},
+                                                {"keepReplicas", read_keep_replicas}};
 bool read(value& v, RolloutPolicy::Bake& out, const Path& at) { return read_object(v, out, kBake, at); }
 constexpr Field<RolloutPolicy> kPolicy[] = {
     {"strategy", word<&RolloutPolicy::strategy, kStrategies>},
@@ -252,14 +257,14 @@ bool read(value& v, TrafficShare& out, const Path& at) { return read_object(v, o
 
 constexpr Field<ModelStatus> kSpecIntent[] = {{"version", member<&ModelStatus::spec_version>},
                                               {"revision", member<&ModelStatus::spec_revision>},
-                                              {"generation", member<&ModelStatus::spec_generation>}};
+                                              {"generation", member<&ModelStatus::spec_generation>},
+                                              {"authors", member<&ModelStatus::spec_authors>}};
 
 constexpr Field<Intent> kIntent[] = {
     {"version", member<&Intent::version>}, {"origin", member<&Intent::origin>},
     {"rollout", member<&Intent::rollout>}, {"outcome", member<&Intent::outcome>},
     {"reason", member<&Intent::reason>},   {"message", member<&Intent::message>},
     {"since", member<&Intent::since>},     {"rolloutUID", member<&Intent::rollout_uid>},
-    {"author", member<&Intent::author>},
     {"revision", member<&Intent::revision>},
 };
 bool read(value& v, Intent& out, const Path& at) { return read_object(v, out, kIntent, at); }
@@ -496,11 +501,24 @@ bool read(value& v, RolloutStatus& out, const Path& at) {
 
 constexpr Field<ModelRuntime> kMetrics[] = {{"port", member<&ModelRuntime::metrics_port>},
                                             {"path", member<&ModelRuntime::metrics_path>}};
+void read_update_policy(value& v, RuntimeUpdate& out, const Path& at) {
+  std::string word;
+  if (read(v, word, at)) out.automatic = word == "Automatic";
+}
+constexpr Field<RuntimeUpdate> kUpdate[] = {{"policy", read_update_policy},
+                                            {"maxConcurrent", member<&RuntimeUpdate::max_concurrent>},
+                                            {"maxFailures", member<&RuntimeUpdate::max_failures>}};
+bool read(value& v, RuntimeUpdate& out, const Path& at) { return read_object(v, out, kUpdate, at); }
+
 constexpr Field<ModelRuntime> kRuntimeSpec[] = {
     {"formats", member<&ModelRuntime::formats>},   {"priority", member<&ModelRuntime::priority>},
     {"port", member<&ModelRuntime::port>},         {"metrics", into<kMetrics>},
     {"protocol", member<&ModelRuntime::protocol>}, {"template", raw_member<&ModelRuntime::pod_template>},
+    {"update", member<&ModelRuntime::update>},
 };
+
+// The counts are for people: decisions count anew.
+constexpr Field<RuntimeStatus> kRuntimeStatus[] = {{"rolling", member<&RuntimeStatus::rolling>}, {"conditions", member<&RuntimeStatus::conditions>}};
 
 // ---- ModelGateSet and ClusterModelGateSet ----
 
@@ -514,6 +532,10 @@ void read_rollout_status(value& v, Root<ModelRollout>& out, const Path& at) {
 }
 void read_version_status(value& v, Root<ModelVersion>& out, const Path& at) {
   read_object_and_raw(v, out.object, out.object.status_raw, kVersionStatus, at);
+}
+
+void read_runtime_status(value& v, Root<ModelRuntime>& out, const Path& at) {
+  read_object_and_raw(v, out.object.status, out.object.status.raw, kRuntimeStatus, at);
 }
 
 constexpr Field<Root<Model>> kModel[] = {{"apiVersion", ignored},
@@ -534,7 +556,8 @@ constexpr Field<Root<ModelRollout>> kRollout[] = {{"apiVersion", ignored},
 constexpr Field<Root<ModelRuntime>> kRuntime[] = {{"apiVersion", ignored},
                                                   {"kind", ignored},
                                                   {"metadata", root_metadata},
-                                                  {"spec", root_part<kRuntimeSpec>}};
+                                                  {"spec", root_part<kRuntimeSpec>},
+                                                  {"status", read_runtime_status}};
 
 template <class Set>
 void read_gate_set_spec(value& v, Root<Set>& out, const Path& at) {
