@@ -25,7 +25,8 @@ void print_records(Session& session, const Trail& trail, const std::string& outp
   }
   std::vector<std::vector<std::string>> rows;
   for (const Json& r : records)
-    rows.push_back({text(r, "seq"), text(r, "time"), text(r, "action"), text(r, "actor"), text(r, "object.kind") + " " + text(r, "object.name"), text(r, "why")});
+    rows.push_back({text(r, "seq"), text(r, "time"), text(r, "action"), text(r, "actor"),
+                    text(r, "object.kind") + " " + text(r, "object.name"), text(r, "why")});
   for (auto& row : rows)
     for (std::string& cell : row) cell = printable(cell);
   if (rows.empty())
@@ -41,9 +42,14 @@ int print_verified(Session& session, const audit::Verified& verified, const Audi
     return code;
   }
   Json findings = Json::array();
-  for (const auto& finding : verified.findings) findings.push_back({{"is", audit::to_string(finding.is)}, {"what", finding.what}});
-  session.out << Json{{"whole", verified.findings.empty()}, {"first", verified.first}, {"last", verified.last}, {"records", verified.records},
-                      {"signedUpTo", verified.signed_up_to}, {"findings", std::move(findings)}}
+  for (const auto& finding : verified.findings)
+    findings.push_back({{"is", audit::to_string(finding.is)}, {"what", finding.what}});
+  session.out << Json{{"whole", verified.findings.empty()},
+                      {"first", verified.first},
+                      {"last", verified.last},
+                      {"records", verified.records},
+                      {"signedUpTo", verified.signed_up_to},
+                      {"findings", std::move(findings)}}
                      .dump(2)
               << "\n";
   return code;
@@ -54,7 +60,8 @@ int print_verified(Session& session, const audit::Verified& verified, const Audi
 int audit_model(Session& session, const Auditing& auditing) {
   const auto at = auditing.at.empty() ? std::nullopt : parse_time(auditing.at);
   if (!auditing.at.empty() && !at)
-    return complain(session, {ErrorKind::Invalid, "--at " + auditing.at + " is no time; write it as 2026-11-30T12:00:00Z", 0, {}, {}});
+    return complain(session,
+                    {ErrorKind::Invalid, "--at " + auditing.at + " is no time; write it as 2026-11-30T12:00:00Z", 0, {}, {}});
   const auto keys = read_keys(auditing.public_keys);
   if (!keys) return complain(session, keys.error());
   const auto model = name_as(Kind::Model, auditing.model);

@@ -10,7 +10,7 @@ namespace mo::plugin {
 
 struct Auditing {
   std::string model, uid;
-  std::string at;                        // a time; empty: all records
+  std::string at;  // a time; empty: all records
   bool verify = false;
   std::vector<std::string> public_keys;  // files
   std::string output;                    // empty | json | jsonl

@@ -15,16 +15,19 @@ namespace mo::plugin {
 namespace {
 
 constexpr const char* kReadme = R"(What this is
-  What one rollout of a model rests on: model card (model-card.md, bom.cdx.json as CycloneDX ML-BOM), where the version came from (lineage.json),
-  the policy as it applied (policy.json), what gates measured (gates.json), who approved (approvals.json), and the Model's audit trail (audit/).
+  What one rollout of a model rests on: the model card (model-card.md, bom.cdx.json as CycloneDX ML-BOM), where the version
+  came from (lineage.json), the policy as it applied (policy.json), what gates measured (gates.json), who approved
+  (approvals.json), and the Model's audit trail (audit/).
 
 How to check it
-  kubectl model verify FILE.tar.gz --public-key audit.pub        all of it, without a cluster
-  sha256sum -c SHA256SUMS                                        that no file is another than it was
+  kubectl model verify FILE.tar.gz --public-key audit.pub
+      all of it, without a cluster
+  sha256sum -c SHA256SUMS
+      that no file is another than it was
   openssl pkeyutl -verify -pubin -inkey audit.pub -rawin -in audit/checkpoint.txt -sigfile audit/checkpoint.sig
-                                                                 that the operator signed the trail up to this record
-Take the public key from whoever runs the operator, not from this file. The trail names the digest, the policy's hash and the approvals, so that
-the signature vouches for them, too.
+      that the operator signed the trail up to this record
+Take the public key from whoever runs the operator, not from this file. The trail names the digest, the policy's hash and the
+approvals, so that the signature vouches for them, too.
 )";
 
 Json plain(Json object) {
@@ -62,7 +65,11 @@ void put_trail(Files& files, const Evidence& e) {
   Json sealed = Json::array();
   for (const Json& object : e.trail.objects) sealed.push_back(plain(object));
   files["audit/modelaudits.json"] = sealed.dump(2) + "\n";
-  files["audit/pending.json"] = Json{{"model", e.trail.model}, {"uid", e.trail.uid}, {"audit", e.model.value("status", Json::object()).value("audit", Json::object())}}.dump(2) + "\n";
+  files["audit/pending.json"] = Json{{"model", e.trail.model},
+                                     {"uid", e.trail.uid},
+                                     {"audit", e.model.value("status", Json::object()).value("audit", Json::object())}}
+                                    .dump(2) +
+                                "\n";
   if (const auto* checkpoint = last_signed(e.trail)) {
     files["audit/checkpoint.txt"] = audit::checkpoint(checkpoint->model, checkpoint->uid, checkpoint->last, checkpoint->head);
     files["audit/checkpoint.sig"] = from_base64(checkpoint->signature);
@@ -78,7 +85,7 @@ std::string sums_of(const Files& files) {
 }
 
 // A table row for Markdown: what people wrote must not end its cell.
-std::string cell(const std::string& value) {
+std::string markdown_cell(const std::string& value) {
   std::string out;
   for (const char c : printable(value)) {
     if (c == '|' || c == '\\' || c == '<' || c == '`' || c == '[' || c == '*' || c == '_') out += '\\';
@@ -97,14 +104,18 @@ Result<std::pair<Json, Json>> rollout_and_version(Session& session, const std::s
   const std::string name = rollout ? text(*rollout, "spec.version") : what->name;
   auto version = get(session, Kind::ModelVersion, name);
   if (!version && version.error().kind == ErrorKind::NotFound)
-    return refuse(rollout ? "ModelVersion " + name + " of ModelRollout " + what->name + " is gone" : "there is neither a ModelRollout nor a ModelVersion " + name);
+    return refuse(rollout ? "ModelVersion " + name + " of ModelRollout " + what->name + " is gone"
+                          : "there is neither a ModelRollout nor a ModelVersion " + name);
   if (!version) return fail(version.error());
   if (rollout) return std::pair(std::move(*rollout), std::move(*version));
   auto all = list(session, Kind::ModelRollout);
   if (!all) return fail(all.error());
   sort_newest_first(*all);
-  const auto of = [&](const Json& r) { return text(r, "spec.version") == name && text(r, "spec.modelRef.name") == text(*version, "spec.modelRef.name"); };
-  auto found = std::find_if(all->begin(), all->end(), [&](const Json& r) { return of(r) && text(r, "status.phase") == "Succeeded"; });
+  const auto of = [&](const Json& r) {
+    return text(r, "spec.version") == name && text(r, "spec.modelRef.name") == text(*version, "spec.modelRef.name");
+  };
+  auto found =
+      std::find_if(all->begin(), all->end(), [&](const Json& r) { return of(r) && text(r, "status.phase") == "Succeeded"; });
   if (found == all->end()) found = std::find_if(all->begin(), all->end(), of);
   return std::pair(found == all->end() ? Json::object() : *found, std::move(*version));
 }
@@ -136,17 +147,19 @@ Result<Evidence> gather(Session& session, const std::string& word) {
 }  // namespace
 
 std::string card_of(const Evidence& e) {
-  std::string out = "# " + cell(name_of(e.version)) + "\n\n| | |\n|---|---|\n";
+  std::string out = "# " + markdown_cell(name_of(e.version)) + "\n\n| | |\n|---|---|\n";
   const auto row = [&](const std::string& name, const std::string& value) {
-    if (!value.empty()) out += "| " + name + " | " + cell(value) + " |\n";
+    if (!value.empty()) out += "| " + name + " | " + markdown_cell(value) + " |\n";
   };
   row("Model", e.trail.model);
   row("Description", text(e.model, "spec.description"));
   row("Class", text(e.model, "spec.class"));
   row("Risk tier", text(e.model, "spec.riskTier"));
   row("Owner", text(e.model, "spec.owner.team") + " " + text(e.model, "spec.owner.contact"));
-  for (const auto& [field, title] : {std::pair("businessOwner", "Business owner"), std::pair("businessValue", "Business value"), std::pair("intendedUse", "Intended use"),
-                                     std::pair("outOfScope", "Out of scope"), std::pair("limitations", "Limitations"), std::pair("ethicalConsiderations", "Ethical considerations")})
+  for (const auto& [field, title] :
+       {std::pair("businessOwner", "Business owner"), std::pair("businessValue", "Business value"),
+        std::pair("intendedUse", "Intended use"), std::pair("outOfScope", "Out of scope"),
+        std::pair("limitations", "Limitations"), std::pair("ethicalConsiderations", "Ethical considerations")})
     row(title, text(e.model, std::string("spec.card.") + field));
   row("Artifact", text(e.version, "spec.artifact.uri"));
   row("Digest", text(e.version, "spec.artifact.digest"));
@@ -155,15 +168,19 @@ std::string card_of(const Evidence& e) {
   row("Trained by", text(e.version, "spec.lineage.run.name"));
   for (const Json& data : items(e.version, "spec.lineage.data")) row("Data", text(data, "name") + " " + text(data, "digest"));
   if (const Json* metrics = field(e.version, "spec.metrics"); metrics && metrics->is_object())
-    for (const auto& [name, value] : metrics->items()) row("Metric " + cell(name), value.is_string() ? value.get<std::string>() : value.dump());
+    for (const auto& [name, value] : metrics->items())
+      row("Metric " + markdown_cell(name), value.is_string() ? value.get<std::string>() : value.dump());
   if (!e.rollout.contains("metadata")) return out;
-  out += "\n## ModelRollout " + cell(name_of(e.rollout)) + "\n\n| | |\n|---|---|\n";
+  out += "\n## ModelRollout " + markdown_cell(name_of(e.rollout)) + "\n\n| | |\n|---|---|\n";
   row("Ended", text(e.rollout, "status.phase") + " " + text(e.rollout, "status.finishedAt"));
   row("Why", text(e.rollout, "status.message"));
   for (const Json& gate : items(e.rollout, "status.gates"))
-    row("Gate " + cell(text(gate, "name")), text(gate, "verdict") + " " + text(gate, "value") + (text(gate, "stableValue").empty() ? "" : " (stable: " + text(gate, "stableValue") + ")"));
+    row("Gate " + markdown_cell(text(gate, "name")),
+        text(gate, "verdict") + " " + text(gate, "value") +
+            (text(gate, "stableValue").empty() ? "" : " (stable: " + text(gate, "stableValue") + ")"));
   for (const Json& cleared : items(e.rollout, "status.governance.cleared"))
-    for (const Json& used : items(cleared, "approvals")) row("Approved by", text(used, "approver") + " for role " + text(used, "role") + ", " + text(cleared, "at"));
+    for (const Json& used : items(cleared, "approvals"))
+      row("Approved by", text(used, "approver") + " for role " + text(used, "role") + ", " + text(cleared, "at"));
   return out;
 }
 
@@ -173,15 +190,16 @@ Files pack(const Evidence& e) {
   Json lineage = Json::array(), approvals = Json::array();
   for (const Json& one : e.lineage) lineage.push_back(plain(one));
   for (const Json& one : e.approvals) approvals.push_back(plain(one));
-  Files files = {{"README.txt", kReadme},
-                 {"model-card.md", card_of(e)},
-                 {"bom.cdx.json", put(bom_of(e))},
-                 {"model.json", put(plain(e.model))},
-                 {"version.json", put(plain(e.version))},
-                 {"lineage.json", put(lineage)},
-                 {"policy.json", put({{"rollout", status.value("policy", Json())}, {"governance", status.value("governance", Json())}})},
-                 {"gates.json", put(status.value("gates", Json::array()))},
-                 {"approvals.json", put({{"used", items(e.rollout, "status.governance.cleared")}, {"objects", approvals}})}};
+  Files files = {
+      {"README.txt", kReadme},
+      {"model-card.md", card_of(e)},
+      {"bom.cdx.json", put(bom_of(e))},
+      {"model.json", put(plain(e.model))},
+      {"version.json", put(plain(e.version))},
+      {"lineage.json", put(lineage)},
+      {"policy.json", put({{"rollout", status.value("policy", Json())}, {"governance", status.value("governance", Json())}})},
+      {"gates.json", put(status.value("gates", Json::array()))},
+      {"approvals.json", put({{"used", items(e.rollout, "status.governance.cleared")}, {"objects", approvals}})}};
   if (e.rollout.contains("metadata")) files["rollout.json"] = put(plain(e.rollout));
   put_trail(files, e);
   files["SHA256SUMS"] = sums_of(files);
@@ -196,8 +214,10 @@ int gather_evidence(Session& session, const Gathering& gathering) {
   if (!keys->empty()) evidence->public_key = keys->front();
   const Files files = pack(*evidence);
   if (const auto written = fetch::write_bundle(gathering.file, files); !written) return complain(session, written.error());
-  session.out << printable("wrote " + gathering.file + ": " + std::to_string(files.size()) + " files on " + name_of(evidence->version) +
-                           (evidence->rollout.contains("metadata") ? " and ModelRollout " + name_of(evidence->rollout) : ", which no ModelRollout brought"))
+  session.out << printable("wrote " + gathering.file + ": " + std::to_string(files.size()) + " files on " +
+                           name_of(evidence->version) +
+                           (evidence->rollout.contains("metadata") ? " and ModelRollout " + name_of(evidence->rollout)
+                                                                   : ", which no ModelRollout brought"))
               << "\n";
   return kDone;
 }

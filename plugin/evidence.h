@@ -1,4 +1,5 @@
-// kubectl model evidence: what a rollout rests on as one file; kubectl model verify: whether such a file is what it says, without a cluster.
+// kubectl model evidence: what a rollout rests on as one file; kubectl model verify: whether such a file is what it says, without
+// a cluster.
 #pragma once
 
 #include <map>

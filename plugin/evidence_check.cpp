@@ -1,5 +1,6 @@
 // Whether an evidence pack is what it says: its files, its trail, and that the one agrees with the other.
 #include <algorithm>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -63,18 +64,23 @@ class Check {
     const Json pending = json("audit/pending.json"), sealed = json("audit/modelaudits.json");
     const std::string model = text(pending, "model");
     const size_t slash = model.find('/');
-    if (slash == std::string::npos || !sealed.is_array()) return bad("audit/pending.json or audit/modelaudits.json does not say what the trail is");
-    const Json as_model = {{"metadata", {{"uid", text(pending, "uid")}}}, {"status", {{"audit", pending.value("audit", Json::object())}}}};
-    trail_ = trail_of(model.substr(0, slash), model.substr(slash + 1), as_model, {sealed.begin(), sealed.end()}, text(pending, "uid"));
+    if (slash == std::string::npos || !sealed.is_array())
+      return bad("audit/pending.json or audit/modelaudits.json does not say what the trail is");
+    const Json as_model = {{"metadata", {{"uid", text(pending, "uid")}}},
+                           {"status", {{"audit", pending.value("audit", Json::object())}}}};
+    trail_ =
+        trail_of(model.substr(0, slash), model.substr(slash + 1), as_model, {sealed.begin(), sealed.end()}, text(pending, "uid"));
     records_ = records_of(trail_);
     std::string lines;
     for (const auto& segment : trail_.segments)
       for (const std::string& line : segment.records) lines += line + "\n";
     const auto found = files_.find("audit/records.jsonl");
-    if (found == files_.end() || found->second != lines) bad("audit/records.jsonl does not hold the records of audit/modelaudits.json and audit/pending.json");
+    if (found == files_.end() || found->second != lines)
+      bad("audit/records.jsonl does not hold the records of audit/modelaudits.json and audit/pending.json");
     const auto verified = verify(trail_, keys_);
     if (!verified) return bad(verified.error().message);
-    for (const std::string& line : lines_of(*verified, !keys_.empty())) (verified->findings.empty() ? out_.good : out_.bad).push_back("audit trail: " + line);
+    for (const std::string& line : lines_of(*verified, !keys_.empty()))
+      (verified->findings.empty() ? out_.good : out_.bad).push_back("audit trail: " + line);
   }
 
   std::vector<Json> records_of_rollout(const std::string& uid) const {
@@ -90,14 +96,16 @@ class Check {
     const std::string name = name_of(version), digest = text(version, "spec.artifact.digest");
     const Json& component = items(bom, "components").empty() ? Json::object() : items(bom, "components")[0];
     const Json& hashes = items(component, "hashes");
-    if (hashes.empty() || "sha256:" + text(hashes[0], "content") != digest) bad("bom.cdx.json names another digest than version.json");
+    if (hashes.empty() || "sha256:" + text(hashes[0], "content") != digest)
+      bad("bom.cdx.json names another digest than version.json");
     bool told = false;
     for (const Json& record : records_) {
       const bool serves = text(record, "evidence.serves.version") == name, rolled = text(record, "evidence.version") == name;
       const std::string said = serves ? text(record, "evidence.serves.digest") : rolled ? text(record, "evidence.digest") : "";
       if (said.empty()) continue;
       told = true;
-      if (said != digest) return bad("record " + text(record, "seq") + " says that " + name + " is " + said + ", and version.json says " + digest);
+      if (said != digest)
+        return bad("record " + text(record, "seq") + " says that " + name + " is " + said + ", and version.json says " + digest);
     }
     if (told)
       good("the trail and version.json agree on the digest of " + name);
@@ -107,11 +115,13 @@ class Check {
 
   void rollout() {
     if (!files_.count("rollout.json")) return;
-    const Json rollout = json("rollout.json"), policy = json("policy.json"), gates = json("gates.json"), approvals = json("approvals.json");
+    const Json rollout = json("rollout.json"), policy = json("policy.json"), gates = json("gates.json"),
+               approvals = json("approvals.json");
     const std::vector<Json> records = records_of_rollout(text(rollout, "metadata.uid"));
     if (records.empty()) return bad("the trail says nothing of ModelRollout " + name_of(rollout));
     const Json applied = policy.is_object() ? policy.value("rollout", Json()) : Json();
-    if (applied != rollout.value("status", Json::object()).value("policy", Json())) bad("policy.json is not the policy of rollout.json");
+    if (applied != rollout.value("status", Json::object()).value("policy", Json()))
+      bad("policy.json is not the policy of rollout.json");
     for (const Json& record : records)
       if (const std::string said = text(record, "policy.rollout"); !said.empty() && said != sha256_of(applied.dump()))
         return bad("record " + text(record, "seq") + " names another policy than policy.json holds");
@@ -124,21 +134,29 @@ class Check {
   void gates_agree(const std::vector<Json>& records, const Json& gates) {
     for (const Json& told : items(records.back(), "evidence.gates")) {
       const auto same = [&](const Json& gate) {
-        return text(gate, "name") == text(told, "name") && text(gate, "verdict") == text(told, "verdict") && text(gate, "value") == text(told, "value");
+        return text(gate, "name") == text(told, "name") && text(gate, "verdict") == text(told, "verdict") &&
+               text(gate, "value") == text(told, "value");
       };
       if (!gates.is_array() || std::none_of(gates.begin(), gates.end(), same))
-        return bad("record " + text(records.back(), "seq") + " rests on gate " + text(told, "name") + " as " + text(told, "verdict") + " " + text(told, "value") +
-                   ", and gates.json says otherwise");
+        return bad("record " + text(records.back(), "seq") + " rests on gate " + text(told, "name") + " as " +
+                   text(told, "verdict") + " " + text(told, "value") + ", and gates.json says otherwise");
     }
     good("the trail and gates.json agree on what the last decision rested on");
   }
 
   void approvals_agree(const std::vector<Json>& records, const Json& approvals) {
+    const auto word = [](const Json& one) { return text(one, "uid") + " " + text(one, "approver") + " " + text(one, "role"); };
+    std::map<std::string, std::set<std::string>> last;  // by what they opened: it may have been decided twice
+    for (const Json& record : records) {
+      if (text(record, "action") != "Approved") continue;
+      auto& words = last[text(record, "evidence.before")];
+      words.clear();
+      for (const Json& one : items(record, "evidence.approvals")) words.insert(word(one));
+    }
     std::set<std::string> told, used;
-    for (const Json& record : records)
-      for (const Json& one : items(record, "evidence.approvals")) told.insert(text(one, "uid") + " " + text(one, "approver") + " " + text(one, "role"));
+    for (const auto& [before, words] : last) told.insert(words.begin(), words.end());
     for (const Json& cleared : items(approvals, "used"))
-      for (const Json& one : items(cleared, "approvals")) used.insert(text(one, "uid") + " " + text(one, "approver") + " " + text(one, "role"));
+      for (const Json& one : items(cleared, "approvals")) used.insert(word(one));
     if (told != used) return bad("approvals.json names other approvals than the trail");
     good(std::to_string(used.size()) + " approvals are in the trail");
   }

@@ -51,13 +51,15 @@ std::optional<audit::Segment> pending_of(const Json& model, const Trail& trail, 
   return s;
 }
 
-std::string said(const Json& record) {
-  return text(record, "action") + " by " + text(record, "actor") + " at " + text(record, "time") + " (record " + text(record, "seq") + "): " + text(record, "why");
+std::string told_as(const Json& record) {
+  return text(record, "action") + " by " + text(record, "actor") + " at " + text(record, "time") + " (record " +
+         text(record, "seq") + "): " + text(record, "why");
 }
 
 }  // namespace
 
-Trail trail_of(const std::string& ns, const std::string& name, const std::optional<Json>& model, const std::vector<Json>& audits, const std::string& uid) {
+Trail trail_of(const std::string& ns, const std::string& name, const std::optional<Json>& model, const std::vector<Json>& audits,
+               const std::string& uid) {
   Trail trail;
   trail.model = ns + "/" + name;
   std::map<std::string, std::string> uids;  // the newest ModelAudit of each
@@ -67,7 +69,8 @@ Trail trail_of(const std::string& ns, const std::string& name, const std::option
   }
   trail.uid = !uid.empty() ? uid : model ? text(*model, "metadata.uid") : "";
   if (trail.uid.empty() && !uids.empty())
-    trail.uid = std::max_element(uids.begin(), uids.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+    trail.uid =
+        std::max_element(uids.begin(), uids.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
   for (const auto& [other, newest] : uids)
     if (other != trail.uid) trail.others.push_back(other);
   for (const Json& object : audits) {
@@ -106,7 +109,8 @@ Result<Trail> read_trail(Session& session, const std::string& name, const std::s
   if (!audits) return fail(audits.error());
   if (!*model && audits->empty()) return refuse("there is no Model " + name + ", and no ModelAudit of one that was");
   Trail trail = trail_of(session.ns, name, *model, *audits, uid);
-  const bool went_on = trail.seq > 0 && std::any_of(trail.segments.begin(), trail.segments.end(), [&](const auto& s) { return s.last > trail.seq; });
+  const bool went_on = trail.seq > 0 && std::any_of(trail.segments.begin(), trail.segments.end(),
+                                                    [&](const auto& s) { return s.last > trail.seq; });
   if (!went_on) return trail;
   if (model = find_model(session, name); !model) return fail(model.error());
   return trail_of(session.ns, name, *model, *audits, uid);
@@ -116,7 +120,8 @@ std::vector<Json> records_of(const Trail& trail) {
   std::map<int64_t, Json> all;
   for (const auto& segment : trail.segments)
     for (const std::string& line : segment.records)
-      if (auto record = parse_json(line, audit::kLargestRecord); record && record->is_object()) all.emplace(number(*record, "seq"), std::move(*record));
+      if (auto record = parse_json(line, audit::kLargestRecord); record && record->is_object())
+        all.emplace(number(*record, "seq"), std::move(*record));
   std::vector<Json> records;
   for (auto& [seq, record] : all) records.push_back(std::move(record));
   return records;
@@ -128,7 +133,7 @@ Result<audit::Verified> verify(const Trail& trail, const std::vector<std::string
 
 std::vector<std::string> lines_of(const audit::Verified& verified, bool signatures_checked) {
   std::vector<std::string> lines;
-  const std::string signatures = !signatures_checked            ? "; signatures were not checked: say --public-key"
+  const std::string signatures = !signatures_checked          ? "; signatures were not checked: say --public-key"
                                  : verified.signed_up_to == 0 ? "; none of them is signed"
                                                               : "; signed up to record " + std::to_string(verified.signed_up_to);
   if (verified.records == 0)
@@ -149,19 +154,20 @@ std::vector<std::string> served_at(const Trail& trail, TimePoint at) {
   }
   const std::string when = "at " + format_time(at) + " ";
   if (!last) return {when + "nothing is on record as serving"};
-  if (text(*last, "evidence.serves.version").empty()) return {when + "nothing served: " + said(*last)};
+  if (text(*last, "evidence.serves.version").empty()) return {when + "nothing served: " + told_as(*last)};
   const std::string digest = text(*last, "evidence.serves.digest");
-  std::vector<std::string> lines = {when + text(*last, "evidence.serves.version") + (digest.empty() ? "" : " (" + digest + ")") + " served, since " +
-                                    text(*last, "time")};
+  std::vector<std::string> lines = {when + text(*last, "evidence.serves.version") + (digest.empty() ? "" : " (" + digest + ")") +
+                                    " served, since " + text(*last, "time")};
   const std::string rollout = text(*last, "object.kind") == "ModelRollout" ? text(*last, "object.uid") : "";
   for (const Json& record : records) {
     const std::string action = text(record, "action");
     const bool told = action == "RolloutStarted" || action == "Approved" || action == "GatesSkipped";
-    if (!rollout.empty() && told && text(record, "object.uid") == rollout) lines.push_back("  " + said(record));
+    if (!rollout.empty() && told && text(record, "object.uid") == rollout) lines.push_back("  " + told_as(record));
   }
-  lines.push_back("  " + said(*last));
+  lines.push_back("  " + told_as(*last));
   for (const Json& gate : items(*last, "evidence.gates"))
-    lines.push_back("  gate " + text(gate, "name") + ": " + text(gate, "verdict") + (text(gate, "value").empty() ? "" : ", " + text(gate, "value")));
+    lines.push_back("  gate " + text(gate, "name") + ": " + text(gate, "verdict") +
+                    (text(gate, "value").empty() ? "" : ", " + text(gate, "value")));
   return lines;
 }
 

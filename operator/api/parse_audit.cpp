@@ -5,18 +5,13 @@
 namespace mo::api {
 namespace read {
 
-constexpr Field<AuditedRollout> kAuditedRollout[] = {{"uid", member<&AuditedRollout::uid>},
-                                                     {"name", member<&AuditedRollout::name>},
-                                                     {"version", member<&AuditedRollout::version>},
-                                                     {"step", member<&AuditedRollout::step>},
-                                                     {"weight", member<&AuditedRollout::weight>},
-                                                     {"attempt", member<&AuditedRollout::attempt>},
-                                                     {"cleared", member<&AuditedRollout::cleared>},
-                                                     {"mirrored", member<&AuditedRollout::mirrored>},
-                                                     {"baking", member<&AuditedRollout::baking>},
-                                                     {"pause", member<&AuditedRollout::pause>},
-                                                     {"state", member<&AuditedRollout::state>},
-                                                     {"ended", member<&AuditedRollout::ended>}};
+constexpr Field<AuditedRollout> kAuditedRollout[] = {
+    {"uid", member<&AuditedRollout::uid>},         {"name", member<&AuditedRollout::name>},
+    {"version", member<&AuditedRollout::version>}, {"step", member<&AuditedRollout::step>},
+    {"weight", member<&AuditedRollout::weight>},   {"attempt", member<&AuditedRollout::attempt>},
+    {"cleared", member<&AuditedRollout::cleared>}, {"mirrored", member<&AuditedRollout::mirrored>},
+    {"baking", member<&AuditedRollout::baking>},   {"pause", member<&AuditedRollout::pause>},
+    {"state", member<&AuditedRollout::state>},     {"ended", member<&AuditedRollout::ended>}};
 bool read(value& v, AuditedRollout& out, const Path& at) { return read_object(v, out, kAuditedRollout, at); }
 
 constexpr Field<AuditStatus> kAudit[] = {{"seq", member<&AuditStatus::seq>},

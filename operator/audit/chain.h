@@ -1,8 +1,8 @@
 // The audit trail of one Model: records in canonical JSON, each with the hash of the one before it. Pure, thread-safe.
 //
-// A record is one line of JSON with sorted keys and no blanks: action, actor, evidence, hash, model, object, policy, prev, seq, time, uid, why.
-// `hash` is the SHA-256 of that line without its hash member; `prev` is the hash of the record before, "" in the first. What is hashed is
-// what is stored, byte for byte.
+// A record is one line of JSON with sorted keys and no blanks: action, actor, evidence, hash, model, object, policy, prev, seq,
+// time, uid, why. `hash` is the SHA-256 of that line without its hash member; `prev` is the hash of the record before, "" in the
+// first. What is hashed is what is stored, byte for byte.
 #pragma once
 
 #include <cstdint>

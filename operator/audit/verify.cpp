@@ -20,10 +20,11 @@ class Verification {
 
   void take(const Segment& segment) {
     begin(segment);
-    for (size_t i = 0; i < segment.records.size(); ++i) take(segment, segment.records[i], segment.first + static_cast<int64_t>(i));
+    for (size_t i = 0; i < segment.records.size(); ++i)
+      take(segment, segment.records[i], segment.first + static_cast<int64_t>(i));
     if (segment.last - segment.first + 1 != static_cast<int64_t>(segment.records.size()))
-      find(Finding::Is::Cut, place(segment) + " says that it holds records " + range(segment.first, segment.last) + " and holds " +
-                                 std::to_string(segment.records.size()));
+      find(Finding::Is::Cut, place(segment) + " says that it holds records " + range(segment.first, segment.last) +
+                                 " and holds " + std::to_string(segment.records.size()));
     if (!segment.records.empty() && segment.head != hash_)
       find(Finding::Is::Edited, place(segment) + ": its head is not the hash of its last record");
     check_signature(segment);
@@ -32,17 +33,20 @@ class Verification {
   Verified end() {
     if (!unsigned_.empty()) find(Finding::Is::Forged, unsigned_ + " is not signed, and none after it is");
     if (expected_.seq > out_.last)
-      find(Finding::Is::Cut, "records " + range(out_.last + 1, expected_.seq) + " are missing at the end: status.audit of the Model counts " +
-                                 std::to_string(expected_.seq));
+      find(Finding::Is::Cut, "records " + range(out_.last + 1, expected_.seq) +
+                                 " are missing at the end: status.audit of the Model counts " + std::to_string(expected_.seq));
     else if (expected_.seq > 0 && expected_.seq == out_.last && expected_.head != hash_)
       find(Finding::Is::Edited, "the last record is not the one that status.audit.head of the Model names");
     else if (expected_.seq > 0 && expected_.seq < out_.last)
-      find(Finding::Is::Replayed, "there are records after " + std::to_string(expected_.seq) + ", the last that status.audit of the Model knows");
+      find(Finding::Is::Replayed,
+           "there are records after " + std::to_string(expected_.seq) + ", the last that status.audit of the Model knows");
     return std::move(out_);
   }
 
  private:
-  static std::string range(int64_t a, int64_t b) { return a == b ? std::to_string(a) : std::to_string(a) + " to " + std::to_string(b); }
+  static std::string range(int64_t a, int64_t b) {
+    return a == b ? std::to_string(a) : std::to_string(a) + " to " + std::to_string(b);
+  }
   static std::string place(const Segment& segment) {
     return segment.name.empty() ? "status.audit" : "ModelAudit " + segment.name;
   }
@@ -53,22 +57,26 @@ class Verification {
 
   void begin(const Segment& segment) {
     if (segment.model != expected_.model || segment.uid != expected_.uid)
-      find(Finding::Is::Replayed, place(segment) + " is of Model " + segment.model + " with UID " + segment.uid + ", not of " + expected_.model +
-                                      " with UID " + expected_.uid);
+      find(Finding::Is::Replayed, place(segment) + " is of Model " + segment.model + " with UID " + segment.uid + ", not of " +
+                                      expected_.model + " with UID " + expected_.uid);
     if (out_.first == 0) {
       out_.first = segment.first;
       if (segment.first > 1)
-        find(Finding::Is::Cut, "records " + range(1, segment.first - 1) + " are missing at the beginning: their ModelAudits were deleted; compare with "
+        find(Finding::Is::Cut, "records " + range(1, segment.first - 1) +
+                                   " are missing at the beginning: their ModelAudits were deleted; compare with "
                                    "what was exported");
       hash_ = segment.prev;
       out_.last = segment.first - 1;
     } else if (segment.first > out_.last + 1) {
-      find(Finding::Is::Cut, "records " + range(out_.last + 1, segment.first - 1) + " are missing before " + place(segment) + ": a ModelAudit was deleted, or records were dropped");
+      find(Finding::Is::Cut, "records " + range(out_.last + 1, segment.first - 1) + " are missing before " + place(segment) +
+                                 ": a ModelAudit was deleted, or records were dropped");
       hash_ = segment.prev;
     } else if (segment.first <= out_.last) {
-      find(Finding::Is::Replayed, place(segment) + " begins with record " + std::to_string(segment.first) + ", which is there already");
+      find(Finding::Is::Replayed,
+           place(segment) + " begins with record " + std::to_string(segment.first) + ", which is there already");
     }
-    if (segment.prev != hash_) find(Finding::Is::Cut, place(segment) + " does not continue the record before it: its prev is another hash");
+    if (segment.prev != hash_)
+      find(Finding::Is::Cut, place(segment) + " does not continue the record before it: its prev is another hash");
   }
 
   void take(const Segment& segment, const std::string& line, int64_t seq) {
@@ -99,7 +107,8 @@ class Verification {
     else if (counted != seq)
       find(Finding::Is::Reordered, where() + " is record " + std::to_string(counted) + " in another's place");
     else if (text_in(record, "prev") != hash_)
-      find(Finding::Is::Cut, where() + " does not follow the record before it: one of the two was replaced, or something between them is missing");
+      find(Finding::Is::Cut,
+           where() + " does not follow the record before it: one of the two was replaced, or something between them is missing");
     hash_ = said;
     out_.last = std::max(out_.last, seq);
   }

@@ -26,7 +26,7 @@ const char* to_string(Finding::Is is);
 struct Verified {
   int64_t first = 0, last = 0;  // numbers of the records that are there; 0: none
   int64_t records = 0;
-  int64_t signed_up_to = 0;  // the last record that a good signature covers
+  int64_t signed_up_to = 0;       // the last record that a good signature covers
   std::vector<Finding> findings;  // the first kMostFindings
 };
 inline constexpr size_t kMostFindings = 100;

@@ -49,7 +49,8 @@ const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<c
 Result<SigningKey> SigningKey::read(const std::string& pem) {
   Key key = read_pem(pem, true);
   if (!key)
-    return fail(ErrorKind::Invalid, "is no Ed25519 private key in PEM without a passphrase; openssl genpkey -algorithm ed25519 makes one");
+    return fail(ErrorKind::Invalid,
+                "is no Ed25519 private key in PEM without a passphrase; openssl genpkey -algorithm ed25519 makes one");
   SigningKey out;
   out.id_ = id_of(key.get());
   out.key_ = std::shared_ptr<void>(key.release(), [](void* k) { EVP_PKEY_free(static_cast<EVP_PKEY*>(k)); });
@@ -61,7 +62,8 @@ std::string SigningKey::sign(std::string_view bytes) const {
   std::string signature(kSignature, '\0');
   size_t size = signature.size();
   if (!context || EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, static_cast<EVP_PKEY*>(key_.get())) != 1 ||
-      EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size, bytes_of(bytes), bytes.size()) != 1)
+      EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size, bytes_of(bytes), bytes.size()) !=
+          1)
     throw std::runtime_error("OpenSSL cannot sign");
   return to_base64(signature);
 }

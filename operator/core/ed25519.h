@@ -25,7 +25,8 @@ class SigningKey {
   std::string id_;
 };
 
-// Which key it is: the SHA-256 of the public key in DER, as sha256_of() writes it. ErrorKind::Invalid if that is no Ed25519 public key in PEM.
+// Which key it is: the SHA-256 of the public key in DER, as sha256_of() writes it. ErrorKind::Invalid if that is no Ed25519
+// public key in PEM.
 Result<std::string> key_id(const std::string& public_key_pem);
 
 // Whether the key made this signature, in base64, of these bytes. ErrorKind::Invalid if the key cannot be read.

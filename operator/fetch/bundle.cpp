@@ -36,7 +36,8 @@ Result<void> write_all(archive* out, const fs::path& path, const Bundle& files) 
     archive_entry_set_perm(entry.get(), 0644);
     archive_entry_set_size(entry.get(), static_cast<la_int64_t>(bytes.size()));
     archive_entry_set_mtime(entry.get(), 0, 0);
-    if (archive_write_header(out, entry.get()) != ARCHIVE_OK || archive_write_data(out, bytes.data(), bytes.size()) < 0) return failed();
+    if (archive_write_header(out, entry.get()) != ARCHIVE_OK || archive_write_data(out, bytes.data(), bytes.size()) < 0)
+      return failed();
   }
   if (archive_write_close(out) != ARCHIVE_OK) return failed();
   return {};
@@ -66,7 +67,8 @@ Result<Bundle> read_all(archive* in) {
     const char* name = archive_entry_pathname(entry);
     if (!name || archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry))
       return fail(ErrorKind::Invalid, "an entry is no plain file");
-    if (files.size() == kMostFiles) return fail(ErrorKind::Invalid, "it holds more than " + std::to_string(kMostFiles) + " files");
+    if (files.size() == kMostFiles)
+      return fail(ErrorKind::Invalid, "it holds more than " + std::to_string(kMostFiles) + " files");
     auto bytes = read_file(in, entry, left);
     if (!bytes) return fail(bytes.error());
     left -= bytes->size();

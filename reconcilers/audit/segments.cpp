@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::array kEnds = {"Succeeded", "RolledBack", "Aborted", "Superseded", "Failed", "ApprovalRejected", "Retired"};
 constexpr size_t kHashShown = 10;
+constexpr size_t kSegmentBytes = 100u << 10;
 constexpr size_t kSeqDigits = 6;  // so that names sort as their records do
 
 bool ends_segment(const std::string& line) { return std::find(kEnds.begin(), kEnds.end(), action_of(line)) != kEnds.end(); }
@@ -25,7 +26,8 @@ Json render(const api::Model& model, const api::AuditStatus& audit, size_t size,
                {"head", head},
                {"records", std::vector<std::string>(audit.records.begin(), end)}};
   if (key)
-    spec["signature"] = {{"algorithm", "Ed25519"}, {"keyID", key->id()}, {"value", key->sign(checkpoint(of, model.meta.uid, last, head))}};
+    spec["signature"] = {
+        {"algorithm", "Ed25519"}, {"keyID", key->id()}, {"value", key->sign(checkpoint(of, model.meta.uid, last, head))}};
   // Without an owner: it outlives its Model.
   return {{"apiVersion", api::kApiVersion},
           {"kind", "ModelAudit"},
@@ -39,8 +41,11 @@ Json render(const api::Model& model, const api::AuditStatus& audit, size_t size,
 }  // namespace
 
 size_t segment_size(const api::AuditStatus& audit) {
-  for (size_t i = 0; i < audit.records.size(); ++i)
-    if (i + 1 == kSegment || ends_segment(audit.records[i])) return i + 1;
+  size_t bytes = 0;
+  for (size_t i = 0; i < audit.records.size(); ++i) {
+    bytes += audit.records[i].size();
+    if (i + 1 == kSegment || bytes >= kSegmentBytes || ends_segment(audit.records[i])) return i + 1;
+  }
   return 0;
 }
 
@@ -79,9 +84,11 @@ std::vector<Action> seal(const Observed& o, const api::AuditStatus& pending, con
 std::string unsealed(const Observed& o, const api::AuditStatus& audit) {
   const size_t size = segment_size(audit);
   if (size == 0) return "";
-  const std::string waits = std::to_string(audit.records.size()) + " records wait in status.audit, which holds " + std::to_string(kMostPending) + " at most";
+  const std::string waits = std::to_string(audit.records.size()) + " records wait in status.audit, which holds " +
+                            std::to_string(kMostPending) + " at most";
   if (o.audits_denied)
-    return "the operator may not watch ModelAudits, so none is made: apply the CRDs and the operator's role of this version; " + waits;
+    return "the operator may not watch ModelAudits, so none is made: apply the CRDs and the operator's role of this version; " +
+           waits;
   const std::string name = segment_name(o.key.name, audit, size);
   for (const Refusal& refusal : o.refusals)
     if (refusal.target == ObjectRef{Kind::ModelAudit, {o.key.ns, name}} && !o.audits.count(name))

@@ -12,6 +12,7 @@ namespace mo::audit {
 namespace {
 
 constexpr size_t kGatesShown = 20, kApprovalsShown = 20;
+constexpr size_t kMostBytes = 256u << 10;  // of records that wait in the status, which is written with each of its changes
 constexpr const char* kOperator = "operator";
 constexpr const char* kUnknown = "unknown";
 
@@ -21,7 +22,11 @@ Json verdicts_of(const api::RolloutStatus& s) {
   Json gates = Json::array();
   for (const api::GateStatus& gate : s.gates) {
     if (gate.verdict == "Running" || gates.size() == kGatesShown) continue;
-    gates.push_back({{"name", gate.name}, {"verdict", gate.verdict}, {"passed", gate.passed}, {"failed", gate.failed}, {"inconclusive", gate.inconclusive}});
+    gates.push_back({{"name", gate.name},
+                     {"verdict", gate.verdict},
+                     {"passed", gate.passed},
+                     {"failed", gate.failed},
+                     {"inconclusive", gate.inconclusive}});
     if (!gate.value.empty()) gates.back()["value"] = gate.value;
     if (!gate.stable_value.empty()) gates.back()["stableValue"] = gate.stable_value;
   }
@@ -57,8 +62,8 @@ class Recording {
   // ---- the chain ----
 
   Entry entry(const std::string& action, const std::string& actor, const std::string& why, Json evidence = Json::object()) const {
-    return {m_.meta.key.to_string(), m_.meta.uid, actor, action, object_of(Kind::Model, m_.meta.key.name, m_.meta.uid), why, std::move(evidence),
-            Json::object()};
+    return {m_.meta.key.to_string(), m_.meta.uid,   actor, action, object_of(Kind::Model, m_.meta.key.name, m_.meta.uid), why,
+            std::move(evidence),     Json::object()};
   }
   static Json object_of(Kind kind, const std::string& name, const std::string& uid) {
     return {{"kind", info(kind).kind}, {"name", name}, {"uid", uid}};
@@ -79,14 +84,16 @@ class Recording {
               {{"serves", serves(s.stable_version, s.stable_digest, s.stable_revision)}}));
   }
 
-  void add_of_rollout(const std::string& action, const std::string& actor, const std::string& why, Json evidence = Json::object()) {
+  void add_of_rollout(const std::string& action, const std::string& actor, const std::string& why,
+                      Json evidence = Json::object()) {
     Entry e = entry(action, actor, why, std::move(evidence));
     e.object = object_of(Kind::ModelRollout, d_.rollout->meta.key.name, d_.rollout->meta.uid);
     e.evidence["version"] = d_.rollout->version;
     if (!s().digest.empty()) e.evidence["digest"] = s().digest;
     if (s().policy) e.policy["rollout"] = sha256_of(s().policy->raw);
     if (s().governance)
-      for (const api::PolicyRef& p : s().governance->policies) e.policy["modelPolicies"].push_back(p.name + "@" + std::to_string(p.generation));
+      for (const api::PolicyRef& p : s().governance->policies)
+        e.policy["modelPolicies"].push_back(p.name + "@" + std::to_string(p.generation));
     add(e);
   }
 
@@ -161,12 +168,15 @@ class Recording {
     if (s().revision) evidence["revision"] = s().revision->name;
     if (!d_.rollout->origin.empty()) evidence["origin"] = d_.rollout->origin;
     add_of_rollout("RolloutStarted", author(),
-                   s().from_version.empty() ? "first version " + d_.rollout->version : "from " + s().from_version + " to " + d_.rollout->version,
+                   s().from_version.empty() ? "first version " + d_.rollout->version
+                                            : "from " + s().from_version + " to " + d_.rollout->version,
                    std::move(evidence));
   }
 
   void note_approvals() {
     const auto* cleared = s().governance ? &s().governance->cleared : nullptr;
+    // The rollout's status was not written before a crash: other people may have approved when it is opened anew.
+    told().cleared = std::min(told().cleared, static_cast<int>(cleared ? cleared->size() : 0));
     for (; cleared && static_cast<size_t>(told().cleared) < cleared->size(); ++told().cleared) {
       const api::Clearance& c = (*cleared)[static_cast<size_t>(told().cleared)];
       if (c.approvals.empty()) continue;
@@ -177,8 +187,9 @@ class Recording {
         approvals.push_back({{"role", a.role}, {"approver", a.approver}, {"name", a.name}, {"uid", a.uid}});
         who += (who.empty() ? "" : ", ") + a.approver;
       }
-      add_of_rollout("Approved", who, c.before == api::kFirstTraffic ? "approved before the first request" : "approved before all traffic",
-                     {{"before", c.before}, {"subject", c.subject}, {"approvals", std::move(approvals)}, {"gates", verdicts_of(s())}});
+      add_of_rollout(
+          "Approved", who, c.before == api::kFirstTraffic ? "approved before the first request" : "approved before all traffic",
+          {{"before", c.before}, {"subject", c.subject}, {"approvals", std::move(approvals)}, {"gates", verdicts_of(s())}});
     }
   }
 
@@ -195,21 +206,25 @@ class Recording {
     if (pause == told().pause && !again) return;
     if (!told().pause.empty()) {
       const bool by_people = told().pause != "Held";
-      add_of_rollout("Resumed", by_people ? steered_by() : kOperator, again ? "goes on, and tries the step again" : "goes on", {{"after", told().pause}});
+      add_of_rollout("Resumed", by_people ? steered_by() : kOperator, again ? "goes on, and tries the step again" : "goes on",
+                     {{"after", told().pause}});
     }
     told().pause = pause;
     told().attempt = s().attempt;
     if (!pause.empty())
-      add_of_rollout("Paused", pause == "Requested" ? steered_by() : kOperator, s().message, {{"reason", pause}, {"gates", verdicts_of(s())}});
+      add_of_rollout("Paused", pause == "Requested" ? steered_by() : kOperator, s().message,
+                     {{"reason", pause}, {"gates", verdicts_of(s())}});
   }
 
   // Where it stands: each step, and whatever gives the candidate requests.
   void note_place() {
-    const bool more = s().candidate_weight > told().weight, mirrored = s().mirroring_since.has_value(), baking = s().baking_since.has_value();
+    const bool more = s().candidate_weight > told().weight, mirrored = s().mirroring_since.has_value(),
+               baking = s().baking_since.has_value();
     const bool over = s().phase == "Succeeded";  // that is told by itself
     const bool moved = !over && (s().step_index != told().step || baking != told().baking || mirrored != told().mirrored);
     if (!moved && !more) return;
-    Json evidence = {{"step", s().step_index}, {"steps", s().step_count}, {"weight", s().candidate_weight}, {"weightBefore", told().weight}};
+    Json evidence = {
+        {"step", s().step_index}, {"steps", s().step_count}, {"weight", s().candidate_weight}, {"weightBefore", told().weight}};
     if (mirrored) evidence["mirrored"] = true;
     if (Json gates = verdicts_of(s()); !gates.empty()) evidence["gates"] = std::move(gates);
     told().step = s().step_index;
@@ -236,14 +251,17 @@ class Recording {
     if (ending.reason == "Aborted") actor = steered_by();
     if (rejected) actor = rejecter();
     told().ended = rejected ? ending.reason : ending.phase;
-    add_of_rollout(told().ended, actor, ending.message,
-                   {{"phase", ending.phase}, {"reason", ending.reason}, {"weightBefore", told().weight}, {"gates", verdicts_of(s())}});
+    add_of_rollout(
+        told().ended, actor, ending.message,
+        {{"phase", ending.phase}, {"reason", ending.reason}, {"weightBefore", told().weight}, {"gates", verdicts_of(s())}});
   }
 
   std::string rejecter() const {
     std::string who;
     for (const auto& word : d_.observed.approvals) {
-      if (word->approved || word->rollout != d_.rollout->meta.key.name || s().ending->message.find(word->meta.key.name) == std::string::npos) continue;
+      if (word->approved || word->rollout != d_.rollout->meta.key.name ||
+          s().ending->message.find(word->meta.key.name) == std::string::npos)
+        continue;
       who = word->approver;
     }
     return or_unknown(who);
@@ -253,7 +271,8 @@ class Recording {
     told().ended = "Succeeded";
     succeeded_ = true;
     add_of_rollout("Succeeded", kOperator, s().message,
-                   {{"serves", serves(d_.next.stable_version, d_.next.stable_digest, d_.next.stable_revision)}, {"gates", verdicts_of(s())}});
+                   {{"serves", serves(d_.next.stable_version, d_.next.stable_digest, d_.next.stable_revision)},
+                    {"gates", verdicts_of(s())}});
   }
 
   // ---- the Model ----
@@ -262,8 +281,8 @@ class Recording {
   void note_what_serves() {
     const std::string& now = d_.next.stable_version;
     if (succeeded_ || now.empty() || now == m_.status.stable_version) return;
-    add(entry("Serving", or_unknown(d_.next.intent.author.empty() ? m_.about.changed_by : d_.next.intent.author), now + " serves all traffic",
-              {{"serves", serves(now, d_.next.stable_digest, d_.next.stable_revision)}}));
+    add(entry("Serving", or_unknown(d_.next.intent.author.empty() ? m_.about.changed_by : d_.next.intent.author),
+              now + " serves all traffic", {{"serves", serves(now, d_.next.stable_digest, d_.next.stable_revision)}}));
   }
 
   std::string retired_by() const { return m_.lifecycle && m_.lifecycle->retire_at ? kOperator : or_unknown(m_.about.changed_by); }
@@ -272,7 +291,8 @@ class Recording {
     const std::string &before = m_.status.lifecycle.stage, &now = d_.next.lifecycle.stage;
     if (before == now || (before != "Retired" && now != "Retired")) return;
     if (now == "Retired")
-      add(entry("Retired", retired_by(), "spec.lifecycle retires the Model: nothing serves", {{"serves", Json()}, {"servedBefore", d_.next.stable_version}}));
+      add(entry("Retired", retired_by(), "spec.lifecycle retires the Model: nothing serves",
+                {{"serves", Json()}, {"servedBefore", d_.next.stable_version}}));
     else
       add(entry("Returned", or_unknown(m_.about.changed_by), "spec.lifecycle brings the Model back to stage " + now));
   }
@@ -289,15 +309,22 @@ class Recording {
 
   // ---- bounds ----
 
+  bool too_many() const {
+    size_t bytes = 0;
+    for (const std::string& line : trail_.records) bytes += line.size();
+    return trail_.records.size() > kMostPending || bytes > kMostBytes;
+  }
+
   void keep_within_bounds() {
-    if (trail_.records.size() <= kMostPending) return;
-    const int64_t first = trail_.first();
-    const std::string head = hash_in(trail_.records[kSegment - 1]);
-    trail_.records.erase(trail_.records.begin(), trail_.records.begin() + kSegment);
+    if (!too_many()) return;
+    const size_t size = std::min(kSegment, trail_.records.size());
+    const int64_t first = trail_.first(), last = first + static_cast<int64_t>(size) - 1;
+    const std::string head = hash_in(trail_.records[size - 1]);
+    trail_.records.erase(trail_.records.begin(), trail_.records.begin() + static_cast<std::ptrdiff_t>(size));
     add(entry("RecordsDropped", kOperator,
-              "no ModelAudit could be made, and status.audit holds " + std::to_string(kMostPending) + " records at most: records " + std::to_string(first) +
-                  " to " + std::to_string(first + static_cast<int64_t>(kSegment) - 1) + " are kept nowhere",
-              {{"first", first}, {"last", first + static_cast<int64_t>(kSegment) - 1}, {"head", head}}));
+              "no ModelAudit could be made, and status.audit has no more room: records " + std::to_string(first) + " to " +
+                  std::to_string(last) + " are kept nowhere",
+              {{"first", first}, {"last", last}, {"head", head}}));
   }
 
   const Decision& d_;

@@ -1,12 +1,12 @@
 // Which records a plan adds to a Model's audit trail, and which ModelAudits it makes of them. Pure.
 //
-// Records go to status.audit of the Model in the write that decides, before anything follows from the decision. status.audit also says what is
-// on record of the rollout under way: what differs from that is news, and a crash between the statuses of Model and ModelRollout records
-// nothing twice.
+// Records go to status.audit of the Model in the write that decides, before anything follows from the decision. status.audit also
+// says what is on record of the rollout under way: what differs from that is news, and a crash between the statuses of Model and
+// ModelRollout records nothing twice.
 //
-// A segment is the shortest run of records, from the oldest that no ModelAudit holds, that ends a rollout or is kSegment long. It never
-// changes, and its ModelAudit is named after its last record and that one's hash: a repeat makes no second one. It leaves status.audit once
-// that ModelAudit is seen.
+// A segment is the shortest run of records, from the oldest that no ModelAudit holds, that ends a rollout or is kSegment long. It
+// never changes, and its ModelAudit is named after its last record and that one's hash: a repeat makes no second one. It leaves
+// status.audit once that ModelAudit is seen.
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
-// The audit trail through whole rollouts, crashes and refusals. That no traffic moves without its record, and that the chain is whole after each
-// write, is an invariant of every simulated test.
+// The audit trail through whole rollouts, crashes and refusals. That no traffic moves without its record, and that the chain is
+// whole after each write, is an invariant of every simulated test.
 #include <catch2/catch.hpp>
 #include <map>
 
@@ -63,7 +63,8 @@ TEST_CASE("a rollout that succeeds is told from start to end, and sealed in one 
       must(done["evidence"]["serves"]["digest"] == digest("m-v2"), done.dump());
       must(done["evidence"]["gates"][0]["verdict"] == "Passed" && done["evidence"]["gates"][0]["value"] == "0.95", done.dump());
       must(the(f, "TrafficAdvanced")["evidence"]["weight"] == 10, "the first weight");
-      must(s.world.all(Kind::ModelAudit).size() == 1 && pending(f) == 0, "one ModelAudit holds all: " + f.status()["audit"].dump());
+      must(s.world.all(Kind::ModelAudit).size() == 1 && pending(f) == 0,
+           "one ModelAudit holds all: " + f.status()["audit"].dump());
       const Json sealed = s.world.get(s.world.all(Kind::ModelAudit)[0]);
       must(!sealed["metadata"].contains("ownerReferences"), "it outlives its Model");
       must(sealed["spec"]["head"] == f.status()["audit"]["head"], "the same head");
@@ -83,15 +84,19 @@ TEST_CASE("what brings a version back is told with its evidence, and who did it 
       {"Aborted", "unknown", [](Fixture& f) { f.desire(f.to("m-v2"), "Aborted"); }},
       {"Aborted", "ann",
        [](Fixture& f) {
-         f.s.world.update(ref(Kind::ModelRollout, f.to("m-v2")), [](Json& r) {
-           r["metadata"]["annotations"]["modelops.dev/steered-by"] = "ann";
-           r["spec"]["desiredState"] = "Aborted";
-         }, "kubectl");
+         f.s.world.update(
+             ref(Kind::ModelRollout, f.to("m-v2")),
+             [](Json& r) {
+               r["metadata"]["annotations"]["modelops.dev/steered-by"] = "ann";
+               r["spec"]["desiredState"] = "Aborted";
+             },
+             "kubectl");
        }},
   };
   explore<Row>(rows, [](Sim& s, const Row& row) {
     Fixture f = to_v2(s);
-    s.then("acts", [f] { return f.weight(f.to("m-v2")) == 10; }, [f, row]() mutable { row.act(f); });
+    s.then(
+        "acts", [f] { return f.weight(f.to("m-v2")) == 10; }, [f, row]() mutable { row.act(f); });
     s.expect = [f, row] {
       must(f.stable() == "m-v1", "m-v1 serves");
       const Json end = the(f, row.action);
@@ -106,7 +111,8 @@ TEST_CASE("what brings a version back is told with its evidence, and who did it 
 TEST_CASE("gates that people passed over are told as that") {
   explore([](Sim& s) {
     Fixture f = to_v2(s);
-    s.then("promotes", [f] { return f.weight(f.to("m-v2")) == 10; }, [f]() mutable { f.desire(f.to("m-v2"), "Promoted"); });
+    s.then(
+        "promotes", [f] { return f.weight(f.to("m-v2")) == 10; }, [f]() mutable { f.desire(f.to("m-v2"), "Promoted"); });
     s.expect = [f] {
       f.must_serve("m-v2");
       const Json skipped = the(f, "GatesSkipped");
@@ -140,8 +146,12 @@ TEST_CASE("a Model that is made anew begins another trail, and the old one stays
   explore([](Sim& s) {
     Fixture f = to_v2(s);
     s.op.metrics["accuracy m-v2"] = "0.95";
-    s.then("deletes the Model", [f, &s] { return f.serves("m-v2")() && !s.world.all(Kind::ModelAudit).empty(); }, [&s] { s.world.remove(ref(Kind::Model, "m")); });
-    s.then("makes it anew", [&s] { return s.world.all(Kind::Deployment).empty() && s.world.all(Kind::ModelRollout).empty(); }, [f]() mutable { f.make_model(); });
+    s.then(
+        "deletes the Model", [f, &s] { return f.serves("m-v2")() && !s.world.all(Kind::ModelAudit).empty(); },
+        [&s] { s.world.remove(ref(Kind::Model, "m")); });
+    s.then(
+        "makes it anew", [&s] { return s.world.all(Kind::Deployment).empty() && s.world.all(Kind::ModelRollout).empty(); },
+        [f]() mutable { f.make_model(); });
     s.expect = [f, &s] {
       must(!s.world.all(Kind::ModelAudit).empty(), "the old trail stays");
       must(trail(f).front()["seq"] == 1 && trail(f).front()["action"] == "Serving", trail(f).front().dump());

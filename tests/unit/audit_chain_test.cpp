@@ -15,12 +15,22 @@ namespace {
 
 const TimePoint kAt = *parse_time("2026-11-30T12:00:00Z");
 // openssl genpkey -algorithm ed25519, and its public key; made for these tests.
-constexpr const char* kKey = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIFRNFNj7F1UuoISzPRIqdDh8dnOp/vISWpKeP2wi0n9w\n-----END PRIVATE KEY-----\n";
-constexpr const char* kPublic = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA/LpzWqmNmakCLo8sdwnN+b2iONrSeSIEZTKqfNZ6uyU=\n-----END PUBLIC KEY-----\n";
-constexpr const char* kOther = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIMeiIEyiujzTva2fYhMWuxI5OTKhSR19JGpsrAx8AbH/\n-----END PRIVATE KEY-----\n";
+constexpr const char* kKey =
+    "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIFRNFNj7F1UuoISzPRIqdDh8dnOp/vISWpKeP2wi0n9w\n-----END PRIVATE KEY-----\n";
+constexpr const char* kPublic =
+    "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA/LpzWqmNmakCLo8sdwnN+b2iONrSeSIEZTKqfNZ6uyU=\n-----END PUBLIC KEY-----\n";
+constexpr const char* kOther =
+    "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIMeiIEyiujzTva2fYhMWuxI5OTKhSR19JGpsrAx8AbH/\n-----END PRIVATE KEY-----\n";
 
 Entry entry(const std::string& action, const std::string& uid = "uid-1") {
-  return {"pay/fraud", uid, "ann", action, {{"kind", "Model"}, {"name", "fraud"}, {"uid", uid}}, "because", {{"weight", 10}}, {{"rollout", "sha256:p"}}};
+  return {"pay/fraud",
+          uid,
+          "ann",
+          action,
+          {{"kind", "Model"}, {"name", "fraud"}, {"uid", uid}},
+          "because",
+          {{"weight", 10}},
+          {{"rollout", "sha256:p"}}};
 }
 
 std::vector<std::string> chain(int records, const std::string& uid = "uid-1") {
@@ -80,7 +90,8 @@ TEST_CASE("a record is canonical JSON whose hash is that of the rest of it", "[a
   CHECK(record["seq"] == 1);
   CHECK(record["time"] == "2026-11-30T12:00:00Z");
   CHECK(record["prev"] == "");
-  for (const char* field : {"model", "uid", "actor", "action", "object", "why", "evidence", "policy", "hash"}) CHECK(record.contains(field));
+  for (const char* field : {"model", "uid", "actor", "action", "object", "why", "evidence", "policy", "hash"})
+    CHECK(record.contains(field));
   CHECK(action_of(link.line) == "RolloutStarted");
   record.erase("hash");
   CHECK(sha256_of(record.dump()) == link.hash);
@@ -125,25 +136,38 @@ TEST_CASE("whatever is changed in a trail is found, and where", "[audit]") {
   };
   const auto other = chain(12, "uid-2");
   const Row rows[] = {
-      {"a word is edited", [](auto& s) { s[1].records[1] = replace(s[1].records[1], "because", "becausE"); }, Is::Edited, "record 6 (ModelAudit fraud-8) was edited"},
-      {"the actor is edited and the hash made anew", [](auto& s) { s[1].records[1] = rehash(replace(s[1].records[1], "\"ann\"", "\"bob\"")); }, Is::Cut,
+      {"a word is edited", [](auto& s) { s[1].records[1] = replace(s[1].records[1], "because", "becausE"); }, Is::Edited,
+       "record 6 (ModelAudit fraud-8) was edited"},
+      {"the actor is edited and the hash made anew",
+       [](auto& s) { s[1].records[1] = rehash(replace(s[1].records[1], "\"ann\"", "\"bob\"")); }, Is::Cut,
        "record 7 (ModelAudit fraud-8) does not follow the record before it"},
-      {"blanks are put in", [](auto& s) { s[0].records[0] = replace(s[0].records[0], "\"why\":", "\"why\": "); }, Is::Edited, "record 1"},
-      {"a record is taken out", [](auto& s) { s[1].records.erase(s[1].records.begin() + 1); }, Is::Reordered, "record 6 (ModelAudit fraud-8) is record 7 in another's place"},
-      {"the last is taken out", [](auto& s) { s[2].records.pop_back(); }, Is::Cut, "says that it holds records 9 to 12 and holds 3"},
-      {"a ModelAudit is deleted", [](auto& s) { s.erase(s.begin() + 1); }, Is::Cut, "records 5 to 8 are missing before ModelAudit fraud-12"},
+      {"blanks are put in", [](auto& s) { s[0].records[0] = replace(s[0].records[0], "\"why\":", "\"why\": "); }, Is::Edited,
+       "record 1"},
+      {"a record is taken out", [](auto& s) { s[1].records.erase(s[1].records.begin() + 1); }, Is::Reordered,
+       "record 6 (ModelAudit fraud-8) is record 7 in another's place"},
+      {"the last is taken out", [](auto& s) { s[2].records.pop_back(); }, Is::Cut,
+       "says that it holds records 9 to 12 and holds 3"},
+      {"a ModelAudit is deleted", [](auto& s) { s.erase(s.begin() + 1); }, Is::Cut,
+       "records 5 to 8 are missing before ModelAudit fraud-12"},
       {"the first is deleted", [](auto& s) { s.erase(s.begin()); }, Is::Cut, "records 1 to 4 are missing at the beginning"},
       {"the last is deleted", [](auto& s) { s.pop_back(); }, Is::Cut, "records 9 to 12 are missing at the end"},
-      {"two change places", [](auto& s) { std::swap(s[1].records[1], s[1].records[2]); }, Is::Reordered, "record 6 (ModelAudit fraud-8) is record 7 in another's place"},
-      {"one comes twice", [](auto& s) { s[1].records[2] = s[1].records[0]; }, Is::Replayed, "record 7 (ModelAudit fraud-8) is record 5 once more"},
-      {"a ModelAudit comes twice", [](auto& s) { s.push_back(s[0]); }, Is::Replayed, "begins with record 1, which is there already"},
-      {"another Model's record", [&](auto& s) { s[1].records[0] = other[4]; }, Is::Replayed, "record 5 (ModelAudit fraud-8) is of Model pay/fraud with UID uid-2"},
-      {"another Model's ModelAudit", [&](auto& s) { s[1].uid = "uid-2"; }, Is::Replayed, "ModelAudit fraud-8 is of Model pay/fraud with UID uid-2"},
+      {"two change places", [](auto& s) { std::swap(s[1].records[1], s[1].records[2]); }, Is::Reordered,
+       "record 6 (ModelAudit fraud-8) is record 7 in another's place"},
+      {"one comes twice", [](auto& s) { s[1].records[2] = s[1].records[0]; }, Is::Replayed,
+       "record 7 (ModelAudit fraud-8) is record 5 once more"},
+      {"a ModelAudit comes twice", [](auto& s) { s.push_back(s[0]); }, Is::Replayed,
+       "begins with record 1, which is there already"},
+      {"another Model's record", [&](auto& s) { s[1].records[0] = other[4]; }, Is::Replayed,
+       "record 5 (ModelAudit fraud-8) is of Model pay/fraud with UID uid-2"},
+      {"another Model's ModelAudit", [&](auto& s) { s[1].uid = "uid-2"; }, Is::Replayed,
+       "ModelAudit fraud-8 is of Model pay/fraud with UID uid-2"},
       {"the head is edited", [](auto& s) { s[2].head = "sha256:0"; }, Is::Edited, "its head is not the hash of its last record"},
-      {"prev is edited", [](auto& s) { s[2].prev = "sha256:0"; }, Is::Cut, "ModelAudit fraud-12 does not continue the record before it"},
+      {"prev is edited", [](auto& s) { s[2].prev = "sha256:0"; }, Is::Cut,
+       "ModelAudit fraud-12 does not continue the record before it"},
       {"no JSON", [](auto& s) { s[1].records[1] = "{"; }, Is::Unreadable, "record 6 (ModelAudit fraud-8) is no JSON object"},
       {"no object", [](auto& s) { s[1].records[1] = "[]"; }, Is::Unreadable, "record 6"},
-      {"wrong kinds of values", [](auto& s) { s[1].records[1] = R"({"hash":1,"prev":[],"seq":"x","uid":{}})"; }, Is::Edited, "record 6"},
+      {"wrong kinds of values", [](auto& s) { s[1].records[1] = R"({"hash":1,"prev":[],"seq":"x","uid":{}})"; }, Is::Edited,
+       "record 6"},
   };
   const auto lines = chain(12);
   for (const Row& row : rows) {

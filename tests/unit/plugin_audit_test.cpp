@@ -20,8 +20,10 @@ using namespace mo::plugin::test;
 
 namespace {
 
-constexpr const char* kKey = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIFRNFNj7F1UuoISzPRIqdDh8dnOp/vISWpKeP2wi0n9w\n-----END PRIVATE KEY-----\n";
-constexpr const char* kPublic = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA/LpzWqmNmakCLo8sdwnN+b2iONrSeSIEZTKqfNZ6uyU=\n-----END PUBLIC KEY-----\n";
+constexpr const char* kKey =
+    "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIFRNFNj7F1UuoISzPRIqdDh8dnOp/vISWpKeP2wi0n9w\n-----END PRIVATE KEY-----\n";
+constexpr const char* kPublic =
+    "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA/LpzWqmNmakCLo8sdwnN+b2iONrSeSIEZTKqfNZ6uyU=\n-----END PUBLIC KEY-----\n";
 const std::string kDigest = "sha256:" + std::string(64, 'd');
 
 TimePoint minute(int m) { return *parse_time("2026-11-22T11:00:00Z") + std::chrono::minutes(m); }
@@ -37,30 +39,56 @@ struct Story {
                  {"digest", kDigest},
                  {"policy", policy},
                  {"gates", {{{"name", "accuracy"}, {"verdict", "Passed"}, {"value", "0.95"}}}},
-                 {"governance", {{"cleared", {{{"before", "FirstTraffic"}, {"approvals", {{{"role", "risk"}, {"approver", "bob"}, {"name", "yes"}, {"uid", "uid-yes"}}}}}}}}}}}};
-    version = {{"metadata", {{"name", "m-v2"}, {"namespace", "ns"}}}, {"spec", {{"modelRef", {{"name", "m"}}}, {"artifact", {{"digest", kDigest}, {"uri", "https://s/v2"}}}}}};
+                 {"governance",
+                  {{"cleared",
+                    {{{"before", "FirstTraffic"},
+                      {"approvals", {{{"role", "risk"}, {"approver", "bob"}, {"name", "yes"}, {"uid", "uid-yes"}}}}}}}}}}}};
+    version = {{"metadata", {{"name", "m-v2"}, {"namespace", "ns"}}},
+               {"spec", {{"modelRef", {{"name", "m"}}}, {"artifact", {{"digest", kDigest}, {"uri", "https://s/v2"}}}}}};
     add(0, "Serving", "ann", {{"serves", {{"version", "m-v1"}, {"digest", "sha256:1"}}}}, false);
     add(1, "RolloutStarted", "ann", {{"version", "m-v2"}, {"digest", kDigest}}, true, sha256_of(policy.dump()));
-    add(2, "Approved", "bob", {{"version", "m-v2"}, {"approvals", {{{"role", "risk"}, {"approver", "bob"}, {"name", "yes"}, {"uid", "uid-yes"}}}}}, true);
+    add(2, "Approved", "bob",
+        {{"version", "m-v2"}, {"approvals", {{{"role", "risk"}, {"approver", "bob"}, {"name", "yes"}, {"uid", "uid-yes"}}}}},
+        true);
     add(3, "Succeeded", "operator",
-        {{"version", "m-v2"}, {"digest", kDigest}, {"serves", {{"version", "m-v2"}, {"digest", kDigest}}}, {"gates", {{{"name", "accuracy"}, {"verdict", "Passed"}, {"value", "0.95"}}}}}, true);
-    sealed = {{"metadata", {{"name", "m-000004-x"}, {"namespace", "ns"}, {"labels", {{"modelops.dev/model", "m"}}}, {"creationTimestamp", "2026-11-22T11:03:00Z"}}},
-              {"spec",
-               {{"model", {{"name", "m"}, {"uid", "uid-m"}}},
-                {"first", 1},
-                {"last", 4},
-                {"prev", ""},
-                {"head", head},
-                {"records", lines},
-                {"signature", {{"algorithm", "Ed25519"}, {"value", SigningKey::read(kKey)->sign(audit::checkpoint("ns/m", "uid-m", 4, head))}}}}}};
+        {{"version", "m-v2"},
+         {"digest", kDigest},
+         {"serves", {{"version", "m-v2"}, {"digest", kDigest}}},
+         {"gates", {{{"name", "accuracy"}, {"verdict", "Passed"}, {"value", "0.95"}}}}},
+        true);
+    sealed = {
+        {"metadata",
+         {{"name", "m-000004-x"},
+          {"namespace", "ns"},
+          {"labels", {{"modelops.dev/model", "m"}}},
+          {"creationTimestamp", "2026-11-22T11:03:00Z"}}},
+        {"spec",
+         {{"model", {{"name", "m"}, {"uid", "uid-m"}}},
+          {"first", 1},
+          {"last", 4},
+          {"prev", ""},
+          {"head", head},
+          {"records", lines},
+          {"signature",
+           {{"algorithm", "Ed25519"}, {"value", SigningKey::read(kKey)->sign(audit::checkpoint("ns/m", "uid-m", 4, head))}}}}}};
     add(10, "Paused", "cat", Json::object(), false);
     model = {{"metadata", {{"name", "m"}, {"namespace", "ns"}, {"uid", "uid-m"}}},
              {"spec", {{"riskTier", "high"}, {"card", {{"intendedUse", "scores | payments"}}}}},
              {"status", {{"stableVersion", "m-v2"}, {"audit", {{"seq", 5}, {"head", head}, {"records", {lines.back()}}}}}}};
   }
 
-  void add(int at, const std::string& action, const std::string& actor, const Json& evidence, bool of_rollout, const std::string& policy = "") {
-    audit::Entry e{"ns/m", "uid-m", actor, action, {{"kind", of_rollout ? "ModelRollout" : "Model"}, {"name", of_rollout ? "m-v2-2" : "m"}, {"uid", of_rollout ? "uid-r" : "uid-m"}}, "because", evidence, Json::object()};
+  void add(int at, const std::string& action, const std::string& actor, const Json& evidence, bool of_rollout,
+           const std::string& policy = "") {
+    audit::Entry e{"ns/m",
+                   "uid-m",
+                   actor,
+                   action,
+                   {{"kind", of_rollout ? "ModelRollout" : "Model"},
+                    {"name", of_rollout ? "m-v2-2" : "m"},
+                    {"uid", of_rollout ? "uid-r" : "uid-m"}},
+                   "because",
+                   evidence,
+                   Json::object()};
     if (!policy.empty()) e.policy["rollout"] = policy;
     const audit::Link link = audit::seal(e, static_cast<int64_t>(lines.size()) + 1, minute(at), head);
     lines.push_back(link.line);
@@ -97,7 +125,8 @@ TEST_CASE("what served at a time, why, and by whose word", "[plugin][audit]") {
   CHECK(served_at(trail, minute(2))[0] == "at 2026-11-22T11:02:00Z m-v1 (sha256:1) served, since 2026-11-22T11:00:00Z");
   const auto now = served_at(trail, minute(30));
   CHECK(now[0] == "at 2026-11-22T11:30:00Z m-v2 (" + kDigest + ") served, since 2026-11-22T11:03:00Z");
-  for (const char* words : {"RolloutStarted by ann", "Approved by bob", "Succeeded by operator", "gate accuracy: Passed, 0.95"}) CHECK(says(now, words));
+  for (const char* words : {"RolloutStarted by ann", "Approved by bob", "Succeeded by operator", "gate accuracy: Passed, 0.95"})
+    CHECK(says(now, words));
 }
 
 TEST_CASE("kubectl model audit shows the trail, also of a Model that is gone, and what is amiss with it", "[plugin][audit]") {
@@ -113,9 +142,12 @@ TEST_CASE("kubectl model audit shows the trail, also of a Model that is gone, an
   };
   const auto shown = run({.model = "m"});
   CHECK(shown.first == kDone);
-  for (const char* words : {"SEQ", "Approved", "bob", "ModelRollout m-v2-2", "Paused"}) CHECK(shown.second.find(words) != std::string::npos);
-  CHECK(run({.model = "m", .verify = true}) == std::pair<int, std::string>(kDone, "whole: records 1 to 5; signatures were not checked: say --public-key\n"));
-  CHECK(run({.model = "m", .output = "jsonl"}).second == s.lines[0] + "\n" + s.lines[1] + "\n" + s.lines[2] + "\n" + s.lines[3] + "\n" + s.lines[4] + "\n");
+  for (const char* words : {"SEQ", "Approved", "bob", "ModelRollout m-v2-2", "Paused"})
+    CHECK(shown.second.find(words) != std::string::npos);
+  CHECK(run({.model = "m", .verify = true}) ==
+        std::pair<int, std::string>(kDone, "whole: records 1 to 5; signatures were not checked: say --public-key\n"));
+  CHECK(run({.model = "m", .output = "jsonl"}).second ==
+        s.lines[0] + "\n" + s.lines[1] + "\n" + s.lines[2] + "\n" + s.lines[3] + "\n" + s.lines[4] + "\n");
   CHECK(Json::parse(run({.model = "m", .output = "json"}).second).size() == 5);
   CHECK(run({.model = "m", .at = "yesterday"}).first == kTrouble);
   CHECK(run({.model = "m", .verify = true, .public_keys = {"/nowhere"}}).first == kTrouble);
@@ -131,8 +163,9 @@ TEST_CASE("kubectl model audit shows the trail, also of a Model that is gone, an
 TEST_CASE("an evidence pack holds what a rollout rests on, and agrees with its trail", "[plugin][audit]") {
   const Story s;
   const Files files = pack(s.evidence());
-  for (const char* name : {"README.txt", "model-card.md", "bom.cdx.json", "lineage.json", "policy.json", "gates.json", "approvals.json", "audit/records.jsonl",
-                           "audit/checkpoint.txt", "audit/checkpoint.sig", "audit/public-key.pem", "SHA256SUMS"})
+  for (const char* name :
+       {"README.txt", "model-card.md", "bom.cdx.json", "lineage.json", "policy.json", "gates.json", "approvals.json",
+        "audit/records.jsonl", "audit/checkpoint.txt", "audit/checkpoint.sig", "audit/public-key.pem", "SHA256SUMS"})
     CHECK(files.count(name) == 1);
   CHECK(files.at("model-card.md").find("scores \\| payments") != std::string::npos);
   CHECK(Json::parse(files.at("bom.cdx.json"))["components"][0]["type"] == "machine-learning-model");
@@ -162,16 +195,25 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
       {"a file is removed", [&](Files& f) { f.erase("gates.json"); }, false, "lists \"gates.json\", which is not there"},
       {"and from the sums", [&](Files& f) { f.erase("approvals.json"); }, true, "approvals.json is missing"},
       {"the digest", [&](Files& f) { replace(f, "version.json", kDigest, other); }, true, "and version.json says"},
-      {"the policy", [&](Files& f) { replace(f, "policy.json", "10", "50"), replace(f, "rollout.json", "\"weight\": 10", "\"weight\": 50"); }, true, "names another policy"},
+      {"the policy",
+       [&](Files& f) { replace(f, "policy.json", "10", "50"), replace(f, "rollout.json", "\"weight\": 10", "\"weight\": 50"); },
+       true, "names another policy"},
       {"a gate's value", [&](Files& f) { replace(f, "gates.json", "0.95", "0.99"); }, true, "gates.json says otherwise"},
-      {"an approver", [&](Files& f) { replace(f, "approvals.json", "bob", "dan"); }, true, "names other approvals than the trail"},
+      {"an approver", [&](Files& f) { replace(f, "approvals.json", "bob", "dan"); }, true,
+       "names other approvals than the trail"},
       {"a record", [&](Files& f) { replace(f, "audit/modelaudits.json", "because", "becausE"); }, true, "was edited"},
-      {"the records that are printed", [&](Files& f) { replace(f, "audit/records.jsonl", "because", "becausE"); }, true, "does not hold the records"},
+      {"the records that are printed", [&](Files& f) { replace(f, "audit/records.jsonl", "because", "becausE"); }, true,
+       "does not hold the records"},
       {"the signature", [&](Files& f) { f["audit/checkpoint.sig"][3] ^= 1; }, true, "is by none of these keys"},
-      {"the checkpoint", [&](Files& f) { replace(f, "audit/checkpoint.txt", "ns/m", "ns/n"); }, true, "is of no record of this trail"},
+      {"the checkpoint", [&](Files& f) { replace(f, "audit/checkpoint.txt", "ns/m", "ns/n"); }, true,
+       "is of no record of this trail"},
       {"no sums", [&](Files& f) { f.erase("SHA256SUMS"); }, false, "SHA256SUMS is missing"},
       {"no JSON", [&](Files& f) { f["audit/pending.json"] = "{"; }, true, "is no JSON"},
-      {"wrong kinds", [&](Files& f) { f["audit/pending.json"] = "[]", f["rollout.json"] = "7", f["policy.json"] = "null", f["bom.cdx.json"] = "{}"; }, true, "does not say what the trail is"},
+      {"wrong kinds",
+       [&](Files& f) {
+         f["audit/pending.json"] = "[]", f["rollout.json"] = "7", f["policy.json"] = "null", f["bom.cdx.json"] = "{}";
+       },
+       true, "does not say what the trail is"},
   };
   const Story s;
   for (const Row& row : rows) {

@@ -1,8 +1,8 @@
 // Which records a plan adds to a trail, and what becomes of them.
 #include <catch2/catch.hpp>
 
-#include "operator/audit/verify.h"
 #include "operator/api/parse.h"
+#include "operator/audit/verify.h"
 #include "reconcilers/audit/trail.h"
 #include "reconcilers/model/plan.h"
 #include "tests/unit/reconcilers_make.h"
@@ -49,7 +49,9 @@ TEST_CASE("a trail begins with what serves, and records each decision once", "[a
   // The rollout's own status was not written before a crash: the same decision is no news.
   CHECK(r.decide([](auto& s) { s.candidate_weight = 10; }).seq == audit.seq);
   CHECK(r.decide([](auto& s) { s.candidate_weight = 50; }).seq == audit.seq + 1);
-  const auto verified = audit::verify({{"", "ns/m", "uid-m", 1, 4, "", r.model.status.audit.head, r.model.status.audit.records, "", ""}}, {"ns/m", "uid-m", 4, r.model.status.audit.head});
+  const auto verified =
+      audit::verify({{"", "ns/m", "uid-m", 1, 4, "", r.model.status.audit.head, r.model.status.audit.records, "", ""}},
+                    {"ns/m", "uid-m", 4, r.model.status.audit.head});
   CHECK(verified->findings.empty());
 }
 
@@ -57,7 +59,9 @@ TEST_CASE("pauses, approvals, rejections and skipped gates are told with who did
   Rolling r;
   r.decide([](auto& s) { s.candidate_weight = 10; });
   r.rollout_->meta.generation = 2;
-  const auto paused = [](auto& s) { s.candidate_weight = 10, s.paused_at = kNow, s.pause_reason = "Requested", s.message = "paused by desiredState"; };
+  const auto paused = [](auto& s) {
+    s.candidate_weight = 10, s.paused_at = kNow, s.pause_reason = "Requested", s.message = "paused by desiredState";
+  };
   CHECK(last(r.decide(paused))["actor"] == "unknown");
   r.rollout_->steered_by = "ann";
   CHECK(last(r.decide([](auto& s) { s.candidate_weight = 10; }))["action"] == "Resumed");
@@ -66,7 +70,8 @@ TEST_CASE("pauses, approvals, rejections and skipped gates are told with who did
     s.candidate_weight = 10;
     s.governance.emplace();
     s.governance->policies = {{"high", "uid-high", 4}};
-    s.governance->cleared = {{api::kFullTraffic, kNow, "sha256:s", {{"risk", "bob", "yes", "uid-yes"}, {"legal", "cat", "yes2", "uid-yes2"}}}};
+    s.governance->cleared = {
+        {api::kFullTraffic, kNow, "sha256:s", {{"risk", "bob", "yes", "uid-yes"}, {"legal", "cat", "yes2", "uid-yes2"}}}};
   };
   const Json word = last(r.decide(approved));
   CHECK(word["action"] == "Approved");
@@ -115,7 +120,9 @@ TEST_CASE("a segment ends with a rollout, is made by POST without an owner, and 
   Rolling r;
   r.decide([](auto& s) { s.candidate_weight = 10; });
   CHECK(audit::seal(r.observed(), r.model.status.audit, {}).empty());
-  const auto ended = [](auto& s) { s.candidate_weight = 10, s.ending = api::Ending{"RolledBack", "GateFailed", "gate accuracy failed", kNow}; };
+  const auto ended = [](auto& s) {
+    s.candidate_weight = 10, s.ending = api::Ending{"RolledBack", "GateFailed", "gate accuracy failed", kNow};
+  };
   auto audit = r.decide(ended);
   auto actions = audit::seal(r.observed(), audit, {});
   REQUIRE(actions.size() == 1);
