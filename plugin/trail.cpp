@@ -42,8 +42,9 @@ std::optional<audit::Segment> pending_of(const Json& model, const Trail& trail, 
   s.records = texts(model, "status.audit.records");
   s.last = number(model, "status.audit.seq");
   s.head = text(model, "status.audit.head");
+  if (s.last < static_cast<int64_t>(s.records.size()) || s.last >= int64_t{1} << 53) return std::nullopt;
   s.first = s.last - static_cast<int64_t>(s.records.size()) + 1;
-  const int64_t twice = std::clamp<int64_t>(sealed - s.first + 1, 0, static_cast<int64_t>(s.records.size()));
+  const int64_t twice = sealed < s.first ? 0 : std::min(sealed - s.first + 1, static_cast<int64_t>(s.records.size()));
   s.records.erase(s.records.begin(), s.records.begin() + static_cast<std::ptrdiff_t>(twice));
   s.first += twice;
   if (s.records.empty()) return std::nullopt;

@@ -14,11 +14,15 @@ std::string text_in(const Json& record, const char* name) {
   return found != record.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
+constexpr int64_t kLargestNumber = int64_t{1} << 53;  // what JSON's numbers hold
+
 class Verification {
  public:
   explicit Verification(const Expected& expected) : expected_(expected) {}
 
   void take(const Segment& segment) {
+    if (segment.first < 1 || segment.last < segment.first || segment.last > kLargestNumber)
+      return find(Finding::Is::Unreadable, place(segment) + " says that it holds records " + range(segment.first, segment.last));
     begin(segment);
     for (size_t i = 0; i < segment.records.size(); ++i)
       take(segment, segment.records[i], segment.first + static_cast<int64_t>(i));

@@ -165,6 +165,8 @@ TEST_CASE("whatever is changed in a trail is found, and where", "[audit]") {
       {"prev is edited", [](auto& s) { s[2].prev = "sha256:0"; }, Is::Cut,
        "ModelAudit fraud-12 does not continue the record before it"},
       {"no JSON", [](auto& s) { s[1].records[1] = "{"; }, Is::Unreadable, "record 6 (ModelAudit fraud-8) is no JSON object"},
+      {"numbers beyond all bounds", [](auto& s) { s[0].first = INT64_MIN, s[0].last = INT64_MAX; }, Is::Unreadable,
+       "ModelAudit fraud-4 says that it holds records"},
       {"no object", [](auto& s) { s[1].records[1] = "[]"; }, Is::Unreadable, "record 6"},
       {"wrong kinds of values", [](auto& s) { s[1].records[1] = R"({"hash":1,"prev":[],"seq":"x","uid":{}})"; }, Is::Edited,
        "record 6"},
