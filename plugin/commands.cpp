@@ -5,8 +5,10 @@
 #include <sstream>
 
 #include "plugin/approve.h"
+#include "plugin/audit.h"
 #include "plugin/complete.h"
 #include "plugin/diff.h"
+#include "plugin/evidence.h"
 #include "plugin/fields.h"
 #include "plugin/follow.h"
 #include "plugin/inventory.h"
@@ -40,6 +42,7 @@ class Commands {
     add_files();
     add_plan();
     add_governance();
+    add_audit();
   }
 
   int run(std::vector<std::string> args) {
@@ -309,6 +312,42 @@ class Commands {
     });
   }
 
+  // ---- audit trails ----
+
+  void takes_keys(CLI::App* verb, std::vector<std::string>& files, const std::string& what) {
+    verb->add_option("--public-key", files, what)->allow_extra_args(false);
+  }
+
+  void add_audit() {
+    CLI::App* audit = verb("audit", "Show what was decided for a Model, by whom and on which evidence, and whether that was changed since");
+    audit->add_option("MODEL", auditing_.model, "The Model's name; also of one that is deleted")->required();
+    auto* at = audit->add_option("--at", auditing_.at, "A time, 2026-11-30T12:00:00Z: say what served then, since when, why, and by whose word");
+    auto* checks = audit->add_flag("--verify", auditing_.verify, "Say whether the trail is whole, and if not, where it was cut, edited, reordered or replayed");
+    takes_keys(audit, auditing_.public_keys, "With --verify: a file with a public key that signs the trail; may be given more than once");
+    audit->add_option("--uid", auditing_.uid, "The UID of an earlier Model of that name, whose trail is meant");
+    takes_cluster(audit);
+    takes_output(audit, auditing_.output, {"json", "jsonl"})->excludes(at);
+    at->excludes(checks);
+    audit->callback([this] {
+      if (!auditing_.public_keys.empty() && !auditing_.verify) throw CLI::RequiredError("--verify, which --public-key is for");
+      chosen_ = [this] { return with_session([this](Session& s) { return audit_model(s, auditing_); }); };
+    });
+
+    CLI::App* evidence = verb("evidence", "Write one file with all that a rollout rests on: model card, lineage, policy, gates, approvals, audit trail");
+    evidence->add_option("NAME", gathering_.name, "A ModelRollout, or a ModelVersion, whose last rollout is meant")->required();
+    evidence->add_option("-o,--output", gathering_.file, "The file to write, FILE.tar.gz")->required();
+    takes_keys(evidence, gathering_.public_keys, "A file with the public key that signs the trail, to put into the pack");
+    takes_cluster(evidence);
+    evidence->callback([this] {
+      chosen_ = [this] { return with_session([this](Session& s) { return gather_evidence(s, gathering_); }); };
+    });
+
+    CLI::App* verify = verb("verify", "Check a file of kubectl model evidence, without a cluster");
+    verify->add_option("FILE", checking_.file, "The file")->required();
+    takes_keys(verify, checking_.public_keys, "A file with a public key that signs the trail; may be given more than once");
+    verify->callback([this] { chosen_ = [this] { return verify_evidence(checking_, console_.out, console_.err); }; });
+  }
+
   // ---- verbs that change something ----
 
   CLI::App* steering(const std::string& name, const std::string& what, bool several) {
@@ -378,6 +417,9 @@ class Commands {
   Steering steering_;
   std::string dry_run_;
   Approving approving_;
+  Auditing auditing_;
+  Gathering gathering_;
+  Checking checking_;
   std::string explain_, explained_;
   std::function<int()> chosen_;
 };

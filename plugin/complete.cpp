@@ -35,7 +35,9 @@ class Completing {
         words_.open = long_name(option);
       last_.erase(0, equals + 1);
     }
-    if (words_.open == "--filename" || words_.open == "--kubeconfig") return {kFiles};
+    if (words_.open == "--filename" || words_.open == "--kubeconfig" || words_.open == "--public-key") return {kFiles};
+    if (words_.verb == "evidence" && words_.open == "--output") return {kFiles};
+    if (words_.verb == "verify" && words_.open.empty() && !last_.starts_with("-")) return {kFiles};
     if (words_.open == "--kustomize") return {kFolders};
     if (!words_.open.empty())
       propose_value();
@@ -72,6 +74,8 @@ class Completing {
 
   // "fraud", or "model/fraud" and "mro/fraud-v2-3" once that is how the word begins.
   void propose_names() {
+    if (words_.verb == "evidence" && words_.names.empty())
+      for (const std::string& name : lookup_("versions", words_)) propose(name);
     const CLI::Option* models = option_of(app_, verb_, "MODEL");
     if (!models || (!words_.names.empty() && models->get_items_expected_max() == 1)) return;
     const std::string prefix = last_.substr(0, last_.find('/') + 1);

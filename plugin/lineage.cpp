@@ -138,7 +138,7 @@ std::string change_of(const Difference& d) {
   return by.starts_with("-") ? by : "+" + by;
 }
 
-std::string quoted(const std::string& text) {
+std::string dot_text(const std::string& text) {
   std::string out = "\"";
   for (const char c : printable(text)) {
     if (c == '"' || c == '\\') out += '\\';
@@ -179,14 +179,14 @@ std::string dot_of(const std::vector<Json>& line) {
   std::string out = "digraph lineage {\n  rankdir=LR;\n";
   for (const Json& version : line) {
     const std::string name = name_of(version);
-    out += "  " + quoted(name) + " [shape=box];\n";
+    out += "  " + dot_text(name) + " [shape=box];\n";
     const std::string run = text(version, "spec.lineage.run.name");
-    if (!run.empty()) out += "  " + quoted("run " + run) + " -> " + quoted(name) + ";\n";
+    if (!run.empty()) out += "  " + dot_text("run " + run) + " -> " + dot_text(name) + ";\n";
     for (const Json& set : items(version, "spec.lineage.data"))
-      out += "  " + quoted("data " + text(set, "name") + " " + short_digest(text(set, "digest"))) + " -> " + quoted(run.empty() ? name : "run " + run) + ";\n";
+      out += "  " + dot_text("data " + text(set, "name") + " " + short_digest(text(set, "digest"))) + " -> " + dot_text(run.empty() ? name : "run " + run) + ";\n";
     const std::string revision = text(version, "spec.lineage.code.revision");
-    if (!revision.empty()) out += "  " + quoted("code " + revision) + " -> " + quoted(run.empty() ? name : "run " + run) + ";\n";
-    if (const std::string parent = parent_of(version); !parent.empty()) out += "  " + quoted(parent) + " -> " + quoted(name) + " [label=parent];\n";
+    if (!revision.empty()) out += "  " + dot_text("code " + revision) + " -> " + dot_text(run.empty() ? name : "run " + run) + ";\n";
+    if (const std::string parent = parent_of(version); !parent.empty()) out += "  " + dot_text(parent) + " -> " + dot_text(name) + " [label=parent];\n";
   }
   return out + "}\n";
 }

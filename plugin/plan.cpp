@@ -150,6 +150,7 @@ class Planning {
 
   Result<void> look() {
     for (const Kind kind : kStoredKinds) {
+      if (kind == Kind::ModelAudit) continue;  // nothing is decided by them
       const KindInfo& about = info(kind);
       kube::ListOptions options;
       options.metadata_only = about.watched == Watched::Names;
@@ -281,6 +282,7 @@ class Planning {
     const auto seen = observed(objects, model);
     if (!seen) return fail(seen.error());
     model::Settings settings{fetch_image(objects)};
+    settings.audit.on = false;  // records are of what happens
     if (seen->model) settings.installation.operator_class = seen->model->operator_class;  // what the one that handles it would do
     return model::plan(*seen, session_.now(), settings);
   }

@@ -62,7 +62,7 @@ const std::set<std::string> kMetadata = {"name",
 
 bool flag(const Json& schema, const char* name) { return schema.value(name, Json(false)) == Json(true); }
 
-std::string shown(const Json& value) {
+std::string shown_value(const Json& value) {
   const std::string text = value.dump();
   return text.size() > 120 ? text.substr(0, 117) + "..." : text;
 }
@@ -108,7 +108,7 @@ class Checker {
     mistakes.push_back({at.pointer, at.path, message});
   }
   void invalid(const Place& at, const Json& value, const std::string& message) {
-    wrong(at, "Invalid value: " + shown(value) + ": " + message);
+    wrong(at, "Invalid value: " + shown_value(value) + ": " + message);
   }
 
   static bool contains(const Json& list, const Json& value) {
@@ -118,7 +118,7 @@ class Checker {
   void unsupported(const Json& supported, const Json& value, const Place& at) {
     std::string all;
     for (const Json& one : supported) all += (all.empty() ? "" : ", ") + one.dump();
-    wrong(at, "Unsupported value: " + shown(value) + ": supported values: " + all);
+    wrong(at, "Unsupported value: " + shown_value(value) + ": supported values: " + all);
   }
 
   bool fits_type(const Json& schema, const Json& value, const Place& at) {
@@ -187,7 +187,7 @@ class Checker {
       for (const Json& name : items(schema, "x-kubernetes-list-map-keys"))
         if (value[i].is_object())
           key[name.get<std::string>()] = value[i].value(name.get<std::string>(), Json());
-      if (!seen.insert(key).second) wrong(at.item(i), "Duplicate value: " + shown(key));
+      if (!seen.insert(key).second) wrong(at.item(i), "Duplicate value: " + shown_value(key));
     }
   }
 
@@ -240,8 +240,8 @@ class Checker {
         path.erase(0, end);
       }
       const std::string words = said(rule, value);
-      const bool shows = value.is_structured() || words.find(shown(value)) != std::string::npos;
-      wrong(where, shows ? words : "Invalid value: " + shown(value) + ": " + words);
+      const bool shows = value.is_structured() || words.find(shown_value(value)) != std::string::npos;
+      wrong(where, shows ? words : "Invalid value: " + shown_value(value) + ": " + words);
     }
   }
 
@@ -269,14 +269,14 @@ void check_metadata(const Json& object, std::vector<Mistake>& mistakes) {
       if (!value.is_string())
         mistakes.push_back({std::string("/metadata/") + map + slash(name),
                             std::string("metadata.") + map + "." + name,
-                            "Invalid value: " + shown(value) + ": must be of type string; put it in quotes"});
+                            "Invalid value: " + shown_value(value) + ": must be of type string; put it in quotes"});
   }
   const std::string name = text(metadata, "name");
   if (name.empty() && text(metadata, "generateName").empty())
     wrong("name", "Required value: name or generateName is required");
   else if (!name.empty() &&
            (!metadata["name"].is_string() || !is_object_name(name)))
-    wrong("name", "Invalid value: " + shown(metadata["name"]) +
+    wrong("name", "Invalid value: " + shown_value(metadata["name"]) +
                       ": must be lower case letters, digits, \"-\" and \".\", beginning and ending with a "
                       "letter or digit");
 }

@@ -199,7 +199,10 @@ class Steer {
 }  // namespace
 
 Result<Edit> decide(const Steering& steering, const Rollouts& rollouts, TimePoint now) {
-  return Steer(steering, rollouts, now).decide();
+  auto edit = Steer(steering, rollouts, now).decide();
+  const bool steers = edit && edit->what == Edit::Do::Patch && edit->kind == Kind::ModelRollout;
+  if (steers && !steering.user.empty()) edit->body["metadata"]["annotations"][api::kAnnotationSteeredBy] = steering.user;
+  return edit;
 }
 
 }  // namespace mo::plugin

@@ -1,4 +1,6 @@
 // Carries out what steer.cpp decides.
+#include <algorithm>
+
 #include "operator/api/types.h"
 #include "plugin/approve.h"
 #include "plugin/fields.h"
@@ -47,8 +49,12 @@ std::string mark(DryRun dry_run) {
 
 // Where people sign their changes, so does this one: admission would not let the name of another stand.
 bool names_authors(const Rollouts& rollouts) {
-  const Json* annotations = field(rollouts.model, "metadata.annotations");
-  return annotations && annotations->is_object() && annotations->contains(api::kAnnotationChangedBy);
+  const auto bears = [](const Json& object, const char* annotation) {
+    const Json* annotations = field(object, "metadata.annotations");
+    return annotations && annotations->is_object() && annotations->contains(annotation);
+  };
+  return bears(rollouts.model, api::kAnnotationChangedBy) ||
+         std::any_of(rollouts.all.begin(), rollouts.all.end(), [&](const Json& r) { return bears(r, api::kAnnotationSteeredBy); });
 }
 
 Result<Steered> steer_one(Session& session, Steering steering, Rollouts rollouts) {

@@ -8,7 +8,7 @@ import sys
 import yaml
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
-CRDS = ("models", "modelversions", "modelrollouts", "trainingruns", "modelruntimes", "modelgatesets", "clustermodelgatesets", "modelpolicies", "modelapprovals")
+CRDS = ("models", "modelversions", "modelrollouts", "trainingruns", "modelruntimes", "modelgatesets", "clustermodelgatesets", "modelpolicies", "modelapprovals", "modelaudits")
 REFERENCE = REPO / "docs" / "api-reference.md"
 HEAD = """\
 # API reference: modelops.dev/v1alpha1

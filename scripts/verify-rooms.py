@@ -9,6 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAY_SEE = {
     "operator/core": [],
     "operator/json": ["operator/core"],
+    "operator/audit": ["operator/core", "operator/json"],
     "operator/yaml": ["operator/core", "operator/json"],
     "operator/api": ["operator/core", "operator/json"],
     "operator/store": ["operator/core", "operator/api"],
@@ -21,9 +22,9 @@ MAY_SEE = {
     "report/live": ["operator/core", "operator/json", "operator/kube", "report"],
     "report": ["operator/core", "operator/json"],
     "operator/site": ["operator/core", "operator/json", "operator/kube", "operator/runtime", "operator/serve", "report", "report/live"],
-    "reconcilers": ["operator/core", "operator/json", "operator/api", "operator/store"],
+    "reconcilers": ["operator/core", "operator/json", "operator/audit", "operator/api", "operator/store"],
     "model-server": [],
-    "plugin": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube", "operator/runtime",
+    "plugin": ["operator/core", "operator/json", "operator/audit", "operator/yaml", "operator/api", "operator/store", "operator/kube", "operator/fetch", "operator/runtime",
                "reconcilers", "report", "report/live"],
 }
 OWNED = {  # library header prefix: rooms that may include it

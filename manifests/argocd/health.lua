@@ -1,7 +1,7 @@
 -- What Argo CD shows of Models, ModelVersions, ModelRollouts, TrainingRuns, ModelRuntimes, gate sets, policies and approvals. It follows status alone, so it never disagrees with the
 -- operator. (Argo CD has no `string` library.)
 local status = obj.status
-if obj.kind == "ModelRuntime" or obj.kind == "ModelGateSet" or obj.kind == "ClusterModelGateSet" or obj.kind == "ModelPolicy" or obj.kind == "ModelApproval" then
+if obj.kind == "ModelRuntime" or obj.kind == "ModelGateSet" or obj.kind == "ClusterModelGateSet" or obj.kind == "ModelPolicy" or obj.kind == "ModelApproval" or obj.kind == "ModelAudit" then
   return {status = "Healthy", message = "used by Models"}
 end
 if status == nil or status.conditions == nil then

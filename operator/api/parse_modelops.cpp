@@ -363,6 +363,7 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"monitors", member<&ModelStatus::monitors>},
     {"adopted", member<&ModelStatus::adopted>},
     {"lifecycle", member<&ModelStatus::lifecycle>},
+    {"audit", member<&ModelStatus::audit>},
     {"operator", member<&ModelStatus::handled_by>},
 };
 bool read(value& v, ModelStatus& out, const Path& at) {
@@ -628,6 +629,7 @@ Result<ModelRollout> parse<ModelRollout>(std::string_view json, Coverage* covera
   if (!root) return fail(root.error());
   root->object.origin = std::move(root->extra.origin);
   root->object.changed_by = std::move(root->extra.changed_by);
+  root->object.steered_by = std::move(root->extra.steered_by);
   root->object.generated_name = !root->extra.generate_name.empty();
   root->object.problem = std::move(report.problem);
   forget_the_way(root->object);

@@ -133,7 +133,8 @@ void read_annotations(value& v, Metadata& out, const Path& at) {
                                                   {kAnnotationCopyOf, member<&Extra::copy_of>},
                                                   {kAnnotationCopiedAt, member<&Extra::copied_at>},
                                                   {kAnnotationGate, member<&Extra::gate>},
-                                                  {kAnnotationChangedBy, member<&Extra::changed_by>}};
+                                                  {kAnnotationChangedBy, member<&Extra::changed_by>},
+                                                  {kAnnotationSteeredBy, member<&Extra::steered_by>}};
   read_object(v, out.extra, kAnnotations, at);
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "operator/api/audit.h"
 #include "operator/api/governance.h"
 #include "operator/api/lifecycle.h"
 #include "operator/api/retraining_spec.h"
@@ -48,6 +49,8 @@ inline constexpr const char* kOriginArgoCd = "argocd";  // the action retry
 // Who wrote the spec of a Model, a ModelRollout or a ModelVersion last. Admission lets nobody write another's name.
 inline constexpr const char* kAnnotationChangedBy = "modelops.dev/changed-by";
 inline constexpr const char* kOperatorAuthor = "model-operator";  // its value for what the operator writes on its own account
+// On a ModelRollout: who set desiredState or resumeRequestedAt last. Admission lets nobody write another's name.
+inline constexpr const char* kAnnotationSteeredBy = "modelops.dev/steered-by";
 
 struct ObjectMeta {
   ObjectKey key;
@@ -295,6 +298,7 @@ struct ModelStatus {
   std::vector<MonitorStatus> monitors;
   std::optional<Adopted> adopted;
   LifecycleStatus lifecycle;
+  AuditStatus audit;
   std::string handled_by;  // status.operator: the installation that handles this Model
   RawJson raw = "{}";  // as stored, to write only on change
 };
@@ -443,6 +447,7 @@ struct ModelRollout {
   // label modelops.dev/origin: spec | retraining | monitor | kubectl-model | argocd; empty: a person or a pipeline wrote it
   std::string origin;
   std::string changed_by;       // annotation modelops.dev/changed-by
+  std::string steered_by;       // annotation modelops.dev/steered-by
   bool generated_name = false;  // by metadata.generateName: no file holds an object of this name
   RolloutStatus status;
   std::string problem;
@@ -489,6 +494,14 @@ struct GateSet {
 };
 struct ModelGateSet : GateSet {};
 struct ClusterModelGateSet : GateSet {};
+
+// ---- ModelAudit ----
+
+// Metadata only: that it is there. Its name says which records it holds.
+struct ModelAudit {
+  ObjectMeta meta;
+  std::string model;  // from our label
+};
 
 // ---- what we write and watch ----
 

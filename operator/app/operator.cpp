@@ -97,6 +97,18 @@ void warn_of_token_files(const std::string& folder) {
   }
 }
 
+Result<audit::Settings> audit_settings(const std::string& key_file) {
+  audit::Settings settings;
+  if (key_file.empty()) return settings;
+  std::ifstream file(key_file, std::ios::binary);
+  const std::string pem{std::istreambuf_iterator<char>(file), {}};
+  auto key = SigningKey::read(pem);
+  if (!key) return fail(key.error().kind, key_file + " " + key.error().message);
+  spdlog::info("ModelAudits are signed by key {}", key->id());
+  settings.key = std::make_shared<const SigningKey>(std::move(*key));
+  return settings;
+}
+
 // Few arenas and early trimming: the lists at the start are the largest thing this process ever holds.
 void tune_memory() {
   mallopt(M_ARENA_MAX, 2);
@@ -123,10 +135,10 @@ void end_and_forget(Kind kind) {
 
 }  // namespace
 
-Operator::Operator(const RunOptions& options, evidence::WebAccess web_access, std::unique_ptr<kube::HttpTransport> transport,
+Operator::Operator(const RunOptions& options, audit::Settings audit, evidence::WebAccess web_access, std::unique_ptr<kube::HttpTransport> transport,
                    std::shared_ptr<kube::Credentials> credentials, const std::string& ns)
     : options_(options),
-      settings_{options.fetch_image, installation_of(options, ns)},
+      settings_{options.fetch_image, installation_of(options, ns), std::move(audit)},
       probe_namespace_(options.ns.empty() ? ns : options.ns),
       answers_([this](const ObjectKey& model) { queue_.add(model); }),
       metrics_(MODEL_OPERATOR_VERSION, sources()),
@@ -417,7 +429,12 @@ int run(const RunOptions& options, std::stop_token stop) {
   }
   web_access->close_server(config->server);
   warn_of_token_files(options.web_gate_tokens);
-  Operator machine(options, std::move(*web_access), std::move(*transport), credentials, config->ns);
+  auto audit = audit_settings(options.audit_key);
+  if (!audit) {
+    spdlog::error("--audit-key: {}", audit.error().message);
+    return 1;
+  }
+  Operator machine(options, std::move(*audit), std::move(*web_access), std::move(*transport), credentials, config->ns);
   return machine.run(stop);
 }
 

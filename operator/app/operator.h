@@ -38,7 +38,7 @@ namespace mo::app {
 class Operator {
  public:
   // `ns`: where our Lease lives unless the options name another namespace.
-  Operator(const RunOptions& options, evidence::WebAccess web_access, std::unique_ptr<kube::HttpTransport> transport,
+  Operator(const RunOptions& options, audit::Settings audit, evidence::WebAccess web_access, std::unique_ptr<kube::HttpTransport> transport,
            std::shared_ptr<kube::Credentials> credentials, const std::string& ns);
 
   // Blocks until `stop`. 0 after a clean stop, 1 if it could not start. Losing the Lease ends the process.

@@ -68,6 +68,9 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
       ->capture_default_str();
   run->add_option("--runtimes-file", options->runtimes_file,
                   "YAML with ModelRuntimes to use instead of the cluster's (read again when it changes)");
+  run->add_option("--audit-key", options->audit_key,
+                  "File with the Ed25519 private key, in PEM, that signs ModelAudits; it is read at the start (default: they are not signed)")
+      ->check(CLI::ExistingFile);
   run->add_option("--fetch-image", options->fetch_image,
                   "Image of the init container that brings and verifies artifacts")
       ->envname("MODEL_OPERATOR_IMAGE")

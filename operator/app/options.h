@@ -28,6 +28,7 @@ struct RunOptions {
   std::string log_format = "text";
   std::string log_level = "info";
   std::string http_client = "curl";
+  std::string audit_key;      // file; empty: ModelAudits are not signed
   std::string runtimes_file;  // empty: ModelRuntimes come from the cluster
   std::string fetch_image = "localhost/model-operator:dev";
 };

@@ -25,6 +25,7 @@ struct Apply {
   std::string hash;  // of the body; the executor remembers it as what this object was last given
   std::string why;
   std::string resource_version = {};  // empty with `uid`
+  bool post = false;  // `uid` empty: made by POST, for which the right to create is enough
 };
 
 // Sets spec.replicas of exactly that Deployment, as it was seen, and nothing else.

@@ -327,7 +327,9 @@ Result<void> Executor::act(const Apply& apply, std::stop_token stop) {
   const auto body = apply_body(apply.body, orphan.empty() ? apply.uid : orphan,
                                makes ? kMustNotExist : apply.resource_version, apply.hash);
   if (!body) return fail(body.error());
-  const auto stored = client_.apply(apply.target, *body, !apply.uid.empty(), stop);
+  const bool posts = apply.post && makes;
+  const auto stored = posts ? client_.post(apply.target.kind, apply.target.key.ns, apply.body, stop)
+                            : client_.apply(apply.target, *body, !apply.uid.empty(), stop);
   if (!stored) return fail(stored.error());
   return keep(apply.target, *stored, apply.hash);
 }

@@ -110,6 +110,9 @@ void Informers::watch_owned() {
   watch<api::Pod>(stores_.pods, labelled, queue_models);
   WatcherOptions metadata;
   metadata.metadata_only = true;
+  WatcherOptions audits = metadata;
+  audits.machine.optional = true;  // an operator that may not look at them seals none
+  watch<api::ModelAudit>(stores_.audits, audits, queue_models);
   watch<api::ConfigMap>(stores_.configmaps, metadata, [this](const api::ConfigMap& configmap, bool) {
     for (const ObjectKey& model : models_of(configmap)) queue_.add(model);
     queue_who_names({Kind::ConfigMap, configmap.meta.key});

@@ -31,7 +31,8 @@ std::vector<ObjectKey> models_of(const api::ModelRuntime& o);
 std::vector<ObjectKey> models_of(const api::GateSet& o);  // who names it is found by the ReferenceIndex
 std::vector<ObjectKey> models_of(const api::ModelPolicy& o);    // which it applies to is for the reconciler to find
 std::vector<ObjectKey> models_of(const api::ModelApproval& o);  // approvals_key(): it names its ModelRollout alone
-std::vector<ObjectKey> models_of(const api::Deployment& o);  // by our label
+std::vector<ObjectKey> models_of(const api::ModelAudit& o);  // by our label
+std::vector<ObjectKey> models_of(const api::Deployment& o);
 std::vector<ObjectKey> models_of(const api::Service& o);
 std::vector<ObjectKey> models_of(const api::HttpRoute& o);
 std::vector<ObjectKey> models_of(const api::EndpointSlice& o);

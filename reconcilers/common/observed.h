@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ struct Observed {
   bool cluster_gate_sets_denied = false;                      // we may not look at ClusterModelGateSets
   std::vector<Ref<api::ModelPolicy>> policies;                // that are for this Model, by name
   std::vector<Ref<api::ModelApproval>> approvals;             // whose modelRef names this Model
+  std::set<std::string> audits;                               // names of the ModelAudits of a Model of this name
+  bool audits_denied = false;                                 // we may not look at them
   std::map<std::string, Owned<api::Deployment>> deployments;  // by name, only those that this Model owns
   std::map<std::string, Owned<api::Service>> services;
   std::map<std::string, Owned<api::HttpRoute>> routes;

@@ -1,5 +1,6 @@
 #include "reconcilers/lifecycle/retire.h"
 
+#include "reconcilers/audit/trail.h"
 #include "reconcilers/history/history.h"
 #include "reconcilers/model/status.h"
 #include "reconcilers/rollout/advance.h"
@@ -23,6 +24,8 @@ class Retiring {
     for (const auto& run : o_.runs) cancel(*run);
     write_versions();
     take_down();
+    if (settings_.audit.on)
+      for (Action& action : audit::seal(o_, status_.audit, settings_.audit)) plan_.actions.push_back(std::move(action));
     for (Action& action : history::prune(o_, status_, "", false)) plan_.actions.push_back(std::move(action));
     plan_.events = decision_.events;
     for (const Action& action : plan_.actions) plan_.at_once |= std::holds_alternative<WriteStatus>(action);
@@ -52,6 +55,7 @@ class Retiring {
 
   void write_model() {
     if (!settings_.installation.name.empty()) status_.handled_by = settings_.installation.name;
+    if (settings_.audit.on) status_.audit = audit::record({.observed = o_, .next = status_}, now_);
     const model::SpecVersion spec;
     model::Findings findings{.observed = o_, .spec = spec, .status = status_};
     findings.lifecycle = &decision_;

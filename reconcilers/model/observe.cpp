@@ -156,6 +156,8 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
   take_policies(stores, o);
   for (const auto& rollout : o.rollouts)
     for (auto& approval : stores.approvals.of_model(approvals_key(rollout->meta.key))) o.approvals.push_back(std::move(approval));
+  o.audits_denied = stores.audits.denied();
+  for (const auto& audit : stores.audits.of_model(key)) o.audits.insert(audit->meta.key.name);
   take_owned(stores.deployments, ledger, o, o.deployments);
   take_owned(stores.services, ledger, o, o.services);
   take_owned(stores.routes, ledger, o, o.routes);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "reconcilers/audit/trail.h"
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/side.h"
@@ -355,8 +356,17 @@ class Planner {
                           [&](const Refusal& refusal) { return repeats(refusal, *actions); });
     });
     for (std::vector<Action>* actions : parts) append(plan_.actions, std::move(*actions));
-    append(plan_.actions, history::prune(o_, status(), spec_.name, decided_.active != nullptr));
+    seal_records();
     write_other_runs();
+  }
+
+  // Last, with what else nothing waits for. Of the two what was refused before holds up nothing.
+  void seal_records() {
+    std::vector<Action> pruned = history::prune(o_, status(), spec_.name, decided_.active != nullptr);
+    std::vector<Action> sealed = settings_.audit.on ? audit::seal(o_, status().audit, settings_.audit) : std::vector<Action>{};
+    const bool refused = std::any_of(o_.refusals.begin(), o_.refusals.end(), [&](const Refusal& refusal) { return repeats(refusal, sealed); });
+    append(plan_.actions, refused ? std::move(pruned) : std::move(sealed));
+    append(plan_.actions, refused ? std::move(sealed) : std::move(pruned));
   }
 
   // Whether what was refused is among these.
@@ -416,6 +426,8 @@ class Planner {
 
   void write_model(const std::string& refused) {
     if (!settings_.installation.name.empty()) status().handled_by = settings_.installation.name;
+    if (settings_.audit.on)
+      status().audit = audit::record({o_, status(), decided_.active.get(), advanced_ ? &advanced_->status : nullptr, &decided_.closed}, now_);
     const AskedNow asked = rolling() || !first_.empty() ? AskedNow{} : asked_now(o_, status());
     Findings f{o_,
                spec_,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "reconcilers/audit/trail.h"
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/revision.h"
@@ -54,6 +55,7 @@ class Status {
     if (!f_.status.monitors.empty()) out["monitors"] = monitors::to_json(f_.status.monitors);
     if (!f_.status.handled_by.empty()) out["operator"] = f_.status.handled_by;
     if (!f_.status.lifecycle.stage.empty()) out["lifecycle"] = lifecycle::to_json(f_.status.lifecycle);
+    if (f_.status.audit.seq > 0) out["audit"] = audit::to_json(f_.status.audit);
     if (f_.status.adopted) out["adopted"] = serving::to_json(*f_.status.adopted);
     out["conditions"] = conditions(standing);
     return out;
@@ -442,6 +444,7 @@ class Status {
       const monitors::Health health = monitors::health_of(f_.status.monitors);
       conditions.set("Healthy", {health.healthy, health.reason, health.message});
     }
+    if (const std::string why = audit::unsealed(o_, f_.status.audit); !why.empty()) conditions.set("Audited", {false, "NotSealed", why});
     if (const auto compliant = governance::compliant(o_, f_.status, now_)) conditions.set("Compliant", *compliant);
     return to_json(conditions.get());
   }
@@ -467,8 +470,13 @@ bool same_but_running(const Json& a, const Json& b) {
 
 bool only_counts_differ(const Json& a, const Json& b) {
   Json x = a, y = b;
-  for (Json* j : {&x, &y}) {
+  for (Json* j : {&x, &y})
     if (!j->is_object()) return false;
+  if (audit::only_sealed(x.value("audit", Json()), y.value("audit", Json()))) {
+    x.erase("audit");
+    y.erase("audit");
+  }
+  for (Json* j : {&x, &y}) {
     // While pods are counted up the message counts too; what people must see at once moves phase or a
     // condition's status or reason.
     for (const char* count : {"replicas", "readyReplicas", "ready", "message"}) j->erase(count);

@@ -8,6 +8,7 @@
 #include "operator/api/types.h"
 #include "operator/core/result.h"
 #include "operator/json/json.h"
+#include "reconcilers/audit/trail.h"
 #include "reconcilers/common/installation.h"
 #include "reconcilers/common/observed.h"
 #include "reconcilers/serving/ground.h"
@@ -17,6 +18,7 @@ namespace mo::serving {
 struct Settings {
   std::string fetch_image;  // our own image, for the init container that brings and verifies the artifact
   Installation installation = {};
+  audit::Settings audit = {};
 };
 
 struct Rendered {

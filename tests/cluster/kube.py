@@ -39,6 +39,7 @@ KINDS = {
     "ClusterModelGateSet": ("modelops.dev/v1alpha1", "clustermodelgatesets", False),
     "ModelPolicy": ("modelops.dev/v1alpha1", "modelpolicies", False),
     "ModelApproval": ("modelops.dev/v1alpha1", "modelapprovals", True),
+    "ModelAudit": ("modelops.dev/v1alpha1", "modelaudits", True),
     "Deployment": ("apps/v1", "deployments", True),
     "ReplicaSet": ("apps/v1", "replicasets", True),
     "Job": ("batch/v1", "jobs", True),
@@ -186,7 +187,7 @@ class Kube:
         for crd in crds:
             name = crd["metadata"]["name"]
             self.wait_for(lambda n=name: _is_true(self.get("CustomResourceDefinition", n), "Established"), timeout, f"{name} is established")
-        for kind in ("Model", "ModelVersion", "ModelRollout", "TrainingRun", "ModelRuntime", "ModelGateSet", "ClusterModelGateSet", "ModelPolicy", "ModelApproval"):
+        for kind in ("Model", "ModelVersion", "ModelRollout", "TrainingRun", "ModelRuntime", "ModelGateSet", "ClusterModelGateSet", "ModelPolicy", "ModelApproval", "ModelAudit"):
             self.wait_for(lambda k=kind: self.list(k) is not None, timeout, f"{kind} is served", retry=(ApiError,))
 
     # ---- waiting

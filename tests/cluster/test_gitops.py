@@ -239,7 +239,7 @@ def test_argo_cds_settings_as_a_patch_in_git(case, tmp_path):
 
 def test_no_script_needs_what_argo_cd_does_not_have(case):
     """Each is run on an object of which nothing is known yet."""
-    for kind in ("Model", "ModelVersion", "ModelRollout", "TrainingRun", "ModelRuntime", "ModelGateSet", "ClusterModelGateSet", "ModelPolicy", "ModelApproval"):
+    for kind in ("Model", "ModelVersion", "ModelRollout", "TrainingRun", "ModelRuntime", "ModelGateSet", "ClusterModelGateSet", "ModelPolicy", "ModelApproval", "ModelAudit"):
         bare = {"apiVersion": "modelops.dev/v1alpha1", "kind": kind, "metadata": {"name": "m", "namespace": "n", "generation": 1},
                 "spec": {"modelRef": {"name": "m"}, "version": "v"}}
         for extra in ({}, {"status": {}}, {"status": {"conditions": [], "observedGeneration": 1}}):

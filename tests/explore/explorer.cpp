@@ -27,6 +27,7 @@ class Stage {
   explicit Stage(const World& world) : world_(world) {
     s_.world.traced = false;
     s_.op.punctual = true;
+    s_.op.audit = s_.invariants.audited = false;  // records tell times and orders apart that are the same from now on
     s_.op.lose_answer = [this] { return lose_; };
     fixture_.emplace(world.set_up(s_, acts_));
     s_.op.restart();

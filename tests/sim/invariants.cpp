@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/audit/verify.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/side.h"
 #include "reconcilers/rollout/advance.h"
@@ -263,6 +264,7 @@ void Invariants::check_write(const WriteStatus& write, const Ref<api::Model>& kn
   if (after.at("observedGeneration") > (*object)["metadata"]["generation"])
     broken("observedGeneration runs ahead on " + write.target.to_string());
   check_conditions(write.target, before, after);
+  check_recorded(write, before, after);
   if (write.target.kind == Kind::ModelRollout) {
     check_rollout_status(write.target, before, after);
     if (after["phase"] == "RolledBack" || after["phase"] == "Failed" || after["phase"] == "Aborted")
@@ -336,6 +338,55 @@ void Invariants::check_rollout_status(const ObjectRef& ref, const Json& before, 
   }
 }
 
+// What gives a version requests, and what ends a rollout, is in the trail before it is written where anything follows from it.
+void Invariants::check_recorded(const WriteStatus& write, const Json& before, const Json& after) const {
+  if (!audited) return;
+  if (write.target.kind == Kind::Model) {
+    const auto number = [](const Json& status) { return status.value("audit", Json::object()).value("seq", int64_t{0}); };
+    if (before.value("stableVersion", "") != after.value("stableVersion", "") && number(after) <= number(before))
+      broken("audit: another version serves, and no record says so: " + after.dump());
+    return;
+  }
+  if (write.target.kind != Kind::ModelRollout || !after.contains("weights")) return;
+  const auto rollout = w_.truth.rollouts.get(write.target.key);
+  const auto model = w_.truth.models.get({write.target.key.ns, rollout->model});
+  if (!model || rollout_deleted) return;
+  const api::AuditedRollout& told = model->status.audit.rollout;
+  const bool known = told.uid == rollout->meta.uid;
+  if (after["weights"]["candidate"] > 0 && !after.contains("ending") &&
+      !(known && (told.weight >= after["weights"]["candidate"].get<int>() || told.ended == "Succeeded")))
+    broken("audit: " + write.target.to_string() + " gets weight " + after["weights"]["candidate"].dump() + " without a record: " +
+           w_.get({Kind::Model, model->meta.key})["status"].value("audit", Json()).dump());
+  if (after.contains("ending") && !before.contains("ending") && after.contains("startedAt") && !(known && !told.ended.empty()))
+    broken("audit: " + write.target.to_string() + " ends without a record");
+}
+
+// The trail of each Model, from its first record to the last, whole.
+void Invariants::check_trail(const api::Model& model) {
+  const api::AuditStatus& audit = model.status.audit;
+  const auto objects = w_.truth.audits.of_model(model.meta.key);
+  auto& checked = trails_[model.meta.uid];
+  const std::pair now(audit.head + std::to_string(audit.records.size()), objects.size());
+  if (!audited || audit.seq == 0 || checked == now) return;
+  checked = now;
+  std::vector<audit::Segment> segments;
+  int64_t sealed = 0;
+  for (const auto& object : objects) {
+    const Json& spec = w_.get({Kind::ModelAudit, object->meta.key})["spec"];
+    if (spec["model"]["uid"] != model.meta.uid) continue;
+    segments.push_back({object->meta.key.name, model.meta.key.to_string(), spec["model"]["uid"], spec["first"], spec["last"], spec["prev"], spec["head"],
+                        spec["records"].get<std::vector<std::string>>(), "", ""});
+    sealed = std::max<int64_t>(sealed, spec["last"]);
+  }
+  std::vector<std::string> pending = audit.records;
+  const int64_t twice = std::clamp<int64_t>(sealed - audit.first() + 1, 0, static_cast<int64_t>(pending.size()));
+  pending.erase(pending.begin(), pending.begin() + twice);
+  if (!pending.empty())
+    segments.push_back({"", model.meta.key.to_string(), model.meta.uid, audit.first() + twice, audit.seq, audit::prev_in(pending.front()), audit.head, pending, "", ""});
+  const auto verified = audit::verify(segments, {model.meta.key.to_string(), model.meta.uid, audit.seq, audit.head});
+  if (!verified->findings.empty()) broken("audit: " + verified->findings[0].what);
+}
+
 void Invariants::check_word(const ObjectRef& ref, const std::string& version, const Json& status) const {
   const bool over = rollout::is_over(status["phase"]) && status["phase"] != "Succeeded";
   const bool served = status["weights"]["candidate"] > 0 || status.contains("mirroringSince");
@@ -396,6 +447,7 @@ void Invariants::after_step() {
   if (checked_ == w_.changes) return;
   checked_ = w_.changes;
   for (const auto& model : w_.truth.models.all()) {
+    check_trail(*model);
     const View view = look(*model);
     check_room(view);
     if (view.model && view.model->route)

@@ -22,6 +22,8 @@ class Invariants : public Observer {
   bool disturbed = false;
   // Set: there are never more pods of a Model than these.
   int most_pods = 0;
+  // The operator keeps audit trails.
+  bool audited = true;
   // A rollout was deleted while it had traffic, which nobody's status speaks of any more.
   bool rollout_deleted = false;
 
@@ -67,6 +69,8 @@ class Invariants : public Observer {
   void check_write(const WriteStatus& write, const Ref<api::Model>& known);
   void check_conditions(const ObjectRef& ref, const Json& before, const Json& after) const;
   void check_rollout_status(const ObjectRef& ref, const Json& before, const Json& after);
+  void check_recorded(const WriteStatus& write, const Json& before, const Json& after) const;
+  void check_trail(const api::Model& model);
   void check_word(const ObjectRef& ref, const std::string& version, const Json& status) const;
   void check_pods_without_word(const Action& action) const;
   static std::string wish(const api::Model& model);
@@ -93,6 +97,7 @@ class Invariants : public Observer {
   World& w_;
   State s_;
   int64_t checked_ = 0;
+  std::map<std::string, std::pair<std::string, size_t>> trails_;  // by UID of the Model: what was whole
 };
 
 }  // namespace mo::sim

@@ -185,7 +185,7 @@ Flight Operator::planned(const ObjectKey& key) {
     const bool of_runtime = key.ns.empty();
     const Observed observed = of_runtime ? Observed{} : observe(key);
     seen.known = m_.known;
-    seen.flight = {key, std::make_shared<const Plan>(of_runtime ? runtime_plan(stores_, key) : model::plan(observed, w_.now, {fetch_image})), 0,
+    seen.flight = {key, std::make_shared<const Plan>(of_runtime ? runtime_plan(stores_, key) : model::plan(observed, w_.now, {fetch_image, {}, {audit}})), 0,
                    observed.model, std::make_shared<std::shared_ptr<const std::vector<Print>>>()};
     seen.ledger = m_.ledger;
   }
@@ -421,7 +421,7 @@ std::string Operator::still_to_write() const {
   for (const auto& model : w_.truth.models.all()) {
     Ledger ledger;
     const Plan plan =
-        model::plan(model::observe(w_.truth, ledger, answers, refusals, model->meta.key), w_.now, {fetch_image});
+        model::plan(model::observe(w_.truth, ledger, answers, refusals, model->meta.key), w_.now, {fetch_image, {}, {audit}});
     for (const Action& action : plan.actions) return text_of(action);
   }
   for (const auto& runtime : w_.truth.runtimes.all())

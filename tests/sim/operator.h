@@ -76,6 +76,7 @@ class Operator {
   std::function<std::string(const std::string& job)> job_result;
   std::string unguarded;  // why nobody guards who writes ModelApprovals
   std::string fetch_image = "model-operator:dev";  // restart() takes another
+  bool audit = true;
   std::function<bool()> lose_answer;  // whether a write is committed but nobody hears of it
   std::function<bool()> hold_counts;  // whether a status that may wait is held back now, by chance
   // Holds them back for as long as the executor does, and tries again at once what failed: time then moves in

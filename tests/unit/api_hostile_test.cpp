@@ -15,7 +15,7 @@ void parse_as_each(const std::string& json) {
   (static_cast<void>(parse<T>(json)), ...);
 }
 void parse_as_all(const std::string& json) {
-  parse_as_each<Model, ModelVersion, ModelRollout, ModelRuntime, ModelGateSet, ClusterModelGateSet, ModelPolicy, ModelApproval, Deployment, Service,
+  parse_as_each<Model, ModelVersion, ModelRollout, ModelRuntime, ModelGateSet, ClusterModelGateSet, ModelPolicy, ModelApproval, ModelAudit, Deployment, Service,
                 HttpRoute, EndpointSlice, Job, Pod, ConfigMap>(json);
 }
 

@@ -130,6 +130,10 @@ TEST_CASE("the CRD and the parser of ModelPolicy agree, and its gates are a Mode
 
 TEST_CASE("the CRD and the parser of ModelApproval agree", "[crd]") { check_agreement<api::ModelApproval>(full("modelapprovals"), {}); }
 
+TEST_CASE("the CRD and the parser of ModelAudit agree", "[crd]") {
+  check_agreement<api::ModelAudit>(full("modelaudits"), {});
+}
+
 TEST_CASE("what the API server would prune is found", "[crd]") {
   const Json schema = crd::schema_of("models");
   CHECK(crd::unknown_fields(schema, full("models")).empty());

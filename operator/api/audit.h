@@ -1,0 +1,29 @@
+// The audit trail of a Model: what its status keeps of it, and the kind ModelAudit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace mo::api {
+
+// What the records say of the rollout under way, or of the last one: what differs from it is news.
+struct AuditedRollout {
+  std::string uid, name, version;
+  int step = 0, weight = 0, attempt = 0, cleared = 0;
+  bool mirrored = false, baking = false;
+  std::string pause;  // why it is paused; empty: it is not
+  std::string state;  // Promoted, once that was recorded
+  std::string ended;  // the action that ended it
+  bool operator==(const AuditedRollout&) const = default;
+};
+
+struct AuditStatus {
+  int64_t seq = 0;                   // of the last record; 0: there is none
+  std::string head;                  // its hash
+  std::vector<std::string> records;  // those that no ModelAudit holds yet, the last is `seq`
+  AuditedRollout rollout;
+  int64_t first() const { return seq - static_cast<int64_t>(records.size()) + 1; }  // of `records`
+};
+
+}  // namespace mo::api

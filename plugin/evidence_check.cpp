@@ -1,0 +1,191 @@
+// Whether an evidence pack is what it says: its files, its trail, and that the one agrees with the other.
+#include <algorithm>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "operator/core/digest.h"
+#include "operator/core/ed25519.h"
+#include "operator/fetch/bundle.h"
+#include "plugin/evidence.h"
+#include "plugin/fields.h"
+
+namespace mo::plugin {
+namespace {
+
+class Check {
+ public:
+  Check(const Files& files, const std::vector<std::string>& keys) : files_(files), keys_(keys) {}
+
+  Checked run() {
+    sums();
+    trail();
+    for (const char* name : {"model.json", "version.json", "bom.cdx.json", "policy.json", "gates.json", "approvals.json"})
+      if (!files_.count(name)) bad(std::string(name) + " is missing");
+    version();
+    rollout();
+    checkpoint();
+    return std::move(out_);
+  }
+
+ private:
+  void good(std::string line) { out_.good.push_back(std::move(line)); }
+  void bad(std::string line) { out_.bad.push_back(std::move(line)); }
+
+  Json json(const std::string& name) {
+    const auto found = files_.find(name);
+    if (found == files_.end()) return Json();
+    auto value = parse_json(found->second, fetch::kLargestFiles, 200);
+    if (!value) bad(name + " is no JSON: " + value.error().message);
+    return value ? std::move(*value) : Json();
+  }
+
+  void sums() {
+    const auto found = files_.find("SHA256SUMS");
+    if (found == files_.end()) return bad("SHA256SUMS is missing");
+    std::set<std::string> listed;
+    std::istringstream lines(found->second);
+    for (std::string line; std::getline(lines, line);) {
+      const size_t blanks = line.find("  ");
+      const std::string name = blanks == std::string::npos ? "" : line.substr(blanks + 2);
+      const auto file = files_.find(name);
+      if (file == files_.end())
+        bad("SHA256SUMS lists \"" + name + "\", which is not there");
+      else if (sha256_of(file->second) != "sha256:" + line.substr(0, blanks))
+        bad(name + " is another than when it was packed");
+      listed.insert(name);
+    }
+    for (const auto& [name, bytes] : files_)
+      if (name != "SHA256SUMS" && !listed.count(name)) bad(name + " is not listed in SHA256SUMS");
+    if (out_.bad.empty()) good(std::to_string(files_.size() - 1) + " files are as they were packed");
+  }
+
+  void trail() {
+    const Json pending = json("audit/pending.json"), sealed = json("audit/modelaudits.json");
+    const std::string model = text(pending, "model");
+    const size_t slash = model.find('/');
+    if (slash == std::string::npos || !sealed.is_array())
+      return bad("audit/pending.json or audit/modelaudits.json does not say what the trail is");
+    const Json as_model = {{"metadata", {{"uid", text(pending, "uid")}}},
+                           {"status", {{"audit", pending.value("audit", Json::object())}}}};
+    trail_ =
+        trail_of(model.substr(0, slash), model.substr(slash + 1), as_model, {sealed.begin(), sealed.end()}, text(pending, "uid"));
+    records_ = records_of(trail_);
+    std::string lines;
+    for (const auto& segment : trail_.segments)
+      for (const std::string& line : segment.records) lines += line + "\n";
+    const auto found = files_.find("audit/records.jsonl");
+    if (found == files_.end() || found->second != lines)
+      bad("audit/records.jsonl does not hold the records of audit/modelaudits.json and audit/pending.json");
+    const auto verified = verify(trail_, keys_);
+    if (!verified) return bad(verified.error().message);
+    for (const std::string& line : lines_of(*verified, !keys_.empty()))
+      (verified->findings.empty() ? out_.good : out_.bad).push_back("audit trail: " + line);
+  }
+
+  std::vector<Json> records_of_rollout(const std::string& uid) const {
+    std::vector<Json> found;
+    for (const Json& record : records_)
+      if (!uid.empty() && text(record, "object.uid") == uid) found.push_back(record);
+    return found;
+  }
+
+  // The trail vouches for the digest.
+  void version() {
+    const Json version = json("version.json"), bom = json("bom.cdx.json");
+    const std::string name = name_of(version), digest = text(version, "spec.artifact.digest");
+    const Json& component = items(bom, "components").empty() ? Json::object() : items(bom, "components")[0];
+    const Json& hashes = items(component, "hashes");
+    if (hashes.empty() || "sha256:" + text(hashes[0], "content") != digest)
+      bad("bom.cdx.json names another digest than version.json");
+    bool told = false;
+    for (const Json& record : records_) {
+      const bool serves = text(record, "evidence.serves.version") == name, rolled = text(record, "evidence.version") == name;
+      const std::string said = serves ? text(record, "evidence.serves.digest") : rolled ? text(record, "evidence.digest") : "";
+      if (said.empty()) continue;
+      told = true;
+      if (said != digest)
+        return bad("record " + text(record, "seq") + " says that " + name + " is " + said + ", and version.json says " + digest);
+    }
+    if (told)
+      good("the trail and version.json agree on the digest of " + name);
+    else
+      bad("the trail says nothing of " + name);
+  }
+
+  void rollout() {
+    if (!files_.count("rollout.json")) return;
+    const Json rollout = json("rollout.json"), policy = json("policy.json"), gates = json("gates.json"),
+               approvals = json("approvals.json");
+    const std::vector<Json> records = records_of_rollout(text(rollout, "metadata.uid"));
+    if (records.empty()) return bad("the trail says nothing of ModelRollout " + name_of(rollout));
+    const Json applied = policy.is_object() ? policy.value("rollout", Json()) : Json();
+    if (applied != rollout.value("status", Json::object()).value("policy", Json()))
+      bad("policy.json is not the policy of rollout.json");
+    for (const Json& record : records)
+      if (const std::string said = text(record, "policy.rollout"); !said.empty() && said != sha256_of(applied.dump()))
+        return bad("record " + text(record, "seq") + " names another policy than policy.json holds");
+    good("the trail and policy.json agree on the policy that applied");
+    gates_agree(records, gates);
+    approvals_agree(records, approvals);
+  }
+
+  // What was decided on last is what gates.json says.
+  void gates_agree(const std::vector<Json>& records, const Json& gates) {
+    for (const Json& told : items(records.back(), "evidence.gates")) {
+      const auto same = [&](const Json& gate) {
+        return text(gate, "name") == text(told, "name") && text(gate, "verdict") == text(told, "verdict") &&
+               text(gate, "value") == text(told, "value");
+      };
+      if (!gates.is_array() || std::none_of(gates.begin(), gates.end(), same))
+        return bad("record " + text(records.back(), "seq") + " rests on gate " + text(told, "name") + " as " +
+                   text(told, "verdict") + " " + text(told, "value") + ", and gates.json says otherwise");
+    }
+    good("the trail and gates.json agree on what the last decision rested on");
+  }
+
+  void approvals_agree(const std::vector<Json>& records, const Json& approvals) {
+    const auto word = [](const Json& one) { return text(one, "uid") + " " + text(one, "approver") + " " + text(one, "role"); };
+    std::map<std::string, std::set<std::string>> last;  // by what they opened: it may have been decided twice
+    for (const Json& record : records) {
+      if (text(record, "action") != "Approved") continue;
+      auto& words = last[text(record, "evidence.before")];
+      words.clear();
+      for (const Json& one : items(record, "evidence.approvals")) words.insert(word(one));
+    }
+    std::set<std::string> told, used;
+    for (const auto& [before, words] : last) told.insert(words.begin(), words.end());
+    for (const Json& cleared : items(approvals, "used"))
+      for (const Json& one : items(cleared, "approvals")) used.insert(word(one));
+    if (told != used) return bad("approvals.json names other approvals than the trail");
+    good(std::to_string(used.size()) + " approvals are in the trail");
+  }
+
+  void checkpoint() {
+    const auto words = files_.find("audit/checkpoint.txt"), signature = files_.find("audit/checkpoint.sig");
+    if (words == files_.end() && signature == files_.end()) return;
+    if (words == files_.end() || signature == files_.end()) return bad("audit/checkpoint.txt or audit/checkpoint.sig is missing");
+    const bool of_trail = std::any_of(trail_.segments.begin(), trail_.segments.end(), [&](const audit::Segment& s) {
+      return audit::checkpoint(s.model, s.uid, s.last, s.head) == words->second;
+    });
+    if (!of_trail) return bad("audit/checkpoint.txt is of no record of this trail");
+    const bool made = std::any_of(keys_.begin(), keys_.end(), [&](const std::string& key) {
+      const auto good = verify_ed25519(key, words->second, to_base64(signature->second));
+      return good && *good;
+    });
+    if (!keys_.empty() && !made) return bad("audit/checkpoint.sig is by none of these keys");
+    if (!keys_.empty()) good("audit/checkpoint.txt is signed by this key");
+  }
+
+  const Files& files_;
+  const std::vector<std::string>& keys_;
+  Trail trail_;
+  std::vector<Json> records_;
+  Checked out_;
+};
+
+}  // namespace
+
+Checked check(const Files& files, const std::vector<std::string>& public_keys) { return Check(files, public_keys).run(); }
+
+}  // namespace mo::plugin

@@ -1,0 +1,171 @@
+"""Audit trails on a real API server: what people of every role try to forge, and evidence that public tools verify."""
+
+import hashlib
+import json
+import pathlib
+import re
+import subprocess
+import tarfile
+import tempfile
+
+import pytest
+
+import settings
+from case import API, condition
+from test_admission import assert_words, grant, refusal
+from test_plugin import DONE, NO, Said
+
+KEYS = pathlib.Path(tempfile.mkdtemp(prefix="audit-keys-"))
+for name in ("operator", "other"):
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", KEYS / f"{name}.key"], check=True)
+    subprocess.run(["openssl", "pkey", "-in", KEYS / f"{name}.key", "-pubout", "-out", KEYS / f"{name}.pub"], check=True)
+STEERER = "modelops.dev/steered-by"
+ALL = ["get", "list", "create", "update", "patch", "delete", "deletecollection"]
+OURS = {"apiGroups": ["modelops.dev"], "resources": ["models", "modelversions", "modelrollouts", "modelaudits"], "verbs": ALL}
+RIGHTS = {"eve": [OURS], "keeper": [OURS, {"apiGroups": ["modelops.dev"], "resources": ["modelaudits"], "verbs": ["prune"]}],
+          "robot": [OURS, {"apiGroups": ["modelops.dev"], "resources": ["models"], "verbs": ["reconcile"]}]}
+
+
+def plugin(case, *arguments):
+    return Said([settings.KUBECTL, "model", *arguments, *([] if arguments[0] == "verify" else ["-n", case.namespace])])
+
+
+def sealed(case, count=1):
+    """The ModelAudits, once they hold the whole trail."""
+    def reached():
+        audits = case.kube.list("ModelAudit", case.namespace)
+        return len(audits) >= count and not case.status().get("audit", {}).get("records") and audits
+    return case.until(reached, f"{count} ModelAudits hold the trail")
+
+
+def rolled_out(case):
+    case.serve("m-v1", rollout={"steps": [{"weight": 50}]})
+    case.version("m-v2")
+    case.move("m-v2")
+    case.ready("m", "m-v2")
+    return sealed(case)
+
+
+def people(case):
+    clients = {}
+    for user, rules in RIGHTS.items():
+        grant(case.kube, case.namespace, user, rules)
+        clients[user] = case.kube.as_user(user, "system:authenticated")
+    case.until(lambda: clients["eve"].list("ModelAudit", case.namespace) is not None, "roles are in force")
+    return clients
+
+
+def test_nobody_rewrites_a_trail(case):
+    audit = rolled_out(case)[0]
+    name, spec = audit["metadata"]["name"], audit["spec"]
+    records = [json.loads(line) for line in spec["records"]]
+    assert [r["seq"] for r in records] == list(range(1, len(records) + 1))
+    assert [r["action"] for r in records][0] == "Serving" and records[-1]["action"] == "Succeeded" and "TrafficAdvanced" in [r["action"] for r in records]
+    assert records[-1]["evidence"]["serves"]["version"] == "m-v2" and "ownerReferences" not in audit["metadata"]
+    # As docs/audit.md says it: the hash is that of the line without it.
+    for line in plugin(case, "audit", "m", "-o", "jsonl").out.splitlines():
+        assert json.loads(line)["hash"] == "sha256:" + hashlib.sha256(re.sub(r'"hash":"[^"]*",', "", line, count=1).encode()).hexdigest()
+    said = plugin(case, "audit", "m", "--verify")
+    assert said.code == DONE and f"whole: records 1 to {len(records)}" in said.out, said
+    assert "m-v2" in plugin(case, "audit", "m", "--at", records[-1]["time"]).out
+
+    clients = people(case)
+    forged = {"apiVersion": API, "kind": "ModelAudit", "metadata": {"name": "forged", "labels": {"modelops.dev/model": "m"}}, "spec": spec}
+    for client in (clients["eve"], clients["keeper"], clients["robot"], case.kube):
+        assert_words(refusal(client.create, forged, case.namespace), ["only the operator makes ModelAudits"])
+        for change in ({"head": "sha256:0"}, {"records": spec["records"][::-1]}, {"model": {"name": "n"}}):
+            refusal(client.patch, "ModelAudit", name, {"spec": change}, case.namespace)
+        for change in ({"labels": {"modelops.dev/model": "n"}}, {"annotations": {"a": "b"}}, {"finalizers": ["a/b"]}):
+            assert_words(refusal(client.patch, "ModelAudit", name, {"metadata": change}, case.namespace), ["nobody changes a ModelAudit"])
+    for user in ("eve", "robot"):
+        assert_words(refusal(clients[user].delete, "ModelAudit", name, case.namespace), [f"{user} may not delete ModelAudit {name}", "the verb prune"])
+    # The operator's own account can neither.
+    account = case.kube.as_user(f"system:serviceaccount:{settings.SYSTEM_NAMESPACE}:model-operator", "system:serviceaccounts", "system:authenticated")
+    refusal(account.patch, "ModelAudit", name, {"metadata": {"annotations": {"a": "b"}}}, case.namespace)
+    refusal(account.delete, "ModelAudit", name, case.namespace)
+
+    clients["keeper"].delete("ModelAudit", name, case.namespace)
+    case.until(lambda: not case.find("ModelAudit", name), "the ModelAudit is gone")
+    said = plugin(case, "audit", "m", "--verify")
+    assert said.code == NO and f"cut: records 1 to {len(records)} are missing" in said.out, said
+
+
+def test_who_steered_is_told_and_cannot_be_forged(case):
+    case.serve("m-v1", rollout={"steps": [{"weight": 50}, {"pause": {}}]})
+    clients = people(case)
+    case.version("m-v2")
+    case.move("m-v2")
+    rollout = case.rollout_of("m-v2")
+    case.until(lambda: case.mro(rollout).get("weights", {}).get("candidate") == 50, "half of the traffic")
+    steer = lambda who, state: {"metadata": {"annotations": {STEERER: who}}, "spec": {"desiredState": state}}
+    assert_words(refusal(clients["eve"].patch, "ModelRollout", rollout, steer("keeper", "Aborted"), case.namespace), ["steered-by is keeper, but eve makes this change"])
+    clients["eve"].patch("ModelRollout", rollout, steer("eve", "Paused"), case.namespace)
+    assert_words(refusal(clients["keeper"].patch, "ModelRollout", rollout, {"spec": {"desiredState": "Aborted"}}, case.namespace), ["steered-by is eve, but keeper"])
+    assert_words(refusal(clients["keeper"].patch, "ModelRollout", rollout, {"metadata": {"annotations": {STEERER: "keeper"}}}, case.namespace), ["leave it as it is"])
+    case.until(lambda: case.mro(rollout).get("pauseReason") == "Requested", "paused")
+    said = Said([settings.KUBECTL, "model", "abort", "m", "-n", case.namespace, "--as", "keeper", "--as-group", "system:authenticated"])
+    assert said.code == DONE, said
+    sealed(case)
+    shown = json.loads(plugin(case, "audit", "m", "-o", "json").out)
+    told = {r["action"]: r["actor"] for r in shown}
+    assert told["Paused"] == "eve" and told["Aborted"] == "keeper" and told["TrafficAdvanced"] == "operator", told
+
+
+def openssl_says(folder, key):
+    return subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin", "-in", "audit/checkpoint.txt", "-sigfile", "audit/checkpoint.sig"],
+                          cwd=folder, capture_output=True).returncode == 0
+
+
+@pytest.mark.operator(f"--audit-key={KEYS / 'operator.key'}")
+def test_evidence_is_verified_by_public_tools(private, tmp_path):
+    case = private
+    rolled_out(case)
+    public = KEYS / "operator.pub"
+    assert "signed up to record" in plugin(case, "audit", "m", "--verify", "--public-key", public).out
+    pack, folder = tmp_path / "m-v2.tar.gz", tmp_path / "pack"
+    said = plugin(case, "evidence", "m-v2", "-o", pack, "--public-key", public)
+    assert said.code == DONE and pack.exists(), said
+    said = Said([settings.KUBECTL, "model", "verify", pack, "--public-key", public], env={"KUBECONFIG": "/nowhere"})
+    assert said.code == DONE and "BAD" not in said.out and "audit/checkpoint.txt is signed by this key" in said.out, said
+    with tarfile.open(pack) as tar:
+        tar.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(folder)
+    assert subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=folder).returncode == 0
+    assert openssl_says(folder, public) and not openssl_says(folder, KEYS / "other.pub")
+    bom = json.loads((folder / "bom.cdx.json").read_text())
+    assert bom["bomFormat"] == "CycloneDX" and bom["components"][0]["type"] == "machine-learning-model"
+    assert bom["components"][0]["hashes"][0]["content"] == case.get("ModelVersion", "m-v2")["spec"]["artifact"]["digest"].removeprefix("sha256:")
+
+    # Another key; and another value in a file, with the sums made anew.
+    said = plugin(case, "verify", pack, "--public-key", KEYS / "other.pub")
+    assert said.code == NO and "forged" in said.out, said
+    (folder / "version.json").write_text((folder / "version.json").read_text().replace('"digest": "sha256:', '"digest": "sha256:0'))
+    assert subprocess.run(["sha256sum", "-c", "--status", "SHA256SUMS"], cwd=folder).returncode != 0
+    names = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS")
+    (folder / "SHA256SUMS").write_text("".join(f"{hashlib.sha256((folder / n).read_bytes()).hexdigest()}  {n}\n" for n in names))
+    with tarfile.open(tmp_path / "forged.tar.gz", "w:gz") as tar:
+        for n in [*names, "SHA256SUMS"]:
+            tar.add(folder / n, str(n))
+    said = plugin(case, "verify", tmp_path / "forged.tar.gz", "--public-key", public)
+    assert said.code == NO and "BAD: record" in said.out and "and version.json says" in said.out, said
+
+    # The trail outlives its Model.
+    case.kube.delete("Model", "m", case.namespace)
+    case.until(lambda: not case.find("Model", "m"), "the Model is gone")
+    said = plugin(case, "audit", "m", "--verify", "--public-key", public)
+    assert said.code == DONE and "whole" in said.out, said
+
+
+def test_a_trail_that_cannot_be_sealed_holds_nothing_up(case):
+    """A quota lets no ModelAudit be made."""
+    case.kube.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"count/modelaudits.modelops.dev": "0"}}}, case.namespace)
+    case.until(lambda: "count/modelaudits.modelops.dev" in case.get("ResourceQuota", "none").get("status", {}).get("hard", {}), "the quota is in force")
+    case.serve("m-v1")
+    case.version("m-v2")
+    case.move("m-v2")
+    case.ready("m", "m-v2")
+    told = case.until(lambda: condition(case.get(), "Audited"), "the Model says so")
+    assert told["status"] == "False" and "exceeded quota" in told["message"], told
+    assert plugin(case, "audit", "m", "--verify").code == DONE
+    case.kube.delete("ResourceQuota", "none", case.namespace)
+    sealed(case)
+    assert not condition(case.get(), "Audited")

@@ -1,0 +1,162 @@
+// The audit trail through whole rollouts, crashes and refusals. That no traffic moves without its record, and that the chain is
+// whole after each write, is an invariant of every simulated test.
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "tests/sim/fixture.h"
+
+namespace mo::sim {
+namespace {
+
+// All records of Model m as it is now: those of its ModelAudits and those that wait.
+std::vector<Json> trail(const Fixture& f) {
+  std::map<int64_t, Json> found;
+  const auto take = [&](const Json& lines) {
+    for (const Json& line : lines) {
+      Json record = Json::parse(line.get<std::string>());
+      found[record["seq"].get<int64_t>()] = std::move(record);
+    }
+  };
+  const std::string uid = f.model()["metadata"]["uid"];
+  for (const ObjectRef& one : f.s.world.all(Kind::ModelAudit))
+    if (f.s.world.get(one)["spec"]["model"]["uid"] == uid) take(f.s.world.get(one)["spec"]["records"]);
+  if (f.status().contains("audit")) take(f.status()["audit"].value("records", Json::array()));
+  std::vector<Json> all;
+  for (auto& [seq, record] : found) all.push_back(std::move(record));
+  return all;
+}
+
+Json the(const Fixture& f, const std::string& action) {
+  for (const Json& record : trail(f))
+    if (record["action"] == action) return record;
+  std::string actions;
+  for (const Json& record : trail(f)) actions += record["action"].get<std::string>() + " ";
+  throw Violation("no record says " + action + ": " + actions);
+}
+
+int count(const Fixture& f, const std::string& action) {
+  int n = 0;
+  for (const Json& record : trail(f)) n += record["action"] == action;
+  return n;
+}
+
+size_t pending(const Fixture& f) { return f.status().value("audit", Json::object()).value("records", Json::array()).size(); }
+
+Fixture to_v2(Sim& s) {
+  Fixture f = usual(s);
+  s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+  return f;
+}
+
+}  // namespace
+
+TEST_CASE("a rollout that succeeds is told from start to end, and sealed in one ModelAudit") {
+  explore([](Sim& s) {
+    Fixture f = to_v2(s);
+    s.op.metrics["accuracy m-v2"] = "0.95";
+    s.expect = [f, &s] {
+      f.must_serve("m-v2");
+      must(the(f, "Serving")["evidence"]["serves"]["version"] == "m-v1", "the first version");
+      const Json started = the(f, "RolloutStarted"), done = the(f, "Succeeded");
+      must(started["evidence"]["from"]["version"] == "m-v1" && started["object"]["name"] == f.to("m-v2"), started.dump());
+      must(started["evidence"]["digest"] == digest("m-v2") && started["policy"]["rollout"].is_string(), started.dump());
+      must(done["evidence"]["serves"]["digest"] == digest("m-v2"), done.dump());
+      must(done["evidence"]["gates"][0]["verdict"] == "Passed" && done["evidence"]["gates"][0]["value"] == "0.95", done.dump());
+      must(the(f, "TrafficAdvanced")["evidence"]["weight"] == 10, "the first weight");
+      must(s.world.all(Kind::ModelAudit).size() == 1 && pending(f) == 0,
+           "one ModelAudit holds all: " + f.status()["audit"].dump());
+      const Json sealed = s.world.get(s.world.all(Kind::ModelAudit)[0]);
+      must(!sealed["metadata"].contains("ownerReferences"), "it outlives its Model");
+      must(sealed["spec"]["head"] == f.status()["audit"]["head"], "the same head");
+      must(count(f, "Succeeded") == 1 && count(f, "RolloutStarted") == 1, "each once");
+    };
+  });
+}
+
+TEST_CASE("what brings a version back is told with its evidence, and who did it with their name") {
+  struct Row {
+    const char* action;
+    const char* actor;
+    std::function<void(Fixture&)> act;
+  };
+  const std::vector<Row> rows = {
+      {"RolledBack", "operator", [](Fixture& f) { f.s.op.metrics["accuracy m-v2"] = "0.1"; }},
+      {"Aborted", "unknown", [](Fixture& f) { f.desire(f.to("m-v2"), "Aborted"); }},
+      {"Aborted", "ann",
+       [](Fixture& f) {
+         f.s.world.update(
+             ref(Kind::ModelRollout, f.to("m-v2")),
+             [](Json& r) {
+               r["metadata"]["annotations"]["modelops.dev/steered-by"] = "ann";
+               r["spec"]["desiredState"] = "Aborted";
+             },
+             "kubectl");
+       }},
+  };
+  explore<Row>(rows, [](Sim& s, const Row& row) {
+    Fixture f = to_v2(s);
+    s.then(
+        "acts", [f] { return f.weight(f.to("m-v2")) == 10; }, [f, row]() mutable { row.act(f); });
+    s.expect = [f, row] {
+      must(f.stable() == "m-v1", "m-v1 serves");
+      const Json end = the(f, row.action);
+      must(end["actor"] == row.actor, end.dump());
+      must(end["evidence"]["phase"] == row.action && !end["why"].get<std::string>().empty(), end.dump());
+      must(count(f, row.action) == 1 && pending(f) == 0, "told once, and sealed");
+      if (std::string(row.action) == "RolledBack") must(end["evidence"]["gates"][0]["verdict"] == "Failed", end.dump());
+    };
+  });
+}
+
+TEST_CASE("gates that people passed over are told as that") {
+  explore([](Sim& s) {
+    Fixture f = to_v2(s);
+    s.then(
+        "promotes", [f] { return f.weight(f.to("m-v2")) == 10; }, [f]() mutable { f.desire(f.to("m-v2"), "Promoted"); });
+    s.expect = [f] {
+      f.must_serve("m-v2");
+      const Json skipped = the(f, "GatesSkipped");
+      must(skipped["actor"] == "unknown" && skipped["evidence"]["steps"] > 0, skipped.dump());
+    };
+  });
+}
+
+// A chain that cannot be sealed holds nothing up, says so, and is sealed as soon as that is possible.
+TEST_CASE("a cluster that lets no ModelAudit be made") {
+  explore([](Sim& s) {
+    Fixture f = to_v2(s);
+    s.op.metrics["accuracy m-v2"] = "0.95";
+    s.world.admission = [](const Apply& apply) -> std::optional<Error> {
+      if (apply.target.kind != Kind::ModelAudit) return {};
+      return Error{ErrorKind::Forbidden, "exceeded quota", 403, {}, {}};
+    };
+    s.then("looks", f.serves("m-v2"), [f, &s] {
+      s.world.admission = {};
+      (void)f;
+    });
+    s.expect = [f, &s] {
+      f.must_serve("m-v2");
+      must(s.world.all(Kind::ModelAudit).size() == 1 && pending(f) == 0, "sealed in the end");
+      must(f.condition("Audited").empty(), "nothing is amiss any more: " + f.condition("Audited"));
+    };
+  });
+}
+
+TEST_CASE("a Model that is made anew begins another trail, and the old one stays") {
+  explore([](Sim& s) {
+    Fixture f = to_v2(s);
+    s.op.metrics["accuracy m-v2"] = "0.95";
+    s.then(
+        "deletes the Model", [f, &s] { return f.serves("m-v2")() && !s.world.all(Kind::ModelAudit).empty(); },
+        [&s] { s.world.remove(ref(Kind::Model, "m")); });
+    s.then(
+        "makes it anew", [&s] { return s.world.all(Kind::Deployment).empty() && s.world.all(Kind::ModelRollout).empty(); },
+        [f]() mutable { f.make_model(); });
+    s.expect = [f, &s] {
+      must(!s.world.all(Kind::ModelAudit).empty(), "the old trail stays");
+      must(trail(f).front()["seq"] == 1 && trail(f).front()["action"] == "Serving", trail(f).front().dump());
+    };
+  });
+}
+
+}  // namespace mo::sim
