@@ -23,7 +23,7 @@ MAY_SEE = {
     "reconcilers": ["operator/core", "operator/json", "operator/api", "operator/store"],
     "model-server": [],
     "plugin": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube", "operator/runtime",
-               "reconcilers", "report", "report/live"],
+               "operator/evidence", "reconcilers", "report", "report/live"],
 }
 OWNED = {  # library header prefix: rooms that may include it
     "cpprest/": ["operator/kube"],
