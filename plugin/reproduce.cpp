@@ -42,7 +42,7 @@ Json version_made_by(const Json& run) {
 }
 
 // The record, as far as version_made_by() can say the same.
-Json bare(const Json& version) {
+Json without_names(const Json& version) {
   Json spec = {{"artifact", {{"digest", text(version, "spec.artifact.digest")}}}};
   if (const Json* format = field(version, "spec.artifact.format")) spec["artifact"]["format"] = *format;
   spec["lineage"] = Json::object();
@@ -246,7 +246,7 @@ Result<Comparison> compare(const Json& version, const Json& run, const std::opti
     return refuse("TrainingRun " + name_of(run) + " made nothing that could be compared: " + text(run, "status.phase") + ": " +
                   text(run, "status.message"));
   Comparison out;
-  out.differences = version_differences(bare(version), version_made_by(run));
+  out.differences = version_differences(without_names(version), version_made_by(run));
   out.same_bits = std::none_of(out.differences.begin(), out.differences.end(),
                                [](const Difference& d) { return d.field == "artifact.digest"; });
   out.farthest = farthest_of(out.differences);

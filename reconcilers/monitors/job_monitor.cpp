@@ -12,7 +12,7 @@ namespace {
 using rollout::Measured;
 
 constexpr Duration kLongestJob = std::chrono::hours(1);  // where its template says nothing
-constexpr size_t kMessageKept = 512;                     // bytes
+constexpr size_t kNoteKept = 512;                        // bytes
 
 class Turn {
  public:
@@ -97,7 +97,7 @@ class Turn {
 
   // Where there is a figure, that is worth more.
   void tell(const std::string& why) {
-    if (!why.empty() && s().state == api::MonitorStatus::State::NoData) s().message = whole_characters(why, kMessageKept);
+    if (!why.empty() && s().state == api::MonitorStatus::State::NoData) s().message = whole_characters(why, kNoteKept);
   }
 
   const Observed& o_;

@@ -1,14 +1,13 @@
 """examples/classes: each class of model as people would apply it, and its Jobs as the operator would run them."""
 
+import contextlib
 import importlib.util
 import json
 import os
 import pathlib
-import socket
+import re
 import subprocess
 import sys
-import time
-import urllib.request
 
 import pytest
 import yaml
@@ -71,15 +70,17 @@ class Pipeline:
                 assert float(gate.get("min", "-inf")) <= value <= float(gate.get("max", "inf")), (gate, metrics)
 
 
-def serves(artifact, folder):
-    """A model-server with it, and where it is."""
-    with socket.socket() as free, socket.socket() as other:
-        free.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        port, admin = free.getsockname()[1], other.getsockname()[1]
-    server = subprocess.Popen([SERVER], env={"MODEL_PATH": str(artifact), "MODEL_NAME": folder, "PORT": str(port), "ADMIN_PORT": str(admin), "SHUTDOWN_DELAY": "0"},
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return server, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}/v2/health/ready"
+@contextlib.contextmanager
+def serving(artifact, model):
+    """The address of a model-server with it."""
+    env = {"MODEL_PATH": str(artifact), "MODEL_NAME": model, "PORT": "0", "ADMIN_PORT": "0", "SHUTDOWN_DELAY": "0"}
+    with subprocess.Popen([SERVER], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        try:
+            ports = re.findall(r" port (\d+)", server.stdout.readline())
+            assert ports, "model-server does not serve the artifact"
+            yield f"http://127.0.0.1:{ports[0]}"
+        finally:
+            server.kill()
 
 
 @pytest.mark.parametrize("name", RUNNABLE)
@@ -105,20 +106,8 @@ def test_its_jobs_do_what_the_model_asks_of_them(name, tmp_path):
 
 def judge(example, artifact):
     """The artifact on the real server, and what monitors by Job find."""
-    server, url, ready = serves(artifact, example.model["metadata"]["name"])
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                urllib.request.urlopen(ready, timeout=1).close()
-                break
-            except OSError:
-                assert server.poll() is None and time.monotonic() < deadline, "model-server does not serve the artifact"
-                time.sleep(0.05)
+    with serving(artifact, example.model["metadata"]["name"]) as url:
         for monitor in example.model["spec"]["monitors"]:
             if "job" in monitor:
                 value = float(example.job("", MODELOPS_STABLE_URL=url)["metrics"][monitor["job"]["metric"]])
                 assert float(monitor.get("min", "-inf")) <= value <= float(monitor.get("max", "inf")), (monitor["name"], value)
-    finally:
-        server.kill()
-        server.wait()
