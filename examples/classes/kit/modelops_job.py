@@ -50,8 +50,8 @@ def _call(path, body=None):
 
 
 def features():
-    """The inputs of what serves, by the Open Inference Protocol. In a monitor's Job, as ask() is."""
-    return [one["name"] for one in _call("")["inputs"] if one["name"] != "features"]
+    """The features of what serves, as model-server tells them beside the Open Inference Protocol. In a monitor's Job, as ask() is."""
+    return _call("")["parameters"]["features"]
 
 
 def ask(columns):
