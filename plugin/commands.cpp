@@ -285,7 +285,8 @@ class Commands {
     takes_cluster(test);
     takes_output(test, backtesting_.output, {"json"});
     test->callback([this] {
-      if (backtesting_.model.empty()) require(backtesting_.sources);
+      const Sources& files = backtesting_.sources;
+      if (backtesting_.model.empty() && files.names.empty() && files.kustomizations.empty()) throw CLI::RequiredError("MODEL or -f");
       backtesting_.ns_given = !cluster_.ns.empty();
       chosen_ = [this] {
         const auto http = kube::make_plain_curl_transport({.user_agent = "kubectl-model", .max_redirects = 0, .proxy_from_env = true, .ca_file = {}});
