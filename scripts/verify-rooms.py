@@ -25,7 +25,7 @@ MAY_SEE = {
     "reconcilers": ["operator/core", "operator/json", "operator/audit", "operator/api", "operator/store"],
     "model-server": [],
     "plugin": ["operator/core", "operator/json", "operator/audit", "operator/yaml", "operator/api", "operator/store", "operator/kube", "operator/fetch", "operator/runtime",
-               "reconcilers", "report", "report/live"],
+               "operator/evidence", "reconcilers", "report", "report/live"],
 }
 OWNED = {  # library header prefix: rooms that may include it
     "cpprest/": ["operator/kube"],

@@ -163,14 +163,29 @@ void read_actions(value& v, Monitor& out, const Path& at) {
     else if (action != "Alert") here.blame("\"" + action + "\" is none of Alert, Retrain, Rollback, Hold");
   });
 }
+void read_monitor_job(value& v, Monitor& out, const Path& at) {
+  out.figure.job.emplace();
+  out.figure.interval = std::chrono::hours(1);
+  static constexpr Field<Monitor> kJob[] = {
+      {"every", figure<&Gate::interval>},
+      {"template", [](value& inner, Monitor& m, const Path& here) { raw_member<&Gate::Job::job_template>(inner, *m.figure.job, here); }},
+      {"metric", [](value& inner, Monitor& m, const Path& here) { read(inner, m.figure.job->metric, here); }},
+  };
+  read_object(v, out, kJob, at);
+}
 constexpr Field<Monitor> kMonitor[] = {
     {"name", figure<&Gate::name>},
+    {"job", read_monitor_job},
     {"prometheus", read_monitor_prometheus},
     {"web", figure<&Gate::web>},
     {"min", figure<&Gate::min>},
     {"max", figure<&Gate::max>},
     {"samples", figure<&Gate::samples>},
-    {"interval", figure<&Gate::interval>},
+    {"interval",
+     [](value& v, Monitor& out, const Path& at) {
+       Duration interval{0};
+       if (read(v, interval, at) && !out.figure.job) out.figure.interval = interval;  // a Job has its own
+     }},
     {"for", member<&Monitor::bad_for>},
     {"recoverAfter", member<&Monitor::recover_after>},
     {"actions", read_actions},
@@ -331,6 +346,9 @@ constexpr Field<MonitorStatus> kMonitorStatus[] = {
     {"attempts", member<&MonitorStatus::attempts>},
     {"rollback", member<&MonitorStatus::rollback>},
     {"rollbackMade", member<&MonitorStatus::rollback_made>},
+    {"job", member<&MonitorStatus::job>},
+    {"jobStartedAt", member<&MonitorStatus::job_started>},
+    {"jobDone", member<&MonitorStatus::job_done>},
 };
 bool read(value& v, MonitorStatus& out, const Path& at) { return read_object(v, out, kMonitorStatus, at); }
 

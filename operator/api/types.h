@@ -197,7 +197,7 @@ struct RolloutPolicy {
 
 // A figure that is watched all the time on the version that serves.
 struct Monitor {
-  Gate figure;   // name, where the figure comes from (Prometheus or web), bounds, samples, interval
+  Gate figure;   // name, where the figure comes from (Prometheus, web or a Job), bounds, samples, interval (of a Job: job.every)
   Duration bad_for{0};        // spec `for`: bad without a break for so long before it counts as breached
   Duration recover_after{0};  // good without a break for so long before a breach is over
   bool retrain = false, roll_back = false, hold = false;  // actions beside Alert
@@ -275,6 +275,10 @@ struct MonitorStatus {
   int attempts = 0;                       // runs that it has started since it last was OK
   std::string rollback;                   // the ModelRollout that takes the Model back for this breach
   bool rollback_made = false;             // it was seen
+  // Of a monitor by Jobs: the one that measures, or did last; since when; and whether what it said is taken in.
+  std::string job = {};
+  std::optional<TimePoint> job_started = {};
+  bool job_done = false;
   bool operator==(const MonitorStatus&) const = default;
 };
 

@@ -188,7 +188,8 @@ class Planner {
   void end_gate_jobs() {
     for (const auto& [name, job] : o_.jobs) {
       const bool wanted = rolling() && decided_.active->meta.uid == job->gate_of;
-      if (job->gate_of.empty() || wanted || job->complete || job->failed || job->meta.deleting) continue;
+      const bool of_monitor = job->gate_of == m_.meta.uid;
+      if (job->gate_of.empty() || of_monitor || wanted || job->complete || job->failed || job->meta.deleting) continue;
       gate_actions_.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "its rollout is over"});
     }
   }
@@ -343,8 +344,8 @@ class Planner {
 
   // ---- actions ----
 
-  std::array<std::vector<Action>*, 7> parts() {
-    return {&spec_.actions, &decided_.actions, &watched_.actions, &served_.actions, &runtime_actions_, &training_.actions, &gate_actions_};
+  std::array<std::vector<Action>*, 8> parts() {
+    return {&spec_.actions, &decided_.actions, &watched_.actions, &served_.actions, &runtime_actions_, &training_.actions, &gate_actions_, &watched_.jobs};
   }
 
   // What follows from statuses; who serves comes before any Job. A plan ends at an action that fails, so what was refused before
@@ -391,6 +392,7 @@ class Planner {
                             return apply && apply->target == refusal.target;
                           });
       if (trains) continue;  // the run's own affair, whose status tells
+      if (repeats(refusal, watched_.jobs)) continue;  // the monitor's
       if (refusal.target.kind == Kind::Job && refusal.target.key.name == job_taken_) continue;  // told as that
       if (refusal.target.kind == Kind::Service && served_.problem_reason == "ServiceNameTaken") continue;  // it says more
       for (const auto* actions : parts())
