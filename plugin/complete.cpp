@@ -79,7 +79,7 @@ class Completing {
 
   // "fraud", or "model/fraud" and "mro/fraud-v2-3" once that is how the word begins.
   void propose_names() {
-    if (option_of(app_, verb_, "VERSION") && words_.names.empty()) {
+    if ((option_of(app_, verb_, "VERSION") || words_.verb == "evidence") && words_.names.empty()) {
       for (const std::string& name : lookup_("versions", words_)) propose(name);
       return;
     }
