@@ -97,7 +97,7 @@ std::string markdown_cell(const std::string& value) {
 // ---- gathering ----
 
 Result<std::pair<Json, Json>> rollout_and_version(Session& session, const std::string& word) {
-  const auto what = named(word, {Kind::ModelRollout, Kind::ModelVersion});
+  const auto what = plugin::named(word, {Kind::ModelRollout, Kind::ModelVersion});
   if (!what) return fail(what.error());
   auto rollout = what->kind == Kind::ModelRollout ? get(session, Kind::ModelRollout, what->name) : fail(ErrorKind::NotFound, "");
   if (!rollout && rollout.error().kind != ErrorKind::NotFound) return fail(rollout.error());
