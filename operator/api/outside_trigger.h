@@ -25,8 +25,8 @@ struct MlflowRegistry {
   Duration every = std::chrono::minutes(1);
   std::string claim, folder;  // where imported versions are kept: a PersistentVolumeClaim, and a folder in it ("": its root)
   std::string format = "mlflow", format_version;  // of the artifact; version: may be empty
-  std::string size;    // a bound for the version's files; empty: as for artifacts
-  std::string secret;  // for the importing Job alone; empty: none
+  std::string size;                               // a bound for the version's files; empty: as for artifacts
+  std::string secret;                             // for the importing Job alone; empty: none
 };
 
 }  // namespace mo::api

@@ -48,7 +48,8 @@ void Evidence::ask(const ObjectKey& model, std::vector<Ask> asks) {
 
 void Evidence::start(Question question, milliseconds delay) {
   const bool queries = std::holds_alternative<AskPrometheus>(question.ask.question);
-  const bool measures = queries || std::holds_alternative<AskWeb>(question.ask.question) || std::holds_alternative<AskOutside>(question.ask.question);
+  const bool outside = std::holds_alternative<AskOutside>(question.ask.question);
+  const bool measures = queries || outside || std::holds_alternative<AskWeb>(question.ask.question);
   WorkPool& pool = queries ? prometheus_pool_ : measures ? web_pool_ : kubernetes_pool_;
   const ObjectKey owner = question.model;
   const auto asked = std::make_shared<const Question>(std::move(question));

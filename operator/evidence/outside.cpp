@@ -23,7 +23,8 @@ std::string host_of(const std::string& url) {
 }
 
 bool is_digits(const std::string& text) {
-  return !text.empty() && text.size() <= kLongestNumber && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+  return !text.empty() && text.size() <= kLongestNumber &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
 }
 
 // MLflow writes large numbers as numbers or as texts, from release to release.
@@ -35,7 +36,9 @@ std::string number_of(const nlohmann::json& object, const char* member) {
 
 tl::unexpected<Error> refused(const std::string& host, int status) {
   const std::string said = host + " answers " + std::to_string(status);
-  if (status / 100 == 3) return fail(ErrorKind::Invalid, host + " answers with a redirect (" + std::to_string(status) + "), which is not followed: write the address that it leads to");
+  if (status / 100 == 3)
+    return fail(ErrorKind::Invalid, host + " answers with a redirect (" + std::to_string(status) +
+                                        "), which is not followed: write the address that it leads to");
   if (status == 401 || status == 403)
     return fail(ErrorKind::Invalid, said + ": it wants a token; the operator's --web-gate-tokens hold those of this namespace");
   return fail(ErrorKind::Invalid, said);
@@ -50,7 +53,8 @@ struct Tag {
 };
 Result<Tag> read_tag(const std::string& reference) {
   const size_t slash = reference.find('/'), colon = reference.rfind(':');
-  if (slash == std::string::npos || slash == 0 || colon == std::string::npos || colon < slash + 2 || colon + 1 == reference.size())
+  if (slash == std::string::npos || slash == 0 || colon == std::string::npos || colon < slash + 2 ||
+      colon + 1 == reference.size())
     return fail(ErrorKind::Invalid, "dataset.oci.reference must be registry/repository:tag");
   return Tag{reference.substr(0, slash), reference.substr(slash + 1, colon - slash - 1), reference.substr(colon + 1)};
 }
@@ -61,15 +65,18 @@ Result<std::string> version_of_alias(std::string_view answer) {
   const nlohmann::json document = parse_bounded(answer);
   const nlohmann::json version = document.is_discarded() ? nlohmann::json() : member_of(document, "model_version");
   const std::string number = number_of(version, "version"), made = number_of(version, "creation_timestamp");
-  if (number.empty()) return fail(ErrorKind::Invalid, "does not answer as MLflow's registry does: registry.mlflow.url must be the address of an MLflow server");
+  if (number.empty())
+    return fail(ErrorKind::Invalid,
+                "does not answer as MLflow's registry does: registry.mlflow.url must be the address of an MLflow server");
   const std::string status = text_of(version, "status");
   if (status == "PENDING_REGISTRATION" || status == "FAILED_REGISTRATION")
-    return fail(ErrorKind::Invalid, "has version " + number + " behind it with status " + status + ", and only one that is READY is imported");
+    return fail(ErrorKind::Invalid,
+                "has version " + number + " behind it with status " + status + ", and only one that is READY is imported");
   return number + "@" + (made.empty() ? "0" : made);
 }
 
-Result<kube::HttpResponse> Outside::ask(const std::string& ns, const char* method, const std::string& url, const std::string& accept,
-                                        const std::string& token, std::stop_token stop) const {
+Result<kube::HttpResponse> Outside::ask(const std::string& ns, const char* method, const std::string& url,
+                                        const std::string& accept, const std::string& token, std::stop_token stop) const {
   auto request = web_.request(ns, url);
   if (!request) return fail(request.error());
   request->method = method;
@@ -83,7 +90,10 @@ Result<kube::HttpResponse> Outside::ask(const std::string& ns, const char* metho
   const std::string host = host_of(url);
   const bool forbidden = answer.error().kind == ErrorKind::Forbidden, too_long = answer.error().kind == ErrorKind::Malformed;
   Error error = answer.error();
-  error.message = (forbidden ? "cannot ask " : too_long ? "cannot use what " : "cannot reach ") + host + (too_long ? " answers: " : ": ") + error.message;
+  error.message = (forbidden  ? "cannot ask "
+                   : too_long ? "cannot use what "
+                              : "cannot reach ") +
+                  host + (too_long ? " answers: " : ": ") + error.message;
   return fail(std::move(error));
 }
 
@@ -99,8 +109,8 @@ Result<std::string> Outside::look(const std::string& ns, const AskOutside& quest
   return look_at_alias(ns, question, stop);
 }
 
-// A server that answers HEAD by an error of its own is asked again later: with a GET in its place, one that names ETags now and then would
-// look as if its data had changed.
+// A server that answers HEAD by an error of its own is asked again later: with a GET in its place, one that names ETags now and
+// then would look as if its data had changed.
 Result<std::string> Outside::look_at_page(const std::string& ns, const std::string& url, std::stop_token stop) const {
   const auto head = ask(ns, "HEAD", url, "", "", stop);
   if (!head) return fail(head.error());
@@ -113,7 +123,10 @@ Result<std::string> Outside::look_at_page(const std::string& ns, const std::stri
   }
   const auto page = ask(ns, "GET", url, "", "", stop);
   if (!page && page.error().kind == ErrorKind::Malformed)
-    return fail(ErrorKind::Invalid, page.error().message + "; without an ETag only a page of at most 1 MiB is looked at: name a small one, such as one with the data's digest");
+    return fail(
+        ErrorKind::Invalid,
+        page.error().message +
+            "; without an ETag only a page of at most 1 MiB is looked at: name a small one, such as one with the data's digest");
   if (!page) return fail(page.error());
   if (page->status / 100 != 2) return refused(host_of(url), page->status);
   return sha256_of(page->body);
@@ -122,8 +135,8 @@ Result<std::string> Outside::look_at_page(const std::string& ns, const std::stri
 Result<std::string> Outside::look_at_tag(const std::string& ns, const std::string& reference, std::stop_token stop) const {
   const auto tag = read_tag(reference);
   if (!tag) return fail(tag.error());
-  const std::string url = "https://" + (tag->registry == "docker.io" ? "registry-1.docker.io" : tag->registry) + "/v2/" + tag->repository +
-                          "/manifests/" + tag->tag;
+  const std::string url = "https://" + (tag->registry == "docker.io" ? "registry-1.docker.io" : tag->registry) + "/v2/" +
+                          tag->repository + "/manifests/" + tag->tag;
   std::string token;
   auto answer = ask(ns, "HEAD", url, kManifests, token, stop);
   if (answer && answer->status == 401) {
@@ -152,7 +165,8 @@ Result<std::string> Outside::token_for(const kube::HttpResponse& refusal, const 
   const bool bearer = challenge && (challenge->starts_with("Bearer ") || challenge->starts_with("bearer "));
   if (!bearer || realm == said.end() || !realm->second.starts_with("https://"))
     return fail(ErrorKind::Invalid, "the registry wants credentials (401), and a trigger sees what everybody may read alone");
-  std::string url = realm->second + (realm->second.find('?') == std::string::npos ? "?" : "&") + "scope=" + percent_encoded("repository:" + repository + ":pull");
+  std::string url = realm->second + (realm->second.find('?') == std::string::npos ? "?" : "&") +
+                    "scope=" + percent_encoded("repository:" + repository + ":pull");
   if (service != said.end()) url += "&service=" + percent_encoded(service->second);
   const auto answer = ask(ns, "GET", url, "application/json", "", stop);
   if (!answer) return fail(answer.error());
@@ -177,15 +191,18 @@ Result<std::string> Outside::look_at_alias(const std::string& ns, const AskOutsi
     const nlohmann::json body = parse_bounded(answer->body);
     const std::string code = body.is_discarded() ? "" : text_of(body, "error_code");
     if (code == "RESOURCE_DOES_NOT_EXIST" || code == "INVALID_PARAMETER_VALUE")
-      return fail(ErrorKind::Invalid, "MLflow at " + host + " has no registered model \"" + question.model + "\" with alias \"" + question.alias + "\"");
+      return fail(ErrorKind::Invalid, "MLflow at " + host + " has no registered model \"" + question.model + "\" with alias \"" +
+                                          question.alias + "\"");
     return fail(ErrorKind::Invalid, host + " answers " + std::to_string(answer->status) +
                                         " and not as MLflow does: registry.mlflow.url must be the address of an MLflow server");
   }
   if (answer->status / 100 != 2) return refused(host, answer->status);
   auto version = version_of_alias(answer->body);
   if (version) return version;
-  return fail(ErrorKind::Invalid, (version.error().message.starts_with("has ") ? "alias \"" + question.alias + "\" of \"" + question.model + "\" " : host + " ") +
-                                      version.error().message);
+  return fail(ErrorKind::Invalid,
+              (version.error().message.starts_with("has ") ? "alias \"" + question.alias + "\" of \"" + question.model + "\" "
+                                                           : host + " ") +
+                  version.error().message);
 }
 
 }  // namespace mo::evidence

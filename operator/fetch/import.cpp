@@ -64,7 +64,8 @@ class Report {
   void add(const char* where, const std::string& name, const std::string& value) {
     Json& object = result_[Json::json_pointer(where)];
     if (object.contains(name)) return;
-    const bool fits = !name.empty() && name.size() <= kLongestName && whole_characters(name) == name && whole_characters(value) == value;
+    const bool fits =
+        !name.empty() && name.size() <= kLongestName && whole_characters(name) == name && whole_characters(value) == value;
     if (fits) object[name] = value;
     if (fits && text().size() <= kLargestResult) return;
     object.erase(name);
@@ -84,11 +85,13 @@ class Import {
     while (url_.ends_with('/')) url_.pop_back();
     if (!url_.starts_with("http://") && !url_.starts_with("https://"))
       return {kFetchUsage, "--url must be the http(s):// address of an MLflow server, it is " + redact_uri(url_), ""};
-    if (!options_.uri.starts_with("pvc://")) return {kFetchUsage, "--uri must be pvc://claim or pvc://claim/folder, it is " + redact_uri(options_.uri), ""};
+    if (!options_.uri.starts_with("pvc://"))
+      return {kFetchUsage, "--uri must be pvc://claim or pvc://claim/folder, it is " + redact_uri(options_.uri), ""};
     const auto authorization = this->authorization();
     if (!authorization) return failed(authorization.error());
     fetch::Mlflow mlflow(http_, url_, *authorization, deadline_, options_.first_retry, log_);
-    const auto version = options_.version.empty() ? mlflow.version_of_alias(options_.model, options_.alias) : mlflow.version(options_.model, options_.version);
+    const auto version = options_.version.empty() ? mlflow.version_of_alias(options_.model, options_.alias)
+                                                  : mlflow.version(options_.model, options_.version);
     if (!version) return failed(version.error());
     const auto path = mlflow.folder_of(options_.model, version->number);
     if (!path) return failed(path.error());
@@ -107,15 +110,18 @@ class Import {
     if (options_.credentials_dir.empty()) return "";
     auto text = fetch::read_authorization(options_.credentials_dir);
     if (text && !url_.starts_with("https://"))
-      return fail(ErrorKind::Invalid, "credentials are sent to https:// addresses alone, and registry.mlflow.url is " + redact_uri(url_));
+      return fail(ErrorKind::Invalid,
+                  "credentials are sent to https:// addresses alone, and registry.mlflow.url is " + redact_uri(url_));
     if (text || fetch::ca_file(options_.credentials_dir).empty()) return text ? text : of_registry(text.error());
-    const bool ca_alone = !fetch::read_key(options_.credentials_dir, "token") && !fetch::read_key(options_.credentials_dir, "username");
+    const bool ca_alone =
+        !fetch::read_key(options_.credentials_dir, "token") && !fetch::read_key(options_.credentials_dir, "username");
     return ca_alone ? Result<std::string>("") : of_registry(text.error());
   }
 
   static Result<std::string> of_registry(Error error) {
     constexpr std::string_view field = "artifact.credentials";
-    if (const size_t at = error.message.find(field); at != std::string::npos) error.message.replace(at, field.size(), "registry.mlflow.credentials");
+    if (const size_t at = error.message.find(field); at != std::string::npos)
+      error.message.replace(at, field.size(), "registry.mlflow.credentials");
     return fail(std::move(error));
   }
 
@@ -141,16 +147,20 @@ class Import {
     const std::string name = begin + "-" + packed->digest.substr(std::string_view("sha256:").size(), 12) + ".tar";
     fs::rename(part, folder / name, error);
     if (error) return {kFetchOutput, "cannot put " + name + " in place: " + error.message(), ""};
-    return report(version, record, *packed, (slash == std::string::npos ? options_.uri : options_.uri.substr(0, slash)) + "/" + (below / name).string());
+    return report(version, record, *packed,
+                  (slash == std::string::npos ? options_.uri : options_.uri.substr(0, slash)) + "/" + (below / name).string());
   }
 
-  Imported report(const fetch::RegisteredVersion& version, const fetch::Record& record, const Packed& packed, const std::string& uri) {
+  Imported report(const fetch::RegisteredVersion& version, const fetch::Record& record, const Packed& packed,
+                  const std::string& uri) {
     Json format = {{"name", options_.format}};
     if (!options_.format_version.empty()) format["version"] = options_.format_version;
     Json lineage = {{"parameters", {{"mlflow_model", options_.model}, {"mlflow_version", version.number}}}};
     if (!version.run_id.empty()) lineage["parameters"]["mlflow_run_id"] = version.run_id;
-    if (!record.repository.empty() && record.repository.size() <= kLongestRepository) lineage["code"]["repository"] = whole_characters(record.repository);
-    if (!record.revision.empty() && record.revision.size() <= kLongestRevision) lineage["code"]["revision"] = whole_characters(record.revision);
+    if (!record.repository.empty() && record.repository.size() <= kLongestRepository)
+      lineage["code"]["repository"] = whole_characters(record.repository);
+    if (!record.revision.empty() && record.revision.size() <= kLongestRevision)
+      lineage["code"]["revision"] = whole_characters(record.revision);
     Json artifact = {{"uri", uri}, {"digest", packed.digest}, {"unpack", true}, {"format", std::move(format)}};
     if (options_.max_bytes != ImportOptions{}.max_bytes) artifact["size"] = std::to_string(options_.max_bytes);
     Json result = {{"apiVersion", "modelops.dev/v1alpha1"}, {"kind", "RunResult"}, {"metrics", Json::object()}};
@@ -160,9 +170,11 @@ class Import {
     report.add_metrics(record.metrics, options_.metrics);
     report.add_parameters(record.parameters);
     if (report.left_out() > 0)
-      log_ << report.left_out() << " metrics and parameters are left out: a RunResult of " << kLargestResult << " bytes holds no more" << std::endl;
+      log_ << report.left_out() << " metrics and parameters are left out: a RunResult of " << kLargestResult
+           << " bytes holds no more" << std::endl;
     return {kFetchOk,
-            "imported version " + version.number + " of " + options_.model + ": " + std::to_string(packed.files) + " files, " + packed.digest + " at " + uri,
+            "imported version " + version.number + " of " + options_.model + ": " + std::to_string(packed.files) + " files, " +
+                packed.digest + " at " + uri,
             report.text()};
   }
 
@@ -180,7 +192,8 @@ class Import {
         return {kFetchNetwork, shown + ": not complete within " + format_duration(options_.timeout), ""};
       case ErrorKind::Transport:
       case ErrorKind::ServerError:
-        return {kFetchNetwork, sentence + (deadline_.passed() ? "; given up after " + format_duration(options_.timeout) : ""), ""};
+        return {kFetchNetwork, sentence + (deadline_.passed() ? "; given up after " + format_duration(options_.timeout) : ""),
+                ""};
       default:
         return {kFetchNoSource, sentence, ""};
     }

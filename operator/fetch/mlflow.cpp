@@ -57,8 +57,14 @@ Record read_record(const Json& run, const Json& logged_model) {
   return out;
 }
 
-Mlflow::Mlflow(kube::PlainTransport& http, std::string url, std::string authorization, const Deadline& deadline, Duration first_retry, std::ostream& log)
-    : http_(http), url_(std::move(url)), authorization_(std::move(authorization)), deadline_(deadline), first_retry_(first_retry), log_(log) {}
+Mlflow::Mlflow(kube::PlainTransport& http, std::string url, std::string authorization, const Deadline& deadline,
+               Duration first_retry, std::ostream& log)
+    : http_(http),
+      url_(std::move(url)),
+      authorization_(std::move(authorization)),
+      deadline_(deadline),
+      first_retry_(first_retry),
+      log_(log) {}
 
 Result<kube::HttpResponse> Mlflow::get(const std::string& path) {
   kube::HttpRequest request;
@@ -74,21 +80,26 @@ Result<Json> Mlflow::get_json(const std::string& path, const std::string& what) 
   if (answer->status / 100 != 2) return fail(refusal(*answer, what));
   auto json = parse_json(answer->body, kLargestAnswer);
   if (json && json->is_object()) return json;
-  return fail(ErrorKind::Invalid, "it does not answer as MLflow does; registry.mlflow.url must be the address of an MLflow server");
+  return fail(ErrorKind::Invalid,
+              "it does not answer as MLflow does; registry.mlflow.url must be the address of an MLflow server");
 }
 
 Error Mlflow::refusal(const kube::HttpResponse& answer, const std::string& what) const {
   const std::string http = " (HTTP " + std::to_string(answer.status) + ")";
   const auto error = [&](ErrorKind kind, const std::string& text) { return Error{kind, text + http, answer.status, {}, {}}; };
   if (answer.status == 401 || answer.status == 403)
-    return error(ErrorKind::Unauthorized, authorization_.empty() ? "MLflow wants credentials; name a Secret in registry.mlflow.credentials"
-                                                                 : "MLflow does not let this account read " + what + "; check the Secret of registry.mlflow.credentials");
+    return error(ErrorKind::Unauthorized,
+                 authorization_.empty()
+                     ? "MLflow wants credentials; name a Secret in registry.mlflow.credentials"
+                     : "MLflow does not let this account read " + what + "; check the Secret of registry.mlflow.credentials");
   if (answer.status / 100 == 3)
     return error(ErrorKind::Invalid, "it answers with a redirect, which is not followed: write the address that it leads to");
   const auto body = parse_json(answer.body, 64u << 10);
   const std::string code = body ? text_member(*body, "error_code") : "";
-  if (code == "RESOURCE_DOES_NOT_EXIST" || code == "INVALID_PARAMETER_VALUE") return error(ErrorKind::NotFound, "MLflow has no " + what);
-  if (answer.status == 404) return error(ErrorKind::NotFound, "it has no " + what + ", or is no MLflow server; check registry.mlflow.url");
+  if (code == "RESOURCE_DOES_NOT_EXIST" || code == "INVALID_PARAMETER_VALUE")
+    return error(ErrorKind::NotFound, "MLflow has no " + what);
+  if (answer.status == 404)
+    return error(ErrorKind::NotFound, "it has no " + what + ", or is no MLflow server; check registry.mlflow.url");
   return error(ErrorKind::NotFound, "it does not give " + what);
 }
 
@@ -96,7 +107,9 @@ Result<RegisteredVersion> Mlflow::read_version(const Result<Json>& answer, const
   if (!answer) return fail(answer.error());
   const Json& version = member(*answer, "model_version");
   RegisteredVersion out{text_member(version, "version"), text_member(version, "run_id"), text_member(version, "model_id")};
-  if (out.number.empty()) return fail(ErrorKind::Invalid, "it names no version for " + what + "; registry.mlflow.url must be the address of an MLflow server");
+  if (out.number.empty())
+    return fail(ErrorKind::Invalid,
+                "it names no version for " + what + "; registry.mlflow.url must be the address of an MLflow server");
   if (const std::string status = text_member(version, "status"); !status.empty() && status != "READY")
     return fail(ErrorKind::NotFound, what + " is " + status + ", and only a version that is READY is imported");
   // Releases before a field of its own have it in the source alone.
@@ -107,23 +120,32 @@ Result<RegisteredVersion> Mlflow::read_version(const Result<Json>& answer, const
 
 Result<RegisteredVersion> Mlflow::version(const std::string& model, const std::string& number) {
   const std::string what = "version " + number + " of registered model \"" + model + "\"";
-  return read_version(get_json(std::string(kApi) + "model-versions/get?name=" + percent_encoded(model) + "&version=" + percent_encoded(number), what), what);
+  return read_version(
+      get_json(std::string(kApi) + "model-versions/get?name=" + percent_encoded(model) + "&version=" + percent_encoded(number),
+               what),
+      what);
 }
 
 Result<RegisteredVersion> Mlflow::version_of_alias(const std::string& model, const std::string& alias) {
   const std::string what = "registered model \"" + model + "\" with alias \"" + alias + "\"";
-  return read_version(get_json(std::string(kApi) + "registered-models/alias?name=" + percent_encoded(model) + "&alias=" + percent_encoded(alias), what), what);
+  return read_version(
+      get_json(std::string(kApi) + "registered-models/alias?name=" + percent_encoded(model) + "&alias=" + percent_encoded(alias),
+               what),
+      what);
 }
 
 Result<std::string> Mlflow::folder_of(const std::string& model, const std::string& number) {
   const std::string what = "files of version " + number + " of \"" + model + "\"";
-  const auto answer =
-      get_json(std::string(kApi) + "model-versions/get-download-uri?name=" + percent_encoded(model) + "&version=" + percent_encoded(number), what);
+  const auto answer = get_json(std::string(kApi) + "model-versions/get-download-uri?name=" + percent_encoded(model) +
+                                   "&version=" + percent_encoded(number),
+                               what);
   if (!answer) return fail(answer.error());
   const std::string uri = text_member(*answer, "artifact_uri");
   if (!uri.starts_with(kScheme))
-    return fail(ErrorKind::NotFound, "the files of version " + number + " lie at " + redact_uri(whole_characters(uri, 300)) +
-                                         ", and only what MLflow itself hands out is imported; run it with --serve-artifacts and --artifacts-destination");
+    return fail(
+        ErrorKind::NotFound,
+        "the files of version " + number + " lie at " + redact_uri(whole_characters(uri, 300)) +
+            ", and only what MLflow itself hands out is imported; run it with --serve-artifacts and --artifacts-destination");
   std::string_view path = std::string_view(uri).substr(std::string_view(kScheme).size());
   if (path.starts_with("//")) path.remove_prefix(std::min(path.find('/', 2), path.size()));  // a host
   while (path.starts_with('/')) path.remove_prefix(1);
@@ -144,11 +166,13 @@ Result<void> Mlflow::bring(const std::string& path, uint64_t max_bytes, Folder& 
     if (!answer) return fail(answer.error());
     const Json& files = member(*answer, "files");
     if (!files.is_array()) continue;
-    if ((listed += files.size()) > kMostEntries) return fail(ErrorKind::Malformed, "it has more than " + std::to_string(kMostEntries) + " files and folders");
+    if ((listed += files.size()) > kMostEntries)
+      return fail(ErrorKind::Malformed, "it has more than " + std::to_string(kMostEntries) + " files and folders");
     for (const Json& file : files) {
       const std::string base = text_member(file, "path");
       if (base.empty() || base == "." || base.find('/') != std::string::npos)
-        return fail(ErrorKind::Malformed, "MLflow lists a file in " + at + " whose name is \"" + whole_characters(base, 200) + "\", which none can be");
+        return fail(ErrorKind::Malformed,
+                    "MLflow lists a file in " + at + " whose name is \"" + whole_characters(base, 200) + "\", which none can be");
       const std::string name = (folder.empty() ? "" : folder + "/") + base;
       const bool is_folder = member(file, "is_dir").is_boolean() && member(file, "is_dir").get<bool>();
       auto done = is_folder ? into.add_folder(name) : bring_file(path + "/" + name, max_bytes, name, into);

@@ -27,16 +27,17 @@ struct Record {
   std::string repository, revision;  // of the code; may be empty
 };
 
-// Metrics, parameters and code out of what runs/get and logged-models/ID answer; null where there is no such answer. Of two figures of one
-// name the logged model's counts. Pure.
+// Metrics, parameters and code out of what runs/get and logged-models/ID answer; null where there is no such answer. Of two
+// figures of one name the logged model's counts. Pure.
 Record read_record(const Json& run, const Json& logged_model);
 
-// Not thread-safe. Every call may block until the deadline. Errors: ErrorKind::NotFound, Unauthorized or Invalid for what another try does not
-// change, each with a sentence that says what to mend; the others are download()'s.
+// Not thread-safe. Every call may block until the deadline. Errors: ErrorKind::NotFound, Unauthorized or Invalid for what another
+// try does not change, each with a sentence that says what to mend; the others are download()'s.
 class Mlflow {
  public:
   // `authorization`: the value of that header; empty: none is sent. The references must outlive this.
-  Mlflow(kube::PlainTransport& http, std::string url, std::string authorization, const Deadline& deadline, Duration first_retry, std::ostream& log);
+  Mlflow(kube::PlainTransport& http, std::string url, std::string authorization, const Deadline& deadline, Duration first_retry,
+         std::ostream& log);
 
   Result<RegisteredVersion> version(const std::string& model, const std::string& number);
   Result<RegisteredVersion> version_of_alias(const std::string& model, const std::string& alias);

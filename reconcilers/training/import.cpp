@@ -30,8 +30,10 @@ api::Retraining for_import(const api::Retraining& spec) {
 
 std::string version_of(const std::string& found) { return found.substr(0, found.find('@')); }
 
-RawJson import_template(const api::MlflowRegistry& from, const std::vector<std::string>& metrics, const serving::Settings& settings) {
-  const uint64_t most = from.size.empty() ? api::kDefaultArtifactBytes : parse_size(from.size).value_or(api::kDefaultArtifactBytes);
+RawJson import_template(const api::MlflowRegistry& from, const std::vector<std::string>& metrics,
+                        const serving::Settings& settings) {
+  const uint64_t most =
+      from.size.empty() ? api::kDefaultArtifactBytes : parse_size(from.size).value_or(api::kDefaultArtifactBytes);
   Json args = {"import", "mlflow"};
   // With "=", since a name may begin with "-"; of the kubelet's own "$(NAME)" the dollar is doubled.
   const auto flag = [&](const char* name, std::string value) {
@@ -55,18 +57,20 @@ RawJson import_template(const api::MlflowRegistry& from, const std::vector<std::
     // Without the Secret the container starts, and says what is missing.
     volumes.push_back({{"name", "credentials"}, {"secret", {{"secretName", from.secret}, {"optional", true}}}});
   }
-  const Json container = {{"name", "import"},
-                          {"image", settings.fetch_image},
-                          {"args", std::move(args)},
-                          {"volumeMounts", std::move(mounts)},
-                          {"resources", {{"requests", {{"cpu", "10m"}, {"memory", "32Mi"}}}, {"limits", {{"cpu", "1"}, {"memory", "128Mi"}}}}},
-                          {"securityContext", serving::restricted({})}};
+  const Json container = {
+      {"name", "import"},
+      {"image", settings.fetch_image},
+      {"args", std::move(args)},
+      {"volumeMounts", std::move(mounts)},
+      {"resources", {{"requests", {{"cpu", "10m"}, {"memory", "32Mi"}}}, {"limits", {{"cpu", "1"}, {"memory", "128Mi"}}}}},
+      {"securityContext", serving::restricted({})}};
   // The group lets our user write into a volume that is made for this claim.
-  const Json pod = {{"restartPolicy", "Never"},
-                    {"automountServiceAccountToken", false},
-                    {"securityContext", {{"runAsNonRoot", true}, {"fsGroup", kImageUser}, {"fsGroupChangePolicy", "OnRootMismatch"}}},
-                    {"containers", Json::array({container})},
-                    {"volumes", std::move(volumes)}};
+  const Json pod = {
+      {"restartPolicy", "Never"},
+      {"automountServiceAccountToken", false},
+      {"securityContext", {{"runAsNonRoot", true}, {"fsGroup", kImageUser}, {"fsGroupChangePolicy", "OnRootMismatch"}}},
+      {"containers", Json::array({container})},
+      {"volumes", std::move(volumes)}};
   return Json{{"spec", {{"backoffLimit", kPodsAgain}, {"template", {{"spec", pod}}}}}}.dump();
 }
 

@@ -97,7 +97,7 @@ class Run {
     if (run_.desired_state == "Cancelled") return end("Cancelled", "desiredState is Cancelled"), true;
     if (!in_.cancel.empty()) return end("Cancelled", in_.cancel), true;
     if (run_.trigger_kind == "Registry" && !imports_)
-      return end("Failed", "trigger " + run_.trigger + ", from whose registry it imports, was taken out of spec.retraining.triggers"), true;
+      return end("Failed", "trigger " + run_.trigger + ", from whose registry it imports, was taken out of spec.retraining"), true;
     if (!spec_.deadline) return false;
     const TimePoint until = *s().started + *spec_.deadline;
     if (now_ < until) return look_again(until), false;
@@ -513,8 +513,10 @@ class Run {
   // What gates of the run read comes first of what an import reports.
   RawJson importing() const {
     std::vector<std::string> metrics;
-    for (const std::string& name : spec_.all_gates())
-      if (const api::Gate* gate = policy_.policy ? policy_.policy->gate(name) : nullptr; gate && gate->version_metric) metrics.push_back(*gate->version_metric);
+    for (const std::string& name : spec_.all_gates()) {
+      const api::Gate* gate = policy_.policy ? policy_.policy->gate(name) : nullptr;
+      if (gate && gate->version_metric) metrics.push_back(*gate->version_metric);
+    }
     return import_template(*imports_->mlflow, metrics, in_.settings);
   }
 

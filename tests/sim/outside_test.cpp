@@ -14,10 +14,11 @@ std::string made(const std::string& bits) { return "m-" + digest(bits).substr(7,
 
 // Job m-run-000001-train makes other bits than the next.
 std::string run_result(const std::string& job) {
-  return Json{{"apiVersion", "modelops.dev/v1alpha1"},
-              {"kind", "RunResult"},
-              {"metrics", {{"f1", "0.95"}}},
-              {"artifact", {{"uri", "pvc://models/" + job}, {"digest", digest(job)}, {"format", {{"name", "rules"}, {"version", "1"}}}}}}
+  return Json{
+      {"apiVersion", "modelops.dev/v1alpha1"},
+      {"kind", "RunResult"},
+      {"metrics", {{"f1", "0.95"}}},
+      {"artifact", {{"uri", "pvc://models/" + job}, {"digest", digest(job)}, {"format", {{"name", "rules"}, {"version", "1"}}}}}}
       .dump();
 }
 
@@ -25,7 +26,8 @@ const Json kWatchesData = {{"name", "data"}, {"dataset", {{"http", {{"url", kDat
 const Json kWatchesTag = {{"name", "tag"}, {"dataset", {{"oci", {{"reference", kTag}}}}}};
 const Json kImports = {
     {"name", "champion"},
-    {"registry", {{"mlflow", {{"url", kMlflow}, {"model", "fraud"}, {"alias", "champion"}, {"store", {{"claimName", "models"}}}}}}}};
+    {"registry",
+     {{"mlflow", {{"url", kMlflow}, {"model", "fraud"}, {"alias", "champion"}, {"store", {{"claimName", "models"}}}}}}}};
 
 Fixture watching(Sim& s, const Json& triggers, bool trains = true) {
   s.op.job_result = run_result;
@@ -33,7 +35,8 @@ Fixture watching(Sim& s, const Json& triggers, bool trains = true) {
   return usual(s, [&](Json& spec) {
     spec["retraining"] = {{"triggers", triggers}};
     if (trains)
-      spec["retraining"]["template"] = {{"spec", {{"template", {{"spec", {{"containers", {{{"name", "train"}, {"image", "trainer:1"}}}}}}}}}}};
+      spec["retraining"]["template"] = {
+          {"spec", {{"template", {{"spec", {{"containers", {{{"name", "train"}, {"image", "trainer:1"}}}}}}}}}}};
     spec["track"] = "Promoted";
   });
 }
@@ -43,7 +46,9 @@ Json retraining(const Fixture& f) { return f.status().value("retraining", Json::
 std::string suppressed(const Fixture& f) { return retraining(f).value("suppressed", ""); }
 // Whether status says that this word was found there.
 std::function<bool()> knows(const Fixture& f, const std::string& word) {
-  return [f, word] { return f.ready() && retraining(f).value("datasets", Json::array()).dump().find("\"" + word + "\"") != std::string::npos; };
+  return [f, word] {
+    return f.ready() && retraining(f).value("datasets", Json::array()).dump().find("\"" + word + "\"") != std::string::npos;
+  };
 }
 std::function<void()> put(Sim& s, const char* address, const std::string& word) {
   return [&s, address, word] { s.op.outside[address] = word; };
@@ -52,13 +57,17 @@ std::function<void()> put(Sim& s, const char* address, const std::string& word) 
 TEST_CASE("data outside that changes starts one run for each change, and none for what was there at first") {
   explore(2, [](Sim& s, size_t variant) {
     const char* const where = variant ? kTag : kData;
-    Fixture f = watching(s, {variant ? kWatchesTag : kWatchesData});
+    Fixture f = watching(s, Json::array({variant ? kWatchesTag : kWatchesData}));
     s.op.outside[where] = "one";
-    s.then("changes the data", [f, k = knows(f, "one")] { return f.stable() == "m-v1" && k(); }, [&s, where] {
-      must(s.world.all(Kind::TrainingRun).empty(), "the first look only takes note");
-      put(s, where, "two")();
-    });
-    s.then("changes it back", [f, k = knows(f, "two")] { return f.stable() == made("m-run-000001-train") && k(); }, put(s, where, "one"));
+    s.then(
+        "changes the data", [f, k = knows(f, "one")] { return f.stable() == "m-v1" && k(); },
+        [&s, where] {
+          must(s.world.all(Kind::TrainingRun).empty(), "the first look only takes note");
+          put(s, where, "two")();
+        });
+    s.then(
+        "changes it back", [f, k = knows(f, "two")] { return f.stable() == made("m-run-000001-train") && k(); },
+        put(s, where, "one"));
     s.expect = [f, &s] {
       f.must_serve(made("m-run-000002-train"));
       must(jobs(s) == 2 && retraining(f)["runNumber"] == 2, "two runs: " + retraining(f).dump());
@@ -68,13 +77,16 @@ TEST_CASE("data outside that changes starts one run for each change, and none fo
 
 TEST_CASE("data that is away is told, starts nothing, and is seen when it comes back") {
   explore([](Sim& s) {
-    Fixture f = watching(s, {kWatchesData});
+    Fixture f = watching(s, Json::array({kWatchesData}));
     s.op.outside[kData] = "one";
-    s.then("loses the server", [f, k = knows(f, "one")] { return f.stable() == "m-v1" && k(); }, [&s] { s.op.outside.clear(); });
-    s.then("mends it, with other data", [f] { return suppressed(f) == std::string("trigger data: ") + kData + " is away"; }, [f, &s] {
-      must(f.ready() && jobs(s) == 0, "what serves goes on");
-      put(s, kData, "two")();
-    });
+    s.then(
+        "loses the server", [f, k = knows(f, "one")] { return f.stable() == "m-v1" && k(); }, [&s] { s.op.outside.clear(); });
+    s.then(
+        "mends it, with other data", [f] { return suppressed(f) == std::string("trigger data: ") + kData + " is away"; },
+        [f, &s] {
+          must(f.ready() && jobs(s) == 0, "what serves goes on");
+          put(s, kData, "two")();
+        });
     s.expect = [f, &s] {
       f.must_serve(made("m-run-000001-train"));
       must(jobs(s) == 1 && suppressed(f).empty(), retraining(f).dump());
@@ -84,10 +96,13 @@ TEST_CASE("data that is away is told, starts nothing, and is seen when it comes 
 
 TEST_CASE("two places that change at once make one run") {
   explore([](Sim& s) {
-    Fixture f = watching(s, {kWatchesData, kWatchesTag});
+    Fixture f = watching(s, Json::array({kWatchesData, kWatchesTag}));
     s.op.outside = {{kData, "one"}, {kTag, "one"}};
-    s.then("changes both", [a = knows(f, "one"), f] { return f.stable() == "m-v1" && a() && retraining(f)["datasets"].size() == 2; },
-           [&s] { s.op.outside = {{kData, "two"}, {kTag, "two"}}; });
+    s.then(
+        "changes both", [a = knows(f, "one"), f] { return f.stable() == "m-v1" && a() && retraining(f)["datasets"].size() == 2; },
+        [&s] {
+          s.op.outside = {{kData, "two"}, {kTag, "two"}};
+        });
     s.expect = [f, &s] {
       must(f.stable() != "m-v1", "trained");
       // Where one was seen before the other they are two causes.
@@ -98,27 +113,34 @@ TEST_CASE("two places that change at once make one run") {
 
 TEST_CASE("a new champion of a registry is imported and rolled out, and so is the one before when the alias goes back") {
   explore([](Sim& s) {
-    Fixture f = watching(s, {kImports}, false);
+    Fixture f = watching(s, Json::array({kImports}), false);
     s.op.outside[kMlflow] = "7@100";
-    s.then("names another champion", [f, k = knows(f, "7@100")] { return f.stable() == "m-v1" && k(); }, put(s, kMlflow, "8@200"));
-    s.then("goes back", [f] { return f.ready() && f.stable() == made("m-run-000001-train"); }, [f, &s] {
-      const Json& run = s.world.get(ref(Kind::TrainingRun, "m-run-000001"));
-      must(run["spec"]["parameters"] == Json{{"mlflow_version", "8"}} && run["spec"]["trigger"]["kind"] == "Registry", run.dump());
-      put(s, kMlflow, "7@100")();
-    });
+    s.then(
+        "names another champion", [f, k = knows(f, "7@100")] { return f.stable() == "m-v1" && k(); }, put(s, kMlflow, "8@200"));
+    s.then(
+        "goes back", [f] { return f.ready() && f.stable() == made("m-run-000001-train"); },
+        [f, &s] {
+          const Json& run = s.world.get(ref(Kind::TrainingRun, "m-run-000001"));
+          must(run["spec"]["parameters"] == Json{{"mlflow_version", "8"}} && run["spec"]["trigger"]["kind"] == "Registry",
+               run.dump());
+          put(s, kMlflow, "7@100")();
+        });
     s.expect = [f, &s] {
       f.must_serve(made("m-run-000002-train"));
       must(jobs(s) == 2, "one import for each");
-      must(s.world.get(ref(Kind::TrainingRun, "m-run-000002"))["spec"]["parameters"]["mlflow_version"] == "7", "the version that the alias names");
+      must(s.world.get(ref(Kind::TrainingRun, "m-run-000002"))["spec"]["parameters"]["mlflow_version"] == "7",
+           "the version that the alias names");
     };
   });
 }
 
 TEST_CASE("the first version comes from the registry") {
   explore([](Sim& s) {
-    Fixture f = watching(s, {kImports}, false);
+    Fixture f = watching(s, Json::array({kImports}), false);
     f.edit_spec([](Json& spec) { spec.erase("version"); });
-    s.then("names a champion", [f] { return suppressed(f).find("is away") != std::string::npos || f.stable() == "m-v1"; }, put(s, kMlflow, "1@100"));
+    s.then(
+        "names a champion", [f] { return suppressed(f).find("is away") != std::string::npos || f.stable() == "m-v1"; },
+        put(s, kMlflow, "1@100"));
     s.expect = [f, &s] {
       // Where the operator saw the version that was asked for at first, the champion is what there was.
       must(f.stable() == made("m-run-000001-train") || f.stable() == "m-v1", f.status().dump());
@@ -129,28 +151,34 @@ TEST_CASE("the first version comes from the registry") {
 
 TEST_CASE("an import that fails leaves what serves alone and says why") {
   explore([](Sim& s) {
-    Fixture f = watching(s, {kImports}, false);
+    Fixture f = watching(s, Json::array({kImports}), false);
     s.controllers.job_fate = [](const std::string&) { return JobFate{JobFate::Is::Failed, "BackoffLimitExceeded"}; };
     s.op.job_result = [](const std::string&) { return "https://mlflow.example: MLflow wants credentials"; };
     s.op.outside[kMlflow] = "7@100";
-    s.then("names another champion", [f, k = knows(f, "7@100")] { return f.stable() == "m-v1" && k(); }, put(s, kMlflow, "8@200"));
+    s.then(
+        "names another champion", [f, k = knows(f, "7@100")] { return f.stable() == "m-v1" && k(); }, put(s, kMlflow, "8@200"));
     s.expect = [f, &s] {
       f.must_serve("m-v1");
-      must(jobs(s) == 1 && retraining(f)["lastResult"].get<std::string>().find("MLflow wants credentials") != std::string::npos, retraining(f).dump());
+      must(jobs(s) == 1 && retraining(f)["lastResult"].get<std::string>().find("MLflow wants credentials") != std::string::npos,
+           retraining(f).dump());
     };
   });
 }
 
 TEST_CASE("training and an import answer each their own cause") {
   explore([](Sim& s) {
-    Fixture f = watching(s, {kImports, kWatchesData});
+    Fixture f = watching(s, Json::array({kImports, kWatchesData}));
     s.op.outside = {{kMlflow, "7@100"}, {kData, "one"}};
-    s.then("changes both", [f, a = knows(f, "7@100"), b = knows(f, "one")] { return f.stable() == "m-v1" && a() && b(); },
-           [&s] { s.op.outside = {{kMlflow, "8@200"}, {kData, "two"}}; });
+    s.then(
+        "changes both", [f, a = knows(f, "7@100"), b = knows(f, "one")] { return f.stable() == "m-v1" && a() && b(); },
+        [&s] {
+          s.op.outside = {{kMlflow, "8@200"}, {kData, "two"}};
+        });
     s.expect = [f, &s] {
       must(jobs(s) == 2 && knows(f, "8@200")() && knows(f, "two")(), retraining(f).dump());
       int imported = 0;
-      for (const ObjectRef& run : s.world.all(Kind::TrainingRun)) imported += s.world.get(run)["spec"]["trigger"]["kind"] == "Registry";
+      for (const ObjectRef& run : s.world.all(Kind::TrainingRun))
+        imported += s.world.get(run)["spec"]["trigger"]["kind"] == "Registry";
       must(imported == 1, "one import and one training");
     };
   });

@@ -1,9 +1,10 @@
 // What is behind an address outside of the cluster: one word that changes with it.
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <unistd.h>
 
 #include "operator/core/digest.h"
 #include "operator/evidence/outside.h"
@@ -22,7 +23,9 @@ struct Place : kube::HttpTransport {
     asked.push_back(request);
     return answer(request);
   }
-  Result<HttpResponse> stream(const HttpRequest&, const kube::LineSink&, std::stop_token) override { return fail(ErrorKind::Invalid, ""); }
+  Result<HttpResponse> stream(const HttpRequest&, const kube::LineSink&, std::stop_token) override {
+    return fail(ErrorKind::Invalid, "");
+  }
 
   std::function<Result<HttpResponse>(const HttpRequest&)> answer;
   std::vector<HttpRequest> asked;
@@ -61,7 +64,9 @@ TEST_CASE("a page with an ETag is as its ETag says, and is not read", "[evidence
 TEST_CASE("a page without an ETag, or of a server that knows no HEAD, is as its bytes are", "[evidence]") {
   Place p;
   int head = 200;
-  p.answer = [&](const HttpRequest& r) { return r.method == "HEAD" ? HttpResponse{head, {}, ""} : HttpResponse{200, {}, "rows 5"}; };
+  p.answer = [&](const HttpRequest& r) {
+    return r.method == "HEAD" ? HttpResponse{head, {}, ""} : HttpResponse{200, {}, "rows 5"};
+  };
   CHECK(p.page() == sha256_of("rows 5"));
   head = 405;
   CHECK(p.page() == sha256_of("rows 5"));
@@ -77,7 +82,9 @@ TEST_CASE("a page without an ETag, or of a server that knows no HEAD, is as its 
 TEST_CASE("a server that is away or refuses is told of and changes nothing", "[evidence]") {
   Place p;
   for (const int status : {500, 503, 404, 403}) {
-    p.answer = [status](const HttpRequest& r) { return r.method == "HEAD" ? HttpResponse{status, {}, "secret words"} : HttpResponse{200, {}, "x"}; };
+    p.answer = [status](const HttpRequest& r) {
+      return r.method == "HEAD" ? HttpResponse{status, {}, "secret words"} : HttpResponse{200, {}, "x"};
+    };
     CHECK_THAT(p.page(), Contains("no: data.example answers " + std::to_string(status)) && !Contains("secret"));
     CHECK(p.asked.back().method == "HEAD");
   }
@@ -133,16 +140,19 @@ TEST_CASE("a tag is as the manifest that it names, whether the registry says its
   CHECK(p.tag() == digest);
   p.answer = [](const HttpRequest&) { return HttpResponse{404, {}, ""}; };
   CHECK(p.tag() == "no: registry.example has no team/data:latest");
-  CHECK(p.look({AskOutside::What::OciTag, "registry.example:5000/data", "", ""}) == "no: dataset.oci.reference must be registry/repository:tag");
+  CHECK(p.look({AskOutside::What::OciTag, "registry.example:5000/data", "", ""}) ==
+        "no: dataset.oci.reference must be registry/repository:tag");
 }
 
 TEST_CASE("a registry that wants a token gets the one that everybody gets", "[evidence]") {
   Place p;
-  std::string challenge = R"(Bearer realm="https://auth.example/token",service="registry.example",scope="repository:team/data:pull")";
+  std::string challenge =
+      R"(Bearer realm="https://auth.example/token",service="registry.example",scope="repository:team/data:pull")";
   p.answer = [&](const HttpRequest& r) {
     if (r.target == "https://auth.example/token?scope=repository%3Ateam%2Fdata%3Apull&service=registry.example")
       return HttpResponse{200, {}, R"({"token": "t1"})"};
-    if (Place::header(r, "Authorization") == "Bearer t1") return HttpResponse{200, {{"docker-content-digest", sha256_of("m")}}, ""};
+    if (Place::header(r, "Authorization") == "Bearer t1")
+      return HttpResponse{200, {{"docker-content-digest", sha256_of("m")}}, ""};
     return HttpResponse{401, {{"www-authenticate", challenge}}, ""};
   };
   CHECK(p.tag() == sha256_of("m"));
@@ -163,18 +173,28 @@ TEST_CASE("an alias is as the version that it names", "[evidence]") {
   Place p;
   p.answer = [&](const HttpRequest& r) {
     CHECK(r.target == "http://mlflow.example/api/2.0/mlflow/registered-models/alias?name=fraud%20model&alias=champion");
-    return HttpResponse{200, {}, R"({"model_version": {"name": "fraud model", "version": "7", "creation_timestamp": 1764500000000, "status": "READY"}})"};
+    return HttpResponse{
+        200,
+        {},
+        R"({"model_version": {"name": "fraud model", "version": "7", "creation_timestamp": 1764500000000, "status": "READY"}})"};
   };
   CHECK(p.alias() == "7@1764500000000");
-  p.answer = [](const HttpRequest&) { return HttpResponse{200, {}, R"({"model_version": {"version": "8", "status": "PENDING_REGISTRATION"}})"}; };
-  CHECK(p.alias() == "no: alias \"champion\" of \"fraud model\" has version 8 behind it with status PENDING_REGISTRATION, and only one that is READY is imported");
+  p.answer = [](const HttpRequest&) {
+    return HttpResponse{200, {}, R"({"model_version": {"version": "8", "status": "PENDING_REGISTRATION"}})"};
+  };
+  CHECK(p.alias() ==
+        "no: alias \"champion\" of \"fraud model\" has version 8 behind it with status PENDING_REGISTRATION, and only one that "
+        "is READY is imported");
   for (const char* code : {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}) {
-    p.answer = [code](const HttpRequest&) { return HttpResponse{404, {}, std::string(R"({"error_code": ")") + code + R"(", "message": "secret"})"}; };
+    p.answer = [code](const HttpRequest&) {
+      return HttpResponse{404, {}, std::string(R"({"error_code": ")") + code + R"(", "message": "secret"})"};
+    };
     CHECK(p.alias() == "no: MLflow at mlflow.example has no registered model \"fraud model\" with alias \"champion\"");
   }
   p.answer = [](const HttpRequest&) { return HttpResponse{404, {}, "<html>"}; };
   CHECK_THAT(p.alias(), Contains("mlflow.example answers 404 and not as MLflow does"));
-  for (const char* odd : {"<html>", "{}", "[]", R"({"model_version": {"version": "7; rm"}})", R"({"model_version": {"version": {}}})", R"({"model_version": 5})"}) {
+  for (const char* odd : {"<html>", "{}", "[]", R"({"model_version": {"version": "7; rm"}})",
+                          R"({"model_version": {"version": {}}})", R"({"model_version": 5})"}) {
     p.answer = [odd](const HttpRequest&) { return HttpResponse{200, {}, odd}; };
     CHECK_THAT(p.alias(), Contains("no: mlflow.example does not answer as MLflow's registry does") && !Contains("rm"));
   }

@@ -1,7 +1,6 @@
 // Importing from MLflow: what comes is packed and reported, and what goes wrong is said.
-#include "operator/fetch/import.h"
-
 #include "operator/api/run_result.h"
+#include "operator/fetch/import.h"
 #include "operator/fetch/mlflow.h"
 #include "operator/fetch/pack.h"
 #include "tests/unit/fetch_bench.h"
@@ -20,11 +19,13 @@ struct Mlflow {
   ImportOptions options;
   std::ostringstream log;
   std::stop_source stop;
-  std::map<std::string, std::string> files = {{"MLmodel", "flavors: {}"}, {"data/model.xgb", std::string(5000, 'x')}, {"data/a b.txt", ""}};
+  std::map<std::string, std::string> files = {
+      {"MLmodel", "flavors: {}"}, {"data/model.xgb", std::string(5000, 'x')}, {"data/a b.txt", ""}};
   Json version = {{"version", "7"}, {"run_id", "r1"}, {"source", "models:/m-1"}, {"status", "READY"}};
   Json run = {{"run",
                {{"data",
-                 {{"metrics", {{{"key", "f1"}, {"value", 0.93}}, {{"key", "loss"}, {"value", 1e-05}}, {{"key", "bad"}, {"value", "NaN"}}}},
+                 {{"metrics",
+                   {{{"key", "f1"}, {"value", 0.93}}, {{"key", "loss"}, {"value", 1e-05}}, {{"key", "bad"}, {"value", "NaN"}}}},
                   {"params", {{{"key", "C"}, {"value", "0.1"}}}},
                   {"tags", {{{"key", "mlflow.source.git.commit"}, {"value", "9fceb02"}}}}}}}}};
   Json logged_model = {{"model", {{"data", {{"metrics", {{{"key", "auc"}, {"value", 1}}}}}}}}};
@@ -48,16 +49,19 @@ struct Mlflow {
   }
 
   Attempt answer(const kube::HttpRequest& request) {
-    const std::string api = "https://mlflow.example/api/2.0/mlflow/", proxy = "https://mlflow.example/api/2.0/mlflow-artifacts/artifacts";
+    const std::string api = "https://mlflow.example/api/2.0/mlflow/",
+                      proxy = "https://mlflow.example/api/2.0/mlflow-artifacts/artifacts";
     const std::string& target = request.target;
     std::string sent;
     for (const auto& [name, value] : request.headers)
       if (name == "Authorization") sent = value;
     if (sent != wanted_authorization) return {401};
     if (status != 200) return {status, R"({"error_code": "INTERNAL_ERROR"})"};
-    if (target == api + "registered-models/alias?name=fraud%20model&alias=champion" || target == api + "model-versions/get?name=fraud%20model&version=7")
+    if (target == api + "registered-models/alias?name=fraud%20model&alias=champion" ||
+        target == api + "model-versions/get?name=fraud%20model&version=7")
       return {200, Json{{"model_version", version}}.dump()};
-    if (target == api + "model-versions/get-download-uri?name=fraud%20model&version=7") return {200, Json{{"artifact_uri", uri}}.dump()};
+    if (target == api + "model-versions/get-download-uri?name=fraud%20model&version=7")
+      return {200, Json{{"artifact_uri", uri}}.dump()};
     if (target == api + "runs/get?run_id=r1") return {200, run.dump()};
     if (target == api + "logged-models/m-1") return {200, logged_model.dump()};
     if (target.starts_with(proxy + "?path=")) return list(target.substr(proxy.size() + 6));
@@ -65,7 +69,9 @@ struct Mlflow {
     return {404, R"({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such thing"})"};
   }
   Attempt list(const std::string& at) {
-    const std::string folder = at == "0%2Fmodels%2Fm-1%2Fartifacts" ? "" : at == "0%2Fmodels%2Fm-1%2Fartifacts%2Fdata" ? "data/" : "?";
+    const std::string folder = at == "0%2Fmodels%2Fm-1%2Fartifacts"          ? ""
+                               : at == "0%2Fmodels%2Fm-1%2Fartifacts%2Fdata" ? "data/"
+                                                                             : "?";
     Json found = Json::array();
     bool data = false;
     for (const auto& [name, content] : files) {
@@ -82,7 +88,8 @@ struct Mlflow {
     if (const size_t at = name.find("%20"); at != std::string::npos) name.replace(at, 3, " ");
     const auto found = files.find(name);
     if (found == files.end()) return {404};
-    if (found->second.size() > 2000 && cuts-- > 0) return {200, found->second.substr(0, 2000), Error{ErrorKind::Transport, "body: cut", 0, {}, {}}};
+    if (found->second.size() > 2000 && cuts-- > 0)
+      return {200, found->second.substr(0, 2000), Error{ErrorKind::Transport, "body: cut", 0, {}, {}}};
     return {200, found->second};
   }
 
@@ -111,7 +118,8 @@ TEST_CASE("a version of MLflow becomes an archive with its digest, metrics, para
   CHECK(result->artifact.size.empty());
   CHECK(result->artifact.format.name == "mlflow");
   CHECK(result->metrics == std::map<std::string, std::string>{{"auc", "1"}, {"f1", "0.93"}, {"loss", "1e-05"}});
-  CHECK(result->lineage["parameters"] == Json{{"C", "0.1"}, {"mlflow_model", "fraud model"}, {"mlflow_version", "7"}, {"mlflow_run_id", "r1"}});
+  CHECK(result->lineage["parameters"] ==
+        Json{{"C", "0.1"}, {"mlflow_model", "fraud model"}, {"mlflow_version", "7"}, {"mlflow_run_id", "r1"}});
   CHECK(result->lineage["code"] == Json{{"revision", "9fceb02"}});
   CHECK(fs::is_empty(m.options.work));
 
@@ -222,7 +230,8 @@ TEST_CASE("a run that was deleted has no figures, and odd records harm nobody", 
   m.version["source"] = "mlflow-artifacts:/x";
   REQUIRE(m.bring() == 0);
   CHECK(api::parse_run_result(m.said())->metrics.empty());
-  for (const char* odd : {"null", "[]", R"({"run": 5})", R"({"run": {"data": {"metrics": {"a": 1}, "params": [5, {"key": {}}], "tags": "x"}}})"}) {
+  for (const char* odd :
+       {"null", "[]", R"({"run": 5})", R"({"run": {"data": {"metrics": {"a": 1}, "params": [5, {"key": {}}], "tags": "x"}}})"}) {
     const fetch::Record record = fetch::read_record(Json::parse(odd), Json::parse(odd));
     CHECK(record.metrics.empty());
     CHECK(record.parameters.empty());

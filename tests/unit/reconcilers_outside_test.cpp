@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "reconcilers/training/import.h"
+#include "reconcilers/training/trials.h"
 #include "reconcilers/training/triggers.h"
 #include "tests/unit/reconcilers_training_make.h"
 
@@ -148,7 +149,8 @@ TEST_CASE("each is asked once in its span, at a moment of its own, and again soo
 
 TEST_CASE("two changes at once make one run") {
   Watched w({data("a"), data("b"), tag()});
-  for (const char* address : {"https://data.example/a", "https://data.example/b", "registry.example/data:latest"}) w.outside[address] = "one";
+  for (const char* address : {"https://data.example/a", "https://data.example/b", "registry.example/data:latest"})
+    w.outside[address] = "one";
   w.around();
   for (auto& [address, word] : w.outside) word = "two";
   w.around(minutes(5));
@@ -175,8 +177,8 @@ TEST_CASE("another version behind the alias is imported by our own image, and be
   const Json pod = w.bodies["m-run-000001-train"]["spec"]["template"]["spec"];
   const Json container = pod["containers"][0];
   CHECK(container["image"] == mo::test::kSettings.fetch_image);
-  CHECK(container["args"] == Json({"import", "mlflow", "--url=https://mlflow.example", "--model=fraud", "--alias=champion", "--uri=pvc://models/imported",
-                                   "--format=mlflow", "--max-bytes=10737418240", "--metric=f1"}));
+  CHECK(container["args"] == Json({"import", "mlflow", "--url=https://mlflow.example", "--model=fraud", "--alias=champion",
+                                   "--uri=pvc://models/imported", "--format=mlflow", "--max-bytes=10737418240", "--metric=f1"}));
   CHECK(pod["volumes"][0] == Json{{"name", "store"}, {"persistentVolumeClaim", {{"claimName", "models"}}}});
   CHECK(pod["volumes"].size() == 2);
   CHECK(pod["automountServiceAccountToken"] == false);
