@@ -28,6 +28,9 @@ int main(int argc, char** argv) {
   mo::add_pack_command(app, [&](const mo::PackOptions& options) {
     chosen = [options](std::stop_token) { return mo::pack_main(options); };
   });
+  mo::add_import_command(app, [&](const mo::ImportOptions& options) {
+    chosen = [options](std::stop_token stop) { return mo::import_main(options, stop); };
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

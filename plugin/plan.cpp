@@ -77,6 +77,9 @@ std::string describe_ask(const Ask& ask) {
     std::string operator()(const AskPrometheus& a) const { return "ask Prometheus: " + a.query; }
     std::string operator()(const AskWeb& a) const { return "ask " + a.url + " for " + a.path; }
     std::string operator()(const AskGateways& a) const { return "ask the gateways for " + a.feature; }
+    std::string operator()(const AskOutside& a) const {
+      return "look what is at " + a.address + (a.model.empty() ? "" : ": alias " + a.alias + " of " + a.model);
+    }
     std::string operator()(const AskConfigMap& a) const {
       return "read ConfigMap " + a.configmap.to_string() + ", key " + a.key;
     }

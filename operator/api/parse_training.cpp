@@ -31,14 +31,36 @@ constexpr Field<Trigger::ConfigMapKeyRef> kKeyRef[] = {{"name", member<&Trigger:
                                                        {"key", member<&Trigger::ConfigMapKeyRef::key>}};
 bool read(value& v, Trigger::ConfigMapKeyRef& out, const Path& at) { return read_object(v, out, kKeyRef, at); }
 
-constexpr Field<Trigger> kDataset[] = {{"configMapKeyRef", member<&Trigger::dataset>}};
+constexpr Field<HttpDataset> kHttpDataset[] = {{"url", member<&HttpDataset::url>}, {"every", member<&HttpDataset::every>}};
+bool read(value& v, HttpDataset& out, const Path& at) { return read_object(v, out, kHttpDataset, at); }
+
+constexpr Field<OciDataset> kOciDataset[] = {{"reference", member<&OciDataset::reference>}, {"every", member<&OciDataset::every>}};
+bool read(value& v, OciDataset& out, const Path& at) { return read_object(v, out, kOciDataset, at); }
+
+constexpr Field<MlflowRegistry> kMlflowStore[] = {{"claimName", member<&MlflowRegistry::claim>}, {"folder", member<&MlflowRegistry::folder>}};
+constexpr Field<MlflowRegistry> kMlflowFormat[] = {{"name", member<&MlflowRegistry::format>}, {"version", member<&MlflowRegistry::format_version>}};
+constexpr Field<MlflowRegistry> kMlflowCredentials[] = {{"secretName", member<&MlflowRegistry::secret>}};
+constexpr Field<MlflowRegistry> kMlflow[] = {{"url", member<&MlflowRegistry::url>},
+                                             {"model", member<&MlflowRegistry::model>},
+                                             {"alias", member<&MlflowRegistry::alias>},
+                                             {"every", member<&MlflowRegistry::every>},
+                                             {"store", into<kMlflowStore>},
+                                             {"format", into<kMlflowFormat>},
+                                             {"size", member<&MlflowRegistry::size>},
+                                             {"credentials", into<kMlflowCredentials>}};
+bool read(value& v, MlflowRegistry& out, const Path& at) { return read_object(v, out, kMlflow, at); }
+
+constexpr Field<Trigger> kDataset[] = {
+    {"configMapKeyRef", member<&Trigger::dataset>}, {"http", member<&Trigger::http>}, {"oci", member<&Trigger::oci>}};
+constexpr Field<Trigger> kRegistry[] = {{"mlflow", member<&Trigger::mlflow>}};
 constexpr Field<Trigger> kMonitorRef[] = {{"name", member<&Trigger::monitor>}};
 constexpr Field<Trigger> kModelRef[] = {{"name", member<&Trigger::model>}};
 constexpr Field<Trigger> kTrigger[] = {{"name", member<&Trigger::name>},
                                        {"schedule", member<&Trigger::schedule>},
                                        {"dataset", into<kDataset>},
                                        {"monitor", into<kMonitorRef>},
-                                       {"model", into<kModelRef>}};
+                                       {"model", into<kModelRef>},
+                                       {"registry", into<kRegistry>}};
 bool read(value& v, Trigger& out, const Path& at) { return read_object(v, out, kTrigger, at); }
 
 constexpr Field<TrainingStage> kStage[] = {{"template", raw_member<&TrainingStage::job_template>},

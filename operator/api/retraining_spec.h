@@ -6,12 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "operator/api/outside_trigger.h"
 #include "operator/core/plan.h"
 #include "operator/core/time.h"
 
 namespace mo::api {
 
-struct Trigger {  // exactly one of schedule, dataset, monitor and model
+struct Trigger {  // exactly one of schedule, dataset, http, oci, monitor, model and mlflow
   std::string name;
   struct Schedule {
     std::string cron;
@@ -24,8 +25,11 @@ struct Trigger {  // exactly one of schedule, dataset, monitor and model
     std::string name, key;
   };
   std::optional<ConfigMapKeyRef> dataset;
+  std::optional<HttpDataset> http;
+  std::optional<OciDataset> oci;
   std::optional<std::string> monitor;  // the name of one of spec.monitors
   std::optional<std::string> model;    // another Model of the namespace, whose newly promoted version starts a run
+  std::optional<MlflowRegistry> mlflow;
 };
 
 // A Job beside the one that trains, and the gates on what it reports.
@@ -64,7 +68,7 @@ struct Retraining {
   std::optional<Duration> deadline;                 // for a whole run
   enum class Concurrency { Forbid, Replace } concurrency = Concurrency::Forbid;
   std::optional<TrainingStage> validate;
-  RawJson job_template;  // JobTemplateSpec
+  RawJson job_template;  // JobTemplateSpec; empty: every run imports from a registry
   std::optional<Trials> trials;
   std::optional<TrainingStage> evaluate;
   std::optional<Retry> retry;

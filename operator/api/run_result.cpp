@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "operator/core/decimal.h"
+#include "operator/core/size.h"
 #include "operator/core/text.h"
 #include "operator/json/scan.h"
 
@@ -18,6 +19,7 @@ constexpr size_t kMaxEntries = 256;  // of metrics, parameters, data sets
 constexpr size_t kMaxName = 128;     // bytes of a metric's or parameter's name
 constexpr size_t kMaxText = 4096;    // bytes of any other text
 constexpr size_t kMaxUri = 2048;
+constexpr size_t kMaxSize = 16;
 
 // The reader of one RunResult gives up at the first thing that is wrong; only parse_run_result sees this.
 struct Wrong {
@@ -180,7 +182,7 @@ std::map<std::string, std::string> read_metrics(const Json& value, std::string_v
 
 Artifact read_artifact(const Json& value) {
   if (!value.is_object()) wrong_value("artifact", "an object with uri, digest and format", value);
-  only_fields(value, "artifact", {"uri", "digest", "format", "unpack"});
+  only_fields(value, "artifact", {"uri", "digest", "format", "unpack", "size"});
   for (const char* field : {"uri", "digest", "format"})
     if (!value.contains(field)) wrong("the RunResult's artifact." + std::string(field) + " is missing");
   Artifact artifact;
@@ -190,6 +192,10 @@ Artifact read_artifact(const Json& value) {
   if (const Json* unpack = find(value, "unpack")) {
     if (!unpack->is_boolean()) wrong_value("artifact.unpack", "true or false", *unpack);
     artifact.unpack = unpack->get<bool>();
+  }
+  if (const Json* size = find(value, "size")) {
+    artifact.size = text_at(*size, "artifact.size", "a size such as \"2Gi\"", kMaxSize);
+    if (!parse_size(artifact.size)) wrong_value("artifact.size", "a size such as \"2Gi\"", *size);
   }
   const Json& format = value["format"];
   if (!format.is_object()) wrong_value("artifact.format", "an object with name and version", format);

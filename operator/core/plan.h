@@ -116,9 +116,14 @@ struct AskAdopted {  // quorum reads of what a Model takes the place of, and of 
 struct AskApprovals {  // quorum reads of whether admission guards ModelApprovals, and of those that name this ModelRollout
   ObjectKey rollout;
 };
+struct AskOutside {  // what is behind an address outside of the cluster, as a word that is another once that is
+  enum class What { Http, OciTag, MlflowAlias } what = What::Http;
+  std::string address;       // a URL; of OciTag registry/repository:tag
+  std::string model, alias;  // MlflowAlias
+};
 struct Ask {
   std::string id;  // unique over all Models; the same id is never asked twice while its answer is kept
-  std::variant<AskPrometheus, AskConfigMap, AskConfig, AskRunResult, AskWeb, AskGateways, AskAdopted, AskApprovals> question;
+  std::variant<AskPrometheus, AskConfigMap, AskConfig, AskRunResult, AskWeb, AskGateways, AskAdopted, AskApprovals, AskOutside> question;
 };
 
 // One PromQL answer: a finite number, or why there is none ("no data", "NaN", "the query returned 3 series",
@@ -134,6 +139,7 @@ struct Answer {
   // AskRunResult: the RunResult's JSON text, unchecked. AskGateways: the feature, all can. AskAdopted: {"deployment", "service"},
   // each as evidence::adopted_words says or null, and "others", the names of further Services that select the Deployment's pods.
   // AskApprovals: {"problem": why nobody guards them, or "", "uids": of the ModelApprovals that there are}.
+  // AskOutside: an ETag's or body's hash, a manifest's digest, or a version of MLflow: evidence::Outside says which.
   std::optional<std::string> text;
   std::string problem = {};  // why `text` is missing, for people
 };

@@ -31,6 +31,7 @@ Evidence::Evidence(AnswerBook& book, kube::HttpTransport& http, kube::Client& cl
       options_(std::move(options)),
       prometheus_(options_.prometheus_url, http),
       web_(http, options_.web_tokens, options_.web_access),
+      outside_(http, web_),
       prometheus_pool_({.threads = options_.prometheus_threads, .patience = options_.patience}),
       kubernetes_pool_({.threads = options_.kubernetes_threads}),
       web_pool_({.threads = options_.web_threads, .patience = options_.patience}) {}
@@ -47,7 +48,8 @@ void Evidence::ask(const ObjectKey& model, std::vector<Ask> asks) {
 
 void Evidence::start(Question question, milliseconds delay) {
   const bool queries = std::holds_alternative<AskPrometheus>(question.ask.question);
-  const bool measures = queries || std::holds_alternative<AskWeb>(question.ask.question);
+  const bool outside = std::holds_alternative<AskOutside>(question.ask.question);
+  const bool measures = queries || outside || std::holds_alternative<AskWeb>(question.ask.question);
   WorkPool& pool = queries ? prometheus_pool_ : measures ? web_pool_ : kubernetes_pool_;
   const ObjectKey owner = question.model;
   const auto asked = std::make_shared<const Question>(std::move(question));
@@ -61,6 +63,7 @@ void Evidence::give_up(const Question& question) {
   answer.value.problem = "overdue: not measured within " + format_duration(options_.patience) + ", for earlier measurements of namespace " +
                          question.model.ns + " have not ended; look whether the servers that its gates ask still answer, or measure less often";
   answer.stable.problem = answer.samples.problem = answer.stable_samples.problem = answer.value.problem;
+  if (std::holds_alternative<AskOutside>(question.ask.question)) answer.problem = answer.value.problem;
   put(question, std::move(answer));
 }
 
@@ -81,6 +84,12 @@ void Evidence::work_on(Question question, std::stop_token stop) {
       answer = ask_prometheus(*asked, stop);
     } else if (const auto* page = std::get_if<AskWeb>(&question.ask.question)) {
       answer.value = web_.get(question.model.ns, *page, stop);
+    } else if (const auto* place = std::get_if<AskOutside>(&question.ask.question)) {
+      auto word = outside_.look(question.model.ns, *place, stop);
+      if (word)
+        answer.text = std::move(*word);
+      else
+        answer.problem = word.error().message;
     } else {
       const auto* of_job = std::get_if<AskRunResult>(&question.ask.question);
       const auto* of_gateways = std::get_if<AskGateways>(&question.ask.question);

@@ -1,4 +1,4 @@
-// Finds out what plans asked: Prometheus' numbers, keys of ConfigMaps, what Jobs reported, what gateways can.
+// Finds out what plans asked: Prometheus' numbers, keys of ConfigMaps, what Jobs reported, what gateways can, what is outside of the cluster.
 #pragma once
 
 #include <functional>
@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "operator/evidence/outside.h"
 #include "operator/evidence/prometheus.h"
 #include "operator/evidence/web.h"
 #include "operator/evidence/work_pool.h"
@@ -29,7 +30,7 @@ struct EvidenceOptions {
   std::chrono::milliseconds patience{30'000};    // how long a measurement may wait for its turn, and how long it may take
 };
 
-// Thread-safe. Each ask is answered once, in the book. Namespaces and Models have their turns as WorkPool says; a measurement that
+// Thread-safe. Each ask is answered once, in the book. Namespaces and Models have their turns as WorkPool says; a measurement, or a look at what is outside, that
 // got none in time, or takes too long, is answered as overdue, without a value. Reads from the API server are quorum reads; one that
 // fails for a reason that passes (no connection, 5xx, 429, 401) is tried again until it succeeds, a 403 or an answer that was
 // cut for two minutes, and everything else is the answer. What is under way or waits when this is destroyed stays
@@ -74,6 +75,7 @@ class Evidence : public Asker {
   EvidenceOptions options_;
   Prometheus prometheus_;
   Web web_;
+  Outside outside_;
 
   std::mutex mutex_;
   std::set<std::pair<ObjectKey, std::string>> under_way_;

@@ -77,21 +77,28 @@ bool is_token_name(const std::string& file) {
 Web::Web(kube::HttpTransport& http, std::filesystem::path tokens, WebAccess access)
     : http_(http), tokens_(std::move(tokens)), access_(std::move(access)) {}
 
-Reading Web::get(const std::string& ns, const AskWeb& question, std::stop_token stop) const {
-  const auto server = web_origin(question.url);
-  if (!server) return nothing(server.error().message);
+Result<kube::HttpRequest> Web::request(const std::string& ns, const std::string& url, bool of_cluster) const {
+  const auto server = web_origin(url);
+  if (!server) return fail(server.error());
   const std::string& host = server->host;
-  if (const std::string why = access_.refuse_host(host); !why.empty()) return nothing("cannot ask " + host + ": " + why);
+  if (const std::string why = access_.refuse_host(host); !why.empty()) return fail(ErrorKind::Forbidden, "cannot ask " + host + ": " + why);
   kube::HttpRequest request;
-  request.target = question.url;
+  request.target = url;
   request.deadline = kPatience;
   request.max_body = kMaxAnswer;
-  request.headers = {{"Accept", "application/json"}};
-  request.refuse_peer = [&](const std::string& address, int port) { return access_.refuse_peer(host, address, port); };
+  request.refuse_peer = [this, host](const std::string& address, int port) { return access_.refuse_peer(host, address, port); };
   if (!tokens_.empty() && server->scheme == "https" && !host.starts_with('['))
-    if (const std::string token = read_token(tokens_ / token_name(question.of_cluster ? "" : ns, *server)); !token.empty())
+    if (const std::string token = read_token(tokens_ / token_name(of_cluster ? "" : ns, *server)); !token.empty())
       request.headers.emplace_back("Authorization", "Bearer " + token);
-  const auto answer = http_.send(request, stop);
+  return request;
+}
+
+Reading Web::get(const std::string& ns, const AskWeb& question, std::stop_token stop) const {
+  auto request = this->request(ns, question.url, question.of_cluster);
+  if (!request) return nothing(request.error().message);
+  const std::string host = web_origin(question.url)->host;
+  request->headers.emplace_back("Accept", "application/json");
+  const auto answer = http_.send(*request, stop);
   if (!answer && answer.error().kind == ErrorKind::Forbidden) return nothing("cannot ask " + host + ": " + answer.error().message);
   if (!answer) return nothing("cannot use what " + host + " answers: " + answer.error().message);
   if (answer->status / 100 == 3)

@@ -28,6 +28,10 @@ class Web {
   // namespace's anywhere. Tokens go over https alone, and are read afresh each time, so that they can be rotated.
   Web(kube::HttpTransport& http, std::filesystem::path tokens, WebAccess access);
 
+  // A GET of `url` for a Model in namespace `ns`, with its token, that goes where it may alone. ErrorKind::Invalid or Forbidden for a URL that
+  // may not be asked. It holds this Web: send it as long as that lives.
+  Result<kube::HttpRequest> request(const std::string& ns, const std::string& url, bool of_cluster = false) const;
+
   // For a gate of a Model in namespace `ns`. Blocks for at most 10 s. Redirects are not followed, and answers longer than 1 MiB are refused.
   Reading get(const std::string& ns, const AskWeb& question, std::stop_token stop) const;
 

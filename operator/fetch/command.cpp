@@ -3,6 +3,20 @@
 #include <memory>
 
 namespace mo {
+namespace {
+
+template <class Options>
+void add_timeout(CLI::App& command, const std::shared_ptr<Options>& options, const char* otherwise) {
+  const auto take = [options](const std::string& text) {
+    const auto timeout = parse_duration(text);
+    if (!timeout || timeout->count() == 0)
+      throw CLI::ValidationError("--timeout", "must be a duration such as 10m or 1h30m, it is " + text);
+    options->timeout = *timeout;
+  };
+  command.add_option_function<std::string>("--timeout", take, "for everything, retries too")->default_str(otherwise);
+}
+
+}  // namespace
 
 void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> chosen) {
   auto options = std::make_shared<FetchOptions>();
@@ -24,17 +38,7 @@ void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> c
       ->capture_default_str();
   command->add_option("--public-key", options->public_key, "the signer's public key in PEM");
   command->add_option("--max-bytes", options->max_bytes, "the largest artifact that is taken")->capture_default_str();
-  command
-      ->add_option_function<std::string>(
-          "--timeout",
-          [options](const std::string& text) {
-            const auto timeout = parse_duration(text);
-            if (!timeout || timeout->count() == 0)
-              throw CLI::ValidationError("--timeout", "must be a duration such as 10m or 1h30m, it is " + text);
-            options->timeout = *timeout;
-          },
-          "for everything, retries too")
-      ->default_str("10m");
+  add_timeout(*command, options, "10m");
   command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
 }
 
@@ -44,6 +48,28 @@ void add_pack_command(CLI::App& app, std::function<void(const PackOptions&)> cho
       app.add_subcommand("pack", "Write a folder into an archive that is the same for the same files, and print its digest");
   command->add_option("DIR", options->folder, "the folder")->required();
   command->add_option("-o,--output", options->output, "the archive; left out, it is DIR.tar in the current folder");
+  command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
+}
+
+void add_import_command(CLI::App& app, std::function<void(const ImportOptions&)> chosen) {
+  auto options = std::make_shared<ImportOptions>();
+  CLI::App* group = app.add_subcommand("import", "Bring a version of a registered model into a volume (the Job of a registry trigger)");
+  group->require_subcommand(1);
+  CLI::App* command = group->add_subcommand("mlflow", "from an MLflow server that serves its artifacts");
+  command->add_option("--url", options->url, "the server's http(s):// address")->required();
+  command->add_option("--model", options->model, "the registered model")->required();
+  command->add_option("--alias", options->alias, "the version that this alias names, without --version")->required();
+  command->add_option("--version", options->version, "the version")->envname("MODELOPS_PARAM_MLFLOW_VERSION");
+  command->add_option("--uri", options->uri, "pvc://claim or pvc://claim/folder: what is put into the store is known by")->required();
+  command->add_option("--store-dir", options->store, "where that claim is mounted")->capture_default_str();
+  command->add_option("--work-dir", options->work, "takes the files while they come")->capture_default_str();
+  command->add_option("--format", options->format, "the artifact's format.name")->capture_default_str();
+  command->add_option("--format-version", options->format_version, "the artifact's format.version");
+  command->add_option("--credentials-dir", options->credentials_dir, "where the Secret of registry.mlflow.credentials is mounted");
+  command->add_option("--result", options->result, "file that takes the RunResult")->envname("MODELOPS_RESULT")->capture_default_str();
+  command->add_option("--metric", options->metrics, "a metric that is reported before others; may be repeated");
+  command->add_option("--max-bytes", options->max_bytes, "the largest version that is taken")->capture_default_str();
+  add_timeout(*command, options, "30m");
   command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
 }
 

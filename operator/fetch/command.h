@@ -1,10 +1,11 @@
-// The flags of `model-operator fetch` and `model-operator pack`.
+// The flags of `model-operator fetch`, `model-operator pack` and `model-operator import`.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <functional>
 
 #include "operator/fetch/fetch.h"
+#include "operator/fetch/import.h"
 #include "operator/fetch/pack.h"
 
 namespace mo {
@@ -13,5 +14,6 @@ namespace mo {
 // there or later.
 void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> chosen);
 void add_pack_command(CLI::App& app, std::function<void(const PackOptions&)> chosen);
+void add_import_command(CLI::App& app, std::function<void(const ImportOptions&)> chosen);
 
 }  // namespace mo

@@ -145,6 +145,13 @@ Result<void> Folder::write(std::string_view bytes) {
   return {};
 }
 
+Result<void> Folder::empty_file() {
+  if (::ftruncate(file_, 0) != 0 || ::lseek(file_, 0, SEEK_SET) != 0) return failed("write", file_path_);
+  blocks_ -= (file_size_ + kBlock - 1) / kBlock;
+  file_size_ = 0;
+  return {};
+}
+
 Result<void> Folder::close_file() {
   const bool changed = ::fchmod(file_, 0444) == 0;
   const bool closed = ::close(file_) == 0;

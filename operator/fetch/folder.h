@@ -33,6 +33,7 @@ class Folder {
   Result<void> open_file(
       std::string_view path);  // and its folders; a file that is there already must not come again, unless layered
   Result<void> write(std::string_view bytes);  // to the open file
+  Result<void> empty_file();                   // the open one: what was written of it is void
   Result<void> close_file();
   void layered() { layered_ = true; }  // archives are layers of an image: later files take the place of earlier ones
   Result<void> keep();

@@ -2,15 +2,16 @@
 
 #include <sys/utsname.h>
 
-#include <map>
 #include <ostream>
 
+#include "operator/core/percent.h"
 #include "operator/core/text.h"
 #include "operator/fetch/credentials.h"
 #include "operator/fetch/oci_manifest.h"
 #include "operator/fetch/sha256.h"
 #include "operator/fetch/unpack.h"
 #include "operator/json/json.h"
+#include "operator/kube/challenge.h"
 
 namespace mo::fetch {
 namespace {
@@ -36,33 +37,6 @@ struct Reference {
 Reference split(const std::string& uri) {
   const size_t start = std::string_view("oci://").size(), slash = uri.find('/', start), at = uri.find('@', slash);
   return {uri.substr(start, slash - start), uri.substr(slash + 1, at - slash - 1), uri.substr(at + 1)};
-}
-
-// The parameters of `Bearer realm="…",service="…",scope="…"`.
-std::map<std::string, std::string> parameters(std::string_view challenge) {
-  std::map<std::string, std::string> out;
-  challenge.remove_prefix(std::min(challenge.find(' '), challenge.size()));
-  for (;;) {
-    challenge.remove_prefix(std::min(challenge.find_first_not_of(" ,"), challenge.size()));
-    const size_t equals = challenge.find("=\"");
-    if (equals == std::string_view::npos) return out;
-    const size_t end = challenge.find('"', equals + 2);
-    if (end == std::string_view::npos) return out;
-    out.emplace(challenge.substr(0, equals), challenge.substr(equals + 2, end - equals - 2));
-    challenge.remove_prefix(end + 1);
-  }
-}
-
-std::string query_encoded(std::string_view text) {
-  constexpr char hex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const unsigned char c : text) {
-    if (std::isalnum(c) || c == '-' || c == '.' || c == '_' || c == '~')
-      out += static_cast<char>(c);
-    else
-      out += {'%', hex[c >> 4], hex[c & 15]};
-  }
-  return out;
 }
 
 class Registry {
@@ -140,15 +114,15 @@ class Registry {
       return {};
     }
     if (account_.starts_with("Bearer ")) return fail(refusal(answer));
-    const auto said = parameters(*challenge);
+    const auto said = kube::challenge_parameters(*challenge);
     const auto realm = said.find("realm");
     if (realm == said.end() || !realm->second.starts_with("https://"))
       return fail(ErrorKind::Unauthorized, "the registry names no token service with an https address");
     const auto service = said.find("service");
     kube::HttpRequest request;
     request.target = realm->second + (realm->second.find('?') == std::string::npos ? "?" : "&") +
-                     "scope=" + query_encoded("repository:" + of_.repository + ":pull");
-    if (service != said.end()) request.target += "&service=" + query_encoded(service->second);
+                     "scope=" + percent_encoded("repository:" + of_.repository + ":pull");
+    if (service != said.end()) request.target += "&service=" + percent_encoded(service->second);
     if (!account_.empty()) request.headers = {{"Authorization", account_}};
     auto token = asked(request, kLargestToken);
     if (!token) return fail(token.error());

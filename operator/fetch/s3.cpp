@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "operator/core/percent.h"
 #include "operator/core/text.h"
 #include "operator/fetch/credentials.h"
 
@@ -11,19 +12,6 @@ namespace {
 
 constexpr const char* kUnsigned = "UNSIGNED-PAYLOAD";
 constexpr const char* kSecret = " in the Secret of artifact.credentials";
-
-// As the signature has it: one way of writing each key.
-std::string encoded(std::string_view key) {
-  constexpr char hex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const unsigned char c : key) {
-    if (std::isalnum(c) || c == '-' || c == '.' || c == '_' || c == '~' || c == '/')
-      out += static_cast<char>(c);
-    else
-      out += {'%', hex[c >> 4], hex[c & 15]};
-  }
-  return out;
-}
 
 // The text of <name>…</name>, as far as it is a plain word.
 std::string element(std::string_view xml, std::string_view name) {
@@ -122,7 +110,7 @@ Result<Download> s3_download(std::string_view uri, const std::filesystem::path& 
   if (!keys) return fail(keys.error());
 
   Download out;
-  out.request.target = *endpoint + "/" + bucket + "/" + encoded(key);
+  out.request.target = *endpoint + "/" + bucket + "/" + percent_encoded(key, "/");  // as the signature has it: one way of writing each key
   out.request.sign = *keys;
   if (*keys) out.request.headers.emplace_back("x-amz-content-sha256", kUnsigned);
   if (const auto token = read_key(folder, "AWS_SESSION_TOKEN"); *keys && token) {

@@ -73,18 +73,6 @@ Result<uint64_t> most_bytes(const api::Artifact& artifact) {
   return fail(ErrorKind::Invalid, "artifact size " + artifact.size + " is no size such as 500Mi or 2Gi");
 }
 
-// All that Pod Security's level "restricted" asks of a container, whatever the rest of the pod says.
-Json restricted(const Json& pod_security) {
-  Json context = {{"allowPrivilegeEscalation", false},
-                  {"readOnlyRootFilesystem", true},
-                  {"runAsNonRoot", true},
-                  {"capabilities", {{"drop", {"ALL"}}}},
-                  {"seccompProfile", {{"type", "RuntimeDefault"}}}};
-  // A server that runs as root would make the kubelet refuse this container. Any other user may be the one that reads the claim.
-  if (pod_security.is_object() && pod_security.value("runAsUser", Json()) == 0) context["runAsUser"] = kNobody;
-  return context;
-}
-
 Json fetch_container(const api::Artifact& artifact, const Source& source, uint64_t max_bytes, const Settings& settings,
                      const Json& pod_security) {
   Json args = {"fetch", "--uri", artifact.uri, "--digest", artifact.digest, "--output", std::string(kArtifactPath) + "/" + source.file,
@@ -300,6 +288,17 @@ Rendered sealed(Json body) {
 }
 
 }  // namespace
+
+Json restricted(const Json& pod_security) {
+  Json context = {{"allowPrivilegeEscalation", false},
+                  {"readOnlyRootFilesystem", true},
+                  {"runAsNonRoot", true},
+                  {"capabilities", {{"drop", {"ALL"}}}},
+                  {"seccompProfile", {{"type", "RuntimeDefault"}}}};
+  // A server that runs as root would make the kubelet refuse this container. Any other user may be the one that reads the claim.
+  if (pod_security.is_object() && pod_security.value("runAsUser", Json()) == 0) context["runAsUser"] = kNobody;
+  return context;
+}
 
 Result<Json> read_template(const api::Model& model) {
   return read_free(model.template_overlay, kOverlay, TemplateRole::Overlay);

@@ -100,6 +100,9 @@ std::string ports_problem(const Json& ports, bool routed);
 // Labels that the pods of every version bear, as far as the Model says.
 Json labels_of_pods(const api::Model& model);
 
+// All that Pod Security's level "restricted" asks of a container of our image, whatever the rest of the pod says.
+Json restricted(const Json& pod_security);
+
 // apiVersion, kind, metadata with our labels and the Model as controlling owner.
 Json object_of(const api::Model& model, Kind kind, const std::string& name);
 

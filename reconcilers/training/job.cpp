@@ -52,7 +52,7 @@ std::string parameter_variable(const std::string& name) {
 Result<Json> render_job(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable) {
   const api::Retraining& spec = *model.retraining;
   const bool validates = part.stage == "validate", evaluates = part.stage == "evaluate";
-  const RawJson& job_template = validates ? spec.validate->job_template : evaluates ? spec.evaluate->job_template : spec.job_template;
+  const RawJson& job_template = !part.job_template.empty() ? part.job_template : validates ? spec.validate->job_template : evaluates ? spec.evaluate->job_template : spec.job_template;
   Result<Json> job = mo::render_job(model, part.name, job_template, validates ? kValidateTemplate : evaluates ? kEvaluateTemplate : kTemplate,
                                     environment_of(model, run, part, stable));
   if (!job) return job;
@@ -87,12 +87,13 @@ Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const ap
   return {};
 }
 
-Json render_run(const api::Model& model, const api::RetrainingRun& run, const std::string& kind) {
+Json render_run(const api::Model& model, const api::RetrainingRun& run, const std::string& kind, const Parameters& parameters) {
   Json object = serving::object_of(model, Kind::TrainingRun, run.name);
   object["metadata"]["annotations"][api::kAnnotationChangedBy] = api::kOperatorAuthor;
   object["spec"] = {{"modelRef", {{"name", model.meta.key.name}}},
                     {"trigger", {{"name", run.trigger}, {"kind", kind}}},
                     {"onSuccess", model.retraining->on_success == api::Retraining::OnSuccess::Rollout ? "Rollout" : "Register"}};
+  if (!parameters.empty()) object["spec"]["parameters"] = parameters;
   return object;
 }
 

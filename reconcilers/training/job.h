@@ -23,6 +23,7 @@ struct Part {
   std::string name;   // of the Job
   int trial = 0;
   Parameters parameters = {};
+  RawJson job_template = {};  // empty: the Model's for that stage
 };
 
 // From the Model's template for that stage, controlled by the run. Every container learns by its environment (which the template may
@@ -39,7 +40,7 @@ Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const ap
 // The variable that tells a parameter: MODELOPS_PARAM_LEARNING_RATE for learning_rate.
 std::string parameter_variable(const std::string& name);
 
-Json render_run(const api::Model& model, const api::RetrainingRun& run, const std::string& kind);
+Json render_run(const api::Model& model, const api::RetrainingRun& run, const std::string& kind, const Parameters& parameters = {});
 
 // The record of what the run made, with its lineage.
 Json render_version(const api::Model& model, const api::TrainingRun& run, const std::map<std::string, std::string>& figures,

@@ -8,6 +8,7 @@
 #include "reconcilers/common/names.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/gates.h"
+#include "reconcilers/training/import.h"
 #include "reconcilers/training/job.h"
 
 namespace mo::training {
@@ -18,7 +19,13 @@ using Metrics = std::map<std::string, std::string>;
 class Run {
  public:
   Run(const RunInput& in, TimePoint now)
-      : in_(in), o_(in.observed), spec_(*in.observed.model->retraining), policy_(in.policy), now_(now) {
+      : in_(in),
+        o_(in.observed),
+        imports_(import_of(*in.observed.model->retraining, in.run.trigger)),
+        reduced_(imports_ ? std::optional(for_import(*in.observed.model->retraining)) : std::nullopt),
+        spec_(imports_ ? *reduced_ : *in.observed.model->retraining),
+        policy_(in.policy),
+        now_(now) {
     run_ = in.run;
     out_.status = run_.status;
   }
@@ -90,6 +97,8 @@ class Run {
   bool stopped() {
     if (run_.desired_state == "Cancelled") return end("Cancelled", "desiredState is Cancelled"), true;
     if (!in_.cancel.empty()) return end("Cancelled", in_.cancel), true;
+    if (run_.trigger_kind == "Registry" && !imports_)
+      return end("Failed", "trigger " + run_.trigger + ", from whose registry it imports, was taken out of spec.retraining"), true;
     if (!spec_.deadline) return false;
     const TimePoint until = *s().started + *spec_.deadline;
     if (now_ < until) return look_again(until), false;
@@ -260,8 +269,11 @@ class Run {
     const Seen seen = follow(trial.job, trial.job_uid, {"train", trial.job, trial.index, trial.parameters});
     if (seen.is == Is::Waits || ended()) return;
     if (seen.is == Is::Failed) {
+      std::optional<Result<std::string>> words = Result<std::string>("");
+      if (imports_ && seen.job && seen.job->failed) words = text_of(*seen.job);
+      if (!words) return;  // what the importing program said is on its way
       count_time(seen.job);
-      return fail_trial(trial, seen.why);
+      return fail_trial(trial, seen.why + (*words && !(*words)->empty() ? ": " + api::excerpt(**words, kResultKept) : ""));
     }
     const auto text = text_of(*seen.job);
     if (!text) return;
@@ -290,7 +302,8 @@ class Run {
     for (const auto& [name, value] : result.metrics)
       if (trial.metrics.size() < kMetricsOfTrial) trial.metrics.emplace(name, value);
     if (!is_better(trial.index, result.metrics)) return;
-    s().result = api::TrainedResult{trial.index, result.artifact, result.metrics, lineage, job.image};
+    // What an import ran in says nothing of what the version was made in.
+    s().result = api::TrainedResult{trial.index, result.artifact, result.metrics, lineage, imports_ ? "" : job.image};
   }
 
   // Of equal ones the first, in whatever order they end.
@@ -498,7 +511,18 @@ class Run {
     return "";
   }
 
-  Seen make_job(const Part& part) {
+  // What gates of the run read comes first of what an import reports.
+  RawJson importing() const {
+    std::vector<std::string> metrics;
+    for (const std::string& name : spec_.all_gates()) {
+      const api::Gate* gate = policy_.policy ? policy_.policy->gate(name) : nullptr;
+      if (gate && gate->version_metric) metrics.push_back(*gate->version_metric);
+    }
+    return import_template(*imports_->mlflow, metrics, in_.settings);
+  }
+
+  Seen make_job(Part part) {
+    if (imports_ && part.stage == "train") part.job_template = importing();
     Result<Json> job = render_job(*o_.model, run_, part, in_.stable);
     if (job && part.stage == "evaluate") {
       const Ref<api::ModelVersion> champion = o_.version(s().champion);
@@ -632,6 +656,8 @@ class Run {
 
   const RunInput& in_;
   const Observed& o_;
+  const api::Trigger* const imports_;  // null: it trains
+  const std::optional<api::Retraining> reduced_;
   const api::Retraining& spec_;
   const rollout::Policy& policy_;
   TimePoint now_;

@@ -6,6 +6,7 @@
 #include "operator/core/text.h"
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/training/import.h"
 #include "reconcilers/training/job.h"
 #include "reconcilers/training/triggers.h"
 
@@ -95,7 +96,7 @@ class Training {
       const Result<Json> job = read_job(job_template, where);
       if (!job) problem("InvalidTemplate", invalid_ = job.error().message);
     };
-    check(spec_.job_template, kTemplate);
+    if (!spec_.job_template.empty() || !import_of(spec_, kRequested)) check(spec_.job_template, kTemplate);
     if (spec_.validate) check(spec_.validate->job_template, kValidateTemplate);
     if (spec_.evaluate) check(spec_.evaluate->job_template, kEvaluateTemplate);
     if (const auto sets = expand(spec_.trials, {}, 0); !sets) problem("InvalidTrials", invalid_ = sets.error().message);
@@ -208,13 +209,17 @@ class Training {
     triggers_.due.clear();
   }
 
+  // Training answers no registry, and an import of one no other.
+  bool answers(const std::string& trigger, const std::string& other) const { return import_of(spec_, trigger) == import_of(spec_, other); }
+
   // One run answers everything that asked for one so far: it sees the newest data.
   void start(const std::string& trigger) {
     begin(training_run_name(o_.key.name, s().run_number + 1), trigger);
     ++s().runs_today;
-    s().observed_request = spec_.requested_at;
-    for (const auto& [name, digest] : triggers_.digests) s().datasets[name] = digest;
-    skip_schedule();
+    if (answers(trigger, kRequested)) s().observed_request = spec_.requested_at;
+    for (const auto& [name, digest] : triggers_.digests)
+      if (answers(trigger, name)) s().datasets[name] = digest;
+    if (triggers_.due.empty() || answers(trigger, triggers_.due)) skip_schedule();
     event("RetrainingStarted", "TrainingRun " + s().run->name + ", triggered by " + trigger);
     out_.started = true;
     make_run();
@@ -236,7 +241,7 @@ class Training {
   // ---- the run ----
 
   void make_run() {
-    const std::string body = render_run(*o_.model, *s().run, kind_of(spec_, s().run->trigger)).dump();
+    const std::string body = render_run(*o_.model, *s().run, kind_of(spec_, s().run->trigger), what_to_import()).dump();
     Apply action{{Kind::TrainingRun, {o_.key.ns, s().run->name}}, body, "", hash_of(body), "train, triggered by " + s().run->trigger};
     for (const Refusal& refusal : o_.refusals) {
       if (refusal.target != action.target || refusal.body_hash != action.hash) continue;
@@ -246,6 +251,13 @@ class Training {
         s().last_result = whole_characters("Waiting for " + action.target.to_string() + ": " + refusal.error.message, kResultKept);
     }
     out_.actions.push_back(std::move(action));
+  }
+
+  // The version that was found when the run was put on record.
+  Parameters what_to_import() const {
+    const api::Trigger* from = import_of(spec_, out_.status.run->trigger);
+    const auto found = from ? out_.status.datasets.find(from->name) : out_.status.datasets.end();
+    return found == out_.status.datasets.end() ? Parameters{} : Parameters{{kVersionParameter, version_of(found->second)}};
   }
 
   void tell_taken() {
@@ -289,7 +301,7 @@ class Training {
     const std::string trigger = wanting();
     // A monitor that is breached goes on asking while the run that it started is under way.
     const bool only_asks_on = !monitors_.empty() && trigger == trigger_of(monitors_.front());
-    return trigger.empty() || only_asks_on || !held_back().empty() ? "" : "trigger " + trigger + " starts a newer run (limits.concurrency: Replace)";
+    return trigger.empty() || only_asks_on || !answers(run.trigger, trigger) || !held_back().empty() ? "" : "trigger " + trigger + " starts a newer run (limits.concurrency: Replace)";
   }
 
   void take(const Ref<api::TrainingRun>& run, RunPlan planned) {

@@ -1,6 +1,7 @@
 #include "reconcilers/training/triggers.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "operator/core/cron.h"
 #include "operator/core/text.h"
@@ -10,6 +11,7 @@ namespace mo::training {
 namespace {
 
 constexpr Duration kReadAgain = std::chrono::seconds(30);  // a ConfigMap that cannot be read, another Model
+constexpr Duration kShortestEvery = std::chrono::seconds(30);
 constexpr size_t kDigestKept = 256;                        // bytes
 
 TimePoint whole_second(TimePoint t) { return std::chrono::floor<std::chrono::seconds>(t); }
@@ -23,6 +25,9 @@ class Reading {
     for (const api::Trigger& trigger : spec_.triggers) {
       if (trigger.dataset) read_dataset(trigger);
       if (trigger.model) read_model(trigger);
+      if (trigger.http) read_outside(trigger, {AskOutside::What::Http, trigger.http->url, "", ""}, trigger.http->every);
+      if (trigger.oci) read_outside(trigger, {AskOutside::What::OciTag, trigger.oci->reference, "", ""}, trigger.oci->every);
+      if (const auto& m = trigger.mlflow) read_outside(trigger, {AskOutside::What::MlflowAlias, m->url, m->model, m->alias}, m->every);
     }
     read_schedules();
     return std::move(out_);
@@ -33,13 +38,16 @@ class Reading {
     if (!out_.look_again || at < *out_.look_again) out_.look_again = at;
   }
 
+  void wait(const api::Trigger& trigger, const std::string& why) {
+    out_.waiting += (out_.waiting.empty() ? "trigger " : "; trigger ") + trigger.name + ": " + why;
+  }
+
   // Digests are read again only when the ConfigMap's resourceVersion moves: the ask stands as long as that
   // version does.
   void read_dataset(const api::Trigger& trigger) {
     auto seen = o_.configmaps.find(trigger.dataset->name);
     if (seen == o_.configmaps.end()) {
-      out_.waiting = "trigger " + trigger.name + ": ConfigMap " + trigger.dataset->name + " does not exist";
-      return;
+      return wait(trigger, "ConfigMap " + trigger.dataset->name + " does not exist");
     }
     Ask ask{"dataset/" + o_.model->meta.uid + "/" + trigger.name + "/" + trigger.dataset->key + "@" + seen->second,
             AskConfigMap{{o_.key.ns, trigger.dataset->name}, trigger.dataset->key}};
@@ -47,10 +55,37 @@ class Reading {
     out_.asks.push_back(std::move(ask));
     if (answer == o_.answers.end()) return;
     if (!answer->second.text) {
-      out_.waiting = "trigger " + trigger.name + ": " + answer->second.problem;
+      wait(trigger, answer->second.problem);
       look_again(now_ + kReadAgain);
     } else {
       out_.digests[trigger.name] = whole_characters(*answer->second.text, kDigestKept);
+    }
+  }
+
+  // One question for each span of `every`, which for each trigger begins at a moment of its own. Until it is answered the last answer stands,
+  // so that a place that is away does not come and go in status. Nothing of all that is in status: after a restart it is asked at once.
+  void read_outside(const api::Trigger& trigger, AskOutside question, Duration every) {
+    every = std::max<Duration>(every, kShortestEvery);
+    const std::string& uid = o_.model->meta.uid;
+    const TimePoint::rep span = every.count(), moment = jitter_of(uid, trigger.name, every).count();
+    const TimePoint::rep slot = (now_.time_since_epoch().count() - moment) / span;
+    look_again(TimePoint(Duration((slot + 1) * span + moment)));
+    const std::string place = hash_of(question.address + "\n" + question.model + "\n" + question.alias);
+    const std::string prefix = "outside/" + uid + "/" + trigger.name + "/" + place + "@";
+    const std::string id = prefix + std::to_string(slot);
+    auto answer = o_.answers.find(id);
+    if (answer == o_.answers.end()) {
+      const auto after = o_.answers.upper_bound(prefix + "~");
+      if (after != o_.answers.begin() && std::prev(after)->first.starts_with(prefix)) answer = std::prev(after);
+      if (answer != o_.answers.end()) out_.asks.push_back({answer->first, question});  // keeps it
+    }
+    out_.asks.push_back({id, std::move(question)});
+    if (answer == o_.answers.end()) return;
+    if (answer->second.text) {
+      out_.digests[trigger.name] = whole_characters(*answer->second.text, kDigestKept);
+    } else {
+      wait(trigger, answer->second.problem);
+      look_again(now_ + kReadAgain);
     }
   }
 
@@ -59,7 +94,7 @@ class Reading {
     look_again(now_ + kReadAgain);
     const auto other = o_.promoted.find(*trigger.model);
     if (other == o_.promoted.end())
-      out_.waiting = "trigger " + trigger.name + ": Model " + *trigger.model + " does not exist in namespace " + o_.key.ns;
+      wait(trigger, "Model " + *trigger.model + " does not exist in namespace " + o_.key.ns);
     else if (!other->second.empty())
       out_.digests[trigger.name] = other->second;
   }
@@ -149,7 +184,8 @@ std::string kind_of(const api::Retraining& spec, const std::string& trigger) {
   if (trigger == "requested") return "Request";
   for (const api::Trigger& t : spec.triggers) {
     if (t.name != trigger) continue;
-    return t.schedule ? "Schedule" : t.dataset ? "Dataset" : t.model ? "Model" : "Monitor";
+    if (t.dataset || t.http || t.oci) return "Dataset";
+    return t.schedule ? "Schedule" : t.mlflow ? "Registry" : t.model ? "Model" : "Monitor";
   }
   return "Monitor";  // its action Retrain
 }

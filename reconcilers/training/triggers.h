@@ -1,4 +1,4 @@
-// What would start a run now: schedules, data, other Models. Pure.
+// What would start a run now: schedules, data, other Models, registries. Pure.
 #pragma once
 
 #include <map>
@@ -11,10 +11,10 @@
 namespace mo::training {
 
 struct Triggers {
-  std::map<std::string, std::string> digests;  // by trigger: of the data, or the version that another Model promoted
+  std::map<std::string, std::string> digests;  // by trigger: of the data, the version that another Model promoted, or what a registry's alias names
   std::string due;                             // the trigger whose schedule has come
   TimePoint due_at{};                          // and for when
-  std::string waiting;                         // a trigger that cannot be read, and why
+  std::string waiting;                         // the triggers that cannot be read, and why
   std::string missed;                          // a firing beyond its startingDeadline, a sentence
   std::string problem;                         // a schedule that cannot be used
   std::vector<Ask> asks;
@@ -27,7 +27,7 @@ Triggers read_triggers(const Observed& observed, api::RetrainingStatus& status, 
 // How much later than its schedule says a trigger of this Model fires: the same span every time, less than `most`.
 Duration jitter_of(const std::string& model_uid, const std::string& trigger, Duration most);
 
-// Schedule | Dataset | Monitor | Model | Request, as TrainingRuns tell it.
+// Schedule | Dataset | Monitor | Model | Registry | Request, as TrainingRuns tell it.
 std::string kind_of(const api::Retraining& spec, const std::string& trigger);
 
 }  // namespace mo::training

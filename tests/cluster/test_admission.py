@@ -176,6 +176,12 @@ def cron(expression, zone="UTC"):
     return model(spec__retraining__triggers__0__schedule={"cron": expression, "timeZone": zone})
 
 
+def imports(**fields):
+    """A trigger that imports from a registry."""
+    mlflow = {"url": "https://mlflow.example/base", "model": "fraud", "alias": "champion", "store": {"claimName": "models"}, **fields}
+    return {"name": "champion", "registry": {"mlflow": {name: value for name, value in mlflow.items() if value is not REMOVED}}}
+
+
 CERTAIN = {"query": "x", "maxRegression": "0.05", "samplesQuery": "y", "confidence": "0.95"}
 
 
@@ -221,6 +227,12 @@ GOOD = {
         "limits": {"concurrency": "Replace", "jobHoursPerDay": "40.5", "deadline": "12h"}, "template": JOB, "validate": {"template": JOB, "gates": ["recorded"]},
         "trials": {"parallelism": 4, "parameters": {"C": ["0.1", "1"], "penalty": ["l1", "l2"]}, "sample": "Random", "count": 3, "objective": {"metric": "f1", "goal": "Minimize"}},
         "evaluate": {"template": JOB, "gates": ["recorded"]}, "retry": {"until": ["recorded"], "attempts": 2, "backoff": "10m"}, "queue": {"kueue": "team-a"}}),
+    "data outside of the cluster": model(spec__retraining__triggers=[
+        {"name": "page", "dataset": {"http": {"url": "https://data.example:8443/payments?day=1", "every": "30s"}}},
+        {"name": "tag", "dataset": {"oci": {"reference": "registry.example:5000/data/payments:latest"}}}]),
+    "a registry in the place of training": model(spec__retraining={"triggers": [imports()]}),
+    "a registry beside training": model(spec__retraining={"template": JOB, "triggers": [imports(
+        every="1h", format={"name": "sklearn", "version": "1"}, size="2Gi", credentials={"secretName": "mlflow"}, model="fraud & co", store={"claimName": "models", "folder": "a/b"})]}),
     "a TrainingRun": RUN,
     "a TrainingRun that says little": changed(RUN, spec={"modelRef": {"name": "fraud"}}),
     "a Model that says nothing yet": model(spec={}),
@@ -469,12 +481,29 @@ BAD = {
                                          ["spec.gates[2].job.template.spec.template.spec.containers", "Required value"]),
     "a web gate with a password": (changed(GATE_SET, spec__gates__3__web__url="https://me:secret@audit.example/"), ["web.url", "user name or password"]),
     "a web gate with a host that is none": (changed(GATE_SET, spec__gates__3__web__url="https://a\\b/"), ["web.url", "http:// or https://"]),
-    "retraining without a template": (model(spec__retraining__template=REMOVED), ["spec.retraining.template", "Required value"]),
+    "retraining without a template": (model(spec__retraining__template=REMOVED), ["spec.retraining", "must hold a template that trains, or a trigger of kind registry"]),
+    "trials without a template": (model(spec__retraining={"triggers": [imports()], "trials": {"parameters": {"C": ["1"]}, "objective": {"metric": "f1"}}}),
+                                  ["spec.retraining", "trials and retry are for training"]),
+    "two registries": (model(spec__retraining={"triggers": [imports(), {**imports(), "name": "other"}]}), ["at most one trigger may be of kind registry"]),
+    "a registry's address with a query": (model(spec__retraining={"triggers": [imports(url="https://mlflow.example/?a=b")]}), ["mlflow.url", "without user name, password and query"]),
+    "a registry's credentials by http": (model(spec__retraining={"triggers": [imports(url="http://mlflow.example", credentials={"secretName": "s"})]}),
+                                         ["registry.mlflow", "credentials are sent to https:// addresses alone"]),
+    "a registered model of no name": (model(spec__retraining={"triggers": [imports(model="a/b")]}), ["mlflow.model", "name of a registered model"]),
+    "an alias of several words": (model(spec__retraining={"triggers": [imports(alias="the champion")]}), ["mlflow.alias", "must be an alias"]),
+    "a store's folder that leads out": (model(spec__retraining={"triggers": [imports(store={"claimName": "models", "folder": "../x"})]}), ["store.folder", "joined by"]),
+    "a registry without a store": (model(spec__retraining={"triggers": [imports(store=REMOVED)]}), ["mlflow.store", "Required value"]),
+    "data asked for each second": (model(spec__retraining__triggers__0={"name": "a", "dataset": {"http": {"url": "https://data.example", "every": "1s"}}}),
+                                   ["http.every", '"1s" must be a duration of at least 30s']),
+    "data of two kinds": (model(spec__retraining__triggers__0={"name": "a", "dataset": {"http": {"url": "https://data.example"}, "configMapKeyRef": {"name": "a", "key": "b"}}}),
+                          ["triggers[0].dataset", "exactly one of configMapKeyRef, http and oci"]),
+    "data behind a password": (model(spec__retraining__triggers__0={"name": "a", "dataset": {"http": {"url": "https://me:secret@data.example/"}}}), ["http.url", "user name or password"]),
+    "a tag that is a digest": (model(spec__retraining__triggers__0={"name": "a", "dataset": {"oci": {"reference": "registry.example/data@" + DIGEST}}}),
+                               ["oci.reference", "must be registry/repository:tag"]),
     "retraining with a gate that is not defined": (model(spec__retraining__gates=["fairness"]), ["spec.retraining.gates", 'gate "fairness"', "not defined"]),
     "retraining with a gate without a rollout": (model(spec__rollout=REMOVED), ["spec.retraining.gates", 'gate "recorded"', "not defined"]),
     "retraining with a gate that asks Prometheus": (model(spec__retraining__gates=["latency"]),
                                                     ["spec.retraining.gates", 'gate "latency" reads no recorded metric', "kind version"]),
-    "a trigger of nothing": (model(spec__retraining__triggers__0={"name": "nightly"}), ['trigger "nightly"', "exactly one of schedule, dataset, monitor and model"]),
+    "a trigger of nothing": (model(spec__retraining__triggers__0={"name": "nightly"}), ['trigger "nightly"', "exactly one of schedule, dataset, monitor, model and registry"]),
     "a trigger of both": (model(spec__retraining__triggers__0__dataset={"configMapKeyRef": {"name": "a", "key": "b"}}),
                           ['trigger "nightly"', "exactly one of"]),
     "two triggers of one name": (model(spec__retraining__triggers__1__name="nightly"), ["spec.retraining.triggers[1]", "Duplicate"]),
@@ -826,6 +855,21 @@ def test_who_names_a_secret_must_be_allowed_to_get_it(kube, people, namespace):
     sam.create(record, namespace, dry_run=True)
     other = changed(with_secret, spec__artifact__credentials__secretName="other")
     assert_words(refusal(sam.create, other, namespace, dry_run=True), [f"sam may not get Secret other in namespace {namespace}"])
+
+
+def test_who_names_a_registrys_secret_must_be_allowed_to_get_it(kube, people, namespace):
+    dana = people["dana"]
+    importing = model(spec__retraining={"triggers": [imports(credentials={"secretName": "mlflow"})]})
+    words = [f"dana may not get Secret mlflow in namespace {namespace}", "registry.mlflow.credentials"]
+    kube.wait_for(lambda: "may not get Secret" in refusal(dana.create, importing, namespace, dry_run=True), 30, "the policy is in force",
+                  retry=(AssertionError, pytest.fail.Exception))
+    assert_words(refusal(dana.create, importing, namespace, dry_run=True), words)
+    dana.create(model(spec__retraining={"triggers": [imports()]}), namespace, dry_run=True)
+    kube.create(changed(importing, metadata={"name": "importing"}), namespace)
+    dana.patch("Model", "importing", {"spec": {"description": "x"}}, namespace, dry_run=True)
+    elsewhere = {"spec": {"retraining": {"triggers": [imports(credentials={"secretName": "mlflow"}, url="https://evil.example")]}}}
+    assert_words(refusal(dana.patch, "Model", "importing", elsewhere, namespace, dry_run=True), words)
+    kube.delete("Model", "importing", namespace)
 
 
 def test_who_may_create_no_configmaps_gets_none_by_a_template(people, namespace):

@@ -381,6 +381,12 @@ Answer Operator::answer_to(const Ask& ask) const {
   } else if (const auto* web = std::get_if<AskWeb>(&ask.question)) {
     const auto it = metrics.find(web->url);
     answer.value = it == metrics.end() ? Reading{{}, "no such page"} : Reading{Decimal::parse(it->second), ""};
+  } else if (const auto* place = std::get_if<AskOutside>(&ask.question)) {
+    const auto it = outside.find(place->address);
+    if (it != outside.end())
+      answer.text = it->second;
+    else
+      answer.problem = place->address + " is away";
   } else if (const auto* approvals = std::get_if<AskApprovals>(&ask.question)) {
     Json uids = Json::array();
     for (const ObjectRef& one : w_.all(Kind::ModelApproval))

@@ -73,6 +73,7 @@ class Operator {
 
   // What evidence says. `metrics`: by whole query; absent is no data.
   std::map<std::string, std::string> metrics;
+  std::map<std::string, std::string> outside;  // what is behind an address; absent: it is away
   std::function<std::string(const std::string& job)> job_result;
   std::string unguarded;  // why nobody guards who writes ModelApprovals
   std::string fetch_image = "model-operator:dev";  // restart() takes another

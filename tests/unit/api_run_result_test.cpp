@@ -140,12 +140,13 @@ TEST_CASE("the artifact is checked field by field", "[run_result]") {
   CHECK_THAT(changed(R"({"artifact": {"uri": null}})"), Contains("artifact.uri is missing"));
   CHECK_THAT(changed(R"({"artifact": {"digest": null}})"), Contains("artifact.digest is missing"));
   CHECK_THAT(changed(R"({"artifact": {"format": null}})"), Contains("artifact.format is missing"));
-  CHECK_THAT(changed(R"({"artifact": {"size": 3}})"), Contains("artifact.size is not a field"));
+  CHECK_THAT(changed(R"({"artifact": {"weight": 3}})"), Contains("artifact.weight is not a field"));
   CHECK_THAT(changed(R"({"artifact": {"format": {"name": ""}}})"), Contains("artifact.format.name"));
   CHECK_THAT(changed(R"({"artifact": {"digest": "sha256:abc"}})"),
              Contains(R"(64 hexadecimal digits in lower case, got "sha256:abc")"));
   CHECK_THAT(changed(R"({"artifact": {"digest": "md5:abc"}})"), Contains("artifact.digest"));
   CHECK_THAT(changed(R"({"artifact": "x"})"), Contains("artifact must be an object"));
+  CHECK_THAT(changed(R"({"artifact": {"size": "much"}})"), Contains("artifact.size must be a size such as"));
   CHECK_THAT(changed(R"({"artifact": {"unpack": "yes"}})"), Contains("artifact.unpack must be true or false"));
 }
 
@@ -153,9 +154,11 @@ TEST_CASE("a run may make a folder", "[run_result]") {
   auto document = good();
   CHECK_FALSE(parse_run_result(document.dump())->artifact.unpack);
   document["artifact"]["unpack"] = true;
+  document["artifact"]["size"] = "2Gi";
   const auto result = parse_run_result(document.dump());
   REQUIRE(result);
   CHECK(result->artifact.unpack);
+  CHECK(result->artifact.size == "2Gi");
 }
 
 TEST_CASE("an artifact's URI is one that can be fetched", "[run_result]") {

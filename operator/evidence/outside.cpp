@@ -1,0 +1,208 @@
+#include "operator/evidence/outside.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "operator/core/digest.h"
+#include "operator/core/percent.h"
+#include "operator/evidence/bounded_json.h"
+#include "operator/kube/challenge.h"
+
+namespace mo::evidence {
+namespace {
+
+constexpr const char* kManifests =
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "
+    "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
+constexpr size_t kLongestToken = 64u << 10;
+constexpr size_t kLongestNumber = 18;  // digits
+
+std::string host_of(const std::string& url) {
+  const auto origin = web_origin(url);
+  return origin ? origin->host : "the server";
+}
+
+bool is_digits(const std::string& text) {
+  return !text.empty() && text.size() <= kLongestNumber &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+}
+
+// MLflow writes large numbers as numbers or as texts, from release to release.
+std::string number_of(const nlohmann::json& object, const char* member) {
+  const nlohmann::json value = member_of(object, member);
+  const std::string text = value.is_number_unsigned() ? value.dump() : value.is_string() ? value.get<std::string>() : "";
+  return is_digits(text) ? text : "";
+}
+
+tl::unexpected<Error> refused(const std::string& host, int status) {
+  const std::string said = host + " answers " + std::to_string(status);
+  if (status / 100 == 3)
+    return fail(ErrorKind::Invalid, host + " answers with a redirect (" + std::to_string(status) +
+                                        "), which is not followed: write the address that it leads to");
+  if (status == 401 || status == 403)
+    return fail(ErrorKind::Invalid, said + ": it wants a token; the operator's --web-gate-tokens hold those of this namespace");
+  return fail(ErrorKind::Invalid, said);
+}
+
+bool is_digest(const std::string& text) {
+  return text.size() == 71 && text.starts_with("sha256:") && text.find_first_not_of("0123456789abcdef", 7) == std::string::npos;
+}
+
+struct Tag {
+  std::string registry, repository, tag;
+};
+Result<Tag> read_tag(const std::string& reference) {
+  const size_t slash = reference.find('/'), colon = reference.rfind(':');
+  if (slash == std::string::npos || slash == 0 || colon == std::string::npos || colon < slash + 2 ||
+      colon + 1 == reference.size())
+    return fail(ErrorKind::Invalid, "dataset.oci.reference must be registry/repository:tag");
+  return Tag{reference.substr(0, slash), reference.substr(slash + 1, colon - slash - 1), reference.substr(colon + 1)};
+}
+
+}  // namespace
+
+Result<std::string> version_of_alias(std::string_view answer) {
+  const nlohmann::json document = parse_bounded(answer);
+  const nlohmann::json version = document.is_discarded() ? nlohmann::json() : member_of(document, "model_version");
+  const std::string number = number_of(version, "version"), made = number_of(version, "creation_timestamp");
+  if (number.empty())
+    return fail(ErrorKind::Invalid,
+                "does not answer as MLflow's registry does: registry.mlflow.url must be the address of an MLflow server");
+  const std::string status = text_of(version, "status");
+  if (status == "PENDING_REGISTRATION" || status == "FAILED_REGISTRATION")
+    return fail(ErrorKind::Invalid,
+                "has version " + number + " behind it with status " + status + ", and only one that is READY is imported");
+  return number + "@" + (made.empty() ? "0" : made);
+}
+
+Result<kube::HttpResponse> Outside::ask(const std::string& ns, const char* method, const std::string& url,
+                                        const std::string& accept, const std::string& token, std::stop_token stop) const {
+  auto request = web_.request(ns, url);
+  if (!request) return fail(request.error());
+  request->method = method;
+  if (!accept.empty()) request->headers.emplace_back("Accept", accept);
+  if (!token.empty()) {
+    std::erase_if(request->headers, [](const auto& header) { return header.first == "Authorization"; });
+    request->headers.emplace_back("Authorization", "Bearer " + token);
+  }
+  auto answer = http_.send(*request, stop);
+  if (answer) return answer;
+  const std::string host = host_of(url);
+  const bool forbidden = answer.error().kind == ErrorKind::Forbidden, too_long = answer.error().kind == ErrorKind::Malformed;
+  Error error = answer.error();
+  error.message = (forbidden  ? "cannot ask "
+                   : too_long ? "cannot use what "
+                              : "cannot reach ") +
+                  host + (too_long ? " answers: " : ": ") + error.message;
+  return fail(std::move(error));
+}
+
+Result<std::string> Outside::look(const std::string& ns, const AskOutside& question, std::stop_token stop) const {
+  switch (question.what) {
+    case AskOutside::What::Http:
+      return look_at_page(ns, question.address, stop);
+    case AskOutside::What::OciTag:
+      return look_at_tag(ns, question.address, stop);
+    case AskOutside::What::MlflowAlias:
+      break;
+  }
+  return look_at_alias(ns, question, stop);
+}
+
+// A server that answers HEAD by an error of its own is asked again later: with a GET in its place, one that names ETags now and
+// then would look as if its data had changed.
+Result<std::string> Outside::look_at_page(const std::string& ns, const std::string& url, std::stop_token stop) const {
+  const auto head = ask(ns, "HEAD", url, "", "", stop);
+  if (!head) return fail(head.error());
+  const bool no_heads = head->status == 405 || head->status == 501;
+  if (head->status / 100 != 2 && !no_heads) return refused(host_of(url), head->status);
+  if (const std::string* etag = head->header("etag"); etag && !no_heads && !etag->empty()) {
+    // A proxy that packs an answer makes a weak tag of a strong one.
+    const bool weak = etag->starts_with("W/");
+    return "etag:" + sha256_of(weak ? std::string_view(*etag).substr(2) : std::string_view(*etag)).substr(7, 32);
+  }
+  const auto page = ask(ns, "GET", url, "", "", stop);
+  if (!page && page.error().kind == ErrorKind::Malformed)
+    return fail(
+        ErrorKind::Invalid,
+        page.error().message +
+            "; without an ETag only a page of at most 1 MiB is looked at: name a small one, such as one with the data's digest");
+  if (!page) return fail(page.error());
+  if (page->status / 100 != 2) return refused(host_of(url), page->status);
+  return sha256_of(page->body);
+}
+
+Result<std::string> Outside::look_at_tag(const std::string& ns, const std::string& reference, std::stop_token stop) const {
+  const auto tag = read_tag(reference);
+  if (!tag) return fail(tag.error());
+  const std::string url = "https://" + (tag->registry == "docker.io" ? "registry-1.docker.io" : tag->registry) + "/v2/" +
+                          tag->repository + "/manifests/" + tag->tag;
+  std::string token;
+  auto answer = ask(ns, "HEAD", url, kManifests, token, stop);
+  if (answer && answer->status == 401) {
+    const auto got = token_for(*answer, ns, tag->repository, stop);
+    if (!got) return fail(got.error());
+    token = *got;
+    answer = ask(ns, "HEAD", url, kManifests, token, stop);
+  }
+  if (!answer) return fail(answer.error());
+  const std::string* digest = answer->header("docker-content-digest");
+  if (answer->status / 100 == 2 && digest && is_digest(*digest)) return *digest;
+  // A registry need not name the digest; the manifest's own is the same.
+  if (answer->status / 100 == 2 || answer->status == 405) answer = ask(ns, "GET", url, kManifests, token, stop);
+  if (!answer) return fail(answer.error());
+  if (answer->status == 404) return fail(ErrorKind::Invalid, tag->registry + " has no " + tag->repository + ":" + tag->tag);
+  if (answer->status / 100 != 2) return refused(tag->registry, answer->status);
+  return sha256_of(answer->body);
+}
+
+// What everybody may read is read by a token that everybody gets.
+Result<std::string> Outside::token_for(const kube::HttpResponse& refusal, const std::string& ns, const std::string& repository,
+                                       std::stop_token stop) const {
+  const std::string* challenge = refusal.header("www-authenticate");
+  const auto said = kube::challenge_parameters(challenge ? *challenge : "");
+  const auto realm = said.find("realm"), service = said.find("service");
+  const bool bearer = challenge && (challenge->starts_with("Bearer ") || challenge->starts_with("bearer "));
+  if (!bearer || realm == said.end() || !realm->second.starts_with("https://"))
+    return fail(ErrorKind::Invalid, "the registry wants credentials (401), and a trigger sees what everybody may read alone");
+  std::string url = realm->second + (realm->second.find('?') == std::string::npos ? "?" : "&") +
+                    "scope=" + percent_encoded("repository:" + repository + ":pull");
+  if (service != said.end()) url += "&service=" + percent_encoded(service->second);
+  const auto answer = ask(ns, "GET", url, "application/json", "", stop);
+  if (!answer) return fail(answer.error());
+  if (answer->status / 100 != 2) return refused(host_of(url), answer->status);
+  const nlohmann::json body = parse_bounded(answer->body);
+  for (const char* name : {"token", "access_token"}) {
+    const std::string token = body.is_discarded() ? "" : text_of(body, name);
+    const bool plain = std::all_of(token.begin(), token.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
+    if (!token.empty() && token.size() <= kLongestToken && plain) return token;
+  }
+  return fail(ErrorKind::Invalid, "the registry's token service, " + host_of(url) + ", sent no token");
+}
+
+Result<std::string> Outside::look_at_alias(const std::string& ns, const AskOutside& question, std::stop_token stop) const {
+  const std::string url = question.address + "/api/2.0/mlflow/registered-models/alias?name=" + percent_encoded(question.model) +
+                          "&alias=" + percent_encoded(question.alias);
+  const auto answer = ask(ns, "GET", url, "application/json", "", stop);
+  if (!answer) return fail(answer.error());
+  const std::string host = host_of(url);
+  // An alias that is not there is an INVALID_PARAMETER_VALUE to MLflow, and a model that is not there is none that exists.
+  if (answer->status == 400 || answer->status == 404) {
+    const nlohmann::json body = parse_bounded(answer->body);
+    const std::string code = body.is_discarded() ? "" : text_of(body, "error_code");
+    if (code == "RESOURCE_DOES_NOT_EXIST" || code == "INVALID_PARAMETER_VALUE")
+      return fail(ErrorKind::Invalid, "MLflow at " + host + " has no registered model \"" + question.model + "\" with alias \"" +
+                                          question.alias + "\"");
+    return fail(ErrorKind::Invalid, host + " answers " + std::to_string(answer->status) +
+                                        " and not as MLflow does: registry.mlflow.url must be the address of an MLflow server");
+  }
+  if (answer->status / 100 != 2) return refused(host, answer->status);
+  auto version = version_of_alias(answer->body);
+  if (version) return version;
+  return fail(ErrorKind::Invalid,
+              (version.error().message.starts_with("has ") ? "alias \"" + question.alias + "\" of \"" + question.model + "\" "
+                                                           : host + " ") +
+                  version.error().message);
+}
+
+}  // namespace mo::evidence

@@ -1,0 +1,233 @@
+#include "operator/fetch/import.h"
+
+#include <algorithm>
+#include <cctype>
+#include <fstream>
+#include <iostream>
+#include <optional>
+
+#include "operator/core/text.h"
+#include "operator/fetch/credentials.h"
+#include "operator/fetch/fetch.h"
+#include "operator/fetch/mlflow.h"
+#include "operator/fetch/pack.h"
+
+namespace mo {
+namespace {
+
+namespace fs = std::filesystem;
+using fetch::Deadline;
+
+constexpr size_t kLargestResult = 4000;  // Kubernetes keeps 4096 bytes of a termination message
+constexpr size_t kMostParameters = 100;  // of a ModelVersion's lineage
+constexpr size_t kLongestParameter = 1024;
+constexpr size_t kLongestName = 128;  // of a metric or a parameter
+constexpr size_t kLongestRevision = 253, kLongestRepository = 2048;
+
+struct Imported {
+  int code = kFetchOk;
+  std::string sentence;
+  std::string report;  // empty: the sentence
+};
+
+// A part of a file's name.
+std::string plain_name(std::string text) {
+  text.resize(std::min<size_t>(text.size(), 100));
+  for (char& c : text)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_') c = '-';
+  return text;
+}
+
+// The RunResult with as much of the record as it holds: what gates read comes first.
+class Report {
+ public:
+  explicit Report(Json result) : result_(std::move(result)) {}
+
+  void add_metrics(const std::map<std::string, std::string>& metrics, const std::vector<std::string>& first) {
+    for (const std::string& name : first)
+      if (const auto found = metrics.find(name); found != metrics.end()) add("/metrics", name, found->second);
+    for (const auto& [name, value] : metrics) add("/metrics", name, value);
+  }
+  void add_parameters(const std::map<std::string, std::string>& parameters) {
+    for (const auto& [name, value] : parameters)
+      if (value.size() > kLongestParameter || parameter_count() >= kMostParameters)
+        ++left_out_;
+      else
+        add("/lineage/parameters", name, value);
+  }
+  std::string text() const { return result_.dump(); }
+  size_t left_out() const { return left_out_; }
+
+ private:
+  size_t parameter_count() const { return result_["lineage"]["parameters"].size(); }
+
+  void add(const char* where, const std::string& name, const std::string& value) {
+    Json& object = result_[Json::json_pointer(where)];
+    if (object.contains(name)) return;
+    const bool fits =
+        !name.empty() && name.size() <= kLongestName && whole_characters(name) == name && whole_characters(value) == value;
+    if (fits) object[name] = value;
+    if (fits && text().size() <= kLargestResult) return;
+    object.erase(name);
+    ++left_out_;
+  }
+
+  Json result_;
+  size_t left_out_ = 0;
+};
+
+class Import {
+ public:
+  Import(const ImportOptions& options, kube::PlainTransport& http, std::ostream& log, std::stop_token stop)
+      : options_(options), http_(http), log_(log), stop_(stop), deadline_(options.timeout, stop) {}
+
+  Imported run() {
+    while (url_.ends_with('/')) url_.pop_back();
+    if (!url_.starts_with("http://") && !url_.starts_with("https://"))
+      return {kFetchUsage, "--url must be the http(s):// address of an MLflow server, it is " + redact_uri(url_), ""};
+    if (!options_.uri.starts_with("pvc://"))
+      return {kFetchUsage, "--uri must be pvc://claim or pvc://claim/folder, it is " + redact_uri(options_.uri), ""};
+    const auto authorization = this->authorization();
+    if (!authorization) return failed(authorization.error());
+    fetch::Mlflow mlflow(http_, url_, *authorization, deadline_, options_.first_retry, log_);
+    const auto version = options_.version.empty() ? mlflow.version_of_alias(options_.model, options_.alias)
+                                                  : mlflow.version(options_.model, options_.version);
+    if (!version) return failed(version.error());
+    const auto path = mlflow.folder_of(options_.model, version->number);
+    if (!path) return failed(path.error());
+    const auto record = mlflow.record_of(*version);
+    if (!record) return failed(record.error());
+    const fs::path files = options_.work / "model";
+    fetch::Folder folder(files, options_.max_bytes);
+    auto brought = mlflow.bring(*path, options_.max_bytes, folder);
+    if (brought) brought = folder.keep();
+    if (!brought) return failed(brought.error());
+    return store(files, *version, *record);
+  }
+
+ private:
+  Result<std::string> authorization() const {
+    if (options_.credentials_dir.empty()) return "";
+    auto text = fetch::read_authorization(options_.credentials_dir);
+    if (text && !url_.starts_with("https://"))
+      return fail(ErrorKind::Invalid,
+                  "credentials are sent to https:// addresses alone, and registry.mlflow.url is " + redact_uri(url_));
+    if (text || fetch::ca_file(options_.credentials_dir).empty()) return text ? text : of_registry(text.error());
+    const bool ca_alone =
+        !fetch::read_key(options_.credentials_dir, "token") && !fetch::read_key(options_.credentials_dir, "username");
+    return ca_alone ? Result<std::string>("") : of_registry(text.error());
+  }
+
+  static Result<std::string> of_registry(Error error) {
+    constexpr std::string_view field = "artifact.credentials";
+    if (const size_t at = error.message.find(field); at != std::string::npos)
+      error.message.replace(at, field.size(), "registry.mlflow.credentials");
+    return fail(std::move(error));
+  }
+
+  // The name holds the digest: what is there already under it is the same.
+  Imported store(const fs::path& files, const fetch::RegisteredVersion& version, const fetch::Record& record) {
+    constexpr std::string_view scheme = "pvc://";
+    const size_t slash = options_.uri.find('/', scheme.size());
+    const fs::path below = slash == std::string::npos ? fs::path() : fs::path(options_.uri.substr(slash + 1));
+    if (below.is_absolute() || std::find(below.begin(), below.end(), "..") != below.end())
+      return {kFetchUsage, "--uri must name a folder below its claim, it is " + redact_uri(options_.uri), ""};
+    const fs::path folder = options_.store / below;
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error) return {kFetchOutput, "cannot create " + folder.string() + " in the claim: " + error.message(), ""};
+    const std::string begin = plain_name(options_.model) + "-" + plain_name(version.number);
+    const fs::path part = folder / ("." + begin + ".importing");
+    const auto packed = pack(files, part);
+    fs::remove_all(files, error);
+    if (!packed) {
+      fs::remove(part, error);
+      return {kFetchOutput, packed.error().message, ""};
+    }
+    const std::string name = begin + "-" + packed->digest.substr(std::string_view("sha256:").size(), 12) + ".tar";
+    fs::rename(part, folder / name, error);
+    if (error) return {kFetchOutput, "cannot put " + name + " in place: " + error.message(), ""};
+    return report(version, record, *packed,
+                  (slash == std::string::npos ? options_.uri : options_.uri.substr(0, slash)) + "/" + (below / name).string());
+  }
+
+  Imported report(const fetch::RegisteredVersion& version, const fetch::Record& record, const Packed& packed,
+                  const std::string& uri) {
+    Json format = {{"name", options_.format}};
+    if (!options_.format_version.empty()) format["version"] = options_.format_version;
+    Json lineage = {{"parameters", {{"mlflow_model", options_.model}, {"mlflow_version", version.number}}}};
+    if (!version.run_id.empty()) lineage["parameters"]["mlflow_run_id"] = version.run_id;
+    if (!record.repository.empty() && record.repository.size() <= kLongestRepository)
+      lineage["code"]["repository"] = whole_characters(record.repository);
+    if (!record.revision.empty() && record.revision.size() <= kLongestRevision)
+      lineage["code"]["revision"] = whole_characters(record.revision);
+    Json artifact = {{"uri", uri}, {"digest", packed.digest}, {"unpack", true}, {"format", std::move(format)}};
+    if (options_.max_bytes != ImportOptions{}.max_bytes) artifact["size"] = std::to_string(options_.max_bytes);
+    Json result = {{"apiVersion", "modelops.dev/v1alpha1"}, {"kind", "RunResult"}, {"metrics", Json::object()}};
+    result["artifact"] = std::move(artifact);
+    result["lineage"] = std::move(lineage);
+    Report report(std::move(result));
+    report.add_metrics(record.metrics, options_.metrics);
+    report.add_parameters(record.parameters);
+    if (report.left_out() > 0)
+      log_ << report.left_out() << " metrics and parameters are left out: a RunResult of " << kLargestResult
+           << " bytes holds no more" << std::endl;
+    return {kFetchOk,
+            "imported version " + version.number + " of " + options_.model + ": " + std::to_string(packed.files) + " files, " +
+                packed.digest + " at " + uri,
+            report.text()};
+  }
+
+  Imported failed(const Error& error) const {
+    const std::string shown = redact_uri(url_), sentence = shown + ": " + error.message;
+    if (stop_.stop_requested()) return {kFetchStopped, shown + ": stopped before the version was complete", ""};
+    switch (error.kind) {
+      case ErrorKind::Invalid:
+        return {kFetchUsage, sentence, ""};
+      case ErrorKind::Forbidden:
+        return {kFetchOutput, sentence, ""};  // a Folder's word for a volume that cannot be written
+      case ErrorKind::Unauthorized:
+        return {kFetchCredentials, sentence, ""};
+      case ErrorKind::Cancelled:
+        return {kFetchNetwork, shown + ": not complete within " + format_duration(options_.timeout), ""};
+      case ErrorKind::Transport:
+      case ErrorKind::ServerError:
+        return {kFetchNetwork, sentence + (deadline_.passed() ? "; given up after " + format_duration(options_.timeout) : ""),
+                ""};
+      default:
+        return {kFetchNoSource, sentence, ""};
+    }
+  }
+
+  const ImportOptions& options_;
+  kube::PlainTransport& http_;
+  std::ostream& log_;
+  const std::stop_token stop_;
+  const Deadline deadline_;
+  std::string url_ = options_.url;
+};
+
+}  // namespace
+
+int import_from_mlflow(const ImportOptions& options, kube::PlainTransport& http, std::ostream& log, std::stop_token stop) {
+  Imported outcome;
+  try {
+    outcome = Import(options, http, log, stop).run();
+  } catch (const std::exception& e) {
+    outcome = {kFetchOutput, redact_uri(options.url) + ": " + e.what(), ""};
+  }
+  log << outcome.sentence << std::endl;
+  // Where there is no kubelet the file may not be there to be written, and the sentence is on `log`.
+  std::ofstream(options.result) << (outcome.report.empty() ? whole_characters(outcome.sentence, kLargestResult) : outcome.report);
+  return outcome.code;
+}
+
+int import_main(const ImportOptions& options, std::stop_token stop) {
+  kube::PlainOptions http;
+  http.proxy_from_env = true;
+  if (!options.credentials_dir.empty()) http.ca_file = fetch::ca_file(options.credentials_dir).string();
+  const auto transport = kube::make_plain_curl_transport(http);
+  return import_from_mlflow(options, *transport, std::cerr, stop);
+}
+
+}  // namespace mo
