@@ -14,7 +14,7 @@ std::vector<Json> trail(const Fixture& f) {
   const auto take = [&](const Json& lines) {
     for (const Json& line : lines) {
       Json record = Json::parse(line.get<std::string>());
-      found[record["seq"].get<int64_t>()] = std::move(record);
+      found.emplace(record["seq"].get<int64_t>(), std::move(record));
     }
   };
   const std::string uid = f.model()["metadata"]["uid"];
