@@ -4,8 +4,10 @@
 #include <functional>
 #include <sstream>
 
+#include "operator/kube/transport.h"
 #include "plugin/approve.h"
 #include "plugin/audit.h"
+#include "plugin/backtest.h"
 #include "plugin/complete.h"
 #include "plugin/diff.h"
 #include "plugin/evidence.h"
@@ -18,6 +20,7 @@
 #include "plugin/plan.h"
 #include "plugin/policy_explain.h"
 #include "plugin/portfolio.h"
+#include "plugin/reproduce.h"
 #include "plugin/rollouts.h"
 #include "plugin/session.h"
 #include "plugin/show.h"
@@ -39,6 +42,8 @@ class Commands {
     add_portfolio();
     add_steering();
     add_lineage();
+    add_reproduce();
+    add_backtest();
     add_files();
     add_plan();
     add_governance();
@@ -107,6 +112,7 @@ class Commands {
     if (what != "models" && model && !model->empty()) of_model.field_selector = "spec.modelRef.name=" + *model;
     const Kind kind = what == "models"     ? Kind::Model
                       : what == "versions" ? Kind::ModelVersion
+                      : what == "runs"     ? Kind::TrainingRun
                                            : Kind::ModelRollout;
     const auto found = list(session, kind, of_model);
     if (!found) return {};
@@ -241,6 +247,53 @@ class Commands {
     diff->callback([this] {
       chosen_ = [this] {
         return with_session([this](Session& s) { return comparing_.to.empty() ? plugin::diff(s, comparing_.from) : diff_versions(s, comparing_); });
+      };
+    });
+  }
+
+  void add_reproduce() {
+    CLI::App* again = verb("reproduce", "Make a version again by a TrainingRun of the same seed and parameters, and compare digest and metrics");
+    again->add_option("VERSION", reproducing_.version, "The ModelVersion's name")->required();
+    auto* run = again->add_option("--run", reproducing_.run, "Start none: compare with this TrainingRun, which was started so before");
+    auto* wait = again->add_flag("-w,--wait", reproducing_.wait, "Wait until the run is over, and compare");
+    again->add_option("--timeout", timeout_, "Give up waiting after that time, such as 10m")->needs(wait);
+    again->add_option("--within", within_, "By how much a metric may differ and still be the same: 0.001");
+    takes_cluster(again);
+    takes_output(again, reproducing_.output, {"json"});
+    again->add_option("--dry-run", dry_run_, "client: say what would be written. server: let the API server check it")
+        ->check(CLI::IsMember({"none", "client", "server"}))
+        ->excludes(run)
+        ->excludes(wait);
+    again->callback([this] {
+      if (!timeout_.empty() && !(reproducing_.timeout = parse_duration(timeout_)))
+        throw CLI::ValidationError("--timeout", timeout_ + " is no duration such as 10m");
+      if (!within_.empty() && !(reproducing_.within = Decimal::parse(within_)))
+        throw CLI::ValidationError("--within", within_ + " is no decimal such as 0.001");
+      reproducing_.only_show = dry_run_ == "client";
+      reproducing_.dry_run = cluster_.dry_run = dry_run_ == "server";
+      chosen_ = [this] { return with_session([this](Session& s) { return reproduce(s, reproducing_); }); };
+    });
+  }
+
+  void add_backtest() {
+    CLI::App* test = verb("backtest", "Ask Prometheus' history what each gate and monitor would have said, and how often");
+    auto* model = test->add_option("MODEL", backtesting_.model, "A Model of the cluster; or files by -f");
+    takes_files(test, backtesting_.sources);
+    for (const char* files : {"-f", "-k"}) test->get_option(files)->excludes(model);
+    test->add_option("--since", backtesting_.since, "How far back: 30d, 12h")->capture_default_str();
+    test->add_option("--step", backtesting_.step, "The time between two measurements; by default each figure's interval, or longer where that is very many");
+    test->add_option("--prometheus-url", backtesting_.url, "Where Prometheus is: http://localhost:9090")->envname("PROMETHEUS_URL");
+    test->add_option("--stable", backtesting_.stable, "The version that {{stable}} stands for; by default what served at each time");
+    test->add_option("--candidate", backtesting_.candidate, "The version that {{candidate}} stands for; by default what served at each time");
+    takes_cluster(test);
+    takes_output(test, backtesting_.output, {"json"});
+    test->callback([this] {
+      const Sources& files = backtesting_.sources;
+      if (backtesting_.model.empty() && files.names.empty() && files.kustomizations.empty()) throw CLI::RequiredError("MODEL or -f");
+      backtesting_.ns_given = !cluster_.ns.empty();
+      chosen_ = [this] {
+        const auto http = kube::make_plain_curl_transport({.user_agent = "kubectl-model", .max_redirects = 0, .proxy_from_env = true, .ca_file = {}});
+        return with_session([&](Session& s) { return backtest(s, backtesting_, console_.in, *http); });
       };
     });
   }
@@ -410,6 +463,9 @@ class Commands {
   Running running_;
   Tracing tracing_;
   Comparing comparing_;
+  Reproducing reproducing_;
+  std::string within_;
+  Backtesting backtesting_;
   std::string request_timeout_;
   Linting linting_;
   Planned planned_;

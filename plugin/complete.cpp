@@ -16,6 +16,9 @@ constexpr const char* kFolders = ":16";
 const std::map<std::string, std::vector<std::string>> kChoices = {
     {"--output", {"json", "yaml", "name"}}, {"--dry-run", {"none", "client", "server"}}};
 const std::map<std::string, std::string> kLookedUp = {{"--to", "versions"},
+                                                      {"--stable", "versions"},
+                                                      {"--candidate", "versions"},
+                                                      {"--run", "runs"},
                                                       {"--rollout", "rollouts"},
                                                       {"--namespace", "namespaces"},
                                                       {"--context", "contexts"}};
@@ -61,7 +64,9 @@ class Completing {
       for (const std::string& word : choice->second) propose(word);
       if (words_.open == "--output" && words_.verb == "get") propose("wide");
     } else if (const auto what = kLookedUp.find(words_.open); what != kLookedUp.end()) {
-      for (const std::string& word : lookup_(what->second, words_)) propose(word);
+      Words words = words_;
+      if (!option_of(app_, verb_, "MODEL")) words.names.clear();  // they are no Models
+      for (const std::string& word : lookup_(what->second, words)) propose(word);
     }  // else only its writer knows
   }
 
@@ -74,8 +79,10 @@ class Completing {
 
   // "fraud", or "model/fraud" and "mro/fraud-v2-3" once that is how the word begins.
   void propose_names() {
-    if (words_.verb == "evidence" && words_.names.empty())
+    if ((option_of(app_, verb_, "VERSION") || words_.verb == "evidence") && words_.names.empty()) {
       for (const std::string& name : lookup_("versions", words_)) propose(name);
+      return;
+    }
     const CLI::Option* models = option_of(app_, verb_, "MODEL");
     if (!models || (!words_.names.empty() && models->get_items_expected_max() == 1)) return;
     const std::string prefix = last_.substr(0, last_.find('/') + 1);

@@ -26,7 +26,7 @@ std::string name_in(const Json& item) {
 }
 
 // Lists whose entries have names of their own, as Kubernetes merges them.
-bool named(const Json& list) {
+bool has_names(const Json& list) {
   std::set<std::string> names;
   return std::all_of(list.begin(), list.end(), [&](const Json& item) { return !name_in(item).empty() && names.insert(name_in(item)).second; });
 }
@@ -36,7 +36,7 @@ class Differences {
   void compare(const Json& before, const Json& after, const std::string& at) {
     if (before == after) return;
     if (before.is_object() && after.is_object()) return compare_fields(before, after, at);
-    if (before.is_array() && after.is_array() && named(before) && named(after)) return compare_named(before, after, at);
+    if (before.is_array() && after.is_array() && has_names(before) && has_names(after)) return compare_named(before, after, at);
     found.push_back(at + ": " + shortened(before) + " -> " + shortened(after));
   }
 

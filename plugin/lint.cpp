@@ -133,6 +133,11 @@ class OperatorsRules {
         const std::string number = std::to_string(i);
         told("/spec/rollout/gates/" + number, read_job(job->job_template, "spec.rollout.gates[" + number + "].job.template"));
       }
+    for (size_t i = 0; i < model.monitors.size(); ++i)
+      if (const auto& job = model.monitors[i].figure.job) {
+        const std::string number = std::to_string(i);
+        told("/spec/monitors/" + number, read_job(job->job_template, "spec.monitors[" + number + "].job.template"));
+      }
   }
   void check_training(const api::Retraining& spec) {
     told("/spec/retraining/template", read_job(spec.job_template, training::kTemplate));

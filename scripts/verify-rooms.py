@@ -15,7 +15,8 @@ MAY_SEE = {
     "operator/store": ["operator/core", "operator/api"],
     "operator/kube": ["operator/core"],
     "operator/runtime": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube"],
-    "operator/evidence": ["operator/core", "operator/json", "operator/api", "operator/store", "operator/kube"],
+    "operator/evidence": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube"],
+    "operator/notify": ["operator/core", "operator/json", "operator/yaml", "operator/kube"],
     "operator/serve": ["operator/core", "operator/api", "operator/store"],
     "operator/fetch": ["operator/core", "operator/json", "operator/kube"],
     "report/live": ["operator/core", "operator/json", "operator/kube", "report"],
@@ -24,7 +25,7 @@ MAY_SEE = {
     "reconcilers": ["operator/core", "operator/json", "operator/audit", "operator/api", "operator/store"],
     "model-server": [],
     "plugin": ["operator/core", "operator/json", "operator/audit", "operator/yaml", "operator/api", "operator/store", "operator/kube", "operator/fetch", "operator/runtime",
-               "reconcilers", "report", "report/live"],
+               "operator/evidence", "reconcilers", "report", "report/live"],
 }
 OWNED = {  # library header prefix: rooms that may include it
     "cpprest/": ["operator/kube"],

@@ -58,9 +58,9 @@ struct GovernanceRecord {
   std::vector<std::string> before_traffic;  // gates that pass before the candidate's first request
   std::vector<ApprovalDemand> approvals;
   std::optional<Duration> min_bake;  // also where desiredState Promoted skips what is left
-  bool separate_author = false;
+  bool separate_author = false, separate_trainer = false;
   std::optional<Duration> approval_valid_for;
-  std::vector<std::string> authors;  // who wrote the change; they may not approve it
+  std::vector<std::string> authors;  // who wrote the change, or made the version; they may not approve it
   std::vector<Clearance> cleared;
 };
 

@@ -27,6 +27,16 @@ void read_strategies(value& v, ModelPolicy& out, const Path& at) {
   });
 }
 
+void read_keys(value& v, ModelPolicy& out, const Path& at) {
+  each_item(v, at, [&](value& item, const Path& here) {
+    struct Key {
+      std::string pem;
+    } key;
+    static constexpr Field<Key> kKey[] = {{"publicKey", member<&Key::pem>}};
+    if (read_object(item, key, kKey, here)) out.signed_by.push_back(std::move(key.pem));
+  });
+}
+
 constexpr Field<ModelPolicy> kRequire[] = {{"beforeTraffic", member<&ModelPolicy::before_traffic>},
                                            {"background", member<&ModelPolicy::background>},
                                            {"strategies", read_strategies},
@@ -35,7 +45,8 @@ constexpr Field<ModelPolicy> kRequire[] = {{"beforeTraffic", member<&ModelPolicy
                                            {"fields", member<&ModelPolicy::fields>},
                                            {"lineage", member<&ModelPolicy::lineage>},
                                            {"registries", member<&ModelPolicy::registries>},
-                                           {"runtimes", member<&ModelPolicy::runtimes>}};
+                                           {"runtimes", member<&ModelPolicy::runtimes>},
+                                           {"signedBy", read_keys}};
 
 constexpr Field<ApprovalDemand> kDemand[] = {{"role", member<&ApprovalDemand::role>},
                                              {"count", member<&ApprovalDemand::count>},
@@ -50,7 +61,8 @@ constexpr Field<FreezeWindow> kFreeze[] = {{"name", member<&FreezeWindow::name>}
                                            {"duration", member<&FreezeWindow::duration>}};
 bool read(value& v, FreezeWindow& out, const Path& at) { return read_object(v, out, kFreeze, at); }
 
-constexpr Field<ModelPolicy> kSeparation[] = {{"author", member<&ModelPolicy::separate_author>}};
+constexpr Field<ModelPolicy> kSeparation[] = {{"author", member<&ModelPolicy::separate_author>},
+                                              {"trainer", member<&ModelPolicy::separate_trainer>}};
 
 void read_enforcement(value& v, ModelPolicy& out, const Path& at) {
   std::string word;
@@ -64,6 +76,7 @@ constexpr Field<ModelPolicy> kPolicySpec[] = {{"appliesTo", into<kAppliesTo>},
                                               {"approvals", member<&ModelPolicy::approvals>},
                                               {"separationOfDuties", into<kSeparation>},
                                               {"approvalValidFor", member<&ModelPolicy::approval_valid_for>},
+                                              {"maxAge", member<&ModelPolicy::max_age>},
                                               {"freeze", member<&ModelPolicy::freeze>}};
 
 void read_policy_spec(value& v, Root<ModelPolicy>& out, const Path& at) {
@@ -112,6 +125,7 @@ constexpr Field<GovernanceRecord> kRecord[] = {{"policies", member<&GovernanceRe
                                                {"approvals", member<&GovernanceRecord::approvals>},
                                                {"minBake", member<&GovernanceRecord::min_bake>},
                                                {"separateAuthor", member<&GovernanceRecord::separate_author>},
+                                               {"separateTrainer", member<&GovernanceRecord::separate_trainer>},
                                                {"approvalValidFor", member<&GovernanceRecord::approval_valid_for>},
                                                {"authors", member<&GovernanceRecord::authors>},
                                                {"cleared", member<&GovernanceRecord::cleared>}};

@@ -119,8 +119,13 @@ bool read(value& v, GateSetRef& out, const Path& at) { return read_object(v, out
 
 constexpr Words<RolloutPolicy::OnFailure> kOnFailure[] = {{"Rollback", RolloutPolicy::OnFailure::Rollback},
                                                           {"Pause", RolloutPolicy::OnFailure::Pause}};
+void read_keep_replicas(value& v, RolloutPolicy::Bake& out, const Path& at) {
+  std::string word;
+  if (read(v, word, at)) out.keep_all = word == "All";
+}
 constexpr Field<RolloutPolicy::Bake> kBake[] = {{"duration", member<&RolloutPolicy::Bake::duration>},
-                                                {"gates", member<&RolloutPolicy::Bake::gates>}};
+                                                {"gates", member<&RolloutPolicy::Bake::gates>},
+                                                {"keepReplicas", read_keep_replicas}};
 bool read(value& v, RolloutPolicy::Bake& out, const Path& at) { return read_object(v, out, kBake, at); }
 constexpr Field<RolloutPolicy> kPolicy[] = {
     {"strategy", word<&RolloutPolicy::strategy, kStrategies>},
@@ -158,14 +163,29 @@ void read_actions(value& v, Monitor& out, const Path& at) {
     else if (action != "Alert") here.blame("\"" + action + "\" is none of Alert, Retrain, Rollback, Hold");
   });
 }
+void read_monitor_job(value& v, Monitor& out, const Path& at) {
+  out.figure.job.emplace();
+  out.figure.interval = std::chrono::hours(1);
+  static constexpr Field<Monitor> kJob[] = {
+      {"every", figure<&Gate::interval>},
+      {"template", [](value& inner, Monitor& m, const Path& here) { raw_member<&Gate::Job::job_template>(inner, *m.figure.job, here); }},
+      {"metric", [](value& inner, Monitor& m, const Path& here) { read(inner, m.figure.job->metric, here); }},
+  };
+  read_object(v, out, kJob, at);
+}
 constexpr Field<Monitor> kMonitor[] = {
     {"name", figure<&Gate::name>},
+    {"job", read_monitor_job},
     {"prometheus", read_monitor_prometheus},
     {"web", figure<&Gate::web>},
     {"min", figure<&Gate::min>},
     {"max", figure<&Gate::max>},
     {"samples", figure<&Gate::samples>},
-    {"interval", figure<&Gate::interval>},
+    {"interval",
+     [](value& v, Monitor& out, const Path& at) {
+       Duration interval{0};
+       if (read(v, interval, at) && !out.figure.job) out.figure.interval = interval;  // a Job has its own
+     }},
     {"for", member<&Monitor::bad_for>},
     {"recoverAfter", member<&Monitor::recover_after>},
     {"actions", read_actions},
@@ -252,14 +272,14 @@ bool read(value& v, TrafficShare& out, const Path& at) { return read_object(v, o
 
 constexpr Field<ModelStatus> kSpecIntent[] = {{"version", member<&ModelStatus::spec_version>},
                                               {"revision", member<&ModelStatus::spec_revision>},
-                                              {"generation", member<&ModelStatus::spec_generation>}};
+                                              {"generation", member<&ModelStatus::spec_generation>},
+                                              {"authors", member<&ModelStatus::spec_authors>}};
 
 constexpr Field<Intent> kIntent[] = {
     {"version", member<&Intent::version>}, {"origin", member<&Intent::origin>},
     {"rollout", member<&Intent::rollout>}, {"outcome", member<&Intent::outcome>},
     {"reason", member<&Intent::reason>},   {"message", member<&Intent::message>},
     {"since", member<&Intent::since>},     {"rolloutUID", member<&Intent::rollout_uid>},
-    {"author", member<&Intent::author>},
     {"revision", member<&Intent::revision>},
 };
 bool read(value& v, Intent& out, const Path& at) { return read_object(v, out, kIntent, at); }
@@ -326,6 +346,9 @@ constexpr Field<MonitorStatus> kMonitorStatus[] = {
     {"attempts", member<&MonitorStatus::attempts>},
     {"rollback", member<&MonitorStatus::rollback>},
     {"rollbackMade", member<&MonitorStatus::rollback_made>},
+    {"job", member<&MonitorStatus::job>},
+    {"jobStartedAt", member<&MonitorStatus::job_started>},
+    {"jobDone", member<&MonitorStatus::job_done>},
 };
 bool read(value& v, MonitorStatus& out, const Path& at) { return read_object(v, out, kMonitorStatus, at); }
 
@@ -497,11 +520,24 @@ bool read(value& v, RolloutStatus& out, const Path& at) {
 
 constexpr Field<ModelRuntime> kMetrics[] = {{"port", member<&ModelRuntime::metrics_port>},
                                             {"path", member<&ModelRuntime::metrics_path>}};
+void read_update_policy(value& v, RuntimeUpdate& out, const Path& at) {
+  std::string word;
+  if (read(v, word, at)) out.automatic = word == "Automatic";
+}
+constexpr Field<RuntimeUpdate> kUpdate[] = {{"policy", read_update_policy},
+                                            {"maxConcurrent", member<&RuntimeUpdate::max_concurrent>},
+                                            {"maxFailures", member<&RuntimeUpdate::max_failures>}};
+bool read(value& v, RuntimeUpdate& out, const Path& at) { return read_object(v, out, kUpdate, at); }
+
 constexpr Field<ModelRuntime> kRuntimeSpec[] = {
     {"formats", member<&ModelRuntime::formats>},   {"priority", member<&ModelRuntime::priority>},
     {"port", member<&ModelRuntime::port>},         {"metrics", into<kMetrics>},
     {"protocol", member<&ModelRuntime::protocol>}, {"template", raw_member<&ModelRuntime::pod_template>},
+    {"update", member<&ModelRuntime::update>},
 };
+
+// The counts are for people: decisions count anew.
+constexpr Field<RuntimeStatus> kRuntimeStatus[] = {{"rolling", member<&RuntimeStatus::rolling>}, {"conditions", member<&RuntimeStatus::conditions>}};
 
 // ---- ModelGateSet and ClusterModelGateSet ----
 
@@ -515,6 +551,10 @@ void read_rollout_status(value& v, Root<ModelRollout>& out, const Path& at) {
 }
 void read_version_status(value& v, Root<ModelVersion>& out, const Path& at) {
   read_object_and_raw(v, out.object, out.object.status_raw, kVersionStatus, at);
+}
+
+void read_runtime_status(value& v, Root<ModelRuntime>& out, const Path& at) {
+  read_object_and_raw(v, out.object.status, out.object.status.raw, kRuntimeStatus, at);
 }
 
 constexpr Field<Root<Model>> kModel[] = {{"apiVersion", ignored},
@@ -535,7 +575,8 @@ constexpr Field<Root<ModelRollout>> kRollout[] = {{"apiVersion", ignored},
 constexpr Field<Root<ModelRuntime>> kRuntime[] = {{"apiVersion", ignored},
                                                   {"kind", ignored},
                                                   {"metadata", root_metadata},
-                                                  {"spec", root_part<kRuntimeSpec>}};
+                                                  {"spec", root_part<kRuntimeSpec>},
+                                                  {"status", read_runtime_status}};
 
 template <class Set>
 void read_gate_set_spec(value& v, Root<Set>& out, const Path& at) {

@@ -182,6 +182,7 @@ Result<TrainingRun> parse<TrainingRun>(std::string_view json, Coverage* coverage
   read::Report report{{}, {}, coverage};
   auto root = read::read_root(json, read::kRunRoot, report);
   if (!root) return fail(root.error());
+  root->object.changed_by = std::move(root->extra.changed_by);
   root->object.generated_name = !root->extra.generate_name.empty();
   root->object.problem = std::move(report.problem);
   read::forget_the_way(root->object);

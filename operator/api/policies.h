@@ -32,8 +32,10 @@ struct ModelPolicy {
   std::vector<std::string> fields, lineage;
   std::vector<std::string> registries;  // patterns with "*"
   std::vector<std::string> runtimes;
+  std::vector<std::string> signed_by;  // public keys in PEM; empty: no signature is asked for
   std::vector<ApprovalDemand> approvals;
-  bool separate_author = false;
+  bool separate_author = false, separate_trainer = false;
+  std::optional<Duration> max_age;  // of what serves, since it was evaluated
   std::optional<Duration> approval_valid_for;
   std::vector<FreezeWindow> freeze;
   RawJson raw = "{}";   // spec as it was read

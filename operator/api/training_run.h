@@ -72,6 +72,7 @@ struct TrainingRun {
   std::optional<int64_t> seed;
   Retraining::OnSuccess on_success = Retraining::OnSuccess::Register;
   std::string desired_state;  // empty is Running
+  std::string changed_by;  // annotation modelops.dev/changed-by: who created it
   bool generated_name = false;
   TrainingRunStatus status;
   std::string problem;

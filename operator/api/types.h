@@ -43,10 +43,12 @@ inline constexpr const char* kLabelJobOf = "modelops.dev/job-of";  // on the pod
 // On ModelRollouts that the operator wrote: spec | retraining. On those that a person made by a program of ours: the next two.
 inline constexpr const char* kLabelOrigin = "modelops.dev/origin";
 inline constexpr const char* kOriginPlugin = "kubectl-model";
+inline constexpr const char* kOriginRuntime = "runtime";  // the operator, of a ModelRuntime with update.policy Automatic
 inline constexpr const char* kOriginArgoCd = "argocd";  // the action retry
 
 // Who wrote the spec of a Model, a ModelRollout or a ModelVersion last. Admission lets nobody write another's name.
 inline constexpr const char* kAnnotationChangedBy = "modelops.dev/changed-by";
+inline constexpr const char* kOperatorAuthor = "model-operator";  // its value for what the operator writes on its own account
 // On a ModelRollout: who set desiredState or resumeRequestedAt last. Admission lets nobody write another's name.
 inline constexpr const char* kAnnotationSteeredBy = "modelops.dev/steered-by";
 
@@ -180,6 +182,7 @@ struct RolloutPolicy {
   struct Bake {
     Duration duration{0};
     std::vector<std::string> gates;
+    bool keep_all = false;  // of the version before, also where the last step left fewer pods
   };
   std::optional<Bake> bake;
   int keep_warm = 0;  // versions that served before and keep their pods
@@ -194,7 +197,7 @@ struct RolloutPolicy {
 
 // A figure that is watched all the time on the version that serves.
 struct Monitor {
-  Gate figure;   // name, where the figure comes from (Prometheus or web), bounds, samples, interval
+  Gate figure;   // name, where the figure comes from (Prometheus, web or a Job), bounds, samples, interval (of a Job: job.every)
   Duration bad_for{0};        // spec `for`: bad without a break for so long before it counts as breached
   Duration recover_after{0};  // good without a break for so long before a breach is over
   bool retrain = false, roll_back = false, hold = false;  // actions beside Alert
@@ -217,7 +220,6 @@ struct Intent {
   std::string reason, message;     // of the outcome
   std::optional<TimePoint> since;  // older rollouts that still wait are superseded by it
   std::string rollout_uid = {};    // of `rollout`, once it was seen: if that object is gone, somebody deleted it
-  std::string author = {};         // origin Spec: annotation modelops.dev/changed-by of the Model then
   std::string revision = {};       // that the rollout was to bring, once it is over
 };
 
@@ -273,6 +275,10 @@ struct MonitorStatus {
   int attempts = 0;                       // runs that it has started since it last was OK
   std::string rollback;                   // the ModelRollout that takes the Model back for this breach
   bool rollback_made = false;             // it was seen
+  // Of a monitor by Jobs: the one that measures, or did last; since when; and whether what it said is taken in.
+  std::string job = {};
+  std::optional<TimePoint> job_started = {};
+  bool job_done = false;
   bool operator==(const MonitorStatus&) const = default;
 };
 
@@ -290,6 +296,7 @@ struct ModelStatus {
   // the generation that brought it
   std::string spec_version, spec_revision;
   int64_t spec_generation = 0;
+  std::vector<std::string> spec_authors;  // who changed the spec since it last served as it asks; "": a change that nobody signed
   Intent intent;
   RetrainingStatus retraining;
   std::vector<MonitorStatus> monitors;
@@ -452,6 +459,19 @@ struct ModelRollout {
 
 // ---- ModelRuntime ----
 
+// How an edit reaches the Models that follow.
+struct RuntimeUpdate {
+  bool automatic = false;  // or with each Model's next rollout
+  int max_concurrent = 5;  // Models at once
+  int max_failures = 1;    // so many that did not get there stop it
+};
+
+struct RuntimeStatus {
+  std::vector<std::string> rolling;  // Models ("namespace/name") that may roll out what the runtime says now, or do so
+  std::vector<Condition> conditions;
+  RawJson raw = "{}";  // as stored, to write only on change
+};
+
 struct ModelRuntime {
   ObjectMeta meta;
   std::vector<Format> formats;
@@ -462,6 +482,8 @@ struct ModelRuntime {
   std::string protocol;
   RawJson pod_template;
   std::vector<std::string> configmaps;  // that the template names, sorted
+  RuntimeUpdate update;
+  RuntimeStatus status;
 };
 
 // ---- ModelGateSet and ClusterModelGateSet ----

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <mutex>
 #include <random>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "operator/runtime/log.h"
 #include "reconcilers/model/observe.h"
 #include "reconcilers/model/plan.h"
+#include "reconcilers/runtimes/update.h"
 
 namespace mo::app {
 namespace {
@@ -150,7 +152,10 @@ Operator::Operator(const RunOptions& options, audit::Settings audit, evidence::W
       evidence_(answers_, *plain_http_, *client_, evidence_options(options, std::move(web_access))),
       executor_(*client_, stores_, ledger_, refusals_, [this] { return !elector_ || elector_->leading(); }),
       informers_(*client_, stores_, ledger_, queue_,
-                 {.ns = options.ns, .watch_runtimes = options.runtimes_file.empty(), .back_in_time = end_and_forget}, meters()),
+                 {.ns = options.ns,
+                  .watch_runtimes = options.runtimes_file.empty(),
+                  .update_runtimes = updates_runtimes(),
+                  .back_in_time = end_and_forget}, meters()),
       controller_({.stores = stores_,
                    .queue = queue_,
                    .executor = executor_,
@@ -178,7 +183,19 @@ serve::Sources Operator::sources() {
                   count += handling(*model, settings_.installation) == Handling::OfAnother;
                 return count;
               },
+          .notifications = [this] { return notified(); },
           .stores = &stores_};
+}
+
+std::vector<serve::Notified> Operator::notified() const {
+  std::vector<serve::Notified> all;
+  if (!notifier_) return all;
+  for (const auto& counts : notifier_->counts()) {
+    all.push_back({counts.target, "sent", counts.sent});
+    all.push_back({counts.target, "failed", counts.failed});
+    all.push_back({counts.target, "dropped", counts.dropped});
+  }
+  return all;
 }
 
 Meters Operator::meters() {
@@ -188,8 +205,12 @@ Meters Operator::meters() {
           .unreadable = [this](Kind kind) { metrics_.unreadable(kind); }};
 }
 
+// A runtime has one status, at cluster scope.
+bool Operator::updates_runtimes() const { return options_.ns.empty() && options_.operator_class.empty() && options_.runtimes_file.empty(); }
+
 Reconcile Operator::reconcile() {
   return [this](const ObjectKey& key, TimePoint now) {
+    if (key.ns.empty()) return updates_runtimes() ? runtimes::plan(runtimes::observe(stores_, key, settings_.installation, now), now) : Plan{};
     const Observed observed = model::observe(stores_, ledger_, answers_, refusals_, key);
     Plan plan = model::plan(observed, now, settings_);
     const bool anothers = observed.model && handling(*observed.model, settings_.installation) == Handling::OfAnother;
@@ -285,6 +306,17 @@ Result<void> Operator::read_runtimes() {
   return {};
 }
 
+Result<void> Operator::read_notifications() {
+  if (options_.notifications.empty()) return {};
+  std::ifstream file(options_.notifications);
+  if (!file) return fail(ErrorKind::Invalid, "cannot read " + options_.notifications);
+  auto targets = notify::read_targets({std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()});
+  if (!targets) return fail(targets.error().kind, options_.notifications + ": " + targets.error().message);
+  notifier_ = std::make_unique<notify::Notifier>(*plain_http_, std::move(*targets));
+  events_.on_news([this](const Event& event, const std::string& name) { notifier_->send(event, name); });
+  return {};
+}
+
 bool Operator::wait_for_stores(std::stop_token stop) {
   auto next_word = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (!stop.stop_requested() && !informers_.synced()) {
@@ -308,6 +340,9 @@ bool Operator::lead(std::stop_token stop) {
 }
 
 void Operator::work(std::stop_token stop) {
+  std::jthread notifications([this](std::stop_token done) {
+    if (notifier_) notifier_->run(done);
+  });
   std::jthread events([this](std::stop_token done) { events_.run(done); });
   std::jthread housekeeping([this](std::stop_token done) {
     now_and_then(done, [this, done](int time) {
@@ -333,6 +368,10 @@ void Operator::hand_over() {
 }
 
 int Operator::run(std::stop_token stop) {
+  if (auto read = read_notifications(); !read) {
+    spdlog::error("--notifications: {}", read.error().message);
+    return 1;
+  }
   if (auto served = serve(); !served) {
     spdlog::error(served.error().message);
     return 1;

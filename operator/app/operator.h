@@ -17,6 +17,7 @@
 #include "operator/kube/client.h"
 #include "operator/runtime/confinement.h"
 #include "operator/runtime/controller.h"
+#include "operator/notify/notifier.h"
 #include "operator/runtime/events.h"
 #include "operator/runtime/executor.h"
 #include "operator/runtime/informers.h"
@@ -46,6 +47,7 @@ class Operator {
  private:
   Result<void> serve();
   Result<void> read_runtimes();
+  Result<void> read_notifications();
   bool wait_for_stores(std::stop_token stop);
   bool lead(std::stop_token stop);
   void work(std::stop_token stop);
@@ -54,6 +56,8 @@ class Operator {
   Result<serve::Access> review(const std::string& token, std::stop_token stop);
   Meters meters();
   serve::Sources sources();
+  std::vector<serve::Notified> notified() const;
+  bool updates_runtimes() const;
   Reconcile reconcile();
   bool confine(std::stop_token stop);
 
@@ -83,6 +87,7 @@ class Operator {
   std::unique_ptr<kube::Client> client_;
   EventSender events_;
   std::unique_ptr<kube::HttpTransport> plain_http_;  // to addresses that users wrote
+  std::unique_ptr<notify::Notifier> notifier_;       // null: nobody is told
   evidence::Evidence evidence_;
   std::optional<LeaderElector> elector_;
   Executor executor_;

@@ -32,6 +32,9 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
   run->add_option("--web-gate-allow", options->web_gate_allow,
                   "Host, *.suffix, * or network (10.1.0.0/16) that web gates may ask, may be repeated; then no other. Loopback, link-local and "
                   "metadata addresses need a network that holds them (default: every host, but for these addresses)");
+  run->add_option("--notifications", options->notifications,
+                  "YAML file that says which Events go to Slack, Teams, PagerDuty or as CloudEvents to a web address (docs/notifications.md)")
+      ->check(CLI::ExistingFile);
   run->add_option("--metrics-address", options->metrics_address, "Where /metrics is served, 0 for nowhere")
       ->capture_default_str();
   run->add_flag("--metrics-auth", options->metrics_auth,

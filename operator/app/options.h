@@ -12,6 +12,7 @@ struct RunOptions {
   std::string kubeconfig;                 // empty: KUBECONFIG, else in-cluster, else ~/.kube/config
   std::string ns;                         // empty: all
   std::string prometheus_url;             // empty: gates by Prometheus are inconclusive and say so
+  std::string notifications;              // file; empty: nobody is told
   std::string web_gate_tokens;            // folder; empty: web gates send no token
   std::vector<std::string> web_gate_allow;  // as for evidence::WebAccess; empty: web gates may ask every host
   std::string metrics_address = ":9090";  // "0": none

@@ -145,6 +145,7 @@ struct Plan {
   std::vector<Ask> asks;
   bool at_once = false;  // once all is carried out, which the watch does not tell
   std::optional<Duration> requeue_after;  // whatever became of the actions that were refused
+  std::vector<ObjectKey> others;  // that look at what these actions write: our own writes wake nobody
 };
 
 }  // namespace mo

@@ -3,24 +3,23 @@
 #include <algorithm>
 
 #include "operator/evidence/bounded_json.h"
+#include "operator/yaml/yaml.h"
 
 namespace mo::evidence {
 namespace {
 
 using Json = nlohmann::json;
 
-// What the rules of these policies come down to. Written without blanks, as `squeezed` leaves them.
-std::vector<std::string> rules_of(const std::string& name) {
-  if (name == kApprovalsPolicy)
-    return {"object.spec.approver==request.userInfo.username",
-            "authorizer.group('modelops.dev').resource('modelapprovals').namespace(request.namespace).name(object.spec.role)."
-            "check('approve').allowed()"};
-  return {"variables.who==request.userInfo.username", "variables.who==variables.whoBefore"};
-}
-
-std::string squeezed(std::string text) {
-  std::erase_if(text, [](unsigned char c) { return c == ' ' || c == '\n' || c == '\t'; });
-  return text;
+// The spec of the policy of that name, as it is shipped.
+Json shipped(const std::string& name) {
+  for (const std::string_view text : kApprovalPolicies)
+    if (const auto documents = yaml::read(std::string(text)))
+      for (const auto& document : *documents) {
+        const Json object = parse_bounded(document.value.dump());
+        if (text_of(object, "kind") == "ValidatingAdmissionPolicy" && text_of(member_of(object, "metadata"), "name") == name)
+          return member_of(object, "spec");
+      }
+  return nullptr;
 }
 
 // A policy or binding that says this is for some objects only.
@@ -32,11 +31,33 @@ bool narrowed(const Json& match) {
   return false;
 }
 
-bool holds(const Json& policy, const std::string& rule) {
-  const Json validations = member_of(policy, "validations");
-  return validations.is_array() && std::any_of(validations.begin(), validations.end(), [&](const Json& one) {
-           return squeezed(text_of(one, "expression")).find(rule) != std::string::npos;
-         });
+// What the API server writes into each rule by itself.
+Json without_defaults(Json rules) {
+  if (rules.is_array())
+    for (Json& rule : rules)
+      if (rule.is_object() && text_of(rule, "scope") == "*") rule.erase("scope");
+  return rules;
+}
+
+std::vector<std::string> expressions(const Json& validations) {
+  std::vector<std::string> all;
+  if (validations.is_array())
+    for (const Json& one : validations) all.push_back(text_of(one, "expression"));
+  return all;
+}
+
+// Which part of the policy is not as it was shipped; empty: none.
+std::string changed_part(const Json& rules, const Json& as_shipped) {
+  const auto empty_or = [](const Json& found) { return found.is_null() ? Json::array() : found; };
+  for (const char* part : {"matchConditions", "variables"})
+    if (empty_or(member_of(rules, part)) != empty_or(member_of(as_shipped, part))) return part;
+  if (without_defaults(member_of(member_of(rules, "matchConstraints"), "resourceRules")) !=
+      member_of(member_of(as_shipped, "matchConstraints"), "resourceRules"))
+    return "matchConstraints.resourceRules";
+  const std::vector<std::string> there = expressions(member_of(rules, "validations"));
+  for (const std::string& demanded : expressions(member_of(as_shipped, "validations")))
+    if (std::find(there.begin(), there.end(), demanded) == there.end()) return "validations, which lacks " + demanded.substr(0, 120);
+  return "";
 }
 
 std::string unread(const std::string& what, const Error& error) {
@@ -57,8 +78,8 @@ std::string unguarded(const std::string& name, const Result<std::string>& policy
   if (text_of(rules, "failurePolicy") != "Fail")
     return what + " has failurePolicy " + text_of(rules, "failurePolicy") + ", not Fail" + way_out;
   if (narrowed(member_of(rules, "matchConstraints"))) return what + " is for some objects only" + way_out;
-  for (const std::string& rule : rules_of(name))
-    if (!holds(rules, rule)) return what + " lacks the rule " + rule + way_out;
+  if (const std::string part = changed_part(rules, shipped(name)); !part.empty())
+    return what + " is not as this version of the operator ships it: spec." + part + way_out;
   const Json actions = member_of(binds, "validationActions");
   if (text_of(binds, "policyName") != name || !actions.is_array() ||
       std::find(actions.begin(), actions.end(), "Deny") == actions.end())

@@ -231,7 +231,7 @@ Result<std::string> Evidence::read(const AskGateways& question, std::stop_token 
 
 Result<std::string> Evidence::read(const AskApprovals& question, std::stop_token stop) {
   std::string problem;
-  for (const char* name : {kApprovalsPolicy, kAuthorsPolicy}) {
+  for (const char* name : {kApprovalsPolicy, kAuthorsPolicy, kOriginsPolicy}) {
     const auto policy = client_.get_raw(std::string(kAdmission) + "validatingadmissionpolicies/" + name, stop);
     const auto binding = client_.get_raw(std::string(kAdmission) + "validatingadmissionpolicybindings/" + name, stop);
     for (const auto* read : {&policy, &binding})

@@ -1,6 +1,7 @@
 #include "operator/evidence/prometheus.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "operator/api/run_result.h"
 #include "operator/evidence/bounded_json.h"
@@ -14,6 +15,7 @@ using Json = nlohmann::json;
 // up first reads as a Prometheus that is gone.
 constexpr std::chrono::seconds kBefore{2};
 constexpr size_t kMaxBody = 1u << 20;
+constexpr size_t kMaxPast = 32u << 20;
 // Longer queries go by POST: proxies bound the length of a URL. Short ones go by GET, which may be repeated
 // on a fresh connection when a pooled one turns out to be dead.
 constexpr size_t kMaxGetQuery = 2000;
@@ -29,11 +31,13 @@ Reading number(const Json& sample) {
   return no("the query returned " + api::excerpt(text) + ", it must return a finite number");
 }
 
+Reading too_many(size_t series) {
+  return no("the query returned " + std::to_string(series) + " series, it must return one: aggregate it, for instance with avg()");
+}
+
 Reading of_vector(const Json& result) {
   if (result.empty()) return no("no data");
-  if (result.size() > 1)
-    return no("the query returned " + std::to_string(result.size()) +
-              " series, it must return one: aggregate it, for instance with avg()");
+  if (result.size() > 1) return too_many(result.size());
   const Json& series = result[0];
   if (!series.is_object() || !series.contains("value"))
     return no("the query returned a histogram, it must return one number");
@@ -66,6 +70,38 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
+// Each moment of a series has one sample at most; a moment of several series is of none.
+void take_series(const Json& series, std::map<int64_t, Reading>& at, std::map<int64_t, size_t>& seen) {
+  const auto each = [&](const char* member, const auto& read) {
+    const auto samples = series.find(member);
+    if (samples == series.end() || !samples->is_array()) return;
+    for (const Json& sample : *samples) {
+      if (!sample.is_array() || sample.empty() || !sample[0].is_number()) continue;
+      const int64_t moment = std::llround(std::clamp(sample[0].get<double>(), -1e15, 1e15));
+      const size_t n = ++seen[moment];
+      at[moment] = n == 1 ? read(sample) : too_many(n);
+    }
+  };
+  if (!series.is_object()) return;
+  each("values", [](const Json& sample) { return number(sample); });
+  each("histograms", [](const Json&) { return no("the query returned a histogram, it must return one number"); });
+}
+
+// The part of an answer that holds its result, or why there is none.
+struct Answered {
+  Json data;
+  std::string problem;
+};
+Answered data_of(int http_status, std::string_view body) {
+  Json document = parse_bounded(body);
+  if (http_status != 200 || text_of(document, "status") == "error") return {{}, of_error(http_status, document, body).problem};
+  if (document.is_discarded()) return {{}, "Prometheus' answer is cut or not JSON: " + api::excerpt(body)};
+  const auto data = document.is_object() ? document.find("data") : document.end();
+  if (text_of(document, "status") != "success" || data == document.end() || !data->is_object() || !data->contains("result"))
+    return {{}, "the answer is not one of Prometheus' query API: " + api::excerpt(body)};
+  return {std::move(*data), ""};
+}
+
 std::string without_password(std::string url) {
   const size_t begin = url.find("://");
   if (begin == std::string::npos) return url;
@@ -79,16 +115,10 @@ std::string without_password(std::string url) {
 
 Reading reading_of(int http_status, std::string_view body) {
   if (body.size() > kMaxBody) return no("Prometheus' answer is longer than 1 MiB");
-  const Json document = parse_bounded(body);
-  if (http_status != 200 || text_of(document, "status") == "error")
-    return of_error(http_status, document, body);
-  if (document.is_discarded()) return no("Prometheus' answer is cut or not JSON: " + api::excerpt(body));
-  const auto data = document.is_object() ? document.find("data") : document.end();
-  if (text_of(document, "status") != "success" || data == document.end() || !data->is_object() ||
-      !data->contains("result"))
-    return no("the answer is not one of Prometheus' query API: " + api::excerpt(body));
-  const std::string type = text_of(*data, "resultType");
-  const Json& result = (*data)["result"];
+  const Answered answered = data_of(http_status, body);
+  if (!answered.problem.empty()) return no(answered.problem);
+  const std::string type = text_of(answered.data, "resultType");
+  const Json& result = answered.data["result"];
   if (type == "scalar") return number(result);
   if (type == "vector" && result.is_array()) return of_vector(result);
   if (type == "matrix")
@@ -98,36 +128,67 @@ Reading reading_of(int http_status, std::string_view body) {
   return no("the query returned a " + api::excerpt(type) + ", it must return one number");
 }
 
+Past past_of(int http_status, std::string_view body) {
+  if (body.size() > kMaxPast) return {{}, "Prometheus' answer is longer than 32 MiB: ask for less at once, or aggregate the query"};
+  const Answered answered = data_of(http_status, body);
+  if (!answered.problem.empty()) return {{}, answered.problem};
+  const Json& result = answered.data["result"];
+  if (text_of(answered.data, "resultType") != "matrix" || !result.is_array())
+    return {{}, "the answer is not one of Prometheus' range API: " + api::excerpt(body)};
+  Past past;
+  std::map<int64_t, size_t> seen;
+  for (const Json& series : result) take_series(series, past.at, seen);
+  return past;
+}
+
 Prometheus::Prometheus(std::string url, kube::HttpTransport& http) : url_(std::move(url)), http_(http) {
   while (url_.ends_with('/')) url_.pop_back();
   shown_ = without_password(url_);
 }
 
-Prometheus::Queried Prometheus::query(const std::string& promql, std::stop_token stop, std::chrono::seconds deadline) const {
-  if (url_.empty())
-    return {no("no Prometheus is configured: start the operator with --prometheus-url"), false};
+Prometheus::Sent Prometheus::send(const std::string& path, const std::string& form, size_t max_body, std::stop_token stop,
+                                 std::chrono::seconds deadline) const {
+  const auto unasked = [](std::string why) { return Sent{fail(ErrorKind::Invalid, ""), std::move(why)}; };
+  if (url_.empty()) return unasked("no Prometheus is configured: start the operator with --prometheus-url");
   if (!url_.starts_with("http://") && !url_.starts_with("https://"))
-    return {no("--prometheus-url must be an http:// or https:// address, it is " + shown_), false};
+    return unasked("--prometheus-url must be an http:// or https:// address, it is " + shown_);
   kube::HttpRequest request;
-  request.target = url_ + "/api/v1/query";
+  request.target = url_ + path;
   request.deadline = deadline;
-  request.max_body = kMaxBody;
+  request.max_body = max_body;
   request.headers = {{"Accept", "application/json"}};
-  const std::string form =
-      "timeout=" + std::to_string(std::max(deadline - kBefore, std::chrono::seconds(1)).count()) + "s&query=" + percent_encoded(promql);
-  if (form.size() <= kMaxGetQuery) {
-    request.target += "?" + form;
+  const std::string whole = "timeout=" + std::to_string(std::max(deadline - kBefore, std::chrono::seconds(1)).count()) + "s&" + form;
+  if (whole.size() <= kMaxGetQuery) {
+    request.target += "?" + whole;
   } else {
     request.method = "POST";
     request.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
-    request.body = form;
+    request.body = whole;
   }
-  const auto answer = http_.send(request, stop);
-  if (answer) return {reading_of(answer->status, answer->body), true};
-  if (answer.error().kind == ErrorKind::Malformed)
-    return {no("Prometheus at " + shown_ + " sent an answer that cannot be used: " + answer.error().message),
-            true};
-  return {no("cannot reach Prometheus at " + shown_ + ": " + answer.error().message), false};
+  return {http_.send(request, stop), ""};
+}
+
+Prometheus::Queried Prometheus::failed(const Sent& sent) const {
+  if (!sent.problem.empty()) return {no(sent.problem), false};
+  const Error& error = sent.answer.error();
+  if (error.kind == ErrorKind::Malformed)
+    return {no("Prometheus at " + shown_ + " sent an answer that cannot be used: " + error.message), true};
+  return {no("cannot reach Prometheus at " + shown_ + ": " + error.message), false};
+}
+
+Prometheus::Queried Prometheus::query(const std::string& promql, std::stop_token stop, std::chrono::seconds deadline) const {
+  const Sent sent = send("/api/v1/query", "query=" + percent_encoded(promql), kMaxBody, stop, deadline);
+  return sent.answer ? Queried{reading_of(sent.answer->status, sent.answer->body), true} : failed(sent);
+}
+
+Prometheus::QueriedPast Prometheus::query_past(const std::string& promql, const Moments& moments, std::stop_token stop,
+                                               std::chrono::seconds deadline) const {
+  const std::string form = "start=" + std::to_string(moments.first) + "&end=" + std::to_string(moments.last) + "&step=" +
+                           std::to_string(moments.step) + "&query=" + percent_encoded(promql);
+  const Sent sent = send("/api/v1/query_range", form, kMaxPast, stop, deadline);
+  if (sent.answer) return {past_of(sent.answer->status, sent.answer->body), true};
+  const Queried why = failed(sent);
+  return {{{}, why.reading.problem}, why.reached};
 }
 
 }  // namespace mo::evidence

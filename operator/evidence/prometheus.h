@@ -1,7 +1,9 @@
-// Instant queries to Prometheus, each answered by exactly one finite number or by why there is none.
+// Queries to Prometheus, each answered by exactly one finite number or by why there is none: now, or at moments of the past.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <map>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -14,6 +16,22 @@ namespace mo::evidence {
 // What an answer of /api/v1/query says. Pure. A vector of one sample or a scalar is a value; it is taken as
 // text and never becomes a float.
 Reading reading_of(int http_status, std::string_view body);
+
+// What an answer of /api/v1/query_range says: at each moment (Unix seconds) what an instant query would have answered then. Pure.
+struct Past {
+  std::map<int64_t, Reading> at;  // a moment without an entry has no data
+  std::string problem;            // why nothing is known; empty: `at` is all there is
+};
+Past past_of(int http_status, std::string_view body);
+
+// Prometheus refuses more moments in one query.
+inline constexpr int64_t kMostMoments = 11'000;
+
+// From the first moment to the last, both among them.
+struct Moments {
+  int64_t first = 0, last = 0;  // Unix seconds
+  int64_t step = 1;             // seconds
+};
 
 // Thread-safe if the transport is.
 class Prometheus {
@@ -29,7 +47,22 @@ class Prometheus {
   // Blocks for at most `deadline`. Answers longer than 1 MiB are refused.
   Queried query(const std::string& promql, std::stop_token stop, std::chrono::seconds deadline = std::chrono::seconds(10)) const;
 
+  struct QueriedPast {
+    Past past;
+    bool reached = true;
+  };
+  // The same over the past, at most kMostMoments of it. Answers longer than 32 MiB are refused.
+  QueriedPast query_past(const std::string& promql, const Moments& moments, std::stop_token stop,
+                         std::chrono::seconds deadline = std::chrono::seconds(60)) const;
+
  private:
+  struct Sent {
+    Result<kube::HttpResponse> answer;
+    std::string problem;  // nothing was asked
+  };
+  Sent send(const std::string& path, const std::string& form, size_t max_body, std::stop_token stop, std::chrono::seconds deadline) const;
+  Queried failed(const Sent& sent) const;
+
   std::string url_;    // without a slash at its end
   std::string shown_;  // the same without a password, for messages
   kube::HttpTransport& http_;

@@ -132,6 +132,8 @@ class Registry {
   Result<void> log_in(const kube::HttpResponse& answer) {
     const std::string* challenge = answer.header("www-authenticate");
     if (!challenge) return fail(refusal(answer));
+    // Where a registry sends us for bytes must not say where the account goes.
+    if (answer.redirected) return fail(ErrorKind::Unauthorized, "the host that the registry redirects to wants credentials of its own");
     if (challenge->starts_with("Basic") || challenge->starts_with("basic")) {
       if (account_.empty() || authorization_ == account_) return fail(refusal(answer));
       authorization_ = account_;

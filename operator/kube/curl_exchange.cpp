@@ -142,6 +142,9 @@ long Exchange::status() const {
 
 HttpResponse Exchange::take_response() {
   response_.status = static_cast<int>(status());
+  long redirects = 0;
+  curl_easy_getinfo(easy_, CURLINFO_REDIRECT_COUNT, &redirects);
+  response_.redirected = redirects > 0;
   response_.body = body_.take_body();
   return std::move(response_);
 }

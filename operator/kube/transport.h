@@ -51,6 +51,7 @@ struct HttpResponse {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;
+  bool redirected = false;  // it is not from whom the request named
   // The first header of that name, or null. Lives as long as this response.
   const std::string* header(std::string_view lower_case_name) const;
 };

@@ -16,6 +16,8 @@ namespace {
 // What the API server refused for good is tried again for the case that the world around it changed, but not
 // by the millisecond.
 constexpr Duration kRefusedWait = std::chrono::seconds(1);
+// Of all that change together it is looked at once.
+constexpr Duration kTogether = std::chrono::seconds(1);
 // The API server may ask for a pause. For longer than this nobody's word is left unheard.
 constexpr Duration kLongestHold = std::chrono::minutes(1);
 
@@ -128,6 +130,7 @@ std::optional<Controller::Planning> Controller::longest_planning() const {
 void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& outcome, uint64_t mark,
                            TimePoint now) {
   const bool done = outcome.kind == Outcome::Kind::Done;
+  for (const ObjectKey& other : plan.others) parts_.queue.add_after(other, kTogether);
   if (outcome.held) parts_.queue.add_after(model, *outcome.held);
   // Statuses come first: after the refusal of anything else, too, what was decided on the answers is on record.
   const bool recorded = done || (outcome.kind == Outcome::Kind::Refused && !outcome.of_status);

@@ -131,6 +131,8 @@ void EventSender::deliver(const Event& event, std::stop_token stop) {
   if (sent_.count(id) && repeat(ref, id, stop)) return;
   const auto posted = client_.post(Kind::Event, ns, event_body(event, instance_, wall_now()), stop);
   if (sent_.size() >= kRemembered) sent_.clear();  // costs a POST that answers AlreadyExists, no more
+  // Where the API server will not have it, people are told all the same.
+  if (news_ && (posted || posted.error().http_status != 409)) news_(event, ref.key.name);
   if (posted) {
     sent_[id] = Sent{1, 0, Clock::now()};
   } else if (posted.error().http_status == 409) {

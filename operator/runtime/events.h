@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <stop_token>
 #include <string>
@@ -32,6 +33,11 @@ class EventSender {
               std::chrono::milliseconds last_call = std::chrono::seconds(2))
       : client_(client), instance_(std::move(instance)), last_call_(last_call) {}
 
+  // Is told of news that were none before, with their name; a repeat after a restart is none, as long as the API server keeps the Event.
+  // Called on the thread of run(); set it before.
+  using News = std::function<void(const Event&, const std::string& name)>;
+  void on_news(News news) { news_ = std::move(news); }
+
   void send(Event event);
   // Until `stop`; what is queued or being sent then gets two more seconds (`last_call`), all together.
   void run(std::stop_token stop);
@@ -56,6 +62,7 @@ class EventSender {
   kube::Client& client_;
   const std::string instance_;
   const std::chrono::milliseconds last_call_;
+  News news_;
   std::atomic<uint64_t> dropped_{0};
   std::mutex mutex_;
   std::condition_variable_any filled_;

@@ -1,6 +1,7 @@
 #include "operator/runtime/informers.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "operator/runtime/log.h"
 
@@ -38,12 +39,16 @@ void Informers::watch_ours() {
     queue_who_names({Kind::Model, model.meta.key});  // to be trained anew when this one promotes a version
     // One of them may have the hostname to itself from now on, or no longer.
     for (const ObjectKey& other : references_.share_hostname(model)) queue_.add(other);
+    queue_updates();
   });
   watch<api::ModelVersion>(stores_.versions, {}, [this, queue_models](const api::ModelVersion& version, bool removed) {
     references_.update(version, removed);
     queue_models(version, removed);
   });
-  watch<api::ModelRollout>(stores_.rollouts, {}, queue_models);
+  watch<api::ModelRollout>(stores_.rollouts, {}, [this, queue_models](const api::ModelRollout& rollout, bool removed) {
+    queue_models(rollout, removed);
+    queue_updates();
+  });
   watch<api::TrainingRun>(stores_.runs, {}, queue_models);
   auto queue_users = [this](const auto& set, bool) {
     queue_who_names({api::KindOf<std::decay_t<decltype(set)>>::value, set.meta.key});
@@ -59,8 +64,25 @@ void Informers::watch_ours() {
   });
   watch<api::ModelPolicy>(stores_.policies, cluster_scoped, [this](const api::ModelPolicy&, bool) { queue_all_models(); });
   if (!options_.watch_runtimes) return;
-  watch<api::ModelRuntime>(stores_.runtimes, cluster_scoped,
-                           [this](const api::ModelRuntime&, bool) { queue_all_models(); });
+  watch<api::ModelRuntime>(stores_.runtimes, cluster_scoped, [this](const api::ModelRuntime& runtime, bool removed) { on_runtime(runtime, removed); });
+}
+
+// Its status names those that may go on: nobody else has to look again for that.
+void Informers::on_runtime(const api::ModelRuntime& runtime, bool removed) {
+  int64_t& generation = runtime_generations_[runtime.meta.uid];
+  if (std::exchange(generation, runtime.meta.generation) != runtime.meta.generation || removed) queue_all_models();
+  if (removed) runtime_generations_.erase(runtime.meta.uid);
+  if (!options_.update_runtimes) return;
+  for (const std::string& model : runtime.status.rolling)
+    if (const size_t slash = model.find('/'); slash != std::string::npos) queue_.add({model.substr(0, slash), model.substr(slash + 1)});
+  queue_.add(runtime.meta.key);
+}
+
+// Of all Models that change together it is looked at once.
+void Informers::queue_updates() {
+  if (!options_.update_runtimes) return;
+  for (const auto& runtime : stores_.runtimes.all())
+    if (runtime->update.automatic) queue_.add_after(runtime->meta.key, std::chrono::seconds(1));
 }
 
 void Informers::watch_owned() {

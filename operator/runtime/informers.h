@@ -25,6 +25,7 @@ namespace mo {
 struct InformerOptions {
   std::string ns;              // empty: all
   bool watch_runtimes = true;  // false: somebody else fills Stores::runtimes
+  bool update_runtimes = true;  // whether ModelRuntimes are reconciled, too: their keys have no namespace
   std::function<void(Kind)> back_in_time;  // as for WatcherOptions
 };
 
@@ -51,6 +52,8 @@ class Informers {
   void watch_owned();
   void queue_users_of_runtimes(const ObjectKey& configmap);
   void queue_all_models();
+  void on_runtime(const api::ModelRuntime& runtime, bool removed);
+  void queue_updates();
   void queue_who_names(const ObjectRef& named);
 
   kube::Client& client_;
@@ -60,6 +63,7 @@ class Informers {
   InformerOptions options_;
   Meters meters_;
   ReferenceIndex references_;
+  std::unordered_map<std::string, int64_t> runtime_generations_;  // by UID; the thread of that watch alone
   struct Watch {
     std::unique_ptr<Watcher> watcher;
     std::function<bool()> synced;

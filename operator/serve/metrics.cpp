@@ -190,6 +190,16 @@ std::string Metrics::text() const {
   if (sources.events_dropped)
     counter("model_operator_events_dropped_total", "Events not sent because too many waited.",
             static_cast<double>(sources.events_dropped()));
+  if (sources.notifications) {
+    MetricFamily told{"model_operator_notifications_total", "Messages by target (--notifications) and outcome.", MetricType::Counter, {}};
+    for (const Notified& notified : sources.notifications()) {
+      ClientMetric metric;
+      metric.counter.value = static_cast<double>(notified.count);
+      metric.label = {{"target", notified.target}, {"outcome", notified.outcome}};
+      told.metric.push_back(std::move(metric));
+    }
+    families.push_back(std::move(told));
+  }
   counter("process_cpu_seconds_total", "CPU time of this process.", cpu_seconds());
   add("process_resident_memory_bytes", "Resident memory of this process.", resident_bytes());
   add("process_open_fds", "Open file descriptors of this process.", open_descriptors());

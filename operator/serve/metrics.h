@@ -5,11 +5,17 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "operator/core/ids.h"
 #include "operator/store/store.h"
 
 namespace mo::serve {
+
+struct Notified {
+  std::string target, outcome;  // sent | failed | dropped
+  uint64_t count = 0;
+};
 
 // Read at each scrape. Empty ones are left out.
 struct Sources {
@@ -17,6 +23,7 @@ struct Sources {
   std::function<uint64_t()> events_dropped;
   std::function<bool()> leading;
   std::function<size_t()> models_of_others;
+  std::function<std::vector<Notified>()> notifications = {};
   const Stores* stores = nullptr;  // Models and ModelRollouts by phase; must outlive Metrics
 };
 

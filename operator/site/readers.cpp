@@ -2,14 +2,31 @@
 
 #include <algorithm>
 
+#include "operator/json/json.h"
+
 namespace mo::site {
 namespace {
 
 constexpr std::chrono::seconds kKnown{60}, kUnknown{10};
 constexpr size_t kRemembered = 256;
-constexpr size_t kNamespacesAsked = 2000;
+constexpr size_t kNamespaces = 2000;    // of which a reader without the whole cluster may see a part
+constexpr size_t kAskedAtOnce = 300;    // namespaces, before others get their turn
+
+// What a SubjectAccessReview may depend on: not on which token it was, which is new each hour.
+std::string account_of(const kube::Identity& who) {
+  Json user = parse_json(who.user, 1 << 20).value_or(Json::object());
+  if (user.is_object() && user.contains("extra") && user["extra"].is_object()) {
+    Json kept = Json::object();
+    for (const auto& [name, value] : user["extra"].items())
+      if (!name.starts_with("authentication.kubernetes.io/")) kept[name] = value;
+    user["extra"] = std::move(kept);
+  }
+  return user.dump();
+}
 
 }  // namespace
+
+bool Readers::knows(const std::string& token) { return recall(token).has_value(); }
 
 std::optional<Readers::Reader> Readers::recall(const std::string& token) {
   std::lock_guard lock(mutex_);
@@ -53,13 +70,46 @@ Result<Readers::Reader> Readers::ask(const std::string& token, const report::Por
   if (reader.everything) return reader;
   std::set<std::string> namespaces;
   for (const report::Model& model : whole.models)
-    if (namespaces.size() < kNamespacesAsked) namespaces.insert(model.ns);
-  for (const std::string& ns : namespaces) {
-    const auto may = sees(*who, ns, stop);
-    if (!may) return fail(may.error());
-    if (*may) reader.namespaces.insert(ns);
-  }
+    if (namespaces.size() < kNamespaces) namespaces.insert(model.ns);
+  auto seen = seen_by(*who, namespaces, stop);
+  if (!seen) return fail(seen.error());
+  reader.namespaces = std::move(*seen);
+  reader.until = Clock::now() + kKnown;
   return reader;
+}
+
+Result<std::set<std::string>> Readers::seen_by(const kube::Identity& who, const std::set<std::string>& namespaces, std::stop_token stop) {
+  const std::string account = account_of(who);
+  Asked asked;
+  {
+    std::lock_guard lock(mutex_);
+    std::erase_if(asked_, [now = Clock::now()](const auto& entry) { return entry.second.until < now; });
+    if (const auto it = asked_.find(account); it != asked_.end()) asked = it->second;
+  }
+  if (asked.namespaces.empty()) asked.until = Clock::now() + kKnown;
+  size_t left = kAskedAtOnce;
+  std::optional<Error> error;
+  for (const std::string& ns : namespaces) {
+    if (asked.namespaces.contains(ns)) continue;
+    if (left-- == 0) {
+      error = Error{ErrorKind::TooManyRequests, "your rights in " + std::to_string(asked.namespaces.size()) + " of " + std::to_string(namespaces.size()) +
+                                                    " namespaces are known so far; try again"};
+      break;
+    }
+    const auto may = sees(who, ns, stop);
+    if (!may) {
+      error = may.error();
+      break;
+    }
+    asked.namespaces[ns] = *may;
+  }
+  std::set<std::string> seen;
+  for (const auto& [ns, may] : asked.namespaces)
+    if (may && namespaces.contains(ns)) seen.insert(ns);
+  std::lock_guard lock(mutex_);
+  if (asked_.size() < kRemembered || asked_.contains(account)) asked_[account] = std::move(asked);
+  if (error) return tl::unexpected(*error);
+  return seen;
 }
 
 Result<Readers::Snapshot> Readers::view(const std::string& token, const Snapshot& whole, std::stop_token stop) {

@@ -25,8 +25,8 @@ using serve::Reply;
 using serve::Request;
 using Answer = std::function<void(Reply)>;
 
-constexpr size_t kWaiting = 64;  // requests; one more is answered with 503
-constexpr int kThreads = 2;
+constexpr size_t kWaiting = 64;  // requests of each lane; one more is answered with 503
+constexpr int kThreads = 2;      // of each lane
 // All readers may come from one address, that of the proxy in front.
 const serve::Limits kLimits{.connections = 512, .per_peer = 512};
 constexpr size_t kLongestToken = 4096;
@@ -85,7 +85,8 @@ class Server {
     if (!http) return trouble("--address " + options_.address + ": " + http.error().message);
     spdlog::info("report on port {}", (*http)->port());
     std::vector<std::jthread> workers;
-    for (int i = 0; i < kThreads; ++i) workers.emplace_back([this](std::stop_token done) { work(done); });
+    for (Lane* lane : {&known_, &strangers_})
+      for (int i = 0; i < kThreads; ++i) workers.emplace_back([this, lane](std::stop_token done) { work(*lane, done); });
     refresh_until(stop);
     http->reset();
     return 0;
@@ -95,6 +96,10 @@ class Server {
   struct Task {
     Request request;
     Answer answer;
+  };
+  struct Lane {
+    std::deque<Task> tasks;
+    std::condition_variable_any wake;
   };
 
   static int trouble(const std::string& what) {
@@ -146,20 +151,21 @@ class Server {
     if (request.path == "/healthz") return answer({200, kPlain, "ok\n"});
     if (request.path == "/readyz") return answer(snapshot() ? Reply{200, kPlain, "ok\n"} : Reply{503, kPlain, "has not read the Models yet\n"});
     if (request.path == "/style.css") return answer(guarded({200, "text/css; charset=utf-8", report::style_sheet()}, true));
+    Lane& lane = readers_.knows(token_of(request.authorization)) ? known_ : strangers_;
     std::unique_lock lock(mutex_);
-    if (tasks_.size() >= kWaiting) {
+    if (lane.tasks.size() >= kWaiting) {
       lock.unlock();
       return answer(said(503, "too many requests wait; try again"));
     }
-    tasks_.push_back({std::move(request), std::move(answer)});
-    wake_.notify_one();
+    lane.tasks.push_back({std::move(request), std::move(answer)});
+    lane.wake.notify_one();
   }
 
-  void work(std::stop_token stop) {
+  void work(Lane& lane, std::stop_token stop) {
     std::unique_lock lock(mutex_);
-    while (wake_.wait(lock, stop, [this] { return !tasks_.empty(); })) {
-      Task task = std::move(tasks_.front());
-      tasks_.pop_front();
+    while (lane.wake.wait(lock, stop, [&lane] { return !lane.tasks.empty(); })) {
+      Task task = std::move(lane.tasks.front());
+      lane.tasks.pop_front();
       lock.unlock();
       task.answer(reply(task.request, stop));
       lock.lock();
@@ -173,6 +179,7 @@ class Server {
     if (!whole) return said(503, "the Models have not been read yet; try again");
     try {
       const auto view = readers_.view(token, whole, stop);
+      if (!view && view.error().kind == ErrorKind::TooManyRequests) return said(503, view.error().message);
       if (!view) {
         spdlog::warn("cannot ask who may read: {}", view.error().message);
         return said(503, "Kubernetes cannot be asked who you are; try again");
@@ -191,8 +198,7 @@ class Server {
   std::mutex mutex_;  // guards what follows
   std::shared_ptr<const report::Portfolio> snapshot_;
   bool stale_ = false;
-  std::deque<Task> tasks_;
-  std::condition_variable_any wake_;
+  Lane known_, strangers_;  // who has yet to be asked about holds up nobody who is known
 };
 
 }  // namespace

@@ -144,11 +144,20 @@ class Recording {
     if (s().phase == "Succeeded") succeed();
   }
 
-  // The spec's author, or who made the ModelRollout.
+  // Everybody who changed the spec since it last served as it asks.
+  std::string spec_author() const {
+    const auto& authors = d_.next.spec_authors.empty() ? m_.status.spec_authors : d_.next.spec_authors;
+    std::string all;
+    for (const std::string& who : authors) all += (all.empty() ? "" : ", ") + or_unknown(who);
+    return all.empty() ? or_unknown(m_.about.changed_by) : all;
+  }
+
+  // The spec's authors, or who made the ModelRollout.
   std::string author() const {
     const api::ModelRollout& r = *d_.rollout;
-    if (r.origin == "spec") return or_unknown(d_.next.intent.author.empty() ? m_.about.changed_by : d_.next.intent.author);
-    return r.origin == "retraining" || r.origin == "monitor" ? kOperator : or_unknown(r.changed_by);
+    if (r.origin == "spec") return spec_author();
+    const bool ours = r.origin == "retraining" || r.origin == "monitor" || r.origin == api::kOriginRuntime;
+    return ours ? kOperator : or_unknown(r.changed_by);
   }
 
   // Who set desiredState or resumeRequestedAt last; in a ModelRollout that nobody changed since, who made it.
@@ -281,7 +290,7 @@ class Recording {
   void note_what_serves() {
     const std::string& now = d_.next.stable_version;
     if (succeeded_ || now.empty() || now == m_.status.stable_version) return;
-    add(entry("Serving", or_unknown(d_.next.intent.author.empty() ? m_.about.changed_by : d_.next.intent.author),
+    add(entry("Serving", spec_author(),
               now + " serves all traffic", {{"serves", serves(now, d_.next.stable_digest, d_.next.stable_revision)}}));
   }
 

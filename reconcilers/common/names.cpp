@@ -51,6 +51,12 @@ std::string run_job_name(const std::string& run, const std::string& part) {
   return run.substr(0, kLongest - part.size() - kHashDigits - 2) + "-" + hash_of(run).substr(0, kHashDigits) + "-" + part;
 }
 
+std::string runtime_rollout_name(const std::string& model, const std::string& version, const std::string& runtime_uid, int64_t generation,
+                                 const std::string& revision) {
+  constexpr size_t kLongest = 253;
+  const std::string mark = "-rt-" + hash_of(runtime_uid + "/" + std::to_string(generation) + "/" + revision).substr(0, 10);
+  return deployment_name(model, version).substr(0, kLongest - mark.size()) + mark;
+}
 
 Json to_json(const api::Artifact& artifact) {
   Json format = {{"name", artifact.format.name}};

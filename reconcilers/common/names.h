@@ -29,7 +29,10 @@ std::string run_job_name(const std::string& run, const std::string& part);
 // Job of a run, as operators named it before there were TrainingRuns.
 std::string old_run_job_name(const std::string& model, int64_t run);
 
-// The ConfigMap of a configmap://name/key artifact; empty for others.
+// ModelRollout for what a ModelRuntime of this generation makes of the version: `revision`.
+std::string runtime_rollout_name(const std::string& model, const std::string& version, const std::string& runtime_uid, int64_t generation,
+                                 const std::string& revision);
+
 // As spec.artifact of a ModelVersion.
 Json to_json(const api::Artifact& artifact);
 

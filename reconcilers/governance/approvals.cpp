@@ -78,8 +78,10 @@ class Count {
     if (a.subject != q_.subject) return "the artifact, policies or gate results changed since; approve again";
     if (!a.approved) return "";
     const auto& authors = q_.record.authors;
-    if (q_.record.separate_author && std::find(authors.begin(), authors.end(), a.approver) != authors.end())
-      return "who wrote the change may not approve it";
+    if (std::find(authors.begin(), authors.end(), a.approver) != authors.end()) {
+      if (q_.record.separate_author) return "who wrote the change may not approve it";
+      if (q_.record.separate_trainer) return "who trained the version may not approve it";
+    }
     if (const auto until = valid_until(a); until && *until <= now_) return "it was valid until " + format_time(*until);
     for (const api::Clearance& clearance : q_.record.cleared)
       for (const api::UsedApproval& used : clearance.approvals)

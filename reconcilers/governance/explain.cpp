@@ -34,7 +34,10 @@ class Explain {
     for (const api::ApprovalDemand& demand : p_.approvals)
       say(demand.before == api::kFullTraffic ? "approval before all traffic" : "approval before the first request",
           std::to_string(demand.count) + " of role " + demand.role);
+    if (!p_.signed_by.empty()) say("artifacts signed by", p_.signed_by.size() == 1 ? "the policy's key" : "one of " + std::to_string(p_.signed_by.size()) + " keys");
     if (p_.separate_author) say("separation of duties", "who wrote the change may not approve it");
+    if (p_.separate_trainer) say("separation of duties", "who trained the version, or registered it, may not approve it");
+    say("evaluated anew every", p_.max_age ? format_duration(*p_.max_age) : "");
     say("approvals valid for", p_.approval_valid_for ? format_duration(*p_.approval_valid_for) : "");
     for (const api::FreezeWindow& window : p_.freeze) freeze(window);
     return std::move(out_);

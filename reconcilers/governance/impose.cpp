@@ -52,6 +52,7 @@ class Impose {
     for (const api::ApprovalDemand& demand : p.approvals) take_demand(demand);
     if (p.min_bake) record_.min_bake = std::max(*p.min_bake, record_.min_bake.value_or(Duration(0)));
     record_.separate_author |= p.separate_author;
+    record_.separate_trainer |= p.separate_trainer;
     if (p.approval_valid_for && (!record_.approval_valid_for || *p.approval_valid_for < *record_.approval_valid_for))
       record_.approval_valid_for = p.approval_valid_for;
   }

@@ -7,7 +7,7 @@
 #include "operator/core/text.h"
 #include "reconcilers/common/way_back.h"
 #include "reconcilers/governance/freeze.h"
-#include "reconcilers/governance/pattern.h"
+#include "operator/core/pattern.h"
 #include "reconcilers/serving/render.h"
 
 namespace mo::governance {
@@ -55,6 +55,7 @@ class Review {
       lineage();
       registry();
       runtime();
+      signature();
     }
     return std::move(found_);
   }
@@ -137,6 +138,22 @@ class Review {
            ", and it must be " + listed(p_.runtimes));
   }
 
+  // That it holds is checked on the node, before anything of it is served.
+  void signature() {
+    if (p_.signed_by.empty()) return;
+    const api::Artifact& artifact = version_->artifact;
+    const auto same = [&](const std::string& key) { return without_blanks(key) == without_blanks(artifact.public_key); };
+    if (!artifact.signature_uri.empty() && std::any_of(p_.signed_by.begin(), p_.signed_by.end(), same)) return;
+    object("spec.artifact.signature of ModelVersion " + version_->meta.key.name + " is " +
+           (artifact.signature_uri.empty() ? "required" : "by another key") + ", and must be by " +
+           (p_.signed_by.size() == 1 ? "the key" : "one of the " + std::to_string(p_.signed_by.size()) + " keys") + " of require.signedBy");
+  }
+
+  static std::string without_blanks(std::string text) {
+    std::erase_if(text, [](unsigned char c) { return std::isspace(c); });
+    return text;
+  }
+
   const Observed& o_;
   const api::Model& m_;
   const api::ModelPolicy& p_;
@@ -202,35 +219,29 @@ Held holds(const Observed& observed, const api::ModelRollout& rollout, const std
   return {{"Frozen", freeze.why, false}, freeze.until};
 }
 
-std::vector<std::string> authors_of(const Observed& observed, const api::ModelStatus& status, const api::ModelRollout& rollout) {
-  std::vector<std::string> authors;
-  const auto add = [&](const std::string& who) {
-    if (!who.empty() && !among(authors, who)) authors.push_back(who);
-  };
-  // Whatever brings the rollout, it takes the template that this person wrote.
-  const std::string& last = observed.model->about.changed_by;
-  if (last.empty()) return {};
-  add(last);
-  if (rollout.origin == "spec") {
-    if (status.intent.author.empty()) return {};
-    add(status.intent.author);
-  } else if (rollout.origin == "retraining" || rollout.origin == "monitor") {
-    add("model-operator (" + rollout.origin + ")");  // admission lets nobody else write that label
-  } else {
-    if (rollout.changed_by.empty()) return {};
-    add(rollout.changed_by);
-  }
-  if (const auto version = observed.version(rollout.version)) add(version->changed_by);
-  return authors;
+std::optional<TimePoint> too_old_at(const Observed& observed, const api::ModelPolicy& policy, const api::ModelStatus& status) {
+  const auto version = policy.max_age && !status.stable_version.empty() ? observed.version(status.stable_version) : nullptr;
+  if (!version) return {};
+  return (version->evaluation ? version->evaluation->at : version->meta.created) + *policy.max_age;
 }
 
-std::optional<Verdict> compliant(const Observed& observed, const api::ModelStatus& status) {
+std::optional<TimePoint> too_old_next(const Observed& observed, const api::ModelStatus& status, TimePoint now) {
+  std::optional<TimePoint> next;
+  for (const auto& policy : observed.policies)
+    if (const auto at = too_old_at(observed, *policy, status); at && *at > now && (!next || *at < *next)) next = at;
+  return next;
+}
+
+std::optional<Verdict> compliant(const Observed& observed, const api::ModelStatus& status, TimePoint now) {
   if (observed.policies.empty()) return {};
   const std::string& name = status.stable_version.empty() ? status.intent.version : status.stable_version;
   std::vector<std::string> all, names;
   for (const auto& policy : observed.policies) {
     names.push_back(policy->meta.key.name);
     for (std::string& one : objections(observed, *policy, observed.version(name))) all.push_back(std::move(one));
+    if (const auto at = too_old_at(observed, *policy, status); at && *at <= now)
+      all.push_back("ModelVersion " + name + " has to be evaluated every " + format_duration(*policy->max_age) + ", and was not since " +
+                    format_time(*at - *policy->max_age) + ": train or evaluate it anew (ModelPolicy " + policy->meta.key.name + ")");
   }
   const std::string policies = "ModelPolicy " + listed(names, " and ");
   if (all.empty()) return Verdict{true, "Compliant", whole_characters("as " + policies + " demands", kMessageKept)};

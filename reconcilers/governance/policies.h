@@ -38,10 +38,10 @@ void impose(const Observed& observed, rollout::Policy& policy);
 // rollout::resolve(), with the policies laid over it.
 rollout::Policy resolve(const Observed& observed);
 
-// Who wrote the change that this rollout makes; empty: nobody knows.
-std::vector<std::string> authors_of(const Observed& observed, const api::ModelStatus& status, const api::ModelRollout& rollout);
-
 // Condition Compliant of a Model for which some policy is, enforced or not; nothing if none is.
-std::optional<Verdict> compliant(const Observed& observed, const api::ModelStatus& status);
+std::optional<Verdict> compliant(const Observed& observed, const api::ModelStatus& status, TimePoint now);
+
+// When what serves gets older than some policy's maxAge next, by its newest evaluation; nothing if none does.
+std::optional<TimePoint> too_old_next(const Observed& observed, const api::ModelStatus& status, TimePoint now);
 
 }  // namespace mo::governance

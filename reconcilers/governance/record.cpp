@@ -26,6 +26,7 @@ Json to_json(const api::GovernanceRecord& record) {
   const auto list = [&](const char* name, Json value) {
     if (!value.empty()) out[name] = std::move(value);
   };
+  if (record.separate_trainer) out["separateTrainer"] = true;
   list("beforeTraffic", record.before_traffic);
   list("approvals", std::move(approvals));
   list("authors", record.authors);

@@ -5,6 +5,7 @@
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/revision.h"
+#include "reconcilers/governance/authors.h"
 #include "reconcilers/governance/policies.h"
 #include "reconcilers/model/revisions.h"
 #include "reconcilers/rollout/advance.h"
@@ -17,6 +18,7 @@ namespace {
 
 Json render_inline_version(const api::Model& model, const std::string& name) {
   Json version = serving::object_of(model, Kind::ModelVersion, name);
+  if (!model.about.changed_by.empty()) version["metadata"]["annotations"][api::kAnnotationChangedBy] = model.about.changed_by;
   version["spec"] = {{"modelRef", {{"name", model.meta.key.name}}}, {"artifact", to_json(*model.artifact)}};
   return version;
 }
@@ -65,6 +67,7 @@ class Decide {
 
   Decided run() {
     if (!s().stable_version.empty() && !s().stable_revision) s().stable_revision = taken_over(o_, s().stable_version);
+    governance::note_author(m_, s());
     see_rollout();
     learn_outcome();
     take_spec();
@@ -149,7 +152,6 @@ class Decide {
 
   void wish_for(const std::string& version) {
     intent() = api::Intent{version, "Spec", "", "", "", "", now_};
-    intent().author = m_.about.changed_by;
     if (version == s().stable_version && !asks_for_another_template(version)) return close_intent("Succeeded", "", "");
     if (!s().stable_version.empty() || first_version_has_gates(policy_))
       intent().rollout = spec_rollout_name(m_.meta.key.name, version, s().spec_generation);

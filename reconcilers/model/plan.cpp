@@ -8,6 +8,7 @@
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/side.h"
 #include "reconcilers/common/way_back.h"
+#include "reconcilers/governance/authors.h"
 #include "reconcilers/governance/freeze.h"
 #include "reconcilers/governance/policies.h"
 #include "reconcilers/history/history.h"
@@ -22,6 +23,7 @@
 #include "reconcilers/rollout/gates.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/rollout/status.h"
+#include "reconcilers/runtimes/follow.h"
 #include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/route.h"
 #include "reconcilers/serving/serve.h"
@@ -34,6 +36,7 @@ namespace {
 
 // A Model that cannot get on by itself is looked at again now and then, for what no watch tells.
 constexpr Duration kStalledPoll = std::chrono::seconds(30);
+constexpr size_t kOtherRuns = 20;  // whose statuses one plan writes
 
 template <class Map>
 const typename Map::mapped_type* find(const Map& map, const std::string& name) {
@@ -62,8 +65,10 @@ class Planner {
     watch_monitors();
     advance_rollout();
     take_first_version();
+    settle_authors();
     cool_down();
     end_gate_jobs();
+    follow_runtime();
     retrain();
     serve();
     write_statuses();
@@ -77,6 +82,9 @@ class Planner {
     append(plan_.asks, std::move(training_.asks));
     append(plan_.asks, std::move(served_.asks));
     set_requeue();
+    if (!plan_.actions.empty())
+      for (const auto& runtime : o_.runtimes)
+        if (runtime->update.automatic && settings_.installation.operator_class.empty()) plan_.others.push_back(runtime->meta.key);
     return std::move(plan_);
   }
 
@@ -114,7 +122,7 @@ class Planner {
                          brought,
                          status().stable_revision,
                          watched_.hold};
-    if (input.governance && !r.status.started) input.governance->authors = governance::authors_of(o_, status(), r);
+    if (input.governance && !r.status.started) input.governance->authors = governance::authors_of(o_, status(), r, *input.governance);
     if (governance::Freeze freeze = governance::freeze_of(o_.policies, now_); !freeze.why.empty()) {
       input.freeze = std::move(freeze.why);
       input.freeze_until = freeze.until;
@@ -180,7 +188,8 @@ class Planner {
   void end_gate_jobs() {
     for (const auto& [name, job] : o_.jobs) {
       const bool wanted = rolling() && decided_.active->meta.uid == job->gate_of;
-      if (job->gate_of.empty() || wanted || job->complete || job->failed || job->meta.deleting) continue;
+      const bool of_monitor = job->gate_of == m_.meta.uid;
+      if (job->gate_of.empty() || of_monitor || wanted || job->complete || job->failed || job->meta.deleting) continue;
       gate_actions_.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "its rollout is over"});
     }
   }
@@ -244,10 +253,26 @@ class Planner {
     first_revision_.reset();
   }
 
+  // What the spec asks for serves, and nothing else is on its way: who wrote that is no news for a later rollout.
+  void settle_authors() {
+    const api::Intent& intent = status().intent;
+    const bool others = std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) {
+      return r != decided_.active && !r->meta.deleting && !rollout::is_over(r->status.phase);
+    });
+    if (rolling() || others || under_way(intent) || intent.outcome != "Succeeded") return;
+    if (serves_as_asked(o_, status(), status().stable_version)) status().spec_authors.clear();
+  }
+
   // The version before did not write it down.
   void note_digest() {
     const auto record = o_.version(status().stable_version);
     if (record && status().stable_digest.empty()) status().stable_digest = record->artifact.digest;
+  }
+
+  void follow_runtime() {
+    const bool busy = rolling() || under_way(status().intent) || !spec_.problem.empty() ||
+                      std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [](const auto& r) { return !rollout::is_over(r->status.phase); });
+    if (!busy && !status().stable_version.empty()) runtime_actions_ = runtimes::follow(o_, status());
   }
 
   std::string candidate() const { return rolling() ? decided_.active->version : first_; }
@@ -297,6 +322,9 @@ class Planner {
       wanted.candidate_replicas = advanced_->candidate_replicas;
       wanted.apart = advanced_->apart;
       wanted.draining = advanced_->draining;
+      const auto& policy = advanced_->status.policy;
+      wanted.reach_candidate = !policy || policy->strategy != api::RolloutPolicy::Strategy::Canary || !policy->steps.empty() || !policy->gates.empty();
+      wanted.keep_stable = advanced_->status.baking_since && policy && policy->bake && policy->bake->keep_all;
       wanted.recreate = advanced_->recreate;
       const auto since = advanced_->status.ending ? advanced_->status.ending->at : advanced_->status.started;
       if (since) wanted.drain_until = *since + rollout::kDrainLimit;
@@ -311,12 +339,13 @@ class Planner {
     status().adopted = served_.adopted;
     status().lifecycle = lifecycle_.status;
     look_again(served_.look_again);
+    look_again(governance::too_old_next(o_, status(), now_));
   }
 
   // ---- actions ----
 
-  std::array<std::vector<Action>*, 6> parts() {
-    return {&spec_.actions, &decided_.actions, &watched_.actions, &served_.actions, &training_.actions, &gate_actions_};
+  std::array<std::vector<Action>*, 8> parts() {
+    return {&spec_.actions, &decided_.actions, &watched_.actions, &served_.actions, &runtime_actions_, &training_.actions, &gate_actions_, &watched_.jobs};
   }
 
   // What follows from statuses; who serves comes before any Job. A plan ends at an action that fails, so what was refused before
@@ -329,6 +358,7 @@ class Planner {
     });
     for (std::vector<Action>* actions : parts) append(plan_.actions, std::move(*actions));
     seal_records();
+    write_other_runs();
   }
 
   // Last, with what else nothing waits for. Of the two what was refused before holds up nothing.
@@ -362,6 +392,7 @@ class Planner {
                             return apply && apply->target == refusal.target;
                           });
       if (trains) continue;  // the run's own affair, whose status tells
+      if (repeats(refusal, watched_.jobs)) continue;  // the monitor's
       if (refusal.target.kind == Kind::Job && refusal.target.key.name == job_taken_) continue;  // told as that
       if (refusal.target.kind == Kind::Service && served_.problem_reason == "ServiceNameTaken") continue;  // it says more
       for (const auto* actions : parts())
@@ -375,7 +406,14 @@ class Planner {
     write_model(refused);
     for (const auto& r : o_.rollouts) write_rollout(*r, refused);
     write_versions();
-    for (const auto& [run, next] : training_.runs) write_run(*run, next);
+    if (training_.run) write_run(*training_.run->first, training_.run->second);
+  }
+
+  // A part at a time: nobody's traffic waits for thousands of them.
+  void write_other_runs() {
+    const size_t most = plan_.actions.size() + kOtherRuns;
+    for (const auto& [run, next] : training_.others)
+      if (plan_.actions.size() < most) write_run(*run, next);
   }
 
   void write_run(const api::TrainingRun& run, const api::TrainingRunStatus& next) {
@@ -515,7 +553,7 @@ class Planner {
   std::optional<rollout::Advanced> advanced_;
   std::string first_;  // a first version on its way without a rollout
   std::optional<api::Revision> first_revision_;
-  std::vector<Action> gate_actions_;
+  std::vector<Action> gate_actions_, runtime_actions_;
   std::string gate_problem_, job_taken_;
   monitors::Decision watched_;
   training::Planned training_;

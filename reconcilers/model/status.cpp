@@ -358,11 +358,12 @@ class Status {
 
   void put_intent(Json& out) const {
     const api::ModelStatus& s = f_.status;
-    if (!s.spec_version.empty())
-      out["spec"] = {
-          {"version", s.spec_version}, {"revision", s.spec_revision}, {"generation", s.spec_generation}};
-    else if (!s.spec_revision.empty() && !stable().empty())
-      out["spec"] = {{"revision", s.spec_revision}, {"generation", s.spec_generation}};
+    if (!s.spec_version.empty()) out["spec"]["version"] = s.spec_version;
+    if (!s.spec_version.empty() || (!s.spec_revision.empty() && !stable().empty())) {
+      out["spec"]["revision"] = s.spec_revision;
+      out["spec"]["generation"] = s.spec_generation;
+    }
+    if (!s.spec_authors.empty()) out["spec"]["authors"] = s.spec_authors;
     const api::Intent& i = s.intent;
     if (i.version.empty()) return;
     Json intent = {{"version", i.version}, {"origin", i.origin}};
@@ -372,7 +373,6 @@ class Status {
     if (!i.message.empty()) intent["message"] = i.message;
     if (i.since) intent["since"] = format_time(*i.since);
     if (!i.rollout_uid.empty()) intent["rolloutUID"] = i.rollout_uid;
-    if (!i.author.empty()) intent["author"] = i.author;
     if (!i.revision.empty()) intent["revision"] = i.revision;
     out["intent"] = std::move(intent);
   }
@@ -445,7 +445,7 @@ class Status {
       conditions.set("Healthy", {health.healthy, health.reason, health.message});
     }
     if (const std::string why = audit::unsealed(o_, f_.status.audit); !why.empty()) conditions.set("Audited", {false, "NotSealed", why});
-    if (const auto compliant = governance::compliant(o_, f_.status)) conditions.set("Compliant", *compliant);
+    if (const auto compliant = governance::compliant(o_, f_.status, now_)) conditions.set("Compliant", *compliant);
     return to_json(conditions.get());
   }
 

@@ -4,6 +4,7 @@
 
 #include "operator/core/text.h"
 #include "reconcilers/common/way_back.h"
+#include "reconcilers/monitors/job_monitor.h"
 #include "reconcilers/serving/render.h"
 #include "reconcilers/training/job.h"
 
@@ -68,6 +69,8 @@ class Watch {
 
   Decision run() {
     for (const api::Monitor& monitor : m_.monitors) out_.status.push_back(watch(monitor));
+    std::vector<Action> old = tidy_jobs(o_, out_.status);
+    out_.jobs.insert(out_.jobs.begin(), old.begin(), old.end());
     return std::move(out_);
   }
 
@@ -75,6 +78,7 @@ class Watch {
   api::MonitorStatus watch(const api::Monitor& monitor) {
     const api::MonitorStatus before = on_record(monitor.figure.name);
     if (stable_.empty()) return before;
+    if (monitor.figure.job) return watch_by_job(monitor, before);
     api::MonitorStatus next = before;
     if (const auto answer = measure(monitor)) {
       // Status keeps whole seconds; rounded up, so that nothing ends early.
@@ -85,13 +89,23 @@ class Watch {
     return next;
   }
 
+  api::MonitorStatus watch_by_job(const api::Monitor& monitor, const api::MonitorStatus& before) {
+    JobTurn turn = measure_by_job(o_, monitor, before, now_);
+    api::MonitorStatus next = turn.status;
+    if (turn.measured) {
+      next = take_in(monitor, turn.status, *turn.measured, std::chrono::ceil<std::chrono::seconds>(turn.measured_at));
+      tell(monitor, before, next);
+    }
+    if (turn.ask) out_.asks.push_back(std::move(*turn.ask));
+    if (turn.look_again) look_again(*turn.look_again);
+    for (Action& action : turn.actions) out_.jobs.push_back(std::move(action));
+    act(monitor, next);
+    return next;
+  }
+
   // What status has of it, if that is of the version that serves; the attempts of training count on beyond it.
   api::MonitorStatus on_record(const std::string& name) const {
-    api::MonitorStatus fresh;
-    fresh.name = name;
-    fresh.version = stable_;
-    fresh.since = now_;
-    fresh.message = stable_.empty() ? "no version serves" : "not measured yet";
+    api::MonitorStatus fresh = begin(name, stable_, now_);
     for (const api::MonitorStatus& known : m_.status.monitors) {
       if (known.name != name) continue;
       if (known.version == stable_ && known.since) return known;
@@ -220,6 +234,15 @@ class Watch {
 
 }  // namespace
 
+api::MonitorStatus begin(const std::string& name, const std::string& version, TimePoint now) {
+  api::MonitorStatus fresh;
+  fresh.name = name;
+  fresh.version = version;
+  fresh.since = now;
+  fresh.message = version.empty() ? "no version serves" : "not measured yet";
+  return fresh;
+}
+
 api::MonitorStatus take_in(const api::Monitor& monitor, const api::MonitorStatus& before, const Measured& measured, TimePoint at) {
   api::MonitorStatus next = before;
   if (!next.since) next.since = at;
@@ -274,6 +297,9 @@ Json to_json(const std::vector<api::MonitorStatus>& monitors) {
     if (s.attempts > 0) one["attempts"] = s.attempts;
     text("rollback", s.rollback);
     if (s.rollback_made) one["rollbackMade"] = true;
+    text("job", s.job);
+    time("jobStartedAt", s.job_started);
+    if (s.job_done) one["jobDone"] = true;
     list.push_back(std::move(one));
   }
   return list;

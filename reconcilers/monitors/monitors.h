@@ -19,6 +19,7 @@ namespace mo::monitors {
 struct Decision {
   std::vector<api::MonitorStatus> status;  // in the order of spec.monitors
   std::vector<Action> actions;             // the ModelRollouts that take the Model back
+  std::vector<Action> jobs;                // of monitors that measure by Jobs; nothing else waits for them
   std::vector<Ask> asks;
   std::vector<Event> events;
   std::optional<TimePoint> look_again;
@@ -29,6 +30,8 @@ struct Decision {
 // `stable` is the version that serves ("" if none).
 Decision watch(const Observed& observed, const std::string& stable, TimePoint now);
 
+// Where a monitor begins on a version: its state is of that version alone.
+api::MonitorStatus begin(const std::string& name, const std::string& version, TimePoint now);
 // What one measurement makes of a monitor's state.
 api::MonitorStatus take_in(const api::Monitor& monitor, const api::MonitorStatus& before, const rollout::Measured& measured,
                            TimePoint at);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <tuple>
 
-#include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
 
 namespace mo::rollout {
@@ -26,27 +25,32 @@ std::string gate_job_name(const std::string& model, const std::string& gate, con
   return words + "-" + long_hash(model + "/" + ask_id);
 }
 
-Result<Json> render_gate_job(const api::Model& model, const api::Gate& gate, const std::string& name,
-                             const api::ModelRollout& rollout, const std::string& stable, Duration deadline) {
-  const std::string& ns = model.meta.key.ns;
-  Result<Json> job =
-      render_job(model, name, gate.job->job_template, "job.template",
-                 {{"MODELOPS_MODEL", model.meta.key.name},
-                  {"MODELOPS_NAMESPACE", ns},
-                  {"MODELOPS_VERSION", rollout.version},
-                  {"MODELOPS_STABLE_VERSION", stable},
-                  {"MODELOPS_CANDIDATE_URL", "http://" + candidate_service_name(model.meta.key.name) + "." + ns + ".svc"},
-                  {"MODELOPS_STABLE_URL", "http://" + model.meta.key.name + "." + ns + ".svc"},
-                  {"MODELOPS_RUN_ID", name}});
+Result<Json> render_measuring_job(const api::Model& model, const api::Gate& figure, const std::string& name, const std::string& uid,
+                                  const Environment& environment, Duration deadline) {
+  Result<Json> job = render_job(model, name, figure.job->job_template, "job.template", environment);
   if (!job) return job;
-  (*job)["metadata"]["labels"][api::kLabelGateOf] = rollout.meta.uid;
-  (*job)["metadata"]["annotations"][api::kAnnotationGate] = gate.name;
+  (*job)["metadata"]["labels"][api::kLabelGateOf] = uid;
+  (*job)["metadata"]["annotations"][api::kAnnotationGate] = figure.name;
   Json& spec = (*job)["spec"];
   if (!spec.is_object()) return job;
   if (!spec.contains("activeDeadlineSeconds"))
     spec["activeDeadlineSeconds"] = std::chrono::duration_cast<std::chrono::seconds>(deadline).count();
   if (!spec.contains("ttlSecondsAfterFinished")) spec["ttlSecondsAfterFinished"] = kKept;
   return job;
+}
+
+Result<Json> render_gate_job(const api::Model& model, const api::Gate& gate, const std::string& name,
+                             const api::ModelRollout& rollout, const std::string& stable, Duration deadline) {
+  const std::string& ns = model.meta.key.ns;
+  return render_measuring_job(model, gate, name, rollout.meta.uid,
+                              {{"MODELOPS_MODEL", model.meta.key.name},
+                               {"MODELOPS_NAMESPACE", ns},
+                               {"MODELOPS_VERSION", rollout.version},
+                               {"MODELOPS_STABLE_VERSION", stable},
+                               {"MODELOPS_CANDIDATE_URL", "http://" + candidate_service_name(model.meta.key.name) + "." + ns + ".svc"},
+                               {"MODELOPS_STABLE_URL", "http://" + model.meta.key.name + "." + ns + ".svc"},
+                               {"MODELOPS_RUN_ID", name}},
+                              deadline);
 }
 
 std::vector<Action> tidy_gate_jobs(const std::map<std::string, Ref<api::Job>>& jobs, const std::string& rollout_uid,

@@ -3,6 +3,7 @@
 
 #include "operator/core/result.h"
 #include "operator/json/json.h"
+#include "reconcilers/common/job.h"
 #include "reconcilers/rollout/gates.h"
 
 namespace mo::rollout {
@@ -20,6 +21,10 @@ std::string gate_job_name(const std::string& model, const std::string& gate, con
 // and is kept for an hour.
 Result<Json> render_gate_job(const api::Model& model, const api::Gate& gate, const std::string& name,
                              const api::ModelRollout& rollout, const std::string& stable, Duration deadline);
+
+// A Job that measures `figure`, of what has that UID (a ModelRollout, or for a monitor the Model itself).
+Result<Json> render_measuring_job(const api::Model& model, const api::Gate& figure, const std::string& name, const std::string& uid,
+                                  const Environment& environment, Duration deadline);
 
 // Removes, of the gates that are measured now (`measuring`: by name, with the Job that is or will be measured by), Jobs that nobody waits
 // for any more and all but the last few that are over. What they said is on record, since a gate measures by one Job at a time.

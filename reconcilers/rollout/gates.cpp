@@ -259,11 +259,25 @@ Ask ask_figure(const api::Gate& figure, const GateContext& context, const std::s
   return question(figure, context, id);
 }
 
-Measured judge_figure(const api::Gate& figure, const Answer& answer) {
-  Outcome outcome = judge_answer(figure, answer, {});
+namespace {
+Measured as_figure(Outcome outcome) {
   using Verdict = Measured::Verdict;
   const Verdict verdict = outcome.verdict == "Passed" ? Verdict::Good : outcome.verdict == "Failed" ? Verdict::Bad : Verdict::None;
   return {verdict, std::move(outcome.value), std::move(outcome.message)};
+}
+}  // namespace
+
+Measured judge_figure(const api::Gate& figure, const Answer& answer) { return as_figure(judge_answer(figure, answer, {})); }
+
+Measured judge_report(const api::Gate& figure, const Answer& answer, const api::Job& job) {
+  return as_figure(judge_report(figure, answer, job, GateContext{}));
+}
+
+api::GateStatus take_answer(const api::Gate& gate, const api::GateStatus& before, const Answer& answer, const GateContext& context) {
+  api::GateStatus status = before;
+  status.name = gate.name;
+  take_in(gate, judge_answer(gate, answer, context), answer.at, context, status);
+  return status;
 }
 
 api::GateStatus judge_recorded(const api::Gate& gate, const GateContext& context, TimePoint now) {

@@ -60,8 +60,12 @@ struct Measured {
   std::string value, message;  // value: empty without a number
 };
 Measured judge_figure(const api::Gate& figure, const Answer& answer);
-// The question that `answer` above is for. `figure` is of Prometheus or web.
+// What one answer makes of a gate's status, as measure() takes it in. Of `context` only stable and watching count.
+api::GateStatus take_answer(const api::Gate& gate, const api::GateStatus& before, const Answer& answer, const GateContext& context);
+// The question that such an answer is for. `figure` is of Prometheus or web.
 Ask ask_figure(const api::Gate& figure, const GateContext& context, const std::string& id);
+// The same, of what a Job of it reported.
+Measured judge_report(const api::Gate& figure, const Answer& answer, const api::Job& job);
 // What status says of a Job whose name is in use.
 std::string taken_job(const std::string& name);
 

@@ -75,7 +75,7 @@ bool Turn::approved(const char* before) {
   s().approval = api::AwaitedApproval{"AwaitingApproval", question.subject, before, tally.roles};
   s().phase = "Paused";
   const std::string what = before == std::string(api::kFirstTraffic) ? "the first request" : "all traffic";
-  if (record.separate_author && record.authors.empty()) return no_author(what), false;
+  if ((record.separate_author || record.separate_trainer) && record.authors.empty()) return no_author(what), false;
   if (tally.expires) look_again(*tally.expires);
   if (!tally.rejected && !tally.complete()) return await(tally, what), false;
   const auto read = read_approvals();
@@ -91,6 +91,8 @@ void Turn::await(const governance::Tally& tally, const std::string& what) {
   const std::string& model = in_.rollout.model;
   s().message = "waiting for approval before " + what + " by role " + governance::missing(tally) + ": run kubectl model approve " +
                 model + " --role ROLE, or kubectl model reject " + model + " --role ROLE";
+  const auto& before = in_.rollout.status.approval;
+  if (!before || before->before != s().approval->before) event("AwaitingApproval", s().message, true);
   for (size_t i = 0; i < std::min(tally.passed_over.size(), kPassedOverShown); ++i) s().message += "; " + tally.passed_over[i];
 }
 

@@ -83,7 +83,7 @@ class Serve {
     if (w_.candidate.empty()) return {n_, 0};
     if (w_.stable.empty()) return {0, n_};
     if (w_.weight <= 0) return {n_, std::max(g_.candidate.wanted, capacity_for(n_, w_.warm_for).candidate)};
-    if (w_.weight >= 100) return {g_.stable.exists ? g_.stable.wanted : n_, n_};
+    if (w_.weight >= 100) return {g_.stable.exists && !(w_.keep_stable && g_.selected == Selected::Candidate) ? g_.stable.wanted : n_, n_};
     const Capacity goal = capacity_for(n_, w_.weight);
     // As long as stable alone is selected it carries everything.
     // It shrinks only once both are, by next_step().
@@ -176,7 +176,7 @@ class Serve {
       service(o_.key.name, side,
               selection == Selected::Both ? "traffic to " + name(w_.stable) + " and " + name(w_.candidate)
                                           : "traffic to " + name(side) + " alone");
-    if (candidate_wanted && !w_.stable.empty())
+    if (candidate_wanted && !w_.stable.empty() && w_.reach_candidate)
       service(candidate_service_name(o_.key.name), w_.candidate,
               "reach " + name(w_.candidate) + " without traffic");
     else

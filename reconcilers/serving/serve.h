@@ -19,9 +19,11 @@ struct Wanted {
   std::optional<api::Revision> stable_revision, candidate_revision;
   int weight = 0;  // the candidate's
   bool candidate_pods = false;
+  bool reach_candidate = true;           // by a Service of its own before it has traffic; with a route in any case
   int warm_for = 0;                      // at weight 0: the weight whose pods the candidate gets ready for
   std::optional<int> candidate_replicas;  // instead, until it has all traffic; with a route alone
   Apart apart;                            // with a route alone
+  bool keep_stable = false;              // the candidate has all traffic, and stable all its pods, to go back to at once
   bool draining = false;                 // back to stable alone
   bool recreate = false;                 // one version's pods go before the other's come
   std::map<std::string, std::string> headers;  // that answers by the route bear

@@ -89,6 +89,7 @@ Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const ap
 
 Json render_run(const api::Model& model, const api::RetrainingRun& run, const std::string& kind) {
   Json object = serving::object_of(model, Kind::TrainingRun, run.name);
+  object["metadata"]["annotations"][api::kAnnotationChangedBy] = api::kOperatorAuthor;
   object["spec"] = {{"modelRef", {{"name", model.meta.key.name}}},
                     {"trigger", {{"name", run.trigger}, {"kind", kind}}},
                     {"onSuccess", model.retraining->on_success == api::Retraining::OnSuccess::Rollout ? "Rollout" : "Register"}};
@@ -115,6 +116,7 @@ Json render_version(const api::Model& model, const api::TrainingRun& run, const 
   if (!parameters.empty()) lineage["run"]["parameters"] = std::move(parameters);
   if (reported.contains("seed")) lineage["run"]["seed"] = reported["seed"];
   if (!stable.empty()) lineage["parent"] = stable;
+  if (!run.changed_by.empty()) version["metadata"]["annotations"][api::kAnnotationChangedBy] = run.changed_by;
   version["spec"] = {{"modelRef", {{"name", model.meta.key.name}}},
                      {"artifact", to_json(result.artifact)},
                      {"lineage", std::move(lineage)},

@@ -73,6 +73,7 @@ class Run {
   void end(const std::string& phase, const std::string& message) {
     if (ended_) return;
     ended_ = true;
+    count_what_runs();
     count_time(std::exchange(measured_, nullptr));
     s().phase = phase;
     s().message = whole_characters(message, kResultKept);
@@ -567,6 +568,16 @@ class Run {
     const TimePoint began = job->started.value_or(job->meta.created);
     const auto span = std::chrono::duration_cast<std::chrono::seconds>(job->finished.value_or(now_) - began).count();
     s().job_seconds += std::max<int64_t>(0, span);
+  }
+
+  // Of a run that ends before its Jobs: what is called off has cost its hours all the same.
+  void count_what_runs() {
+    const auto count = [&](const std::string& phase, const std::string& name) {
+      const auto job = o_.jobs.find(name);
+      if (phase == "Running" && job != o_.jobs.end() && job->second != measured_) count_time(job->second);
+    };
+    for (const api::StageStatus& stage : s().stages) count(stage.phase, stage.job);
+    for (const api::TrialStatus& trial : s().trials) count(trial.phase, trial.job);
   }
 
   // Those that nobody waits for any more: a crash may come between the word and the deed.

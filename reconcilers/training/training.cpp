@@ -265,8 +265,11 @@ class Training {
       hold_schedule();
       return make_run();
     }
-    if (!run || run->meta.deleting || (!s().run->uid.empty() && run->meta.uid != s().run->uid))
+    if (!run || run->meta.deleting || (!s().run->uid.empty() && run->meta.uid != s().run->uid)) {
+      // What it knew of its Jobs is gone with it: as if one had run all the time.
+      s().job_seconds_today += std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now_ - s().run->started).count());
       return close("Cancelled: TrainingRun " + s().run->name + " was deleted before it ended", true);
+    }
     if (s().run->uid.empty() && !is_of_operator(*run, *o_.model)) return tell_taken();
     s().run->uid = run->meta.uid;
     if (api::is_over(*run)) return close_as(*run);
@@ -301,7 +304,7 @@ class Training {
     out_.evaluated_version = planned.evaluated_version;
     out_.evaluation = planned.evaluation;
     s().last_result = whole_characters(planned.told.empty() ? kRunning : planned.told, kResultKept);
-    out_.runs.emplace_back(run, std::move(planned.status));
+    out_.run.emplace(run, std::move(planned.status));
   }
 
   void tell_who_waits() {
@@ -335,15 +338,16 @@ class Training {
     for (const auto& run : o_.runs) {
       if (is_of_operator(*run, *o_.model) || api::is_over(*run) || run->meta.deleting || run->desired_state == "Cancelled" || !run->problem.empty())
         continue;
+      if (out_.status.run && out_.status.run->name == run->meta.key.name) continue;
       if (!next || std::tie(run->meta.created, run->meta.key.name) < std::tie(next->meta.created, next->meta.key.name)) next = run;
     }
     return next;
   }
 
   bool may_begin(const api::TrainingRun& run) {
-    held_[run.meta.key.name] = unready();
-    if (held_[run.meta.key.name].empty()) held_[run.meta.key.name] = spent();
-    return held_[run.meta.key.name].empty();
+    held_ = unready();
+    if (held_.empty()) held_ = spent();
+    return held_.empty();
   }
 
   void take_up(const api::TrainingRun& run) {
@@ -352,8 +356,9 @@ class Training {
     event("RetrainingStarted", "TrainingRun " + run.meta.key.name + ", which a person wrote");
   }
 
-  // Those that are not under way.
+  // Those that are not under way. As many as there are, none of their statuses changes with each run that ends before them.
   void answer_others() {
+    const Ref<api::TrainingRun> next_one = next_of_people();
     const std::string newest = training_run_name(o_.key.name, o_.model->status.retraining.run_number);
     for (const auto& run : o_.runs) {
       if (s().run && s().run->name == run->meta.key.name) continue;
@@ -369,9 +374,9 @@ class Training {
         cancel(next, "desiredState is Cancelled");
       } else {
         next.phase = "Pending";
-        next.message = whole_characters(why_pending(*run), kResultKept);
+        next.message = whole_characters(why_pending(*run, run == next_one), kResultKept);
       }
-      out_.runs.emplace_back(run, std::move(next));
+      out_.others.emplace_back(run, std::move(next));
     }
   }
 
@@ -381,11 +386,11 @@ class Training {
     next.finished = now_;
   }
 
-  std::string why_pending(const api::TrainingRun& run) const {
+  std::string why_pending(const api::TrainingRun& run, bool next) const {
     if (!run.problem.empty()) return run.problem;
-    const auto held = held_.find(run.meta.key.name);
-    if (held != held_.end() && !held->second.empty()) return held->second;
-    return s().run ? "waits for TrainingRun " + s().run->name : "waits for earlier TrainingRuns of this Model to finish";
+    if (!next) return "waits for earlier TrainingRuns of this Model to finish";
+    if (!held_.empty()) return held_;
+    return s().run ? "waits for TrainingRun " + s().run->name : "";
   }
   const api::RetrainingStatus& s() const { return out_.status; }
 
@@ -433,7 +438,7 @@ class Training {
   TimePoint now_;
   Triggers triggers_;
   std::string invalid_;                      // why no Job can be made
-  std::map<std::string, std::string> held_;  // runs that people wrote -> why they may not begin
+  std::string held_;  // why the next run that a person wrote may not begin
   Planned out_;
 };
 
@@ -455,7 +460,10 @@ Planned taken_away(const Observed& o, TimePoint now) {
       next.phase = "Pending";
       next.message = "Model " + o.key.name + " has no spec.retraining; a TrainingRun needs it";
     }
-    out.runs.emplace_back(run, std::move(next));
+    if (s.run && s.run->name == run->meta.key.name)
+      out.run.emplace(run, std::move(next));
+    else
+      out.others.emplace_back(run, std::move(next));
   }
   if (s.run) {
     s.last_result = "Cancelled: " + gone;

@@ -18,7 +18,9 @@ namespace mo::training {
 
 struct Planned {
   api::RetrainingStatus status;
-  std::vector<std::pair<Ref<api::TrainingRun>, api::TrainingRunStatus>> runs;  // whose status may have changed
+  using Told = std::pair<Ref<api::TrainingRun>, api::TrainingRunStatus>;  // whose status may have changed
+  std::optional<Told> run;   // the one under way: before anything that follows from it
+  std::vector<Told> others;  // as many as people have written: after all else
   std::vector<Action> actions;  // to run after statuses are written
   std::vector<Ask> asks;
   std::vector<Event> events;

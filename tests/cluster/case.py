@@ -70,8 +70,8 @@ class Case:
         self.configmap(name, artifact=content)
         return {"uri": f"configmap://{name}/artifact", "digest": digest_of(content), "format": {"name": "tiny"}, **changes}
 
-    def version(self, name, content=None, metrics=None, model="m", artifact=None, **spec):
-        body = {"apiVersion": API, "kind": "ModelVersion", "metadata": {"name": name},
+    def version(self, name, content=None, metrics=None, model="m", artifact=None, signed="dev", **spec):
+        body = {"apiVersion": API, "kind": "ModelVersion", "metadata": {"name": name, "annotations": {"modelops.dev/changed-by": signed} if signed else {}},
                 "spec": {"modelRef": {"name": model}, "artifact": artifact or self.artifact(name, content), **({"metrics": metrics} if metrics else {}), **spec}}
         return self.kube.apply(body, self.namespace)
 

@@ -22,6 +22,7 @@ CASES = {
     "ModelRolloutPaused": ([(INFO + 'phase="Paused"}', "{}x1600", "1", "_")], "25h"),
     "ModelRetiresSoon": ([('modelops_model_retires_timestamp_seconds{namespace="pay",model="fraud"}', "{}x60", "86400", "8640000")], "15m"),
     "ModelReviewOverdue": ([('modelops_model_review_timestamp_seconds{namespace="pay",model="fraud"}', "{}x200", "60", "8640000")], "2h"),
+    "ModelNotCompliant": ([('modelops_model_compliant{namespace="pay",model="fraud"}', "{}x30", "0", "1")], "15m"),
     "ModelServerErrors": ([(REQUESTS + '"500"}', "0+{}x60", "60", "1"), (REQUESTS + '"200"}', "0+{}x60", "60", "600")], "30m"),
     "ModelOperatorNotLeading": ([('model_operator_leader{pod="a"}', "{}x30", "0", "1")], "10m"),
     "ModelOperatorApiErrors": ([(CALLS + '"500"}', "0+{}x60", "60", "1"), (CALLS + '"200"}', "0+{}x60", "60", "600")], "45m"),

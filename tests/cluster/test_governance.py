@@ -175,7 +175,7 @@ def test_a_rollout_waits_for_the_word_of_another_person(case, people):
         change(case, people["ann"], "ann", version="m-v2")
         rollout = case.rollout_of("m-v2")
         status = awaits(case, rollout, words="by role risk (0 of 1)")
-        assert status["governance"]["authors"] == ["ann"] and status["governance"]["policies"][0]["name"] == name and status["gates"][0]["verdict"] == "Passed"
+        assert status["governance"]["authors"] == ["ann", "dev"] and status["governance"]["policies"][0]["name"] == name and status["gates"][0]["verdict"] == "Passed"
         assert condition(case.get("ModelRollout", rollout), "Reconciling")["reason"] == "AwaitingApproval"
         assert not case.find("Deployment", "m-v2") and case.endpoints() == {"m-v1": 2}
 

@@ -86,3 +86,19 @@ def test_a_breach_holds_a_rollout_and_abort_still_works(case):
     case.phase(rollout, "Paused")
     case.steer(rollout, "Aborted")
     case.phase(rollout, "Aborted")
+
+
+def test_a_job_measures_what_serves(case):
+    document = {"apiVersion": "modelops.dev/v1alpha1", "kind": "RunResult", "metrics": {"psi": "0.4"}}
+    by_job = {"job": {"every": "1h", "metric": "psi", "template": job(RESULT=json.dumps(document))}}
+    case.serve("m-v1", replicas=1, monitors=[{"name": "drift", "max": "0.2", **by_job}])
+    told = state(case, "Breached")
+    assert told["value"] == "0.4" and told["version"] == "m-v1" and told["jobDone"] is True
+    measured, = case.all("Job")
+    assert measured["metadata"]["name"] == told["job"] and measured["metadata"]["annotations"]["modelops.dev/gate"] == "drift"
+    told_it = {entry["name"]: entry.get("value") for entry in measured["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert told_it["MODELOPS_VERSION"] == "m-v1" and told_it["MODELOPS_STABLE_URL"] == f"http://m.{case.namespace}.svc"
+    assert healthy(case)["reason"] == "MonitorBreached" and condition(case.get(), "Ready")["status"] == "True"
+    # A monitor that is taken away takes its Jobs with it.
+    case.kube.patch("Model", "m", {"spec": {"monitors": None}}, case.namespace)
+    case.until(lambda: not case.all("Job"), "the Job is removed")

@@ -30,7 +30,8 @@ def test_a_template_that_cannot_be_used_stalls_the_model_and_stops_nobody(case, 
     model = case.stalled("InvalidTemplate")
     assert words in model["status"]["message"], model["status"]["message"]
     assert "bug" not in case.operator.tail(case.namespace)
-    assert case.endpoints() == {"m-v1": 1} and case.get("Deployment", "m-v1")["metadata"]["uid"] == before
+    case.until(lambda: case.endpoints() == {"m-v1": 1}, "m-v1 serves on")
+    assert case.get("Deployment", "m-v1")["metadata"]["uid"] == before
     case.kube.patch("Model", "m", {"spec": {"serving": {"template": None}}}, case.namespace)
     case.ready("m", "m-v1")
 

@@ -128,3 +128,33 @@ def test_a_run_whose_object_is_deleted_takes_its_jobs_with_it(case):
     case.kube.delete("TrainingRun", "m-run-000001", case.namespace)
     case.until(lambda: "was deleted" in training(case)["lastResult"] and "run" not in training(case), "a run whose object is deleted is over")
     case.until(lambda: all(j["metadata"]["uid"] != uid for j in case.all("Job")), "its Jobs go with it")
+
+
+def reproduce(case, *args, code):
+    ran = subprocess.run([settings.OPERATOR.parent / "kubectl-model", "--kubeconfig", settings.KUBECONFIG, "-n", case.namespace, "reproduce", *args],
+                         capture_output=True, text=True, timeout=120)
+    assert ran.returncode == code, ran
+    return ran.stdout
+
+
+def test_a_version_is_made_again_and_compared(case):
+    document = result(case)
+    serve(case, template=job(RESULT=trial_result(case)), trials={"parameters": {"f1": ["0.91", "0.99"]}, "objective": {"metric": "f1"}})
+    ask(case)
+    first = ended(case)
+    name = version_of(document)
+    assert first["version"] == name
+    case.ready(version=name)
+    assert "same bits" in reproduce(case, name, "--wait", "--timeout", "2m", code=0)
+    again, = [run for run in case.all("TrainingRun") if run["metadata"]["name"] != "m-run-000001"]
+    spec = again["spec"]
+    assert spec["seed"] == first["seed"] and spec["parameters"] == {"f1": "0.99"} and spec["onSuccess"] == "Register"
+    assert spec["trigger"] == {"name": name, "kind": "Reproduce"} and len(again["status"]["trials"]) == 1
+    # Another trainer makes other bytes; the figures are told, too.
+    other = result(case, name="other", f1="0.98")
+    case.kube.patch("Model", "m", {"spec": {"retraining": {"template": job(RESULT=json.dumps(other))}}}, case.namespace)
+    told = json.loads(reproduce(case, name, "--wait", "--timeout", "2m", "-o", "json", code=1))
+    assert not told["sameBits"] and told["metricsWithin"] == "0.01" and {"field": "metrics.f1", "from": "0.99", "to": "0.98"} in told["differences"]
+    assert "other bytes" in reproduce(case, name, "--run", told["run"], "--within", "0.01", code=0)
+    case.ready(version=name)  # nothing was rolled out
+    reproduce(case, "m-v1", code=1)  # nobody trained it

@@ -14,7 +14,8 @@ std::vector<Json> trail(const Fixture& f) {
   const auto take = [&](const Json& lines) {
     for (const Json& line : lines) {
       Json record = Json::parse(line.get<std::string>());
-      found.emplace(record["seq"].get<int64_t>(), std::move(record));
+      const int64_t seq = record["seq"];  // before the move
+      found[seq] = std::move(record);
     }
   };
   const std::string uid = f.model()["metadata"]["uid"];

@@ -81,7 +81,7 @@ void Fixture::make_version(const std::string& name, const Json& metrics, const s
                  {"digest", digest(name)},
                  {"format", {{"name", "rules"}, {"version", "1"}}}}}};
   if (!metrics.empty()) spec["metrics"] = metrics;
-  s.world.create({{"kind", "ModelVersion"}, {"metadata", {{"name", name}}}, {"spec", spec}}, "kubectl");
+  s.world.create({{"kind", "ModelVersion"}, {"metadata", {{"name", name}, {"annotations", {{"modelops.dev/changed-by", "dev"}}}}}, {"spec", spec}}, "kubectl");
 }
 
 void Fixture::make_rollout(const std::string& name, const std::string& version) {

@@ -234,14 +234,55 @@ TEST_CASE("an approval is not honoured while nothing keeps people from forging i
 }
 
 TEST_CASE("a change that nobody signed cannot be approved where the author may not") {
-  explore([](Sim& s) {
+  explore<int>({0, 1, 2}, [](Sim& s, const int& variant) {
     Fixture f = usual(s);
     s.then("writes the policy", f.serves("m-v1"), [&s] { make_policy(s, kRisk); });
-    s.then("asks for m-v2", knows_policy(s), [f]() mutable { f.ask_for("m-v2"); });
+    s.then("asks for m-v2", knows_policy(s), [f, &s, variant]() mutable {
+      if (variant == 2) {
+        Json version = s.world.get(ref(Kind::ModelVersion, "m-v2"));
+        s.world.remove(ref(Kind::ModelVersion, "m-v2"));
+        s.world.create({{"kind", "ModelVersion"}, {"metadata", {{"name", "m-v2"}}}, {"spec", version["spec"]}}, "kubectl");
+      }
+      if (variant == 0) return f.ask_for("m-v2");
+      edit_as(f, "ann", [](Json& spec) { spec["version"] = "m-v2"; });
+    });
+    // A later signature vouches for the later change alone.
+    if (variant == 1)
+      s.then("edits it unsigned", awaits(f), [f]() mutable {
+        f.s.world.update(ref(Kind::Model, "m"), [](Json& model) {
+          model["metadata"]["annotations"].erase("modelops.dev/changed-by");
+          model["spec"]["serving"]["template"]["spec"]["priorityClassName"] = "high";
+        }, "kubectl");
+      });
     s.expect = [f] {
       must_wait(f);
       must(f.reason("Stalled") == "AuthorUnknown", f.status().dump(1));
       must_say(message(f), "annotation modelops.dev/changed-by");
+    };
+  });
+}
+
+// Whoever edited the Model last counted as the only author, so the first could approve the change.
+TEST_CASE("who changes the last detail does not take the first author's place") {
+  explore([](Sim& s) {
+    Fixture f = asking_for_v2(s, kRisk);
+    s.op.metrics["accuracy m-v2"] = "0.95";
+    const auto authors = [f] {
+      const Json* r = f.rollout(f.to("m-v2"));
+      return r ? (*r)["status"].value("governance", Json::object()).value("authors", Json::array()) : Json::array();
+    };
+    s.then("adds a detail", awaits(f), [f] {
+      edit_as(f, "bob", [](Json& spec) { spec["serving"]["template"]["spec"]["priorityClassName"] = "high"; });
+    });
+    s.then("approves her own part", [f, authors] { return awaits(f)() && authors().size() == 3; }, [f, authors] {
+      must(authors() == Json({"ann", "bob", "dev"}), authors().dump());
+      say(f, "mine", "ann");
+    });
+    s.then("approves", [f] { return message(f).find("who wrote the change may not approve it") != std::string::npos; },
+           [f] { say(f, "yes", "cat"); });
+    s.expect = [f] {
+      f.must_serve("m-v2");
+      must(!f.status()["spec"].contains("authors"), f.status()["spec"].dump());
     };
   });
 }

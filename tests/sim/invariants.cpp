@@ -351,6 +351,8 @@ void Invariants::check_recorded(const WriteStatus& write, const Json& before, co
   const auto rollout = w_.truth.rollouts.get(write.target.key);
   const auto model = w_.truth.models.get({write.target.key.ns, rollout->model});
   if (!model || rollout_deleted) return;
+  // Of a Model that was deleted and made again since the plan: the new one's trail knows nothing of it.
+  if (!rollout->meta.controller_uid.empty() && rollout->meta.controller_uid != model->meta.uid) return;
   const api::AuditedRollout& told = model->status.audit.rollout;
   const bool known = told.uid == rollout->meta.uid;
   if (after["weights"]["candidate"] > 0 && !after.contains("ending") &&

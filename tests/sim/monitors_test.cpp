@@ -115,6 +115,34 @@ TEST_CASE("one run is an attempt for each monitor that is breached") {
   });
 }
 
+TEST_CASE("a monitor by Jobs runs one at a time, keeps the last few, and breaches as others do") {
+  explore([](Sim& s) {
+    auto figure = std::make_shared<std::string>("0.1");
+    s.op.job_result = [figure](const std::string&) {
+      return Json{{"apiVersion", "modelops.dev/v1alpha1"}, {"kind", "RunResult"}, {"metrics", {{"psi", *figure}}}}.dump();
+    };
+    Fixture f = usual(s, [](Json& spec) {
+      spec["monitors"] = {{{"name", "drift"},
+                           {"job", {{"every", "2m"}, {"metric", "psi"}, {"template", {{"spec", {{"template", {{"spec", {{"containers", {{{"name", "m"}, {"image", "m:1"}}}}}}}}}}}}}},
+                           {"max", "0.2"},
+                           {"for", "3m"},
+                           {"actions", {"Hold"}}}};
+    });
+    s.then("data drifts", [f] { return f.ready() && monitor(f, "state") == "OK"; }, [figure] { *figure = "0.4"; });
+    s.then("asks for m-v2", [f] { return monitor(f, "state") == "Breached"; }, [f]() mutable { f.ask_for("m-v2"); });
+    s.then("data is good again", [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [figure] { *figure = "0.1"; });
+    s.then("looks", [f] { return monitor(f, "version") == "m-v2" && monitor(f, "state") == "OK"; }, [] {});
+    s.until = [] { return true; };
+    s.expect = [f, &s] {
+      must(f.stable() == "m-v2", "serves: " + f.stable());
+      size_t running = 0;
+      for (const ObjectRef& job : s.world.all(Kind::Job)) running += s.world.find(job)->value("/status/conditions"_json_pointer, Json::array()).empty();
+      must(running <= 1, "one Job at a time: " + std::to_string(running));
+      must(s.world.all(Kind::Job).size() <= 5, "old Jobs: " + std::to_string(s.world.all(Kind::Job).size()));
+    };
+  });
+}
+
 TEST_CASE("a monitor without data says so and does nothing") {
   explore([](Sim& s) {
     Fixture f = drifting(s, "0.05");

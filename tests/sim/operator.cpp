@@ -48,6 +48,7 @@ void Operator::restart() {
   fresh.known = w_.objects();
   for (const StoredPtr& object : fresh.known)
     for (const ObjectKey& model : object->models) fresh.queue.insert(model);
+  for (const auto& runtime : w_.truth.runtimes.all()) fresh.queue.insert(runtime->meta.key);
   load(fresh);
 }
 
@@ -67,6 +68,11 @@ bool Operator::take(const Change& change) {
 
 void Operator::wake(const Change& change) {
   for (const ObjectKey& model : concerned_by(stores_, change.ref())) m_.queue.insert(model);
+  const Kind kind = change.ref().kind;
+  if (kind == Kind::ModelRuntime) m_.queue.insert(change.ref().key);
+  if (kind == Kind::Model || kind == Kind::ModelRollout)
+    for (const auto& runtime : stores_.runtimes.all())
+      if (runtime->update.automatic) m_.queue.insert(runtime->meta.key);
   for (const ObjectKey& key : change.object->models)
     if (const ObjectKey model = model_behind(stores_, key); !model.name.empty()) m_.queue.insert(model);
 }
@@ -145,6 +151,10 @@ Observed Operator::observe(const ObjectKey& key) {
   return observed;
 }
 
+Plan Operator::runtime_plan(const Stores& stores, const ObjectKey& key) const {
+  return runtimes::plan(runtimes::observe(stores, key, {}, w_.now), w_.now);
+}
+
 // Plans are pure: what was seen before leads to the same one.
 Flight Operator::planned(const ObjectKey& key) {
   struct Seen {
@@ -154,7 +164,7 @@ Flight Operator::planned(const ObjectKey& key) {
   };
   static std::unordered_map<std::string, Seen> all;
   if (all.size() > kPlansKept) all.clear();
-  std::string what = key.name + "@" + fetch_image + "@" + std::to_string(w_.now.time_since_epoch().count());
+  std::string what = key.to_string() + "@" + fetch_image + "@" + std::to_string(w_.now.time_since_epoch().count());
   const auto add = [&](const std::string& text) { (what += text) += '\n'; };
   for (const StoredPtr& object : m_.known) {
     const Stored* address = object.get();
@@ -172,9 +182,10 @@ Flight Operator::planned(const ObjectKey& key) {
   auto [it, fresh] = all.try_emplace(std::move(what));
   Seen& seen = it->second;
   if (fresh) {
-    const Observed observed = observe(key);
+    const bool of_runtime = key.ns.empty();
+    const Observed observed = of_runtime ? Observed{} : observe(key);
     seen.known = m_.known;
-    seen.flight = {key, std::make_shared<const Plan>(model::plan(observed, w_.now, {fetch_image, {}, {audit}})), 0,
+    seen.flight = {key, std::make_shared<const Plan>(of_runtime ? runtime_plan(stores_, key) : model::plan(observed, w_.now, {fetch_image, {}, {audit}})), 0,
                    observed.model, std::make_shared<std::shared_ptr<const std::vector<Print>>>()};
     seen.ledger = m_.ledger;
   }
@@ -284,6 +295,7 @@ bool Operator::known_as_foreign(const ObjectRef& target) const {
 
 void Operator::refuse(const Action& action, const Error& error) {
   const ObjectKey key = m_.flight->key;
+  for (const ObjectKey& other : m_.flight->plan->others) m_.queue.insert(other);
   const auto* apply = std::get_if<Apply>(&action);
   const bool there = error.kind == ErrorKind::Conflict && apply && apply->uid.empty();
   const bool foreign = there && known_as_foreign(target_of(action));
@@ -329,6 +341,7 @@ void Operator::send(const ObjectKey& key, const std::vector<Ask>& asks) {
 void Operator::follow_up() {
   const Flight flight = std::move(*m_.flight);
   m_.flight.reset();
+  for (const ObjectKey& other : flight.plan->others) m_.queue.insert(other);
   m_.failures.erase(flight.key);
   std::set<std::string> wanted;
   for (const Ask& ask : flight.plan->asks) wanted.insert(ask.id);
@@ -411,6 +424,8 @@ std::string Operator::still_to_write() const {
         model::plan(model::observe(w_.truth, ledger, answers, refusals, model->meta.key), w_.now, {fetch_image, {}, {audit}});
     for (const Action& action : plan.actions) return text_of(action);
   }
+  for (const auto& runtime : w_.truth.runtimes.all())
+    for (const Action& action : runtime_plan(w_.truth, runtime->meta.key).actions) return text_of(action);
   return "";
 }
 

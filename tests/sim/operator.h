@@ -13,6 +13,7 @@
 #include "operator/store/ledger.h"
 #include "operator/store/refusals.h"
 #include "reconcilers/model/plan.h"
+#include "reconcilers/runtimes/update.h"
 #include "tests/sim/controllers.h"
 #include "tests/sim/world.h"
 
@@ -105,6 +106,7 @@ class Operator {
   void wake(const Change& change);
   Observed observe(const ObjectKey& key);
   Flight planned(const ObjectKey& key);
+  Plan runtime_plan(const Stores& stores, const ObjectKey& runtime) const;
   void reconcile(const ObjectKey& key);
   void act();
   Result<void> carry_out(const Action& action);

@@ -39,6 +39,7 @@ void Sim::take(const Step& step) {
   world.say(step.name);
   step.run();
   invariants.after_step();
+  if (always) always();
   if (op.writes != writes_) last_write_ = world.now;
   writes_ = op.writes;
 }

@@ -30,6 +30,8 @@ class Sim {
   void then(const std::string& what, std::function<bool()> when, std::function<void()> act);
   // What must hold once all acts are done and nothing moves any more.
   std::function<void()> expect;
+  // What must hold after each step.
+  std::function<void()> always;
   // Set where something always comes next (a schedule): the run ends as soon as all acts are done and this
   // holds.
   std::function<bool()> until;

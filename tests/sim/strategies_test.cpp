@@ -152,6 +152,25 @@ TEST_CASE("a bake that goes well, and one that a breach ends") {
   });
 }
 
+// It kept the pods that the last step left, and whoever aborted waited for the others.
+TEST_CASE("a bake that keeps all replicas has the old version stand by whole") {
+  explore<const char*>({"All", "Last"}, [](Sim& s, const char* keep) {
+    Fixture f = usual(s, [&](Json& spec) {
+      spec["serving"]["replicas"] = 4;
+      spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}])");
+      spec["rollout"]["bake"] = {{"duration", "5m"}, {"keepReplicas", keep}};
+    });
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    const int pods = std::string(keep) == "All" ? 4 : 2;
+    s.then("aborts", [f, pods] { return f.phase(f.to("m-v2")) == "Baking" && f.ready_pods("m-v2") == 4 && f.ready_pods("m-v1") == pods; },
+           [f]() mutable { f.desire(f.to("m-v2"), "Aborted"); });
+    s.expect = [f] {
+      must(f.stable() == "m-v1" && f.ready_pods("m-v1") == 4, "m-v1 is not back");
+      f.must_be(f.to("m-v2"), "Aborted");
+    };
+  });
+}
+
 TEST_CASE("a version that is kept warm has its pods, and takes over at once") {
   explore<int>({0, 1}, [](Sim& s, const int& routed) {
     Fixture f = asking_for_v2(s, with(steps(R"([{"weight": 100}])"), R"({"keepWarm": 1})"), routed);

@@ -3,18 +3,26 @@
 
 #include "operator/evidence/approval_words.h"
 #include "operator/json/json.h"
+#include "operator/yaml/yaml.h"
 
 using namespace mo;
 using namespace mo::evidence;
 
 namespace {
 
-Json policy() {
-  return Json::parse(R"json({"spec": {"failurePolicy": "Fail", "matchConstraints": {"namespaceSelector": {}, "objectSelector": {}, "resourceRules": [{}]},
-    "validations": [{"expression": "object.spec.approver == request.userInfo.username"},
-                    {"expression": "authorizer.group('modelops.dev').resource('modelapprovals').namespace(request.namespace)\n.name(object.spec.role).check('approve').allowed()"}]
-}
-})json");
+// As the API server stores what is shipped.
+Json policy(const std::string& name = kApprovalsPolicy) {
+  const auto documents = yaml::read(std::string(kApprovalPolicies.at(0)));
+  REQUIRE(documents);
+  for (const auto& document : *documents) {
+    if (document.value["kind"] != "ValidatingAdmissionPolicy" || document.value["metadata"]["name"] != name) continue;
+    Json spec = document.value["spec"];
+    spec["matchConstraints"]["matchPolicy"] = "Equivalent";
+    for (const char* all : {"namespaceSelector", "objectSelector"}) spec["matchConstraints"][all] = Json::object();
+    for (Json& rule : spec["matchConstraints"]["resourceRules"]) rule["scope"] = "*";
+    return Json{{"spec", spec}};
+  }
+  return nullptr;
 }
 Json binding() { return {{"spec", {{"policyName", kApprovalsPolicy}, {"validationActions", {"Deny"}}}}}; }
 
@@ -24,6 +32,13 @@ std::string judged(const Json& policy, const Json& binding) { return unguarded(k
 
 TEST_CASE("approvals are guarded by the policy as it stands in the manifests, and by nothing less", "[approvals]") {
   CHECK(judged(policy(), binding()) == "");
+  Json stricter = policy();
+  stricter["spec"]["validations"].push_back({{"expression", "false"}});
+  CHECK(judged(stricter, binding()) == "");
+  for (const char* name : {kAuthorsPolicy, kOriginsPolicy}) {
+    const Json bound = {{"spec", {{"policyName", name}, {"validationActions", {"Deny"}}}}};
+    CHECK(unguarded(name, policy(name).dump(), bound.dump()) == "");
+  }
   struct Row {
     const char* what;
     std::function<void(Json& policy, Json& binding)> edit;
@@ -42,8 +57,16 @@ TEST_CASE("approvals are guarded by the policy as it stands in the manifests, an
          p["spec"]["matchConstraints"]["excludeResourceRules"] = {{{"a", "b"}}};
        },
        "for some objects only"},
-      {"anybody's name", [](Json& p, Json&) { p["spec"]["validations"].erase(0); }, "lacks the rule object.spec.approver"},
-      {"no right", [](Json& p, Json&) { p["spec"]["validations"].erase(1); }, "lacks the rule authorizer"},
+      {"anybody's name", [](Json& p, Json&) { p["spec"]["validations"].erase(0); }, "spec.validations, which lacks object.spec.approver"},
+      {"no right", [](Json& p, Json&) { p["spec"]["validations"].erase(1); }, "spec.validations, which lacks authorizer"},
+      {"a word in a string alone", [](Json& p, Json&) { p["spec"]["validations"][0]["expression"] = "true || 'object.spec.approver == request.userInfo.username' == ''"; },
+       "spec.validations, which lacks object.spec.approver"},
+      {"on some conditions", [](Json& p, Json&) { p["spec"]["matchConditions"] = {{{"name", "never"}, {"expression", "false"}}}; },
+       "spec.matchConditions"},
+      {"variables of another meaning", [](Json& p, Json&) { p["spec"]["variables"] = {{{"name", "who"}, {"expression", "''"}}}; },
+       "spec.variables"},
+      {"other resources", [](Json& p, Json&) { p["spec"]["matchConstraints"]["resourceRules"][0]["operations"] = {"DELETE"}; },
+       "spec.matchConstraints.resourceRules"},
       {"warns", [](Json&, Json& b) { b["spec"]["validationActions"] = {"Warn"}; }, "does not deny"},
       {"another policy's", [](Json&, Json& b) { b["spec"]["policyName"] = "p"; }, "does not deny by that policy"},
       {"bound for some",

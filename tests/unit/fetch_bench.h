@@ -14,6 +14,7 @@
 
 #include "operator/fetch/fetch.h"
 #include "operator/fetch/sha256.h"
+#include "tests/unit/temp_dir.h"
 
 namespace mo {
 
@@ -21,16 +22,6 @@ namespace fs = std::filesystem;
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 using namespace std::chrono_literals;
-
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (fs::temp_directory_path() / "fetch-XXXXXX").string();
-    path = ::mkdtemp(name.data());
-  }
-  ~TempDir() { fs::remove_all(path); }
-  fs::path path;
-};
 
 inline std::string digest_of(std::string_view text) {
   fetch::Sha256 hash;
@@ -53,6 +44,7 @@ class FakeHttp : public kube::PlainTransport {
     std::optional<Error> error;  // after the body
     bool hang = false;
     std::vector<std::pair<std::string, std::string>> headers = {};  // of the answer
+    bool redirected = false;
   };
   Result<kube::HttpResponse> download(const kube::HttpRequest& request, const kube::ChunkSink& sink,
                                       std::stop_token stop) override {
@@ -63,7 +55,7 @@ class FakeHttp : public kube::PlainTransport {
     if (!respond && attempts.size() > 1) attempts.pop_front();
     while (attempt.hang && !stop.stop_requested()) std::this_thread::sleep_for(1ms);
     if (stop.stop_requested()) return fail(ErrorKind::Cancelled, "cancelled");
-    if (attempt.status / 100 != 2) return kube::HttpResponse{attempt.status, attempt.headers, attempt.body};
+    if (attempt.status / 100 != 2) return kube::HttpResponse{attempt.status, attempt.headers, attempt.body, attempt.redirected};
     const kube::HttpResponse head{attempt.status, attempt.headers, ""};
     if (request.begun && !request.begun(head)) return fail(ErrorKind::Cancelled, "the sink ended it");
     for (size_t i = 0; i < attempt.body.size(); i += piece)

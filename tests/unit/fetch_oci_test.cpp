@@ -159,6 +159,22 @@ TEST_CASE("who has no account, or the wrong one, is told", "[fetch][oci]") {
   CHECK_THAT(f.said(), Contains("no token service with an https address"));
 }
 
+// A blob store behind a registry could name a token service, which then got the registry's account.
+TEST_CASE("the account goes nowhere by the word of a host that the registry redirects to", "[fetch][oci]") {
+  RegistryFixture f;
+  f.layer(kRaw, "x", titled("a"));
+  f.options.credentials_dir = f.dir.path / "credentials";
+  fs::create_directory(f.options.credentials_dir);
+  write(f.options.credentials_dir / "username", "jane");
+  write(f.options.credentials_dir / "password", "pass");
+  f.http.respond = [](const kube::HttpRequest&) {
+    return Attempt{401, "", {}, false, {{"www-authenticate", "Bearer realm=\"https://thief.example/token\""}}, true};
+  };
+  CHECK(f.pull() == kFetchCredentials);
+  CHECK_THAT(f.said(), Contains("redirects to wants credentials of its own"));
+  for (const std::string& target : f.http.requests) CHECK_THAT(target, !Contains("thief.example"));
+}
+
 TEST_CASE("a registry that lies about a digest is found out", "[fetch][oci]") {
   for (const bool archive : {false, true}) {
     RegistryFixture f;

@@ -7,7 +7,7 @@
 #include "reconcilers/governance/approvals.h"
 #include "reconcilers/governance/explain.h"
 #include "reconcilers/governance/freeze.h"
-#include "reconcilers/governance/pattern.h"
+#include "operator/core/pattern.h"
 #include "reconcilers/governance/policies.h"
 #include "reconcilers/model/plan.h"
 #include "tests/unit/reconcilers_make.h"
@@ -49,7 +49,7 @@ TEST_CASE("patterns", "[governance]") {
                       {"**************************x", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false}};
   for (const Row& row : rows) {
     INFO(row.pattern << " and " << row.text);
-    CHECK(governance::matches(row.pattern, row.text) == row.matches);
+    CHECK(mo::matches(row.pattern, row.text) == row.matches);
   }
 }
 
@@ -151,7 +151,7 @@ TEST_CASE("without policies nothing is added and nothing copied", "[governance]"
   const rollout::Policy policy = governance::resolve(o);
   CHECK(policy.policy.get() == &o.model->rollout);
   CHECK_FALSE(policy.governance);
-  CHECK_FALSE(governance::compliant(o, o.model->status));
+  CHECK_FALSE(governance::compliant(o, o.model->status, kNow));
   CHECK(governance::holds(o, *o.rollouts[0], "r1", kNow).waiting.reason == "");
 }
 

@@ -129,6 +129,130 @@ TEST_CASE("a breach is told once, and asks for training as often as attempts say
   CHECK(health_of(good.status).healthy);
 }
 
+struct ByJob : Scene {
+  ByJob() {
+    api::Gate& figure = model.monitors[0].figure;
+    figure.prometheus_query.reset();
+    figure.job = api::Gate::Job{R"({"spec": {"template": {"spec": {"containers": [{"name": "m", "image": "m:1"}]}}}})", "psi"};
+    figure.interval = std::chrono::hours(6);
+  }
+  Decision look(TimePoint at, const std::string& stable = "m-v1") {
+    Decision decision = watch(observed(), stable, at);
+    model.status.monitors = decision.status;
+    return decision;
+  }
+  // The Job on record, as far as it got.
+  api::Job& job(bool complete, const std::string& of = "") {
+    auto found = std::make_shared<api::Job>();
+    found->meta = test::meta(of.empty() ? model.status.monitors[0].job : of);
+    found->model = "m";
+    found->gate = "drift";
+    found->gate_of = model.meta.uid;
+    found->complete = complete;
+    o.jobs[found->meta.key.name] = found;
+    return *found;
+  }
+  void answer(const Decision& d, const std::string& psi, TimePoint at) {
+    Answer answer;
+    answer.at = at;
+    answer.text = R"({"apiVersion": "modelops.dev/v1alpha1", "kind": "RunResult", "metrics": {"psi": ")" + psi + "\"}}";
+    o.answers[d.asks.at(0).id] = answer;
+  }
+};
+
+std::string made(const std::vector<Action>& actions) {
+  std::string names;
+  for (const Action& action : actions)
+    if (const auto* apply = std::get_if<Apply>(&action)) names += apply->target.key.name;
+  return names;
+}
+
+TEST_CASE("a monitor by Jobs: its name is on record first, its result counts once, the next waits for its time") {
+  ByJob s;
+  const Decision first = s.look(kNow);
+  const std::string job = first.status[0].job;
+  CHECK((!job.empty() && made(first.jobs) == job && first.actions.empty() && first.asks.empty()));
+  CHECK(made(s.look(kNow + std::chrono::seconds(5)).jobs) == job);  // until it is there
+  const auto body = parse_json(std::get<Apply>(first.jobs[0]).body, 1 << 20);
+  REQUIRE(body);
+  CHECK((*body)["metadata"]["labels"]["modelops.dev/gate-of"] == s.model.meta.uid);
+  CHECK((*body)["spec"]["activeDeadlineSeconds"] == 3600);
+  CHECK(body->dump().find(R"({"name":"MODELOPS_VERSION","value":"m-v1"})") != std::string::npos);
+
+  s.job(false);
+  CHECK((s.look(kNow + std::chrono::hours(7)).jobs.empty() && s.model.status.monitors[0].job == job));  // however long it takes
+  s.job(true);
+  const TimePoint done = kNow + std::chrono::hours(7);
+  const Decision asks = s.look(done);
+  REQUIRE(asks.asks.size() == 1);
+  s.answer(asks, "0.3", done);
+  const Decision taken = s.look(done);
+  CHECK((taken.status[0].state == State::Breached && taken.status[0].value == "0.3" && taken.status[0].job_done));
+  CHECK(taken.asks.empty());
+  const Decision next = s.look(done);  // it is due long since
+  CHECK((next.status[0].job != job && !next.status[0].job_done && next.status[0].state == State::Breached));
+  CHECK(made(next.jobs) == next.status[0].job);
+}
+
+TEST_CASE("a monitor by Jobs waits for its next time, and begins anew on another version") {
+  ByJob s;
+  s.look(kNow);
+  s.job(true);
+  s.answer(s.look(kNow), "0.1", kNow);
+  const Decision good = s.look(kNow);
+  CHECK(good.status[0].state == State::Ok);
+  CHECK(good.look_again == kNow + std::chrono::hours(6));
+  CHECK(s.look(kNow + std::chrono::hours(5)).jobs.empty());
+  const Decision other = s.look(kNow + std::chrono::hours(5), "m-v2");
+  CHECK((other.status[0].version == "m-v2" && other.status[0].state == State::NoData && made(other.jobs) == other.status[0].job));
+}
+
+TEST_CASE("a monitor's Job that fails, is another's, or cannot be made is no data, and says why") {
+  ByJob s;
+  s.look(kNow);
+  api::Job& failed = s.job(false);
+  failed.failed = true;
+  failed.failure_message = "DeadlineExceeded";
+  const Decision asks = s.look(kNow);
+  Answer none;
+  none.at = kNow;
+  none.problem = "no pod said anything";
+  s.o.answers[asks.asks.at(0).id] = none;
+  const Decision taken = s.look(kNow);
+  CHECK((taken.status[0].state == State::NoData && taken.status[0].job_done));
+  CHECK(taken.status[0].message.find("failed: DeadlineExceeded") != std::string::npos);
+
+  ByJob other;
+  other.look(kNow);
+  other.job(true).gate_of = "somebody";
+  CHECK(other.look(kNow).status[0].message.find("is not the operator's") != std::string::npos);
+
+  ByJob refused;
+  const Decision wanted = refused.look(kNow);
+  Refusal refusal;
+  refusal.body_hash = std::get<Apply>(wanted.jobs[0]).hash;
+  refusal.target = {Kind::Job, {"ns", refused.model.status.monitors[0].job}};
+  refusal.error.message = "exceeded quota";
+  refused.o.refusals = {refusal};
+  CHECK(refused.look(kNow).status[0].message.find("cannot be made: exceeded quota") != std::string::npos);
+
+  ByJob unreadable;
+  unreadable.model.monitors[0].figure.job->job_template = R"({"spec": {"template": {"metadata": {"labels": {"modelops.dev/model": "x"}}}}})";
+  const Decision told = unreadable.look(kNow);
+  CHECK((told.jobs.empty() && told.status[0].state == State::NoData && told.status[0].message.starts_with("job.template")));
+}
+
+TEST_CASE("Jobs of monitors that are gone or measure otherwise are removed, and of others the last three stay") {
+  ByJob s;
+  s.look(kNow);
+  s.job(false);
+  for (int i = 0; i < 5; ++i) s.job(true, "old-" + std::to_string(i)).meta.created = kNow - std::chrono::hours(i);
+  s.job(false, "stray").gate = "gone";
+  std::string removed;
+  for (const Action& action : s.look(kNow).jobs) removed += std::get<Delete>(action).target.key.name + " ";
+  CHECK(removed == "old-3 old-4 stray ");
+}
+
 TEST_CASE("another version is measured anew, and the attempts of training count on") {
   Scene s;
   s.look("0.3", kNow);

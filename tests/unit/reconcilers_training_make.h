@@ -75,7 +75,8 @@ struct Trained : mo::test::Scene {
     const Observed& seen = observed();
     Planned planned = plan(seen, rollout::resolve(seen), model.status.stable_version, pinned, monitors, mo::test::kSettings, kNow + later);
     model.status.retraining = planned.status;
-    for (const auto& [was, next] : planned.runs) runs.at(was->meta.key.name)->status = next;
+    if (planned.run) runs.at(planned.run->first->meta.key.name)->status = planned.run->second;
+    for (const auto& [was, next] : planned.others) runs.at(was->meta.key.name)->status = next;
     for (const Action& action : planned.actions) carry_out(action);
     for (auto& v : o.versions) {
       if (v->meta.key.name != planned.rejected_version && v->meta.key.name != planned.evaluated_version) continue;

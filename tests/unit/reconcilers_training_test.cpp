@@ -111,6 +111,46 @@ TEST_CASE("no run starts once the day's hours of Jobs are spent") {
   CHECK(t.status().run);
 }
 
+// Whoever cancelled or deleted each run shortly before its end trained without any limit.
+TEST_CASE("what is called off or deleted counts towards jobHoursPerDay") {
+  Trained t;
+  t.spec().job_hours_per_day = Decimal::parse("10");
+  t.settle();
+  t.job("m-run-000001-train").started = kNow;
+  t.run().desired_state = "Cancelled";
+  t.settle(hours(1));
+  CHECK(t.run_status().phase == "Cancelled");
+  CHECK(t.status().job_seconds_today == 3600);
+  t.spec().requested_at = kNow + hours(2);
+  t.settle(hours(2));
+  REQUIRE(t.status().run);
+  t.runs.erase(t.status().run->name);
+  t.look(hours(4));
+  CHECK(t.status().job_seconds_today == 3 * 3600);
+}
+
+// Each run that ended was a write for each of those that waited behind it.
+TEST_CASE("as many runs as wait, one that ends changes the status of the next alone") {
+  Trained t;
+  t.settle();
+  for (int i = 0; i < 50; ++i) t.write_run("mine-" + std::to_string(i));
+  t.settle(minutes(1));
+  const auto told = [&] {
+    std::map<std::string, std::string> all;
+    for (const auto& [name, run] : t.runs) all[name] = run->status.phase + run->status.message;
+    return all;
+  };
+  const auto before = told();
+  CHECK(before.at("mine-0") == "Pendingwaits for TrainingRun m-run-000001");
+  CHECK(before.at("mine-7") == "Pendingwaits for earlier TrainingRuns of this Model to finish");
+  t.end("m-run-000001-train", result_of("{}"));
+  t.settle(minutes(2));
+  const auto after = told();
+  int changed = 0;
+  for (const auto& [name, words] : after) changed += before.count(name) && before.at(name) != words;
+  CHECK(changed == 3);  // what ended, what began, what is next
+}
+
 TEST_CASE("jitter is the same for one Model and trigger, and spreads a thousand") {
   CHECK(jitter_of("u", "t", Duration(0)) == Duration(0));
   CHECK(jitter_of("u", "t", minutes(10)) == jitter_of("u", "t", minutes(10)));

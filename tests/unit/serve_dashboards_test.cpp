@@ -22,6 +22,8 @@ std::set<std::string> exported() {
   model->lifecycle = api::Lifecycle{};
   model->lifecycle->deprecate_at = model->lifecycle->retire_at = model->lifecycle->review_by = *parse_time("2027-01-01T00:00:00Z");
   model->status.monitors = {{}};
+  model->status.conditions.resize(1);
+  model->status.conditions[0].type = "Compliant";
   stores.models.upsert(std::shared_ptr<const api::Model>(model));
   serve::Metrics metrics("1", {.queue_depth = [] { return size_t{0}; },
                                .events_dropped = [] { return uint64_t{0}; },

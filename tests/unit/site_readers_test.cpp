@@ -98,6 +98,25 @@ TEST_CASE("whoever may list in all namespaces sees all, and is asked about three
   CHECK(site.kubernetes->asked == 4);  // remembered
 }
 
+// With another token of one account a reader could keep the site asking for minutes, and nobody else was answered.
+TEST_CASE("rights in many namespaces are asked about in parts, once for each account", "[report]") {
+  Setting site;
+  report::Collector c;
+  for (int i = 0; i < 700; ++i) c.add("Model", model("m", "ns" + std::to_string(i)));
+  site.whole = std::make_shared<const report::Portfolio>(std::move(c).finish(kNow, "all namespaces"));
+  site.kubernetes->may["jane"] = rights("ns699");
+  for (int i = 0; i < 2; ++i) {
+    const auto view = site.readers.view("jane", site.whole, {});
+    REQUIRE_FALSE(view);
+    CHECK(view.error().kind == ErrorKind::TooManyRequests);
+    CHECK_FALSE(site.readers.knows("jane"));
+  }
+  const auto view = site.view("jane");
+  CHECK(view->models.size() == 1);
+  CHECK(site.readers.knows("jane"));
+  CHECK(site.kubernetes->asked < 3 * 2 + 700 + 3);  // no namespace twice
+}
+
 TEST_CASE("a reader without rights sees nothing and learns nothing", "[report]") {
   Setting site;
   site.kubernetes->may["nobody"] = {};

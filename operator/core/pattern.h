@@ -3,8 +3,8 @@
 
 #include <string_view>
 
-namespace mo::governance {
+namespace mo {
 
 bool matches(std::string_view pattern, std::string_view text);
 
-}  // namespace mo::governance
+}  // namespace mo

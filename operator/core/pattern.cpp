@@ -1,8 +1,8 @@
-#include "reconcilers/governance/pattern.h"
+#include "operator/core/pattern.h"
 
 #include <cstddef>
 
-namespace mo::governance {
+namespace mo {
 
 // Only the last star is tried again, so the time is at most the product of both lengths.
 bool matches(std::string_view pattern, std::string_view text) {
@@ -24,4 +24,4 @@ bool matches(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
-}  // namespace mo::governance
+}  // namespace mo

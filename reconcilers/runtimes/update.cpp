@@ -1,0 +1,177 @@
+#include "reconcilers/runtimes/update.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "operator/core/text.h"
+#include "operator/json/json.h"
+#include "reconcilers/common/conditions.h"
+#include "reconcilers/rollout/advance.h"
+#include "reconcilers/runtimes/follow.h"
+#include "reconcilers/serving/render.h"
+
+namespace mo::runtimes {
+namespace {
+
+using State = Follower::State;
+
+constexpr size_t kNamed = 20;  // failures in status; there may be as many as there are Models
+
+// After a rollout has succeeded its Model says so a moment later, or has yet to be heard of.
+constexpr Duration kHeardOf = std::chrono::seconds(30);
+
+State state_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
+               const std::vector<Ref<api::ModelRollout>>& rollouts, TimePoint now) {
+  const auto refresh = refresh_of(model, model.status, version, runtime, rollouts);
+  if (!refresh) return State::Updated;
+  if (!refresh->tried) return State::Waiting;
+  const api::RolloutStatus& tried = refresh->tried->status;
+  if (tried.phase == "Succeeded" && now < tried.finished.value_or(now) + kHeardOf) return State::Rolling;
+  return rollout::is_over(tried.phase) ? State::Failed : State::Rolling;
+}
+
+// The least critical first. Who says nothing of it is no less so than low.
+int rank(const std::string& tier) { return tier == "high" ? 2 : tier == "medium" ? 1 : 0; }
+
+class Update {
+ public:
+  Update(const Fleet& fleet, TimePoint now) : f_(fleet), r_(*fleet.runtime), now_(now) {}
+
+  Plan run() {
+    for (const Follower& follower : f_.followers) ++count_[follower.state];
+    failed_ = count_[State::Failed];
+    keep();
+    if (failed_ < r_.update.max_failures) grant();
+    write();
+    plan_.at_once = !plan_.actions.empty();
+    if (count_[State::Updated] + failed_ < static_cast<int>(f_.followers.size())) plan_.requeue_after = kHeardOf;
+    return std::move(plan_);
+  }
+
+ private:
+  // Who may go on: until it is done, follows no longer, or is gone.
+  void keep() {
+    std::map<std::string, State> states;
+    for (const Follower& follower : f_.followers) states[name_of(follower.model)] = follower.state;
+    std::set<std::string> granted;
+    for (const std::string& name : r_.status.rolling) {
+      const auto it = states.find(name);
+      if (it == states.end() || (it->second != State::Waiting && it->second != State::Rolling)) continue;
+      // After too many failures nobody begins any more.
+      if (it->second == State::Waiting && failed_ >= r_.update.max_failures) continue;
+      granted.insert(name);
+    }
+    // Those of before, under another status of the runtime, go on as well.
+    for (const Follower& follower : f_.followers)
+      if (follower.state == State::Rolling) granted.insert(name_of(follower.model));
+    rolling_.assign(granted.begin(), granted.end());
+  }
+
+  void grant() {
+    std::vector<const Follower*> waiting;
+    for (const Follower& follower : f_.followers)
+      if (follower.state == State::Waiting && !std::binary_search(rolling_.begin(), rolling_.end(), name_of(follower.model)))
+        waiting.push_back(&follower);
+    std::sort(waiting.begin(), waiting.end(), [](const Follower* a, const Follower* b) {
+      return std::make_tuple(rank(a->tier), a->model) < std::make_tuple(rank(b->tier), b->model);
+    });
+    for (const Follower* follower : waiting) {
+      if (rolling_.size() >= static_cast<size_t>(r_.update.max_concurrent)) break;
+      rolling_.push_back(name_of(follower->model));
+    }
+    std::sort(rolling_.begin(), rolling_.end());
+  }
+
+  std::vector<std::string> failures() const {
+    std::vector<std::string> names;
+    for (const Follower& follower : f_.followers)
+      if (follower.state == State::Failed && names.size() < kNamed) names.push_back(name_of(follower.model));
+    return names;
+  }
+
+  void write() {
+    const int all = static_cast<int>(f_.followers.size()), updated = count_[State::Updated];
+    const bool stopped = failed_ >= r_.update.max_failures && failed_ > 0, done = updated == all;
+    const std::string progress = std::to_string(updated) + " of " + std::to_string(all) + " Models serve what this ModelRuntime says";
+    std::string stop;
+    if (stopped) {
+      for (const std::string& name : failures()) stop += (stop.empty() ? "" : ", ") + name;
+      stop = "stopped, since " + std::to_string(failed_) + " of " + std::to_string(all) + " Models did not get there (" + stop + ") and update.maxFailures is " +
+             std::to_string(r_.update.max_failures) + ": mend the ModelRuntime, or run kubectl model refresh for each of them";
+      stop = whole_characters(stop, 4096);
+    }
+    const char* reason = stopped ? "TooManyFailures" : done ? "Updated" : "RollingOut";
+    Conditions conditions(r_.status.conditions, r_.meta.generation, now_);
+    conditions.set("Ready", {done, reason, stopped ? stop : progress});
+    conditions.set("Reconciling", {!done && !stopped, reason, done || stopped ? "" : progress});
+    conditions.set("Stalled", {stopped, reason, stop});
+    Json status = {{"observedGeneration", r_.meta.generation},
+                   {"following", all},
+                   {"updated", updated},
+                   {"waiting", count_[State::Waiting] + count_[State::Rolling]},
+                   {"failed", failed_},
+                   {"rolling", rolling_},
+                   {"failures", failures()},
+                   {"conditions", to_json(conditions.get())}};
+    const std::string text = status.dump();
+    if (text == r_.status.raw) return;
+    plan_.actions.push_back(WriteStatus{{Kind::ModelRuntime, f_.key}, r_.meta.uid, r_.meta.resource_version, text, stopped ? stop : progress});
+    // They hear of it by nobody else.
+    for (const Follower& follower : f_.followers)
+      if (std::binary_search(rolling_.begin(), rolling_.end(), name_of(follower.model))) plan_.others.push_back(follower.model);
+    if (stopped && !was_stopped()) plan_.events.push_back({{Kind::ModelRuntime, f_.key}, r_.meta.uid, true, reason, stop});
+  }
+
+  bool was_stopped() const {
+    return std::any_of(r_.status.conditions.begin(), r_.status.conditions.end(),
+                       [](const auto& c) { return c.type == "Stalled" && c.status == "True"; });
+  }
+
+  const Fleet& f_;
+  const api::ModelRuntime& r_;
+  TimePoint now_;
+  std::map<State, int> count_;
+  int failed_ = 0;
+  std::vector<std::string> rolling_;
+  Plan plan_;
+};
+
+}  // namespace
+
+Fleet observe(const Stores& stores, const ObjectKey& key, const Installation& installation, TimePoint now) {
+  Fleet fleet{key, stores.runtimes.get(key), {}};
+  if (!fleet.runtime || !fleet.runtime->update.automatic) return fleet;
+  const auto runtimes = stores.runtimes.all();
+  for (const auto& model : stores.models.all()) {
+    const api::ModelStatus& status = model->status;
+    if (handling(*model, installation) != Handling::Ours || model->meta.deleting || !model->problem.empty() || status.stable_version.empty() ||
+        status.lifecycle.stage == "Retired")
+      continue;
+    const auto version = stores.versions.get({model->meta.key.ns, status.stable_version});
+    if (!version) continue;
+    const auto chosen = serving::choose_runtime(*model, version->artifact.format, runtimes);
+    if (!chosen || (*chosen)->meta.key != key) continue;
+    fleet.followers.push_back({state_of(*model, *version, *fleet.runtime, stores.rollouts.of_model(model->meta.key), now), model->meta.key, model->about.risk_tier});
+  }
+  return fleet;
+}
+
+Plan plan(const Fleet& fleet, TimePoint now) {
+  if (!fleet.runtime || fleet.runtime->meta.deleting) return {};
+  if (fleet.runtime->update.automatic) return Update(fleet, now).run();
+  // It was once: nobody counts any more.
+  Plan plan;
+  const api::ModelRuntime& r = *fleet.runtime;
+  Conditions conditions(r.status.conditions, r.meta.generation, now);
+  conditions.set("Ready", {true, "OnNextRollout", "an edit reaches each Model with its next rollout"});
+  conditions.set("Reconciling", {false, "OnNextRollout", ""});
+  conditions.set("Stalled", {false, "OnNextRollout", ""});
+  const std::string text = Json{{"observedGeneration", r.meta.generation}, {"conditions", to_json(conditions.get())}}.dump();
+  if (r.status.raw != "{}" && r.status.raw != text)
+    plan.actions.push_back(WriteStatus{{Kind::ModelRuntime, fleet.key}, r.meta.uid, r.meta.resource_version, text, "update.policy is OnNextRollout"});
+  return plan;
+}
+
+}  // namespace mo::runtimes
