@@ -158,7 +158,7 @@ def test_evidence_is_verified_by_public_tools(private, tmp_path):
 def test_a_trail_that_cannot_be_sealed_holds_nothing_up(case):
     """A quota lets no ModelAudit be made."""
     case.kube.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"count/modelaudits.modelops.dev": "0"}}}, case.namespace)
-    case.until(lambda: "count/modelaudits.modelops.dev" in case.get("ResourceQuota", "none").get("status", {}).get("hard", {}), "the quota is in force")
+    case.until(lambda: "count/modelaudits.modelops.dev" in case.get("ResourceQuota", "none").get("status", {}).get("used", {}), "the quota is in force")
     case.serve("m-v1")
     case.version("m-v2")
     case.move("m-v2")
