@@ -11,7 +11,7 @@ import tempfile
 import pytest
 
 import settings
-from case import API, condition
+from case import API
 from test_admission import assert_words, grant, refusal
 from test_plugin import DONE, NO, Said
 
@@ -153,19 +153,3 @@ def test_evidence_is_verified_by_public_tools(private, tmp_path):
     case.until(lambda: not case.find("Model", "m"), "the Model is gone")
     said = plugin(case, "audit", "m", "--verify", "--public-key", public)
     assert said.code == DONE and "whole" in said.out, said
-
-
-def test_a_trail_that_cannot_be_sealed_holds_nothing_up(case):
-    """A quota lets no ModelAudit be made."""
-    case.kube.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"count/modelaudits.modelops.dev": "0"}}}, case.namespace)
-    case.until(lambda: "count/modelaudits.modelops.dev" in case.get("ResourceQuota", "none").get("status", {}).get("hard", {}), "the quota is in force")
-    case.serve("m-v1")
-    case.version("m-v2")
-    case.move("m-v2")
-    case.ready("m", "m-v2")
-    told = case.until(lambda: condition(case.get(), "Audited"), "the Model says so")
-    assert told["status"] == "False" and "exceeded quota" in told["message"], told
-    assert plugin(case, "audit", "m", "--verify").code == DONE
-    case.kube.delete("ResourceQuota", "none", case.namespace)
-    sealed(case)
-    assert not condition(case.get(), "Audited")
