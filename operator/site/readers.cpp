@@ -93,7 +93,10 @@ Result<std::set<std::string>> Readers::seen_by(const kube::Identity& who, const 
     if (asked.namespaces.contains(ns)) continue;
     if (left-- == 0) {
       error = Error{ErrorKind::TooManyRequests, "your rights in " + std::to_string(asked.namespaces.size()) + " of " + std::to_string(namespaces.size()) +
-                                                    " namespaces are known so far; try again"};
+                                                    " namespaces are known so far; try again",
+                    0,
+                    {},
+                    {}};
       break;
     }
     const auto may = sees(who, ns, stop);

@@ -59,7 +59,7 @@ class Training {
     if (s().run) follow();
     if (s().run)
       tell_who_waits();
-    else if (const auto asked = next_of_people(); asked && may_begin(*asked))
+    else if (const auto asked = next_of_people(); asked && may_begin())
       take_up(*asked);
     else
       fire();
@@ -356,7 +356,7 @@ class Training {
     return next;
   }
 
-  bool may_begin(const api::TrainingRun& run) {
+  bool may_begin() {
     held_ = unready();
     if (held_.empty()) held_ = spent();
     return held_.empty();
