@@ -128,6 +128,7 @@ class Observer(History):
         objects = {}
         for kind in WRITTEN:
             for found in kube.list(kind, self.namespace):
+                found.get("status", {}).pop("audit", None)  # what was recorded when: a crash may make a decision again, or two of them at once
                 objects[f"{kind}/{nameable(found)}"] = found
         names = {found["metadata"]["uid"]: f"<uid of {key}>" for key, found in objects.items()}
         jobs = {found["metadata"]["name"]: nameable(found) for _, kind, _, found in self.events if kind == "Job"}
