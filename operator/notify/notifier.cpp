@@ -46,11 +46,13 @@ void Notifier::send(const Event& event, const std::string& id) {
   for (const auto& lane : lanes_) {
     if (!lane->target.wants(event)) continue;
     std::lock_guard lock(lane->mutex);
-    if (lane->items.size() >= options_.queue) {
+    const auto own = lane->items.find(event.regarding.key.ns);
+    if (lane->waiting >= options_.queue || (own != lane->items.end() && own->second.size() >= options_.of_namespace)) {
       ++lane->dropped;
       continue;
     }
-    lane->items.push_back({event, id});
+    lane->items[event.regarding.key.ns].push_back({event, id});
+    ++lane->waiting;
     lane->filled.notify_one();
   }
 }
@@ -66,8 +68,13 @@ void Notifier::work(Lane& lane, std::stop_token stop) {
     {
       std::unique_lock lock(lane.mutex);
       if (!lane.filled.wait(lock, stop, [&] { return !lane.items.empty(); })) return;
-      item = std::move(lane.items.front());
-      lane.items.pop_front();
+      auto next = lane.items.upper_bound(lane.last);
+      if (next == lane.items.end()) next = lane.items.begin();
+      lane.last = next->first;
+      item = std::move(next->second.front());
+      next->second.pop_front();
+      if (next->second.empty()) lane.items.erase(next);
+      --lane.waiting;
     }
     std::string problem;
     bool again = true;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -21,9 +22,10 @@ struct NotifierOptions {
   std::chrono::milliseconds deadline{10'000};   // of one attempt
   int attempts = 6;                             // then the message is given up, and that is logged
   size_t queue = 256;                           // messages for a target; one more is dropped
+  size_t of_namespace = 64;                     // of these, from one namespace
 };
 
-// Thread-safe. A target that hangs delays no other. The transport must outlive it.
+// Thread-safe. A target that hangs delays no other, and namespaces take turns: one that makes many Events hides nobody else's. The transport must outlive it.
 class Notifier {
  public:
   Notifier(kube::HttpTransport& http, std::vector<Target> targets, NotifierOptions options = {});
@@ -48,7 +50,9 @@ class Notifier {
     Target target;
     std::mutex mutex;
     std::condition_variable_any filled;
-    std::deque<Item> items;
+    std::map<std::string, std::deque<Item>> items;  // by namespace; none is empty
+    size_t waiting = 0;                             // in all of them
+    std::string last;                               // the namespace whose turn it was
     std::atomic<uint64_t> sent{0}, failed{0}, dropped{0};
   };
   void work(Lane& lane, std::stop_token stop);

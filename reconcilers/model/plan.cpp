@@ -270,8 +270,7 @@ class Planner {
   }
 
   void follow_runtime() {
-    const bool busy = rolling() || under_way(status().intent) || !spec_.problem.empty() ||
-                      std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [](const auto& r) { return !rollout::is_over(r->status.phase); });
+    const bool busy = rolling() || under_way(status().intent) || std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [](const auto& r) { return !rollout::is_over(r->status.phase); });
     if (!busy && !status().stable_version.empty()) runtime_actions_ = runtimes::follow(o_, status());
   }
 

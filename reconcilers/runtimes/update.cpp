@@ -8,6 +8,7 @@
 #include "operator/core/text.h"
 #include "operator/json/json.h"
 #include "reconcilers/common/conditions.h"
+#include "reconcilers/model/intent.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/runtimes/follow.h"
 #include "reconcilers/serving/render.h"
@@ -17,19 +18,34 @@ namespace {
 
 using State = Follower::State;
 
-constexpr size_t kNamed = 20;  // failures in status; there may be as many as there are Models
+constexpr size_t kNamed = 20;         // failures in status; there may be as many as there are Models
+constexpr size_t kMostRolling = 200;  // as the CRD has it
+// How long a rollout takes one of maxConcurrent's places: whoever writes a Model may have its steps last for years.
+constexpr Duration kPlaceKept = std::chrono::hours(1);
 
 // After a rollout has succeeded its Model says so a moment later, or has yet to be heard of.
 constexpr Duration kHeardOf = std::chrono::seconds(30);
+
+bool can_begin(const api::Model& model, const std::vector<Ref<api::ModelRollout>>& rollouts) {
+  // The API server may not have let it make the ModelRollout, by a quota say.
+  const bool refused = std::any_of(model.status.conditions.begin(), model.status.conditions.end(), [](const auto& c) {
+    return c.type == "Stalled" && c.status == "True" && c.reason == "ApplyRefused";
+  });
+  return !refused && !model::under_way(model.status.intent) &&
+         std::none_of(rollouts.begin(), rollouts.end(), [](const auto& r) { return !rollout::is_over(r->status.phase); });
+}
 
 State state_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
                const std::vector<Ref<api::ModelRollout>>& rollouts, TimePoint now) {
   const auto refresh = refresh_of(model, model.status, version, runtime, rollouts);
   if (!refresh) return State::Updated;
-  if (!refresh->tried) return State::Waiting;
+  if (!refresh->tried) return can_begin(model, rollouts) ? State::Waiting : State::Busy;
   const api::RolloutStatus& tried = refresh->tried->status;
+  if (tried.phase == "RolledBack" || tried.phase == "Failed") return State::Failed;
   if (tried.phase == "Succeeded" && now < tried.finished.value_or(now) + kHeardOf) return State::Rolling;
-  return rollout::is_over(tried.phase) ? State::Failed : State::Rolling;
+  if (rollout::is_over(tried.phase)) return State::Declined;
+  const bool slow = tried.phase == "Paused" || now >= tried.started.value_or(refresh->tried->meta.created) + kPlaceKept;
+  return slow ? State::Slow : State::Rolling;
 }
 
 // The least critical first. Who says nothing of it is no less so than low.
@@ -46,12 +62,12 @@ class Update {
     if (failed_ < r_.update.max_failures) grant();
     write();
     plan_.at_once = !plan_.actions.empty();
-    if (count_[State::Updated] + failed_ < static_cast<int>(f_.followers.size())) plan_.requeue_after = kHeardOf;
+    if (count_[State::Updated] + failed_ + count_[State::Declined] < static_cast<int>(f_.followers.size())) plan_.requeue_after = kHeardOf;
     return std::move(plan_);
   }
 
  private:
-  // Who may go on: until it is done, follows no longer, or is gone.
+  // Who may go on: until it is done, cannot, takes too long, follows no longer, or is gone.
   void keep() {
     std::map<std::string, State> states;
     for (const Follower& follower : f_.followers) states[name_of(follower.model)] = follower.state;
@@ -67,6 +83,7 @@ class Update {
     for (const Follower& follower : f_.followers)
       if (follower.state == State::Rolling) granted.insert(name_of(follower.model));
     rolling_.assign(granted.begin(), granted.end());
+    if (rolling_.size() > kMostRolling) rolling_.resize(kMostRolling);  // many went on at once that had been slow
   }
 
   void grant() {
@@ -92,14 +109,15 @@ class Update {
   }
 
   void write() {
-    const int all = static_cast<int>(f_.followers.size()), updated = count_[State::Updated];
-    const bool stopped = failed_ >= r_.update.max_failures && failed_ > 0, done = updated == all;
-    const std::string progress = std::to_string(updated) + " of " + std::to_string(all) + " Models serve what this ModelRuntime says";
+    const int all = static_cast<int>(f_.followers.size()), updated = count_[State::Updated], declined = count_[State::Declined];
+    const bool stopped = failed_ >= r_.update.max_failures && failed_ > 0, done = updated + declined == all;
+    std::string progress = std::to_string(updated) + " of " + std::to_string(all) + " Models serve what this ModelRuntime says";
+    if (declined > 0) progress += "; " + std::to_string(declined) + " were aborted or rolled back by people";
     std::string stop;
     if (stopped) {
       for (const std::string& name : failures()) stop += (stop.empty() ? "" : ", ") + name;
-      stop = "stopped, since " + std::to_string(failed_) + " of " + std::to_string(all) + " Models did not get there (" + stop + ") and update.maxFailures is " +
-             std::to_string(r_.update.max_failures) + ": mend the ModelRuntime, or run kubectl model refresh for each of them";
+      stop = "stopped: the rollout of " + std::to_string(failed_) + " of " + std::to_string(all) + " Models failed (" + stop + "), and update.maxFailures is " +
+             std::to_string(r_.update.max_failures) + "; correct the ModelRuntime, raise maxFailures, or run kubectl model refresh for each of them";
       stop = whole_characters(stop, 4096);
     }
     const char* reason = stopped ? "TooManyFailures" : done ? "Updated" : "RollingOut";
@@ -110,8 +128,9 @@ class Update {
     Json status = {{"observedGeneration", r_.meta.generation},
                    {"following", all},
                    {"updated", updated},
-                   {"waiting", count_[State::Waiting] + count_[State::Rolling]},
+                   {"waiting", all - updated - failed_ - declined},
                    {"failed", failed_},
+                   {"declined", declined},
                    {"rolling", rolling_},
                    {"failures", failures()},
                    {"conditions", to_json(conditions.get())}};

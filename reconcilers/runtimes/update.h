@@ -13,10 +13,13 @@ namespace mo::runtimes {
 
 struct Follower {
   enum class State {
-    Updated,  // its pods are of what the runtime says
-    Waiting,  // they are of something else
-    Rolling,  // a ModelRollout of the runtime's is under way
-    Failed,   // one did not get there, or somebody went back since: nobody tries again by itself
+    Updated,   // its pods are of what the runtime says
+    Waiting,   // they are of something else
+    Busy,      // so are they, and the Model has another rollout under way or may make none
+    Rolling,   // a ModelRollout of the runtime's is under way
+    Slow,      // so it is, but waits for a person or has for an hour: others need not wait for it
+    Failed,    // it was rolled back, or failed
+    Declined,  // somebody aborted it, or went back since
   } state = State::Waiting;
   ObjectKey model;
   std::string tier;  // spec.riskTier

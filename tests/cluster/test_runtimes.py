@@ -59,7 +59,7 @@ def test_an_edit_that_breaks_a_model_stops_there(case):
         case.until(lambda: status().get("failed") == 1, "the first Model was rolled back", timeout=90)
         stalled = {c["type"]: c for c in status()["conditions"]}["Stalled"]
         assert stalled["status"] == "True" and stalled["reason"] == "TooManyFailures"
-        assert f"1 of 2 Models did not get there ({case.namespace}/a)" in stalled["message"], stalled
+        assert f"the rollout of 1 of 2 Models failed ({case.namespace}/a)" in stalled["message"], stalled
         case.looked_again(2, "a")
         assert len(rollouts(case)) == 1 and status()["rolling"] == []
         # Another edit begins anew, and counts anew.

@@ -18,7 +18,7 @@ void complain_of_unread(const ObjectRef& ref, const std::vector<std::string>& un
   static const std::vector<std::string> for_people = {
       "status.trafficSummary", "status.replicas",    "status.readyReplicas",    "status.ready",
       "status.selector",       "status.stepSummary", "status.from", "status.to", "status.step.description", "status.observedGeneration", "status.stage",
-      "status.following", "status.updated", "status.waiting", "status.failed", "status.failures"};
+      "status.following", "status.updated", "status.waiting", "status.failed", "status.declined", "status.failures"};
   for (const std::string& path : unread)
     if (path.rfind("status.", 0) == 0 && path.rfind("status.policy.", 0) != 0 && path.rfind("status.failures[", 0) != 0 &&
         std::find(for_people.begin(), for_people.end(), path) == for_people.end())

@@ -99,7 +99,7 @@ TEST_CASE("the CRD and the parser of TrainingRun agree", "[crd]") {
 TEST_CASE("the CRD and the parser of ModelRuntime agree", "[crd]") {
   const char* counted = "for people: decisions count anew";
   check_agreement<api::ModelRuntime>(full("modelruntimes"), {{"status.observedGeneration", counted}, {"status.following", counted}, {"status.updated", counted},
-                                                             {"status.waiting", counted}, {"status.failed", counted}, {"status.failures", counted}});
+                                                             {"status.waiting", counted}, {"status.failed", counted}, {"status.declined", counted}, {"status.failures", counted}});
 }
 
 TEST_CASE("the CRDs and the parsers of gate sets agree, and their gates are a Model's", "[crd]") {

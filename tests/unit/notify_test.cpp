@@ -153,6 +153,25 @@ TEST_CASE("a target that hangs delays no other, and its queue is bounded", "[not
   CHECK(notifier.counts()[0].sent == 0);
 }
 
+TEST_CASE("a namespace that makes many Events hides nobody else's", "[notify]") {
+  Web web;
+  std::atomic<bool> open{false};
+  web.respond = [&](const kube::HttpRequest&, std::stop_token stop) -> Result<kube::HttpResponse> {
+    while (!open && !stop.stop_requested()) std::this_thread::sleep_for(1ms);
+    return kube::HttpResponse{200, {}, ""};
+  };
+  Notifier notifier(web, {target("bus", "http://bus/")}, {.first_retry = 1ms, .queue = 8, .of_namespace = 4});
+  std::jthread thread([&](std::stop_token stop) { notifier.run(stop); });
+  notifier.send(rolled_back("loud"), "first");
+  wait_for([&] { return web.requests().size() == 1; });  // it is on its way, and holds up those that come now
+  for (int i = 0; i < 100; ++i) notifier.send(rolled_back("loud"), "loud." + std::to_string(i));
+  notifier.send(rolled_back("calm"), "calm.1");
+  open = true;
+  wait_for([&] { return notifier.counts()[0].sent == 6; });
+  CHECK(notifier.counts()[0].dropped == 96);
+  CHECK(Json::parse(web.requests()[1].body)["id"] == "calm.1");
+}
+
 TEST_CASE("addresses and tokens come from files, read for each message", "[notify]") {
   TempDir dir;
   const auto write = [&](const char* name, const std::string& text) { std::ofstream(dir.path / name) << text; };

@@ -75,7 +75,31 @@ TEST_CASE("after maxFailures nobody begins, and what is under way ends", "[runti
   CHECK(status["failures"] == Json({"ns/x", "ns/y"}));
   REQUIRE(s.events.size() == 1);
   CHECK(s.events[0].reason == "TooManyFailures");
-  CHECK(s.events[0].note.find("2 of 4 Models did not get there (ns/x, ns/y) and update.maxFailures is 2") != std::string::npos);
+  CHECK(s.events[0].note.find("the rollout of 2 of 4 Models failed (ns/x, ns/y), and update.maxFailures is 2") != std::string::npos);
+}
+
+TEST_CASE("who is busy, slow or was called off takes no place and stops nobody", "[runtimes]") {
+  Setting s;
+  s.runtime->status.rolling = {"ns/busy", "ns/slow"};
+  s.add("busy", State::Busy);
+  s.add("slow", State::Slow);
+  s.add("aborted", State::Declined);
+  s.add("x", State::Waiting);
+  s.add("y", State::Waiting);
+  s.add("z", State::Waiting);
+  const Json status = s.status();
+  CHECK(status["rolling"] == Json({"ns/x", "ns/y"}));
+  CHECK(status["failed"] == 0);
+  CHECK(status["declined"] == 1);
+  CHECK(status["waiting"] == 5);
+}
+
+TEST_CASE("names in status are bounded, whoever goes on at once", "[runtimes]") {
+  Setting s;
+  for (int i = 0; i < 500; ++i) s.add("m" + std::to_string(i), i < 300 ? State::Rolling : State::Failed);
+  const Json status = s.status();
+  CHECK(status["rolling"].size() == 200);
+  CHECK(status["failures"].size() == 20);
 }
 
 TEST_CASE("nothing is written that stands there, and nothing without the policy", "[runtimes]") {
