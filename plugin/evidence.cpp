@@ -67,7 +67,7 @@ void put_trail(Files& files, const Evidence& e) {
   files["audit/modelaudits.json"] = sealed.dump(2) + "\n";
   files["audit/pending.json"] = Json{{"model", e.trail.model},
                                      {"uid", e.trail.uid},
-                                     {"audit", e.model.value("status", Json::object()).value("audit", Json::object())}}
+                                     {"audit", e.trail.status}}
                                     .dump(2) +
                                 "\n";
   if (const auto* checkpoint = last_signed(e.trail)) {
@@ -141,6 +141,11 @@ Result<Evidence> gather(Session& session, const std::string& word) {
   auto trail = read_trail(session, name);
   if (!trail) return fail(trail.error());
   e.trail = std::move(*trail);
+  if (!e.rollout.contains("metadata")) return e;
+  // Once more: what it says now is no older than the trail.
+  auto rollout = get(session, Kind::ModelRollout, name_of(e.rollout));
+  if (!rollout) return fail(rollout.error());
+  e.rollout = std::move(*rollout);
   return e;
 }
 

@@ -9,9 +9,12 @@
 #include "operator/fetch/bundle.h"
 #include "plugin/evidence.h"
 #include "plugin/fields.h"
+#include "reconcilers/rollout/advance.h"
 
 namespace mo::plugin {
 namespace {
+
+constexpr size_t kApprovalsInRecord = 20;  // reconcilers/audit/trail.cpp lists no more
 
 class Check {
  public:
@@ -24,6 +27,7 @@ class Check {
       if (!files_.count(name)) bad(std::string(name) + " is missing");
     version();
     rollout();
+    card();
     checkpoint();
     return std::move(out_);
   }
@@ -81,6 +85,15 @@ class Check {
     if (!verified) return bad(verified.error().message);
     for (const std::string& line : lines_of(*verified, !keys_.empty()))
       (verified->findings.empty() ? out_.good : out_.bad).push_back("audit trail: " + line);
+    signed_up_to_ = verified->signed_up_to;
+    if (!keys_.empty() && signed_up_to_ == 0) bad("no record of the audit trail is signed by this key");
+  }
+
+  // With a key, only what it signed counts: whoever makes a pack can add records of their own behind that.
+  bool vouched(const Json& record) {
+    if (keys_.empty() || number(record, "seq") <= signed_up_to_) return true;
+    bad("record " + text(record, "seq") + " (" + text(record, "action") + ") is not signed; gather the evidence again once the rollout is over");
+    return false;
   }
 
   std::vector<Json> records_of_rollout(const std::string& uid) const {
@@ -103,6 +116,7 @@ class Check {
       const bool serves = text(record, "evidence.serves.version") == name, rolled = text(record, "evidence.version") == name;
       const std::string said = serves ? text(record, "evidence.serves.digest") : rolled ? text(record, "evidence.digest") : "";
       if (said.empty()) continue;
+      if (!vouched(record)) return;
       told = true;
       if (said != digest)
         return bad("record " + text(record, "seq") + " says that " + name + " is " + said + ", and version.json says " + digest);
@@ -114,25 +128,57 @@ class Check {
   }
 
   void rollout() {
-    if (!files_.count("rollout.json")) return;
-    const Json rollout = json("rollout.json"), policy = json("policy.json"), gates = json("gates.json"),
-               approvals = json("approvals.json");
+    const Json policy = json("policy.json"), gates = json("gates.json"), approvals = json("approvals.json");
+    const Json* applied = policy.is_object() ? field(policy, "rollout") : nullptr;
+    if (!files_.count("rollout.json")) return without_rollout(applied, gates, approvals);
+    const Json rollout = json("rollout.json");
     const std::vector<Json> records = records_of_rollout(text(rollout, "metadata.uid"));
     if (records.empty()) return bad("the trail says nothing of ModelRollout " + name_of(rollout));
-    const Json applied = policy.is_object() ? policy.value("rollout", Json()) : Json();
-    if (applied != rollout.value("status", Json::object()).value("policy", Json()))
-      bad("policy.json is not the policy of rollout.json");
     for (const Json& record : records)
-      if (const std::string said = text(record, "policy.rollout"); !said.empty() && said != sha256_of(applied.dump()))
+      if (!vouched(record)) return;
+    const Json none, *of_rollout = field(rollout, "status.policy");
+    if ((applied ? *applied : none) != (of_rollout ? *of_rollout : none)) bad("policy.json is not the policy of rollout.json");
+    bool named = false;
+    for (const Json& record : records) {
+      const std::string said = text(record, "policy.rollout");
+      named |= !said.empty();
+      if (!said.empty() && said != sha256_of((applied ? *applied : none).dump()))
         return bad("record " + text(record, "seq") + " names another policy than policy.json holds");
-    good("the trail and policy.json agree on the policy that applied");
+    }
+    good(named ? "the trail and policy.json agree on the policy that applied" : "the trail names no policy to compare policy.json with");
+    if (!rollout::is_over(text(rollout, "status.phase")))
+      return good("ModelRollout " + name_of(rollout) + " is under way: its gates and approvals are not compared yet");
     gates_agree(records, gates);
     approvals_agree(records, approvals);
   }
 
+  // Then nothing may be said of one.
+  void without_rollout(const Json* policy, const Json& gates, const Json& approvals) {
+    const std::string version = name_of(json("version.json"));
+    for (const Json& record : records_)
+      if (text(record, "object.kind") == "ModelRollout" && text(record, "evidence.version") == version)
+        return bad("rollout.json is missing: record " + text(record, "seq") + " is of ModelRollout " + text(record, "object.name"));
+    if ((policy && !policy->is_null()) || !gates.empty() || !items(approvals, "used").empty())
+      bad("policy.json, gates.json or approvals.json speak of a ModelRollout, and rollout.json is missing");
+  }
+
+  // What no hash of the trail is of. The card has to say what these say.
+  void card() {
+    Evidence e;
+    e.model = json("model.json");
+    e.version = json("version.json");
+    e.rollout = files_.count("rollout.json") ? json("rollout.json") : Json::object();
+    e.trail.model = trail_.model;
+    const auto found = files_.find("model-card.md");
+    if (found == files_.end() || found->second != card_of(e)) bad("model-card.md does not say what the objects of the pack say");
+    good("not vouched for by the trail: model.json, lineage.json, and what version.json says besides the digest");
+  }
+
   // What was decided on last is what gates.json says.
   void gates_agree(const std::vector<Json>& records, const Json& gates) {
-    for (const Json& told : items(records.back(), "evidence.gates")) {
+    const auto& rests_on = items(records.back(), "evidence.gates");
+    if (rests_on.empty()) return good("the last record rests on no gate to compare gates.json with");
+    for (const Json& told : rests_on) {
       const auto same = [&](const Json& gate) {
         return text(gate, "name") == text(told, "name") && text(gate, "verdict") == text(told, "verdict") &&
                text(gate, "value") == text(told, "value");
@@ -152,6 +198,8 @@ class Check {
       auto& words = last[text(record, "evidence.before")];
       words.clear();
       for (const Json& one : items(record, "evidence.approvals")) words.insert(word(one));
+      if (words.empty() || words.size() >= kApprovalsInRecord)
+        return good("record " + text(record, "seq") + " does not list all approvals, so approvals.json is not compared");
     }
     std::set<std::string> told, used;
     for (const auto& [before, words] : last) told.insert(words.begin(), words.end());
@@ -181,6 +229,7 @@ class Check {
   const std::vector<std::string>& keys_;
   Trail trail_;
   std::vector<Json> records_;
+  int64_t signed_up_to_ = 0;
   Checked out_;
 };
 

@@ -230,11 +230,16 @@ Result<Json> again(const Json& version, const Json& run) {
                   ": a run of that name was made anew since, and what the first one was told is gone");
   if (!trial || !seed || !seed->is_number_integer())
     return refuse(who + " keeps neither trial nor seed of what it made: " + name + " cannot be made again from it");
+  const std::string told = "spec.lineage.run.parameters.", imported = text(version, told + "mlflow_model"), number = text(version, told + "mlflow_version");
+  if (!imported.empty() && !number.empty())
+    return refuse("ModelVersion " + name + " was imported from MLflow (version " + number + " of " + imported +
+                  "), not trained, so it cannot be trained again: to import it again, create a TrainingRun with spec.trigger.name of the Model's "
+                  "registry trigger and spec.parameters {mlflow_version: \"" + number + "\"}");
   Json spec = {{"modelRef", {{"name", model}}},
                {"trigger", {{"name", name.substr(0, kLongestTrigger)}, {"kind", "Reproduce"}}},
                {"seed", *seed},
                {"onSuccess", "Register"}};
-  if (const Json* told = field(*trial, "parameters")) spec["parameters"] = *told;
+  if (const Json* parameters = field(*trial, "parameters")) spec["parameters"] = *parameters;
   return Json{{"apiVersion", api::kApiVersion},
               {"kind", info(Kind::TrainingRun).kind},
               {"metadata", {{"generateName", model + "-again-"}, {"namespace", text(run, "metadata.namespace")}}},

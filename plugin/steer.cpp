@@ -201,7 +201,7 @@ class Steer {
 Result<Edit> decide(const Steering& steering, const Rollouts& rollouts, TimePoint now) {
   auto edit = Steer(steering, rollouts, now).decide();
   const bool steers = edit && edit->what == Edit::Do::Patch && edit->kind == Kind::ModelRollout;
-  if (steers && !steering.user.empty()) edit->body["metadata"]["annotations"][api::kAnnotationSteeredBy] = steering.user;
+  if (steers && !steering.user.empty()) edit->body["metadata"]["annotations"][api::kAnnotationSteeredBy] = steering.user + " " + format_time(now);
   return edit;
 }
 

@@ -37,6 +37,7 @@ audit::Segment segment_of(const Json& object, const std::string& ns) {
 // What waits in the status. Of what a ModelAudit holds already some may still be there.
 std::optional<audit::Segment> pending_of(const Json& model, const Trail& trail, int64_t sealed) {
   audit::Segment s;
+  s.pending = true;
   s.model = trail.model;
   s.uid = trail.uid;
   s.records = texts(model, "status.audit.records");
@@ -81,6 +82,7 @@ Trail trail_of(const std::string& ns, const std::string& name, const std::option
   }
   std::sort(trail.segments.begin(), trail.segments.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   if (!model || text(*model, "metadata.uid") != trail.uid) return trail;
+  if (const Json* audit = field(*model, "status.audit")) trail.status = *audit;
   trail.seq = number(*model, "status.audit.seq");
   trail.head = text(*model, "status.audit.head");
   int64_t sealed = 0;
@@ -140,7 +142,8 @@ std::vector<std::string> lines_of(const audit::Verified& verified, bool signatur
   if (verified.records == 0)
     lines.push_back("no records yet");
   else if (verified.findings.empty())
-    lines.push_back("whole: records " + std::to_string(verified.first) + " to " + std::to_string(verified.last) + signatures);
+    lines.push_back("whole: records " + std::to_string(verified.first) + " to " + std::to_string(verified.last) + signatures +
+                    (verified.end_known ? "" : "; the Model is gone, so nothing says whether there were records after that"));
   for (const auto& finding : verified.findings) lines.push_back(std::string(audit::to_string(finding.is)) + ": " + finding.what);
   return lines;
 }

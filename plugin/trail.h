@@ -19,6 +19,7 @@ struct Trail {
   // As the Model's status says; 0: the Model is gone.
   int64_t seq = 0;
   std::string head;
+  Json status = Json::object();  // status.audit of the Model, which the trail was read from
 };
 
 // Of the Model of that name with that UID; empty: of the one that is there, else of the last that was.

@@ -13,7 +13,9 @@ struct AuditedRollout {
   int step = 0, weight = 0, attempt = 0, cleared = 0;
   bool mirrored = false, baking = false;
   std::string pause;  // why it is paused; empty: it is not
-  std::string state;  // Promoted, once that was recorded
+  std::string state;    // Promoted, once that was recorded
+  std::string resumed;  // the resumeRequestedAt that was acted on last
+  std::string steered;  // a hash of annotation modelops.dev/steered-by, once it was told: it says nothing of what is done after
   std::string ended;  // the action that ended it
   bool operator==(const AuditedRollout&) const = default;
 };

@@ -11,7 +11,8 @@ constexpr Field<AuditedRollout> kAuditedRollout[] = {
     {"weight", member<&AuditedRollout::weight>},   {"attempt", member<&AuditedRollout::attempt>},
     {"cleared", member<&AuditedRollout::cleared>}, {"mirrored", member<&AuditedRollout::mirrored>},
     {"baking", member<&AuditedRollout::baking>},   {"pause", member<&AuditedRollout::pause>},
-    {"state", member<&AuditedRollout::state>},     {"ended", member<&AuditedRollout::ended>}};
+    {"state", member<&AuditedRollout::state>},     {"resumed", member<&AuditedRollout::resumed>},
+    {"steered", member<&AuditedRollout::steered>}, {"ended", member<&AuditedRollout::ended>}};
 bool read(value& v, AuditedRollout& out, const Path& at) { return read_object(v, out, kAuditedRollout, at); }
 
 constexpr Field<AuditStatus> kAudit[] = {{"seq", member<&AuditStatus::seq>},

@@ -4,15 +4,19 @@
 #include "operator/core/text.h"
 
 namespace mo::audit {
-namespace {
 
 std::string canonical(const Json& record) { return record.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
+std::string text_in(const Json& record, const char* name) {
+  const auto found = record.find(name);
+  return found != record.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+namespace {
+
 std::string member_in(const std::string& line, const char* name) {
   const Result<Json> record = parse_json(line, kLargestRecord);
-  if (!record || !record->is_object()) return "";
-  const auto found = record->find(name);
-  return found != record->end() && found->is_string() ? found->get<std::string>() : "";
+  return record && record->is_object() ? text_in(*record, name) : "";
 }
 
 Link close(Json record) {

@@ -18,7 +18,7 @@ inline constexpr size_t kLargestRecord = 8192;  // bytes; the CRDs say so too
 inline constexpr size_t kLongestWhy = 600;
 
 struct Entry {
-  std::string model;  // namespace/name
+  std::string model;     // namespace/name
   std::string uid;    // of the Model
   std::string actor;  // a user name, "operator", or "unknown"
   std::string action;
@@ -34,6 +34,11 @@ struct Link {
 // The record of that entry. Evidence that would make it larger than kLargestRecord is left out, and the record says so.
 Link seal(const Entry& entry, int64_t seq, TimePoint at, const std::string& prev);
 
+// As records are stored and hashed.
+std::string canonical(const Json& record);
+// A member that is a text; empty if it is none.
+std::string text_in(const Json& record, const char* name);
+
 // By what the line says of itself; empty if it says nothing.
 std::string action_of(const std::string& line);
 std::string hash_in(const std::string& line);
@@ -41,8 +46,9 @@ std::string prev_in(const std::string& line);
 
 // What a ModelAudit holds, and what Model.status does not hold yet: consecutive records.
 struct Segment {
-  std::string name;   // of the ModelAudit; empty: of Model.status
-  std::string model;  // namespace/name
+  bool pending = false;  // of Model.status, not of a ModelAudit
+  std::string name;      // of the ModelAudit
+  std::string model;     // namespace/name
   std::string uid;
   int64_t first = 0, last = 0;
   std::string prev, head;

@@ -9,11 +9,6 @@
 namespace mo::audit {
 namespace {
 
-std::string text_in(const Json& record, const char* name) {
-  const auto found = record.find(name);
-  return found != record.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 constexpr int64_t kLargestNumber = int64_t{1} << 53;  // what JSON's numbers hold
 
 class Verification {
@@ -23,6 +18,7 @@ class Verification {
   void take(const Segment& segment) {
     if (segment.first < 1 || segment.last < segment.first || segment.last > kLargestNumber)
       return find(Finding::Is::Unreadable, place(segment) + " says that it holds records " + range(segment.first, segment.last));
+    if (!segment.pending && segment.name.empty()) return find(Finding::Is::Unreadable, "a ModelAudit has no name");
     begin(segment);
     for (size_t i = 0; i < segment.records.size(); ++i)
       take(segment, segment.records[i], segment.first + static_cast<int64_t>(i));
@@ -35,6 +31,7 @@ class Verification {
   }
 
   Verified end() {
+    out_.end_known = expected_.seq > 0;
     if (!unsigned_.empty()) find(Finding::Is::Forged, unsigned_ + " is not signed, and none after it is");
     if (expected_.seq > out_.last)
       find(Finding::Is::Cut, "records " + range(out_.last + 1, expected_.seq) +
@@ -52,7 +49,7 @@ class Verification {
     return a == b ? std::to_string(a) : std::to_string(a) + " to " + std::to_string(b);
   }
   static std::string place(const Segment& segment) {
-    return segment.name.empty() ? "status.audit" : "ModelAudit " + segment.name;
+    return segment.pending ? "status.audit" : "ModelAudit " + segment.name;
   }
 
   void find(Finding::Is is, std::string what) {
@@ -94,12 +91,11 @@ class Verification {
       return;
     }
     Json& record = *read;
+    // Another way to write it down may show other readers another content.
+    const bool as_written = canonical(record) == line;
     const std::string said = text_in(record, "hash");
     record.erase("hash");
-    const std::string rest = record.dump(-1, ' ', false, Json::error_handler_t::replace);
-    // Another way to write it down may show other readers another content.
-    const bool canonical = line.size() == rest.size() + said.size() + std::string_view(R"("hash":"",)").size();
-    const bool intact = canonical && sha256_of(rest) == said;
+    const bool intact = as_written && sha256_of(canonical(record)) == said;
     const auto number = record.find("seq");
     const int64_t counted = number != record.end() && number->is_number_integer() ? number->get<int64_t>() : 0;
     if (!intact)
@@ -119,7 +115,7 @@ class Verification {
 
   // One signature covers all records before it, so that what is older than the key need not be signed.
   void check_signature(const Segment& segment) {
-    if (expected_.public_keys.empty() || segment.name.empty()) return;
+    if (expected_.public_keys.empty() || segment.pending) return;
     unsigned_.clear();
     if (segment.signature.empty()) {
       unsigned_ = place(segment);
@@ -133,7 +129,8 @@ class Verification {
     if (good)
       out_.signed_up_to = segment.last;
     else
-      find(Finding::Is::Forged, place(segment) + ": its signature is not by this key, or not of its head");
+      find(Finding::Is::Forged, place(segment) + ": its signature" + (segment.key_id.empty() ? "" : ", which says that it is by key " + segment.key_id + ",") +
+                                    " is not by this key, or not of its head");
   }
 
   const Expected& expected_;
@@ -157,7 +154,7 @@ Result<Verified> verify(std::vector<Segment> segments, const Expected& expected)
   });
   Verification verification(expected);
   for (const Segment& segment : segments)
-    if (!segment.records.empty() || !segment.name.empty()) verification.take(segment);
+    if (!segment.records.empty() || !segment.pending) verification.take(segment);
   return verification.end();
 }
 

@@ -27,6 +27,7 @@ struct Verified {
   int64_t first = 0, last = 0;  // numbers of the records that are there; 0: none
   int64_t records = 0;
   int64_t signed_up_to = 0;       // the last record that a good signature covers
+  bool end_known = false;         // false: there may have been records after the last
   std::vector<Finding> findings;  // the first kMostFindings
 };
 inline constexpr size_t kMostFindings = 100;

@@ -7,14 +7,12 @@
 #include "operator/core/percent.h"
 #include "operator/evidence/bounded_json.h"
 #include "operator/kube/challenge.h"
+#include "operator/kube/registry.h"
 
 namespace mo::evidence {
 namespace {
 
-constexpr const char* kManifests =
-    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "
-    "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
-constexpr size_t kLongestToken = 64u << 10;
+constexpr std::chrono::seconds kLookPatience{10};  // for all requests of one look
 constexpr size_t kLongestNumber = 18;  // digits
 
 std::string host_of(const std::string& url) {
@@ -48,6 +46,9 @@ bool is_digest(const std::string& text) {
   return text.size() == 71 && text.starts_with("sha256:") && text.find_first_not_of("0123456789abcdef", 7) == std::string::npos;
 }
 
+// One is the other, or lies below it: auth.docker.io and docker.io, registry.gitlab.com and gitlab.com.
+bool of_one_domain(const std::string& a, const std::string& b) { return a == b || a.ends_with("." + b) || b.ends_with("." + a); }
+
 struct Tag {
   std::string registry, repository, tag;
 };
@@ -69,23 +70,26 @@ Result<std::string> version_of_alias(std::string_view answer) {
     return fail(ErrorKind::Invalid,
                 "does not answer as MLflow's registry does: registry.mlflow.url must be the address of an MLflow server");
   const std::string status = text_of(version, "status");
-  if (status == "PENDING_REGISTRATION" || status == "FAILED_REGISTRATION")
+  if (!status.empty() && status != "READY")
     return fail(ErrorKind::Invalid,
                 "has version " + number + " behind it with status " + status + ", and only one that is READY is imported");
   return number + "@" + (made.empty() ? "0" : made);
 }
 
-Result<kube::HttpResponse> Outside::ask(const std::string& ns, const char* method, const std::string& url,
-                                        const std::string& accept, const std::string& token, std::stop_token stop) const {
-  auto request = web_.request(ns, url);
+Result<kube::HttpResponse> Outside::ask(const Caller& caller, const char* method, const std::string& url, const std::string& accept,
+                                        const Authorization& authorization) const {
+  auto request = web_.request(caller.ns, url);
   if (!request) return fail(request.error());
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(caller.until - std::chrono::steady_clock::now());
+  if (left.count() <= 0) return fail(ErrorKind::Transport, host_of(url) + " takes too long");
+  request->deadline = std::min(request->deadline, left);
   request->method = method;
   if (!accept.empty()) request->headers.emplace_back("Accept", accept);
-  if (!token.empty()) {
+  if (authorization) {
     std::erase_if(request->headers, [](const auto& header) { return header.first == "Authorization"; });
-    request->headers.emplace_back("Authorization", "Bearer " + token);
+    if (!authorization->empty()) request->headers.emplace_back("Authorization", *authorization);
   }
-  auto answer = http_.send(*request, stop);
+  auto answer = http_.send(*request, caller.stop);
   if (answer) return answer;
   const std::string host = host_of(url);
   const bool forbidden = answer.error().kind == ErrorKind::Forbidden, too_long = answer.error().kind == ErrorKind::Malformed;
@@ -98,21 +102,22 @@ Result<kube::HttpResponse> Outside::ask(const std::string& ns, const char* metho
 }
 
 Result<std::string> Outside::look(const std::string& ns, const AskOutside& question, std::stop_token stop) const {
+  const Caller caller{ns, stop, std::chrono::steady_clock::now() + kLookPatience};
   switch (question.what) {
     case AskOutside::What::Http:
-      return look_at_page(ns, question.address, stop);
+      return look_at_page(caller, question.address);
     case AskOutside::What::OciTag:
-      return look_at_tag(ns, question.address, stop);
+      return look_at_tag(caller, question.address);
     case AskOutside::What::MlflowAlias:
       break;
   }
-  return look_at_alias(ns, question, stop);
+  return look_at_alias(caller, question);
 }
 
 // A server that answers HEAD by an error of its own is asked again later: with a GET in its place, one that names ETags now and
 // then would look as if its data had changed.
-Result<std::string> Outside::look_at_page(const std::string& ns, const std::string& url, std::stop_token stop) const {
-  const auto head = ask(ns, "HEAD", url, "", "", stop);
+Result<std::string> Outside::look_at_page(const Caller& caller, const std::string& url) const {
+  const auto head = ask(caller, "HEAD", url, "");
   if (!head) return fail(head.error());
   const bool no_heads = head->status == 405 || head->status == 501;
   if (head->status / 100 != 2 && !no_heads) return refused(host_of(url), head->status);
@@ -121,7 +126,7 @@ Result<std::string> Outside::look_at_page(const std::string& ns, const std::stri
     const bool weak = etag->starts_with("W/");
     return "etag:" + sha256_of(weak ? std::string_view(*etag).substr(2) : std::string_view(*etag)).substr(7, 32);
   }
-  const auto page = ask(ns, "GET", url, "", "", stop);
+  const auto page = ask(caller, "GET", url, "");
   if (!page && page.error().kind == ErrorKind::Malformed)
     return fail(
         ErrorKind::Invalid,
@@ -132,58 +137,57 @@ Result<std::string> Outside::look_at_page(const std::string& ns, const std::stri
   return sha256_of(page->body);
 }
 
-Result<std::string> Outside::look_at_tag(const std::string& ns, const std::string& reference, std::stop_token stop) const {
+Result<std::string> Outside::look_at_tag(const Caller& caller, const std::string& reference) const {
   const auto tag = read_tag(reference);
   if (!tag) return fail(tag.error());
-  const std::string url = "https://" + (tag->registry == "docker.io" ? "registry-1.docker.io" : tag->registry) + "/v2/" +
-                          tag->repository + "/manifests/" + tag->tag;
-  std::string token;
-  auto answer = ask(ns, "HEAD", url, kManifests, token, stop);
+  const std::string url = kube::repository_url(tag->registry, tag->repository) + "/manifests/" + tag->tag;
+  Authorization authorization;
+  auto answer = ask(caller, "HEAD", url, kube::kManifestTypes, authorization);
   if (answer && answer->status == 401) {
-    const auto got = token_for(*answer, ns, tag->repository, stop);
-    if (!got) return fail(got.error());
-    token = *got;
-    answer = ask(ns, "HEAD", url, kManifests, token, stop);
+    const auto token = token_for(*answer, caller, tag->registry, tag->repository);
+    if (!token) return fail(token.error());
+    authorization = "Bearer " + *token;
+    answer = ask(caller, "HEAD", url, kube::kManifestTypes, authorization);
   }
   if (!answer) return fail(answer.error());
   const std::string* digest = answer->header("docker-content-digest");
   if (answer->status / 100 == 2 && digest && is_digest(*digest)) return *digest;
   // A registry need not name the digest; the manifest's own is the same.
-  if (answer->status / 100 == 2 || answer->status == 405) answer = ask(ns, "GET", url, kManifests, token, stop);
+  if (answer->status / 100 == 2 || answer->status == 405) answer = ask(caller, "GET", url, kube::kManifestTypes, authorization);
   if (!answer) return fail(answer.error());
   if (answer->status == 404) return fail(ErrorKind::Invalid, tag->registry + " has no " + tag->repository + ":" + tag->tag);
   if (answer->status / 100 != 2) return refused(tag->registry, answer->status);
   return sha256_of(answer->body);
 }
 
-// What everybody may read is read by a token that everybody gets.
-Result<std::string> Outside::token_for(const kube::HttpResponse& refusal, const std::string& ns, const std::string& repository,
-                                       std::stop_token stop) const {
+// What everybody may read is read by a token that everybody gets: the registry, which anybody may run, does not choose where the operator's
+// own token goes, nor whose answer it is sent.
+Result<std::string> Outside::token_for(const kube::HttpResponse& refusal, const Caller& caller, const std::string& registry,
+                                       const std::string& repository) const {
   const std::string* challenge = refusal.header("www-authenticate");
-  const auto said = kube::challenge_parameters(challenge ? *challenge : "");
-  const auto realm = said.find("realm"), service = said.find("service");
   const bool bearer = challenge && (challenge->starts_with("Bearer ") || challenge->starts_with("bearer "));
-  if (!bearer || realm == said.end() || !realm->second.starts_with("https://"))
-    return fail(ErrorKind::Invalid, "the registry wants credentials (401), and a trigger sees what everybody may read alone");
-  std::string url = realm->second + (realm->second.find('?') == std::string::npos ? "?" : "&") +
-                    "scope=" + percent_encoded("repository:" + repository + ":pull");
-  if (service != said.end()) url += "&service=" + percent_encoded(service->second);
-  const auto answer = ask(ns, "GET", url, "application/json", "", stop);
+  const std::string url = bearer ? kube::token_url(kube::challenge_parameters(*challenge), repository) : "";
+  if (url.empty())
+    return fail(ErrorKind::Invalid, registry + " answers 401: only public repositories can be watched, or those that a token of the operator's "
+                                               "--web-gate-tokens for this registry and namespace may read");
+  if (!of_one_domain(host_of(url), registry.substr(0, registry.find(':'))))
+    return fail(ErrorKind::Invalid, registry + " sends to " + host_of(url) + " for a token, a host of another domain, which is not asked");
+  const auto answer = ask(caller, "GET", url, "application/json", "");
   if (!answer) return fail(answer.error());
   if (answer->status / 100 != 2) return refused(host_of(url), answer->status);
   const nlohmann::json body = parse_bounded(answer->body);
   for (const char* name : {"token", "access_token"}) {
     const std::string token = body.is_discarded() ? "" : text_of(body, name);
     const bool plain = std::all_of(token.begin(), token.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
-    if (!token.empty() && token.size() <= kLongestToken && plain) return token;
+    if (!token.empty() && token.size() <= kube::kLongestToken && plain) return token;
   }
   return fail(ErrorKind::Invalid, "the registry's token service, " + host_of(url) + ", sent no token");
 }
 
-Result<std::string> Outside::look_at_alias(const std::string& ns, const AskOutside& question, std::stop_token stop) const {
+Result<std::string> Outside::look_at_alias(const Caller& caller, const AskOutside& question) const {
   const std::string url = question.address + "/api/2.0/mlflow/registered-models/alias?name=" + percent_encoded(question.model) +
                           "&alias=" + percent_encoded(question.alias);
-  const auto answer = ask(ns, "GET", url, "application/json", "", stop);
+  const auto answer = ask(caller, "GET", url, "application/json");
   if (!answer) return fail(answer.error());
   const std::string host = host_of(url);
   // An alias that is not there is an INVALID_PARAMETER_VALUE to MLflow, and a model that is not there is none that exists.

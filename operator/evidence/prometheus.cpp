@@ -1,3 +1,4 @@
+#include "operator/core/percent.h"
 #include "operator/evidence/prometheus.h"
 
 #include <algorithm>
@@ -52,22 +53,6 @@ Reading of_error(int http_status, const Json& document, std::string_view body) {
               api::excerpt(text_of(document, "error"), 300));
   }
   return no("Prometheus answered " + status + (body.empty() ? "" : ": " + api::excerpt(body)));
-}
-
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view unreserved =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-  constexpr const char* hex = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    if (unreserved.find(c) != std::string_view::npos) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += {'%', hex[byte >> 4], hex[byte & 15]};
-    }
-  }
-  return out;
 }
 
 // Each moment of a series has one sample at most; a moment of several series is of none.

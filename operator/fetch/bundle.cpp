@@ -67,6 +67,9 @@ Result<Bundle> read_all(archive* in) {
     const char* name = archive_entry_pathname(entry);
     if (!name || archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry))
       return fail(ErrorKind::Invalid, "an entry is no plain file");
+    const fs::path path(name);
+    if (path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end())
+      return fail(ErrorKind::Invalid, "the name " + whole_characters(name, 200) + " leads out of the pack");
     if (files.size() == kMostFiles)
       return fail(ErrorKind::Invalid, "it holds more than " + std::to_string(kMostFiles) + " files");
     auto bytes = read_file(in, entry, left);

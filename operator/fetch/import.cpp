@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 #include <optional>
+#include <random>
 
 #include "operator/core/text.h"
 #include "operator/fetch/credentials.h"
@@ -18,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using fetch::Deadline;
 
+constexpr const char* kImporting = ".importing";  // ends the name of what is not whole yet
 constexpr size_t kLargestResult = 4000;  // Kubernetes keeps 4096 bytes of a termination message
 constexpr size_t kMostParameters = 100;  // of a ModelVersion's lineage
 constexpr size_t kLongestParameter = 1024;
@@ -89,6 +91,8 @@ class Import {
       return {kFetchUsage, "--uri must be pvc://claim or pvc://claim/folder, it is " + redact_uri(options_.uri), ""};
     const auto authorization = this->authorization();
     if (!authorization) return failed(authorization.error());
+    // Before anything is downloaded for it.
+    if (auto wrong = make_folder()) return *wrong;
     fetch::Mlflow mlflow(http_, url_, *authorization, deadline_, options_.first_retry, log_);
     const auto version = options_.version.empty() ? mlflow.version_of_alias(options_.model, options_.alias)
                                                   : mlflow.version(options_.model, options_.version);
@@ -125,19 +129,30 @@ class Import {
     return fail(std::move(error));
   }
 
-  // The name holds the digest: what is there already under it is the same.
-  Imported store(const fs::path& files, const fetch::RegisteredVersion& version, const fetch::Record& record) {
-    constexpr std::string_view scheme = "pvc://";
-    const size_t slash = options_.uri.find('/', scheme.size());
-    const fs::path below = slash == std::string::npos ? fs::path() : fs::path(options_.uri.substr(slash + 1));
+  // Of the claim.
+  fs::path below() const {
+    const size_t slash = options_.uri.find('/', std::string_view("pvc://").size());
+    return slash == std::string::npos ? fs::path() : fs::path(options_.uri.substr(slash + 1));
+  }
+
+  std::optional<Imported> make_folder() const {
+    const fs::path below = this->below(), folder = options_.store / below;
     if (below.is_absolute() || std::find(below.begin(), below.end(), "..") != below.end())
-      return {kFetchUsage, "--uri must name a folder below its claim, it is " + redact_uri(options_.uri), ""};
-    const fs::path folder = options_.store / below;
+      return Imported{kFetchUsage, "--uri must name a folder below its claim, it is " + redact_uri(options_.uri), ""};
     std::error_code error;
     fs::create_directories(folder, error);
-    if (error) return {kFetchOutput, "cannot create " + folder.string() + " in the claim: " + error.message(), ""};
+    if (error) return Imported{kFetchOutput, "cannot create " + folder.string() + " in the claim: " + error.message(), ""};
+    return {};
+  }
+
+  // The name holds the digest: what is there already under it is the same.
+  Imported store(const fs::path& files, const fetch::RegisteredVersion& version, const fetch::Record& record) {
+    const fs::path below = this->below(), folder = options_.store / below;
+    std::error_code error;
     const std::string begin = plain_name(options_.model) + "-" + plain_name(version.number);
-    const fs::path part = folder / ("." + begin + ".importing");
+    remove_left_over(folder);
+    // Of its own: another Model, or a pod that is on its way out, may import the same into this folder.
+    const fs::path part = folder / ("." + begin + "-" + random_word() + kImporting);
     const auto packed = pack(files, part);
     fs::remove_all(files, error);
     if (!packed) {
@@ -145,10 +160,29 @@ class Import {
       return {kFetchOutput, packed.error().message, ""};
     }
     const std::string name = begin + "-" + packed->digest.substr(std::string_view("sha256:").size(), 12) + ".tar";
+    if (fs::exists(folder / name, error)) return fs::remove(part, error), report(version, record, *packed, uri_of(below / name));
     fs::rename(part, folder / name, error);
     if (error) return {kFetchOutput, "cannot put " + name + " in place: " + error.message(), ""};
-    return report(version, record, *packed,
-                  (slash == std::string::npos ? options_.uri : options_.uri.substr(0, slash)) + "/" + (below / name).string());
+    return report(version, record, *packed, uri_of(below / name));
+  }
+
+  std::string uri_of(const fs::path& in_claim) const {
+    return options_.uri.substr(0, options_.uri.find('/', std::string_view("pvc://").size())) + "/" + in_claim.string();
+  }
+
+  // Of imports that were killed; a day is longer than any takes.
+  static void remove_left_over(const fs::path& folder) {
+    std::error_code error;
+    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+      const std::string name = it->path().filename();
+      const auto age = fs::file_time_type::clock::now() - it->last_write_time(error);
+      if (!error && name.starts_with('.') && name.ends_with(kImporting) && age > std::chrono::hours(24)) fs::remove(it->path(), error);
+    }
+  }
+
+  static std::string random_word() {
+    std::random_device random;
+    return std::to_string(random()) + std::to_string(random());
   }
 
   Imported report(const fetch::RegisteredVersion& version, const fetch::Record& record, const Packed& packed,

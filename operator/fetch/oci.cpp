@@ -4,7 +4,6 @@
 
 #include <ostream>
 
-#include "operator/core/percent.h"
 #include "operator/core/text.h"
 #include "operator/fetch/credentials.h"
 #include "operator/fetch/oci_manifest.h"
@@ -12,14 +11,10 @@
 #include "operator/fetch/unpack.h"
 #include "operator/json/json.h"
 #include "operator/kube/challenge.h"
+#include "operator/kube/registry.h"
 
 namespace mo::fetch {
 namespace {
-
-constexpr const char* kAccept =
-    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "
-    "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
-constexpr size_t kLargestToken = 64u << 10;
 
 std::string architecture() {
   utsname name{};
@@ -30,9 +25,7 @@ std::string architecture() {
 
 struct Reference {
   std::string registry, repository, digest;
-  std::string base() const {
-    return "https://" + (registry == "docker.io" ? "registry-1.docker.io" : registry) + "/v2/" + repository;
-  }
+  std::string base() const { return kube::repository_url(registry, repository); }
 };
 Reference split(const std::string& uri) {
   const size_t start = std::string_view("oci://").size(), slash = uri.find('/', start), at = uri.find('@', slash);
@@ -53,7 +46,7 @@ class Registry {
   Result<std::string> manifest(const std::string& digest) {
     kube::HttpRequest request;
     request.target = of_.base() + "/manifests/" + digest;
-    request.headers = {{"Accept", kAccept}};
+    request.headers = {{"Accept", kube::kManifestTypes}};
     auto answer = authorized(std::move(request));
     if (!answer) return fail(answer.error());
     if (answer->status / 100 != 2) return fail(refusal(*answer));
@@ -114,20 +107,14 @@ class Registry {
       return {};
     }
     if (account_.starts_with("Bearer ")) return fail(refusal(answer));
-    const auto said = kube::challenge_parameters(*challenge);
-    const auto realm = said.find("realm");
-    if (realm == said.end() || !realm->second.starts_with("https://"))
-      return fail(ErrorKind::Unauthorized, "the registry names no token service with an https address");
-    const auto service = said.find("service");
     kube::HttpRequest request;
-    request.target = realm->second + (realm->second.find('?') == std::string::npos ? "?" : "&") +
-                     "scope=" + percent_encoded("repository:" + of_.repository + ":pull");
-    if (service != said.end()) request.target += "&service=" + percent_encoded(service->second);
+    request.target = kube::token_url(kube::challenge_parameters(*challenge), of_.repository);
+    if (request.target.empty()) return fail(ErrorKind::Unauthorized, "the registry names no token service with an https address");
     if (!account_.empty()) request.headers = {{"Authorization", account_}};
-    auto token = asked(request, kLargestToken);
+    auto token = asked(request, kube::kLongestToken);
     if (!token) return fail(token.error());
     if (token->status / 100 != 2) return fail(refusal(*token));
-    const Result<Json> body = parse_json(token->body, kLargestToken);
+    const Result<Json> body = parse_json(token->body, kube::kLongestToken);
     for (const char* name : {"token", "access_token"}) {
       if (!body || !body->is_object() || !body->contains(name) || !(*body)[name].is_string()) continue;
       const std::string text = (*body)[name].get<std::string>();

@@ -106,7 +106,8 @@ Json to_json(const api::AuditStatus& audit) {
   if (r.cleared > 0) rollout["cleared"] = r.cleared;
   if (r.mirrored) rollout["mirrored"] = true;
   if (r.baking) rollout["baking"] = true;
-  for (const auto& [name, value] : {std::pair("pause", &r.pause), std::pair("state", &r.state), std::pair("ended", &r.ended)})
+  for (const auto& [name, value] : {std::pair("pause", &r.pause), std::pair("state", &r.state), std::pair("resumed", &r.resumed),
+                                    std::pair("steered", &r.steered), std::pair("ended", &r.ended)})
     if (!value->empty()) rollout[name] = *value;
   out["rollout"] = std::move(rollout);
   return out;

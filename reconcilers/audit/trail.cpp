@@ -1,6 +1,7 @@
 #include "reconcilers/audit/trail.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "operator/core/digest.h"
 #include "operator/core/text.h"
@@ -137,11 +138,16 @@ class Recording {
     if (told().uid != d_.rollout->meta.uid) start();
     if (!told().ended.empty()) return;
     note_approvals();
-    if (s().ending) return end();
+    if (s().ending) {
+      end();
+      if (!steered_.empty()) told().steered = steered_;
+      return;
+    }
     note_promotion();
     note_pause();
     note_place();
     if (s().phase == "Succeeded") succeed();
+    if (!steered_.empty()) told().steered = steered_;
   }
 
   // Everybody who changed the spec since it last served as it asks.
@@ -160,11 +166,15 @@ class Recording {
     return ours ? kOperator : or_unknown(r.changed_by);
   }
 
-  // Who set desiredState or resumeRequestedAt last; in a ModelRollout that nobody changed since, who made it.
-  std::string steered_by() const {
+  // Who set desiredState or resumeRequestedAt last; in a ModelRollout that nobody changed since, who made it. An annotation that was told
+  // before says who did the last thing, not this one: whoever aborts need not write any.
+  std::string steered_by() {
     const api::ModelRollout& r = *d_.rollout;
-    if (!r.steered_by.empty()) return r.steered_by;
-    return r.meta.generation <= 1 ? author() : kUnknown;
+    if (r.meta.generation <= 1 && r.steered_by.empty()) return author();
+    const std::string mark = r.steered_by.empty() ? "" : hash_of(r.steered_by);
+    if (mark.empty() || mark == told().steered) return kUnknown;
+    steered_ = mark;
+    return r.steered_by.substr(0, r.steered_by.rfind(' '));
   }
 
   void start() {
@@ -172,6 +182,7 @@ class Recording {
     told().uid = d_.rollout->meta.uid;
     told().name = d_.rollout->meta.key.name;
     told().version = d_.rollout->version;
+    told().resumed = resumed();
     Json evidence = {{"steps", s().step_count}};
     if (!s().from_version.empty()) evidence["from"] = serves(s().from_version, s().from_digest, s().from_revision);
     if (s().revision) evidence["revision"] = s().revision->name;
@@ -209,9 +220,14 @@ class Recording {
                    {{"afterStep", told().step}, {"steps", s().step_count}, {"gates", verdicts_of(s())}});
   }
 
+  std::string resumed() const { return s().observed_resume ? format_exact_time(*s().observed_resume) : ""; }
+
   void note_pause() {
     const std::string pause = s().paused_at ? s().pause_reason : "";
-    const bool again = s().attempt > told().attempt;
+    const bool again = s().attempt > told().attempt, asked = std::exchange(told().resumed, resumed()) != resumed();
+    // Past a step that pauses without an end: nobody but a person goes on there.
+    if (asked && pause.empty() && told().pause.empty() && !again)
+      add_of_rollout("Resumed", steered_by(), "goes on past the pause", {{"after", "Step"}, {"gates", verdicts_of(s())}});
     if (pause == told().pause && !again) return;
     if (!told().pause.empty()) {
       const bool by_people = told().pause != "Held";
@@ -268,10 +284,9 @@ class Recording {
   std::string rejecter() const {
     std::string who;
     for (const auto& word : d_.observed.approvals) {
-      if (word->approved || word->rollout != d_.rollout->meta.key.name ||
-          s().ending->message.find(word->meta.key.name) == std::string::npos)
-        continue;
-      who = word->approver;
+      if (!word->approved && word->rollout == d_.rollout->meta.key.name &&
+          s().ending->message.ends_with("(ModelApproval " + word->meta.key.name + ")"))
+        who = word->approver;
     }
     return or_unknown(who);
   }
@@ -294,7 +309,8 @@ class Recording {
               now + " serves all traffic", {{"serves", serves(now, d_.next.stable_digest, d_.next.stable_revision)}}));
   }
 
-  std::string retired_by() const { return m_.lifecycle && m_.lifecycle->retire_at ? kOperator : or_unknown(m_.about.changed_by); }
+  // By stage or by date: whoever wrote the spec.
+  std::string retired_by() const { return or_unknown(m_.about.changed_by); }
 
   void note_stage() {
     const std::string &before = m_.status.lifecycle.stage, &now = d_.next.lifecycle.stage;
@@ -303,7 +319,10 @@ class Recording {
       add(entry("Retired", retired_by(), "spec.lifecycle retires the Model: nothing serves",
                 {{"serves", Json()}, {"servedBefore", d_.next.stable_version}}));
     else
-      add(entry("Returned", or_unknown(m_.about.changed_by), "spec.lifecycle brings the Model back to stage " + now));
+      add(entry("Returned", or_unknown(m_.about.changed_by), "spec.lifecycle brings the Model back to stage " + now,
+                d_.next.stable_version.empty()
+                    ? Json::object()
+                    : Json{{"serves", serves(d_.next.stable_version, d_.next.stable_digest, d_.next.stable_revision)}}));
   }
 
   void note_training() {
@@ -341,6 +360,7 @@ class Recording {
   TimePoint now_;
   api::AuditStatus trail_;
   bool succeeded_ = false;
+  std::string steered_;  // the hash of the annotation that a record of this plan tells
 };
 
 }  // namespace

@@ -31,7 +31,7 @@ const api::Deployment* deployment_of(const Observed& o, const std::string& versi
 }
 
 // A version that serves, or is kept warm, has the Deployment of its own name; another template of it gets one of its own.
-bool own_name_taken(const Observed& o, const api::ModelStatus& status, const std::string& version) {
+bool own_name_taken(const api::ModelStatus& status, const std::string& version) {
   return version == status.stable_version || std::find(status.warm.begin(), status.warm.end(), version) != status.warm.end();
 }
 
@@ -117,7 +117,7 @@ std::optional<api::Revision> brought_by(const Observed& o, const api::ModelRollo
   if (unlabelled) revision->pod_template.clear();
   // One that was kept warm with this very template takes over as it is.
   const bool warm = r.version != status.stable_version && there != o.deployments.end() && there->second.object->revision == revision->name;
-  if (!warm && own_name_taken(o, status, r.version)) revision->deployment = own + "-" + revision->name;
+  if (!warm && own_name_taken(status, r.version)) revision->deployment = own + "-" + revision->name;
   return std::move(*revision);
 }
 

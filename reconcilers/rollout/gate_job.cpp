@@ -10,7 +10,8 @@ namespace {
 
 constexpr size_t kLongestName = 63;  // the name is a label's value on the Job's pods
 constexpr size_t kHashDigits = 24;
-constexpr int kKept = 3'600;  // seconds
+constexpr int kKept = 3'600;       // seconds
+constexpr int kKeptAtLeast = 300;  // or it may go before its words are read, and is made again
 
 // 96 bits out of two hashes of different beginnings.
 std::string long_hash(const std::string& text) { return (hash_of("1" + text) + hash_of("2" + text)).substr(0, kHashDigits); }
@@ -35,7 +36,9 @@ Result<Json> render_measuring_job(const api::Model& model, const api::Gate& figu
   if (!spec.is_object()) return job;
   if (!spec.contains("activeDeadlineSeconds"))
     spec["activeDeadlineSeconds"] = std::chrono::duration_cast<std::chrono::seconds>(deadline).count();
-  if (!spec.contains("ttlSecondsAfterFinished")) spec["ttlSecondsAfterFinished"] = kKept;
+  Json& kept = spec["ttlSecondsAfterFinished"];
+  if (kept.is_null()) kept = kKept;
+  if (kept.is_number_integer() && kept < kKeptAtLeast) kept = kKeptAtLeast;
   return job;
 }
 

@@ -35,9 +35,9 @@ RawJson import_template(const api::MlflowRegistry& from, const std::vector<std::
   const uint64_t most =
       from.size.empty() ? api::kDefaultArtifactBytes : parse_size(from.size).value_or(api::kDefaultArtifactBytes);
   Json args = {"import", "mlflow"};
-  // With "=", since a name may begin with "-"; of the kubelet's own "$(NAME)" the dollar is doubled.
+  // With "=", since a name may begin with "-"; the kubelet reads "$$" as "$", and "$(NAME)" as a variable.
   const auto flag = [&](const char* name, std::string value) {
-    for (size_t at = 0; (at = value.find("$(", at)) != std::string::npos; at += 3) value.insert(at, "$");
+    for (size_t at = 0; (at = value.find('$', at)) != std::string::npos; at += 2) value.insert(at, "$");
     args.push_back(std::string(name) + "=" + value);
   };
   flag("--url", from.url);

@@ -32,6 +32,12 @@ std::string told(const api::TrainingRunStatus& s) {
   return whole_characters(s.phase == "Succeeded" ? s.message : s.phase + ": " + s.message, kResultKept);
 }
 
+// Of a run whose own count is gone: as if all its Jobs had run all the time.
+int64_t most_job_seconds(const api::RetrainingRun& run, const std::optional<api::Trials>& trials, TimePoint now) {
+  const auto span = std::chrono::duration_cast<std::chrono::seconds>(now - run.started).count();
+  return std::max<int64_t>(0, span) * (trials ? std::max(1, trials->parallelism) : 1);
+}
+
 class Training {
  public:
   Training(const Observed& o, const rollout::Policy& policy, const std::string& stable, bool pinned,
@@ -278,8 +284,7 @@ class Training {
       return make_run();
     }
     if (!run || run->meta.deleting || (!s().run->uid.empty() && run->meta.uid != s().run->uid)) {
-      // What it knew of its Jobs is gone with it: as if one had run all the time.
-      s().job_seconds_today += std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now_ - s().run->started).count());
+      s().job_seconds_today += most_job_seconds(*s().run, spec_.trials, now_);
       return close("Cancelled: TrainingRun " + s().run->name + " was deleted before it ended", true);
     }
     if (s().run->uid.empty() && !is_of_operator(*run, *o_.model)) return tell_taken();
@@ -298,6 +303,8 @@ class Training {
   // concurrency: Replace. What a person wrote is no trigger's to end.
   std::string replaced_by(const api::TrainingRun& run) {
     if (spec_.concurrency != api::Retraining::Concurrency::Replace || !is_of_operator(run, *o_.model)) return "";
+    // A cause that comes more often than that would let no run get to its end.
+    if (const TimePoint from = s().run->started + spec_.cooldown; now_ < from) return look_again(from), "";
     const std::string trigger = wanting();
     // A monitor that is breached goes on asking while the run that it started is under way.
     const bool only_asks_on = !monitors_.empty() && trigger == trigger_of(monitors_.front());
@@ -478,6 +485,9 @@ Planned taken_away(const Observed& o, TimePoint now) {
       out.others.emplace_back(run, std::move(next));
   }
   if (s.run) {
+    // How many trials ran side by side is not said any more; putting spec.retraining back must not make the hours free.
+    const auto run = std::find_if(o.runs.begin(), o.runs.end(), [&](const auto& r) { return r->meta.key.name == s.run->name; });
+    s.job_seconds_today += std::max(most_job_seconds(*s.run, {}, now), run == o.runs.end() ? 0 : (*run)->status.job_seconds);
     s.last_result = "Cancelled: " + gone;
     s.last_finished = now;
     s.run.reset();

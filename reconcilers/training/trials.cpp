@@ -5,6 +5,8 @@
 namespace mo::training {
 namespace {
 
+constexpr size_t kMostParameters = 10;  // as the CRDs have it for each of the two
+
 using Choices = std::map<std::string, std::vector<std::string>>;
 
 constexpr double kCountable = 1e15;
@@ -68,6 +70,9 @@ Result<std::vector<Parameters>> expand(const std::optional<api::Trials>& trials,
   for (const auto& [name, values] : trials->parameters)
     if (!values.empty()) choices[name] = values;
   for (const auto& [name, value] : fixed) choices[name] = {value};
+  if (choices.size() > kMostParameters)
+    return fail(ErrorKind::Invalid, "spec.retraining.trials.parameters and the TrainingRun's spec.parameters name " + std::to_string(choices.size()) +
+                                        " parameters together, and at most " + std::to_string(kMostParameters) + " are allowed; leave some out");
   const double product = product_of(choices);
   const bool random = trials->sample == api::Trials::Sample::Random;
   if (random && product > trials->count) return draw(choices, static_cast<size_t>(std::min(trials->count, api::kMostTrials)), seed);

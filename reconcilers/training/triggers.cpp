@@ -77,7 +77,8 @@ class Reading {
     if (answer == o_.answers.end()) {
       const auto after = o_.answers.upper_bound(prefix + "~");
       if (after != o_.answers.begin() && std::prev(after)->first.starts_with(prefix)) answer = std::prev(after);
-      if (answer != o_.answers.end()) out_.asks.push_back({answer->first, question});  // keeps it
+      // Keeps it. One that found nothing would be asked again beside the new one.
+      if (answer != o_.answers.end() && answer->second.text) out_.asks.push_back({answer->first, question});
     }
     out_.asks.push_back({id, std::move(question)});
     if (answer == o_.answers.end()) return;

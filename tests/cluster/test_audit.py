@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import pathlib
 import re
 import subprocess
 import tarfile
-import tempfile
 
 import pytest
 
@@ -15,15 +13,23 @@ from case import API
 from test_admission import assert_words, grant, refusal
 from test_plugin import DONE, NO, Said
 
-KEYS = pathlib.Path(tempfile.mkdtemp(prefix="audit-keys-"))
-for name in ("operator", "other"):
-    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", KEYS / f"{name}.key"], check=True)
-    subprocess.run(["openssl", "pkey", "-in", KEYS / f"{name}.key", "-pubout", "-out", KEYS / f"{name}.pub"], check=True)
+KEYS = settings.STATE / "audit-keys"
+
+
 STEERER = "modelops.dev/steered-by"
 ALL = ["get", "list", "create", "update", "patch", "delete", "deletecollection"]
 OURS = {"apiGroups": ["modelops.dev"], "resources": ["models", "modelversions", "modelrollouts", "modelaudits"], "verbs": ALL}
 RIGHTS = {"eve": [OURS], "keeper": [OURS, {"apiGroups": ["modelops.dev"], "resources": ["modelaudits"], "verbs": ["prune"]}],
           "robot": [OURS, {"apiGroups": ["modelops.dev"], "resources": ["models"], "verbs": ["reconcile"]}]}
+
+
+@pytest.fixture(scope="module")
+def keys():
+    KEYS.mkdir(parents=True, exist_ok=True)
+    for name in ("operator", "other"):
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", KEYS / f"{name}.key"], check=True)
+        subprocess.run(["openssl", "pkey", "-in", KEYS / f"{name}.key", "-pubout", "-out", KEYS / f"{name}.pub"], check=True)
+    return KEYS
 
 
 def plugin(case, *arguments):
@@ -74,7 +80,7 @@ def test_nobody_rewrites_a_trail(case):
     for client in (clients["eve"], clients["keeper"], clients["robot"], case.kube):
         assert_words(refusal(client.create, forged, case.namespace), ["only the operator makes ModelAudits"])
         for change in ({"head": "sha256:0"}, {"records": spec["records"][::-1]}, {"model": {"name": "n"}}):
-            refusal(client.patch, "ModelAudit", name, {"spec": change}, case.namespace)
+            assert_words(refusal(client.patch, "ModelAudit", name, {"spec": change}, case.namespace), ["nobody changes a ModelAudit"])
         for change in ({"labels": {"modelops.dev/model": "n"}}, {"annotations": {"a": "b"}}, {"finalizers": ["a/b"]}):
             assert_words(refusal(client.patch, "ModelAudit", name, {"metadata": change}, case.namespace), ["nobody changes a ModelAudit"])
     for user in ("eve", "robot"):
@@ -97,17 +103,26 @@ def test_who_steered_is_told_and_cannot_be_forged(case):
     case.move("m-v2")
     rollout = case.rollout_of("m-v2")
     case.until(lambda: case.mro(rollout).get("weights", {}).get("candidate") == 50, "half of the traffic")
-    steer = lambda who, state: {"metadata": {"annotations": {STEERER: who}}, "spec": {"desiredState": state}}
-    assert_words(refusal(clients["eve"].patch, "ModelRollout", rollout, steer("keeper", "Aborted"), case.namespace), ["steered-by is keeper, but eve makes this change"])
+    steer = lambda who, state: {"metadata": {"annotations": {STEERER: f"{who} 2026-11-30T12:00:00Z"}}, "spec": {"desiredState": state}}
+    assert_words(refusal(clients["eve"].patch, "ModelRollout", rollout, steer("keeper", "Aborted"), case.namespace), ["steered-by is keeper 2026-11-30T12:00:00Z, but eve makes this change"])
     clients["eve"].patch("ModelRollout", rollout, steer("eve", "Paused"), case.namespace)
-    assert_words(refusal(clients["keeper"].patch, "ModelRollout", rollout, {"spec": {"desiredState": "Aborted"}}, case.namespace), ["steered-by is eve, but keeper"])
-    assert_words(refusal(clients["keeper"].patch, "ModelRollout", rollout, {"metadata": {"annotations": {STEERER: "keeper"}}}, case.namespace), ["leave it as it is"])
+    assert_words(refusal(clients["keeper"].patch, "ModelRollout", rollout, {"metadata": {"annotations": {STEERER: "keeper now"}}}, case.namespace), ["leave it as it is"])
     case.until(lambda: case.mro(rollout).get("pauseReason") == "Requested", "paused")
     said = Said([settings.KUBECTL, "model", "abort", "m", "-n", case.namespace, "--as", "keeper", "--as-group", "system:authenticated"])
     assert said.code == DONE, said
-    sealed(case)
+    # Whoever aborts in an emergency need not write an annotation.
+    case.version("m-v3")
+    case.move("m-v3")
+    third = case.rollout_of("m-v3")
+    case.until(lambda: case.mro(third).get("weights", {}).get("candidate") == 50, "half of the traffic")
+    clients["eve"].patch("ModelRollout", third, steer("eve", "Paused"), case.namespace)
+    case.until(lambda: case.mro(third).get("pauseReason") == "Requested", "paused")
+    clients["keeper"].patch("ModelRollout", third, {"spec": {"desiredState": "Aborted"}}, case.namespace)
+    case.phase(third, "Aborted")
+    sealed(case, 2)
     shown = json.loads(plugin(case, "audit", "m", "-o", "json").out)
-    told = {r["action"]: r["actor"] for r in shown}
+    assert [r["actor"] for r in shown if r["action"] == "Aborted"] == ["keeper", "unknown"], shown
+    told = {r["action"]: r["actor"] for r in shown if r["object"]["name"] == rollout}
     assert told["Paused"] == "eve" and told["Aborted"] == "keeper" and told["TrafficAdvanced"] == "operator", told
 
 
@@ -117,7 +132,7 @@ def openssl_says(folder, key):
 
 
 @pytest.mark.operator(f"--audit-key={KEYS / 'operator.key'}")
-def test_evidence_is_verified_by_public_tools(private, tmp_path):
+def test_evidence_is_verified_by_public_tools(keys, private, tmp_path):
     case = private
     rolled_out(case)
     public = KEYS / "operator.pub"

@@ -122,6 +122,26 @@ TEST_CASE("gates that people passed over are told as that") {
   });
 }
 
+// The go-ahead of a person at a step that pauses without an end was told as the operator's own.
+TEST_CASE("whoever goes on past a pause is told, and an abort by others is not theirs") {
+  explore([](Sim& s) {
+    Fixture f = usual(s, [](Json& spec) { spec["rollout"]["steps"] = Json::parse(R"([{"weight": 10}, {"pause": {}}, {"weight": 50}, {"pause": {}}])"); });
+    s.op.metrics["accuracy m-v2"] = "0.95";
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    s.then("goes on", [f] { return f.step(f.to("m-v2")) == 2 && f.phase(f.to("m-v2")) == "Paused"; }, [f]() mutable {
+      f.s.world.update(ref(Kind::ModelRollout, f.to("m-v2")),
+                       [](Json& o) { o["metadata"]["annotations"]["modelops.dev/steered-by"] = "eve smith 2026-11-22T09:00:00Z"; }, "kubectl");
+      f.resume(f.to("m-v2"));
+    });
+    s.then("somebody aborts", [f] { return f.step(f.to("m-v2")) == 4 && f.phase(f.to("m-v2")) == "Paused"; },
+           [f]() mutable { f.desire(f.to("m-v2"), "Aborted"); });
+    s.expect = [f] {
+      must(the(f, "Resumed")["actor"] == "eve smith" && count(f, "Resumed") == 1, the(f, "Resumed").dump());
+      must(the(f, "Aborted")["actor"] == "unknown", the(f, "Aborted").dump());
+    };
+  });
+}
+
 // A chain that cannot be sealed holds nothing up, says so, and is sealed as soon as that is possible.
 TEST_CASE("a cluster that lets no ModelAudit be made") {
   explore([](Sim& s) {
@@ -131,9 +151,9 @@ TEST_CASE("a cluster that lets no ModelAudit be made") {
       if (apply.target.kind != Kind::ModelAudit) return {};
       return Error{ErrorKind::Forbidden, "exceeded quota", 403, {}, {}};
     };
-    s.then("looks", f.serves("m-v2"), [f, &s] {
+    s.then("looks", [f] { return f.serves("m-v2")() && f.condition("Audited") == "False"; }, [f, &s] {
+      must(f.reason("Audited") == "NotSealed", f.reason("Audited"));
       s.world.admission = {};
-      (void)f;
     });
     s.expect = [f, &s] {
       f.must_serve("m-v2");
@@ -147,14 +167,20 @@ TEST_CASE("a Model that is made anew begins another trail, and the old one stays
   explore([](Sim& s) {
     Fixture f = to_v2(s);
     s.op.metrics["accuracy m-v2"] = "0.95";
+    auto old = std::make_shared<std::string>();
     s.then(
         "deletes the Model", [f, &s] { return f.serves("m-v2")() && !s.world.all(Kind::ModelAudit).empty(); },
-        [&s] { s.world.remove(ref(Kind::Model, "m")); });
+        [f, old, &s] {
+          *old = f.model()["metadata"]["uid"];
+          s.world.remove(ref(Kind::Model, "m"));
+        });
     s.then(
         "makes it anew", [&s] { return s.world.all(Kind::Deployment).empty() && s.world.all(Kind::ModelRollout).empty(); },
         [f]() mutable { f.make_model(); });
-    s.expect = [f, &s] {
-      must(!s.world.all(Kind::ModelAudit).empty(), "the old trail stays");
+    s.expect = [f, old, &s] {
+      const auto audits = s.world.all(Kind::ModelAudit);
+      must(std::any_of(audits.begin(), audits.end(), [&](const ObjectRef& a) { return s.world.get(a)["spec"]["model"]["uid"] == *old; }),
+           "the old trail stays");
       must(trail(f).front()["seq"] == 1 && trail(f).front()["action"] == "Serving", trail(f).front().dump());
     };
   });

@@ -376,7 +376,7 @@ void Invariants::check_trail(const api::Model& model) {
   for (const auto& object : objects) {
     const Json& spec = w_.get({Kind::ModelAudit, object->meta.key})["spec"];
     if (spec["model"]["uid"] != model.meta.uid) continue;
-    segments.push_back({object->meta.key.name, model.meta.key.to_string(), spec["model"]["uid"], spec["first"], spec["last"], spec["prev"], spec["head"],
+    segments.push_back({false, object->meta.key.name, model.meta.key.to_string(), spec["model"]["uid"], spec["first"], spec["last"], spec["prev"], spec["head"],
                         spec["records"].get<std::vector<std::string>>(), "", ""});
     sealed = std::max<int64_t>(sealed, spec["last"]);
   }
@@ -384,7 +384,8 @@ void Invariants::check_trail(const api::Model& model) {
   const int64_t twice = std::clamp<int64_t>(sealed - audit.first() + 1, 0, static_cast<int64_t>(pending.size()));
   pending.erase(pending.begin(), pending.begin() + twice);
   if (!pending.empty())
-    segments.push_back({"", model.meta.key.to_string(), model.meta.uid, audit.first() + twice, audit.seq, audit::prev_in(pending.front()), audit.head, pending, "", ""});
+    segments.push_back({true, "", model.meta.key.to_string(), model.meta.uid, audit.first() + twice, audit.seq, audit::prev_in(pending.front()), audit.head,
+                        pending, "", ""});
   const auto verified = audit::verify(segments, {model.meta.key.to_string(), model.meta.uid, audit.seq, audit.head});
   if (!verified->findings.empty()) broken("audit: " + verified->findings[0].what);
 }

@@ -2,12 +2,14 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 
 #include "operator/core/digest.h"
 #include "operator/evidence/outside.h"
+#include "tests/unit/temp_dir.h"
 #include "tests/unit/kube_test_server.h"
 
 namespace mo::evidence {
@@ -147,26 +149,48 @@ TEST_CASE("a tag is as the manifest that it names, whether the registry says its
 TEST_CASE("a registry that wants a token gets the one that everybody gets", "[evidence]") {
   Place p;
   std::string challenge =
-      R"(Bearer realm="https://auth.example/token",service="registry.example",scope="repository:team/data:pull")";
+      R"(Bearer realm="https://auth.registry.example/token",service="registry.example",scope="repository:team/data:pull")";
   p.answer = [&](const HttpRequest& r) {
-    if (r.target == "https://auth.example/token?scope=repository%3Ateam%2Fdata%3Apull&service=registry.example")
+    if (r.target == "https://auth.registry.example/token?scope=repository%3Ateam%2Fdata%3Apull&service=registry.example")
       return HttpResponse{200, {}, R"({"token": "t1"})"};
     if (Place::header(r, "Authorization") == "Bearer t1")
       return HttpResponse{200, {{"docker-content-digest", sha256_of("m")}}, ""};
     return HttpResponse{401, {{"www-authenticate", challenge}}, ""};
   };
   CHECK(p.tag() == sha256_of("m"));
-  for (const char* other : {"Basic realm=\"x\"", R"(Bearer realm="http://auth.example/token")", ""}) {
+  for (const char* other : {"Basic realm=\"x\"", R"(Bearer realm="http://auth.registry.example/token")", ""}) {
     challenge = other;
-    CHECK(p.tag() == "no: the registry wants credentials (401), and a trigger sees what everybody may read alone");
+    CHECK_THAT(p.tag(), Contains("registry.example answers 401: only public repositories can be watched"));
   }
-  challenge = R"(Bearer realm="https://169.254.169.254/token")";  // the token service is asked by the same rules
+  // A registry that anybody may run chose where the operator's own token went, and was sent what that answered.
+  challenge = R"(Bearer realm="https://registry.corp/token")";
   p.asked.clear();
+  CHECK_THAT(p.tag(), Contains("sends to registry.corp for a token, a host of another domain, which is not asked"));
+  CHECK(p.asked.size() == 1);
+  challenge = R"(Bearer realm="https://auth.registry.example/token")";  // the token service is asked by the same rules
   p.answer = [&](const HttpRequest& r) -> Result<HttpResponse> {
-    if (r.target.find("169.254") == std::string::npos) return HttpResponse{401, {{"www-authenticate", challenge}}, ""};
+    if (r.target.find("/token") == std::string::npos) return HttpResponse{401, {{"www-authenticate", challenge}}, ""};
     return fail(ErrorKind::Forbidden, r.refuse_peer("169.254.169.254", 443));
   };
-  CHECK_THAT(p.tag(), Contains("cannot ask 169.254.169.254") && Contains("metadata"));
+  CHECK_THAT(p.tag(), Contains("cannot ask auth.registry.example") && Contains("metadata"));
+}
+
+TEST_CASE("the operator's token goes to the registry that it is for, and to no token service", "[evidence]") {
+  TempDir tokens;
+  for (const char* name : {"ns_registry.example", "ns_auth.registry.example"}) std::ofstream(tokens.path / name) << "own";
+  Place p;
+  const Web web(p, tokens.path, {});
+  p.answer = [&](const HttpRequest& r) {
+    if (r.target.starts_with("https://auth.")) return HttpResponse{200, {}, R"({"token": "t1"})"};
+    if (Place::header(r, "Authorization") == "Bearer t1") return HttpResponse{200, {{"docker-content-digest", sha256_of("m")}}, ""};
+    return HttpResponse{401, {{"www-authenticate", R"(Bearer realm="https://auth.registry.example/token")"}}, ""};
+  };
+  const auto word = Outside(p, web).look("ns", {AskOutside::What::OciTag, "registry.example/team/data:latest", "", ""}, {});
+  REQUIRE(word);
+  CHECK(*word == sha256_of("m"));
+  REQUIRE(p.asked.size() == 3);
+  CHECK(Place::header(p.asked[0], "Authorization") == "Bearer own");
+  CHECK(Place::header(p.asked[1], "Authorization").empty());
 }
 
 TEST_CASE("an alias is as the version that it names", "[evidence]") {

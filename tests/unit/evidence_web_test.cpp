@@ -120,7 +120,7 @@ TEST_CASE("a token goes from its own namespace to its own server alone, and by h
     INFO(url);
     CHECK(sent(url) == "");
     CHECK(server.asked.target.empty());
-    CHECK_THAT(web.get("pay", {url, ""}, {}).problem, Contains("a web gate's url must"));
+    CHECK_THAT(web.get("pay", {url, ""}, {}).problem, Contains("the url must"));
   }
 }
 

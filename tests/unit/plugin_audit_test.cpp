@@ -207,6 +207,25 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
       {"the signature", [&](Files& f) { f["audit/checkpoint.sig"][3] ^= 1; }, true, "is by none of these keys"},
       {"the checkpoint", [&](Files& f) { replace(f, "audit/checkpoint.txt", "ns/m", "ns/n"); }, true,
        "is of no record of this trail"},
+      {"the card", [&](Files& f) { replace(f, "model-card.md", "payments", "anything"); }, true, "model-card.md does not say what"},
+      {"the rollout is left out", [&](Files& f) { f.erase("rollout.json"); }, true, "rollout.json is missing: record "},
+      {"all of it is made up, and nothing is sealed",
+       [&](Files& f) {
+         Json pending = Json::parse(f["audit/pending.json"]), sealed = Json::parse(f["audit/modelaudits.json"]);
+         Json records = sealed[0]["spec"]["records"];
+         for (const Json& record : pending["audit"]["records"]) records.push_back(record);
+         pending["audit"]["records"] = records;
+         f["audit/pending.json"] = pending.dump(), f["audit/modelaudits.json"] = "[]";
+         f.erase("audit/checkpoint.txt"), f.erase("audit/checkpoint.sig");
+       },
+       true, "no record of the audit trail is signed by this key"},
+      {"a ModelAudit without a name",
+       [&](Files& f) {
+         Json sealed = Json::parse(f["audit/modelaudits.json"]);
+         sealed[0]["metadata"].erase("name");
+         f["audit/modelaudits.json"] = sealed.dump();
+       },
+       true, "a ModelAudit has no name"},
       {"no sums", [&](Files& f) { f.erase("SHA256SUMS"); }, false, "SHA256SUMS is missing"},
       {"no JSON", [&](Files& f) { f["audit/pending.json"] = "{"; }, true, "is no JSON"},
       {"wrong kinds",
@@ -240,5 +259,11 @@ TEST_CASE("packs are written and read, and no other file is one", "[plugin][audi
   CHECK(verify_evidence({(folder / "no.tar.gz").string(), {}}, out, err) == kTrouble);
   CHECK(verify_evidence({(folder / "none").string(), {}}, out, err) == kTrouble);
   CHECK_FALSE(fetch::write_bundle(folder / "no" / "p.tar.gz", files));
+  for (const char* name : {"../escapes", "/etc/passwd", "a/../../b"}) {
+    REQUIRE(fetch::write_bundle(path, {{name, "x"}}));
+    const auto read = fetch::read_bundle(path);
+    REQUIRE_FALSE(read);
+    CHECK(read.error().message.find("leads out of the pack") != std::string::npos);
+  }
   std::filesystem::remove_all(folder);
 }

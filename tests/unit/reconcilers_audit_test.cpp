@@ -50,7 +50,7 @@ TEST_CASE("a trail begins with what serves, and records each decision once", "[a
   CHECK(r.decide([](auto& s) { s.candidate_weight = 10; }).seq == audit.seq);
   CHECK(r.decide([](auto& s) { s.candidate_weight = 50; }).seq == audit.seq + 1);
   const auto verified =
-      audit::verify({{"", "ns/m", "uid-m", 1, 4, "", r.model.status.audit.head, r.model.status.audit.records, "", ""}},
+      audit::verify({{true, "", "ns/m", "uid-m", 1, 4, "", r.model.status.audit.head, r.model.status.audit.records, "", ""}},
                     {"ns/m", "uid-m", 4, r.model.status.audit.head});
   CHECK(verified->findings.empty());
 }

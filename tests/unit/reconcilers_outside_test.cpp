@@ -194,12 +194,12 @@ TEST_CASE("another version behind the alias is imported by our own image, and be
 TEST_CASE("the Secret is for the importing Job alone, and names go as they are") {
   api::MlflowRegistry from = *champion().mlflow;
   from.secret = "mlflow";
-  from.model = "--uri=pvc://other $(HOME)";
+  from.model = "--uri=pvc://other $(HOME) a$$b";
   from.size = "2Gi";
   from.folder.clear();
   from.format_version = "3";
   const Json pod = Json::parse(import_template(from, {}, mo::test::kSettings))["spec"]["template"]["spec"];
-  CHECK(pod["containers"][0]["args"][3] == "--model=--uri=pvc://other $$(HOME)");
+  CHECK(pod["containers"][0]["args"][3] == "--model=--uri=pvc://other $$(HOME) a$$$$b");
   CHECK(pod["containers"][0]["args"][5] == "--uri=pvc://models");
   CHECK(pod["containers"][0]["args"][7] == "--max-bytes=2147483648");
   CHECK(pod["containers"][0]["args"].back() == "--credentials-dir=/credentials");
