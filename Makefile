@@ -183,5 +183,9 @@ bench-memory: deps ## Bytes that the operator keeps of each kind of object
 bench: build rig-deps bench-memory bench-plan ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
 
+.PHONY: bench-compare
+bench-compare: build rig-deps ## Ours beside a controller-runtime operator, in turns; writes docs/performance.md
+	@$(PYTHON) tests/bench/compare.py --write
+
 clean: cluster-down ## Remove what was built (not the cached cluster binaries)
 	@rm -rf build .cluster .cluster-test .cluster-chaos .cluster-chaos-stale .cluster-soak
