@@ -36,7 +36,7 @@ sbom: build rig-deps ## An SBOM (CycloneDX) of each image, by syft, which is bui
 
 # With KUBECONFIG it runs on that cluster, which needs no node of ours (demo/README.md).
 OWN_CLUSTER := $(filter-out $(CURDIR)/.cluster/kubeconfig .cluster/kubeconfig,$(KUBECONFIG))
-demo: demo-check build ## The whole loop: serve, roll out, roll back, retrain; on an embedded cluster, or on that of KUBECONFIG
+demo: demo-check build ## The whole loop: serve, roll out, roll back, see drift, retrain; on an embedded cluster, or on that of KUBECONFIG
 	@scripts/install-deps.sh $(if $(OWN_CLUSTER),demo,tests/cluster/rig)/packages.txt
 	@$(PYTHON) demo/demo.py
 
