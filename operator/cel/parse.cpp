@@ -147,7 +147,7 @@ class Parser {
         const size_t before = at_;
         std::string name = word();
         if (take("(")) {
-          node = call(std::move(name), std::move(node));
+          node = call(std::move(name), std::move(node), before);
         } else {
           Branch select = make(Node::Op::Select, std::move(name));
           select->at = before;
@@ -173,23 +173,24 @@ class Parser {
     return parts;
   }
 
-  Branch call(std::string name, Branch receiver) {
+  Branch call(std::string name, Branch receiver, size_t begin) {
     std::vector<Branch> arguments = list_until(")");
     const bool macro =
         receiver && std::find(std::begin(kMacros), std::end(kMacros), name) != std::end(kMacros);
     Branch node = make(macro ? Node::Op::Macro : Node::Op::Call, name);
+    node->at = begin;
     if (receiver) node->parts.push_back(std::move(receiver));
     for (Branch& argument : arguments) node->parts.push_back(std::move(argument));
     if (macro) {
       const bool three = name == "map" && node->parts.size() == 4;
       if ((node->parts.size() != 3 && !three) || node->parts[1]->op != Node::Op::Name)
-        wrong(name + "() is written wrongly");
+        throw Wrong(name + "() is written wrongly", begin);
     } else if (name == "has") {
       if (node->parts.size() != 1 || node->parts[0]->op != Node::Op::Select)
-        wrong("has() is written wrongly");
+        throw Wrong("has() is written wrongly", begin);
     } else {
       const auto known = functions_.find({name, node->parts.size()});
-      if (known == functions_.end()) wrong("the function " + name + "() is not known here");
+      if (known == functions_.end()) throw Wrong("the function " + name + "() is not known here", begin);
       node->function = &known->second;
     }
     return node;
@@ -214,7 +215,7 @@ class Parser {
     std::string name = word();
     if (name == "true" || name == "false") return literal(name == "true");
     if (name == "null") return literal(nullptr);
-    if (take("(")) return call(std::move(name), nullptr);
+    if (take("(")) return call(std::move(name), nullptr, begin);
     Branch variable = make(Node::Op::Name, std::move(name));
     variable->at = begin;
     return variable;

@@ -54,7 +54,7 @@ TEST_CASE("cel: what success and failure of a workload are written in") {
 
 TEST_CASE("cel: a mistake names what is wrong and where") {
   CHECK(mistake("self.status.phase == 'Done'") == "no such field: phase (at character 13)");
-  CHECK(mistake("self.frobnicate()") == "the function frobnicate() is not known here (at character 18), in: self.frobnicate()");
+  CHECK(mistake("self.frobnicate()") == "the function frobnicate() is not known here (at character 6), in: self.frobnicate()");
   CHECK_THAT(mistake("status.phase == 'x'"), Contains("no such variable: status (at character 1)"));
   CHECK_THAT(mistake("self.status.restarts"), Contains("true or false is wanted"));
   CHECK_THAT(mistake("self.status.restarts < 'a'"), Contains("different types"));

@@ -74,7 +74,7 @@ TEST_CASE("plugin: lint leaves out nothing that the CRDs say", "[plugin][lint]")
             "c":{"type":"array","items":{"type":"string","x-kubernetes-validations":[{"rule":"self.frobnicate()"}]}}}})json");
   CHECK(unknown_in(odd) ==
         std::vector<std::string>{".a: contentEncoding", ".b: type text",
-                                 ".c[]: the function frobnicate() is not known here, in: self.frobnicate()"});
+                                 ".c[]: the function frobnicate() is not known here (at character 6), in: self.frobnicate()"});
 }
 
 TEST_CASE("plugin: the CEL that CRDs use", "[plugin][lint]") {
