@@ -36,7 +36,7 @@ sbom: build rig-deps ## An SBOM (CycloneDX) of each image, by syft, which is bui
 
 # With KUBECONFIG it runs on that cluster, which needs no node of ours (demo/README.md).
 OWN_CLUSTER := $(filter-out $(CURDIR)/.cluster/kubeconfig .cluster/kubeconfig,$(KUBECONFIG))
-demo: demo-check build ## The whole loop: serve, roll out, roll back, retrain; on an embedded cluster, or on that of KUBECONFIG
+demo: demo-check build ## The whole loop: serve, roll out, roll back, see drift, retrain; on an embedded cluster, or on that of KUBECONFIG
 	@scripts/install-deps.sh $(if $(OWN_CLUSTER),demo,tests/cluster/rig)/packages.txt
 	@$(PYTHON) demo/demo.py
 
@@ -56,7 +56,7 @@ test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, uni
 	$(call stages,verify python-check unit)
 
 nightly: ## What takes hours: the whole fault matrix, long fuzzing, the soak, the whole exploration, and that each check can fail
-	$(call stages,explore chaos registry-test mlflow-test fuzz soak explore-mutants chaos-mutants)
+	$(call stages,explore chaos registry-test mlflow-test kueue-test fuzz soak explore-mutants chaos-mutants)
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev,unit_tests sim_tests model_server_tests,.)
@@ -144,6 +144,11 @@ registry-test: build rig-deps ## The fetching program against a real OCI registr
 mlflow-test: build rig-deps ## Importing from a real MLflow server on a real cluster; it is installed once (minutes, 0.9 GB)
 	@$(PYTHON) tests/cluster/mlflow_server.py
 	@$(PYTHON) tests/cluster/run.py tests/cluster/test_mlflow.py
+
+.PHONY: kueue-test
+kueue-test: build rig-deps ## Runs in the queues of the real Kueue on a real cluster; it is built once (10 minutes)
+	@$(PYTHON) tests/cluster/kueue.py
+	@$(PYTHON) tests/cluster/run.py tests/cluster/test_kueue.py
 
 .PHONY: chaos chaos-short chaos-mutants
 chaos: build rig-deps ## The fault matrix: crashes, lost answers, lying watches, at every point of every scenario

@@ -88,6 +88,8 @@ std::string describe_ask(const Ask& ask) {
       return "read the result of Job " + a.job.to_string();
     }
     std::string operator()(const AskApprovals& a) const { return "read the ModelApprovals of ModelRollout " + a.rollout.to_string(); }
+    std::string operator()(const AskQueue& a) const { return "ask Kueue why Job " + a.job.to_string() + " waits"; }
+    std::string operator()(const AskWorkload& a) const { return "read " + a.kind + " " + a.ns + "/" + a.name; }
     std::string operator()(const AskAdopted& a) const {
       return "read Deployment " + a.deployment.to_string() + " and Service " + a.service.to_string() + ", to adopt them";
     }

@@ -36,4 +36,6 @@
   ROW(Gateway, "gateway.networking.k8s.io", "v1", "gateways", "Gateway", Namespaced)           \
   ROW(GatewayClass, "gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", Cluster) \
   ROW(Lease, "coordination.k8s.io", "v1", "leases", "Lease", Namespaced)                       \
-  ROW(Event, "events.k8s.io", "v1", "events", "Event", Namespaced)
+  ROW(Event, "events.k8s.io", "v1", "events", "Event", Namespaced)                             \
+  /* Of a kind that only a Model's spec knows: written by the path that the action names. */   \
+  ROW(Workload, "", "", "", "Workload", Namespaced)
