@@ -155,7 +155,11 @@ class Planning {
 
   Result<void> look() {
     for (const Kind kind : kStoredKinds) {
-      if (kind == Kind::ModelAudit) continue;  // nothing is decided by them
+      if (kind == Kind::ModelAudit) continue;  // no plan of people's hangs on them
+      if (kind == Kind::Namespace) {           // its own, if one may: only ModelPolicies that ask for its labels need it
+        if (auto own = get(session_, kind, session_.ns)) live_[{info(kind).kind, session_.ns}] = with_kind(std::move(*own), kind);
+        continue;
+      }
       const KindInfo& about = info(kind);
       kube::ListOptions options;
       options.metadata_only = about.watched == Watched::Names;

@@ -73,6 +73,10 @@ std::vector<Monitor> read_monitors(const Json& model) {
     }
     monitors.push_back(std::move(m));
   }
+  for (const Json& status : items(model, "status.monitors"))
+    if (!text(status, "policy").empty())
+      monitors.push_back({text(status, "name"), "", text(status, "state"), text(status, "value"), "", "", brief(status, "message"),
+                          time_of(status, "since"), time_of(status, "lastChecked")});
   return monitors;
 }
 
