@@ -47,9 +47,9 @@ void put_cell(Html& html, const Cell& cell, const Links& links) {
     html.text(cell.text) << "</a>";
   } else if (cell.text.size() == 16 && cell.text[10] == ' ' && cell.value.is_string() && parse_time(cell.value.get<std::string>())) {
     // A moment is broken between day and time alone.
-    html << "<span class=\"t\">";
+    html << "<span><span class=\"t\">";
     html.text(cell.text.substr(0, 10)) << "</span> <span class=\"t\">";
-    html.text(cell.text.substr(11)) << "</span>";
+    html.text(cell.text.substr(11)) << "</span></span>";
   } else if (cell.tone != Tone::None) {
     put_badge(html, cell.text, cell.tone);
   } else {
@@ -217,7 +217,7 @@ details.more summary{cursor:pointer;color:var(--link);padding:10px 4px}.legend{d
 .model{border-top:1px solid var(--line);margin-top:40px;padding-top:28px}
 .crumb{font-size:14px;margin:0 0 6px}
 footer{color:var(--soft);font-size:13px;padding-top:14px;padding-bottom:28px;border-top:1px solid var(--line)}
-@media (max-width:720px){
+@media screen and (max-width:720px){
 td,td a,td[data-label]{white-space:normal!important;overflow-wrap:anywhere}
 .top .in,main,footer{padding-left:14px;padding-right:14px}h1{font-size:22px}
 .tiles{grid-template-columns:repeat(2,1fr);gap:8px}.tile{padding:10px 12px}.tile b{font-size:23px}
@@ -228,7 +228,11 @@ tr{background:var(--card);border:1px solid var(--line);border-radius:12px;margin
 td{border:0;padding:4px 0;display:grid;grid-template-columns:118px 1fr;gap:10px;justify-items:start;min-width:0!important}td.nothing{display:none}
 td::before{content:attr(data-label);color:var(--soft);font-size:13px}tbody tr:hover td{background:none}
 dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin:0 0 8px}}
-@media print{:root{--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--link:#000}
+@media print{:root{color-scheme:light;--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--link:#000;--focus:#000;
+--good:#116149;--good-bg:#e2f4ec;--warn:#7a4b00;--warn-bg:#fdf0d5;--bad:#a1182a;--bad-bg:#fde6e8;--dim:#444;--dim-bg:#eceef2;
+--bar:#3f6fd1;--bar-2:#8fa9dd;--bar-bad:#c8394c;--bar-dim:#a9b1c0}body{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+td,td a,td[data-label],.badge{white-space:normal!important;overflow-wrap:anywhere;min-width:0!important}.plot.wide svg{min-width:0}.plot,.scroll{overflow:visible}
+.grid.charts{grid-template-columns:1fr 1fr}.grid.four{grid-template-columns:1fr 1fr}.tiles{grid-template-columns:repeat(4,1fr)}
 .top{background:none;color:#000;border-bottom:2px solid #000}.brand{color:#000}.top nav,form,.files,.skip{display:none}
 main,footer,.top .in{max-width:none;padding-left:0;padding-right:0}
 .tile,.card,.needs li,tr,svg{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}table{font-size:11px}th,td{padding:4px 6px}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "report/pages.h"
 #include "report/plots.h"
@@ -16,7 +17,11 @@ double rounded(double value) { return std::round(value * 10000) / 10000; }
 std::string devices_in_words(const std::map<std::string, double>& devices, int64_t pods) {
   std::string text;
   for (const auto& [name, amount] : devices)
-    if (amount * static_cast<double>(pods) > 0) text += (text.empty() ? "" : ", ") + in_cores(amount * static_cast<double>(pods)) + " " + name;
+    if (amount * static_cast<double>(pods) > 0) {
+      char number[32];
+      std::snprintf(number, sizeof number, "%.4g", amount * static_cast<double>(pods));
+      text += (text.empty() ? "" : ", ") + std::string(number) + " " + name;
+    }
   return text;
 }
 
@@ -36,12 +41,10 @@ void put_missing(Html& h, const Portfolio& p) {
   if (!p.usage_problem.empty()) gap("What is used is unknown: " + p.usage_problem);
 }
 
-std::string use_of(const Totals& t) {
-  if (!t.cpu || !t.cpu_used || *t.cpu == 0) return "unknown";
-  return percent(*t.cpu_used / *t.cpu);
-}
+std::string models(size_t count) { return count == 1 ? "1 Model" : std::to_string(count) + " Models"; }
 
-void put_tiles(Html& h, const Portfolio& p, const Totals& all, size_t unknown) {
+// `asked` and `used`: cores of the Models of which both are known.
+void put_tiles(Html& h, const Portfolio& p, const Totals& all, size_t unknown, double asked, double used) {
   h << "<ul class=\"tiles\">";
   const auto tile = [&](const std::string& value, const std::string& what) {
     h << "<li class=\"tile\"><b";
@@ -50,12 +53,12 @@ void put_tiles(Html& h, const Portfolio& p, const Totals& all, size_t unknown) {
     h.text(value) << "</b><span>";
     h.text(what) << "</span></li>";
   };
-  const std::string but = unknown ? "; of " + std::to_string(unknown) + " Models it is unknown" : "";
+  const std::string but = unknown ? "; of " + models(unknown) + " it is unknown" : "";
   tile(p.prices ? in_money(*all.cost, p.prices->currency) : "unknown", "a month, as it is now" + but);
   tile(std::to_string(all.pods), "pods that serve");
   tile(or_unknown(all.cpu, in_cores), "cores asked for");
   tile(or_unknown(all.memory, in_gib), "GiB of memory asked for");
-  tile(use_of(all), "of these cores were used in the last hour");
+  tile(asked > 0 ? percent(used / asked) : "unknown", "of the cores asked for were used in the last hour");
   h << "</ul>";
 }
 
@@ -126,6 +129,7 @@ void put_resources(Html& h, const Portfolio& p, const Links& links) {
   // Sums are of what is known, and say of how many Models it is not.
   Totals all;
   size_t unknown = 0, uncounted = 0;
+  double asked = 0, used = 0;
   std::map<std::string, double> teams;
   for (const Model& m : p.models) {
     const Totals t = totals_of(m, p.prices);
@@ -134,17 +138,19 @@ void put_resources(Html& h, const Portfolio& p, const Links& links) {
     all.pods += t.pods;
     *all.cpu += t.cpu.value_or(0);
     *all.memory += t.memory.value_or(0);
-    if (!t.cpu_used || !t.cpu) all.cpu_used.reset();
-    else if (all.cpu_used) *all.cpu_used += *t.cpu_used;
+    if (t.cpu && t.cpu_used) {
+      asked += *t.cpu;
+      used += *t.cpu_used;
+    }
     *all.cost += t.cost.value_or(0);
     teams[m.team] += p.prices ? t.cost.value_or(0) : t.cpu.value_or(0);
   }
   const bool read = std::any_of(p.models.begin(), p.models.end(), [](const Model& m) { return m.workloads.has_value(); });
   if (read) {
-    put_tiles(h, p, all, p.prices ? unknown : 0);
+    put_tiles(h, p, all, p.prices ? unknown : 0, asked, used);
     if (uncounted) {
       h << "<p class=\"more\">";
-      h.text("Of " + std::to_string(uncounted) + " Models some pods do not say what they ask for; the sums are without them.") << "</p>";
+      h.text("Some pods of " + models(uncounted) + " do not say what they ask for; the sums are without them.") << "</p>";
     }
     put_missing(h, p);
     std::vector<Share> shares;
