@@ -50,7 +50,7 @@ stages = @set -e; for stage in $(1); do \
 	done; echo "=== all passed in $$SECONDS s: $${took%, }"
 
 test: ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster, faults
-	$(call stages,verify build images-test explore-short asan tsan fuzz-short cluster-test chaos-short)
+	$(call stages,verify build images-test explore-short asan tsan fuzz-short browser-test cluster-test chaos-short)
 
 test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, unit and simulation tests. Minutes, for work in progress
 	$(call stages,verify python-check unit)
@@ -100,6 +100,11 @@ soak: export SOAK_MINUTES ?= 60
 soak: build rig-deps ## 200 Models in random use on simulated nodes, with faults, for SOAK_MINUTES (60): the invariants hold and nothing leaks
 	@$(PYTHON) tests/soak/soak.py --minutes $(SOAK_MINUTES)
 
+.PHONY: browser-test
+browser-test: build rig-deps ## The report in a real browser: every page, phone and print, dark and light, keyboard alone, accessible
+	@scripts/install-deps.sh tests/browser/packages.txt
+	@$(PYTHON) tests/browser/run.py
+
 cluster-test: build rig-deps
 	@$(PYTHON) tests/cluster/run.py
 
@@ -108,7 +113,7 @@ cluster-up: rig-deps ## Start a real Kubernetes on this machine (NODE=real runs 
 
 cluster-down: ## Stop it and leave nothing behind
 	@$(RIG) down
-	@for dir in .cluster-test .cluster-chaos .cluster-chaos-stale .cluster-soak; do if [ -d $$dir ]; then $(RIG) down --dir $$dir; fi; done
+	@for dir in .cluster-test .cluster-browser .cluster-chaos .cluster-chaos-stale .cluster-soak; do if [ -d $$dir ]; then $(RIG) down --dir $$dir; fi; done
 
 deploy: ## Install CRDs and operator into the cluster that KUBECONFIG names
 	kubectl apply --server-side -k crds
@@ -185,7 +190,11 @@ bench-memory: deps ## Bytes that the operator keeps of each kind of object
 	@cmake --build --preset release -j $(JOBS) --target memory_bench
 	@$(BIN)/memory_bench
 
-bench: build rig-deps bench-memory bench-plan ## 1,000 Models on simulated nodes: writes, memory, time
+.PHONY: bench-readers
+bench-readers: build ## The report under load: 50 readers at once on 10,000 Models
+	@$(PYTHON) tests/bench/readers.py
+
+bench: build rig-deps bench-memory bench-plan bench-readers ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
 
 .PHONY: bench-compare
@@ -193,4 +202,4 @@ bench-compare: build rig-deps ## Ours beside a controller-runtime operator, in t
 	@$(PYTHON) tests/bench/compare.py --write
 
 clean: cluster-down ## Remove what was built (not the cached cluster binaries)
-	@rm -rf build .cluster .cluster-test .cluster-chaos .cluster-chaos-stale .cluster-soak
+	@rm -rf build .cluster .cluster-test .cluster-browser .cluster-chaos .cluster-chaos-stale .cluster-soak

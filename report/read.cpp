@@ -158,7 +158,11 @@ Rollout read_rollout(const Json& object) {
     if (r.gates.size() == kGatesKept) break;
     Gate g{text(gate, "name"), text(gate, "verdict"), text(gate, "value"), "", brief(gate, "message")};
     for (const Json& spec : items(object, "status.policy.gates"))
-      if (text(spec, "name") == g.name) g.bound = bounds(spec);
+      if (text(spec, "name") == g.name) {
+        g.bound = bounds(spec);
+        g.min = text(spec, "min");
+        g.max = text(spec, "max");
+      }
     r.gates.push_back(std::move(g));
   }
   return r;

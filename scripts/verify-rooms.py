@@ -21,7 +21,7 @@ MAY_SEE = {
     "operator/export": ["operator/core", "operator/json", "operator/audit", "operator/api", "operator/store", "operator/kube"],
     "operator/serve": ["operator/core", "operator/api", "operator/store"],
     "operator/fetch": ["operator/core", "operator/json", "operator/kube"],
-    "report/live": ["operator/core", "operator/json", "operator/kube", "report"],
+    "report/live": ["operator/core", "operator/json", "operator/yaml", "operator/kube", "operator/evidence", "report"],
     "report": ["operator/core", "operator/json"],
     "operator/site": ["operator/core", "operator/json", "operator/kube", "operator/runtime", "operator/serve", "report", "report/live"],
     "reconcilers": ["operator/core", "operator/json", "operator/cel", "operator/audit", "operator/api", "operator/store"],

@@ -177,6 +177,7 @@ std::string Metrics::text() const {
                                 [](const api::Model& m) -> const std::string& { return m.status.phase; }));
     families.push_back(breached_monitors(sources.stores->models));
     for (MetricFamily& of_models : model_families(sources.stores->models)) families.push_back(std::move(of_models));
+    for (MetricFamily& figures : figure_families(sources.stores->models, sources.stores->rollouts)) families.push_back(std::move(figures));
     families.push_back(
         by_phase("model_operator_rollouts", "ModelRollouts by phase.", sources.stores->rollouts,
                  {"Pending", "Progressing", "Paused", "Baking", "Succeeded", "RolledBack", "Aborted", "Superseded", "Failed"},

@@ -1,5 +1,8 @@
 #include "operator/serve/model_metrics.h"
 
+#include <cmath>
+#include <cstdlib>
+
 namespace mo::serve {
 namespace {
 
@@ -16,7 +19,35 @@ ClientMetric of(const api::Model& model, double value) {
 
 double seconds_of(TimePoint at) { return static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(at.time_since_epoch()).count()); }
 
+void put(MetricFamily& family, const std::string& value, std::vector<ClientMetric::Label> labels) {
+  char* end = nullptr;
+  const double number = std::strtod(value.c_str(), &end);
+  if (value.empty() || *end != 0 || !std::isfinite(number)) return;
+  ClientMetric metric;
+  metric.gauge.value = number;
+  metric.label = std::move(labels);
+  family.metric.push_back(std::move(metric));
+}
+
 }  // namespace
+
+std::vector<MetricFamily> figure_families(const Store<api::Model>& models, const Store<api::ModelRollout>& rollouts) {
+  MetricFamily monitors{"modelops_monitor_value", "What a Model's monitor measured last, while it has a figure.", MetricType::Gauge, {}};
+  for (const auto& model : models.all())
+    for (const api::MonitorStatus& monitor : model->status.monitors)
+      if (monitor.state != api::MonitorStatus::State::NoData)
+        put(monitors, monitor.value,
+            {{"namespace", model->meta.key.ns}, {"model", model->meta.key.name}, {"monitor", monitor.name}, {"version", monitor.version}});
+  MetricFamily gates{"modelops_gate_value", "What a gate measured last, while its ModelRollout is under way.", MetricType::Gauge, {}};
+  for (const auto& rollout : rollouts.all()) {
+    if (rollout->status.finished) continue;
+    for (const api::GateStatus& gate : rollout->status.gates)
+      if (!gate.measurements.empty())
+        put(gates, gate.measurements.back().value,
+            {{"namespace", rollout->meta.key.ns}, {"model", rollout->model}, {"rollout", rollout->meta.key.name}, {"gate", gate.name}, {"version", rollout->version}});
+  }
+  return {monitors, gates};
+}
 
 std::vector<MetricFamily> model_families(const Store<api::Model>& models) {
   MetricFamily info{"modelops_model_info", "1 for each Model, labelled with what serves, its phase and its stage.", MetricType::Gauge, {}};
