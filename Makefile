@@ -36,7 +36,7 @@ sbom: build rig-deps ## An SBOM (CycloneDX) of each image, by syft, which is bui
 
 # With KUBECONFIG it runs on that cluster, which needs no node of ours (demo/README.md).
 OWN_CLUSTER := $(filter-out $(CURDIR)/.cluster/kubeconfig .cluster/kubeconfig,$(KUBECONFIG))
-demo: demo-check build ## The whole loop: serve, roll out, roll back, retrain; on an embedded cluster, or on that of KUBECONFIG
+demo: demo-check build ## The whole loop: serve, roll out, roll back, see drift, retrain; on an embedded cluster, or on that of KUBECONFIG
 	@scripts/install-deps.sh $(if $(OWN_CLUSTER),demo,tests/cluster/rig)/packages.txt
 	@$(PYTHON) demo/demo.py
 
@@ -50,13 +50,13 @@ stages = @set -e; for stage in $(1); do \
 	done; echo "=== all passed in $$SECONDS s: $${took%, }"
 
 test: ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster, faults
-	$(call stages,verify build images-test explore-short asan tsan fuzz-short cluster-test chaos-short)
+	$(call stages,verify build images-test explore-short asan tsan fuzz-short browser-test cluster-test chaos-short)
 
 test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, unit and simulation tests. Minutes, for work in progress
 	$(call stages,verify python-check unit)
 
 nightly: ## What takes hours: the whole fault matrix, long fuzzing, the soak, the whole exploration, and that each check can fail
-	$(call stages,explore chaos registry-test mlflow-test fuzz soak explore-mutants chaos-mutants)
+	$(call stages,explore chaos registry-test mlflow-test kueue-test fuzz soak explore-mutants chaos-mutants)
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev,unit_tests sim_tests model_server_tests,.)
@@ -100,6 +100,11 @@ soak: export SOAK_MINUTES ?= 60
 soak: build rig-deps ## 200 Models in random use on simulated nodes, with faults, for SOAK_MINUTES (60): the invariants hold and nothing leaks
 	@$(PYTHON) tests/soak/soak.py --minutes $(SOAK_MINUTES)
 
+.PHONY: browser-test
+browser-test: build rig-deps ## The report in a real browser: every page, phone and print, dark and light, keyboard alone, accessible
+	@scripts/install-deps.sh tests/browser/packages.txt
+	@$(PYTHON) tests/browser/run.py
+
 cluster-test: build rig-deps
 	@$(PYTHON) tests/cluster/run.py
 
@@ -108,7 +113,7 @@ cluster-up: rig-deps ## Start a real Kubernetes on this machine (NODE=real runs 
 
 cluster-down: ## Stop it and leave nothing behind
 	@$(RIG) down
-	@for dir in .cluster-test .cluster-chaos .cluster-chaos-stale .cluster-soak; do if [ -d $$dir ]; then $(RIG) down --dir $$dir; fi; done
+	@for dir in .cluster-test .cluster-browser .cluster-chaos .cluster-chaos-stale .cluster-soak; do if [ -d $$dir ]; then $(RIG) down --dir $$dir; fi; done
 
 deploy: ## Install CRDs and operator into the cluster that KUBECONFIG names
 	kubectl apply --server-side -k crds
@@ -145,6 +150,11 @@ mlflow-test: build rig-deps ## Importing from a real MLflow server on a real clu
 	@$(PYTHON) tests/cluster/mlflow_server.py
 	@$(PYTHON) tests/cluster/run.py tests/cluster/test_mlflow.py
 
+.PHONY: kueue-test
+kueue-test: build rig-deps ## Runs in the queues of the real Kueue on a real cluster; it is built once (10 minutes)
+	@$(PYTHON) tests/cluster/kueue.py
+	@$(PYTHON) tests/cluster/run.py tests/cluster/test_kueue.py
+
 .PHONY: chaos chaos-short chaos-mutants
 chaos: build rig-deps ## The fault matrix: crashes, lost answers, lying watches, at every point of every scenario
 	@$(PYTHON) tests/chaos/run.py
@@ -180,8 +190,16 @@ bench-memory: deps ## Bytes that the operator keeps of each kind of object
 	@cmake --build --preset release -j $(JOBS) --target memory_bench
 	@$(BIN)/memory_bench
 
-bench: build rig-deps bench-memory bench-plan ## 1,000 Models on simulated nodes: writes, memory, time
+.PHONY: bench-readers
+bench-readers: build ## The report under load: 50 readers at once on 10,000 Models
+	@$(PYTHON) tests/bench/readers.py
+
+bench: build rig-deps bench-memory bench-plan bench-readers ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
 
+.PHONY: bench-compare
+bench-compare: build rig-deps ## Ours beside a controller-runtime operator, in turns; writes docs/performance.md
+	@$(PYTHON) tests/bench/compare.py --write
+
 clean: cluster-down ## Remove what was built (not the cached cluster binaries)
-	@rm -rf build .cluster .cluster-test .cluster-chaos .cluster-chaos-stale .cluster-soak
+	@rm -rf build .cluster .cluster-test .cluster-browser .cluster-chaos .cluster-chaos-stale .cluster-soak

@@ -162,6 +162,12 @@ class Commands {
     return act(session);
   }
 
+  // And what asks web services that a person names.
+  int with_web(const std::function<int(Session&, kube::HttpTransport&)>& act) {
+    const auto http = kube::make_plain_curl_transport({.user_agent = "kubectl-model", .max_redirects = 0, .proxy_from_env = true, .ca_file = {}});
+    return with_session([&](Session& s) { return act(s, *http); });
+  }
+
   // ---- verbs that show ----
 
   void add_showing() {
@@ -202,6 +208,13 @@ class Commands {
     });
   }
 
+  void asks_elsewhere(CLI::App* verb, Asked& asked) {
+    verb->add_option("--prometheus-url", asked.prometheus_url, "Where Prometheus is, for what pods use and figures over time: http://localhost:9090")
+        ->envname("PROMETHEUS_URL");
+    verb->add_option("--prometheus-label", asked.prometheus_labels, "A label that this cluster's series have there and those of others have not: cluster=prod-eu");
+    verb->add_option("--prices", asked.prices, "A file of prices, for costs: currency, cpuHour, memoryGiBHour, deviceHour");
+  }
+
   void add_portfolio() {
     CLI::App* all = verb("inventory", "List Models with owner, stage and figures, what needs attention, and model servers that no Model knows");
     all->add_flag("-A,--all-namespaces", inventory_.everywhere, "In all namespaces");
@@ -210,13 +223,18 @@ class Commands {
     all->add_option("-o,--output", inventory_.output, "wide: more columns. csv: one table. json: all of it. cyclonedx: an ML-BOM")
         ->check(CLI::IsMember({"wide", "csv", "json", "cyclonedx"}));
     all->add_option("--table", inventory_.table, "Which table -o csv prints")->check(CLI::IsMember(report::table_names()))->capture_default_str();
-    all->callback([this] { chosen_ = [this] { return with_session([this](Session& s) { return inventory(s, inventory_); }); }; });
+    asks_elsewhere(all, inventory_.asked);
+    all->callback([this] { chosen_ = [this] { return with_web([this](Session& s, kube::HttpTransport& http) { return inventory(s, inventory_, http); }); }; });
 
     CLI::App* page = verb("report", "Write what the inventory knows as one HTML file, to read, mail or print");
     page->add_flag("-A,--all-namespaces", reporting_.everywhere, "Of all namespaces");
     takes_cluster(page);
     page->add_option("-o,--output", reporting_.output, "html, or json for scripts")->check(CLI::IsMember({"html", "json"}))->capture_default_str();
-    page->callback([this] { chosen_ = [this] { return with_session([this](Session& s) { return plugin::report(s, reporting_); }); }; });
+    asks_elsewhere(page, reporting_.asked);
+    page->add_option("--span", reporting_.span, "How far back figures over time go, with --prometheus-url: 1d, 7d, 30d or 90d")
+        ->check(CLI::IsMember({"1d", "7d", "30d", "90d"}))
+        ->capture_default_str();
+    page->callback([this] { chosen_ = [this] { return with_web([this](Session& s, kube::HttpTransport& http) { return plugin::report(s, reporting_, http); }); }; });
   }
 
   // ---- where versions came from ----
@@ -291,10 +309,7 @@ class Commands {
       const Sources& files = backtesting_.sources;
       if (backtesting_.model.empty() && files.names.empty() && files.kustomizations.empty()) throw CLI::RequiredError("MODEL or -f");
       backtesting_.ns_given = !cluster_.ns.empty();
-      chosen_ = [this] {
-        const auto http = kube::make_plain_curl_transport({.user_agent = "kubectl-model", .max_redirects = 0, .proxy_from_env = true, .ca_file = {}});
-        return with_session([&](Session& s) { return backtest(s, backtesting_, console_.in, *http); });
-      };
+      chosen_ = [this] { return with_web([this](Session& s, kube::HttpTransport& http) { return backtest(s, backtesting_, console_.in, http); }); };
     });
   }
 

@@ -87,6 +87,8 @@ class Check {
     for (const std::string& line : lines_of(*verified, !keys_.empty()))
       (verified->findings.empty() ? out_.good : out_.bad).push_back("audit trail: " + line);
     signed_up_to_ = verified->signed_up_to;
+    if (verified->pruned > 0)
+      pruned_ = "; its records up to " + std::to_string(verified->pruned) + " were pruned before this pack was made: see what was exported";
     if (!keys_.empty() && signed_up_to_ == 0) bad("no record of the audit trail is signed by this key");
   }
 
@@ -128,7 +130,7 @@ class Check {
     if (told)
       good("the trail and version.json agree on the digest of " + name);
     else
-      bad("the trail says nothing of " + name);
+      bad("the trail says nothing of " + name + pruned_);
   }
 
   void rollout() {
@@ -137,7 +139,7 @@ class Check {
     if (!files_.count("rollout.json")) return without_rollout(applied, gates, approvals);
     const Json rollout = json("rollout.json");
     const std::vector<Json> records = records_of_rollout(text(rollout, "metadata.uid"));
-    if (records.empty()) return bad("the trail says nothing of ModelRollout " + name_of(rollout));
+    if (records.empty()) return bad("the trail says nothing of ModelRollout " + name_of(rollout) + pruned_);
     for (const Json& record : records)
       if (!vouched(record)) return;
     const Json none, *of_rollout = field(rollout, "status.policy");
@@ -234,6 +236,7 @@ class Check {
   Trail trail_;
   std::vector<Json> records_;
   int64_t signed_up_to_ = 0;
+  std::string pruned_;
   Checked out_;
 };
 

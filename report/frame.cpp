@@ -22,7 +22,7 @@ std::string document(const Frame& frame, const Html& body) {
   h << "</head><body><a class=\"skip\" href=\"#main\">Skip to the content</a><header class=\"top\"><div class=\"in\"><a class=\"brand\"";
   h.attribute("href", frame.links.page("portfolio")) << ">Models</a><nav aria-label=\"Pages\">";
   for (const auto& [page, title] : {std::pair("portfolio", "Portfolio"), std::pair("delivery", "Delivery"), std::pair("compliance", "Compliance"),
-                                    std::pair("activity", "Activity")}) {
+                                    std::pair("resources", "Resources"), std::pair("activity", "Activity")}) {
     h << "<a";
     h.attribute("href", frame.links.page(page));
     if (frame.current == page) h << " aria-current=\"page\"";

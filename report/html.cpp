@@ -45,6 +45,11 @@ void put_cell(Html& html, const Cell& cell, const Links& links) {
     html << "<a";
     html.attribute("href", links.model(cell.ns, cell.model)) << ">";
     html.text(cell.text) << "</a>";
+  } else if (cell.text.size() == 16 && cell.text[10] == ' ' && cell.value.is_string() && parse_time(cell.value.get<std::string>())) {
+    // A moment is broken between day and time alone.
+    html << "<span><span class=\"t\">";
+    html.text(cell.text.substr(0, 10)) << "</span> <span class=\"t\">";
+    html.text(cell.text.substr(11)) << "</span></span>";
   } else if (cell.tone != Tone::None) {
     put_badge(html, cell.text, cell.tone);
   } else {
@@ -173,9 +178,9 @@ h2{font-size:18px;margin:32px 0 10px;letter-spacing:-.005em}h3{font-size:15px;ma
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(132px,1fr));gap:12px;margin:16px 0;padding:0;list-style:none}
 .tile,.card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:14px 16px}
 .tile b{display:block;font-size:28px;line-height:1.15;font-weight:650;font-variant-numeric:tabular-nums;letter-spacing:-.02em}
-.tile span{color:var(--soft);font-size:13.5px}.tile.bad b{color:var(--bad)}.tile.warn b{color:var(--warn)}
+.tile b.unknown{font-size:20px;line-height:32px;font-weight:500;letter-spacing:0}.tile span{color:var(--soft);font-size:13.5px}.tile.bad b{color:var(--bad)}.tile.warn b{color:var(--warn)}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:12px}
-.grid.four{grid-template-columns:repeat(auto-fit,minmax(min(100%,262px),1fr))}
+.grid.charts{grid-template-columns:repeat(auto-fill,minmax(min(100%,370px),1fr))}.grid.four{grid-template-columns:repeat(auto-fit,minmax(min(100%,262px),1fr))}
 .card h2,.card h3{margin-top:0;font-size:15px}
 .card p:last-child,.card ul:last-child,.card dl:last-child{margin-bottom:0}
 .needs{list-style:none;margin:0;padding:0;background:var(--card);border:1px solid var(--line);border-radius:12px}
@@ -186,30 +191,33 @@ h2{font-size:18px;margin:32px 0 10px;letter-spacing:-.005em}h3{font-size:15px;ma
 .unknown{color:var(--soft);font-style:italic}.empty,.more{color:var(--soft)}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:12px}
 table{border-collapse:collapse;width:100%;font-size:14px}
-th,td{text-align:left;padding:9px 14px;vertical-align:top;border-top:1px solid var(--line);overflow-wrap:break-word}
+th,td{text-align:left;padding:9px 9px;vertical-align:top;border-top:1px solid var(--line);overflow-wrap:break-word}
 td a,td[data-label=Model],td[data-label=Version],td[data-label=Rollout],td[data-label=From],td[data-label=To],td[data-label=Took],td[data-label=Since],td[data-label=Run],td[data-label=Parent],td[data-label=Digest]{white-space:nowrap}
+th:first-child,td:first-child{padding-left:14px}.t{white-space:nowrap}
 thead th{border-top:0;font-size:12.5px;font-weight:600;color:var(--soft);white-space:nowrap}
 td.number{font-variant-numeric:tabular-nums}tbody tr:hover td{background:color-mix(in srgb,var(--line) 22%,transparent)}
-td:last-child{min-width:64px}td[data-label=Why],td[data-label=Gates],td[data-label=Says],td[data-label=Finding],td[data-label=Figures]{min-width:200px}
+td[data-label=Why],td[data-label=Gates],td[data-label=Figures]{min-width:150px}td[data-label=Says],td[data-label=Finding]{min-width:200px}
 dl.facts{display:grid;grid-template-columns:max-content 1fr;gap:6px 18px;margin:0}dl.facts dt{color:var(--soft)}dl.facts dd{margin:0;overflow-wrap:anywhere}
 .definitions dt{font-weight:600}.definitions dd{margin:0 0 8px;color:var(--soft);max-width:80ch}
 form.filter{display:flex;flex-wrap:wrap;gap:10px;align-items:end;margin:0 0 12px}
 form.filter label{display:flex;flex-direction:column;font-size:13px;color:var(--soft);gap:3px}
 input,select,button{font:inherit;color:var(--ink);background:var(--card);border:1px solid var(--soft);border-radius:8px;padding:6px 10px;min-height:38px;max-width:100%}
 button{background:var(--link);border-color:var(--link);color:var(--page);font-weight:600;cursor:pointer}
-.files{display:flex;flex-wrap:wrap;gap:6px 16px;font-size:14px}
+.files{display:flex;flex-wrap:wrap;gap:6px 16px;font-size:14px}nav.files{margin:0 0 10px}nav.files a[aria-current]{font-weight:650;text-decoration:none;color:var(--ink)}
 svg{display:block;max-width:100%;height:auto}.space{height:14px}svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .soft{fill:var(--soft)}
 svg .line{stroke:var(--line);stroke-width:1}svg .bar{fill:var(--bar)}svg .bar2{fill:var(--bar-2)}svg .barbad{fill:var(--bar-bad)}svg .bardim{fill:var(--bar-dim)}
 svg .box{fill:var(--dim-bg);stroke:var(--line)}svg .strong{fill:var(--good-bg);stroke:var(--good)}svg .arrow{stroke:var(--soft);stroke-width:1.5;fill:none}svg .tip{fill:var(--soft)}
-svg .mark{stroke:var(--ink);stroke-width:2}
-.plot{overflow-x:auto}.plot.wide svg{width:100%;min-width:640px;max-width:none}
+svg .mark{stroke:var(--ink);stroke-width:2}svg .target{fill:var(--good-bg)}svg .bound{stroke:var(--good);stroke-width:1.5;stroke-dasharray:5 3}
+svg .trace{stroke:var(--bar);stroke-width:2;fill:none;stroke-linejoin:round}svg .swing{fill:var(--bar);opacity:.25}svg .nodata{fill:var(--dim-bg)}
+svg .change{stroke:var(--soft);stroke-width:1.5;stroke-dasharray:2 3}svg .badchange{stroke:var(--bar-bad)}svg .spot{fill:var(--bar);stroke:var(--card);stroke-width:1}svg .spot.good{fill:var(--good)}svg .spot.bad{fill:var(--bar-bad)}
+.plot{overflow-x:auto}.plot.wide svg{width:100%;min-width:860px;max-width:none}
 details.more summary{cursor:pointer;color:var(--link);padding:10px 4px}.legend{display:flex;flex-wrap:wrap;gap:4px 16px;margin:8px 0 0;padding:0;list-style:none;color:var(--soft);font-size:13px}
 .legend i{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}.i-bar{background:var(--bar)}.i-barbad{background:var(--bar-bad)}.i-bardim{background:var(--bar-dim)}
 .gap{border-left:4px solid var(--warn);background:var(--warn-bg);color:var(--warn);padding:8px 14px;border-radius:6px;margin:10px 0}
 .model{border-top:1px solid var(--line);margin-top:40px;padding-top:28px}
 .crumb{font-size:14px;margin:0 0 6px}
 footer{color:var(--soft);font-size:13px;padding-top:14px;padding-bottom:28px;border-top:1px solid var(--line)}
-@media (max-width:720px){
+@media screen and (max-width:720px){
 td,td a,td[data-label]{white-space:normal!important;overflow-wrap:anywhere}
 .top .in,main,footer{padding-left:14px;padding-right:14px}h1{font-size:22px}
 .tiles{grid-template-columns:repeat(2,1fr);gap:8px}.tile{padding:10px 12px}.tile b{font-size:23px}
@@ -220,7 +228,11 @@ tr{background:var(--card);border:1px solid var(--line);border-radius:12px;margin
 td{border:0;padding:4px 0;display:grid;grid-template-columns:118px 1fr;gap:10px;justify-items:start;min-width:0!important}td.nothing{display:none}
 td::before{content:attr(data-label);color:var(--soft);font-size:13px}tbody tr:hover td{background:none}
 dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin:0 0 8px}}
-@media print{:root{--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--link:#000}
+@media print{:root{color-scheme:light;--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--link:#000;--focus:#000;
+--good:#116149;--good-bg:#e2f4ec;--warn:#7a4b00;--warn-bg:#fdf0d5;--bad:#a1182a;--bad-bg:#fde6e8;--dim:#444;--dim-bg:#eceef2;
+--bar:#3f6fd1;--bar-2:#8fa9dd;--bar-bad:#c8394c;--bar-dim:#a9b1c0}body{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+td,td a,td[data-label],.badge{white-space:normal!important;overflow-wrap:anywhere;min-width:0!important}.plot.wide svg{min-width:0}.plot,.scroll{overflow:visible}
+.grid.charts{grid-template-columns:1fr 1fr}.grid.four{grid-template-columns:1fr 1fr}.tiles{grid-template-columns:repeat(4,1fr)}
 .top{background:none;color:#000;border-bottom:2px solid #000}.brand{color:#000}.top nav,form,.files,.skip{display:none}
 main,footer,.top .in{max-width:none;padding-left:0;padding-right:0}
 .tile,.card,.needs li,tr,svg{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}table{font-size:11px}th,td{padding:4px 6px}

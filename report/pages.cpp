@@ -7,6 +7,7 @@
 #include "report/findings.h"
 #include "report/frame.h"
 #include "report/plots.h"
+#include "report/resource_tables.h"
 #include "report/sections.h"
 #include "report/tables.h"
 
@@ -124,7 +125,7 @@ void put_portfolio(Html& h, const Portfolio& p, const Filter* filter, const Link
   } else if (all.size() > kRowsInFile) {
     shown.resize(kRowsInFile);
   }
-  put_table(h, narrow(models_table(shown, p.at)), links,
+  put_table(h, narrow(models_table(shown, p)), links,
             !filter && all.size() > shown.size() ? std::to_string(all.size() - shown.size()) + " more are in kubectl model inventory -A -o csv" : "");
   if (filter) {
     put_pages(h, *filter, all.size());
@@ -211,6 +212,7 @@ Filter filter_of(const std::string& query) {
     if (name == "class") f.model_class = value;
     if (name == "tier") f.tier = value;
     if (name == "stage") f.stage = value;
+    if (name == "span") f.span = value;
     if (name == "page") f.page = std::max<size_t>(1, number_of(value, 1));
     if (name == "refresh") f.refresh = static_cast<int>(std::clamp<size_t>(number_of(value, 0), 0, 86400));
     from = end + 1;
@@ -240,12 +242,18 @@ std::string portfolio_page(const Portfolio& p, const Filter& filter) {
   return document(frame, h);
 }
 
-std::string model_page(const Portfolio& p, const Model& model) {
+std::string model_page(const Portfolio& p, const Model& model, const Figures* figures) {
   Html h;
-  put_model(h, model, p, {});
+  put_model(h, model, p, {}, figures);
   return document(frame_of(p, model.name, ""), h);
 }
 
+std::string resources_page(const Portfolio& p) {
+  Html h;
+  put_resources(h, p, {});
+  put_files(h, "resources");
+  return document(frame_of(p, "Resources", "resources"), h);
+}
 std::string delivery_page(const Portfolio& p) {
   Html h;
   put_delivery(h, p, {});
@@ -269,13 +277,13 @@ std::string missing_page() {
   return document({"Not found", "this cluster", "", {}, {}, 0, true}, h);
 }
 
-std::string one_file(const Portfolio& p) {
+std::string one_file(const Portfolio& p, const std::function<Figures(const Model&)>& figures) {
   const Links links{true};
   Html h;
   open_section(h, "portfolio", true);
   put_portfolio(h, p, nullptr, links);
   h << "</section>";
-  for (const auto& [id, put] : {std::pair("delivery", &put_delivery), std::pair("compliance", &put_compliance), std::pair("activity", &put_activity)}) {
+  for (const auto& [id, put] : {std::pair("delivery", &put_delivery), std::pair("compliance", &put_compliance), std::pair("resources", &put_resources), std::pair("activity", &put_activity)}) {
     open_section(h, id);
     put(h, p, links);
     h << "</section>";
@@ -283,7 +291,8 @@ std::string one_file(const Portfolio& p) {
   const auto models = in_file(p);
   for (const Model* m : models) {
     open_section(h, "model-" + as_id(m->ns) + "-" + as_id(m->name));
-    put_model(h, *m, p, links);
+    const auto known = figures ? std::optional(figures(*m)) : std::nullopt;
+    put_model(h, *m, p, links, known ? &*known : nullptr);
     h << "</section>";
   }
   if (models.size() < p.models.size()) {

@@ -5,72 +5,24 @@
 #include <cstdlib>
 
 #include "operator/core/text.h"
+#include "report/svg.h"
 #include "report/tables.h"
 
 namespace mo::report {
 namespace {
 
+using svg::line;
+using svg::rect;
+using svg::shortened;
+using svg::Size;
+using svg::write;
+
 constexpr size_t kTimeLineRows = 12;
-
-std::string shortened(const std::string& text, size_t bytes) { return text.size() <= bytes ? text : whole_characters(text, bytes) + "…"; }
-
-enum class Size { Shrinks, Fixed, Wide };  // Wide: as wide as its card, and scrolled where that is too narrow to be read
-void open_svg(Html& html, double width, double height, const std::string& title, Size size = Size::Shrinks) {
-  html << "<div";
-  html.attribute("class", size == Size::Wide ? "plot wide" : "plot");
-  if (size == Size::Wide) html << " tabindex=\"0\"";
-  html << "><svg role=\"img\" viewBox=\"0 0 ";
-  html.number(width) << " ";
-  html.number(height) << "\"";
-  if (size == Size::Fixed) {
-    html << " width=\"";
-    html.number(width) << "\" height=\"";
-    html.number(height) << "\"";
-  } else {
-    html << " width=\"";
-    html.number(width) << "\"";
-  }
-  html.attribute("aria-label", title) << "><title>";
-  html.text(title) << "</title>";
-}
-void close_svg(Html& html) { html << "</svg></div>"; }
-
-void rect(Html& html, double x, double y, double width, double height, const char* css, double radius = 3) {
-  html << "<rect x=\"";
-  html.number(x) << "\" y=\"";
-  html.number(y) << "\" width=\"";
-  html.number(std::max(width, 0.0)) << "\" height=\"";
-  html.number(std::max(height, 0.0)) << "\" rx=\"";
-  html.number(radius) << "\"";
-  html.attribute("class", css) << "/>";
-}
-void write(Html& html, double x, double y, const std::string& text, const char* css = "", const char* anchor = "start") {
-  html << "<text x=\"";
-  html.number(x) << "\" y=\"";
-  html.number(y) << "\"";
-  html.attribute("class", css).attribute("text-anchor", anchor) << ">";
-  html.text(text) << "</text>";
-}
-void line(Html& html, double x1, double y1, double x2, double y2, const char* css = "line") {
-  html << "<line x1=\"";
-  html.number(x1) << "\" y1=\"";
-  html.number(y1) << "\" x2=\"";
-  html.number(x2) << "\" y2=\"";
-  html.number(y2) << "\"";
-  html.attribute("class", css) << "/>";
-}
 
 const char* css_of(const Rollout& r) {
   if (r.phase == "Succeeded") return "bar";
   if (r.failed()) return "barbad";
   return r.over() ? "bardim" : "bar2";
-}
-
-std::optional<double> decimal(const std::string& text) {
-  if (text.empty()) return {};
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  return *end == 0 && std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
 void legend(Html& html) {
@@ -91,7 +43,7 @@ void put_bars(Html& html, const std::string& title, std::vector<Share> shares, s
   size_t largest = 1;
   for (const Share& share : shares) largest = std::max(largest, share.count);
   const double row = 26, left = 130, width = 320;
-  open_svg(html, width, row * static_cast<double>(shares.size()), title);
+  svg::open(html, width, row * static_cast<double>(shares.size()), title);
   for (size_t i = 0; i < shares.size(); ++i) {
     const double y = row * static_cast<double>(i);
     write(html, 0, y + 17, shortened(shares[i].name.empty() ? "not said" : shares[i].name, 18), shares[i].name.empty() ? "soft" : "");
@@ -99,7 +51,7 @@ void put_bars(Html& html, const std::string& title, std::vector<Share> shares, s
     rect(html, left, y + 6, std::max(length, 2.0), 14, shares[i].name.empty() ? "bardim" : "bar");
     write(html, left + std::max(length, 2.0) + 6, y + 17, std::to_string(shares[i].count), "soft");
   }
-  close_svg(html);
+  svg::close(html);
 }
 
 void put_weeks(Html& html, const std::vector<Week>& weeks) {
@@ -108,7 +60,7 @@ void put_weeks(Html& html, const std::vector<Week>& weeks) {
   const double width = 1120, height = 210, left = 34, bottom = 26, top = 10;
   const double step = (width - left) / static_cast<double>(std::max<size_t>(weeks.size(), 1));
   const double unit = (height - bottom - top) / static_cast<double>(largest);
-  open_svg(html, width, height, "Rollouts that ended, week by week", Size::Wide);
+  svg::open(html, width, height, "Rollouts that ended, week by week", Size::Wide);
   for (const double share : {0.0, 0.5, 1.0}) {
     const double y = height - bottom - share * (height - bottom - top);
     line(html, left, y, width, y);
@@ -128,7 +80,7 @@ void put_weeks(Html& html, const std::vector<Week>& weeks) {
     part(weeks[i].stopped, "bardim");
     if (i % 2 == 0) write(html, x + step * 0.3, height - 8, format_time(weeks[i].from).substr(5, 5), "soft", "middle");
   }
-  close_svg(html);
+  svg::close(html);
   legend(html);
 }
 
@@ -143,7 +95,7 @@ void put_time_line(Html& html, const Model& m, TimePoint now) {
   const double height = top + bottom + row * static_cast<double>(shown.size());
   const double span = std::max(1.0, static_cast<double>((now - from).count()));
   const auto at = [&](TimePoint t) { return left + (width - left - right) * static_cast<double>((t - from).count()) / span; };
-  open_svg(html, width, height, "Rollouts of " + m.name + " along the time, the newest at the top", Size::Wide);
+  svg::open(html, width, height, "Rollouts of " + m.name + " along the time, the newest at the top", Size::Wide);
   for (int i = 0; i <= 3; ++i) {
     const TimePoint t = from + Duration(static_cast<int64_t>(span * i / 3));
     line(html, at(t), top, at(t), height - bottom);
@@ -158,12 +110,12 @@ void put_time_line(Html& html, const Model& m, TimePoint now) {
     const bool fits = after < width - right + 8;
     write(html, fits ? after : width - right + 12, y + 19, r.phase.empty() ? "unknown" : r.phase, "soft");
   }
-  close_svg(html);
+  svg::close(html);
   legend(html);
 }
 
 void put_gauge(Html& html, const Monitor& m) {
-  const auto value = decimal(m.value), min = decimal(m.min), max = decimal(m.max);
+  const auto value = svg::number_in(m.value), min = svg::number_in(m.min), max = svg::number_in(m.max);
   if (!value || (!min && !max)) return;
   double low = std::min({*value, min.value_or(*value), max.value_or(*value)}), high = std::max({*value, min.value_or(*value), max.value_or(*value)});
   const double room = std::max({(high - low) * 0.25, std::abs(high) * 0.05, 1e-9});
@@ -171,7 +123,7 @@ void put_gauge(Html& html, const Monitor& m) {
   high += room;
   const double width = 320, left = 6, right = 6;
   const auto at = [&](double v) { return left + (width - left - right) * (v - low) / (high - low); };
-  open_svg(html, width, 46, m.name + ": " + m.value + ", " + range(m.min, m.max), Size::Fixed);
+  svg::open(html, width, 46, m.name + ": " + m.value + ", " + range(m.min, m.max), Size::Fixed);
   rect(html, left, 14, width - left - right, 10, "box", 5);
   const double good_from = min ? at(*min) : left, good_to = max ? at(*max) : width - right;
   rect(html, good_from, 14, good_to - good_from, 10, "strong", 2);
@@ -181,7 +133,7 @@ void put_gauge(Html& html, const Monitor& m) {
   for (const auto& [bound, text] : {std::pair(min, "min " + m.min), std::pair(max, "max " + m.max)})
     if (bound && std::abs(at(*bound) - at(*value)) > 70)
       write(html, at(*bound), 42, text, "soft", at(*bound) > width * 0.75 ? "end" : at(*bound) < width * 0.2 ? "start" : "middle");
-  close_svg(html);
+  svg::close(html);
 }
 
 void put_lineage(Html& html, const Model& m, const Version& v) {
@@ -202,7 +154,7 @@ void put_lineage(Html& html, const Model& m, const Version& v) {
   const double box = 176, tall = 46, gap_x = 44, gap_y = 12;
   const size_t columns = chain.size() + (sources.empty() ? 0 : 1), rows = std::max<size_t>(sources.size(), 1);
   const double height = static_cast<double>(rows) * (tall + gap_y) - gap_y + 2, width = static_cast<double>(columns) * (box + gap_x) - gap_x + 2;
-  open_svg(html, width, height, "Where version " + v.name + " came from");
+  svg::open(html, width, height, "Where version " + v.name + " came from");
   const auto draw = [&](double x, double y, const Box& b, const char* css) {
     rect(html, x + 1, y + 1, box, tall, css, 8);
     write(html, x + 12, y + 19, b.kind, "soft");
@@ -227,7 +179,7 @@ void put_lineage(Html& html, const Model& m, const Version& v) {
     if (i + 1 < chain.size()) arrow(x + box + 3, middle + tall / 2, x + box + gap_x - 1, middle + tall / 2);
     x += box + gap_x;
   }
-  close_svg(html);
+  svg::close(html);
 }
 
 }  // namespace mo::report

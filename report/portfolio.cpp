@@ -140,6 +140,8 @@ Portfolio only(const Portfolio& whole, const std::set<std::string>& namespaces) 
   p.gaps = whole.gaps;
   p.servers_known = whole.servers_known;
   p.policies_known = whole.policies_known;
+  p.prices = whole.prices;
+  p.usage_problem = whole.usage_problem;
   for (const Model& m : whole.models)
     if (namespaces.contains(m.ns)) p.models.push_back(m);
   for (const Server& s : whole.servers)

@@ -12,6 +12,7 @@
 
 #include "operator/core/time.h"
 #include "operator/json/json.h"
+#include "report/resources.h"
 
 namespace mo::report {
 
@@ -19,6 +20,7 @@ inline constexpr Duration kWindow = std::chrono::hours(24 * 90);  // that figure
 
 struct Gate {
   std::string name, verdict, value, bound, message;
+  std::string min = {}, max = {};
 };
 
 struct Rollout {
@@ -94,6 +96,7 @@ struct Model {
   std::vector<Version> versions;  // the newest first
   std::vector<Run> runs;
   std::vector<Approval> approvals;
+  std::optional<std::vector<Workload>> workloads;  // nothing: Deployments were not read
   size_t breaches = 0, rolled_back = 0, never_served = 0;  // rolled_back: within kWindow
   std::vector<Finding> findings;
 
@@ -118,6 +121,8 @@ struct Portfolio {
   std::vector<std::string> gaps;  // what could not be read, in sentences
   bool servers_known = false;     // pods were looked at
   bool policies_known = false;    // there are policies at all
+  std::optional<Prices> prices;   // of resources
+  std::string usage_problem = {};  // why what pods use is unknown; empty: it is known
 
   const Model* model(const std::string& ns, const std::string& name) const;
 };

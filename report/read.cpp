@@ -73,6 +73,10 @@ std::vector<Monitor> read_monitors(const Json& model) {
     }
     monitors.push_back(std::move(m));
   }
+  for (const Json& status : items(model, "status.monitors"))
+    if (!text(status, "policy").empty())
+      monitors.push_back({text(status, "name"), "", text(status, "state"), text(status, "value"), "", "", brief(status, "message"),
+                          time_of(status, "since"), time_of(status, "lastChecked")});
   return monitors;
 }
 
@@ -156,7 +160,11 @@ Rollout read_rollout(const Json& object) {
     if (r.gates.size() == kGatesKept) break;
     Gate g{text(gate, "name"), text(gate, "verdict"), text(gate, "value"), "", brief(gate, "message")};
     for (const Json& spec : items(object, "status.policy.gates"))
-      if (text(spec, "name") == g.name) g.bound = bounds(spec);
+      if (text(spec, "name") == g.name) {
+        g.bound = bounds(spec);
+        g.min = text(spec, "min");
+        g.max = text(spec, "max");
+      }
     r.gates.push_back(std::move(g));
   }
   return r;

@@ -6,6 +6,7 @@
 #include "operator/json/fields.h"
 #include "report/findings.h"
 #include "report/plots.h"
+#include "report/resource_tables.h"
 #include "report/tables.h"
 
 namespace mo::report {
@@ -13,7 +14,9 @@ namespace {
 
 void tile(Html& h, const std::string& value, const std::string& what, Tone tone = Tone::None) {
   h << "<li";
-  h.attribute("class", tone == Tone::Bad ? "tile bad" : tone == Tone::Warn ? "tile warn" : "tile") << "><b>";
+  h.attribute("class", tone == Tone::Bad ? "tile bad" : tone == Tone::Warn ? "tile warn" : "tile") << "><b";
+  if (value == "unknown") h << " class=\"unknown\"";
+  h << ">";
   h.text(value) << "</b><span>";
   h.text(what) << "</span></li>";
 }
@@ -244,7 +247,7 @@ void put_shares(Html& h, const Portfolio& p) {
   h << "</div>";
 }
 
-void put_model(Html& h, const Model& m, const Portfolio& p, const Links& links) {
+void put_model(Html& h, const Model& m, const Portfolio& p, const Links& links, const Figures* figures) {
   h << "<p class=\"crumb\"><a";
   h.attribute("href", links.page("portfolio")) << ">Portfolio</a> / ";
   h.text(m.ns) << "</p><h1>";
@@ -258,6 +261,7 @@ void put_model(Html& h, const Model& m, const Portfolio& p, const Links& links) 
   put_who(h, m);
   h << "</div>";
   put_monitors(h, m, p.at, links);
+  if (figures) put_figures(h, m, *figures, !links.one_file);
   h << "<h2>Rollouts</h2>";
   if (std::any_of(m.rollouts.begin(), m.rollouts.end(), [](const Rollout& r) { return r.started.has_value(); })) {
     h << "<div class=\"card\">";
@@ -269,6 +273,7 @@ void put_model(Html& h, const Model& m, const Portfolio& p, const Links& links) 
     if (rollouts.size() < 50) rollouts.push_back(&r);
   put_table(h, of(m, rollouts_table(rollouts, true)), links, m.rollouts.size() > 50 ? std::to_string(m.rollouts.size() - 50) + " older ones are left out" : "");
   put_approvals(h, m);
+  if (!m.retired() || (m.workloads && !m.workloads->empty())) put_resources_of(h, p, m, links);
   if (!m.runs.empty()) {
     h << "<h2>Training runs</h2>";
     put_table(h, of(m, runs_table(m)), links);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "report/delivery.h"
+#include "report/figures.h"
 #include "report/html.h"
 #include "report/portfolio.h"
 
@@ -16,6 +17,6 @@ void put_tiles(Html& html, const Portfolio& portfolio);
 void put_delivery_tiles(Html& html, const Delivery& delivery);
 void put_needs(Html& html, const std::vector<Finding>& findings, size_t most, const Links& links, bool name_models);
 void put_shares(Html& html, const Portfolio& portfolio);
-void put_model(Html& html, const Model& model, const Portfolio& portfolio, const Links& links);
+void put_model(Html& html, const Model& model, const Portfolio& portfolio, const Links& links, const Figures* figures);
 
 }  // namespace mo::report

@@ -7,6 +7,7 @@
 #include "operator/core/text.h"
 #include "operator/json/fields.h"
 #include "report/findings.h"
+#include "report/resource_tables.h"
 
 namespace mo::report {
 namespace {
@@ -94,15 +95,16 @@ std::vector<const Model*> all_of(const Portfolio& p) {
 }
 
 const std::vector<std::string>& table_names() {
-  static const std::vector<std::string> names = {"models", "findings", "servers", "rollouts", "delivery", "compliance"};
+  static const std::vector<std::string> names = {"models", "findings", "servers", "rollouts", "delivery", "compliance", "resources"};
   return names;
 }
 
 std::optional<Table> table_of(const Portfolio& p, const std::string& name) {
-  if (name == "models") return models_table(all_of(p), p.at);
+  if (name == "models") return models_table(all_of(p), p);
   if (name == "findings") return findings_table(p.findings);
   if (name == "servers") return servers_table(p);
   if (name == "delivery") return delivery_table(all_of(p), p.at);
+  if (name == "resources") return resources_table(p, all_of(p));
   if (name == "compliance") return compliance_table(all_of(p));
   if (name != "rollouts") return {};
   std::vector<const Rollout*> rollouts;
@@ -118,7 +120,8 @@ Json to_json(const Portfolio& p) {
   return out;
 }
 
-Table models_table(const std::vector<const Model*>& models, TimePoint now) {
+Table models_table(const std::vector<const Model*>& models, const Portfolio& p) {
+  const TimePoint now = p.at;
   Table t{"models",
           "Models",
           "Each Model, what serves of it and who answers for it.",
@@ -139,10 +142,14 @@ Table models_table(const std::vector<const Model*>& models, TimePoint now) {
            {"contact", "Contact", "spec.owner.contact.", true},
            {"reviewBy", "Review by", "spec.lifecycle.reviewBy.", true},
            {"retiresAt", "Retires", "spec.lifecycle.retireAt.", true},
+           {"cpu", "Cores", "That its pods ask for.", true},
+           {"memoryGiB", "GiB", "Memory that its pods ask for.", true},
+           {"costPerMonth", "A month", "What its pods ask for, by the prices given.", true},
            {"findings", "Findings", "How many things need attention."}},
           {},
           "no Models"};
   for (const Model* m : models) {
+    const Totals totals = totals_of(*m, p.prices);
     const bool late = m->review_by && *m->review_by < now && !m->retired();
     Cell review = moment(m->review_by);
     if (late) review.tone = Tone::Bad;
@@ -152,7 +159,7 @@ Table models_table(const std::vector<const Model*>& models, TimePoint now) {
                       cell(m->stage, tone_of_stage(m->stage)), cell(m->phase, tone_of_phase(m->phase)), m->retired() ? plain("") : cell(m->version),
                       m->retired() ? plain("") : age_of(m->since, now), age_of(m->evaluated, now), count(m->breaches, Tone::Bad), count(m->rolled_back, Tone::Warn),
                       count(m->never_served), cell(m->compliant, m->compliant == "False" ? Tone::Bad : Tone::None), cell(m->contact), review,
-                      m->retire_at ? moment(m->retire_at) : plain(""), count(m->findings.size())});
+                      m->retire_at ? moment(m->retire_at) : plain(""), cores_cell(totals.cpu), gib_cell(totals.memory), money_cell(totals.cost, p), count(m->findings.size())});
   }
   return t;
 }

@@ -9,7 +9,7 @@
 
 namespace mo::report {
 
-Table models_table(const std::vector<const Model*>& models, TimePoint now);
+Table models_table(const std::vector<const Model*>& models, const Portfolio& portfolio);
 Table findings_table(const std::vector<Finding>& findings);
 Table servers_table(const Portfolio& portfolio);
 Table rollouts_table(const std::vector<const Rollout*>& rollouts, bool of_one_model);

@@ -370,6 +370,7 @@ constexpr Field<MonitorStatus> kMonitorStatus[] = {
     {"job", member<&MonitorStatus::job>},
     {"jobStartedAt", member<&MonitorStatus::job_started>},
     {"jobDone", member<&MonitorStatus::job_done>},
+    {"policy", member<&MonitorStatus::policy>},
 };
 bool read(value& v, MonitorStatus& out, const Path& at) { return read_object(v, out, kMonitorStatus, at); }
 

@@ -52,6 +52,8 @@ inline constexpr const char* kAnnotationChangedBy = "modelops.dev/changed-by";
 inline constexpr const char* kOperatorAuthor = "model-operator";  // its value for what the operator writes on its own account
 // On a ModelRollout: who set desiredState or resumeRequestedAt last. Admission lets nobody write another's name.
 inline constexpr const char* kAnnotationSteeredBy = "modelops.dev/steered-by";
+// On a ModelAudit, by the operator, once its records are where --audit-export says: "TIME UID FIRST LAST HEAD", of its Model and records.
+inline constexpr const char* kAnnotationExported = "modelops.dev/exported";
 
 struct ObjectMeta {
   ObjectKey key;
@@ -182,6 +184,7 @@ struct Monitor {
   Duration bad_for{0};        // spec `for`: bad without a break for so long before it counts as breached
   Duration recover_after{0};  // good without a break for so long before a breach is over
   bool retrain = false, roll_back = false, hold = false;  // actions beside Alert
+  std::string policy = {};  // the ModelPolicy that it is of; empty: it is the Model's own
 };
 
 struct TrafficShare {
@@ -260,6 +263,7 @@ struct MonitorStatus {
   std::string job = {};
   std::optional<TimePoint> job_started = {};
   bool job_done = false;
+  std::string policy = {};  // the ModelPolicy that it is of; empty: it is the Model's own
   bool operator==(const MonitorStatus&) const = default;
 };
 
@@ -489,7 +493,8 @@ struct ClusterModelGateSet : GateSet {};
 // Metadata only: that it is there. Its name says which records it holds.
 struct ModelAudit {
   ObjectMeta meta;
-  std::string model;  // from our label
+  std::string model;     // from our label
+  std::string exported;  // annotation modelops.dev/exported; empty: it was not exported
 };
 
 // ---- what we write and watch ----

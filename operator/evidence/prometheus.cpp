@@ -2,6 +2,7 @@
 #include "operator/evidence/prometheus.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "operator/api/run_result.h"
@@ -87,6 +88,20 @@ Answered data_of(int http_status, std::string_view body) {
   return {std::move(*data), ""};
 }
 
+std::string range_form(const std::string& promql, const Moments& moments) {
+  return "start=" + std::to_string(moments.first) + "&end=" + std::to_string(moments.last) + "&step=" + std::to_string(moments.step) +
+         "&query=" + percent_encoded(promql);
+}
+
+std::optional<std::pair<int64_t, double>> sample_of(const Json& sample) {
+  if (!sample.is_array() || sample.size() != 2 || !sample[0].is_number() || !sample[1].is_string()) return {};
+  const auto& text = sample[1].get_ref<const std::string&>();
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return {};
+  return std::pair(static_cast<int64_t>(std::llround(std::clamp(sample[0].get<double>(), -1e15, 1e15))), value);
+}
+
 std::string without_password(std::string url) {
   const size_t begin = url.find("://");
   if (begin == std::string::npos) return url;
@@ -124,6 +139,32 @@ Past past_of(int http_status, std::string_view body) {
   std::map<int64_t, size_t> seen;
   for (const Json& series : result) take_series(series, past.at, seen);
   return past;
+}
+
+SeriesAnswer series_of(int http_status, std::string_view body, size_t most_series) {
+  if (body.size() > kMaxPast) return {{}, "Prometheus' answer is longer than 32 MiB"};
+  const Answered answered = data_of(http_status, body);
+  if (!answered.problem.empty()) return {{}, answered.problem};
+  const Json& result = answered.data["result"];
+  const std::string type = text_of(answered.data, "resultType");
+  if ((type != "matrix" && type != "vector") || !result.is_array()) return {{}, "the query returned a " + api::excerpt(type) + ", it must return series"};
+  if (result.size() > most_series)
+    return {{}, "the query returned " + std::to_string(result.size()) + " series, at most " + std::to_string(most_series) + " are read"};
+  SeriesAnswer answer;
+  for (const Json& one : result) {
+    if (!one.is_object()) continue;
+    Series series;
+    if (const auto metric = one.find("metric"); metric != one.end() && metric->is_object())
+      for (const auto& [name, value] : metric->items())
+        if (value.is_string()) series.labels[name] = value.get<std::string>();
+    if (const auto value = one.find("value"); value != one.end())
+      if (const auto sample = sample_of(*value)) series.at.push_back(*sample);
+    if (const auto values = one.find("values"); values != one.end() && values->is_array())
+      for (const Json& value : *values)
+        if (const auto sample = sample_of(value)) series.at.push_back(*sample);
+    answer.series.push_back(std::move(series));
+  }
+  return answer;
 }
 
 Prometheus::Prometheus(std::string url, kube::HttpTransport& http) : url_(std::move(url)), http_(http) {
@@ -168,12 +209,19 @@ Prometheus::Queried Prometheus::query(const std::string& promql, std::stop_token
 
 Prometheus::QueriedPast Prometheus::query_past(const std::string& promql, const Moments& moments, std::stop_token stop,
                                                std::chrono::seconds deadline) const {
-  const std::string form = "start=" + std::to_string(moments.first) + "&end=" + std::to_string(moments.last) + "&step=" +
-                           std::to_string(moments.step) + "&query=" + percent_encoded(promql);
-  const Sent sent = send("/api/v1/query_range", form, kMaxPast, stop, deadline);
+  const Sent sent = send("/api/v1/query_range", range_form(promql, moments), kMaxPast, stop, deadline);
   if (sent.answer) return {past_of(sent.answer->status, sent.answer->body), true};
   const Queried why = failed(sent);
   return {{{}, why.reading.problem}, why.reached};
+}
+
+SeriesAnswer Prometheus::query_series(const std::string& promql, const std::optional<Moments>& moments, size_t most_series, std::stop_token stop,
+                                      std::chrono::seconds deadline) const {
+  const Sent sent = moments ? send("/api/v1/query_range", range_form(promql, *moments), kMaxPast, stop, deadline)
+                            : send("/api/v1/query", "query=" + percent_encoded(promql), kMaxPast, stop, deadline);
+  if (sent.answer) return series_of(sent.answer->status, sent.answer->body, most_series);
+  const Queried why = failed(sent);
+  return {{}, why.reading.problem, why.reached};
 }
 
 }  // namespace mo::evidence

@@ -4,9 +4,12 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "operator/core/plan.h"
 #include "operator/kube/transport.h"
@@ -23,6 +26,18 @@ struct Past {
   std::string problem;            // why nothing is known; empty: `at` is all there is
 };
 Past past_of(int http_status, std::string_view body);
+
+// What an answer says that may have many series, of an instant or of a range. Values that are no finite numbers are left out. Pure.
+struct Series {
+  std::map<std::string, std::string> labels;
+  std::vector<std::pair<int64_t, double>> at;  // by Unix seconds
+};
+struct SeriesAnswer {
+  std::vector<Series> series;
+  std::string problem;  // why nothing is known; empty: `series` is all there is
+  bool reached = true;  // false: no answer came, so asking the next thing at once is no use
+};
+SeriesAnswer series_of(int http_status, std::string_view body, size_t most_series);
 
 // Prometheus refuses more moments in one query.
 inline constexpr int64_t kMostMoments = 11'000;
@@ -54,6 +69,10 @@ class Prometheus {
   // The same over the past, at most kMostMoments of it. Answers longer than 32 MiB are refused.
   QueriedPast query_past(const std::string& promql, const Moments& moments, std::stop_token stop,
                          std::chrono::seconds deadline = std::chrono::seconds(60)) const;
+
+  // Of `moments`, or of now. More series than that are refused, and answers longer than 32 MiB.
+  SeriesAnswer query_series(const std::string& promql, const std::optional<Moments>& moments, size_t most_series, std::stop_token stop,
+                            std::chrono::seconds deadline) const;
 
  private:
   struct Sent {

@@ -177,6 +177,7 @@ std::string Metrics::text() const {
                                 [](const api::Model& m) -> const std::string& { return m.status.phase; }));
     families.push_back(breached_monitors(sources.stores->models));
     for (MetricFamily& of_models : model_families(sources.stores->models)) families.push_back(std::move(of_models));
+    for (MetricFamily& figures : figure_families(sources.stores->models, sources.stores->rollouts)) families.push_back(std::move(figures));
     families.push_back(
         by_phase("model_operator_rollouts", "ModelRollouts by phase.", sources.stores->rollouts,
                  {"Pending", "Progressing", "Paused", "Baking", "Succeeded", "RolledBack", "Aborted", "Superseded", "Failed"},
@@ -199,6 +200,21 @@ std::string Metrics::text() const {
       told.metric.push_back(std::move(metric));
     }
     families.push_back(std::move(told));
+  }
+  if (const auto exported = sources.audit_export ? sources.audit_export() : std::nullopt) {
+    add("model_operator_audit_export_waiting", "ModelAudits that are not exported yet.", static_cast<double>(exported->waiting));
+    add("model_operator_audit_export_oldest_seconds", "Age of the oldest ModelAudit that is not exported yet.", exported->oldest_seconds);
+    counter("model_operator_audit_exported_records_total", "Audit records exported.", static_cast<double>(exported->records));
+    MetricFamily failures{"model_operator_audit_export_failures_total",
+                          "Attempts to export that failed. refused: the sink takes these records not; unreachable: it takes none now.",
+                          MetricType::Counter, {}};
+    for (const auto& [outcome, count] : {std::pair("refused", exported->refused), std::pair("unreachable", exported->failed)}) {
+      ClientMetric metric;
+      metric.counter.value = static_cast<double>(count);
+      metric.label = {{"reason", outcome}};
+      failures.metric.push_back(std::move(metric));
+    }
+    families.push_back(std::move(failures));
   }
   counter("process_cpu_seconds_total", "CPU time of this process.", cpu_seconds());
   add("process_resident_memory_bytes", "Resident memory of this process.", resident_bytes());

@@ -14,6 +14,8 @@
 #include "operator/kube/credentials.h"
 #include "operator/runtime/log.h"
 #include "report/html.h"
+#include "report/live/history.h"
+#include "report/live/prices.h"
 #include "report/live/reading.h"
 #include "report/pages.h"
 #include "report/tables.h"
@@ -31,6 +33,7 @@ constexpr int kThreads = 2;      // of each lane
 const serve::Limits kLimits{.connections = 512, .per_peer = 512};
 constexpr size_t kLongestToken = 4096;
 constexpr std::chrono::seconds kReviewDeadline{5};
+constexpr std::chrono::minutes kResourcesKept{5};  // Deployments are large, and what they ask for changes seldom
 constexpr const char* kPlain = "text/plain; charset=utf-8";
 
 TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
@@ -76,7 +79,22 @@ class Server {
                                   {.version = MODEL_OPERATOR_VERSION, .program = "model-operator-report", .observer = {}})),
         readers_(std::make_unique<kube::AccessReviews>(
             kube::make_curl_transport(credentials), credentials,
-            kube::ClientOptions{.version = MODEL_OPERATOR_VERSION, .program = "model-operator-report", .observer = {}, .deadline = kReviewDeadline})) {}
+            kube::ClientOptions{.version = MODEL_OPERATOR_VERSION, .program = "model-operator-report", .observer = {}, .deadline = kReviewDeadline})),
+        web_(kube::make_plain_curl_transport({.user_agent = "model-operator-report", .max_redirects = 0, .proxy_from_env = false, .ca_file = {}})),
+        history_(source_of(options), *web_) {}
+
+  // Why the options cannot be used.
+  static Result<void> check(const ReportOptions& options) {
+    for (const std::string& label : options.prometheus_labels)
+      if (const auto read = report::read_label(label); !read) return fail(ErrorKind::Invalid, "--prometheus-label " + read.error().message);
+    const std::string& url = options.prometheus_url;
+    if (!url.empty() && !url.starts_with("http://") && !url.starts_with("https://"))
+      return fail(ErrorKind::Invalid, "--prometheus-url must be an http:// or https:// address");
+    if (options.prices.empty()) return {};
+    if (const auto prices = report::read_price_file(options.prices); !prices) return fail(prices.error());
+    return {};
+  }
+
 
   int run(std::stop_token stop) {
     const auto address = serve::parse_address(options_.address);
@@ -85,7 +103,7 @@ class Server {
     if (!http) return trouble("--address " + options_.address + ": " + http.error().message);
     spdlog::info("report on port {}", (*http)->port());
     std::vector<std::jthread> workers;
-    for (Lane* lane : {&known_, &strangers_})
+    for (Lane* lane : {&known_, &strangers_, &charts_})
       for (int i = 0; i < kThreads; ++i) workers.emplace_back([this, lane](std::stop_token done) { work(*lane, done); });
     refresh_until(stop);
     http->reset();
@@ -119,8 +137,36 @@ class Server {
 
   void refresh(std::stop_token stop) {
     auto read = report::read_portfolio(*client_, {options_.ns, "", false}, wall_now(), stop);
+    if (read) add_resources(*read, stop);
     take(std::move(read));
     malloc_trim(0);  // pages of JSON leave holes that nobody else fills
+  }
+
+  void add_resources(report::Portfolio& p, std::stop_token stop) {
+    if (!options_.prices.empty()) {
+      // Read anew each time: a mounted ConfigMap changes in place.
+      if (auto prices = report::read_price_file(options_.prices)) p.prices = std::move(*prices);
+      else p.gaps.push_back("The prices cannot be read, so costs are unknown: " + prices.error().message);
+    }
+    if (const auto now = std::chrono::steady_clock::now(); now >= resources_until_) {
+      workloads_ = report::read_workloads(*client_, options_.ns, stop);
+      usage_problem_ = workloads_ ? history_.usage(*workloads_, stop) : "";
+      if (!usage_problem_.empty() && history_.configured()) {
+        spdlog::warn("what pods use is unknown: {}", usage_problem_);
+        usage_problem_ = "Prometheus gave no answer that can be used";  // its address and words are nobody else's
+      } else if (workloads_) {
+        resources_until_ = now + kResourcesKept;
+      }
+    }
+    p.usage_problem = usage_problem_;
+    if (workloads_) report::take_workloads(p, *workloads_);
+    else p.gaps.push_back("Deployments could not be read, so resources and costs are unknown: " + workloads_.error().message);
+  }
+
+  static report::PrometheusSource source_of(const ReportOptions& options) {
+    report::PrometheusSource source{options.prometheus_url, {}};
+    for (const std::string& label : options.prometheus_labels) source.labels.push_back(*report::read_label(label));
+    return source;
   }
 
   void take(Result<report::Portfolio> read) {
@@ -151,13 +197,20 @@ class Server {
     if (request.path == "/healthz") return answer({200, kPlain, "ok\n"});
     if (request.path == "/readyz") return answer(snapshot() ? Reply{200, kPlain, "ok\n"} : Reply{503, kPlain, "has not read the Models yet\n"});
     if (request.path == "/style.css") return answer(guarded({200, "text/css; charset=utf-8", report::style_sheet()}, true));
-    Lane& lane = readers_.knows(token_of(request.authorization)) ? known_ : strangers_;
+    const bool known = readers_.knows(token_of(request.authorization));
+    put(!known ? strangers_ : charted(request.path) ? charts_ : known_, {std::move(request), std::move(answer)});
+  }
+
+  // Pages that Prometheus is asked for hold up no others.
+  bool charted(const std::string& path) const { return history_.configured() && path.starts_with("/models/"); }
+
+  void put(Lane& lane, Task task) {
     std::unique_lock lock(mutex_);
     if (lane.tasks.size() >= kWaiting) {
       lock.unlock();
-      return answer(said(503, "too many requests wait; try again"));
+      return task.answer(said(503, "too many requests wait; try again"));
     }
-    lane.tasks.push_back({std::move(request), std::move(answer)});
+    lane.tasks.push_back(std::move(task));
     lane.wake.notify_one();
   }
 
@@ -167,12 +220,14 @@ class Server {
       Task task = std::move(lane.tasks.front());
       lane.tasks.pop_front();
       lock.unlock();
-      task.answer(reply(task.request, stop));
+      if (auto made = reply(task.request, &lane == &charts_, stop)) task.answer(std::move(*made));
+      else put(charts_, std::move(task));
       lock.lock();
     }
   }
 
-  Reply reply(const Request& request, std::stop_token stop) {
+  // Nothing: the reader may see what they ask for, and it has charts.
+  std::optional<Reply> reply(const Request& request, bool may_ask, std::stop_token stop) {
     const std::string token = token_of(request.authorization);
     if (token.empty()) return said(401, "send a bearer token of this cluster: Authorization: Bearer …");
     const auto whole = snapshot();
@@ -185,7 +240,13 @@ class Server {
         return said(503, "Kubernetes cannot be asked who you are; try again");
       }
       if (!*view) return said(401, "nobody has that token");
-      return answer(**view, request.path, request.query);
+      if (!charted(request.path)) return answer(**view, request.path, request.query);
+      if (!may_ask) return std::nullopt;
+      return answer(**view, request.path, request.query, [&](const report::Model& model, const report::Span& span) {
+        auto figures = history_.figures(model.ns, model.name, span, wall_now(), stop);
+        if (!figures.detail.empty()) spdlog::warn("figures of {}/{}: {}", model.ns, model.name, figures.detail);
+        return figures;
+      });
     } catch (const std::exception& e) {
       spdlog::error("{}: {}", request.path, e.what());
       return said(500, "the page could not be made");
@@ -195,18 +256,25 @@ class Server {
   const ReportOptions options_;
   const std::unique_ptr<kube::Client> client_;
   Readers readers_;
+  const std::unique_ptr<kube::PlainTransport> web_;
+  report::History history_;
+  // Of the reading thread.
+  Result<std::vector<report::Workload>> workloads_ = std::vector<report::Workload>();
+  std::string usage_problem_;
+  std::chrono::steady_clock::time_point resources_until_{};
   std::mutex mutex_;  // guards what follows
   std::shared_ptr<const report::Portfolio> snapshot_;
   bool stale_ = false;
-  Lane known_, strangers_;  // who has yet to be asked about holds up nobody who is known
+  Lane known_, strangers_, charts_;  // who has yet to be asked about holds up nobody who is known, and Prometheus no other page
 };
 
 }  // namespace
 
-Reply answer(const report::Portfolio& p, const std::string& path, const std::string& query) {
+Reply answer(const report::Portfolio& p, const std::string& path, const std::string& query, const FiguresOf& figures) {
   if (path == "/") return page(report::portfolio_page(p, report::filter_of(query)));
   if (path == "/delivery") return page(report::delivery_page(p));
   if (path == "/compliance") return page(report::compliance_page(p));
+  if (path == "/resources") return page(report::resources_page(p));
   if (path == "/activity") return page(report::activity_page(p));
   constexpr std::string_view models = "/models/", data = "/data/";
   if (path.starts_with(data)) return table_reply(p, path.substr(data.size()));
@@ -214,6 +282,10 @@ Reply answer(const report::Portfolio& p, const std::string& path, const std::str
     const std::string rest = path.substr(models.size());
     const size_t slash = rest.find('/');
     const report::Model* model = slash == std::string::npos ? nullptr : p.model(rest.substr(0, slash), rest.substr(slash + 1));
+    if (model && figures) {
+      const report::Figures known = figures(*model, report::span_of(report::filter_of(query).span));
+      return page(report::model_page(p, *model, &known));
+    }
     if (model) return page(report::model_page(p, *model));
   }
   return page(report::missing_page(), 404);
@@ -226,6 +298,10 @@ void add_report_command(CLI::App& app, std::function<void(const ReportOptions&)>
   report->add_option("--namespace", options->ns, "Report on this namespace only (default: all)");
   report->add_option("--address", options->address, "Where the site is served, without TLS: put a proxy in front that has it")->capture_default_str();
   report->add_option("--interval", options->interval, "Seconds between readings of the cluster")->check(CLI::Range(5, 3600))->capture_default_str();
+  report->add_option("--prometheus-url", options->prometheus_url, "Where Prometheus is, for figures over time and what pods use: http://prometheus:9090")
+      ->envname("PROMETHEUS_URL");
+  report->add_option("--prometheus-label", options->prometheus_labels, "A label that this cluster's series have there and those of others have not: cluster=prod-eu");
+  report->add_option("--prices", options->prices, "A file of prices: currency, cpuHour, memoryGiBHour, deviceHour (YAML or JSON)");
   report->add_option("--log-format", options->log_format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
   report->add_option("--log-level", options->log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
@@ -242,6 +318,10 @@ int run_report(const ReportOptions& options, std::stop_token stop) {
   auto config = kube::load_config(places);
   if (!config) {
     spdlog::error(config.error().message);
+    return 1;
+  }
+  if (const auto usable = Server::check(options); !usable) {
+    spdlog::error(usable.error().message);
     return 1;
   }
   return Server(options, std::make_shared<kube::Credentials>(std::move(*config))).run(stop);

@@ -5,8 +5,10 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "operator/serve/http_server.h"
+#include "report/figures.h"
 #include "report/portfolio.h"
 
 namespace mo::site {
@@ -16,6 +18,9 @@ struct ReportOptions {
   std::string ns;  // empty: all
   std::string address = ":8088";
   int interval = 30;  // seconds between readings
+  std::string prometheus_url;                   // empty: no figures over time and no usage
+  std::vector<std::string> prometheus_labels;   // "cluster=prod-eu"
+  std::string prices;                           // a file; empty: costs are unknown
   std::string log_format = "text", log_level = "info";
 };
 
@@ -23,7 +28,10 @@ struct ReportOptions {
 void add_report_command(CLI::App& app, std::function<void(const ReportOptions&)> chosen);
 int run_report(const ReportOptions& options, std::stop_token stop);
 
-// What is answered to somebody who may see `portfolio`. Pure.
-serve::Reply answer(const report::Portfolio& portfolio, const std::string& path, const std::string& query);
+// A Model's figures over time.
+using FiguresOf = std::function<report::Figures(const report::Model&, const report::Span&)>;
+
+// What is answered to somebody who may see `portfolio`. `figures` is asked about Models of it alone; without it pages have none.
+serve::Reply answer(const report::Portfolio& portfolio, const std::string& path, const std::string& query, const FiguresOf& figures = {});
 
 }  // namespace mo::site

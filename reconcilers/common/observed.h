@@ -48,7 +48,10 @@ struct Observed {
   std::vector<Ref<api::ModelPolicy>> policies;                // that are for this Model, by name
   std::vector<Ref<api::ModelApproval>> approvals;             // whose modelRef names this Model
   std::set<std::string> audits;                               // names of the ModelAudits of a Model of this name
+  std::vector<Ref<api::ModelAudit>> audit_objects;            // the same as they are
   bool audits_denied = false;                                 // we may not look at them
+  std::optional<Duration> audits_kept;                        // at least, as the ModelPolicies for this Model say
+  std::optional<Duration> others_audits_kept;                 // as any ModelPolicy says: of Models of this name that are gone nobody knows which were theirs
   std::map<std::string, Owned<api::Deployment>> deployments;  // by name, only those that this Model owns
   std::map<std::string, Owned<api::Service>> services;
   std::map<std::string, Owned<api::HttpRoute>> routes;

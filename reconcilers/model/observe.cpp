@@ -92,10 +92,29 @@ void take_gate_sets(const Stores& stores, Observed& o) {
 }
 
 void take_policies(const Stores& stores, Observed& o) {
-  for (auto& policy : stores.policies.all())
-    if (governance::applies(*policy, *o.model)) o.policies.push_back(std::move(policy));
+  const auto ns = stores.namespaces.get({"", o.key.ns});
+  for (auto& policy : stores.policies.all()) {
+    if (!governance::applies(*policy, *o.model, ns.get())) continue;
+    const bool unknown = policy->namespace_selector && !ns;
+    o.policies.push_back(unknown ? governance::undecided(policy, o.key.ns, stores.namespaces.denied()) : std::move(policy));
+  }
   if (o.policies.empty()) return;
   std::sort(o.policies.begin(), o.policies.end(), [](const auto& a, const auto& b) { return a->meta.key.name < b->meta.key.name; });
+}
+
+void take_audits(const Stores& stores, Observed& o) {
+  o.audits_denied = stores.audits.denied();
+  o.audit_objects = stores.audits.of_model(o.key);
+  for (const auto& audit : o.audit_objects) o.audits.insert(audit->meta.key.name);
+  if (o.audit_objects.empty()) return;
+  const auto longest = [](const auto& policies) {
+    std::optional<Duration> kept;
+    for (const auto& policy : policies)
+      if (policy->keep_audits) kept = std::max(*policy->keep_audits, kept.value_or(Duration(0)));
+    return kept;
+  };
+  o.audits_kept = longest(o.policies);
+  o.others_audits_kept = longest(stores.policies.all());
 }
 
 // A Service that was made anew has nothing of the one before it.
@@ -150,14 +169,13 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
     std::erase_if(o.runs, of_another);
   }
   take_named(stores, o);
-  if (!o.model) return o;
+  if (!o.model) return take_audits(stores, o), o;
   o.runtimes = stores.runtimes.all();
   take_gate_sets(stores, o);
   take_policies(stores, o);
   for (const auto& rollout : o.rollouts)
     for (auto& approval : stores.approvals.of_model(approvals_key(rollout->meta.key))) o.approvals.push_back(std::move(approval));
-  o.audits_denied = stores.audits.denied();
-  for (const auto& audit : stores.audits.of_model(key)) o.audits.insert(audit->meta.key.name);
+  take_audits(stores, o);
   take_owned(stores.deployments, ledger, o, o.deployments);
   take_owned(stores.services, ledger, o, o.services);
   take_owned(stores.routes, ledger, o, o.routes);

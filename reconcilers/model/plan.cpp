@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "reconcilers/audit/retention.h"
 #include "reconcilers/audit/trail.h"
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
@@ -341,6 +342,7 @@ class Planner {
     status().lifecycle = lifecycle_.status;
     look_again(served_.look_again);
     look_again(governance::too_old_next(o_, status(), now_));
+    if (auto notice = governance::evaluation_notice(o_, status(), now_)) plan_.events.push_back(std::move(*notice));
   }
 
   // ---- actions ----
@@ -360,6 +362,13 @@ class Planner {
     for (std::vector<Action>* actions : parts) append(plan_.actions, std::move(*actions));
     seal_records();
     write_other_runs();
+    prune_records();
+  }
+
+  void prune_records() {
+    if (!settings_.audit.on) return;
+    append(plan_.actions, audit::prune(o_, &status().audit, settings_.audit, now_));
+    look_again(audit::prunes_next(o_, settings_.audit, now_));
   }
 
   // Last, with what else nothing waits for. Of the two what was refused before holds up nothing.
@@ -430,7 +439,7 @@ class Planner {
   void write_model(const std::string& refused) {
     if (!settings_.installation.name.empty()) status().handled_by = settings_.installation.name;
     if (settings_.audit.on)
-      status().audit = audit::record({o_, status(), decided_.active.get(), advanced_ ? &advanced_->status : nullptr, &decided_.closed}, now_);
+      status().audit = audit::record({o_, status(), decided_.active.get(), advanced_ ? &advanced_->status : nullptr, &decided_.closed, &settings_.audit}, now_);
     const AskedNow asked = rolling() || !first_.empty() ? AskedNow{} : asked_now(o_, status());
     Findings f{o_,
                spec_,
@@ -567,7 +576,7 @@ class Planner {
 };
 
 // Rollouts and versions whose Model isn't there: they say so, and wait for it.
-Plan plan_without_model(const Observed& o, TimePoint now) {
+Plan plan_without_model(const Observed& o, TimePoint now, const audit::Settings& audit) {
   Plan plan;
   const std::string missing = "Model " + o.key.name + " does not exist in namespace " + o.key.ns;
   for (const auto& r : o.rollouts) {
@@ -598,13 +607,16 @@ Plan plan_without_model(const Observed& o, TimePoint now) {
       plan.actions.push_back(WriteStatus{
           {Kind::ModelVersion, v->meta.key}, v->meta.uid, v->meta.resource_version, next->dump(), missing});
   }
+  if (!audit.on) return plan;
+  for (Action& action : audit::prune(o, nullptr, audit, now)) plan.actions.push_back(std::move(action));
+  if (const auto at = audit::prunes_next(o, audit, now)) plan.requeue_after = *at - now;
   return plan;
 }
 
 }  // namespace
 
 Plan plan(const Observed& observed, TimePoint now, const Settings& settings) {
-  if (!observed.model) return plan_without_model(observed, now);
+  if (!observed.model) return plan_without_model(observed, now, settings.audit);
   switch (handling(*observed.model, settings.installation)) {
     case Handling::Ours:
       break;

@@ -107,6 +107,8 @@ class Turn {
   bool recreates() { return policy().strategy == api::RolloutPolicy::Strategy::Recreate; }
   bool mirrored();
   bool can_mirror();
+  bool shadow_over();
+  bool shadowed();
   bool warmed();
   bool has_pods();
   void wait_for_pods(int wanted, const std::string& where = "");

@@ -8,6 +8,16 @@
 namespace mo::training {
 namespace {
 
+// After what the operator says, so that it can be told apart; a template that names one itself keeps it.
+void add_variable(Json& container, const std::string& name, const std::string& value) {
+  Json& env = container["env"];
+  if (!env.is_array()) env = Json::array();
+  const bool there = std::any_of(env.begin(), env.end(), [&](const Json& e) { return e.is_object() && e.value("name", Json()) == name; });
+  if (!there) env.push_back({{"name", name}, {"value", value}});
+}
+
+}  // namespace
+
 Json owned_by(const api::TrainingRun& run) {
   return Json::array({{{"apiVersion", api::kApiVersion},
                        {"kind", "TrainingRun"},
@@ -32,16 +42,6 @@ Environment environment_of(const api::Model& model, const api::TrainingRun& run,
   for (const auto& [name, value] : part.parameters) env.emplace_back(parameter_variable(name), value);
   return env;
 }
-
-// After what the operator says, so that it can be told apart; a template that names one itself keeps it.
-void add_variable(Json& container, const std::string& name, const std::string& value) {
-  Json& env = container["env"];
-  if (!env.is_array()) env = Json::array();
-  const bool there = std::any_of(env.begin(), env.end(), [&](const Json& e) { return e.is_object() && e.value("name", Json()) == name; });
-  if (!there) env.push_back({{"name", name}, {"value", value}});
-}
-
-}  // namespace
 
 std::string parameter_variable(const std::string& name) {
   std::string variable = "MODELOPS_PARAM_" + name;

@@ -6,6 +6,7 @@
 
 #include "operator/core/result.h"
 #include "operator/json/json.h"
+#include "reconcilers/common/job.h"
 #include "reconcilers/common/observed.h"
 #include "reconcilers/serving/render.h"
 #include "reconcilers/training/trials.h"
@@ -37,6 +38,12 @@ Result<Json> render_job(const api::Model& model, const api::TrainingRun& run, co
 // MODELOPS_CHAMPION_PATH (empty without a champion), MODELOPS_CANDIDATE_FORMAT and MODELOPS_CHAMPION_FORMAT,
 // and MODELOPS_CHAMPION_PART_<NAME> for each of the champion's parts.
 Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const api::ModelVersion* champion, const serving::Settings& settings);
+
+// What each container of a Job is told, but for MODELOPS_RESULT.
+Environment environment_of(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable);
+
+// The owner references of what a run makes.
+Json owned_by(const api::TrainingRun& run);
 
 // The variable that tells a parameter: MODELOPS_PARAM_LEARNING_RATE for learning_rate.
 std::string parameter_variable(const std::string& name);

@@ -28,6 +28,17 @@ Result<void> each(const Page& page, const std::function<void(const Json&)>& take
   return {};
 }
 
+Page listed(kube::Client& client, Kind kind, const std::string& ns, const std::string& selector, std::stop_token stop) {
+  kube::ListOptions options;
+  options.ns = ns;
+  options.limit = kPage;
+  options.label_selector = selector;
+  return [&client, kind, options, stop](const std::string& continued) mutable {
+    options.continue_token = continued;
+    return client.list(kind, options, stop);
+  };
+}
+
 class Reading {
  public:
   Reading(kube::Client& client, const Wanted& wanted, std::stop_token stop) : client_(client), wanted_(wanted), stop_(std::move(stop)) {}
@@ -48,16 +59,7 @@ class Reading {
 
  private:
   Result<void> known(Kind kind, const std::string& selector) {
-    return each(
-        [&](const std::string& continued) {
-          kube::ListOptions options;
-          options.ns = wanted_.ns;
-          options.limit = kPage;
-          options.label_selector = selector;
-          options.continue_token = continued;
-          return client_.list(kind, options, stop_);
-        },
-        [&](const Json& object) { collector_.add(info(kind).kind, object); });
+    return each(listed(client_, kind, wanted_.ns, selector, stop_), [&](const Json& object) { collector_.add(info(kind).kind, object); });
   }
 
   void pods() {
@@ -91,6 +93,15 @@ class Reading {
 
 Result<Portfolio> read_portfolio(kube::Client& client, const Wanted& wanted, TimePoint now, std::stop_token stop) {
   return Reading(client, wanted, std::move(stop)).run(now);
+}
+
+Result<std::vector<Workload>> read_workloads(kube::Client& client, const std::string& ns, std::stop_token stop) {
+  std::vector<Workload> workloads;
+  const auto read = each(listed(client, Kind::Deployment, ns, "app.kubernetes.io/managed-by=model-operator", stop), [&](const Json& object) {
+    if (auto workload = read_workload(object)) workloads.push_back(std::move(*workload));
+  });
+  if (!read) return fail(read.error());
+  return workloads;
 }
 
 }  // namespace mo::report

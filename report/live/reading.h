@@ -3,6 +3,7 @@
 
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "operator/kube/client.h"
 #include "report/portfolio.h"
@@ -17,5 +18,8 @@ struct Wanted {
 
 // An Error if Models cannot be read. What else cannot be read is a gap, which the reports tell; kinds that a cluster lacks are none.
 Result<Portfolio> read_portfolio(kube::Client& client, const Wanted& wanted, TimePoint now, std::stop_token stop);
+
+// The Deployments that the operator made for versions, in this namespace or, without one, in all.
+Result<std::vector<Workload>> read_workloads(kube::Client& client, const std::string& ns, std::stop_token stop);
 
 }  // namespace mo::report

@@ -50,10 +50,10 @@ class Observer(History):
 
     # ---- rules about every moment
 
-    def check_every_moment(self, model, stable, candidate, replicas):
+    def check_every_moment(self, model, stable, candidate, replicas, version=None):
         """All that must hold after each event, whatever was done to the operator."""
         if candidate:
-            self.check(model, stable, candidate, replicas)
+            self.check(model, stable, candidate, replicas, version)
         last = collections.deque(maxlen=30)
         try:
             self._check_moments(last, model, stable, candidate)

@@ -71,7 +71,7 @@ def run_scenario(world, scenario, arm=None, disarm=None):
     world.settled()
     writes = len(world.proxy.writes(since=before))
     state, made = world.observer.digest(), world.observer.made()
-    world.check(scenario.traffic)
+    world.check(scenario.traffic, scenario.version)
     return {"state": state, "made": made, "writes": writes, "seconds": time.monotonic() - began}
 
 

@@ -40,6 +40,7 @@ def begin_canary(world):
 class Scenario:
     name = ""
     traffic = None   # (stable, candidate, replicas) of the rollout that it makes
+    version = None   # the rollout's version, where `traffic` names the sides by a label of their pods
     by_nature = ()   # paths of the end state, as regular expressions, that differ by nature though two runs may agree by chance
 
     def prepare(self, world: World):
@@ -181,6 +182,33 @@ class Configured(Canary):
         assert levels == {"m-v1": "one", "m-v2": "two"}, levels
 
 
+class Templated(Canary):
+    """m-v1 serves; another pod template of it comes by steps. The sides are told apart by a label of the template."""
+    name = "template"
+    traffic = ("one", "two", 3)
+    version = "m-v1"
+
+    def template(self, level):
+        return {"metadata": {"labels": {"level": level}}, "spec": {"containers": [{"name": "server", "env": [{"name": "LEVEL", "value": level}]}]}}
+
+    def prepare(self, world):
+        world.named_by = "level"
+        world.serve("m-v1", **CANARY, template=self.template("one"))
+        world.served_by({"one": 3})
+        world.settled()
+
+    def drive(self, world):
+        world.model(version="m-v1", **CANARY, template=self.template("two"))
+        world.until(lambda: world.endpoints() == {"one": 3, "two": 1}, "a quarter goes to the new template")
+        world.observer.no_more_until_now("m", "two", 25)
+        world.prometheus.values["accuracy of m-v1"] = "0.95"
+        world.ready(version="m-v1")
+        world.phase(world.rollout_of("m-v1"), "Succeeded")
+        world.served_by({"two": 3})
+        world.gone("Deployment", "m-v1")
+        world.gone("Service", "m-candidate")
+
+
 class Autoscaled(Canary):
     """An autoscaler comes, scales up and down in the middle of a canary, and goes."""
     name = "autoscaled"
@@ -213,6 +241,7 @@ class Autoscaled(Canary):
 class Retraining(Scenario):
     """Somebody asks for a run; its result becomes a version, passes the recorded gate and rolls out."""
     name = "retraining"
+    by_nature = (r".*\.jobSeconds(Today)?",)
 
     def prepare(self, world):
         world.version("m-v1", metrics={"f1": "0.92"})
@@ -254,6 +283,34 @@ class TakenAway(Retraining):
         retrain(world, self.policy)
         ask(world)
         self.end(world, "m-run-000002-train")
+
+
+class Drifted(Retraining):
+    """What serves drifts: its data is validated, two trials train, the better one is evaluated beside the champion, registered and rolled out."""
+    name = "drifted"
+
+    def prepare(self, world):
+        super().prepare(world)
+        rows = {"name": "rows", "version": {"metric": "rows"}, "min": "100"}
+        world.model(version="m-v1", replicas=2, track="Promoted", gates=[RECORDED, rows], steps=[{"gates": ["recorded"]}, {"weight": 50}],
+                    monitors=[{"name": "drift", "prometheus": {"query": "drift of {{stable}}"}, "max": "0.2", "interval": "1s", "actions": ["Retrain"]}],
+                    retraining={"triggers": [{"name": "drifted", "monitor": {"name": "drift"}}], "template": world.gated_job(),
+                                "validate": {"template": world.gated_job(), "gates": ["rows"]},
+                                "trials": {"parallelism": 2, "parameters": {"C": ["1", "2"]}, "objective": {"metric": "f1"}},
+                                "evaluate": {"template": world.gated_job(), "gates": ["recorded"]}})
+        world.ready(version="m-v1")
+        world.settled()
+
+    def drive(self, world):
+        world.prometheus.values["drift of m-v1"] = "0.5"
+        result = {"apiVersion": "modelops.dev/v1alpha1", "kind": "RunResult"}
+        world.end_job("m-run-000001-validate", {**result, "metrics": {"rows": "120"}})
+        for trial, f1 in enumerate(("0.91", "0.97")):
+            made = world.document["artifact"] if f1 == "0.97" else world.artifact("worse")
+            world.end_job(f"m-run-000001-train-t{trial}", {**world.document, "artifact": made, "metrics": {"f1": f1}})
+        world.prometheus.values[f"drift of {self.made}"] = "0.1"
+        world.document = {**result, "metrics": {"f1": "0.95"}, "championMetrics": {"f1": "0.92"}}
+        self.end(world, "m-run-000001-evaluate")
 
 
 class Deletion(Scenario):
@@ -319,4 +376,5 @@ def retrain(world, policy):
 
 
 ALL = {scenario.name: scenario for scenario in (
-    FirstServing, Canary, RolledBack, Watched, Routed, BlueGreen, Configured, Autoscaled, Retraining, TakenAway, Deletion, Adopted)}
+    FirstServing, Canary, RolledBack, Watched, Routed, BlueGreen, Configured, Templated, Autoscaled, Retraining, TakenAway, Drifted,
+    Deletion, Adopted)}

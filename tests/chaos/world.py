@@ -279,10 +279,11 @@ class World(Case):
 
     # ---- the end
 
-    def check(self, traffic=None):
-        """I2 to I4 and I6 over the whole run; `traffic`: (stable, candidate, replicas) of its one rollout."""
+    def check(self, traffic=None, version=None):
+        """I2 to I4 and I6 over the whole run; `traffic`: (stable, candidate, replicas) of its one rollout, to `version` if the sides have other names."""
+        self.observer.named_by = self.named_by
         self.observer.stop()
-        self.observer.check_every_moment("m", *(traffic or (None, None, 0)))
+        self.observer.check_every_moment("m", *(traffic or (None, None, 0)), version)
         assert self._bystander() == self.bystander, "I4: something foreign was touched"
         self.orphans()
         assert self.operator.running(), f"I6: the operator ended with {self.operator.process.returncode}"

@@ -57,6 +57,7 @@ def conditions(found):
 class Case:
     def __init__(self, kube, namespace, operator):
         self.kube, self.namespace, self.operator = kube, namespace, operator
+        self.named_by = VERSION   # the label of pods that `endpoints` counts by
         self.metrics = Metrics(namespace)
 
     # ---- what people write
@@ -138,7 +139,7 @@ class Case:
     def endpoints(self, service="m"):
         """{version: endpoints that take traffic}"""
         for _ in range(50):
-            versions = {p["metadata"]["name"]: p["metadata"]["labels"].get(VERSION) for p in self.all("Pod")}
+            versions = {p["metadata"]["name"]: p["metadata"]["labels"].get(self.named_by) for p in self.all("Pod")}
             share = endpoints(self.all("EndpointSlice"), versions, service)
             # A pod that came or went between the two lists: both are read anew.
             if not any(version.startswith("unknown pod") for version in share):

@@ -18,6 +18,7 @@ class History:
 
     def __init__(self, kube, namespace):
         self.kube, self.namespace = kube, namespace
+        self.named_by = VERSION   # the label of pods that tells the sides of a rollout apart
         self.events = []   # (resourceVersion, kind, removed, object)
         self.failure = None
         self._stopping = False
@@ -82,7 +83,7 @@ class History:
         assert not self.failure, self.failure
         world = {kind: {} for kind in self.kinds}
         # Of every pod of this history: endpoints may name one that is gone a moment longer, and when the listing began one that has been written since.
-        versions = {found["metadata"]["name"]: found["metadata"].get("labels", {}).get(VERSION) for _, kind, _, found in self.events if kind == "Pod"}
+        versions = {found["metadata"]["name"]: found["metadata"].get("labels", {}).get(self.named_by) for _, kind, _, found in self.events if kind == "Pod"}
         for _, kind, removed, found in sorted(self.events, key=lambda event: event[0]):
             name = found["metadata"]["name"]
             if removed:
@@ -124,21 +125,21 @@ class History:
         """Every version that ever had an endpoint that takes traffic."""
         return {version for share in self.shares(model) for version in share}
 
-    def check(self, model, stable, candidate, replicas):
-        """Rules 5 and 6 of the API after every event, for one rollout from `stable` to `candidate`."""
+    def check(self, model, stable, candidate, replicas, version=None):
+        """Rules 5 and 6 of the API after every event, for one rollout from `stable` to `candidate`, sides as `named_by` tells them, to `version` (`candidate`)."""
         trail = []   # what came last before something was wrong
         try:
-            self._check(model, stable, candidate, replicas, trail)
+            self._check(model, stable, candidate, replicas, version or candidate, trail)
         except AssertionError as error:
             raise AssertionError(f"{error}\nafter:\n" + "\n".join(trail[-40:])) from None
 
-    def _check(self, model, stable, candidate, replicas, trail):
+    def _check(self, model, stable, candidate, replicas, version, trail):
         had_traffic = False
         open_weight = 0   # what the rollout's status has allowed so far
         for kind, world in self.replay():
             trail.append(world.last)
             rollouts = [r for r in world.objects["ModelRollout"].values()
-                        if r["spec"]["modelRef"]["name"] == model and r["spec"]["version"] == candidate and "weights" in r.get("status", {})]
+                        if r["spec"]["modelRef"]["name"] == model and r["spec"]["version"] == version and "weights" in r.get("status", {})]
             for rollout in rollouts:
                 weight = rollout["status"]["weights"]["candidate"]
                 if rollout["status"]["phase"] == "Succeeded":

@@ -483,7 +483,7 @@ BAD = {
                                          ["spec.gates[2].job.template.spec.template.spec.containers", "Required value"]),
     "a web gate with a password": (changed(GATE_SET, spec__gates__3__web__url="https://me:secret@audit.example/"), ["web.url", "user name or password"]),
     "a web gate with a host that is none": (changed(GATE_SET, spec__gates__3__web__url="https://a\\b/"), ["web.url", "http:// or https://"]),
-    "retraining without a template": (model(spec__retraining__template=REMOVED), ["spec.retraining", "must hold a template that trains, or a trigger of kind registry"]),
+    "retraining without a template": (model(spec__retraining__template=REMOVED), ["spec.retraining", "must hold a template or a workload that trains, or a trigger of kind registry"]),
     "trials without a template": (model(spec__retraining={"triggers": [imports()], "trials": {"parameters": {"C": ["1"]}, "objective": {"metric": "f1"}}}),
                                   ["spec.retraining", "trials and retry are for training"]),
     "two registries": (model(spec__retraining={"triggers": [imports(), {**imports(), "name": "other"}]}), ["at most one trigger may be of kind registry"]),

@@ -136,9 +136,12 @@ TEST_CASE("the CRDs and the parsers of gate sets agree, and their gates are a Mo
   CHECK(cluster == model);
 }
 
-TEST_CASE("the CRD and the parser of ModelPolicy agree, and its gates are a Model's", "[crd]") {
+TEST_CASE("the CRD and the parser of ModelPolicy agree, and its gates and monitors are a Model's", "[crd]") {
   check_agreement<api::ModelPolicy>(full("modelpolicies"), {{"spec.description", "for people: a printer column"},
+                                                            {"spec.monitors[0].about", "for people: reports"},
                                                             {"spec.frameworks", "for people: kubectl model policy explain"}});
+  CHECK(crd::schema_of("modelpolicies")[Json::json_pointer("/properties/spec/properties/monitors")] ==
+        crd::schema_of("models")[Json::json_pointer("/properties/spec/properties/monitors")]);
   CHECK(crd::schema_of("modelpolicies")[Json::json_pointer("/properties/spec/properties/gates")] ==
         crd::schema_of("models")[Json::json_pointer("/properties/spec/properties/rollout/properties/gates")]);
 }

@@ -48,11 +48,27 @@ Portfolio whole(bool evil) {
   }
   if (evil) c.gap("no " + kEvil);
   c.pods_were_read();
-  return std::move(c).finish(kNow, "all namespaces");
+  Portfolio p = std::move(c).finish(kNow, "all namespaces");
+  Workload w;
+  w.ns = p.models[0].ns;
+  w.model = p.models[0].name;
+  w.version = w.deployment = evil ? kEvil : "fraud-v2";
+  w.pods = 2;
+  w.devices[evil ? kEvil : "nvidia.com/gpu"] = 1;
+  take_workloads(p, {w});
+  p.usage_problem = evil ? kEvil : "";
+  return p;
 }
 
 std::vector<std::string> pages_of(const Portfolio& p) {
-  return {portfolio_page(p, {}), model_page(p, p.models[0]), delivery_page(p), compliance_page(p), activity_page(p), missing_page(), one_file(p)};
+  Figures figures;
+  figures.to = kNow;
+  figures.from = kNow - std::chrono::hours(24 * 7);
+  figures.step = std::chrono::hours(1);
+  for (const Monitor& monitor : p.models[0].monitors) figures.monitors[monitor.name] = {{kNow - std::chrono::hours(9), 0.1, 0.2, 0.3}, {kNow, 0.1, 0.2, 0.3}};
+  const auto of = [&](const Model&) { return figures; };
+  return {portfolio_page(p, {}), model_page(p, p.models[0]), model_page(p, p.models[0], &figures), delivery_page(p), compliance_page(p), resources_page(p),
+          activity_page(p), missing_page(), one_file(p, of)};
 }
 
 size_t count_of(const std::string& text, const std::string& what) {

@@ -44,7 +44,7 @@ TEST_CASE("what is not known is null, and not a nought", "[report]") {
   Scene s;
   s.add("Model", {{"metadata", {{"name", "m"}, {"namespace", "n"}}}, {"spec", Json::object()}});
   const Portfolio p = s.portfolio();
-  const Json row = to_json(models_table(all_of(p), p.at))[0];
+  const Json row = to_json(models_table(all_of(p), p))[0];
   CHECK(row["version"].is_null());
   CHECK(row["since"].is_null());
   CHECK(row["owner"].is_null());

@@ -29,6 +29,7 @@ std::set<std::string> exported() {
                                .events_dropped = [] { return uint64_t{0}; },
                                .leading = [] { return true; },
                                .models_of_others = [] { return size_t{0}; },
+                               .audit_export = [] { return std::optional(serve::AuditExport{}); },
                                .stores = &stores});
   metrics.api_call("get", "models", 200, 0.1);
   metrics.reconciled("done", 0.1);
@@ -81,4 +82,44 @@ TEST_CASE("a Model's dates are told as long as they are to come", "[dashboards]"
   const std::string text = serve::Metrics("1", sources).text();
   CHECK(text.find("modelops_model_retires_timestamp_seconds{") == std::string::npos);
   CHECK(text.find("modelops_model_info{namespace=\"pay\",model=\"fraud\",version=\"\",phase=\"Retired\",stage=\"Retired\"} 1") != std::string::npos);
+}
+
+TEST_CASE("figures of monitors and gates are told while there are any", "[dashboards]") {
+  Stores stores;
+  auto model = std::make_shared<api::Model>();
+  model->meta.key = {"pay", "fraud"};
+  model->meta.resource_version = "1";
+  using State = api::MonitorStatus::State;
+  for (const auto& [name, state, value] : {std::tuple("drift", State::Breached, "0.3"), std::tuple("lost", State::NoData, "0.1"), std::tuple("odd", State::Ok, "x")}) {
+    api::MonitorStatus monitor;
+    monitor.name = name;
+    monitor.state = state;
+    monitor.value = value;
+    monitor.version = "fraud-v2";
+    model->status.monitors.push_back(monitor);
+  }
+  stores.models.upsert(std::shared_ptr<const api::Model>(model));
+  const auto rollout_named = [&](const std::string& name, bool over) {
+    auto rollout = std::make_shared<api::ModelRollout>();
+    rollout->meta.key = {"pay", name};
+    rollout->meta.resource_version = "1";
+    rollout->model = "fraud";
+    rollout->version = "fraud-v3";
+    if (over) rollout->status.finished = *parse_time("2026-01-01T00:00:00Z");
+    rollout->status.gates.resize(2);
+    rollout->status.gates[0].name = "f1";
+    rollout->status.gates[0].measurements = {{{}, "0.9", "Passed"}, {{}, "0.8", "Failed"}};
+    rollout->status.gates[1].name = "unasked";
+    stores.rollouts.upsert(std::shared_ptr<const api::ModelRollout>(rollout));
+  };
+  rollout_named("running", false);
+  rollout_named("over", true);
+  serve::Sources sources;
+  sources.stores = &stores;
+  const std::string text = serve::Metrics("1", sources).text();
+  CHECK(text.find("modelops_monitor_value{namespace=\"pay\",model=\"fraud\",monitor=\"drift\",version=\"fraud-v2\"} 0.3") != std::string::npos);
+  CHECK(text.find("monitor=\"lost\",version") == std::string::npos);
+  CHECK(text.find("monitor=\"odd\",version") == std::string::npos);
+  CHECK(text.find("modelops_gate_value{namespace=\"pay\",model=\"fraud\",rollout=\"running\",gate=\"f1\",version=\"fraud-v3\"} 0.8") != std::string::npos);
+  CHECK(text.find("rollout=\"over\"") == std::string::npos);
 }
