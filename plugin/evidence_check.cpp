@@ -4,6 +4,7 @@
 #include <set>
 #include <sstream>
 
+#include "operator/api/parse.h"
 #include "operator/core/digest.h"
 #include "operator/core/ed25519.h"
 #include "operator/fetch/bundle.h"
@@ -108,10 +109,13 @@ class Check {
   // The trail vouches for the digest.
   void version() {
     const Json version = json("version.json"), bom = json("bom.cdx.json");
-    const std::string name = name_of(version), digest = text(version, "spec.artifact.digest");
+    const std::string name = name_of(version), artifact = text(version, "spec.artifact.digest");
+    // With parts it is the digest of all of them that the trail knows.
+    const auto parsed = items(version, "spec.parts").empty() ? fail(ErrorKind::NotFound, "") : api::parse<api::ModelVersion>(version.dump());
+    const std::string digest = parsed ? parsed->bits() : artifact;
     const Json& component = items(bom, "components").empty() ? Json::object() : items(bom, "components")[0];
     const Json& hashes = items(component, "hashes");
-    if (hashes.empty() || "sha256:" + text(hashes[0], "content") != digest)
+    if (hashes.empty() || "sha256:" + text(hashes[0], "content") != artifact)
       bad("bom.cdx.json names another digest than version.json");
     bool told = false;
     for (const Json& record : records_) {

@@ -75,9 +75,9 @@ struct Observed {
   // The ModelVersion that records these bits, or is to. A name may be taken by other bits whose digest begins alike.
   std::string version_name(const std::string& digest) const {
     const std::string name = version_name_for(key.name, digest), longer = long_version_name_for(key.name, digest);
-    if (const auto record = version(name)) return record->artifact.digest == digest ? name : longer;
+    if (const auto record = version(name)) return record->bits() == digest ? name : longer;
     const auto record = version(longer);
-    return record && record->artifact.digest == digest ? longer : name;
+    return record && record->bits() == digest ? longer : name;
   }
 
   // The last to end of the rollouts to that version.

@@ -134,10 +134,12 @@ class Review {
 
   void registry() {
     if (p_.registries.empty()) return;
-    for (const std::string& pattern : p_.registries)
-      if (matches(pattern, version_->artifact.uri)) return;
-    object("spec.artifact.uri of ModelVersion " + version_->meta.key.name + " is " + redact_uri(version_->artifact.uri) +
-           ", and must match " + listed(p_.registries));
+    each_artifact([&](const api::Artifact& artifact, const std::string& field) {
+      for (const std::string& pattern : p_.registries)
+        if (matches(pattern, artifact.uri)) return;
+      object(field + ".uri of ModelVersion " + version_->meta.key.name + " is " + redact_uri(artifact.uri) + ", and must match " +
+             listed(p_.registries));
+    });
   }
 
   void runtime() {
@@ -151,12 +153,20 @@ class Review {
   // That it holds is checked on the node, before anything of it is served.
   void signature() {
     if (p_.signed_by.empty()) return;
-    const api::Artifact& artifact = version_->artifact;
-    const auto same = [&](const std::string& key) { return without_blanks(key) == without_blanks(artifact.public_key); };
-    if (!artifact.signature_uri.empty() && std::any_of(p_.signed_by.begin(), p_.signed_by.end(), same)) return;
-    object("spec.artifact.signature of ModelVersion " + version_->meta.key.name + " is " +
-           (artifact.signature_uri.empty() ? "required" : "by another key") + ", and must be by " +
-           (p_.signed_by.size() == 1 ? "the key" : "one of the " + std::to_string(p_.signed_by.size()) + " keys") + " of require.signedBy");
+    each_artifact([&](const api::Artifact& artifact, const std::string& field) {
+      const auto same = [&](const std::string& key) { return without_blanks(key) == without_blanks(artifact.public_key); };
+      if (!artifact.signature_uri.empty() && std::any_of(p_.signed_by.begin(), p_.signed_by.end(), same)) return;
+      object(field + ".signature of ModelVersion " + version_->meta.key.name + " is " +
+             (artifact.signature_uri.empty() ? "required" : "by another key") + ", and must be by " +
+             (p_.signed_by.size() == 1 ? "the key" : "one of the " + std::to_string(p_.signed_by.size()) + " keys") + " of require.signedBy");
+    });
+  }
+
+  // What serves is all of it: an adapter from elsewhere would be a way around.
+  template <class F>
+  void each_artifact(const F& check) const {
+    check(version_->artifact, "spec.artifact");
+    for (const api::Part& part : version_->parts) check(part.artifact, "spec.parts[" + part.name + "].artifact");
   }
 
   static std::string without_blanks(std::string text) {

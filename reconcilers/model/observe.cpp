@@ -5,6 +5,7 @@
 
 #include "reconcilers/common/names.h"
 #include "reconcilers/governance/policies.h"
+#include "reconcilers/model/intent.h"
 #include "reconcilers/serving/route.h"
 
 namespace mo::model {
@@ -36,8 +37,9 @@ void take_named(const Stores& stores, Observed& o) {
   if (!o.model) return;
   if (o.model->version) take(*o.model->version);
   if (o.model->artifact) {
-    take(version_name_for(o.key.name, o.model->artifact->digest));
-    take(long_version_name_for(o.key.name, o.model->artifact->digest));
+    const std::string bits = api::bits_of(*o.model->artifact, o.model->parts);
+    take(version_name_for(o.key.name, bits));
+    take(long_version_name_for(o.key.name, bits));
   }
   take(o.model->status.stable_version);
   take(o.model->status.intent.version);
@@ -49,10 +51,8 @@ void take_configmaps(const Stores& stores, Observed& o) {
     if (auto configmap = stores.configmaps.get({o.key.ns, name}))
       o.configmaps[name] = configmap->meta.resource_version;
   };
-  for (const auto& [name, version] : o.named) {
-    const std::string configmap = version->artifact.configmap();
-    if (!configmap.empty()) take(configmap);
-  }
+  for (const auto& [name, version] : o.named)
+    for (const std::string& configmap : api::artifact_configmaps(version->artifact, version->parts)) take(configmap);
   for (const std::string& name : o.model->configmaps) take(name);
   for (const auto& runtime : o.runtimes)
     for (const std::string& name : runtime->configmaps) take(name);
@@ -156,7 +156,7 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
                  const ObjectKey& key) {
   Observed o;
   o.key = key;
-  o.model = stores.models.get(key);
+  o.model = with_pinned(stores.models.get(key));
   o.versions = stores.versions.of_model(key);
   o.rollouts = stores.rollouts.of_model(key);
   o.runs = stores.runs.of_model(key);

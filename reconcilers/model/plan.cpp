@@ -62,6 +62,7 @@ class Planner {
     policy_ = governance::resolve(o_);
     decided_ = decide_intent(o_, spec_, policy_, now_);
     look_again(decided_.look_again);
+    status().pinned = spec_.pinned;
     note_digest();
     watch_monitors();
     advance_rollout();
@@ -78,6 +79,7 @@ class Planner {
     append(plan_.events, std::move(lifecycle_.events));
     append(plan_.events, std::move(watched_.events));
     append(plan_.events, std::move(training_.events));
+    append(plan_.asks, std::move(spec_.asks));
     append(plan_.asks, std::move(lifecycle_.asks));
     append(plan_.asks, std::move(watched_.asks));
     append(plan_.asks, std::move(training_.asks));
@@ -112,7 +114,7 @@ class Planner {
                          superseded ? *superseded : "",
                          serving::gateways_of(m_),
                          job_troubles(r),
-                         candidate ? candidate->artifact.digest : "",
+                         candidate ? candidate->bits() : "",
                          status().stable_digest,
                          hash_of(m_.rollout.raw),
                          served_before(o_.rollouts, r, brought ? brought->name : ""),
@@ -247,7 +249,7 @@ class Planner {
     if (!ground.at(100)) return;
     status().stable_version = first_;
     status().stable_revision = first_revision_ ? *first_revision_ : taken_over(o_, first_);
-    status().stable_digest = o_.version(first_)->artifact.digest;
+    status().stable_digest = o_.version(first_)->bits();
     intent.outcome = "Succeeded";
     plan_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, false, "Serving", first_ + " serves"});
     first_.clear();
@@ -267,7 +269,7 @@ class Planner {
   // The version before did not write it down.
   void note_digest() {
     const auto record = o_.version(status().stable_version);
-    if (record && status().stable_digest.empty()) status().stable_digest = record->artifact.digest;
+    if (record && status().stable_digest.empty()) status().stable_digest = record->bits();
   }
 
   void follow_runtime() {
@@ -466,6 +468,9 @@ class Planner {
       f.waiting = *waiting;
     if (!job_taken_.empty() && rolling()) f.waiting = waits_for_name();
     const Json next = render_status(f, now_);
+    for (const std::string* side : {&f.stable_side, &f.candidate_side})
+      if (const auto fetched = serving::fetching_of(o_, *side).done; fetched && *fetched + m_.rollout.progress_deadline > now_)
+        look_again(*fetched + m_.rollout.progress_deadline);
     const std::string text = next.dump();
     for (const Json& condition : next["conditions"])
       if (condition["type"] == "Stalled" && condition["status"] == "True") look_again(now_ + kStalledPoll);

@@ -113,7 +113,7 @@ class Turn {
   bool has_pods();
   void wait_for_pods(int wanted, const std::string& where = "");
   void wait_for_route(const std::string& what);
-  void keep_deadline(const std::string& missed, const std::string& stand);
+  void keep_deadline(const std::string& missed, const std::string& stand, const serving::Fetching& fetching = {});
   void final();
   void bake(bool there);
 

@@ -171,7 +171,7 @@ void Turn::wait_for_pods(int wanted, const std::string& where) {
   if (g.digest_mismatch) return fail("DigestMismatch", g.candidate_problem);
   if (g.bad_signature) return fail("BadSignature", g.candidate_problem);
   if (g.adopting && g.candidate_ready_for(100)) return;  // it is not the candidate that is late
-  keep_deadline("not ready within ", std::to_string(g.candidate.ready) + " pods of " + to() + " are ready" + problem);
+  keep_deadline("not ready within ", std::to_string(g.candidate.ready) + " pods of " + to() + " are ready" + problem, g.candidate_fetching);
 }
 
 // Until `what` is true of the route.
@@ -184,11 +184,11 @@ void Turn::wait_for_route(const std::string& what) {
 }
 
 // A step may be older than its deadline when pods go missing (it was scaled, a node was drained): they have that long to come from
-// then on.
-void Turn::keep_deadline(const std::string& missed, const std::string& stand) {
+// then on, and large weights take as long as they take.
+void Turn::keep_deadline(const std::string& missed, const std::string& stand, const serving::Fetching& fetching) {
   waits_ = true;
   if (!s().waiting_since) s().waiting_since = whole_second(now_);
-  const TimePoint deadline = *s().waiting_since + policy().progress_deadline;
+  const TimePoint deadline = fetching.counts_from(*s().waiting_since) + policy().progress_deadline;
   if (now_ < deadline) return look_again(deadline);
   fail("ProgressDeadlineExceeded", missed + format_duration(policy().progress_deadline) + ": " + stand);
 }

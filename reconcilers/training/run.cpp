@@ -527,7 +527,7 @@ class Run {
       made["metadata"]["name"] = version;
       return apply(Kind::ModelVersion, std::move(made), "register what " + name() + " made");
     }
-    if (record->artifact.digest != digest) return end("Failed", "ModelVersion " + version + " exists with another digest");
+    if (record->bits() != digest) return end("Failed", "ModelVersion " + version + " exists with another digest");
     s().version = version;
     if (!figures.empty() && figures != record->figures() && !record->meta.deleting) {
       // The same bits, measured anew: the newest evaluation counts. Its watch tells when it is on record.
@@ -626,7 +626,7 @@ class Run {
     Result<Json> job = render_job(*o_.model, run_, part, in_.stable);
     if (job && part.stage == "evaluate") {
       const Ref<api::ModelVersion> champion = o_.version(s().champion);
-      if (const auto done = mount_artifacts(*job, s().result->artifact, champion ? &champion->artifact : nullptr, in_.settings); !done)
+      if (const auto done = mount_artifacts(*job, s().result->artifact, champion.get(), in_.settings); !done)
         return {Is::Failed, done.error().message};
     }
     if (!job) return {Is::Failed, job.error().message};
