@@ -36,7 +36,7 @@ sbom: build rig-deps ## An SBOM (CycloneDX) of each image, by syft, which is bui
 
 # With KUBECONFIG it runs on that cluster, which needs no node of ours (demo/README.md).
 OWN_CLUSTER := $(filter-out $(CURDIR)/.cluster/kubeconfig .cluster/kubeconfig,$(KUBECONFIG))
-demo: demo-check build ## The whole loop: serve, roll out, roll back, retrain; on an embedded cluster, or on that of KUBECONFIG
+demo: demo-check build ## The whole loop: serve, roll out, roll back, see drift, retrain; on an embedded cluster, or on that of KUBECONFIG
 	@scripts/install-deps.sh $(if $(OWN_CLUSTER),demo,tests/cluster/rig)/packages.txt
 	@$(PYTHON) demo/demo.py
 
@@ -56,7 +56,7 @@ test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, uni
 	$(call stages,verify python-check unit)
 
 nightly: ## What takes hours: the whole fault matrix, long fuzzing, the soak, the whole exploration, and that each check can fail
-	$(call stages,browser-test explore chaos registry-test mlflow-test fuzz soak explore-mutants chaos-mutants)
+	$(call stages,browser-test explore chaos registry-test mlflow-test kueue-test fuzz soak explore-mutants chaos-mutants)
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev,unit_tests sim_tests model_server_tests,.)
@@ -150,6 +150,11 @@ mlflow-test: build rig-deps ## Importing from a real MLflow server on a real clu
 	@$(PYTHON) tests/cluster/mlflow_server.py
 	@$(PYTHON) tests/cluster/run.py tests/cluster/test_mlflow.py
 
+.PHONY: kueue-test
+kueue-test: build rig-deps ## Runs in the queues of the real Kueue on a real cluster; it is built once (10 minutes)
+	@$(PYTHON) tests/cluster/kueue.py
+	@$(PYTHON) tests/cluster/run.py tests/cluster/test_kueue.py
+
 .PHONY: chaos chaos-short chaos-mutants
 chaos: build rig-deps ## The fault matrix: crashes, lost answers, lying watches, at every point of every scenario
 	@$(PYTHON) tests/chaos/run.py
@@ -191,6 +196,10 @@ bench-readers: build ## The report under load: 50 readers at once on 10,000 Mode
 
 bench: build rig-deps bench-memory bench-plan bench-readers ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
+
+.PHONY: bench-compare
+bench-compare: build rig-deps ## Ours beside a controller-runtime operator, in turns; writes docs/performance.md
+	@$(PYTHON) tests/bench/compare.py --write
 
 clean: cluster-down ## Remove what was built (not the cached cluster binaries)
 	@rm -rf build .cluster .cluster-test .cluster-browser .cluster-chaos .cluster-chaos-stale .cluster-soak

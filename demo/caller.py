@@ -1,10 +1,13 @@
 """People who use the model: steady requests through the Service, each followed by the label that turned out right. Runs in a pod, so that it needs no way into the cluster.
 
-    caller.py TEST.json     writes one line of JSON a second: {"answered": {version: n}, "right": {version: n}, "lost": [first reasons], "lost_total": n}
+    caller.py TEST.json SCANNER     once the file SCANNER is there, all that is asked about is measured in the unit that it names, such as 1.3
+
+Writes one line of JSON a second: {"answered": {version: n}, "right": {version: n}, "lost": [first reasons], "lost_total": n}.
 """
 import http.client
 import json
 import os
+import pathlib
 import random
 import socket
 import sys
@@ -46,20 +49,28 @@ class Pods:
 class Caller:
     """Asks at RATE requests a second on new connections. Counts what each version answered, and everything that went wrong."""
 
-    def __init__(self, test):
+    def __init__(self, test, scanner):
         self.rows, self.labels = test["rows"], test["labels"]
+        self.scanner = scanner
         self.lock = threading.Lock()
         self.answered, self.right, self.lost, self.lost_total = {}, {}, [], 0
         self.pods = Pods()
 
     def ask(self, index):
         """(version that answered, its prediction)"""
-        row = self.rows[index]
+        unit = self.unit()
+        row = [value * unit for value in self.rows[index]]
         body = {"inputs": [{"name": "features", "shape": [1, len(row)], "datatype": "FP64", "data": row}]}
         status, answer, _ = post(SERVICE, 80, "infer", body)
         if status != 200:
             raise OSError(f"HTTP {status}: {str(answer)[:200]}")
         return answer["model_version"], answer["outputs"][0]["data"][0]
+
+    def unit(self):
+        try:
+            return float(self.scanner.read_text())
+        except (OSError, ValueError):
+            return 1.0
 
     def tell(self, version, predicted, label):
         """Feedback is a favour: what fails here (a pod that just went) is no lost request."""
@@ -109,7 +120,7 @@ def post(host, port, verb, body):
 
 def main():
     with open(sys.argv[1]) as file:
-        caller = Caller(json.load(file))
+        caller = Caller(json.load(file), pathlib.Path(sys.argv[2]))
     for number in range(THREADS):
         threading.Thread(target=caller.run, args=(number,), daemon=True).start()
     while True:

@@ -20,7 +20,7 @@ IMAGES = ("model-operator", "model-server", "sklearn")
 # What `kubectl apply -k manifests` and the demo write.
 RIGHTS = ("namespaces", "customresourcedefinitions.apiextensions.k8s.io", "clusterroles.rbac.authorization.k8s.io",
           "clusterrolebindings.rbac.authorization.k8s.io", "validatingadmissionpolicies.admissionregistration.k8s.io",
-          "validatingadmissionpolicybindings.admissionregistration.k8s.io", "deployments.apps", "services", "configmaps", "pods", "jobs.batch",
+          "validatingadmissionpolicybindings.admissionregistration.k8s.io", "deployments.apps", "services", "configmaps", "pods", "pods/exec", "jobs.batch",
           "persistentvolumeclaims", "serviceaccounts", "roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io")
 
 
@@ -228,7 +228,7 @@ class Own(Cluster):
         """All pods on one node: they share a volume that only one node can mount."""
         selector = f"{{kubernetes.io/hostname: {json.dumps(self.node)}}}"
         text = text.replace("    replicas: 2\n", f"    replicas: 2\n    template: {{spec: {{nodeSelector: {selector}}}}}\n")
-        text = text.replace("            containers:\n            - name: train\n", f"            nodeSelector: {selector}\n            containers:\n            - name: train\n")
+        text = text.replace("              containers:\n              - name: job\n", f"              nodeSelector: {selector}\n              containers:\n              - name: job\n")
         return text if self.retrains else text[:text.index("  retraining:\n")]
 
     # ---- the end

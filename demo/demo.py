@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The whole loop: serve a model, roll a better version out on evidence, roll a worse one back, retrain.
+"""The whole loop: serve a model, roll a better version out on evidence, roll a worse one back, see drift and retrain.
 
     demo.py              on a cluster of its own on this machine, which stays up to look around; or, with KUBECONFIG, on that one (README.md)
     demo.py --check      says whether it could run there, and changes nothing
@@ -7,7 +7,6 @@
 
 Says what happens as it happens, checks its own claims at the end and exits 1 if one doesn't hold.
 """
-import datetime
 import hashlib
 import json
 import pathlib
@@ -135,6 +134,8 @@ def first_version():
     headline("1. biopsy-v1: kubectl apply -f demo/model.yaml")
     for version in ("v1", "v2", "v3"):
         register(version)
+    kubectl("-n", NAMESPACE, "create", "configmap", "biopsy-job", f"--from-file={HERE / 'job.py'}", f"--from-file={HERE.parent / 'examples/classes/kit/modelops_job.py'}")
+    kubectl("-n", NAMESPACE, "create", "configmap", "scanner", "--from-literal=unit=1")
     cluster.apply(cluster.model((HERE / "model.yaml").read_text()))
     watch_until(conditions_are(Ready=True), "v1 was to serve", 120)
     callers = Callers().start()
@@ -173,18 +174,52 @@ def worse_version(callers):
     claim(f"biopsy-v3 really was worse ({worse:.3f} against {better:.3f} on live traffic)", 0 < worse < better)
 
 
-def retraining(callers):
-    headline("4. Retraining: someone asks for a run, a scikit-learn Job makes the next version, its gates promote it")
-    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    kubectl("-n", NAMESPACE, "patch", "model", "biopsy", "--type=merge", "-p", json.dumps({"spec": {"retraining": {"requestedAt": now}}}))
-    model = watch_until(lambda m: conditions_are(Ready=True)(m) and m["status"]["stableVersion"] not in ("biopsy-v2", "biopsy-v3"),
-                        "the retrained version was to be promoted", 300)
-    version = get("mver", model["status"]["stableVersion"])
-    lineage = version["spec"]["lineage"]
-    say(f"   {version['metadata']['name']}: accuracy {version['spec']['metrics']['accuracy']}, made by {lineage['run']['kind']} {lineage['run']['name']}"
-        f" from {lineage['data'][0]['name']} ({lineage['data'][0]['rows']} rows), parent {lineage['parent']}")
-    claim("a training Job made a version with its lineage", lineage["run"]["name"] == "biopsy-run-000001" and lineage["parent"] == "biopsy-v2")
-    claim("it was promoted and answers", callers.until_answered(version["metadata"]["name"]))
+def another_scanner(unit):
+    """From now on all lengths are measured in another unit, as it is with a new device: in what callers ask, and in the data to train on."""
+    cluster.apply(json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "scanner", "namespace": NAMESPACE}, "data": {"unit": unit}}))
+    kubectl("-n", NAMESPACE, "exec", "caller", "--", "python3", "-c", f"open('/scanner/unit', 'w').write('{unit}')")
+
+
+def monitor(model):
+    return next((m for m in model["status"].get("monitors", []) if m["name"] == "accuracy"), {})
+
+
+def follow(run, seconds):
+    """Prints the TrainingRun's line whenever it changes, until it is over."""
+    deadline, last = time.monotonic() + seconds, None
+    while time.monotonic() < deadline:
+        status = get("trainingrun", run).get("status", {})
+        line = f"{status.get('phase', ''):12}{status.get('stage', ''):10}{status.get('message', '')}"
+        if line != last:
+            say(f"   {time.strftime('%H:%M:%S')}  {run}  {line[:200]}")
+            last = line
+        if status.get("finishedAt"):
+            return status
+        time.sleep(0.3)
+    sys.exit(f"gave up after {seconds} s: TrainingRun {run} was to end\n{kubectl('-n', NAMESPACE, 'get', 'trainingrun,jobs,pods', '-o', 'wide')}")
+
+
+def drift(callers):
+    headline("4. Drift: a new scanner measures in another unit. A monitor breaches, and the model is trained anew without anybody's word")
+    before = callers.accuracy("biopsy-v2")
+    another_scanner("1.3")
+    breached = monitor(watch_until(lambda m: monitor(m).get("state") == "Breached" and m["status"].get("retraining", {}).get("lastRun"), "the monitor was to breach", 120))
+    say(f"   monitor accuracy: {breached['message']}")
+    name = "biopsy-run-000001"
+    run = follow(name, 240)
+    for trial in run["trials"]:
+        say(f"   trial {trial['index']}: C={trial['parameters']['C']}, accuracy {trial['metrics'].get('accuracy')} by its own word")
+    stages = {stage["name"]: stage for stage in run["stages"]}
+    say(f"   {stages['validate']['metrics'].get('rows')} rows were validated; {stages['train'].get('message')}; the evaluation, on rows that none of them saw, found {run['score']}")
+    claim(f"drift was seen: accuracy fell from {before:.3f}, and monitor accuracy started the run", get("trainingrun", name)["spec"]["trigger"]["kind"] == "Monitor")
+    claim("data was validated, three trials ran, and the best was compared with biopsy-v2",
+          [stages[s]["phase"] for s in ("validate", "train", "evaluate", "register")] == ["Succeeded"] * 4 and len(run["trials"]) == 3 and run["champion"] == "biopsy-v2")
+    model = watch_until(lambda m: conditions_are(Ready=True)(m) and m["status"]["stableVersion"] == run["version"], "the retrained version was to be promoted", 240)
+    lineage = get("mver", model["status"]["stableVersion"])["spec"]["lineage"]
+    say(f"   {run['version']}: made by {lineage['run']['name']} from {lineage['data'][0]['name']} ({lineage['data'][0]['rows']} rows), parent {lineage['parent']}")
+    claim("its gates promoted it on live traffic, and its lineage says what it is made of", lineage["run"]["name"] == name and lineage["parent"] == "biopsy-v2")
+    watch_until(lambda m: monitor(m).get("state") == "OK", "the monitor was to recover", 120)
+    claim(f"the monitor has recovered: {callers.accuracy(run['version']):.3f} of its answers are right", callers.accuracy(run["version"]) > 0.9)
 
 
 def conclude(callers):
@@ -221,7 +256,7 @@ def main():
         better_version(callers)
         worse_version(callers)
         if cluster.retrains:
-            retraining(callers)
+            drift(callers)
         code = conclude(callers)
         say(f"\n{time.monotonic() - started:.0f} s")
     finally:

@@ -40,6 +40,8 @@ std::vector<std::string> subject_lines(const Json& rollout, const Json& version)
     if (!value.empty()) lines.push_back("  " + what + ": " + value);
   };
   add("artifact", text(version, "spec.artifact.uri"));
+  for (const Json& part : items(version, "spec.parts"))
+    add("part " + text(part, "name"), text(part, "artifact.uri") + ", " + text(part, "artifact.digest"));
   add("digest", text(rollout, "status.digest"));
   add("code", text(version, "spec.lineage.code.revision"));
   add("trained by", text(version, "spec.lineage.run.name"));

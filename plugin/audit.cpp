@@ -49,6 +49,7 @@ int print_verified(Session& session, const audit::Verified& verified, const Audi
                       {"last", verified.last},
                       {"records", verified.records},
                       {"signedUpTo", verified.signed_up_to},
+                      {"prunedThrough", verified.pruned},
                       {"findings", std::move(findings)}}
                      .dump(2)
               << "\n";

@@ -72,9 +72,10 @@ Result<Subject> complete(Session& session, api::Model model, const std::vector<F
   const auto policies = list_parsed<api::ModelPolicy>(session, Kind::ModelPolicy);
   out.policies_unseen = !policies;
   if (!policies && policies.error().kind != ErrorKind::Forbidden) return fail(policies.error());
+  const auto ns = namespace_of(session);
   if (policies)
     for (const auto& policy : *policies)
-      if (governance::applies(*policy, out.model)) o.policies.push_back(policy);
+      if (governance::applies(*policy, out.model, ns.get())) o.policies.push_back(policy);
   kube::ListOptions of_model;
   of_model.field_selector = "spec.modelRef.name=" + o.key.name;
   const auto rollouts = list(session, Kind::ModelRollout, of_model);
@@ -279,6 +280,11 @@ void choose_figures(const Subject& subject, const std::vector<api::Gate>& gates,
     }
   };
   for (const api::Monitor& monitor : subject.model.monitors) take(monitor.figure, "monitor", {true, monitor});
+  for (const auto& policy : subject.observed.policies)
+    for (api::Monitor monitor : policy->monitors) {
+      monitor.figure.name = policy->meta.key.name + "/" + monitor.figure.name;
+      take(monitor.figure, "monitor", {true, monitor});
+    }
   for (const api::Gate& gate : gates) {
     Figure figure;
     figure.monitor.figure = gate;

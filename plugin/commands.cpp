@@ -250,7 +250,7 @@ class Commands {
       chosen_ = [this] { return with_session([this](Session& s) { return plugin::lineage(s, tracing_); }); };
     });
 
-    CLI::App* diff = verb("diff", "Of a Model: what the spec asks for against what serves. Of two ModelVersions: artifact, lineage, metrics. 1 is returned if they differ");
+    CLI::App* diff = verb("diff", "Of a Model: what the spec asks for against what serves. Of two ModelVersions: artifact, parts, lineage, metrics. 1 is returned if they differ");
     diff->add_option("FROM", comparing_.from, "A Model, or a ModelVersion where a second one follows")->required();
     diff->add_option("TO", comparing_.to, "Another ModelVersion");
     takes_cluster(diff);

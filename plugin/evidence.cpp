@@ -169,6 +169,8 @@ std::string card_of(const Evidence& e) {
   row("Artifact", text(e.version, "spec.artifact.uri"));
   row("Digest", text(e.version, "spec.artifact.digest"));
   row("Format", text(e.version, "spec.artifact.format.name") + " " + text(e.version, "spec.artifact.format.version"));
+  for (const Json& part : items(e.version, "spec.parts"))
+    row("Part " + markdown_cell(text(part, "name")), text(part, "artifact.uri") + ", " + text(part, "artifact.digest"));
   row("Code", text(e.version, "spec.lineage.code.repository") + " " + text(e.version, "spec.lineage.code.revision"));
   row("Trained by", text(e.version, "spec.lineage.run.name"));
   for (const Json& data : items(e.version, "spec.lineage.data")) row("Data", text(data, "name") + " " + text(data, "digest"));

@@ -4,6 +4,7 @@
 #include <set>
 #include <sstream>
 
+#include "operator/api/parse.h"
 #include "operator/core/digest.h"
 #include "operator/core/ed25519.h"
 #include "operator/fetch/bundle.h"
@@ -86,6 +87,8 @@ class Check {
     for (const std::string& line : lines_of(*verified, !keys_.empty()))
       (verified->findings.empty() ? out_.good : out_.bad).push_back("audit trail: " + line);
     signed_up_to_ = verified->signed_up_to;
+    if (verified->pruned > 0)
+      pruned_ = "; its records up to " + std::to_string(verified->pruned) + " were pruned before this pack was made: see what was exported";
     if (!keys_.empty() && signed_up_to_ == 0) bad("no record of the audit trail is signed by this key");
   }
 
@@ -106,10 +109,13 @@ class Check {
   // The trail vouches for the digest.
   void version() {
     const Json version = json("version.json"), bom = json("bom.cdx.json");
-    const std::string name = name_of(version), digest = text(version, "spec.artifact.digest");
+    const std::string name = name_of(version), artifact = text(version, "spec.artifact.digest");
+    // With parts it is the digest of all of them that the trail knows.
+    const auto parsed = items(version, "spec.parts").empty() ? fail(ErrorKind::NotFound, "") : api::parse<api::ModelVersion>(version.dump());
+    const std::string digest = parsed ? parsed->bits() : artifact;
     const Json& component = items(bom, "components").empty() ? Json::object() : items(bom, "components")[0];
     const Json& hashes = items(component, "hashes");
-    if (hashes.empty() || "sha256:" + text(hashes[0], "content") != digest)
+    if (hashes.empty() || "sha256:" + text(hashes[0], "content") != artifact)
       bad("bom.cdx.json names another digest than version.json");
     bool told = false;
     for (const Json& record : records_) {
@@ -124,7 +130,7 @@ class Check {
     if (told)
       good("the trail and version.json agree on the digest of " + name);
     else
-      bad("the trail says nothing of " + name);
+      bad("the trail says nothing of " + name + pruned_);
   }
 
   void rollout() {
@@ -133,7 +139,7 @@ class Check {
     if (!files_.count("rollout.json")) return without_rollout(applied, gates, approvals);
     const Json rollout = json("rollout.json");
     const std::vector<Json> records = records_of_rollout(text(rollout, "metadata.uid"));
-    if (records.empty()) return bad("the trail says nothing of ModelRollout " + name_of(rollout));
+    if (records.empty()) return bad("the trail says nothing of ModelRollout " + name_of(rollout) + pruned_);
     for (const Json& record : records)
       if (!vouched(record)) return;
     const Json none, *of_rollout = field(rollout, "status.policy");
@@ -230,6 +236,7 @@ class Check {
   Trail trail_;
   std::vector<Json> records_;
   int64_t signed_up_to_ = 0;
+  std::string pruned_;
   Checked out_;
 };
 

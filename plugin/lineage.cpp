@@ -53,6 +53,8 @@ std::vector<std::pair<std::string, std::string>> parts_of(const Json& version) {
     if (!value.empty()) parts.emplace_back(name, value);
   };
   add("artifact", text(version, "spec.artifact.digest") + " " + text(version, "spec.artifact.uri"));
+  for (const Json& part : items(version, "spec.parts"))
+    add("part", text(part, "name") + " " + text(part, "artifact.digest") + " " + text(part, "artifact.uri"));
   if (field(version, "spec.lineage.run")) {
     std::string run = text(version, "spec.lineage.run.kind") + " " + text(version, "spec.lineage.run.name");
     if (const std::string seed = text(version, "spec.lineage.run.seed"); !seed.empty()) run += ", seed " + seed;
@@ -113,7 +115,7 @@ void flatten(const Json& value, const std::string& path, Flat& into) {
     for (const auto& [name, inner] : value.items()) flatten(inner, path + "." + name, into);
   } else if (value.is_array()) {
     for (size_t i = 0; i < value.size(); ++i) {
-      // Data sets are known by their name, in whatever order they stand.
+      // Data sets and parts are known by their name, in whatever order they stand.
       const std::string name = text(value[i], "name");
       flatten(value[i], path + "[" + (name.empty() ? std::to_string(i) : name) + "]", into);
     }
@@ -124,7 +126,7 @@ void flatten(const Json& value, const std::string& path, Flat& into) {
 
 Flat told_of(const Json& version) {
   Flat all;
-  for (const char* part : {"artifact", "lineage"})
+  for (const char* part : {"artifact", "parts", "lineage"})
     if (const Json* found = field(version, std::string("spec.") + part)) flatten(*found, part, all);
   if (const Json* figures = figures_of(version)) flatten(*figures, "metrics", all);
   return all;
@@ -184,6 +186,8 @@ std::string dot_of(const std::vector<Json>& line) {
     if (!run.empty()) out += "  " + dot_text("run " + run) + " -> " + dot_text(name) + ";\n";
     for (const Json& set : items(version, "spec.lineage.data"))
       out += "  " + dot_text("data " + text(set, "name") + " " + short_digest(text(set, "digest"))) + " -> " + dot_text(run.empty() ? name : "run " + run) + ";\n";
+    for (const Json& part : items(version, "spec.parts"))
+      out += "  " + dot_text("part " + text(part, "name") + " " + short_digest(text(part, "artifact.digest"))) + " -> " + dot_text(name) + ";\n";
     const std::string revision = text(version, "spec.lineage.code.revision");
     if (!revision.empty()) out += "  " + dot_text("code " + revision) + " -> " + dot_text(run.empty() ? name : "run " + run) + ";\n";
     if (const std::string parent = parent_of(version); !parent.empty()) out += "  " + dot_text(parent) + " -> " + dot_text(name) + " [label=parent];\n";
@@ -241,6 +245,7 @@ int lineage(Session& session, const Tracing& tracing) {
       out.push_back({{"version", name_of(version)},
                      {"phase", text(version, "status.phase")},
                      {"artifact", version["spec"]["artifact"]},
+                     {"parts", items(version, "spec.parts")},
                      {"lineage", field(version, "spec.lineage") ? *field(version, "spec.lineage") : Json::object()},
                      {"metrics", figures_of(version) ? *figures_of(version) : Json::object()}});
     session.out << out.dump(2) << "\n";
@@ -269,7 +274,7 @@ int diff_versions(Session& session, const Comparing& comparing) {
     return all.empty() ? kDone : kNo;
   }
   if (all.empty()) {
-    session.err << name_of(both[0]) << " and " << name_of(both[1]) << " say the same of artifact, lineage and metrics\n";
+    session.err << name_of(both[0]) << " and " << name_of(both[1]) << " say the same of artifact, parts, lineage and metrics\n";
     return kDone;
   }
   std::vector<std::vector<std::string>> rows;

@@ -15,6 +15,7 @@
 #include "reconcilers/governance/policies.h"
 #include "reconcilers/model/intent.h"
 #include "reconcilers/training/job.h"
+#include "reconcilers/training/workload.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/serving/render.h"
 
@@ -107,7 +108,7 @@ class OperatorsRules {
     o.key = model.meta.key;
     o.model = std::make_shared<const api::Model>(model);
     for (const auto& policy : policies_)
-      if (governance::applies(*policy, model))
+      if (!policy->namespace_selector && governance::applies(*policy, model))  // no file says which labels its namespace has
         for (const std::string& why : governance::objections(o, *policy, nullptr)) wrong("/spec", "spec", why);
   }
 
@@ -140,7 +141,8 @@ class OperatorsRules {
       }
   }
   void check_training(const api::Retraining& spec) {
-    told("/spec/retraining/template", read_job(spec.job_template, training::kTemplate));
+    if (!spec.job_template.empty()) told("/spec/retraining/template", read_job(spec.job_template, training::kTemplate));
+    if (spec.workload) told("/spec/retraining/workload", training::read_workload(*spec.workload));
     if (spec.validate) told("/spec/retraining/validate/template", read_job(spec.validate->job_template, training::kValidateTemplate));
     if (spec.evaluate) told("/spec/retraining/evaluate/template", read_job(spec.evaluate->job_template, training::kEvaluateTemplate));
     if (const auto sets = training::expand(spec.trials, {}, 0); !sets)

@@ -88,6 +88,8 @@ std::string describe_ask(const Ask& ask) {
       return "read the result of Job " + a.job.to_string();
     }
     std::string operator()(const AskApprovals& a) const { return "read the ModelApprovals of ModelRollout " + a.rollout.to_string(); }
+    std::string operator()(const AskQueue& a) const { return "ask Kueue why Job " + a.job.to_string() + " waits"; }
+    std::string operator()(const AskWorkload& a) const { return "read " + a.kind + " " + a.ns + "/" + a.name; }
     std::string operator()(const AskAdopted& a) const {
       return "read Deployment " + a.deployment.to_string() + " and Service " + a.service.to_string() + ", to adopt them";
     }
@@ -153,7 +155,11 @@ class Planning {
 
   Result<void> look() {
     for (const Kind kind : kStoredKinds) {
-      if (kind == Kind::ModelAudit) continue;  // nothing is decided by them
+      if (kind == Kind::ModelAudit) continue;  // no plan of people's hangs on them
+      if (kind == Kind::Namespace) {           // its own, if one may: only ModelPolicies that ask for its labels need it
+        if (auto own = get(session_, kind, session_.ns)) live_[{info(kind).kind, session_.ns}] = with_kind(std::move(*own), kind);
+        continue;
+      }
       const KindInfo& about = info(kind);
       kube::ListOptions options;
       options.metadata_only = about.watched == Watched::Names;

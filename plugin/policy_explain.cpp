@@ -45,8 +45,10 @@ Result<Observed> look(Session& session, const Rollouts& rollouts) {
       o.rollouts.push_back(std::make_shared<const api::ModelRollout>(std::move(*rollout)));
   auto policies = list_parsed<api::ModelPolicy>(session, Kind::ModelPolicy);
   if (!policies) return fail(policies.error());
+  const auto ns = namespace_of(session);
   for (auto& policy : *policies)
-    if (governance::applies(*policy, *o.model)) o.policies.push_back(std::move(policy));
+    if (governance::applies(*policy, *o.model, ns.get()))
+      o.policies.push_back(policy->namespace_selector && !ns ? governance::undecided(policy, session.ns, false) : std::move(policy));
   if (auto runtimes = list_parsed<api::ModelRuntime>(session, Kind::ModelRuntime))
     o.runtimes = std::move(*runtimes);  // else what they must be is left out
   return o;
@@ -76,6 +78,8 @@ int explain_policies(Session& session, const std::string& named) {
   const std::string spec = seen->model->version.value_or(seen->model->status.spec_version);
   const std::string version = spec.empty() ? seen->model->status.stable_version : spec;
   size_t missing = 0;
+  for (const auto& policy : seen->policies)
+    if (!policy->problem.empty()) say("! ModelPolicy " + policy->meta.key.name + ": " + policy->problem);
   for (const auto& policy : seen->policies)
     for (const std::string& why : governance::objections(*seen, *policy, seen->version(version))) {
       if (missing++ == 0) say("missing, for " + (version.empty() ? "the Model" : version) + ":");

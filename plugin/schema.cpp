@@ -7,7 +7,7 @@
 #include <set>
 
 #include "operator/core/time.h"
-#include "plugin/cel.h"
+#include "plugin/crd_rules.h"
 #include "plugin/fields.h"
 #include "plugin/names.h"
 
@@ -224,7 +224,7 @@ class Checker {
 
   void check_rules(const Json& schema, const Json& value, const Place& at, const Json* old) {
     for (const Json& rule : items(schema, "x-kubernetes-validations")) {
-      const auto expression = cel::Expression::parse(text(rule, "rule"));
+      const auto expression = parse_rule(text(rule, "rule"));
       if (!expression) {
         wrong(at, "cannot be checked: " + expression.error().message);
         continue;
@@ -246,7 +246,7 @@ class Checker {
   }
 
   static std::string said(const Json& rule, const Json& value) {
-    if (const auto expression = cel::Expression::parse(text(rule, "messageExpression")))
+    if (const auto expression = parse_rule(text(rule, "messageExpression")))
       if (const auto words = expression->say(value)) return *words;
     const std::string message = text(rule, "message");
     return message.empty() ? "failed rule: " + text(rule, "rule") : message;
@@ -296,7 +296,7 @@ void collect_unknown_in(const Json& schema, const std::string& path, std::vector
       if (!kRuleFields.count(name)) odd("a rule's " + name);
     for (const char* part : {"rule", "messageExpression"}) {
       if (!rule.contains(part)) continue;
-      const auto expression = cel::Expression::parse(text(rule, part));
+      const auto expression = parse_rule(text(rule, part));
       if (!expression) odd(expression.error().message);
     }
   }

@@ -86,6 +86,13 @@ Result<Json> get(Session& session, Kind kind, const std::string& name) {
   return parse_json(*body, kLargestObject);
 }
 
+std::shared_ptr<const api::Namespace> namespace_of(Session& session) {
+  const auto object = get(session, Kind::Namespace, session.ns);
+  if (!object) return nullptr;
+  auto parsed = api::parse<api::Namespace>(object->dump());
+  return parsed ? std::make_shared<const api::Namespace>(std::move(*parsed)) : nullptr;
+}
+
 Result<std::vector<Json>> list(Session& session, Kind kind, const kube::ListOptions& options) {
   std::vector<Json> found;
   kube::ListOptions page = options;

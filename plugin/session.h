@@ -58,6 +58,9 @@ std::optional<std::chrono::milliseconds> request_timeout(const std::string& text
 std::vector<std::string> namespaces(kube::Client& client);
 std::vector<std::string> contexts(const ClusterOptions& options);
 
+// Null if it may not be read.
+std::shared_ptr<const api::Namespace> namespace_of(Session& session);
+
 // Items of a list lack both apiVersion and kind.
 Json with_kind(Json object, Kind kind);
 Result<Json> get(Session& session, Kind kind, const std::string& name);

@@ -143,6 +143,8 @@ std::vector<std::string> lines_of(const audit::Verified& verified, bool signatur
     lines.push_back("no records yet");
   else if (verified.findings.empty())
     lines.push_back("whole: records " + std::to_string(verified.first) + " to " + std::to_string(verified.last) + signatures +
+                    (verified.pruned == 0 ? "" : "; those up to " + std::to_string(verified.pruned) + " were exported and pruned, as record " +
+                                                     std::to_string(verified.pruned_by) + " says") +
                     (verified.end_known ? "" : "; the Model is gone, so nothing says whether there were records after that"));
   for (const auto& finding : verified.findings) lines.push_back(std::string(audit::to_string(finding.is)) + ": " + finding.what);
   return lines;
@@ -157,11 +159,14 @@ std::vector<std::string> served_at(const Trail& trail, TimePoint at) {
     if (time && *time <= at && evidence.is_object() && evidence.contains("serves")) last = record;
   }
   const std::string when = "at " + format_time(at) + " ";
-  if (!last) return {when + "nothing is on record as serving"};
+  const std::string earlier = records.empty() || number(records.front(), "seq") <= 1 ? "" : "; records up to " +
+      std::to_string(number(records.front(), "seq") - 1) + " are not here any more: see what was exported";
+  if (!last) return {when + "nothing is on record as serving" + earlier};
   if (text(*last, "evidence.serves.version").empty()) return {when + "nothing served: " + told_as(*last)};
   const std::string digest = text(*last, "evidence.serves.digest");
-  std::vector<std::string> lines = {when + text(*last, "evidence.serves.version") + (digest.empty() ? "" : " (" + digest + ")") +
-                                    " served, since " + text(*last, "time")};
+  // A record of action Pruned repeats what serves; since when is in one that went.
+  const std::string since = text(*last, "action") == "Pruned" ? " served, since before record " + text(*last, "seq") + earlier : " served, since " + text(*last, "time");
+  std::vector<std::string> lines = {when + text(*last, "evidence.serves.version") + (digest.empty() ? "" : " (" + digest + ")") + since};
   const std::string rollout = text(*last, "object.kind") == "ModelRollout" ? text(*last, "object.uid") : "";
   for (const Json& record : records) {
     const std::string action = text(record, "action");

@@ -53,7 +53,7 @@ class Tree {
       branches.push_back({message, {}});
     branches.push_back(versions());
     for (const Json* r : rollouts_to_show()) branches.push_back(rollout(*r));
-    if (!items(s_.model, "spec.monitors").empty()) branches.push_back(monitors());
+    if (!items(s_.model, "spec.monitors").empty() || !items(s_.model, "status.monitors").empty()) branches.push_back(monitors());
     if (field(s_.model, "spec.retraining")) branches.push_back(retraining());
     grow(branches, "");
     return std::move(lines_);
@@ -297,6 +297,8 @@ class Tree {
         if (text(one, "name") == text(monitor, "name")) found = &one;
       branch.twigs.push_back({monitor_line(monitor, *found), {}});
     }
+    for (const Json& one : items(s_.model, "status.monitors"))
+      if (!text(one, "policy").empty()) branch.twigs.push_back({monitor_line(one, one), {}});
     return branch;
   }
 

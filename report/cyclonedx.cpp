@@ -64,6 +64,11 @@ Json to_cyclonedx(const Portfolio& p, const std::string& version_of_program) {
     if (!m.description.empty()) one["description"] = m.description;
     const std::string& digest = v && !v->digest.empty() ? v->digest : m.digest;
     if (digest.starts_with("sha256:")) one["hashes"] = Json::array({Json{{"alg", "SHA-256"}, {"content", digest.substr(7)}}});
+    for (const auto& [name, of_part] : v ? v->parts : decltype(v->parts){}) {
+      Json part = {{"type", "data"}, {"bom-ref", m.ns + "/" + m.name + "/" + name}, {"name", name}};
+      if (of_part.starts_with("sha256:")) part["hashes"] = Json::array({Json{{"alg", "SHA-256"}, {"content", of_part.substr(7)}}});
+      one["components"].push_back(std::move(part));
+    }
     if (Json card = card_of(m, v); !card.empty()) one["modelCard"] = std::move(card);
     one["properties"] = properties_of(m, v);
     components.push_back(std::move(one));

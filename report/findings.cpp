@@ -98,7 +98,9 @@ void find_duplicates(Portfolio& p) {
   std::map<std::string, std::vector<Model*>> users;
   for (Model& m : p.models) {
     const Version* record = m.record();
-    const std::string& digest = record && !record->digest.empty() ? record->digest : m.digest;
+    // With parts the Model's own digest is that of all of them: the same base with another adapter is no copy.
+    const bool whole = record && record->parts.empty() && !record->digest.empty();
+    const std::string& digest = whole ? record->digest : m.digest;
     if (!digest.empty() && !m.retired()) users[digest].push_back(&m);
   }
   for (const auto& [digest, models] : users) {

@@ -43,6 +43,7 @@ struct Version {
   std::string phase, digest, format, parent;
   std::string run_kind, run, repository, revision, image;
   std::vector<std::pair<std::string, std::string>> data;  // name, digest
+  std::vector<std::pair<std::string, std::string>> parts;  // name, digest
   std::map<std::string, std::string> metrics;             // those that gates read
   std::optional<TimePoint> created, evaluated;
   bool served = false;

@@ -73,6 +73,10 @@ std::vector<Monitor> read_monitors(const Json& model) {
     }
     monitors.push_back(std::move(m));
   }
+  for (const Json& status : items(model, "status.monitors"))
+    if (!text(status, "policy").empty())
+      monitors.push_back({text(status, "name"), "", text(status, "state"), text(status, "value"), "", "", brief(status, "message"),
+                          time_of(status, "since"), time_of(status, "lastChecked")});
   return monitors;
 }
 
@@ -124,6 +128,8 @@ Version read_version(const Json& object) {
   v.image = text(object, "spec.lineage.environment.image");
   for (const Json& data : items(object, "spec.lineage.data"))
     if (v.data.size() < kDataKept) v.data.emplace_back(text(data, "name"), text(data, "digest"));
+  for (const Json& part : items(object, "spec.parts"))
+    if (v.parts.size() < kDataKept) v.parts.emplace_back(text(part, "name"), text(part, "artifact.digest"));
   const bool anew = fields::field(object, "status.evaluation.metrics") != nullptr;
   v.metrics = texts(object, anew ? "status.evaluation.metrics" : "spec.metrics");
   v.evaluated = time_of(object, "status.evaluation.at");

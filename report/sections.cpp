@@ -73,6 +73,7 @@ void put_what_serves(Html& h, const Model& m, TimePoint now) {
     fact(h, "Recorded figures", figures);
     fact(h, "Evaluated", minute(m.evaluated));
     fact(h, "Artifact", v->digest);
+    for (const auto& [name, digest] : v->parts) fact(h, "Part " + name, digest);
   }
   fact_if(h, "On its way", m.candidate.empty() ? "" : m.candidate + (m.rollout.empty() ? "" : " by ModelRollout " + m.rollout));
   fact_if(h, "Last training", m.last_training);

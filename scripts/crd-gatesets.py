@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Write crds/modelgatesets.yaml and crds/clustermodelgatesets.yaml, and the gates in crds/modelpolicies.yaml, which are those of crds/models.yaml, or with --check say whether
+"""Write crds/modelgatesets.yaml and crds/clustermodelgatesets.yaml, and the gates and monitors in crds/modelpolicies.yaml, which are those of crds/models.yaml, or with --check say whether
 they are stale (exit code 1). A CRD cannot refer to another one's schema, so that of a gate is copied, word for word. In a ClusterModelGateSet gates may be required besides."""
 
 import argparse
@@ -77,10 +77,6 @@ spec:
 {gates}"""
 
 
-BEGIN = "              # gates: scripts/crd-gatesets.py writes from here\n"
-END = "              # gates: to here\n"
-
-
 def indent_of(line):
     return len(line) - len(line.lstrip())
 
@@ -100,24 +96,35 @@ def may_be_required(lines):
     return lines[:start] + [" " * depth + line for line in REQUIRED.splitlines()] + lines[end:]
 
 
-def gates(depth, scope):
-    """The schema of Model.spec.rollout.gates, its first line indented by `depth`."""
+def of_model(depth, *keys):
+    """The schema of that field of Model.spec, its first line indented by `depth`."""
     lines = (REPO / "crds" / "models.yaml").read_text().splitlines()
     lines = lines[next(i for i, line in enumerate(lines) if line.strip() == "openAPIV3Schema:"):]
     found = under(lines, "openAPIV3Schema")
-    for key in ("properties", "spec", "properties", "rollout", "properties", "gates"):
+    for key in ("properties", "spec", "properties", *keys):
         found = under(found[1:], key)
+    shift = indent_of(found[0]) - depth
+    return [line[shift:] for line in found]
+
+
+def gates(depth, scope):
+    found = of_model(depth, "rollout", "properties", "gates")
     if scope == "Cluster":
         found = may_be_required(found)
-    shift = indent_of(found[0]) - depth
-    return "".join(line[shift:] + "\n" for line in found)
+    return "".join(line + "\n" for line in found)
+
+
+def between(text, what, lines):
+    """`text` with these between the comments that say so."""
+    begin, end = (f"              # {what}: {edge}\n" for edge in ("scripts/crd-gatesets.py writes from here", "to here"))
+    before, rest = text.split(begin)
+    return before + begin + lines + end + rest.split(end)[1]
 
 
 def policies():
-    """crds/modelpolicies.yaml with its gates as they should be."""
-    text = (REPO / "crds" / "modelpolicies.yaml").read_text()
-    before, rest = text.split(BEGIN)
-    return before + BEGIN + gates(14, "Namespaced") + END + rest.split(END)[1]
+    """crds/modelpolicies.yaml with its gates and monitors as they should be."""
+    text = between((REPO / "crds" / "modelpolicies.yaml").read_text(), "gates", gates(14, "Namespaced"))
+    return between(text, "monitors", "".join(line + "\n" for line in of_model(14, "monitors")))
 
 
 def main():

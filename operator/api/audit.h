@@ -25,6 +25,7 @@ struct AuditStatus {
   std::string head;                  // its hash
   std::vector<std::string> records;  // those that no ModelAudit holds yet, the last is `seq`
   AuditedRollout rollout;
+  int64_t pruned = 0;  // ModelAudits up to this record were exported and kept long enough: they go, as a record says
   int64_t first() const { return seq - static_cast<int64_t>(records.size()) + 1; }  // of `records`
 };
 

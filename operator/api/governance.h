@@ -57,7 +57,8 @@ struct GovernanceRecord {
   std::vector<PolicyRef> policies;
   std::vector<std::string> before_traffic;  // gates that pass before the candidate's first request
   std::vector<ApprovalDemand> approvals;
-  std::optional<Duration> min_bake;  // also where desiredState Promoted skips what is left
+  std::optional<Duration> min_bake;    // also where desiredState Promoted skips what is left
+  std::optional<Duration> min_shadow;  // so long the candidate gets copies before its first request; Promoted does not skip it
   bool separate_author = false, separate_trainer = false;
   std::optional<Duration> approval_valid_for;
   std::vector<std::string> authors;  // who wrote the change, or made the version; they may not approve it

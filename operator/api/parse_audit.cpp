@@ -18,7 +18,8 @@ bool read(value& v, AuditedRollout& out, const Path& at) { return read_object(v,
 constexpr Field<AuditStatus> kAudit[] = {{"seq", member<&AuditStatus::seq>},
                                          {"head", member<&AuditStatus::head>},
                                          {"records", member<&AuditStatus::records>},
-                                         {"rollout", member<&AuditStatus::rollout>}};
+                                         {"rollout", member<&AuditStatus::rollout>},
+                                         {"prunedThrough", member<&AuditStatus::pruned>}};
 bool read(value& v, AuditStatus& out, const Path& at) { return read_object(v, out, kAudit, at); }
 
 // Its records are for people and for kubectl model: the watch leaves the spec out.
@@ -33,6 +34,7 @@ Result<ModelAudit> parse<ModelAudit>(std::string_view json, Coverage* coverage) 
   auto root = read::read_root(json, read::kModelAudit, report);
   if (!root) return fail(root.error());
   root->object.model = std::move(root->extra.model);
+  root->object.exported = std::move(root->extra.exported);
   return std::move(root->object);
 }
 

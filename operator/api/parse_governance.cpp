@@ -13,9 +13,19 @@ namespace read {
 
 // ---- ModelPolicy ----
 
+using Expression = LabelSelector::Expression;
+constexpr Field<Expression> kExpression[] = {
+    {"key", member<&Expression::key>}, {"operator", member<&Expression::op>}, {"values", member<&Expression::values>}};
+bool read(value& v, Expression& out, const Path& at) { return read_object(v, out, kExpression, at); }
+
+constexpr Field<LabelSelector> kSelector[] = {{"matchLabels", member<&LabelSelector::match_labels>},
+                                              {"matchExpressions", member<&LabelSelector::expressions>}};
+bool read(value& v, LabelSelector& out, const Path& at) { return read_object(v, out, kSelector, at); }
+
 constexpr Field<ModelPolicy> kAppliesTo[] = {{"riskTiers", member<&ModelPolicy::risk_tiers>},
                                              {"classes", member<&ModelPolicy::classes>},
-                                             {"namespaces", member<&ModelPolicy::namespaces>}};
+                                             {"namespaces", member<&ModelPolicy::namespaces>},
+                                             {"namespaceSelector", member<&ModelPolicy::namespace_selector>}};
 
 void read_strategies(value& v, ModelPolicy& out, const Path& at) {
   each_item(v, at, [&](value& item, const Path& here) {
@@ -42,6 +52,7 @@ constexpr Field<ModelPolicy> kRequire[] = {{"beforeTraffic", member<&ModelPolicy
                                            {"strategies", read_strategies},
                                            {"maxFirstWeight", member<&ModelPolicy::max_first_weight>},
                                            {"minBake", member<&ModelPolicy::min_bake>},
+                                           {"minShadow", member<&ModelPolicy::min_shadow>},
                                            {"fields", member<&ModelPolicy::fields>},
                                            {"lineage", member<&ModelPolicy::lineage>},
                                            {"registries", member<&ModelPolicy::registries>},
@@ -69,9 +80,13 @@ void read_enforcement(value& v, ModelPolicy& out, const Path& at) {
   if (read(v, word, at)) out.enforced = word != "Warn";
 }
 
+constexpr Field<ModelPolicy> kRetention[] = {{"audit", member<&ModelPolicy::keep_audits>}};
+
 constexpr Field<ModelPolicy> kPolicySpec[] = {{"appliesTo", into<kAppliesTo>},
                                               {"enforcement", read_enforcement},
                                               {"gates", member<&ModelPolicy::gates>},
+                                              {"monitors", member<&ModelPolicy::monitors>},
+                                              {"retention", into<kRetention>},
                                               {"require", into<kRequire>},
                                               {"approvals", member<&ModelPolicy::approvals>},
                                               {"separationOfDuties", into<kSeparation>},
@@ -124,6 +139,7 @@ constexpr Field<GovernanceRecord> kRecord[] = {{"policies", member<&GovernanceRe
                                                {"beforeTraffic", member<&GovernanceRecord::before_traffic>},
                                                {"approvals", member<&GovernanceRecord::approvals>},
                                                {"minBake", member<&GovernanceRecord::min_bake>},
+                                               {"minShadow", member<&GovernanceRecord::min_shadow>},
                                                {"separateAuthor", member<&GovernanceRecord::separate_author>},
                                                {"separateTrainer", member<&GovernanceRecord::separate_trainer>},
                                                {"approvalValidFor", member<&GovernanceRecord::approval_valid_for>},

@@ -247,14 +247,17 @@ constexpr Field<Root<Job>> kJob[] = {
 
 // ---- Pod ----
 
-constexpr const char* kFetchContainer = "modelops-fetch";  // and, in Jobs that evaluate, with a role behind it
+constexpr const char* kFetchContainer = "modelops-fetch";  // and, for parts and in Jobs that evaluate, with more behind it
 constexpr int kDigestMismatch = 65, kBadSignature = 76;  // exit codes of the fetch container
 
 struct Terminated {
   int exit_code = 0;
   std::string reason, message;
+  std::optional<TimePoint> started, finished;
 };
 constexpr Field<Terminated> kTerminated[] = {{"exitCode", member<&Terminated::exit_code>},
+                                             {"startedAt", member<&Terminated::started>},
+                                             {"finishedAt", member<&Terminated::finished>},
                                              {"reason", member<&Terminated::reason>},
                                              {"message", member<&Terminated::message>}};
 bool read(value& v, Terminated& out, const Path& at) { return read_object(v, out, kTerminated, at); }
@@ -268,10 +271,16 @@ bool read(value& v, Waiting& out, const Path& at) { return read_object(v, out, k
 
 struct ContainerState {
   bool running = false;
+  std::optional<TimePoint> running_since;
   std::optional<Waiting> waiting;
   std::optional<Terminated> terminated;
 };
-constexpr Field<ContainerState> kState[] = {{"running", [](value&, ContainerState& out, const Path&) { out.running = true; }},
+constexpr Field<ContainerState> kRunning[] = {{"startedAt", member<&ContainerState::running_since>}};
+constexpr Field<ContainerState> kState[] = {{"running",
+                                             [](value& v, ContainerState& out, const Path& at) {
+                                               out.running = true;
+                                               read_object(v, out, kRunning, at);
+                                             }},
                                             {"waiting", member<&ContainerState::waiting>},
                                             {"terminated", member<&ContainerState::terminated>}};
 bool read(value& v, ContainerState& out, const Path& at) { return read_object(v, out, kState, at); }
@@ -364,6 +373,23 @@ std::string problem_of(const PodStatus& status) {
   return status.phase == "Failed" ? joined(status.reason, status.message) : "";
 }
 
+// Between two fetch containers the pod still fetches.
+void read_fetching(const std::vector<ContainerStatus>& containers, Pod& out) {
+  std::optional<TimePoint> since, done;
+  bool first_try = true, all = true;
+  for (const ContainerStatus& c : containers) {
+    if (!c.name.starts_with(kFetchContainer)) continue;
+    const auto& ended = c.state.terminated;
+    first_try = first_try && c.restarts == 0 && (!ended || ended->exit_code == 0);
+    const auto began = ended ? ended->started : c.state.running_since;
+    if (began && (!since || *began < *since)) since = began;
+    if (!ended || ended->exit_code != 0) all = false;
+    if (ended && ended->finished && (!done || *done < *ended->finished)) done = ended->finished;
+  }
+  if (all) out.fetched_at = done;
+  else if (first_try) out.fetching_since = since;
+}
+
 void read_pod_status(value& v, Root<Pod>& out, const Path& at) {
   PodStatus status;
   if (!read_object(v, status, kPodStatus, at)) return;
@@ -373,6 +399,7 @@ void read_pod_status(value& v, Root<Pod>& out, const Path& at) {
   out.object.begun = out.object.ended || status.phase == "Running" ||
                      std::any_of(status.init_containers.begin(), status.init_containers.end(), begun);
   out.object.problem = problem_of(status);
+  read_fetching(status.init_containers, out.object);
   for (const ContainerStatus& c : status.init_containers) {
     const Terminated* end = failure_of(c);
     if (!c.name.starts_with(kFetchContainer) || end == nullptr) continue;

@@ -13,11 +13,6 @@ const Gate* find_gate(const std::vector<Gate>& gates, const std::string& name) {
 }
 }  // namespace
 
-std::string Artifact::configmap() const {
-  constexpr std::string_view scheme = "configmap://";
-  return uri.starts_with(scheme) ? uri.substr(scheme.size(), uri.find('/', scheme.size()) - scheme.size()) : "";
-}
-
 const Gate* RolloutPolicy::gate(const std::string& name) const { return find_gate(gates, name); }
 const Gate* GateSet::gate(const std::string& name) const { return find_gate(gates, name); }
 
@@ -48,6 +43,28 @@ constexpr Field<Artifact> kArtifact[] = {{"uri", member<&Artifact::uri>},
                                          {"credentials", into<kCredentials>},
                                          {"signature", into<kSignature>}};
 bool read(value& v, Artifact& out, const Path& at) { return read_object(v, out, kArtifact, at); }
+
+constexpr Field<Artifact> kPartArtifact[] = {{"uri", member<&Artifact::uri>},
+                                             {"digest", member<&Artifact::digest>},
+                                             {"size", member<&Artifact::size>},
+                                             {"unpack", member<&Artifact::unpack>},
+                                             {"credentials", into<kCredentials>},
+                                             {"signature", into<kSignature>}};
+constexpr Field<Part> kPart[] = {
+    {"name", member<&Part::name>},
+    {"path", member<&Part::path>},
+    {"artifact", [](value& v, Part& out, const Path& at) { read_object(v, out.artifact, kPartArtifact, at); }}};
+bool read(value& v, Part& out, const Path& at) {
+  if (!read_object(v, out, kPart, at)) return false;
+  if (out.path.empty()) out.path = out.name;
+  return true;
+}
+// In the order of their names, so that the order in which people write them changes nothing.
+template <class T>
+void read_parts(value& v, T& out, const Path& at) {
+  read(v, out.parts, at);
+  std::stable_sort(out.parts.begin(), out.parts.end(), [](const Part& a, const Part& b) { return a.name < b.name; });
+}
 
 // ---- rollout policy ----
 
@@ -242,7 +259,8 @@ constexpr Field<Model> kModelSpec[] = {
     {"riskTier", read_tier},
     {"operatorClass", member<&Model::operator_class>},
     {"track", member<&Model::track>},       {"version", member<&Model::version>},
-    {"artifact", member<&Model::artifact>}, {"serving", into<kServing>},
+    {"artifact", member<&Model::artifact>}, {"parts", read_parts<Model>},
+    {"serving", into<kServing>},
     {"rollout", member<&Model::rollout>},   {"retraining", member<&Model::retraining>},
     {"monitors", member<&Model::monitors>},
     {"history", member<&Model::history>},   {"lifecycle", member<&Model::lifecycle>},
@@ -264,6 +282,9 @@ constexpr Field<Served> kServed[] = {
 bool read(value& v, Served& out, const Path& at) {
   return read_object(v, out, kServed, at) && !out.version.empty() && !out.revision.deployment.empty();
 }
+
+constexpr Field<Pinned> kPinned[] = {{"uri", member<&Pinned::uri>}, {"digest", member<&Pinned::digest>}};
+bool read(value& v, Pinned& out, const Path& at) { return read_object(v, out, kPinned, at) && !out.digest.empty(); }
 
 constexpr Field<TrafficShare> kTrafficShare[] = {{"version", member<&TrafficShare::version>},
                                                  {"revision", member<&TrafficShare::revision>},
@@ -349,6 +370,7 @@ constexpr Field<MonitorStatus> kMonitorStatus[] = {
     {"job", member<&MonitorStatus::job>},
     {"jobStartedAt", member<&MonitorStatus::job_started>},
     {"jobDone", member<&MonitorStatus::job_done>},
+    {"policy", member<&MonitorStatus::policy>},
 };
 bool read(value& v, MonitorStatus& out, const Path& at) { return read_object(v, out, kMonitorStatus, at); }
 
@@ -369,6 +391,7 @@ constexpr Field<ModelStatus> kModelStatus[] = {
     {"conditions", member<&ModelStatus::conditions>},
     {"stableVersion", member<&ModelStatus::stable_version>},
     {"stableDigest", member<&ModelStatus::stable_digest>},
+    {"pinned", member<&ModelStatus::pinned>},
     {"stableRevision", member<&ModelStatus::stable_revision>},
     {"previous", member<&ModelStatus::previous>},
     {"candidateVersion", member<&ModelStatus::candidate_version>},
@@ -424,6 +447,7 @@ constexpr Field<ModelVersion> kLineage[] = {{"code", read_code},
 constexpr Field<ModelVersion> kVersionSpec[] = {
     {"modelRef", into<kVersionModel>},
     {"artifact", member<&ModelVersion::artifact>},
+    {"parts", read_parts<ModelVersion>},
     {"lineage", into<kLineage>},
     {"metrics", member<&ModelVersion::metrics>},
 };

@@ -67,6 +67,17 @@ constexpr Field<TrainingStage> kStage[] = {{"template", raw_member<&TrainingStag
                                            {"gates", member<&TrainingStage::gates>}};
 bool read(value& v, TrainingStage& out, const Path& at) { return read_object(v, out, kStage, at); }
 
+constexpr Field<TrainingWorkload::RunResult> kResultPods[] = {{"matchLabels", member<&TrainingWorkload::RunResult::pods>}};
+constexpr Field<TrainingWorkload::RunResult> kWorkloadResult[] = {{"pods", into<kResultPods>},
+                                                                  {"expression", member<&TrainingWorkload::RunResult::expression>}};
+bool read(value& v, TrainingWorkload::RunResult& out, const Path& at) { return read_object(v, out, kWorkloadResult, at); }
+constexpr Field<TrainingWorkload> kWorkload[] = {{"object", raw_member<&TrainingWorkload::object>},
+                                                 {"resource", member<&TrainingWorkload::resource>},
+                                                 {"success", member<&TrainingWorkload::success>},
+                                                 {"failure", member<&TrainingWorkload::failure>},
+                                                 {"result", member<&TrainingWorkload::result>}};
+bool read(value& v, TrainingWorkload& out, const Path& at) { return read_object(v, out, kWorkload, at); }
+
 void read_parameters(value& v, Trials& out, const Path& at) {
   simdjson::ondemand::object object;
   if (const auto error = v.get_object().get(object)) return at.mismatch(v, error, "an object");
@@ -110,6 +121,7 @@ constexpr Field<Retraining> kRetraining[] = {
     {"limits", into<kLimits>},
     {"validate", member<&Retraining::validate>},
     {"template", raw_member<&Retraining::job_template>},
+    {"workload", member<&Retraining::workload>},
     {"trials", member<&Retraining::trials>},
     {"evaluate", member<&Retraining::evaluate>},
     {"retry", member<&Retraining::retry>},
@@ -139,10 +151,14 @@ constexpr Field<StageStatus> kStageStatus[] = {
 bool read(value& v, StageStatus& out, const Path& at) { return read_object(v, out, kStageStatus, at) && !out.name.empty(); }
 
 constexpr Field<TrialStatus> kTrialJob[] = {{"name", member<&TrialStatus::job>}, {"uid", member<&TrialStatus::job_uid>}};
+constexpr Field<WorkloadRef> kWorkloadRef[] = {
+    {"apiVersion", member<&WorkloadRef::api_version>}, {"kind", member<&WorkloadRef::kind>}, {"resource", member<&WorkloadRef::resource>}};
+bool read(value& v, WorkloadRef& out, const Path& at) { return read_object(v, out, kWorkloadRef, at); }
 constexpr Field<TrialStatus> kTrialStatus[] = {
     {"attempt", member<&TrialStatus::attempt>},     {"index", member<&TrialStatus::index>},
     {"parameters", member<&TrialStatus::parameters>}, {"phase", member<&TrialStatus::phase>},
-    {"job", into<kTrialJob>},                       {"startedAt", member<&TrialStatus::started>},
+    {"job", into<kTrialJob>},                       {"workload", member<&TrialStatus::workload>},
+    {"startedAt", member<&TrialStatus::started>},
     {"finishedAt", member<&TrialStatus::finished>}, {"metrics", member<&TrialStatus::metrics>},
     {"message", member<&TrialStatus::message>}};
 bool read(value& v, TrialStatus& out, const Path& at) { return read_object(v, out, kTrialStatus, at); }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "operator/api/namespace.h"
 #include "operator/api/types.h"
 
 namespace mo::api {
@@ -22,13 +23,15 @@ struct ModelPolicy {
   ObjectMeta meta;
   // Empty lists match all. Namespaces are names, or patterns with "*".
   std::vector<std::string> risk_tiers, classes, namespaces;
+  std::optional<LabelSelector> namespace_selector;
   bool enforced = true;
   std::vector<Gate> gates;
+  std::vector<Monitor> monitors;
   // require
   std::vector<std::string> before_traffic, background;
   std::vector<RolloutPolicy::Strategy> strategies;
   std::optional<int> max_first_weight;
-  std::optional<Duration> min_bake;
+  std::optional<Duration> min_bake, min_shadow;
   std::vector<std::string> fields, lineage;
   std::vector<std::string> registries;  // patterns with "*"
   std::vector<std::string> runtimes;
@@ -37,6 +40,7 @@ struct ModelPolicy {
   bool separate_author = false, separate_trainer = false;
   std::optional<Duration> max_age;  // of what serves, since it was evaluated
   std::optional<Duration> approval_valid_for;
+  std::optional<Duration> keep_audits;  // how long ModelAudits are kept at least
   std::vector<FreezeWindow> freeze;
   RawJson raw = "{}";   // spec as it was read
   std::string problem;  // it could not be read although admission let it pass: why

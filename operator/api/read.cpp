@@ -134,7 +134,8 @@ void read_annotations(value& v, Metadata& out, const Path& at) {
                                                   {kAnnotationCopiedAt, member<&Extra::copied_at>},
                                                   {kAnnotationGate, member<&Extra::gate>},
                                                   {kAnnotationChangedBy, member<&Extra::changed_by>},
-                                                  {kAnnotationSteeredBy, member<&Extra::steered_by>}};
+                                                  {kAnnotationSteeredBy, member<&Extra::steered_by>},
+                                                  {kAnnotationExported, member<&Extra::exported>}};
   read_object(v, out.extra, kAnnotations, at);
 }
 

@@ -12,6 +12,7 @@ inline constexpr Words<RolloutPolicy::Strategy> kStrategies[] = {{"Canary", Roll
                                                                  {"Recreate", RolloutPolicy::Strategy::Recreate}};
 
 bool read(value& v, Gate& out, const Path& at);              // parse_modelops.cpp
+bool read(value& v, Monitor& out, const Path& at);
 bool read(value& v, GovernanceRecord& out, const Path& at);  // parse_governance.cpp
 bool read(value& v, AwaitedApproval& out, const Path& at);
 

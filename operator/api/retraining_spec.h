@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "operator/api/outside_trigger.h"
+#include "operator/api/training_workload.h"
 #include "operator/core/plan.h"
 #include "operator/core/time.h"
 
@@ -68,7 +69,8 @@ struct Retraining {
   std::optional<Duration> deadline;                 // for a whole run
   enum class Concurrency { Forbid, Replace } concurrency = Concurrency::Forbid;
   std::optional<TrainingStage> validate;
-  RawJson job_template;  // JobTemplateSpec; empty: every run imports from a registry
+  RawJson job_template;  // JobTemplateSpec; empty without a workload: every run imports from a registry
+  std::optional<TrainingWorkload> workload;  // in the place of job_template
   std::optional<Trials> trials;
   std::optional<TrainingStage> evaluate;
   std::optional<Retry> retry;

@@ -24,6 +24,7 @@ struct TrialStatus {
   std::map<std::string, std::string> parameters;
   std::string phase;  // Pending | Running | Succeeded | Failed
   std::string job, job_uid;
+  WorkloadRef workload;  // of an object that is no Job, with the name and UID above
   std::optional<TimePoint> started, finished;
   std::map<std::string, std::string> metrics;  // the objective's first, a few of the others
   std::string message;

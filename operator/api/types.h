@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "operator/api/artifact.h"
 #include "operator/api/audit.h"
 #include "operator/api/governance.h"
 #include "operator/api/lifecycle.h"
@@ -51,6 +52,8 @@ inline constexpr const char* kAnnotationChangedBy = "modelops.dev/changed-by";
 inline constexpr const char* kOperatorAuthor = "model-operator";  // its value for what the operator writes on its own account
 // On a ModelRollout: who set desiredState or resumeRequestedAt last. Admission lets nobody write another's name.
 inline constexpr const char* kAnnotationSteeredBy = "modelops.dev/steered-by";
+// On a ModelAudit, by the operator, once its records are where --audit-export says: "TIME UID FIRST LAST HEAD", of its Model and records.
+inline constexpr const char* kAnnotationExported = "modelops.dev/exported";
 
 struct ObjectMeta {
   ObjectKey key;
@@ -71,26 +74,6 @@ struct Condition {
   std::string message;
   TimePoint last_transition{};
   int64_t observed_generation = 0;
-};
-
-struct Format {
-  std::string name;
-  std::string version;
-  bool operator==(const Format&) const = default;
-};
-
-inline constexpr uint64_t kDefaultArtifactBytes = 10ull << 30;
-
-struct Artifact {
-  std::string uri;
-  std::string digest;  // sha256:<64 hex>
-  Format format;
-  std::string size = {};    // the most bytes that it may have, such as 500Mi; empty: kDefaultArtifactBytes
-  std::string secret = {};  // credentials.secretName: only the fetching container reads it, never the operator
-  bool unpack = false;      // it is an archive, and MODEL_PATH the folder that it becomes
-  std::string signature_uri = {}, public_key = {};  // signature: where the bundle lies, and whose it must be; empty: none is asked for
-  std::string configmap() const;  // the name of the ConfigMap of a configmap://name/key; empty for others
-  bool operator==(const Artifact&) const = default;
 };
 
 // ---- rollout policy, on Model.spec.rollout and as the snapshot in ModelRollout.status.policy ----
@@ -201,6 +184,7 @@ struct Monitor {
   Duration bad_for{0};        // spec `for`: bad without a break for so long before it counts as breached
   Duration recover_after{0};  // good without a break for so long before a breach is over
   bool retrain = false, roll_back = false, hold = false;  // actions beside Alert
+  std::string policy = {};  // the ModelPolicy that it is of; empty: it is the Model's own
 };
 
 struct TrafficShare {
@@ -279,6 +263,7 @@ struct MonitorStatus {
   std::string job = {};
   std::optional<TimePoint> job_started = {};
   bool job_done = false;
+  std::string policy = {};  // the ModelPolicy that it is of; empty: it is the Model's own
   bool operator==(const MonitorStatus&) const = default;
 };
 
@@ -287,9 +272,10 @@ struct ModelStatus {
   std::string phase, message;
   std::vector<Condition> conditions;
   std::string stable_version, candidate_version, rollout;
-  std::string stable_digest;  // of the stable version's artifact when it became stable
+  std::string stable_digest;  // of the stable version's bits when it became stable
   std::optional<Revision> stable_revision;  // what serves is made of
   std::optional<Served> previous;  // what served before that, to go back to; nothing once somebody has gone back
+  std::optional<Pinned> pinned;  // of spec.artifact, where that is a tag
   std::vector<TrafficShare> traffic;
   std::vector<std::string> warm;  // versions that keep their pods without traffic, the last first
   // the spec's intent that was last acted on: its version, a hash of what would make a retry worthwhile, and
@@ -313,6 +299,7 @@ struct Model {
   std::string track;  // Pinned | Promoted
   std::optional<std::string> version;
   std::optional<Artifact> artifact;
+  std::vector<Part> parts;  // of it, by name
   std::optional<std::string> runtime;
   int replicas = 1;  // with autoscaling within its bounds, and 0 where people scaled to that
   struct Autoscaling {
@@ -359,6 +346,8 @@ struct ModelVersion {
   ObjectMeta meta;
   std::string model;  // spec.modelRef.name
   Artifact artifact;
+  std::vector<Part> parts;  // by name
+  std::string bits() const { return bits_of(artifact, parts); }
   std::map<std::string, std::string> metrics;
   std::string parent;  // spec.lineage.parent
   LineageFacts lineage;
@@ -412,7 +401,7 @@ struct RolloutStatus {
   std::vector<Condition> conditions;
   std::string from_version;
   int attempt = 0;  // how often a step was tried again; the Jobs and questions of gates are named after it
-  std::string digest, from_digest;  // of the artifacts of both versions when it started
+  std::string digest, from_digest;  // of the bits of both versions when it started
   std::string spec_hash;            // of the Model's spec.rollout when it started
   std::optional<Revision> revision, from_revision;  // what the rollout moves to and from
   int step_index = 0, step_count = 0;  // 1-based; 0 before the first; count + 1 while going to 100
@@ -504,7 +493,8 @@ struct ClusterModelGateSet : GateSet {};
 // Metadata only: that it is there. Its name says which records it holds.
 struct ModelAudit {
   ObjectMeta meta;
-  std::string model;  // from our label
+  std::string model;     // from our label
+  std::string exported;  // annotation modelops.dev/exported; empty: it was not exported
 };
 
 // ---- what we write and watch ----
@@ -592,6 +582,8 @@ struct Pod {
   // The first thing that keeps it from being ready: "ImagePullBackOff: …", "CrashLoopBackOff: …", the last
   // words of our fetch container.
   std::string problem;
+  // Since when it fetches what it serves, as long as no fetch container has had to try again; and when the last of them was done.
+  std::optional<TimePoint> fetching_since = {}, fetched_at = {};
   bool digest_mismatch = false;  // our fetch container said so
   bool bad_signature = false;    // likewise
 };

@@ -97,8 +97,11 @@ void warn_of_token_files(const std::string& folder) {
   }
 }
 
-Result<audit::Settings> audit_settings(const std::string& key_file) {
+Result<audit::Settings> audit_settings(const RunOptions& options) {
+  const std::string& key_file = options.audit_key;
   audit::Settings settings;
+  settings.keep = options.audit_retention;
+  settings.prune_others = options.operator_class.empty();
   if (key_file.empty()) return settings;
   std::ifstream file(key_file, std::ios::binary);
   const std::string pem{std::istreambuf_iterator<char>(file), {}};
@@ -184,6 +187,7 @@ serve::Sources Operator::sources() {
                 return count;
               },
           .notifications = [this] { return notified(); },
+          .audit_export = [this] { return exported(); },
           .stores = &stores_};
 }
 
@@ -196,6 +200,13 @@ std::vector<serve::Notified> Operator::notified() const {
     all.push_back({counts.target, "dropped", counts.dropped});
   }
   return all;
+}
+
+std::optional<serve::AuditExport> Operator::exported() const {
+  if (!exporter_) return {};
+  const auto counts = exporter_->counts();
+  const Duration age = counts.oldest ? wall_now() - *counts.oldest : Duration(0);
+  return serve::AuditExport{counts.records, counts.failed, counts.refused, counts.waiting, std::max(0.0, std::chrono::duration<double>(age).count())};
 }
 
 Meters Operator::meters() {
@@ -317,6 +328,22 @@ Result<void> Operator::read_notifications() {
   return {};
 }
 
+Result<void> Operator::prepare_export() {
+  if (options_.audit_export.empty()) {
+    if (options_.audit_retention || !options_.audit_export_token.empty())
+      return fail(ErrorKind::Invalid, "--audit-retention and --audit-export-token need it: nothing is deleted that was not exported");
+    return {};
+  }
+  auto sink = audit::make_sink(options_.audit_export, options_.audit_export_token, *plain_http_);
+  if (!sink) return fail(sink.error());
+  const auto ours = [this](const ObjectKey& key) {
+    const auto model = stores_.models.get(key);
+    return model ? handling(*model, settings_.installation) == Handling::Ours : settings_.audit.prune_others;
+  };
+  exporter_ = std::make_unique<audit::Exporter>(*client_, stores_.audits, std::move(*sink), ours, wall_now);
+  return {};
+}
+
 bool Operator::wait_for_stores(std::stop_token stop) {
   auto next_word = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (!stop.stop_requested() && !informers_.synced()) {
@@ -344,6 +371,9 @@ void Operator::work(std::stop_token stop) {
     if (notifier_) notifier_->run(done);
   });
   std::jthread events([this](std::stop_token done) { events_.run(done); });
+  std::jthread exports([this](std::stop_token done) {
+    if (exporter_) exporter_->run(done);
+  });
   std::jthread housekeeping([this](std::stop_token done) {
     now_and_then(done, [this, done](int time) {
       client_->close_idle();
@@ -370,6 +400,10 @@ void Operator::hand_over() {
 int Operator::run(std::stop_token stop) {
   if (auto read = read_notifications(); !read) {
     spdlog::error("--notifications: {}", read.error().message);
+    return 1;
+  }
+  if (auto prepared = prepare_export(); !prepared) {
+    spdlog::error("--audit-export: {}", prepared.error().message);
     return 1;
   }
   if (auto served = serve(); !served) {
@@ -429,7 +463,7 @@ int run(const RunOptions& options, std::stop_token stop) {
   }
   web_access->close_server(config->server);
   warn_of_token_files(options.web_gate_tokens);
-  auto audit = audit_settings(options.audit_key);
+  auto audit = audit_settings(options);
   if (!audit) {
     spdlog::error("--audit-key: {}", audit.error().message);
     return 1;

@@ -13,6 +13,7 @@
 #include "operator/app/options.h"
 #include "operator/core/result.h"
 #include "operator/evidence/evidence.h"
+#include "operator/export/exporter.h"
 #include "operator/kube/access_review.h"
 #include "operator/kube/client.h"
 #include "operator/runtime/confinement.h"
@@ -57,6 +58,8 @@ class Operator {
   Meters meters();
   serve::Sources sources();
   std::vector<serve::Notified> notified() const;
+  std::optional<serve::AuditExport> exported() const;
+  Result<void> prepare_export();
   bool updates_runtimes() const;
   Reconcile reconcile();
   bool confine(std::stop_token stop);
@@ -88,6 +91,7 @@ class Operator {
   EventSender events_;
   std::unique_ptr<kube::HttpTransport> plain_http_;  // to addresses that users wrote
   std::unique_ptr<notify::Notifier> notifier_;       // null: nobody is told
+  std::unique_ptr<audit::Exporter> exporter_;        // null: audit records stay where they are
   evidence::Evidence evidence_;
   std::optional<LeaderElector> elector_;
   Executor executor_;

@@ -14,6 +14,11 @@ std::string is_operator_class(const std::string& text) {
   return good ? "" : "must be at most 40 lower case letters, digits and \"-\", such as team-a";
 }
 
+std::string is_retention(const std::string& text) {
+  const auto span = parse_duration(text);
+  return span && *span > Duration(0) ? "" : "must be a duration of hours, minutes and seconds such as 87600h, at most ten years";
+}
+
 }  // namespace
 
 void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chosen) {
@@ -71,6 +76,15 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
   run->add_option("--audit-key", options->audit_key,
                   "File with the Ed25519 private key, in PEM, that signs ModelAudits; it is read at the start (default: they are not signed)")
       ->check(CLI::ExistingFile);
+  run->add_option("--audit-export", options->audit_export,
+                  "Where the records of ModelAudits go besides, as JSON lines: stdout, file:PATH, or an http(s) address (default: nowhere)");
+  run->add_option("--audit-export-token", options->audit_export_token,
+                  "File with the bearer token for the address of --audit-export; it is read for each request")
+      ->check(CLI::ExistingFile);
+  run->add_option_function<std::string>(
+         "--audit-retention", [options](const std::string& text) { options->audit_retention = parse_duration(text); },
+         "How long exported ModelAudits are kept where no ModelPolicy says (spec.retention.audit), such as 87600h; then they are deleted (default: for ever)")
+      ->check(is_retention);
   run->add_option("--fetch-image", options->fetch_image,
                   "Image of the init container that brings and verifies artifacts")
       ->envname("MODEL_OPERATOR_IMAGE")

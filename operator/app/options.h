@@ -3,8 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "operator/core/time.h"
 
 namespace mo::app {
 
@@ -29,6 +32,9 @@ struct RunOptions {
   std::string log_level = "info";
   std::string http_client = "curl";
   std::string audit_key;      // file; empty: ModelAudits are not signed
+  std::string audit_export;   // as for audit::make_sink(); empty: ModelAudits are not exported, and none is ever pruned
+  std::string audit_export_token;           // file; empty: no token is sent
+  std::optional<Duration> audit_retention;  // of exported ModelAudits where no ModelPolicy says; nothing: for ever
   std::string runtimes_file;  // empty: ModelRuntimes come from the cluster
   std::string fetch_image = "localhost/model-operator:dev";
 };

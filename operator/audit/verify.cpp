@@ -1,6 +1,7 @@
 #include "operator/audit/verify.h"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 
 #include "operator/core/digest.h"
@@ -27,11 +28,13 @@ class Verification {
                                  " and holds " + std::to_string(segment.records.size()));
     if (!segment.records.empty() && segment.head != hash_)
       find(Finding::Is::Edited, place(segment) + ": its head is not the hash of its last record");
+    heads_[segment.last] = hash_;
     check_signature(segment);
   }
 
   Verified end() {
     out_.end_known = expected_.seq > 0;
+    check_beginning();
     if (!unsigned_.empty()) find(Finding::Is::Forged, unsigned_ + " is not signed, and none after it is");
     if (expected_.seq > out_.last)
       find(Finding::Is::Cut, "records " + range(out_.last + 1, expected_.seq) +
@@ -62,11 +65,7 @@ class Verification {
                                       expected_.model + " with UID " + expected_.uid);
     if (out_.first == 0) {
       out_.first = segment.first;
-      if (segment.first > 1)
-        find(Finding::Is::Cut, "records " + range(1, segment.first - 1) +
-                                   " are missing at the beginning: their ModelAudits were deleted; compare with "
-                                   "what was exported");
-      hash_ = segment.prev;
+      before_ = hash_ = segment.prev;
       out_.last = segment.first - 1;
     } else if (segment.first > out_.last + 1) {
       find(Finding::Is::Cut, "records " + range(out_.last + 1, segment.first - 1) + " are missing before " + place(segment) +
@@ -78,6 +77,33 @@ class Verification {
     }
     if (segment.prev != hash_)
       find(Finding::Is::Cut, place(segment) + " does not continue the record before it: its prev is another hash");
+  }
+
+  // What the operator pruned it said before, in a record of the same trail.
+  void check_beginning() {
+    if (out_.first <= 1) return;
+    const int64_t missing = out_.first - 1;
+    const auto said = std::find_if(anchors_.rbegin(), anchors_.rend(), [&](const Anchor& a) {
+      if (a.through == missing) return a.head == before_;
+      const auto known = heads_.find(a.through);  // a part of what was pruned is there yet
+      return a.through > missing && known != heads_.end() && known->second == a.head;
+    });
+    const std::string which = "records " + range(1, missing) + " are missing at the beginning: ";
+    if (said == anchors_.rend())
+      return find(Finding::Is::Cut, which + "their ModelAudits were deleted; compare with what was exported");
+    if (!expected_.public_keys.empty() && said->seq > out_.signed_up_to)
+      return find(Finding::Is::Cut, which + "record " + std::to_string(said->seq) +
+                                        " says that they were exported and pruned, but it is not signed");
+    out_.pruned = missing;
+    out_.pruned_by = said->seq;
+  }
+
+  void note_anchor(const Json& record, int64_t seq) {
+    const auto evidence = record.find("evidence");
+    if (text_in(record, "action") != "Pruned" || evidence == record.end() || !evidence->is_object()) return;
+    const auto through = evidence->find("through");
+    if (through == evidence->end() || !through->is_number_integer() || through->get<int64_t>() >= seq) return;
+    anchors_.push_back({through->get<int64_t>(), seq, text_in(*evidence, "head")});
   }
 
   void take(const Segment& segment, const std::string& line, int64_t seq) {
@@ -109,6 +135,8 @@ class Verification {
     else if (text_in(record, "prev") != hash_)
       find(Finding::Is::Cut,
            where() + " does not follow the record before it: one of the two was replaced, or something between them is missing");
+    else
+      note_anchor(record, seq);
     hash_ = said;
     out_.last = std::max(out_.last, seq);
   }
@@ -135,7 +163,14 @@ class Verification {
 
   const Expected& expected_;
   Verified out_;
+  struct Anchor {
+    int64_t through, seq;
+    std::string head;
+  };
   std::string hash_;      // of the record before
+  std::string before_;    // the same of the first that is there
+  std::vector<Anchor> anchors_;
+  std::map<int64_t, std::string> heads_;  // of the last record of each ModelAudit
   std::string unsigned_;  // the last ModelAudit, if it bears no signature
 };
 

@@ -27,6 +27,7 @@ struct Verified {
   int64_t first = 0, last = 0;  // numbers of the records that are there; 0: none
   int64_t records = 0;
   int64_t signed_up_to = 0;       // the last record that a good signature covers
+  int64_t pruned = 0, pruned_by = 0;  // records up to this one were exported and pruned, as record `pruned_by` says
   bool end_known = false;         // false: there may have been records after the last
   std::vector<Finding> findings;  // the first kMostFindings
 };
@@ -40,7 +41,8 @@ struct Expected {
   std::vector<std::string> public_keys = {};  // PEM; none: signatures are not checked. A signature covers all records before it
 };
 
-// `segments`: in any order. Missing records at the beginning count as cut, unless there are none at all.
+// `segments`: in any order. Missing records at the beginning count as cut, unless there are none at all, or a record of action Pruned behind them
+// names the last of them and its hash; with public keys, one that is signed.
 // ErrorKind::Invalid if a public key cannot be read.
 Result<Verified> verify(std::vector<Segment> segments, const Expected& expected);
 

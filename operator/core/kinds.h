@@ -21,6 +21,7 @@
   ROW(ModelPolicy, ModelPolicy, policies, "modelops.dev", "v1alpha1", "modelpolicies", "ModelPolicy", Cluster, All, Maybe)                \
   ROW(ModelApproval, ModelApproval, approvals, "modelops.dev", "v1alpha1", "modelapprovals", "ModelApproval", Namespaced, All, Maybe)     \
   ROW(ModelAudit, ModelAudit, audits, "modelops.dev", "v1alpha1", "modelaudits", "ModelAudit", Namespaced, Names, Maybe)                  \
+  ROW(Namespace, Namespace, namespaces, "", "v1", "namespaces", "Namespace", Cluster, Names, Maybe)                                       \
   ROW(Deployment, Deployment, deployments, "apps", "v1", "deployments", "Deployment", Namespaced, Ours, Always)                           \
   ROW(Service, Service, services, "", "v1", "services", "Service", Namespaced, Ours, Always)                                              \
   ROW(HttpRoute, HttpRoute, routes, "gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", Namespaced, Ours, Maybe)                \
@@ -36,4 +37,6 @@
   ROW(Gateway, "gateway.networking.k8s.io", "v1", "gateways", "Gateway", Namespaced)           \
   ROW(GatewayClass, "gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", Cluster) \
   ROW(Lease, "coordination.k8s.io", "v1", "leases", "Lease", Namespaced)                       \
-  ROW(Event, "events.k8s.io", "v1", "events", "Event", Namespaced)
+  ROW(Event, "events.k8s.io", "v1", "events", "Event", Namespaced)                             \
+  /* Of a kind that only a Model's spec knows: written by the path that the action names. */   \
+  ROW(Workload, "", "", "", "Workload", Namespaced)

@@ -26,6 +26,7 @@ struct Apply {
   std::string why;
   std::string resource_version = {};  // empty with `uid`
   bool post = false;  // `uid` empty: made by POST, for which the right to create is enough
+  std::string collection = {};  // of a Kind::Workload: where it is made by POST; one that is there already stays as it is
 };
 
 // Sets spec.replicas of exactly that Deployment, as it was seen, and nothing else.
@@ -44,6 +45,7 @@ struct Delete {
   std::string uid;
   std::string why;
   std::string resource_version = {};
+  std::string collection = {};  // of a Kind::Workload
 };
 
 inline constexpr Duration kLongestPatience = std::chrono::minutes(5);
@@ -121,9 +123,20 @@ struct AskOutside {  // what is behind an address outside of the cluster, as a w
   std::string address;       // a URL; of OciTag registry/repository:tag
   std::string model, alias;  // MlflowAlias
 };
+struct AskWorkload {  // an object of a kind that only a Model's spec knows
+  std::string collection;  // "/apis/jobset.x-k8s.io/v1alpha2/namespaces/ns/jobsets"
+  std::string api_version, kind, resource, ns, name;
+  std::string success, failure;  // CEL; both empty: whether it is there is all that is asked
+  std::string result_pods;       // a label selector, or
+  std::string result;            // CEL that gives the RunResult's text
+};
+struct AskQueue {  // why Kueue has not admitted a Job
+  ObjectKey job;
+  std::string job_uid;
+};
 struct Ask {
   std::string id;  // unique over all Models; the same id is never asked twice while its answer is kept
-  std::variant<AskPrometheus, AskConfigMap, AskConfig, AskRunResult, AskWeb, AskGateways, AskAdopted, AskApprovals, AskOutside> question;
+  std::variant<AskPrometheus, AskConfigMap, AskConfig, AskRunResult, AskWeb, AskGateways, AskAdopted, AskApprovals, AskOutside, AskWorkload, AskQueue> question;
 };
 
 // One PromQL answer: a finite number, or why there is none ("no data", "NaN", "the query returned 3 series",
@@ -139,6 +152,8 @@ struct Answer {
   // AskRunResult: the RunResult's JSON text, unchecked. AskGateways: the feature, all can. AskAdopted: {"deployment", "service"},
   // each as evidence::adopted_words says or null, and "others", the names of further Services that select the Deployment's pods.
   // AskApprovals: {"problem": why nobody guards them, or "", "uids": of the ModelApprovals that there are}.
+  // AskWorkload: as evidence::workload_words says.
+  // AskQueue: why, as evidence::queue_words says, or empty.
   // AskOutside: an ETag's or body's hash, a manifest's digest, or a version of MLflow: evidence::Outside says which.
   std::optional<std::string> text;
   std::string problem = {};  // why `text` is missing, for people

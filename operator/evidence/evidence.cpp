@@ -11,6 +11,7 @@
 #include "operator/evidence/approval_words.h"
 #include "operator/evidence/gateway_words.h"
 #include "operator/evidence/job_words.h"
+#include "operator/evidence/workload_words.h"
 
 namespace mo::evidence {
 namespace {
@@ -19,6 +20,7 @@ using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
 constexpr milliseconds kLongestRetry{30'000};
+constexpr int kMostPods = 500;  // of one workload
 constexpr int kAttempts = 8;  // about two minutes, for what usually stays
 constexpr std::chrono::seconds kQuickly{2};
 constexpr milliseconds kSlow{1'000};   // a refused connection costs nothing and needs no distrust
@@ -96,7 +98,11 @@ void Evidence::work_on(Question question, std::stop_token stop) {
       const auto* whole = std::get_if<AskConfig>(&question.ask.question);
       const auto* adopted = std::get_if<AskAdopted>(&question.ask.question);
       const auto* approvals = std::get_if<AskApprovals>(&question.ask.question);
-      const auto text = of_job        ? read(*of_job, stop)
+      const auto* workload = std::get_if<AskWorkload>(&question.ask.question);
+      const auto* queue = std::get_if<AskQueue>(&question.ask.question);
+      const auto text = workload      ? read(*workload, stop)
+                        : queue       ? read(*queue, stop)
+                        : of_job      ? read(*of_job, stop)
                         : of_gateways ? read(*of_gateways, stop)
                         : whole       ? read(*whole, stop)
                         : adopted     ? read(*adopted, stop)
@@ -187,6 +193,48 @@ Result<std::string> Evidence::read(const AskRunResult& question, std::stop_token
   Error error = text.error();
   error.message = "the Job's termination message names a ConfigMap for its RunResult: " + error.message;
   return fail(std::move(error));
+}
+
+// Nothing hangs on it but what people read: without Kueue, or the right to ask it, there is no word.
+Result<std::string> Evidence::read(const AskQueue& question, std::stop_token stop) {
+  const auto list = client_.get_raw("/apis/kueue.x-k8s.io/v1beta2/namespaces/" + question.job.ns +
+                                        "/workloads?limit=10&labelSelector=kueue.x-k8s.io%2Fjob-uid%3D" + question.job_uid,
+                                    stop);
+  if (!list && list.error().kind != ErrorKind::NotFound && list.error().kind != ErrorKind::Forbidden) return list;
+  return list ? queue_words(*list) : "";
+}
+
+Result<std::string> Evidence::read(const AskWorkload& question, std::stop_token stop) {
+  const auto unread = [&](Error error) {
+    // A right that is missing is told at once, and asked for again at the next look.
+    if (error.kind == ErrorKind::Forbidden) error.kind = ErrorKind::Invalid;
+    error.message = "cannot read " + question.kind + " " + question.name + ": " + error.message;
+    return fail(std::move(error));
+  };
+  const auto object = client_.get_raw(question.collection + "/" + question.name, stop);
+  if (!object && object.error().kind != ErrorKind::NotFound) return unread(object.error());
+  if (!object) {
+    const auto resources = client_.get_raw("/apis/" + question.api_version, stop);
+    if (!resources && resources.error().kind != ErrorKind::NotFound) return unread(resources.error());
+    return absent_workload(resources ? *resources : "", question);
+  }
+  auto words = workload_words(*object, question);
+  if (!words || question.result_pods.empty() || !reports(*words)) return words;
+  auto result = result_of(question, stop);
+  if (!result && retry_after(result.error(), 0)) return result;
+  return with_result(*words, result);
+}
+
+Result<std::string> Evidence::result_of(const AskWorkload& question, std::stop_token stop) {
+  kube::ListOptions options{question.ns};
+  options.label_selector = question.result_pods;
+  options.limit = kMostPods;
+  const auto words = client_.list(Kind::Pod, options, stop).and_then([&](const std::string& list) {
+    return last_words(list, question.kind + " " + question.name);
+  });
+  if (!words) return words;
+  const auto named = api::result_reference(*words);
+  return named ? read_configmap(ObjectKey{question.ns, named->name}, named->key, stop) : words;
 }
 
 Result<std::string> Evidence::read(const AskAdopted& question, std::stop_token stop) {

@@ -60,6 +60,9 @@ class Evidence : public Asker {
   Result<std::string> read(const AskRunResult& question, std::stop_token stop);
   Result<std::string> read(const AskGateways& question, std::stop_token stop);
   Result<std::string> read(const AskApprovals& question, std::stop_token stop);
+  Result<std::string> read(const AskQueue& question, std::stop_token stop);
+  Result<std::string> read(const AskWorkload& question, std::stop_token stop);
+  Result<std::string> result_of(const AskWorkload& question, std::stop_token stop);
   Result<std::string> read_configmap(const ObjectKey& key, const std::string& entry, std::stop_token stop);
   // The delay until the next attempt, or nothing if the error is the answer.
   std::optional<std::chrono::milliseconds> retry_after(const Error& error, int attempt) const;

@@ -35,7 +35,8 @@ struct EndedPod {
   std::string finished;  // RFC 3339 in UTC and whole seconds, as Kubernetes writes it: sorts as text
   std::string name;
   std::vector<Words> words;
-  auto rank() const { return std::tie(succeeded, finished, name); }
+  bool speaks = false;  // of a RunResult, where that counts
+  auto rank() const { return std::tie(succeeded, speaks, finished, name); }
 };
 
 bool speaks_of_result(const std::string& message) {
@@ -63,7 +64,8 @@ std::optional<EndedPod> ended_pod(const Json& pod) {
 
 }  // namespace
 
-Result<std::string> last_words(std::string_view pod_list) {
+Result<std::string> last_words(std::string_view pod_list, const std::string& workload) {
+  const std::string who = workload.empty() ? "the Job" : workload;
   if (pod_list.size() > kMaxPodList)
     return fail(ErrorKind::Invalid, "the list of the Job's pods is longer than 64 MiB");
   const Json document = parse_bounded(pod_list);
@@ -72,9 +74,12 @@ Result<std::string> last_words(std::string_view pod_list) {
   std::vector<EndedPod> pods;
   for (const Json& item : at(document, "items"))
     if (auto pod = ended_pod(item)) pods.push_back(std::move(*pod));
+  if (!workload.empty())
+    for (EndedPod& pod : pods)
+      pod.speaks = std::any_of(pod.words.begin(), pod.words.end(), [](const Words& words) { return words.speaks_of_result; });
   if (pods.empty())
     return fail(ErrorKind::NotFound,
-                "the Job ended without a RunResult: none of its pods is left to say what it reported");
+                who + " ended without a RunResult: none of its pods is left to say what it reported");
   const auto& newest = *std::max_element(pods.begin(), pods.end(),
                                          [](const auto& a, const auto& b) { return a.rank() < b.rank(); });
   // The first of several that rank alike: containers stand in the order of the pod's spec.
@@ -82,7 +87,7 @@ Result<std::string> last_words(std::string_view pod_list) {
                                      [](const auto& a, const auto& b) { return a.rank() < b.rank(); });
   if (best == newest.words.end())
     return fail(ErrorKind::NotFound,
-                "the Job ended without a RunResult: pod " + newest.name + " left no termination message");
+                who + " ended without a RunResult: pod " + newest.name + " left no termination message");
   return best->message;
 }
 

@@ -11,7 +11,8 @@ namespace mo::evidence {
 // The termination message that counts, out of a PodList of one Job's pods: of the newest pod that succeeded,
 // or of the newest that ended if none did; of its containers the one that ended with 0 and, of several, the
 // one that reports or names a RunResult. ErrorKind::NotFound with a sentence for people when there is none.
-Result<std::string> last_words(std::string_view pod_list);
+// Of a `workload`, which has pods that train side by side, those come first that report or name a RunResult.
+Result<std::string> last_words(std::string_view pod_list, const std::string& workload = "");
 
 // The text of one key out of a ConfigMap's JSON. ErrorKind::NotFound when the key is absent or binary. Of both functions: Malformed when
 // the JSON is broken, Invalid when it, or the text, is longer than it may be.

@@ -104,6 +104,10 @@ class Fetch {
       return {kFetchUsage, "--output must name a file, it is " + options_.output.string()};
     if (!options_.signature_uri.empty())
       if (auto wrong = read_signature()) return *wrong;
+    std::error_code error;
+    const std::filesystem::path folder = options_.output.parent_path();
+    if (!folder.empty()) std::filesystem::create_directories(folder, error);
+    if (error) return {kFetchOutput, "cannot create " + folder.string() + ": " + error.message()};
     return source->kind == Source::Kind::Oci ? pull() : receive(*source);
   }
 

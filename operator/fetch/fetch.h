@@ -17,7 +17,7 @@ namespace mo {
 struct FetchOptions {
   std::string uri;
   std::string digest;                            // sha256:<64 hexadecimal digits in lower case>
-  std::filesystem::path output;                  // the file or, of what is unpacked, the folder; in a folder that is there
+  std::filesystem::path output;                  // the file or, of what is unpacked, the folder; folders on the way are made
   bool unpack = false;                           // the artifact is an archive (unpack.h), and `output` a folder
   std::filesystem::path source_dir = "/source";  // where the pod mounts the ConfigMap or claim
   std::filesystem::path termination_log = "/dev/termination-log";  // takes the last sentence if it is there and can be written

@@ -153,6 +153,12 @@ class HttpClient final : public Client {
     return unary({"post", {}, "POST", target, accept(false, ""), "application/json", body}, stop);
   }
 
+  Result<void> remove_raw(const std::string& target, const std::string& uid, std::stop_token stop) override {
+    const auto done = unary({"delete", {}, "DELETE", target, accept(false, ""), "application/json", delete_options(uid, "")}, stop);
+    if (!done) return fail(done.error());
+    return {};
+  }
+
   Result<std::string> list(Kind kind, const ListOptions& options, std::stop_token stop) override {
     Query query;
     query.add("labelSelector", options.label_selector).add("fieldSelector", options.field_selector);

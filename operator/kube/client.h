@@ -68,8 +68,12 @@ class Client {
   virtual Result<std::string> get_raw(const std::string& /*target*/, std::stop_token) {
     return fail(ErrorKind::Invalid, "this client knows kinds only");
   }
-  // The same for what is created and not stored, as reviews are.
+  // The same for what is created: reviews, and objects of kinds that are not known.
   virtual Result<std::string> post_raw(const std::string& /*target*/, const std::string& /*body*/, std::stop_token) {
+    return fail(ErrorKind::Invalid, "this client knows kinds only");
+  }
+  // DELETE of an object by its path, with the UID as precondition and propagationPolicy Background.
+  virtual Result<void> remove_raw(const std::string& /*target*/, const std::string& /*uid*/, std::stop_token) {
     return fail(ErrorKind::Invalid, "this client knows kinds only");
   }
   virtual Result<std::string> list(Kind kind, const ListOptions& options, std::stop_token stop) = 0;

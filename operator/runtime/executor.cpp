@@ -307,6 +307,7 @@ std::string Executor::orphan_at(const ObjectRef& target) {
 }
 
 void Executor::read_before_next(const ObjectKey& model, const ObjectRef& target) {
+  if (target.kind == Kind::Workload) return;  // it is looked at before each plan that would write it
   std::lock_guard lock(unanswered_mutex_);
   unanswered_.insert_or_assign(model, Unanswered{target, {}, {}});
 }
@@ -322,6 +323,7 @@ void Executor::remember_news(const ObjectKey& model, const WriteStatus& write, c
 }
 
 Result<void> Executor::act(const Apply& apply, std::stop_token stop) {
+  if (apply.target.kind == Kind::Workload) return make_workload(apply, stop);
   const std::string orphan = apply.uid.empty() ? orphan_at(apply.target) : "";
   const bool makes = apply.uid.empty() && orphan.empty();
   const auto body = apply_body(apply.body, orphan.empty() ? apply.uid : orphan,
@@ -332,6 +334,13 @@ Result<void> Executor::act(const Apply& apply, std::stop_token stop) {
                             : client_.apply(apply.target, *body, !apply.uid.empty(), stop);
   if (!stored) return fail(stored.error());
   return keep(apply.target, *stored, apply.hash);
+}
+
+// No store holds it: whose it is that is there already shows when it is looked at next.
+Result<void> Executor::make_workload(const Apply& apply, std::stop_token stop) {
+  const auto stored = client_.post_raw(apply.collection + "?fieldManager=model-operator&fieldValidation=Strict", apply.body, stop);
+  if (!stored && stored.error().kind != ErrorKind::AlreadyExists) return fail(stored.error());
+  return {};
 }
 
 Result<void> Executor::act(const Scale& scale, std::stop_token stop) {
@@ -347,7 +356,9 @@ Result<void> Executor::act(const SetFinalizers& set, std::stop_token stop) {
 }
 
 Result<void> Executor::act(const Delete& removal, std::stop_token stop) {
-  const auto removed = client_.remove(removal.target, removal.uid, removal.resource_version, stop);
+  const auto removed = removal.target.kind == Kind::Workload
+                           ? client_.remove_raw(removal.collection + "/" + removal.target.key.name, removal.uid, stop)
+                           : client_.remove(removal.target, removal.uid, removal.resource_version, stop);
   if (!removed && removed.error().kind != ErrorKind::NotFound) return fail(removed.error());
   drop(removal.target, removal.uid);
   return {};

@@ -68,6 +68,7 @@ class Executor {
 
  private:
   Result<void> act(const Apply& apply, std::stop_token stop);
+  Result<void> make_workload(const Apply& apply, std::stop_token stop);
   Result<void> act(const Scale& scale, std::stop_token stop);
   Result<void> act(const Delete& removal, std::stop_token stop);
   Result<void> act(const WriteStatus& write, std::stop_token stop);

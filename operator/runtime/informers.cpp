@@ -113,6 +113,9 @@ void Informers::watch_owned() {
   WatcherOptions audits = metadata;
   audits.machine.optional = true;  // an operator that may not look at them seals none
   watch<api::ModelAudit>(stores_.audits, audits, queue_models);
+  WatcherOptions namespaces = metadata;
+  namespaces.machine.optional = true;  // a Role cannot grant them; then ModelPolicies that ask for their labels say so
+  watch<api::Namespace>(stores_.namespaces, namespaces, [this](const api::Namespace& changed, bool) { queue_namespace(changed.meta.key.name); });
   watch<api::ConfigMap>(stores_.configmaps, metadata, [this](const api::ConfigMap& configmap, bool) {
     for (const ObjectKey& model : models_of(configmap)) queue_.add(model);
     queue_who_names({Kind::ConfigMap, configmap.meta.key});
@@ -126,6 +129,14 @@ void Informers::queue_users_of_runtimes(const ObjectKey& configmap) {
   if (std::none_of(runtimes.begin(), runtimes.end(), [&](const auto& runtime) { return names(*runtime, configmap.name); })) return;
   for (const auto& model : stores_.models.all())
     if (model->meta.key.ns == configmap.ns) queue_.add(model->meta.key);
+}
+
+// Where some ModelPolicy asks for labels of Namespaces.
+void Informers::queue_namespace(const std::string& name) {
+  const auto policies = stores_.policies.all();
+  if (std::none_of(policies.begin(), policies.end(), [](const auto& policy) { return policy->namespace_selector.has_value(); })) return;
+  for (const auto& model : stores_.models.all())
+    if (model->meta.key.ns == name) queue_.add(model->meta.key);
 }
 
 void Informers::queue_who_names(const ObjectRef& named) {

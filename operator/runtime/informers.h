@@ -52,6 +52,7 @@ class Informers {
   void watch_owned();
   void queue_users_of_runtimes(const ObjectKey& configmap);
   void queue_all_models();
+  void queue_namespace(const std::string& name);
   void on_runtime(const api::ModelRuntime& runtime, bool removed);
   void queue_updates();
   void queue_who_names(const ObjectRef& named);

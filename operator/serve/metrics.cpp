@@ -201,6 +201,21 @@ std::string Metrics::text() const {
     }
     families.push_back(std::move(told));
   }
+  if (const auto exported = sources.audit_export ? sources.audit_export() : std::nullopt) {
+    add("model_operator_audit_export_waiting", "ModelAudits that are not exported yet.", static_cast<double>(exported->waiting));
+    add("model_operator_audit_export_oldest_seconds", "Age of the oldest ModelAudit that is not exported yet.", exported->oldest_seconds);
+    counter("model_operator_audit_exported_records_total", "Audit records exported.", static_cast<double>(exported->records));
+    MetricFamily failures{"model_operator_audit_export_failures_total",
+                          "Attempts to export that failed. refused: the sink takes these records not; unreachable: it takes none now.",
+                          MetricType::Counter, {}};
+    for (const auto& [outcome, count] : {std::pair("refused", exported->refused), std::pair("unreachable", exported->failed)}) {
+      ClientMetric metric;
+      metric.counter.value = static_cast<double>(count);
+      metric.label = {{"reason", outcome}};
+      failures.metric.push_back(std::move(metric));
+    }
+    families.push_back(std::move(failures));
+  }
   counter("process_cpu_seconds_total", "CPU time of this process.", cpu_seconds());
   add("process_resident_memory_bytes", "Resident memory of this process.", resident_bytes());
   add("process_open_fds", "Open file descriptors of this process.", open_descriptors());

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,13 @@ struct Notified {
   uint64_t count = 0;
 };
 
+// Of --audit-export.
+struct AuditExport {
+  uint64_t records = 0, failed = 0, refused = 0;
+  size_t waiting = 0;
+  double oldest_seconds = 0;  // of those that wait; 0: none does
+};
+
 // Read at each scrape. Empty ones are left out.
 struct Sources {
   std::function<size_t()> queue_depth;
@@ -24,6 +32,7 @@ struct Sources {
   std::function<bool()> leading;
   std::function<size_t()> models_of_others;
   std::function<std::vector<Notified>()> notifications = {};
+  std::function<std::optional<AuditExport>()> audit_export = {};  // nothing: there is no export
   const Stores* stores = nullptr;  // Models and ModelRollouts by phase; must outlive Metrics
 };
 

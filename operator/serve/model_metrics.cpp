@@ -55,6 +55,8 @@ std::vector<MetricFamily> model_families(const Store<api::Model>& models) {
   MetricFamily retires{"modelops_model_retires_timestamp_seconds", "When a Model is to be Retired, where it says so.", MetricType::Gauge, {}};
   MetricFamily review{"modelops_model_review_timestamp_seconds", "When a Model is to be reviewed, where it says so.", MetricType::Gauge, {}};
   MetricFamily compliant{"modelops_model_compliant", "1 if a Model meets its ModelPolicies, else 0; of Models that have some.", MetricType::Gauge, {}};
+  MetricFamily evaluation{"modelops_model_evaluation_due", "1 while what a Model serves has to be evaluated anew soon, as maxAge of its ModelPolicies says, else 0.",
+                          MetricType::Gauge, {}};
   for (const auto& model : models.all()) {
     ClientMetric one = of(*model, 1);
     const api::ModelStatus& s = model->status;
@@ -63,7 +65,10 @@ std::vector<MetricFamily> model_families(const Store<api::Model>& models) {
     one.label.push_back({"stage", s.lifecycle.stage});
     info.metric.push_back(std::move(one));
     for (const api::Condition& condition : s.conditions)
-      if (condition.type == "Compliant") compliant.metric.push_back(of(*model, condition.status == "True" ? 1 : 0));
+      if (condition.type == "Compliant") {
+        compliant.metric.push_back(of(*model, condition.status == "True" ? 1 : 0));
+        evaluation.metric.push_back(of(*model, condition.reason == "EvaluationDue" ? 1 : 0));
+      }
     // Of those that are retired nothing is due any more.
     if (!model->lifecycle || s.lifecycle.stage == "Retired") continue;
     const auto date = [&](MetricFamily& family, const std::optional<TimePoint>& at) {
@@ -73,7 +78,7 @@ std::vector<MetricFamily> model_families(const Store<api::Model>& models) {
     date(retires, model->lifecycle->retire_at);
     date(review, model->lifecycle->review_by);
   }
-  return {info, deprecates, retires, review, compliant};
+  return {info, deprecates, retires, review, compliant, evaluation};
 }
 
 }  // namespace mo::serve

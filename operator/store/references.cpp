@@ -28,9 +28,10 @@ std::set<ObjectRef> references_of(const api::Model& model) {
 }
 
 std::set<ObjectRef> references_of(const api::ModelVersion& version) {
-  const std::string configmap = version.artifact.configmap();
-  if (configmap.empty()) return {};
-  return {{Kind::ConfigMap, {version.meta.key.ns, configmap}}};
+  std::set<ObjectRef> named;
+  for (const std::string& configmap : api::artifact_configmaps(version.artifact, version.parts))
+    named.insert({Kind::ConfigMap, {version.meta.key.ns, configmap}});
+  return named;
 }
 
 bool names(const api::ModelRuntime& runtime, const std::string& configmap) {

@@ -14,7 +14,7 @@ namespace mo {
 
 // ConfigMaps of retraining triggers and of the pod template, gate sets; a hostname counts as an HTTPRoute of that name.
 std::set<ObjectRef> references_of(const api::Model& model);
-// The ConfigMap of its artifact.
+// The ConfigMaps of its artifact and parts.
 std::set<ObjectRef> references_of(const api::ModelVersion& version);
 // Whether the runtime's template names this ConfigMap, of the namespace of each Model that it serves.
 bool names(const api::ModelRuntime& runtime, const std::string& configmap);

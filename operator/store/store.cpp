@@ -20,6 +20,7 @@ std::vector<ObjectKey> models_of(const api::ModelPolicy&) { return {}; }
 ObjectKey approvals_key(const ObjectKey& rollout) { return {rollout.ns, "rollout/" + rollout.name}; }
 std::vector<ObjectKey> models_of(const api::ModelApproval& o) { return {approvals_key({o.meta.key.ns, o.rollout})}; }
 std::vector<ObjectKey> models_of(const api::ModelAudit& o) { return one(o.meta.key.ns, o.model); }
+std::vector<ObjectKey> models_of(const api::Namespace&) { return {}; }
 std::vector<ObjectKey> models_of(const api::Deployment& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::Service& o) { return one(o.meta.key.ns, o.model); }
 std::vector<ObjectKey> models_of(const api::HttpRoute& o) { return one(o.meta.key.ns, o.model); }

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "operator/api/namespace.h"
 #include "operator/api/policies.h"
 #include "operator/api/training_run.h"
 #include "operator/api/types.h"
@@ -32,6 +33,7 @@ std::vector<ObjectKey> models_of(const api::GateSet& o);  // who names it is fou
 std::vector<ObjectKey> models_of(const api::ModelPolicy& o);    // which it applies to is for the reconciler to find
 std::vector<ObjectKey> models_of(const api::ModelApproval& o);  // approvals_key(): it names its ModelRollout alone
 std::vector<ObjectKey> models_of(const api::ModelAudit& o);  // by our label
+std::vector<ObjectKey> models_of(const api::Namespace& o);   // whose Models it concerns is for the informers to find
 std::vector<ObjectKey> models_of(const api::Deployment& o);
 std::vector<ObjectKey> models_of(const api::Service& o);
 std::vector<ObjectKey> models_of(const api::HttpRoute& o);

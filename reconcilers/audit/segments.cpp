@@ -8,7 +8,7 @@
 namespace mo::audit {
 namespace {
 
-constexpr std::array kEnds = {"Succeeded", "RolledBack", "Aborted", "Superseded", "Failed", "ApprovalRejected", "Retired"};
+constexpr std::array kEnds = {"Succeeded", "RolledBack", "Aborted", "Superseded", "Failed", "ApprovalRejected", "Retired", "Pruned"};
 constexpr size_t kHashShown = 10;
 constexpr size_t kSegmentBytes = 100u << 10;
 constexpr size_t kSeqDigits = 6;  // so that names sort as their records do
@@ -99,6 +99,7 @@ std::string unsealed(const Observed& o, const api::AuditStatus& audit) {
 Json to_json(const api::AuditStatus& audit) {
   Json out = {{"seq", audit.seq}, {"head", audit.head}};
   if (!audit.records.empty()) out["records"] = audit.records;
+  if (audit.pruned > 0) out["prunedThrough"] = audit.pruned;
   const api::AuditedRollout& r = audit.rollout;
   if (r.uid.empty()) return out;
   Json rollout = {{"uid", r.uid}, {"name", r.name}, {"version", r.version}, {"step", r.step}, {"weight", r.weight}};

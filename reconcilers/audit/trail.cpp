@@ -5,6 +5,7 @@
 
 #include "operator/core/digest.h"
 #include "operator/core/text.h"
+#include "reconcilers/audit/retention.h"
 #include "reconcilers/audit/segments.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/steps.h"
@@ -52,6 +53,7 @@ class Recording {
     note_what_serves();
     note_stage();
     note_training();
+    note_pruning();
     keep_within_bounds();
     return std::move(trail_);
   }
@@ -333,6 +335,19 @@ class Recording {
     for (const auto& run : d_.observed.runs)
       if (run->meta.key.name == before.run->name && !run->status.version.empty()) e.evidence["version"] = run->status.version;
     add(e);
+  }
+
+  // Before they go, and never while records of decisions wait: those are worth more.
+  void note_pruning() {
+    if (!d_.settings) return;
+    const Prunable old = prunable(d_.observed, *d_.settings, now_);
+    if (old.objects == 0) return;
+    trail_.pruned = old.through;
+    Json evidence = {{"through", old.through}, {"head", old.head}, {"modelAudits", old.objects}};
+    if (!d_.next.stable_version.empty()) evidence["serves"] = serves(d_.next.stable_version, d_.next.stable_digest, d_.next.stable_revision);
+    add(entry("Pruned", kOperator, "records " + std::to_string(old.first) + " to " + std::to_string(old.through) +
+                                       " were exported and kept long enough: their ModelAudits are deleted",
+              std::move(evidence)));
   }
 
   // ---- bounds ----

@@ -27,6 +27,8 @@ inline constexpr size_t kMostPending = 200;
 struct Settings {
   bool on = true;
   std::shared_ptr<const SigningKey> key = nullptr;  // null: ModelAudits are not signed
+  std::optional<Duration> keep = {};                // of exported ModelAudits where no ModelPolicy says; nothing: for ever
+  bool prune_others = true;                         // also trails of Models that are gone; of several installations one does
 };
 
 struct Decision {
@@ -37,6 +39,7 @@ struct Decision {
   const api::RolloutStatus* status = nullptr;
   // Those that are over without having run, by name.
   const std::map<std::string, api::RolloutStatus>* closed = nullptr;
+  const Settings* settings = nullptr;  // null: nothing is pruned
 };
 
 // status.audit as it is to be.

@@ -35,5 +35,7 @@ std::string runtime_rollout_name(const std::string& model, const std::string& ve
 
 // As spec.artifact of a ModelVersion.
 Json to_json(const api::Artifact& artifact);
+// As spec.parts of it.
+Json to_json(const std::vector<api::Part>& parts);
 
 }  // namespace mo

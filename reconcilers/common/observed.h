@@ -48,7 +48,10 @@ struct Observed {
   std::vector<Ref<api::ModelPolicy>> policies;                // that are for this Model, by name
   std::vector<Ref<api::ModelApproval>> approvals;             // whose modelRef names this Model
   std::set<std::string> audits;                               // names of the ModelAudits of a Model of this name
+  std::vector<Ref<api::ModelAudit>> audit_objects;            // the same as they are
   bool audits_denied = false;                                 // we may not look at them
+  std::optional<Duration> audits_kept;                        // at least, as the ModelPolicies for this Model say
+  std::optional<Duration> others_audits_kept;                 // as any ModelPolicy says: of Models of this name that are gone nobody knows which were theirs
   std::map<std::string, Owned<api::Deployment>> deployments;  // by name, only those that this Model owns
   std::map<std::string, Owned<api::Service>> services;
   std::map<std::string, Owned<api::HttpRoute>> routes;
@@ -72,9 +75,9 @@ struct Observed {
   // The ModelVersion that records these bits, or is to. A name may be taken by other bits whose digest begins alike.
   std::string version_name(const std::string& digest) const {
     const std::string name = version_name_for(key.name, digest), longer = long_version_name_for(key.name, digest);
-    if (const auto record = version(name)) return record->artifact.digest == digest ? name : longer;
+    if (const auto record = version(name)) return record->bits() == digest ? name : longer;
     const auto record = version(longer);
-    return record && record->artifact.digest == digest ? longer : name;
+    return record && record->bits() == digest ? longer : name;
   }
 
   // The last to end of the rollouts to that version.

@@ -22,11 +22,13 @@ class Explain {
     out_.push_back("ModelPolicy " + p_.meta.key.name + (p_.enforced ? "" : " (Warn: shown, and nothing waits for it)") +
                    " demands");
     gates();
+    monitors();
     std::vector<std::string> strategies;
     for (const auto strategy : p_.strategies) strategies.push_back(word(strategy));
     say("strategies", in_words(strategies));
     say("first weight, at most", p_.max_first_weight ? std::to_string(*p_.max_first_weight) : "");
     say("bake, at least", p_.min_bake ? format_duration(*p_.min_bake) : "");
+    say("copies of requests before the first own one (strategy Shadow), at least", p_.min_shadow ? format_duration(*p_.min_shadow) : "");
     say("said of the Model", in_words(p_.fields));
     say("said of where a version came from", in_words(p_.lineage));
     say("artifacts from", in_words(p_.registries));
@@ -39,6 +41,7 @@ class Explain {
     if (p_.separate_trainer) say("separation of duties", "who trained the version, or registered it, may not approve it");
     say("evaluated anew every", p_.max_age ? format_duration(*p_.max_age) : "");
     say("approvals valid for", p_.approval_valid_for ? format_duration(*p_.approval_valid_for) : "");
+    say("ModelAudits, once exported, kept for", p_.keep_audits ? format_duration(*p_.keep_audits) : "");
     for (const api::FreezeWindow& window : p_.freeze) freeze(window);
     return std::move(out_);
   }
@@ -63,6 +66,17 @@ class Explain {
     say("gates before all traffic", in_words(later));
     say("gates that are watched", in_words(watched));
     say("gates that are measured, and that nothing waits for (dryRun)", in_words(dry));
+  }
+
+  void monitors() {
+    std::vector<std::string> names;
+    for (const api::Monitor& monitor : p_.monitors) {
+      std::string actions = "Alert";
+      for (const auto& [does, word] : {std::pair(monitor.retrain, "Retrain"), std::pair(monitor.roll_back, "Rollback"), std::pair(monitor.hold, "Hold")})
+        if (does && p_.enforced) actions += std::string(", ") + word;
+      names.push_back(p_.meta.key.name + "/" + monitor.figure.name + " (" + actions + ")");
+    }
+    say("monitors, beside the Model's own", in_words(names));
   }
 
   void freeze(const api::FreezeWindow& window) {

@@ -51,6 +51,7 @@ class Impose {
     for (const std::string& name : p.background) add(background_, name);
     for (const api::ApprovalDemand& demand : p.approvals) take_demand(demand);
     if (p.min_bake) record_.min_bake = std::max(*p.min_bake, record_.min_bake.value_or(Duration(0)));
+    if (p.min_shadow) record_.min_shadow = std::max(*p.min_shadow, record_.min_shadow.value_or(Duration(0)));
     record_.separate_author |= p.separate_author;
     record_.separate_trainer |= p.separate_trainer;
     if (p.approval_valid_for && (!record_.approval_valid_for || *p.approval_valid_for < *record_.approval_valid_for))

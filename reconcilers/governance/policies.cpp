@@ -29,6 +29,8 @@ const char* word(api::RolloutPolicy::Strategy strategy) {
 namespace {
 
 constexpr size_t kMessageKept = 4096;  // bytes
+constexpr Duration kNotice = std::chrono::hours(30 * 24);
+constexpr const char* kEvaluationDue = "EvaluationDue";
 
 template <class T>
 bool among(const std::vector<T>& list, const T& value) {
@@ -49,6 +51,7 @@ class Review {
 
   std::vector<std::string> run() {
     strategy();
+    shadow();
     first_weight();
     fields();
     if (version_) {
@@ -68,6 +71,13 @@ class Review {
     std::vector<std::string> words;
     for (const auto strategy : p_.strategies) words.push_back(word(strategy));
     object("spec.rollout.strategy is " + std::string(word(m_.rollout.strategy)) + ", and must be " + listed(words));
+  }
+
+  // Copies are what strategy Shadow makes, and for how long is the rollout's affair.
+  void shadow() {
+    if (!p_.min_shadow || m_.rollout.strategy == api::RolloutPolicy::Strategy::Shadow) return;
+    object("spec.rollout.strategy is " + std::string(word(m_.rollout.strategy)) + ", and must be Shadow, because candidates get copies of requests for " +
+           format_duration(*p_.min_shadow) + " before their first own one");
   }
 
   void first_weight() {
@@ -124,10 +134,12 @@ class Review {
 
   void registry() {
     if (p_.registries.empty()) return;
-    for (const std::string& pattern : p_.registries)
-      if (matches(pattern, version_->artifact.uri)) return;
-    object("spec.artifact.uri of ModelVersion " + version_->meta.key.name + " is " + redact_uri(version_->artifact.uri) +
-           ", and must match " + listed(p_.registries));
+    each_artifact([&](const api::Artifact& artifact, const std::string& field) {
+      for (const std::string& pattern : p_.registries)
+        if (matches(pattern, artifact.uri)) return;
+      object(field + ".uri of ModelVersion " + version_->meta.key.name + " is " + redact_uri(artifact.uri) + ", and must match " +
+             listed(p_.registries));
+    });
   }
 
   void runtime() {
@@ -141,12 +153,20 @@ class Review {
   // That it holds is checked on the node, before anything of it is served.
   void signature() {
     if (p_.signed_by.empty()) return;
-    const api::Artifact& artifact = version_->artifact;
-    const auto same = [&](const std::string& key) { return without_blanks(key) == without_blanks(artifact.public_key); };
-    if (!artifact.signature_uri.empty() && std::any_of(p_.signed_by.begin(), p_.signed_by.end(), same)) return;
-    object("spec.artifact.signature of ModelVersion " + version_->meta.key.name + " is " +
-           (artifact.signature_uri.empty() ? "required" : "by another key") + ", and must be by " +
-           (p_.signed_by.size() == 1 ? "the key" : "one of the " + std::to_string(p_.signed_by.size()) + " keys") + " of require.signedBy");
+    each_artifact([&](const api::Artifact& artifact, const std::string& field) {
+      const auto same = [&](const std::string& key) { return without_blanks(key) == without_blanks(artifact.public_key); };
+      if (!artifact.signature_uri.empty() && std::any_of(p_.signed_by.begin(), p_.signed_by.end(), same)) return;
+      object(field + ".signature of ModelVersion " + version_->meta.key.name + " is " +
+             (artifact.signature_uri.empty() ? "required" : "by another key") + ", and must be by " +
+             (p_.signed_by.size() == 1 ? "the key" : "one of the " + std::to_string(p_.signed_by.size()) + " keys") + " of require.signedBy");
+    });
+  }
+
+  // What serves is all of it: an adapter from elsewhere would be a way around.
+  template <class F>
+  void each_artifact(const F& check) const {
+    check(version_->artifact, "spec.artifact");
+    for (const api::Part& part : version_->parts) check(part.artifact, "spec.parts[" + part.name + "].artifact");
   }
 
   static std::string without_blanks(std::string text) {
@@ -184,7 +204,16 @@ std::string conflict(const Observed& o) {
 
 }  // namespace
 
-bool applies(const api::ModelPolicy& policy, const api::Model& model) {
+Ref<api::ModelPolicy> undecided(const Ref<api::ModelPolicy>& policy, const std::string& ns, bool denied) {
+  auto told = std::make_shared<api::ModelPolicy>(*policy);
+  told->problem = denied ? "spec.appliesTo.namespaceSelector asks for labels of Namespaces, and this operator may not watch them: give its account get, list "
+                           "and watch on namespaces by a ClusterRole, or name namespaces in spec.appliesTo.namespaces"
+                         : "spec.appliesTo.namespaceSelector asks for labels of Namespace " + ns + ", which are not known yet";
+  return told;
+}
+
+bool applies(const api::ModelPolicy& policy, const api::Model& model, const api::Namespace* ns) {
+  if (policy.namespace_selector && ns && !policy.namespace_selector->matches(ns->labels)) return false;
   if (!list_matches(policy.risk_tiers, model.about.risk_tier) || !list_matches(policy.classes, model.about.model_class))
     return false;
   return policy.namespaces.empty() ||
@@ -219,17 +248,54 @@ Held holds(const Observed& observed, const api::ModelRollout& rollout, const std
   return {{"Frozen", freeze.why, false}, freeze.until};
 }
 
+namespace {
+
 std::optional<TimePoint> too_old_at(const Observed& observed, const api::ModelPolicy& policy, const api::ModelStatus& status) {
   const auto version = policy.max_age && !status.stable_version.empty() ? observed.version(status.stable_version) : nullptr;
   if (!version) return {};
   return (version->evaluation ? version->evaluation->at : version->meta.created) + *policy.max_age;
 }
 
+// So long before it is told: a month, and no more than a quarter of the time.
+Duration notice_of(const api::ModelPolicy& policy) { return std::min<Duration>(kNotice, *policy.max_age / 4); }
+
+struct Due {
+  std::string policy;
+  TimePoint at{};
+};
+
+// The first of those that are soon.
+std::optional<Due> evaluation_due(const Observed& observed, const api::ModelStatus& status, TimePoint now) {
+  std::optional<Due> due;
+  for (const auto& policy : observed.policies)
+    if (const auto at = too_old_at(observed, *policy, status); at && now < *at && *at - notice_of(*policy) <= now && (!due || *at < due->at))
+      due = {policy->meta.key.name, *at};
+  return due;
+}
+
+std::string sentence(const Due& due, const std::string& version) {
+  return "ModelVersion " + version + " has to be evaluated anew by " + format_time(due.at) + ": train or evaluate it (ModelPolicy " + due.policy + ")";
+}
+
+}  // namespace
+
 std::optional<TimePoint> too_old_next(const Observed& observed, const api::ModelStatus& status, TimePoint now) {
   std::optional<TimePoint> next;
-  for (const auto& policy : observed.policies)
-    if (const auto at = too_old_at(observed, *policy, status); at && *at > now && (!next || *at < *next)) next = at;
+  for (const auto& policy : observed.policies) {
+    const auto at = too_old_at(observed, *policy, status);
+    if (!at) continue;
+    for (const TimePoint moment : {*at, *at - notice_of(*policy)})
+      if (moment > now && (!next || moment < *next)) next = moment;
+  }
   return next;
+}
+
+std::optional<Event> evaluation_notice(const Observed& observed, const api::ModelStatus& status, TimePoint now) {
+  const auto due = evaluation_due(observed, status, now);
+  if (!due) return {};
+  for (const api::Condition& condition : observed.model->status.conditions)
+    if (condition.type == "Compliant" && (condition.reason == kEvaluationDue || condition.status != "True")) return {};
+  return Event{{Kind::Model, observed.key}, observed.model->meta.uid, true, kEvaluationDue, sentence(*due, status.stable_version)};
 }
 
 std::optional<Verdict> compliant(const Observed& observed, const api::ModelStatus& status, TimePoint now) {
@@ -238,12 +304,15 @@ std::optional<Verdict> compliant(const Observed& observed, const api::ModelStatu
   std::vector<std::string> all, names;
   for (const auto& policy : observed.policies) {
     names.push_back(policy->meta.key.name);
+    if (!policy->problem.empty()) all.push_back("ModelPolicy " + policy->meta.key.name + ": " + policy->problem);
     for (std::string& one : objections(observed, *policy, observed.version(name))) all.push_back(std::move(one));
     if (const auto at = too_old_at(observed, *policy, status); at && *at <= now)
       all.push_back("ModelVersion " + name + " has to be evaluated every " + format_duration(*policy->max_age) + ", and was not since " +
                     format_time(*at - *policy->max_age) + ": train or evaluate it anew (ModelPolicy " + policy->meta.key.name + ")");
   }
   const std::string policies = "ModelPolicy " + listed(names, " and ");
+  if (const auto due = evaluation_due(observed, status, now); due && all.empty())
+    return Verdict{true, kEvaluationDue, whole_characters("as " + policies + " demands; " + sentence(*due, name), kMessageKept)};
   if (all.empty()) return Verdict{true, "Compliant", whole_characters("as " + policies + " demands", kMessageKept)};
   return Verdict{false, "NotCompliant", joined(all)};
 }

@@ -16,8 +16,11 @@ namespace mo::governance {
 
 const char* word(api::RolloutPolicy::Strategy strategy);
 
-// Whether `policy` is for a Model that says this, in this namespace.
-bool applies(const api::ModelPolicy& policy, const api::Model& model);
+// Whether `policy` is for a Model that says this, in this namespace. `ns`: null if nobody knows its labels, and then a policy that asks
+// for labels is for it.
+bool applies(const api::ModelPolicy& policy, const api::Model& model, const api::Namespace* ns = nullptr);
+// The same with a `problem`, where that could not be decided. `denied`: the operator may not look at Namespaces.
+Ref<api::ModelPolicy> undecided(const Ref<api::ModelPolicy>& policy, const std::string& ns, bool denied);
 
 // What one policy demands and does not get, each a sentence that names field, value and way out. `version` may be null: then what
 // is asked of versions is left out.
@@ -41,7 +44,10 @@ rollout::Policy resolve(const Observed& observed);
 // Condition Compliant of a Model for which some policy is, enforced or not; nothing if none is.
 std::optional<Verdict> compliant(const Observed& observed, const api::ModelStatus& status, TimePoint now);
 
-// When what serves gets older than some policy's maxAge next, by its newest evaluation; nothing if none does.
+// Condition Compliant is True, and what serves has to be evaluated anew soon: the Event that tells, once. `status`: as it is to be.
+std::optional<Event> evaluation_notice(const Observed& observed, const api::ModelStatus& status, TimePoint now);
+
+// When what serves gets older than some policy's maxAge next, by its newest evaluation, or is so soon; nothing if it never does.
 std::optional<TimePoint> too_old_next(const Observed& observed, const api::ModelStatus& status, TimePoint now);
 
 }  // namespace mo::governance

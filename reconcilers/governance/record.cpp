@@ -32,6 +32,7 @@ Json to_json(const api::GovernanceRecord& record) {
   list("authors", record.authors);
   list("cleared", std::move(cleared));
   if (record.min_bake) out["minBake"] = format_duration(*record.min_bake);
+  if (record.min_shadow) out["minShadow"] = format_duration(*record.min_shadow);
   if (record.approval_valid_for) out["approvalValidFor"] = format_duration(*record.approval_valid_for);
   return out;
 }

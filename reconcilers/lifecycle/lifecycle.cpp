@@ -104,15 +104,17 @@ class Decide {
         continue;
       }
       const std::string left = days == 1 ? "1 day" : std::to_string(days) + " days";
-      once(what + " " + format_time(*at) + ", " + left, what == "retirement" ? "RetirementNotice" : "DeprecationNotice",
-           what + " is due within " + left + ", on " + format_time(*at) + " (" + field + ")" + successor("; callers should move to Model "), kept);
+      const char* reason = what == "review" ? "ReviewNotice" : what == "retirement" ? "RetirementNotice" : "DeprecationNotice";
+      once(what + " " + format_time(*at) + ", " + left, reason,
+           what + " is due within " + left + ", on " + format_time(*at) + " (" + field + ")" +
+               (what == "review" ? "" : successor("; callers should move to Model ")), kept);
       return;
     }
   }
 
   void review(std::vector<std::string>& kept) {
     if (!spec().review_by) return;
-    if (!past(spec().review_by)) return look_again(*spec().review_by);
+    if (!past(spec().review_by)) return notice("review", "spec.lifecycle.reviewBy", spec().review_by, kept);
     const std::string at = format_time(*spec().review_by);
     once("review " + at, "ReviewDue", "its review was due by " + at + ": review it, and set spec.lifecycle.reviewBy to when it is next due", kept);
   }

@@ -1,5 +1,6 @@
 #include "reconcilers/lifecycle/retire.h"
 
+#include "reconcilers/audit/retention.h"
 #include "reconcilers/audit/trail.h"
 #include "reconcilers/history/history.h"
 #include "reconcilers/model/status.h"
@@ -27,9 +28,14 @@ class Retiring {
     if (settings_.audit.on)
       for (Action& action : audit::seal(o_, status_.audit, settings_.audit)) plan_.actions.push_back(std::move(action));
     for (Action& action : history::prune(o_, status_, "", false)) plan_.actions.push_back(std::move(action));
+    auto again = decision_.look_again;
+    if (settings_.audit.on) {
+      for (Action& action : audit::prune(o_, &status_.audit, settings_.audit, now_)) plan_.actions.push_back(std::move(action));
+      if (const auto at = audit::prunes_next(o_, settings_.audit, now_); at && (!again || *at < *again)) again = at;
+    }
     plan_.events = decision_.events;
     for (const Action& action : plan_.actions) plan_.at_once |= std::holds_alternative<WriteStatus>(action);
-    if (decision_.look_again) plan_.requeue_after = std::max(Duration(0), *decision_.look_again - now_);
+    if (again) plan_.requeue_after = std::max(Duration(0), *again - now_);
     return std::move(plan_);
   }
 
@@ -55,7 +61,7 @@ class Retiring {
 
   void write_model() {
     if (!settings_.installation.name.empty()) status_.handled_by = settings_.installation.name;
-    if (settings_.audit.on) status_.audit = audit::record({.observed = o_, .next = status_}, now_);
+    if (settings_.audit.on) status_.audit = audit::record({.observed = o_, .next = status_, .settings = &settings_.audit}, now_);
     const model::SpecVersion spec;
     model::Findings findings{.observed = o_, .spec = spec, .status = status_};
     findings.lifecycle = &decision_;

@@ -20,6 +20,7 @@ Json render_inline_version(const api::Model& model, const std::string& name) {
   Json version = serving::object_of(model, Kind::ModelVersion, name);
   if (!model.about.changed_by.empty()) version["metadata"]["annotations"][api::kAnnotationChangedBy] = model.about.changed_by;
   version["spec"] = {{"modelRef", {{"name", model.meta.key.name}}}, {"artifact", to_json(*model.artifact)}};
+  if (!model.parts.empty()) version["spec"]["parts"] = to_json(model.parts);
   return version;
 }
 
@@ -34,6 +35,7 @@ std::string words_of(const api::Model& m, const std::string& version) {
   if (m.artifact && !m.artifact->secret.empty()) parts.push_back("credentials " + m.artifact->secret);
   if (m.artifact && m.artifact->unpack) parts.push_back("unpack");
   if (m.artifact && !m.artifact->signature_uri.empty()) parts.push_back("signature " + m.artifact->signature_uri + " " + m.artifact->public_key);
+  if (!m.parts.empty()) parts.push_back(to_json(m.parts));
   return kRevision + hash_of(parts.dump());
 }
 
@@ -43,16 +45,19 @@ std::string check_owner(const api::ModelVersion& version, const std::string& mod
 }
 
 // The bits are the same, or the record would have another name.
-std::string differs_from_spec(const api::ModelVersion& record, const api::Artifact& artifact) {
+std::string differs_from_spec(const api::ModelVersion& record, const api::Model& m) {
+  const api::Artifact& artifact = *m.artifact;
   std::string fields;
-  const auto add = [&](bool differs, const char* field) {
-    if (differs) fields += (fields.empty() ? "spec.artifact." : " and spec.artifact.") + std::string(field);
+  const auto add_field = [&](bool differs, const std::string& field) {
+    if (differs) fields += (fields.empty() ? "spec." : " and spec.") + field;
   };
+  const auto add = [&](bool differs, const char* field) { add_field(differs, "artifact." + std::string(field)); };
   add(record.artifact.digest != artifact.digest, "digest");
   add(record.artifact.uri != artifact.uri, "uri");
   add(!(record.artifact.format == artifact.format), "format");
   add(record.artifact.unpack != artifact.unpack, "unpack");
   add(record.artifact.signature_uri != artifact.signature_uri || record.artifact.public_key != artifact.public_key, "signature");
+  add_field(record.parts != m.parts, "parts");
   return "ModelVersion " + record.meta.key.name + " is the record of this artifact and cannot change, but " + fields +
          " of the Model says otherwise: set it back, set spec.version to " + record.meta.key.name +
          " instead of spec.artifact, or register the artifact as a ModelVersion of another name and set spec.version to that";
@@ -245,7 +250,7 @@ class Decide {
     if (!r.revision.empty() && !on_record(out_.status, r.version, r.revision) && !serves_as_asked(o_, out_.status, r))
       return {"RevisionNotFound", "revision " + r.revision + " of " + r.version + " is not in status.previous of the Model (status.previous of the Model): leave spec.revision out for what Model and ModelRuntime ask for", true};
     const std::string was = promoted_digest(r.version);
-    if (!was.empty() && was != version->artifact.digest)
+    if (!was.empty() && was != version->bits())
       return {"VersionConflict", made_anew(*version, was) + ": register other bytes under another name, and ask for that", true};
     return {};
   }
@@ -449,13 +454,13 @@ class Decide {
 }  // namespace
 
 std::string made_anew(const api::ModelVersion& version, const std::string& digest) {
-  return "ModelVersion " + version.meta.key.name + " was deleted and recreated with digest " + version.artifact.digest + ", but " +
+  return "ModelVersion " + version.meta.key.name + " was deleted and recreated with digest " + version.bits() + ", but " +
          digest + " was served under that name";
 }
 
 std::string stable_conflict(const Observed& o, const api::ModelStatus& status) {
   const auto record = o.version(status.stable_version);
-  if (!record || status.stable_digest.empty() || record->artifact.digest == status.stable_digest) return "";
+  if (!record || status.stable_digest.empty() || record->bits() == status.stable_digest) return "";
   return made_anew(*record, status.stable_digest) +
          ": its pods stay as they are. Register other bytes under another name and ask for that, or make the ModelVersion as it was";
 }
@@ -502,6 +507,38 @@ std::string weight_too_small(const api::Model& m) {
   return "";
 }
 
+Ref<api::Model> with_pinned(const Ref<api::Model>& model) {
+  if (!model || !model->artifact || !model->status.pinned || api::tag_of(*model->artifact).empty()) return model;
+  auto copy = std::make_shared<api::Model>(*model);
+  copy->status.pinned->apply_to(*copy->artifact);
+  return copy;
+}
+
+namespace {
+
+// A tag may move. It is asked for once, and what it says then is in status before anything is registered.
+SpecVersion resolve_tag(const Observed& o, const std::string& tag) {
+  const api::Model& m = *o.model;
+  SpecVersion out;
+  out.name = m.status.spec_version;
+  out.reason = "ResolvingTag";
+  out.problem = "asking the registry which digest " + tag + " has";
+  const std::string id = "tag/" + m.meta.uid + "/" + hash_of(tag);
+  out.asks.push_back({id, AskOutside{AskOutside::What::OciTag, tag, "", ""}});
+  const auto answer = o.answers.find(id);
+  if (answer == o.answers.end()) return out;
+  if (answer->second.text) {
+    out.pinned = api::Pinned{m.artifact->uri, *answer->second.text};
+    return out;
+  }
+  out.reason = "TagNotResolved";
+  out.problem = "spec.artifact.uri is a tag whose digest is not known: " + answer->second.problem +
+                ". It is asked for again; to go on without, name the digest in its place: oci://registry/repository@sha256:…";
+  return out;
+}
+
+}  // namespace
+
 SpecVersion resolve_spec(const Observed& o) {
   const api::Model& m = *o.model;
   SpecVersion out;
@@ -512,14 +549,17 @@ SpecVersion resolve_spec(const Observed& o) {
     return out;
   }
   if (!m.version && !m.artifact) return out;
-  out.name = m.version ? *m.version : o.version_name(m.artifact->digest);
+  if (m.artifact)
+    if (const std::string tag = api::tag_of(*m.artifact); !tag.empty()) return resolve_tag(o, tag);
+  if (m.artifact && m.status.pinned && m.artifact->uri.ends_with("@" + m.status.pinned->digest)) out.pinned = m.status.pinned;
+  out.name = m.version ? *m.version : o.version_name(api::bits_of(*m.artifact, m.parts));
   const Ref<api::ModelVersion> record = o.version(out.name);
   if (record) {
     out.problem = check_owner(*record, m.meta.key.name);
     if (!out.problem.empty()) out.reason = "VersionOfAnotherModel";
     // The record of an inline artifact that was mended before it ever served: the same bits, from elsewhere. One that a run
     // registered knows how good they are and where they came from, and stays.
-    if (!out.problem.empty() || !m.artifact || record->artifact == *m.artifact || record->meta.deleting || record->phase == "Candidate")
+    if (!out.problem.empty() || !m.artifact || (record->artifact == *m.artifact && record->parts == m.parts) || record->meta.deleting || record->phase == "Candidate")
       return out;
     const bool ours = record->meta.controller_uid == m.meta.uid && record->figures().empty() && record->parent.empty();
     if (ours && out.name != m.status.stable_version) {
@@ -528,7 +568,7 @@ SpecVersion resolve_spec(const Observed& o) {
                                    "spec.artifact has changed; registered anew"});
     } else {
       out.reason = "VersionConflict";
-      out.problem = differs_from_spec(*record, *m.artifact);
+      out.problem = differs_from_spec(*record, m);
     }
     return out;
   }

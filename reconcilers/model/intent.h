@@ -19,9 +19,15 @@ namespace mo::model {
 struct SpecVersion {
   std::string name;  // empty: the spec names none
   std::string reason,
-      problem;  // why it cannot be had (yet): VersionNotFound | VersionOfAnotherModel | VersionConflict | InvalidSpec
+      problem;  // why it cannot be had (yet): VersionNotFound | VersionOfAnotherModel | VersionConflict | InvalidSpec |
+               // ResolvingTag (no problem, it is on its way) | TagNotResolved
   std::vector<Action> actions;  // registers an inline artifact
+  std::optional<api::Pinned> pinned;  // what status is to say of a tag
+  std::vector<Ask> asks;              // what a tag stands for
 };
+
+// The Model with the digest that its status has on record in place of the tag of its artifact; itself where there is none.
+Ref<api::Model> with_pinned(const Ref<api::Model>& model);
 
 SpecVersion resolve_spec(const Observed& observed);
 

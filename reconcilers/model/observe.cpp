@@ -5,6 +5,7 @@
 
 #include "reconcilers/common/names.h"
 #include "reconcilers/governance/policies.h"
+#include "reconcilers/model/intent.h"
 #include "reconcilers/serving/route.h"
 
 namespace mo::model {
@@ -36,8 +37,9 @@ void take_named(const Stores& stores, Observed& o) {
   if (!o.model) return;
   if (o.model->version) take(*o.model->version);
   if (o.model->artifact) {
-    take(version_name_for(o.key.name, o.model->artifact->digest));
-    take(long_version_name_for(o.key.name, o.model->artifact->digest));
+    const std::string bits = api::bits_of(*o.model->artifact, o.model->parts);
+    take(version_name_for(o.key.name, bits));
+    take(long_version_name_for(o.key.name, bits));
   }
   take(o.model->status.stable_version);
   take(o.model->status.intent.version);
@@ -49,10 +51,8 @@ void take_configmaps(const Stores& stores, Observed& o) {
     if (auto configmap = stores.configmaps.get({o.key.ns, name}))
       o.configmaps[name] = configmap->meta.resource_version;
   };
-  for (const auto& [name, version] : o.named) {
-    const std::string configmap = version->artifact.configmap();
-    if (!configmap.empty()) take(configmap);
-  }
+  for (const auto& [name, version] : o.named)
+    for (const std::string& configmap : api::artifact_configmaps(version->artifact, version->parts)) take(configmap);
   for (const std::string& name : o.model->configmaps) take(name);
   for (const auto& runtime : o.runtimes)
     for (const std::string& name : runtime->configmaps) take(name);
@@ -92,10 +92,29 @@ void take_gate_sets(const Stores& stores, Observed& o) {
 }
 
 void take_policies(const Stores& stores, Observed& o) {
-  for (auto& policy : stores.policies.all())
-    if (governance::applies(*policy, *o.model)) o.policies.push_back(std::move(policy));
+  const auto ns = stores.namespaces.get({"", o.key.ns});
+  for (auto& policy : stores.policies.all()) {
+    if (!governance::applies(*policy, *o.model, ns.get())) continue;
+    const bool unknown = policy->namespace_selector && !ns;
+    o.policies.push_back(unknown ? governance::undecided(policy, o.key.ns, stores.namespaces.denied()) : std::move(policy));
+  }
   if (o.policies.empty()) return;
   std::sort(o.policies.begin(), o.policies.end(), [](const auto& a, const auto& b) { return a->meta.key.name < b->meta.key.name; });
+}
+
+void take_audits(const Stores& stores, Observed& o) {
+  o.audits_denied = stores.audits.denied();
+  o.audit_objects = stores.audits.of_model(o.key);
+  for (const auto& audit : o.audit_objects) o.audits.insert(audit->meta.key.name);
+  if (o.audit_objects.empty()) return;
+  const auto longest = [](const auto& policies) {
+    std::optional<Duration> kept;
+    for (const auto& policy : policies)
+      if (policy->keep_audits) kept = std::max(*policy->keep_audits, kept.value_or(Duration(0)));
+    return kept;
+  };
+  o.audits_kept = longest(o.policies);
+  o.others_audits_kept = longest(stores.policies.all());
 }
 
 // A Service that was made anew has nothing of the one before it.
@@ -137,7 +156,7 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
                  const ObjectKey& key) {
   Observed o;
   o.key = key;
-  o.model = stores.models.get(key);
+  o.model = with_pinned(stores.models.get(key));
   o.versions = stores.versions.of_model(key);
   o.rollouts = stores.rollouts.of_model(key);
   o.runs = stores.runs.of_model(key);
@@ -150,14 +169,13 @@ Observed observe(const Stores& stores, Ledger& ledger, const AnswerBook& answers
     std::erase_if(o.runs, of_another);
   }
   take_named(stores, o);
-  if (!o.model) return o;
+  if (!o.model) return take_audits(stores, o), o;
   o.runtimes = stores.runtimes.all();
   take_gate_sets(stores, o);
   take_policies(stores, o);
   for (const auto& rollout : o.rollouts)
     for (auto& approval : stores.approvals.of_model(approvals_key(rollout->meta.key))) o.approvals.push_back(std::move(approval));
-  o.audits_denied = stores.audits.denied();
-  for (const auto& audit : stores.audits.of_model(key)) o.audits.insert(audit->meta.key.name);
+  take_audits(stores, o);
   take_owned(stores.deployments, ledger, o, o.deployments);
   take_owned(stores.services, ledger, o, o.services);
   take_owned(stores.routes, ledger, o, o.routes);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "reconcilers/audit/retention.h"
 #include "reconcilers/audit/trail.h"
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
@@ -61,6 +62,7 @@ class Planner {
     policy_ = governance::resolve(o_);
     decided_ = decide_intent(o_, spec_, policy_, now_);
     look_again(decided_.look_again);
+    status().pinned = spec_.pinned;
     note_digest();
     watch_monitors();
     advance_rollout();
@@ -77,6 +79,7 @@ class Planner {
     append(plan_.events, std::move(lifecycle_.events));
     append(plan_.events, std::move(watched_.events));
     append(plan_.events, std::move(training_.events));
+    append(plan_.asks, std::move(spec_.asks));
     append(plan_.asks, std::move(lifecycle_.asks));
     append(plan_.asks, std::move(watched_.asks));
     append(plan_.asks, std::move(training_.asks));
@@ -111,7 +114,7 @@ class Planner {
                          superseded ? *superseded : "",
                          serving::gateways_of(m_),
                          job_troubles(r),
-                         candidate ? candidate->artifact.digest : "",
+                         candidate ? candidate->bits() : "",
                          status().stable_digest,
                          hash_of(m_.rollout.raw),
                          served_before(o_.rollouts, r, brought ? brought->name : ""),
@@ -246,7 +249,7 @@ class Planner {
     if (!ground.at(100)) return;
     status().stable_version = first_;
     status().stable_revision = first_revision_ ? *first_revision_ : taken_over(o_, first_);
-    status().stable_digest = o_.version(first_)->artifact.digest;
+    status().stable_digest = o_.version(first_)->bits();
     intent.outcome = "Succeeded";
     plan_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, false, "Serving", first_ + " serves"});
     first_.clear();
@@ -266,7 +269,7 @@ class Planner {
   // The version before did not write it down.
   void note_digest() {
     const auto record = o_.version(status().stable_version);
-    if (record && status().stable_digest.empty()) status().stable_digest = record->artifact.digest;
+    if (record && status().stable_digest.empty()) status().stable_digest = record->bits();
   }
 
   void follow_runtime() {
@@ -339,6 +342,7 @@ class Planner {
     status().lifecycle = lifecycle_.status;
     look_again(served_.look_again);
     look_again(governance::too_old_next(o_, status(), now_));
+    if (auto notice = governance::evaluation_notice(o_, status(), now_)) plan_.events.push_back(std::move(*notice));
   }
 
   // ---- actions ----
@@ -358,6 +362,13 @@ class Planner {
     for (std::vector<Action>* actions : parts) append(plan_.actions, std::move(*actions));
     seal_records();
     write_other_runs();
+    prune_records();
+  }
+
+  void prune_records() {
+    if (!settings_.audit.on) return;
+    append(plan_.actions, audit::prune(o_, &status().audit, settings_.audit, now_));
+    look_again(audit::prunes_next(o_, settings_.audit, now_));
   }
 
   // Last, with what else nothing waits for. Of the two what was refused before holds up nothing.
@@ -428,7 +439,7 @@ class Planner {
   void write_model(const std::string& refused) {
     if (!settings_.installation.name.empty()) status().handled_by = settings_.installation.name;
     if (settings_.audit.on)
-      status().audit = audit::record({o_, status(), decided_.active.get(), advanced_ ? &advanced_->status : nullptr, &decided_.closed}, now_);
+      status().audit = audit::record({o_, status(), decided_.active.get(), advanced_ ? &advanced_->status : nullptr, &decided_.closed, &settings_.audit}, now_);
     const AskedNow asked = rolling() || !first_.empty() ? AskedNow{} : asked_now(o_, status());
     Findings f{o_,
                spec_,
@@ -457,6 +468,9 @@ class Planner {
       f.waiting = *waiting;
     if (!job_taken_.empty() && rolling()) f.waiting = waits_for_name();
     const Json next = render_status(f, now_);
+    for (const std::string* side : {&f.stable_side, &f.candidate_side})
+      if (const auto fetched = serving::fetching_of(o_, *side).done; fetched && *fetched + m_.rollout.progress_deadline > now_)
+        look_again(*fetched + m_.rollout.progress_deadline);
     const std::string text = next.dump();
     for (const Json& condition : next["conditions"])
       if (condition["type"] == "Stalled" && condition["status"] == "True") look_again(now_ + kStalledPoll);
@@ -562,7 +576,7 @@ class Planner {
 };
 
 // Rollouts and versions whose Model isn't there: they say so, and wait for it.
-Plan plan_without_model(const Observed& o, TimePoint now) {
+Plan plan_without_model(const Observed& o, TimePoint now, const audit::Settings& audit) {
   Plan plan;
   const std::string missing = "Model " + o.key.name + " does not exist in namespace " + o.key.ns;
   for (const auto& r : o.rollouts) {
@@ -593,13 +607,16 @@ Plan plan_without_model(const Observed& o, TimePoint now) {
       plan.actions.push_back(WriteStatus{
           {Kind::ModelVersion, v->meta.key}, v->meta.uid, v->meta.resource_version, next->dump(), missing});
   }
+  if (!audit.on) return plan;
+  for (Action& action : audit::prune(o, nullptr, audit, now)) plan.actions.push_back(std::move(action));
+  if (const auto at = audit::prunes_next(o, audit, now)) plan.requeue_after = *at - now;
   return plan;
 }
 
 }  // namespace
 
 Plan plan(const Observed& observed, TimePoint now, const Settings& settings) {
-  if (!observed.model) return plan_without_model(observed, now);
+  if (!observed.model) return plan_without_model(observed, now, settings.audit);
   switch (handling(*observed.model, settings.installation)) {
     case Handling::Ours:
       break;

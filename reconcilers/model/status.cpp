@@ -75,6 +75,7 @@ class Status {
   Standing standing() const {
     if (retired()) return at_rest();
     if (f_.spec.reason == "InvalidSpec") return stalled(hurt(), f_.spec.reason, f_.spec.problem);
+    if (f_.spec.reason == "ResolvingTag") return reconciling(stable().empty() ? "Pending" : "Progressing", f_.spec.reason, f_.spec.problem);
     if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.reason, f_.spec.problem);
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
     if (!f_.serve_problem.empty()) return stalled(hurt(), f_.serve_reason, f_.serve_problem);
@@ -198,10 +199,16 @@ class Status {
       if (p->bad_signature) return stalled("Degraded", "BadSignature", message);
     }
     for (const auto& [name, d] : o_.deployments)
-      if (side_of(*d.object) == side && d.object->progressing_reason == "ProgressDeadlineExceeded" && !serving::settled(o_, side))
+      if (side_of(*d.object) == side && d.object->progressing_reason == "ProgressDeadlineExceeded" && !serving::settled(o_, side) && !may_take_longer(side))
         return stalled("Degraded", "ProgressDeadlineExceeded", message);
     const bool available = pods.ready > 0 || m_.replicas == 0;
     return reconciling(stable().empty() || available ? "Progressing" : "Degraded", "Deploying", message);
+  }
+
+  // A Deployment counts the time that weights take to come as time without progress.
+  bool may_take_longer(const std::string& side) const {
+    const serving::Fetching fetching = serving::fetching_of(o_, side);
+    return fetching.since || (fetching.done && now_ < *fetching.done + m_.rollout.progress_deadline);
   }
 
   std::string adoption_note() const {
@@ -259,8 +266,7 @@ class Status {
   // The name of the ConfigMap without which the version that serves cannot start anew; empty if it is there, or there is none.
   std::string artifact_gone() const {
     const Ref<api::ModelVersion> record = o_.version(stable());
-    const std::string name = record ? record->artifact.configmap() : "";
-    return o_.configmaps.count(name) ? "" : name;
+    return record ? serving::absent_configmap(o_, *record) : "";
   }
 
   std::string config_note() const {
@@ -317,6 +323,7 @@ class Status {
   void put_versions(Json& out) const {
     if (!stable().empty()) out["stableVersion"] = stable();
     if (!stable().empty() && !f_.status.stable_digest.empty()) out["stableDigest"] = f_.status.stable_digest;
+    if (f_.status.pinned) out["pinned"] = {{"uri", f_.status.pinned->uri}, {"digest", f_.status.pinned->digest}};
     if (!stable().empty() && f_.status.stable_revision) out["stableRevision"] = to_json(*f_.status.stable_revision);
     if (!stable().empty() && f_.status.previous) out["previous"] = to_json(*f_.status.previous);
     if (!first().empty()) out["candidateVersion"] = first();
@@ -440,7 +447,7 @@ class Status {
     conditions.set("Available", available());
     if (f_.lifecycle && f_.lifecycle->end_of_life) conditions.set("EndOfLife", *f_.lifecycle->end_of_life);
     if (!f_.runtime_outdated.empty()) conditions.set("RuntimeOutdated", {true, "WaitsForRollout", f_.runtime_outdated});
-    if (!m_.monitors.empty() && !retired()) {
+    if (!f_.status.monitors.empty() && !retired()) {
       const monitors::Health health = monitors::health_of(f_.status.monitors);
       conditions.set("Healthy", {health.healthy, health.reason, health.message});
     }

@@ -50,7 +50,8 @@ class Turn {
     s().job_started = at;
     s().job_done = false;
     s().job = rollout::gate_job_name(o_.key.name, figure_.name,
-                                     "monitor/" + model_.meta.uid + "/" + s().version + "/" + format_time(at));
+                                     "monitor/" + model_.meta.uid + "/" + s().version + "/" + format_time(at) +
+                                         (s().policy.empty() ? "" : "/" + figure_.name));
   }
 
   // Status says so first, so that a Job which is not there may be made as often as need be.

@@ -17,6 +17,7 @@ using rollout::Measured;
 // How old a figure in status may get while nothing else changes: ten thousand Models must not write each measurement.
 constexpr Duration kFigureKept = std::chrono::minutes(10);
 constexpr size_t kMessageKept = 512;  // bytes
+constexpr size_t kMostOfPolicies = 60;
 constexpr size_t kLongestName = 63;
 
 const char* word(State state) {
@@ -69,14 +70,26 @@ class Watch {
 
   Decision run() {
     for (const api::Monitor& monitor : m_.monitors) out_.status.push_back(watch(monitor));
+    for (const auto& policy : o_.policies)
+      for (const api::Monitor& monitor : policy->monitors)
+        if (out_.status.size() < m_.monitors.size() + kMostOfPolicies) out_.status.push_back(watch(of_policy(*policy, monitor)));
     std::vector<Action> old = tidy_jobs(o_, out_.status);
     out_.jobs.insert(out_.jobs.begin(), old.begin(), old.end());
     return std::move(out_);
   }
 
  private:
+  // Beside the Model's own of that name. Of a policy that only warns it alerts, and nothing follows from it.
+  static api::Monitor of_policy(const api::ModelPolicy& policy, api::Monitor monitor) {
+    monitor.policy = policy.meta.key.name;
+    monitor.figure.name = monitor.policy + "/" + monitor.figure.name;
+    if (!policy.enforced) monitor.retrain = monitor.roll_back = monitor.hold = false;
+    return monitor;
+  }
+
   api::MonitorStatus watch(const api::Monitor& monitor) {
-    const api::MonitorStatus before = on_record(monitor.figure.name);
+    api::MonitorStatus before = on_record(monitor.figure.name);
+    before.policy = monitor.policy;
     if (stable_.empty()) return before;
     if (monitor.figure.job) return watch_by_job(monitor, before);
     api::MonitorStatus next = before;
@@ -126,6 +139,7 @@ class Watch {
     context.ns = o_.key.ns;
     context.model = o_.key.name;
     context.stable = context.candidate = stable_;
+    context.of_cluster = !monitor.policy.empty();  // the cluster's admin wrote it
     if (const auto& revision = m_.status.stable_revision) context.stable_revision = context.candidate_revision = revision->label();
     Ask ask = rollout::ask_figure(monitor.figure, context, id + "/" + std::to_string(slot));
     const auto answer = o_.answers.find(ask.id);
@@ -282,6 +296,7 @@ Json to_json(const std::vector<api::MonitorStatus>& monitors) {
   Json list = Json::array();
   for (const api::MonitorStatus& s : monitors) {
     Json one = {{"name", s.name}, {"state", word(s.state)}};
+    if (!s.policy.empty()) one["policy"] = s.policy;
     const auto text = [&](const char* name, const std::string& value) {
       if (!value.empty()) one[name] = value;
     };

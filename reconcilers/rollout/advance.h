@@ -33,7 +33,7 @@ struct Input {
   std::string superseded_by;  // set: end it, with this sentence
   std::vector<ObjectKey> gateways = {};  // of the Model's route
   std::map<std::string, std::string> job_troubles = {};  // why a Job does not get on, by its name
-  std::string digest = {}, stable_digest = {};  // of the artifacts of both versions; empty: unknown
+  std::string digest = {}, stable_digest = {};  // of the bits of both versions; empty: unknown
   std::string spec_hash = {};                   // of the Model's spec.rollout
   bool served_before = false;                   // the candidate had all traffic once
   std::optional<api::GovernanceRecord> governance = {};  // what ModelPolicies ask, taken at the start

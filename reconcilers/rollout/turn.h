@@ -107,11 +107,13 @@ class Turn {
   bool recreates() { return policy().strategy == api::RolloutPolicy::Strategy::Recreate; }
   bool mirrored();
   bool can_mirror();
+  bool shadow_over();
+  bool shadowed();
   bool warmed();
   bool has_pods();
   void wait_for_pods(int wanted, const std::string& where = "");
   void wait_for_route(const std::string& what);
-  void keep_deadline(const std::string& missed, const std::string& stand);
+  void keep_deadline(const std::string& missed, const std::string& stand, const serving::Fetching& fetching = {});
   void final();
   void bake(bool there);
 

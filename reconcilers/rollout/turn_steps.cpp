@@ -36,7 +36,7 @@ bool Turn::take_step() {
 }
 
 bool Turn::reach(int weight) {
-  if (s().candidate_weight == 0 && !may_serve()) return false;
+  if (s().candidate_weight == 0 && !(may_serve() && shadowed())) return false;
   if (weight == 100 && s().candidate_weight < 100 && !(pass_required() && may_have_all())) return false;
   s().candidate_weight = weight;
   s().stable_weight = first() ? 0 : 100 - weight;
@@ -67,7 +67,7 @@ bool Turn::wait_out(const api::Step::Pause& pause) {
 }
 
 bool Turn::choose_callers() {
-  if (!may_serve() || !warmed()) return false;
+  if (!may_serve() || !shadowed() || !warmed()) return false;
   if (ground_.routed && ground_.route_taken_up && ground_.route_apart.chosen == step().match->headers) return true;
   wait_for_route("chosen callers go to " + to());
   return false;
@@ -81,7 +81,7 @@ bool Turn::grow(int pods) {
 
 serving::Apart Turn::apart() {
   serving::Apart apart;
-  if (!first() && has_cleared(api::kFirstTraffic)) apart.chosen = chosen_at(policy(), s().step_index);
+  if (!first() && has_cleared(api::kFirstTraffic) && shadow_over()) apart.chosen = chosen_at(policy(), s().step_index);
   apart.mirrored = s().mirroring_since.has_value() && s().candidate_weight == 0;
   return apart;
 }
@@ -97,6 +97,23 @@ bool Turn::mirrored() {
   if (!s().mirroring_since && !(may_serve() && can_mirror())) return false;
   if (ground_.routed && ground_.route_taken_up && ground_.route_apart.mirrored) return true;
   wait_for_route(to() + " gets copies of requests");
+  return false;
+}
+
+// Whether it has had copies for as long as a ModelPolicy asks. A first version has nobody whose requests could be copied.
+bool Turn::shadow_over() {
+  if (!s().governance || !s().governance->min_shadow || first() || way_back()) return true;
+  return s().mirroring_since && now_ >= *s().mirroring_since + *s().governance->min_shadow;
+}
+
+bool Turn::shadowed() {
+  if (shadow_over()) return true;
+  if (!shadows()) return fail("PolicyUnsatisfied", "a ModelPolicy asks for copies of requests first, and the strategy of this rollout is not Shadow"), false;
+  if (!warmed()) return false;
+  if (shadow_over()) return true;
+  const TimePoint until = *s().mirroring_since + *s().governance->min_shadow;
+  s().message = to() + " gets copies of requests until " + format_time(until) + ", as a ModelPolicy asks";
+  look_again(until);
   return false;
 }
 
@@ -154,7 +171,7 @@ void Turn::wait_for_pods(int wanted, const std::string& where) {
   if (g.digest_mismatch) return fail("DigestMismatch", g.candidate_problem);
   if (g.bad_signature) return fail("BadSignature", g.candidate_problem);
   if (g.adopting && g.candidate_ready_for(100)) return;  // it is not the candidate that is late
-  keep_deadline("not ready within ", std::to_string(g.candidate.ready) + " pods of " + to() + " are ready" + problem);
+  keep_deadline("not ready within ", std::to_string(g.candidate.ready) + " pods of " + to() + " are ready" + problem, g.candidate_fetching);
 }
 
 // Until `what` is true of the route.
@@ -167,11 +184,11 @@ void Turn::wait_for_route(const std::string& what) {
 }
 
 // A step may be older than its deadline when pods go missing (it was scaled, a node was drained): they have that long to come from
-// then on.
-void Turn::keep_deadline(const std::string& missed, const std::string& stand) {
+// then on, and large weights take as long as they take.
+void Turn::keep_deadline(const std::string& missed, const std::string& stand, const serving::Fetching& fetching) {
   waits_ = true;
   if (!s().waiting_since) s().waiting_since = whole_second(now_);
-  const TimePoint deadline = *s().waiting_since + policy().progress_deadline;
+  const TimePoint deadline = fetching.counts_from(*s().waiting_since) + policy().progress_deadline;
   if (now_ < deadline) return look_again(deadline);
   fail("ProgressDeadlineExceeded", missed + format_duration(policy().progress_deadline) + ": " + stand);
 }

@@ -1,18 +1,27 @@
 #include "reconcilers/serving/fetching.h"
 
+#include <algorithm>
 #include <string_view>
 
+#include "operator/core/size.h"
+#include "operator/core/text.h"
+#include "reconcilers/serving/render.h"
 #include "reconcilers/serving/reserved.h"
 
 namespace mo::serving {
 namespace {
 
+constexpr const char* kSourcePath = "/source";
+constexpr const char* kCredentialsPath = "/credentials";
 constexpr const char* kSignaturePath = "/signature";
+constexpr const char* kPartsFolder = "parts";  // below the artifact volume
+// Beside each artifact the volume holds its folder, and each file fills whole blocks.
+constexpr uint64_t kVolumeSlack = 16u << 20;
+constexpr uint64_t kLargestVolume = 1ull << 62;
 // `model-operator fetch` gives up after 10 minutes. What is larger than usual gets more, by what a slow network brings.
-constexpr uint64_t kSlowest = 10'000'000;  // bytes a second
+constexpr uint64_t kFetchPatience = 600;        // seconds
+constexpr uint64_t kSlowestFetch = 10'000'000;  // bytes a second
 constexpr uint64_t kUsual = api::kDefaultArtifactBytes;
-
-}  // namespace
 
 bool is_remote(const std::string& uri) {
   for (const char* scheme : {"http://", "https://", "s3://", "oci://"})
@@ -20,6 +29,23 @@ bool is_remote(const std::string& uri) {
   return false;
 }
 
+bool take_prefix(std::string& text, const std::string& prefix) {
+  if (text.compare(0, prefix.size(), prefix) != 0) return false;
+  text.erase(0, prefix.size());
+  return true;
+}
+
+// Only characters that are plain in a path and a shell; a query string is no part of the name.
+std::string file_name(std::string path) {
+  path = path.substr(0, path.find_first_of("?#"));
+  const size_t slash = path.find_last_of('/');
+  std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  for (char& c : name)
+    if (!(std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-' || c == '_')) c = '_';
+  return name.empty() || name[0] == '.' ? "model" + name : name;
+}
+
+// From the file name of the URI: a folder has no suffix of an archive, and a registry names no file.
 std::string output_name(const api::Artifact& artifact, const std::string& file) {
   if (artifact.uri.starts_with("oci://")) return "model";
   if (!artifact.unpack) return file;
@@ -28,26 +54,139 @@ std::string output_name(const api::Artifact& artifact, const std::string& file) 
   return file;
 }
 
-void add_wishes(const api::Artifact& artifact, uint64_t max_bytes, Json& args, Json& mounts) {
-  if (artifact.unpack) args.push_back("--unpack");
-  if (max_bytes > kUsual) args.insert(args.end(), {"--timeout", std::to_string(600 + max_bytes / kSlowest) + "s"});
-  if (artifact.signature_uri.empty()) return;
-  args.insert(args.end(), {"--signature-uri", artifact.signature_uri, "--public-key", artifact.public_key});
-  if (!is_remote(artifact.signature_uri))
-    mounts.push_back({{"name", kSignatureVolume}, {"mountPath", kSignaturePath}, {"readOnly", true}});
+Result<uint64_t> most_bytes(const api::Artifact& artifact) {
+  if (artifact.size.empty()) return api::kDefaultArtifactBytes;
+  if (const auto bytes = parse_size(artifact.size)) return *bytes;
+  return fail(ErrorKind::Invalid, "artifact size " + artifact.size + " is no size such as 500Mi or 2Gi");
 }
 
-std::optional<Json> signature_volume(const api::Artifact& artifact) {
-  const std::string& uri = artifact.signature_uri;
+uint64_t seconds_to_fetch(uint64_t max_bytes) { return max_bytes > kUsual ? kFetchPatience + max_bytes / kSlowestFetch : kFetchPatience; }
+
+// A ConfigMap or claim by the URI of what it holds, under this name; nothing for what lies elsewhere.
+std::optional<Json> volume_of(const std::string& uri, const std::string& volume) {
   const size_t scheme = uri.find("://"), slash = uri.find('/', scheme + 3);
   if (uri.empty() || is_remote(uri) || scheme == std::string::npos || slash == std::string::npos) return std::nullopt;
   const std::string name = uri.substr(scheme + 3, slash - scheme - 3);
-  Json volume = {{"name", kSignatureVolume}};
-  if (uri.starts_with("configmap://"))
-    volume["configMap"] = {{"name", name}, {"optional", true}};  // without it the container starts, and says what is missing
-  else
-    volume["persistentVolumeClaim"] = {{"claimName", name}, {"readOnly", true}};
-  return volume;
+  if (uri.starts_with("configmap://")) return Json{{"name", volume}, {"configMap", {{"name", name}}}};
+  return Json{{"name", volume}, {"persistentVolumeClaim", {{"claimName", name}, {"readOnly", true}}}};
+}
+
+Result<Bring> to_bring(const api::Artifact& artifact) {
+  const Result<uint64_t> max_bytes = most_bytes(artifact);
+  std::string rest = artifact.uri;
+  const bool configmap = take_prefix(rest, "configmap://");
+  const bool claim = !configmap && take_prefix(rest, "pvc://");
+  if (!configmap && !claim) {
+    if (!is_remote(artifact.uri))
+      return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) + " is none of configmap://name/key, pvc://claim/path, " +
+                                          "http(s)://…, s3://bucket/key, oci://registry/repository@sha256:…");
+    if (!max_bytes) return fail(max_bytes.error());
+    return Bring{artifact, "", output_name(artifact, file_name(rest)), *max_bytes, {}};
+  }
+  const size_t slash = rest.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == rest.size())
+    return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) + " names no " +
+                                        (configmap ? "key: configmap://name/key" : "path: pvc://claim/path"));
+  if (!max_bytes) return fail(max_bytes.error());
+  return Bring{artifact, "", output_name(artifact, file_name(rest.substr(slash + 1))), *max_bytes, volume_of(artifact.uri, kSourceVolume)};
+}
+
+std::string suffixed(const std::string& name, const std::string& role, const std::string& part = "") {
+  return name + (role.empty() ? "" : "-" + role) + (part.empty() ? "" : "-" + part);
+}
+
+Json mount_of(const std::string& volume, const char* path) { return {{"name", volume}, {"mountPath", path}, {"readOnly", true}}; }
+
+Json fetch_container(const Bring& one, const std::string& image, const Json& pod_security, const std::string& role) {
+  const api::Artifact& artifact = one.artifact;
+  const auto named = [&](const char* volume) { return suffixed(volume, role, one.part); };
+  Json args = {"fetch", "--uri", artifact.uri, "--digest", artifact.digest, "--output", std::string(kArtifactPath) + "/" + one.output,
+               "--max-bytes", std::to_string(one.max_bytes)};
+  Json mounts = Json::array({{{"name", suffixed(kArtifactVolume, role)}, {"mountPath", kArtifactPath}}});
+  if (one.volume) mounts.push_back(mount_of(named(kSourceVolume), kSourcePath));
+  if (!artifact.secret.empty()) {
+    args.insert(args.end(), {"--credentials-dir", kCredentialsPath});
+    mounts.push_back(mount_of(named(kCredentialsVolume), kCredentialsPath));
+  }
+  if (artifact.unpack) args.push_back("--unpack");
+  if (one.max_bytes > kUsual) args.insert(args.end(), {"--timeout", std::to_string(seconds_to_fetch(one.max_bytes)) + "s"});
+  if (!artifact.signature_uri.empty()) {
+    args.insert(args.end(), {"--signature-uri", artifact.signature_uri, "--public-key", artifact.public_key});
+    if (!is_remote(artifact.signature_uri)) mounts.push_back(mount_of(named(kSignatureVolume), kSignaturePath));
+  }
+  return {{"name", named(kFetchContainer)},
+          {"image", image},
+          {"args", std::move(args)},
+          {"volumeMounts", std::move(mounts)},
+          {"resources",
+           {{"requests", {{"cpu", "10m"}, {"memory", "32Mi"}}}, {"limits", {{"cpu", "1"}, {"memory", "128Mi"}}}}},
+          {"securityContext", restricted(pod_security)}};
+}
+
+std::string variable_of(const std::string& part) {
+  std::string name = "MODEL_PART_";
+  for (const char c : part) name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
+}  // namespace
+
+Result<std::vector<Bring>> what_to_bring(const api::Artifact& artifact, const std::vector<api::Part>& parts) {
+  std::vector<Bring> all;
+  Result<Bring> first = to_bring(artifact);
+  if (!first) return fail(first.error());
+  if (!parts.empty() && first->output == kPartsFolder) first->output = "model";
+  all.push_back(std::move(*first));
+  for (const api::Part& part : parts) {
+    Result<Bring> further = to_bring(part.artifact);
+    if (!further) return fail(further.error().kind, "part " + part.name + ": " + further.error().message);
+    further->part = part.name;
+    further->output = std::string(kPartsFolder) + "/" + part.path;
+    all.push_back(std::move(*further));
+  }
+  return all;
+}
+
+Json fetch_containers(const std::vector<Bring>& all, const std::string& image, const Json& pod_security, const std::string& role) {
+  Json containers = Json::array();
+  for (const Bring& one : all) containers.push_back(fetch_container(one, image, pod_security, role));
+  return containers;
+}
+
+Json fetch_volumes(const std::vector<Bring>& all, const std::string& role) {
+  uint64_t bytes = 0;
+  for (const Bring& one : all) bytes = std::min(bytes + std::min(one.max_bytes, kLargestVolume) + kVolumeSlack, kLargestVolume);
+  Json volumes = Json::array({{{"name", suffixed(kArtifactVolume, role)}, {"emptyDir", {{"sizeLimit", std::to_string(bytes)}}}}});
+  for (const Bring& one : all) {
+    const auto named = [&](const char* volume) { return suffixed(volume, role, one.part); };
+    if (one.volume) {
+      volumes.push_back(*one.volume);
+      volumes.back()["name"] = named(kSourceVolume);
+    }
+    // Without the ConfigMap or the Secret the container starts, and says what is missing.
+    if (auto volume = volume_of(one.artifact.signature_uri, named(kSignatureVolume))) {
+      if (volume->contains("configMap")) (*volume)["configMap"]["optional"] = true;
+      volumes.push_back(std::move(*volume));
+    }
+    if (!one.artifact.secret.empty())
+      volumes.push_back({{"name", named(kCredentialsVolume)}, {"secret", {{"secretName", one.artifact.secret}, {"optional", true}}}});
+  }
+  return volumes;
+}
+
+std::vector<std::pair<std::string, std::string>> part_variables(const std::vector<Bring>& all, const std::string& folder) {
+  std::vector<std::pair<std::string, std::string>> variables;
+  for (const Bring& one : all)
+    if (!one.part.empty()) variables.emplace_back(variable_of(one.part), folder + "/" + one.output);
+  return variables;
+}
+
+Duration time_to_fetch(const api::Artifact& artifact, const std::vector<api::Part>& parts) {
+  const auto seconds = [](const api::Artifact& one) { return seconds_to_fetch(most_bytes(one).value_or(kUsual)); };
+  uint64_t all = seconds(artifact);
+  for (const api::Part& part : parts) all += seconds(part.artifact);
+  constexpr uint64_t kLongest = 7 * 24 * 3600;
+  return std::chrono::seconds(std::min(all, kLongest));
 }
 
 }  // namespace mo::serving

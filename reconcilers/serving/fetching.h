@@ -1,24 +1,37 @@
-// What an artifact's fields ask of the container that fetches it. Pure.
+// The containers that fetch what a version is made of, one for each artifact, and the volumes that they need. Pure.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "operator/api/types.h"
+#include "operator/core/result.h"
 #include "operator/json/json.h"
 
 namespace mo::serving {
 
-// Whether the fetching container goes out for it: http(s), s3, oci.
-bool is_remote(const std::string& uri);
+// One artifact on its way into a pod.
+struct Bring {
+  api::Artifact artifact;
+  std::string part;            // the part's name; empty: the version's own artifact
+  std::string output;          // where it lies below the artifact volume
+  uint64_t max_bytes = 0;
+  std::optional<Json> volume;  // the ConfigMap or claim that it is in
+};
 
-// Under /artifact, from the file name of the URI: a folder has no suffix of an archive, and a registry names no file.
-std::string output_name(const api::Artifact& artifact, const std::string& file);
+// The artifact first, then its parts. ErrorKind::Invalid when a URI or a size cannot be used.
+Result<std::vector<Bring>> what_to_bring(const api::Artifact& artifact, const std::vector<api::Part>& parts);
 
-// Flags and mounts beyond those of every artifact: none for a plain one, so that pods of such look as they always did.
-void add_wishes(const api::Artifact& artifact, uint64_t max_bytes, Json& args, Json& mounts);
+// Init containers in that order. `role` is added to the names of containers and volumes where pods have the artifacts of several versions.
+Json fetch_containers(const std::vector<Bring>& all, const std::string& image, const Json& pod_security, const std::string& role = "");
+Json fetch_volumes(const std::vector<Bring>& all, const std::string& role = "");
 
-// The ConfigMap or claim that holds the signature; nothing if it is elsewhere, or there is none.
-std::optional<Json> signature_volume(const api::Artifact& artifact);
+// Where `folder` is the artifact volume: {"MODEL_PART_LORA", "<folder>/parts/lora"} for each part.
+std::vector<std::pair<std::string, std::string>> part_variables(const std::vector<Bring>& all, const std::string& folder);
+
+// How long the containers may take that fetch this, each at its first try.
+Duration time_to_fetch(const api::Artifact& artifact, const std::vector<api::Part>& parts);
 
 }  // namespace mo::serving

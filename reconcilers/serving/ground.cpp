@@ -1,6 +1,13 @@
 #include "reconcilers/serving/ground.h"
 
+#include <algorithm>
+
 namespace mo::serving {
+
+TimePoint Fetching::counts_from(TimePoint waiting) const {
+  if (since) return waiting + most;
+  return done ? std::clamp(*done, waiting, waiting + most) : waiting;
+}
 
 Capacity Ground::goal(int weight) const {
   if (!routed) return limit ? capacity_within(*limit, replicas, weight) : capacity_for(replicas, weight);

@@ -18,6 +18,16 @@ struct Apart {
   bool operator==(const Apart&) const = default;
 };
 
+// How far pods that are not ready yet are with fetching what they serve.
+struct Fetching {
+  std::optional<TimePoint> since;  // one fetches, at its first try
+  std::optional<TimePoint> done;   // the last of them that has it had it
+  Duration most{0};                // so long a first try may take
+  // From when on pods have a progress deadline to get ready that wait since `waiting`: from when the weights are on the node, yet no later
+  // than a first try may take.
+  TimePoint counts_from(TimePoint waiting) const;
+};
+
 struct Ground {
   int replicas = 0;        // that the Model asks for
   std::optional<int> limit;  // pods that there may be, with spec.serving.maxSurge
@@ -36,6 +46,7 @@ struct Ground {
       false;          // every candidate pod runs the template that was last applied, and is ready
   std::string stray;  // a pod or Deployment of an earlier rollout that would get traffic if every version
                       // were selected
+  Fetching candidate_fetching;
   std::string candidate_problem;  // why pods are not ready or not there, in the cluster's own words
   bool digest_mismatch = false;   // of the candidate
   bool bad_signature = false;     // of the candidate

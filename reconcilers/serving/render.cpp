@@ -20,90 +20,6 @@ constexpr size_t kRevisionDigits = 10;
 constexpr const char* kClusterCertificates = "kube-root-ca.crt";
 constexpr const char* kOverlay = "spec.serving.template";
 constexpr int kNobody = 65532;  // the user of our image
-constexpr const char* kCredentialsPath = "/credentials";
-// Beside the artifact the volume holds its folder, and each file fills whole blocks.
-constexpr uint64_t kVolumeSlack = 16u << 20;
-
-struct Source {
-  std::string file;            // the artifact's file name under /artifact
-  std::optional<Json> volume;  // to mount at /source
-};
-
-bool take_prefix(std::string& text, const std::string& prefix) {
-  if (text.compare(0, prefix.size(), prefix) != 0) return false;
-  text.erase(0, prefix.size());
-  return true;
-}
-
-// Only characters that are plain in a path and a shell; a query string is no part of the name.
-std::string file_name(std::string path) {
-  path = path.substr(0, path.find_first_of("?#"));
-  const size_t slash = path.find_last_of('/');
-  std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-  for (char& c : name)
-    if (!(std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-' || c == '_')) c = '_';
-  return name.empty() || name[0] == '.' ? "model" + name : name;
-}
-
-Result<Source> source_of(const api::Artifact& artifact) {
-  std::string rest = artifact.uri;
-  const bool configmap = take_prefix(rest, "configmap://");
-  const bool claim = !configmap && take_prefix(rest, "pvc://");
-  if (!configmap && !claim) {
-    if (is_remote(artifact.uri)) return Source{output_name(artifact, file_name(rest)), {}};
-    return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) + " is none of configmap://name/key, pvc://claim/path, " +
-                                        "http(s)://…, s3://bucket/key, oci://registry/repository@sha256:…");
-  }
-  const size_t slash = rest.find('/');
-  if (slash == std::string::npos || slash == 0 || slash + 1 == rest.size())
-    return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) + " names no " +
-                                        (configmap ? "key: configmap://name/key" : "path: pvc://claim/path"));
-  const std::string name = rest.substr(0, slash);
-  Json volume = {{"name", kSourceVolume}};
-  if (configmap)
-    volume["configMap"] = {{"name", name}};
-  else
-    volume["persistentVolumeClaim"] = {{"claimName", name}, {"readOnly", true}};
-  return Source{output_name(artifact, file_name(rest.substr(slash + 1))), std::move(volume)};
-}
-
-Result<uint64_t> most_bytes(const api::Artifact& artifact) {
-  if (artifact.size.empty()) return api::kDefaultArtifactBytes;
-  if (const auto bytes = parse_size(artifact.size)) return *bytes;
-  return fail(ErrorKind::Invalid, "artifact size " + artifact.size + " is no size such as 500Mi or 2Gi");
-}
-
-Json fetch_container(const api::Artifact& artifact, const Source& source, uint64_t max_bytes, const Settings& settings,
-                     const Json& pod_security) {
-  Json args = {"fetch", "--uri", artifact.uri, "--digest", artifact.digest, "--output", std::string(kArtifactPath) + "/" + source.file,
-               "--max-bytes", std::to_string(max_bytes)};
-  Json mounts = Json::array({{{"name", kArtifactVolume}, {"mountPath", kArtifactPath}}});
-  if (source.volume)
-    mounts.push_back({{"name", kSourceVolume}, {"mountPath", "/source"}, {"readOnly", true}});
-  if (!artifact.secret.empty()) {
-    args.insert(args.end(), {"--credentials-dir", kCredentialsPath});
-    mounts.push_back({{"name", kCredentialsVolume}, {"mountPath", kCredentialsPath}, {"readOnly", true}});
-  }
-  add_wishes(artifact, max_bytes, args, mounts);
-  return {{"name", kFetchContainer},
-          {"image", settings.fetch_image},
-          {"args", std::move(args)},
-          {"volumeMounts", std::move(mounts)},
-          {"resources",
-           {{"requests", {{"cpu", "10m"}, {"memory", "32Mi"}}}, {"limits", {{"cpu", "1"}, {"memory", "128Mi"}}}}},
-          {"securityContext", restricted(pod_security)}};
-}
-
-Json volumes_of(const api::Artifact& artifact, const Source& source, uint64_t max_bytes) {
-  Json volumes = Json::array(
-      {{{"name", kArtifactVolume}, {"emptyDir", {{"sizeLimit", std::to_string(max_bytes + kVolumeSlack)}}}}});
-  if (source.volume) volumes.push_back(*source.volume);
-  if (auto volume = signature_volume(artifact)) volumes.push_back(std::move(*volume));
-  // Without the Secret the container starts, and says what is missing.
-  if (!artifact.secret.empty())
-    volumes.push_back({{"name", kCredentialsVolume}, {"secret", {{"secretName", artifact.secret}, {"optional", true}}}});
-  return volumes;
-}
 
 // check_reserved() has seen to it that no name is there twice.
 void put_first(Json& object, const char* list, Json entries) {
@@ -139,11 +55,12 @@ void name_port(Json& server, int port) {
 }
 
 void dress_server(Json& server, const api::Model& model, const api::ModelVersion& version,
-                  const api::ModelRuntime& runtime, const Source& source) {
-  put_first(server, "env",
-            Json::array({{{"name", "MODEL_NAME"}, {"value", model.meta.key.name}},
-                         {{"name", "MODEL_VERSION"}, {"value", version.meta.key.name}},
-                         {{"name", "MODEL_PATH"}, {"value", std::string(kArtifactPath) + "/" + source.file}}}));
+                  const api::ModelRuntime& runtime, const std::vector<Bring>& brought) {
+  Json variables = Json::array({{{"name", "MODEL_NAME"}, {"value", model.meta.key.name}},
+                                {{"name", "MODEL_VERSION"}, {"value", version.meta.key.name}},
+                                {{"name", "MODEL_PATH"}, {"value", std::string(kArtifactPath) + "/" + brought.front().output}}});
+  for (const auto& [name, value] : part_variables(brought, kArtifactPath)) variables.push_back({{"name", name}, {"value", value}});
+  put_first(server, "env", std::move(variables));
   put_first(server, "volumeMounts",
             Json::array({{{"name", kArtifactVolume}, {"mountPath", kArtifactPath}, {"readOnly", true}}}));
   name_port(server, runtime.port);
@@ -188,45 +105,42 @@ Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& r
 
 // What a revision is made of, as far as people say it.
 struct Ingredients {
-  Source source;
-  uint64_t max_bytes = 0;
+  std::vector<Bring> brought;
   Json pods;  // the runtime's template with the Model's laid over it
   std::string name;
 };
 
 std::string name_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime, const Json& pods) {
-  Json parts = {version.meta.key.name, mo::to_json(version.artifact), pods, runtime.port};
-  if (runtime.metrics_port) parts.insert(parts.end(), {*runtime.metrics_port, runtime.metrics_path});
-  if (!model.pin_config) parts.push_back("unpinned");
-  return hash_of(parts.dump()).substr(0, kRevisionDigits);
+  Json of = {version.meta.key.name, mo::to_json(version.artifact), pods, runtime.port};
+  if (runtime.metrics_port) of.insert(of.end(), {*runtime.metrics_port, runtime.metrics_path});
+  if (!model.pin_config) of.push_back("unpinned");
+  if (!version.parts.empty()) of.push_back(mo::to_json(version.parts));
+  return hash_of(of.dump()).substr(0, kRevisionDigits);
 }
 
 Result<Ingredients> ingredients_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
-  Result<Source> source = source_of(version.artifact);
-  if (!source) return fail(source.error());
-  const Result<uint64_t> max_bytes = most_bytes(version.artifact);
-  if (!max_bytes) return fail(max_bytes.error());
+  Result<std::vector<Bring>> brought = what_to_bring(version.artifact, version.parts);
+  if (!brought) return fail(brought.error());
   Result<Json> merged = merged_template(model, runtime);
   if (!merged) return fail(merged.error());
   if (!find_server(*merged))
     return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name +
                                         " with the Model's laid over it has no container named server");
   std::string name = name_of(model, version, runtime, *merged);
-  return Ingredients{std::move(*source), *max_bytes, std::move(*merged), std::move(name)};
+  return Ingredients{std::move(*brought), std::move(*merged), std::move(name)};
 }
 
 // What the operator adds.
 void dress(Ingredients& of, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
            const Settings& settings, const std::string& revision) {
-  dress_server(*find_server(of.pods), model, version, runtime, of.source);
+  dress_server(*find_server(of.pods), model, version, runtime, of.brought);
   dress_metadata(of.pods, model, version, runtime, revision);
   Json& spec = of.pods["spec"];
-  put_first(spec, "volumes", volumes_of(version.artifact, of.source, of.max_bytes));
-  put_first(spec, "initContainers",
-            Json::array({fetch_container(version.artifact, of.source, of.max_bytes, settings, spec.value("securityContext", Json()))}));
+  put_first(spec, "volumes", fetch_volumes(of.brought));
+  put_first(spec, "initContainers", fetch_containers(of.brought, settings.fetch_image, spec.value("securityContext", Json())));
 }
 
-// The ConfigMaps that the artifact and its signature are in, which are verified by themselves.
+// The ConfigMaps that artifacts and their signatures are in, which are verified by themselves.
 std::vector<std::string> configs_of_artifact(const Json& pods) {
   std::vector<std::string> names;
   const Json volumes = pods.value("/spec/volumes"_json_pointer, Json::array());
@@ -234,7 +148,7 @@ std::vector<std::string> configs_of_artifact(const Json& pods) {
   for (const Json& volume : volumes) {
     if (!volume.is_object() || !volume.contains("configMap") || !volume["configMap"].is_object()) continue;
     const Json name = volume.value("name", Json());
-    if (name == kSourceVolume || name == kSignatureVolume) names.push_back(volume["configMap"].value("name", ""));
+    if (name.is_string() && holds_artifact(name.get_ref<const std::string&>())) names.push_back(volume["configMap"].value("name", ""));
   }
   return names;
 }
@@ -560,25 +474,20 @@ Result<Rendered> render_route(const api::Model& model, const std::map<std::strin
   return sealed(std::move(body));
 }
 
-Result<std::string> mount_artifact(Json& pod_spec, const api::Artifact& artifact, const std::string& role, const Settings& settings) {
-  const Result<Source> source = source_of(artifact);
-  if (!source) return fail(source.error());
-  const Result<uint64_t> max_bytes = most_bytes(artifact);
-  if (!max_bytes) return fail(max_bytes.error());
-  Json fetch = fetch_container(artifact, *source, *max_bytes, settings, pod_spec.value("securityContext", Json()));
-  Json volumes = volumes_of(artifact, *source, *max_bytes);
-  for (Json* named : {&fetch["volumeMounts"], &volumes})
-    for (Json& volume : *named) volume["name"] = volume["name"].get<std::string>() + "-" + role;
-  fetch["name"] = std::string(kFetchContainer) + "-" + role;
-  put_first(pod_spec, "volumes", std::move(volumes));
-  put_first(pod_spec, "initContainers", Json::array({std::move(fetch)}));
+Result<Mounted> mount_artifact(Json& pod_spec, const api::Artifact& artifact, const std::vector<api::Part>& parts, const std::string& role,
+                               const Settings& settings) {
+  const Result<std::vector<Bring>> brought = what_to_bring(artifact, parts);
+  if (!brought) return fail(brought.error());
+  put_first(pod_spec, "volumes", fetch_volumes(*brought, role));
+  put_first(pod_spec, "initContainers",
+            fetch_containers(*brought, settings.fetch_image, pod_spec.value("securityContext", Json()), role));
   const std::string path = std::string(kArtifactPath) + "/" + role;
   if (pod_spec.contains("containers") && pod_spec["containers"].is_array())
     for (Json& container : pod_spec["containers"])
       if (container.is_object())
         put_first(container, "volumeMounts",
                   Json::array({{{"name", std::string(kArtifactVolume) + "-" + role}, {"mountPath", path}, {"readOnly", true}}}));
-  return path + "/" + source->file;
+  return Mounted{path + "/" + brought->front().output, part_variables(*brought, path)};
 }
 
 }  // namespace mo::serving

@@ -67,8 +67,13 @@ Result<Rendered> render_deployment(const api::Model& model, const api::ModelVers
                                    const api::ModelRuntime& runtime, const Settings& settings,
                                    const std::map<std::string, std::string>& copies = {}, bool in_place = false);
 // For the pods of a Job: fetches and verifies the artifact as for serving, in an init container of that role, and mounts it in every
-// container at /artifact/<role>. The path of its file. ErrorKind::Invalid when the artifact's URI cannot be used.
-Result<std::string> mount_artifact(Json& pod_spec, const api::Artifact& artifact, const std::string& role, const Settings& settings);
+// container at /artifact/<role>. ErrorKind::Invalid when a URI or a size cannot be used.
+struct Mounted {
+  std::string path;  // of its file or folder
+  std::vector<std::pair<std::string, std::string>> parts;  // as part_variables() of fetching.h
+};
+Result<Mounted> mount_artifact(Json& pod_spec, const api::Artifact& artifact, const std::vector<api::Part>& parts, const std::string& role,
+                               const Settings& settings);
 // Sets what render_deployment leaves open.
 void set_replicas(Json& deployment, int replicas);
 

@@ -36,8 +36,11 @@ bool covers_artifact(const std::string& path) {
   return plain == "/" || plain == kArtifactPath || plain.starts_with(std::string(kArtifactPath) + "/");
 }
 
+// By the name itself, or by that of what belongs to a part.
+bool is_called(const std::string& name, const std::string& ours) { return name == ours || name.starts_with(ours + "-"); }
+
 bool is_ours(const std::string& volume) {
-  return volume == kArtifactVolume || volume == kSourceVolume || volume == kCredentialsVolume || volume == kSignatureVolume;
+  return is_called(volume, kArtifactVolume) || is_called(volume, kCredentialsVolume) || holds_artifact(volume);
 }
 
 // The first thing that is wrong, "" if nothing is. Each `where` names the list and each entry goes by its merge key: of merged lists
@@ -70,7 +73,7 @@ class Reserved {
 
   static std::string container(const Json& one, const std::string& at, const std::string& list) {
     const std::string name = text(one, "name");
-    if (name == kFetchContainer) return at + " has a name of the operator's; choose another name";
+    if (is_called(name, kFetchContainer)) return at + " has a name of the operator's; choose another name";
     const bool server = list == "containers" && name == kServer;
     std::string wrong = each(one, "volumeMounts", "mountPath", at, [&](const Json& m, const auto& here) { return mount(m, here, server); });
     if (!wrong.empty() || !server) return wrong;
@@ -79,14 +82,14 @@ class Reserved {
     });
     return !wrong.empty() ? wrong : each(one, "env", "name", at, [](const Json& variable, const auto& here) {
       const std::string name = text(variable, "name");
-      const bool ours = name == "MODEL_NAME" || name == "MODEL_VERSION" || name == "MODEL_PATH";
+      const bool ours = name == "MODEL_NAME" || name == "MODEL_VERSION" || name == "MODEL_PATH" || name.starts_with("MODEL_PART_");
       return ours ? here + " is set by the operator; remove it" : "";
     });
   }
 
   static std::string mount(const Json& one, const std::string& at, bool server) {
     const std::string volume = text(one, "name");
-    if (volume == kSourceVolume || volume == kCredentialsVolume)
+    if (is_called(volume, kSourceVolume) || is_called(volume, kCredentialsVolume))
       return at + " mounts volume " + volume + ", which is for container " + kFetchContainer + " alone; add a volume of your own";
     if (volume == kArtifactVolume && member(one, "readOnly") != true)
       return at + " mounts volume " + volume + " writable, and nobody may change a verified artifact; set readOnly: true";
@@ -99,6 +102,8 @@ class Reserved {
 };
 
 }  // namespace
+
+bool holds_artifact(const std::string& volume) { return is_called(volume, kSourceVolume) || is_called(volume, kSignatureVolume); }
 
 Result<void> check_reserved(const Json& pod_template, const std::string& where) {
   const std::string wrong = Reserved().pod_template(pod_template, where);

@@ -4,6 +4,7 @@
 
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/side.h"
+#include "reconcilers/serving/fetching.h"
 #include "reconcilers/serving/route.h"
 
 namespace mo::serving {
@@ -74,6 +75,23 @@ bool settled(const Observed& o, const std::string& side) {
          d.status_replicas == d.replicas && d.ready_replicas >= d.replicas && !d.meta.deleting;
 }
 
+std::string absent_configmap(const Observed& o, const api::ModelVersion& version) {
+  for (const std::string& name : api::artifact_configmaps(version.artifact, version.parts))
+    if (!o.configmaps.count(name)) return name;
+  return "";
+}
+
+Fetching fetching_of(const Observed& o, const std::string& side) {
+  Fetching out;
+  if (const auto record = o.version(version_of(side))) out.most = time_to_fetch(record->artifact, record->parts);
+  for (const auto& pod : o.pods) {
+    if (side_of(*pod) != side || pod->ready || pod->ended || pod->meta.deleting) continue;
+    if (pod->fetching_since && (!out.since || *pod->fetching_since < *out.since)) out.since = pod->fetching_since;
+    if (pod->fetched_at && (!out.done || *out.done < *pod->fetched_at)) out.done = pod->fetched_at;
+  }
+  return out;
+}
+
 std::string pods_problem(const Observed& o, const std::string& side) {
   const Owned<api::Deployment>* have = deployment_of(o, side);
   if (have && !have->object->replica_failure.empty()) return have->object->replica_failure;
@@ -81,10 +99,14 @@ std::string pods_problem(const Observed& o, const std::string& side) {
     if (side_of(*pod) == side && !pod->ready && !pod->problem.empty()) return pod->problem;
   // A pod that waits for a volume says nothing in its status.
   const Ref<api::ModelVersion> record = o.version(version_of(side));
-  const std::string configmap = record ? record->artifact.configmap() : "";
-  if (!configmap.empty() && !o.configmaps.count(configmap) && !settled(o, side))
-    return "ConfigMap " + configmap + ", which holds the artifact, does not exist";
-  return "";
+  if (!record || settled(o, side)) return "";
+  const std::string configmap = absent_configmap(o, *record);
+  if (!configmap.empty()) return "ConfigMap " + configmap + ", which holds the artifact, does not exist";
+  const Fetching fetching = fetching_of(o, side);
+  if (!fetching.since) return "";
+  const std::string& size = record->artifact.size;
+  return "fetching " + (record->parts.empty() ? "the artifact" : "the artifact and " + std::to_string(record->parts.size()) + " parts") +
+         (size.empty() ? "" : " (at most " + size + ")") + " since " + format_time(*fetching.since);
 }
 
 Ground survey(const Observed& o, const std::string& stable, const std::string& candidate, TimePoint now) {
@@ -123,6 +145,7 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   g.candidate_settled = settled(o, candidate);
   g.adopting = o.model->adopt && !o.services.count(o.key.name);
   g.stray = candidate.empty() || g.routed ? "" : stray(o, g, stable, candidate);
+  if (!candidate.empty()) g.candidate_fetching = fetching_of(o, candidate);
   g.candidate_problem = candidate.empty() ? "" : pods_problem(o, candidate);
   if (g.candidate_problem.empty() && !g.stray.empty())
     g.candidate_problem = g.stray + " of an earlier rollout has yet to end";

@@ -16,6 +16,11 @@ Ground survey(const Observed& observed, const std::string& stable, const std::st
 // "ErrImagePull: …" for a side whose pods are not ready; empty if nothing is known.
 std::string pods_problem(const Observed& observed, const std::string& side);
 
+// The name of a ConfigMap that holds an artifact of the version and does not exist; empty: there is none such.
+std::string absent_configmap(const Observed& observed, const api::ModelVersion& version);
+
+Fetching fetching_of(const Observed& observed, const std::string& side);
+
 Pods pods_of(const Observed& observed, const std::string& side);
 // All pods run what was last applied and are ready.
 bool settled(const Observed& observed, const std::string& side);

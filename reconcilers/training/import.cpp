@@ -18,7 +18,7 @@ const api::Trigger* import_of(const api::Retraining& spec, const std::string& tr
     if (one.mlflow && !first) first = &one;
     if (one.mlflow && one.name == trigger) return &one;
   }
-  return spec.job_template.empty() ? first : nullptr;
+  return spec.job_template.empty() && !spec.workload ? first : nullptr;
 }
 
 api::Retraining for_import(const api::Retraining& spec) {

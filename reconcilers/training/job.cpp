@@ -8,6 +8,16 @@
 namespace mo::training {
 namespace {
 
+// After what the operator says, so that it can be told apart; a template that names one itself keeps it.
+void add_variable(Json& container, const std::string& name, const std::string& value) {
+  Json& env = container["env"];
+  if (!env.is_array()) env = Json::array();
+  const bool there = std::any_of(env.begin(), env.end(), [&](const Json& e) { return e.is_object() && e.value("name", Json()) == name; });
+  if (!there) env.push_back({{"name", name}, {"value", value}});
+}
+
+}  // namespace
+
 Json owned_by(const api::TrainingRun& run) {
   return Json::array({{{"apiVersion", api::kApiVersion},
                        {"kind", "TrainingRun"},
@@ -33,16 +43,6 @@ Environment environment_of(const api::Model& model, const api::TrainingRun& run,
   return env;
 }
 
-// After what the operator says, so that it can be told apart; a template that names one itself keeps it.
-void add_variable(Json& container, const std::string& name, const std::string& value) {
-  Json& env = container["env"];
-  if (!env.is_array()) env = Json::array();
-  const bool there = std::any_of(env.begin(), env.end(), [&](const Json& e) { return e.is_object() && e.value("name", Json()) == name; });
-  if (!there) env.push_back({{"name", name}, {"value", value}});
-}
-
-}  // namespace
-
 std::string parameter_variable(const std::string& name) {
   std::string variable = "MODELOPS_PARAM_" + name;
   for (char& c : variable) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -64,22 +64,24 @@ Result<Json> render_job(const api::Model& model, const api::TrainingRun& run, co
   return job;
 }
 
-Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const api::Artifact* champion, const serving::Settings& settings) {
+Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const api::ModelVersion* champion, const serving::Settings& settings) {
   const Json::json_pointer at("/spec/template/spec");
   if (!job.contains(at) || !job[at].is_object()) return {};  // the API server says what is wrong with it
   Json& pods = job[at];
   std::vector<std::pair<std::string, std::string>> variables = {{"MODELOPS_CHAMPION_PATH", ""}, {"MODELOPS_CHAMPION_FORMAT", ""}};
-  const auto mount = [&](const api::Artifact& artifact, const std::string& role, const std::string& prefix) -> Result<void> {
-    const Result<std::string> path = serving::mount_artifact(pods, artifact, role, settings);
-    if (!path) return fail(path.error());
+  const auto mount = [&](const api::Artifact& artifact, const std::vector<api::Part>& parts, const std::string& role,
+                         const std::string& prefix) -> Result<void> {
+    const Result<serving::Mounted> mounted = serving::mount_artifact(pods, artifact, parts, role, settings);
+    if (!mounted) return fail(mounted.error());
     std::erase_if(variables, [&](const auto& v) { return v.first.starts_with(prefix); });
-    variables.emplace_back(prefix + "_PATH", *path);
+    variables.emplace_back(prefix + "_PATH", mounted->path);
     variables.emplace_back(prefix + "_FORMAT", artifact.format.name);
+    for (const auto& [name, path] : mounted->parts) variables.emplace_back(prefix + name.substr(std::string_view("MODEL").size()), path);
     return {};
   };
-  if (const auto done = mount(candidate, "candidate", "MODELOPS_CANDIDATE"); !done) return done;
+  if (const auto done = mount(candidate, {}, "candidate", "MODELOPS_CANDIDATE"); !done) return done;
   if (champion)
-    if (const auto done = mount(*champion, "champion", "MODELOPS_CHAMPION"); !done) return done;
+    if (const auto done = mount(champion->artifact, champion->parts, "champion", "MODELOPS_CHAMPION"); !done) return done;
   if (pods.contains("containers") && pods["containers"].is_array())
     for (Json& container : pods["containers"])
       if (container.is_object())

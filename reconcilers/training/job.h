@@ -6,6 +6,7 @@
 
 #include "operator/core/result.h"
 #include "operator/json/json.h"
+#include "reconcilers/common/job.h"
 #include "reconcilers/common/observed.h"
 #include "reconcilers/serving/render.h"
 #include "reconcilers/training/trials.h"
@@ -34,8 +35,15 @@ struct Part {
 Result<Json> render_job(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable);
 
 // Brings both artifacts, verified, to the containers of an evaluating Job and tells them the paths: MODELOPS_CANDIDATE_PATH and
-// MODELOPS_CHAMPION_PATH (empty without a champion), MODELOPS_CANDIDATE_FORMAT and MODELOPS_CHAMPION_FORMAT.
-Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const api::Artifact* champion, const serving::Settings& settings);
+// MODELOPS_CHAMPION_PATH (empty without a champion), MODELOPS_CANDIDATE_FORMAT and MODELOPS_CHAMPION_FORMAT,
+// and MODELOPS_CHAMPION_PART_<NAME> for each of the champion's parts.
+Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const api::ModelVersion* champion, const serving::Settings& settings);
+
+// What each container of a Job is told, but for MODELOPS_RESULT.
+Environment environment_of(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable);
+
+// The owner references of what a run makes.
+Json owned_by(const api::TrainingRun& run);
 
 // The variable that tells a parameter: MODELOPS_PARAM_LEARNING_RATE for learning_rate.
 std::string parameter_variable(const std::string& name);

@@ -1,6 +1,7 @@
 #include "reconcilers/training/run.h"
 
 #include <algorithm>
+#include <set>
 
 #include "operator/api/run_result.h"
 #include "operator/core/text.h"
@@ -10,6 +11,7 @@
 #include "reconcilers/rollout/gates.h"
 #include "reconcilers/training/import.h"
 #include "reconcilers/training/job.h"
+#include "reconcilers/training/workload.h"
 
 namespace mo::training {
 namespace {
@@ -38,6 +40,7 @@ class Run {
       tidy();
     }
     tell();
+    if (ended()) end_what_runs();
     return std::move(out_);
   }
 
@@ -232,6 +235,7 @@ class Run {
       trial.phase = "Running";
       trial.started = now_;
       trial.job = run_job_name(name(), part_of(trial));
+      if (spec_.workload && !imports_) trial.workload = ref_of(*spec_.workload);
       ++running;
       follow_trial(trial);
       if (ended()) return false;
@@ -265,7 +269,103 @@ class Run {
     return true;
   }
 
+  // ---- training by another kind than Job ----
+
+  void follow_workload(api::TrialStatus& trial) {
+    const std::string who = name_of(trial);
+    if (!spec_.workload) return end("Failed", "spec.retraining.workload was taken out before " + who + " ended");
+    WorkloadSeen seen = look_at(o_, *spec_.workload, run_, trial, in_.stable, now_);
+    std::move(seen.asks.begin(), seen.asks.end(), std::back_inserter(out_.asks));
+    look_again(*seen.look_again);
+    if (!seen.known) {
+      if (!seen.problem.empty()) wait("Waiting for " + who + ": " + seen.problem + hint(seen.problem, "get"));
+      return;
+    }
+    if (!seen.there) return seen.served ? make_workload(trial) : miss_kind(trial);
+    if (seen.owner != run_.meta.uid) return tell_workload_taken(who);
+    if (trial.job_uid.empty()) trial.job_uid = seen.uid;
+    if (trial.job_uid != seen.uid || seen.deleting) return fail_workload(trial, who + " was deleted before its result was read");
+    if (seen.failed) return fail_workload(trial, who + " failed" + (seen.says.empty() ? "" : ": " + seen.says));
+    if (seen.succeeded) return finish_workload(trial, seen.result);
+    if (seen.suspended)
+      queued_ = who;
+    else
+      runs_ = true;
+    if (!seen.unclear.empty()) trouble_ = who + " is under way; it cannot be told yet how it ends: " + seen.unclear;
+  }
+
+  void make_workload(api::TrialStatus& trial) {
+    const std::string who = name_of(trial);
+    if (!trial.job_uid.empty()) return fail_workload(trial, who + " was deleted before its result was read");
+    const Result<Json> body = render_workload(*o_.model, run_, {"train", trial.job, trial.index, trial.parameters}, in_.stable);
+    if (!body) return end("Failed", body.error().message);
+    Apply action = create_workload(trial, o_.key.ns, *body, "train in " + name() + ", triggered by " + run_.trigger);
+    for (const Refusal& refusal : o_.refusals) {
+      if (refusal.target != action.target || refusal.body_hash != action.hash) continue;
+      if (refusal.error.kind == ErrorKind::Invalid) return end("Failed", who + " was refused: " + refusal.error.message);
+      wait("Waiting for " + who + ": " + refusal.error.message + hint(refusal.error.message, "create"));
+    }
+    out_.actions.push_back(std::move(action));
+  }
+
+  // Whoever installs the engine later need ask for nothing.
+  void miss_kind(api::TrialStatus& trial) {
+    const std::string kind = trial.workload.kind + " (" + trial.workload.resource + " of " + trial.workload.api_version + ")";
+    if (!trial.job_uid.empty()) return fail_workload(trial, name_of(trial) + " has gone with its kind: this cluster serves no " + kind + " any more");
+    wait("Waiting for " + name_of(trial) + ": this cluster serves no " + kind + "; install its engine, or mend spec.retraining.workload");
+  }
+
+  // What the operator lacks is a right that an admin gives.
+  std::string hint(const std::string& problem, const std::string& verb) const {
+    if (problem.find("cannot " + verb + " resource") == std::string::npos) return "";
+    return std::string("; let the operator get, create and delete it by a ClusterRole with the label ") + kOperatorAggregation + ": \"true\"";
+  }
+
+  void tell_workload_taken(const std::string& who) {
+    out_.problem_reason = "WorkloadNameTaken";
+    out_.problem = who + " exists already and is not of this run, so training cannot begin; delete it";
+    wait("Waiting: " + out_.problem);
+  }
+
+  void fail_workload(api::TrialStatus& trial, const std::string& why) {
+    end_workload(trial);
+    fail_trial(trial, why);
+  }
+
+  void finish_workload(api::TrialStatus& trial, const Result<std::string>& text) {
+    const Result<api::RunResult> result = text ? api::parse_run_result(*text) : fail(text.error());
+    end_workload(trial);
+    if (!result) return fail_trial(trial, name_of(trial) + " succeeded, but " + result.error().message);
+    take_result(trial, *result, "");
+  }
+
+  void end_workload(const api::TrialStatus& trial) {
+    over_.insert(trial.job);
+    s().job_seconds += std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now_ - trial.started.value_or(now_)).count());
+  }
+
+  // Of a run that ends before its workloads: they go first, since no watch would tell of those that a crash leaves.
+  void end_what_runs() {
+    std::erase_if(out_.actions, [](const Action& action) {
+      const auto* made = std::get_if<Apply>(&action);
+      return made && made->target.kind == Kind::Workload;
+    });
+    Ending ending = end_workloads(o_, in_.run, over_, now_);
+    if (!ending.left.empty()) s().message = whole_characters(s().message + "; " + ending.left, kResultKept);
+    if (ending.waits_for.empty()) return;
+    const std::string end = s().phase + ": " + s().message;
+    s() = in_.run.status;
+    s().observed_generation = run_.meta.generation;
+    s().message = whole_characters("ends as " + end + "; " + ending.waits_for + " is being deleted", kResultKept);
+    out_.told = s().message;
+    out_.events.clear();
+    std::move(ending.asks.begin(), ending.asks.end(), std::back_inserter(out_.asks));
+    std::move(ending.actions.begin(), ending.actions.end(), std::back_inserter(out_.actions));
+    look_again(*ending.look_again);
+  }
+
   void follow_trial(api::TrialStatus& trial) {
+    if (!trial.workload.empty()) return follow_workload(trial);
     const Seen seen = follow(trial.job, trial.job_uid, {"train", trial.job, trial.index, trial.parameters});
     if (seen.is == Is::Waits || ended()) return;
     if (seen.is == Is::Failed) {
@@ -280,7 +380,8 @@ class Run {
     count_time(seen.job);
     const Result<api::RunResult> result = *text ? api::parse_run_result(**text) : fail(text->error());
     if (!result) return fail_trial(trial, result.error().message);
-    take_result(trial, *result, *seen.job);
+    // What an import ran in says nothing of what the version was made in.
+    take_result(trial, *result, imports_ ? "" : seen.job->image);
   }
 
   void fail_trial(api::TrialStatus& trial, const std::string& why) {
@@ -289,7 +390,7 @@ class Run {
     trial.message = whole_characters(why, kResultKept);
   }
 
-  void take_result(api::TrialStatus& trial, const api::RunResult& result, const api::Job& job) {
+  void take_result(api::TrialStatus& trial, const api::RunResult& result, const std::string& image) {
     if (spec_.trials && !result.metrics.count(spec_.trials->objective.metric))
       return fail_trial(trial, "it reported no metric " + spec_.trials->objective.metric + ", by which trials.objective chooses");
     const std::string lineage = result.lineage.dump();
@@ -302,8 +403,7 @@ class Run {
     for (const auto& [name, value] : result.metrics)
       if (trial.metrics.size() < kMetricsOfTrial) trial.metrics.emplace(name, value);
     if (!is_better(trial.index, result.metrics)) return;
-    // What an import ran in says nothing of what the version was made in.
-    s().result = api::TrainedResult{trial.index, result.artifact, result.metrics, lineage, imports_ ? "" : job.image};
+    s().result = api::TrainedResult{trial.index, result.artifact, result.metrics, lineage, image};
   }
 
   // Of equal ones the first, in whatever order they end.
@@ -427,7 +527,7 @@ class Run {
       made["metadata"]["name"] = version;
       return apply(Kind::ModelVersion, std::move(made), "register what " + name() + " made");
     }
-    if (record->artifact.digest != digest) return end("Failed", "ModelVersion " + version + " exists with another digest");
+    if (record->bits() != digest) return end("Failed", "ModelVersion " + version + " exists with another digest");
     s().version = version;
     if (!figures.empty() && figures != record->figures() && !record->meta.deleting) {
       // The same bits, measured anew: the newest evaluation counts. Its watch tells when it is on record.
@@ -526,7 +626,7 @@ class Run {
     Result<Json> job = render_job(*o_.model, run_, part, in_.stable);
     if (job && part.stage == "evaluate") {
       const Ref<api::ModelVersion> champion = o_.version(s().champion);
-      if (const auto done = mount_artifacts(*job, s().result->artifact, champion ? &champion->artifact : nullptr, in_.settings); !done)
+      if (const auto done = mount_artifacts(*job, s().result->artifact, champion.get(), in_.settings); !done)
         return {Is::Failed, done.error().message};
     }
     if (!job) return {Is::Failed, job.error().message};
@@ -559,7 +659,8 @@ class Run {
   // A Job none of whose pods begins would be under way for ever.
   Seen watch_start(const Ref<api::Job>& job) {
     if (job->suspended) {
-      queued_ = job->meta.key.name;
+      queued_ = "Job " + job->meta.key.name;
+      if (!spec_.kueue.empty()) why_queued_ = why_queued(o_, *job, now_, out_.asks, out_.look_again);
       return {};
     }
     runs_ = true;
@@ -631,8 +732,8 @@ class Run {
       out_.told = s().retry_at ? "Running: " + s().message : s().message;
       return;
     }
-    const std::string held = spec_.kueue.empty() ? "somebody holds it" : "LocalQueue " + spec_.kueue + " has not admitted it";
-    const std::string why = queued ? "Job " + queued_ + " is suspended: " + held : trouble_;
+    const std::string held = spec_.kueue.empty() ? "somebody holds it" : "LocalQueue " + spec_.kueue + " has not admitted it" + (why_queued_.empty() ? "" : ": " + why_queued_);
+    const std::string why = queued ? queued_ + " is suspended: " + held : trouble_;
     s().message = whole_characters(why.empty() ? progress() : why, kResultKept);
     if (!why.empty()) out_.told = (queued ? "Queued: " : "Running: ") + s().message;
   }
@@ -648,9 +749,9 @@ class Run {
       if (trial.attempt != s().attempt) continue;
       ++all;
       over += trial.phase == "Succeeded" || trial.phase == "Failed";
-      job = trial.job;
+      job = trial.workload.empty() ? "Job " + trial.job : name_of(trial);
     }
-    if (all == 1) return "Job " + job + " is under way";
+    if (all == 1) return job + " is under way";
     return std::to_string(over) + " of " + std::to_string(all) + " trials are over";
   }
 
@@ -663,8 +764,9 @@ class Run {
   TimePoint now_;
   api::TrainingRun run_;  // with the attempt that Jobs are made for
   bool ended_ = false, waiting_ = false, runs_ = false;
-  std::string doing_, queued_, trouble_;
+  std::string doing_, queued_, why_queued_, trouble_;
   std::vector<std::string> under_way_;  // Jobs
+  std::set<std::string> over_;          // workloads that ended by themselves
   Ref<api::Job> measured_;              // of the stage that is to be closed
   RunPlan out_;
 };

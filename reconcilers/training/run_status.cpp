@@ -34,6 +34,8 @@ Json trial_json(const api::TrialStatus& trial) {
   Json out = {{"attempt", trial.attempt}, {"index", trial.index}, {"phase", trial.phase}};
   put(out, "parameters", trial.parameters);
   put_job(out, trial.job, trial.job_uid);
+  if (!trial.workload.empty())
+    out["workload"] = {{"apiVersion", trial.workload.api_version}, {"kind", trial.workload.kind}, {"resource", trial.workload.resource}};
   put(out, "startedAt", trial.started);
   put(out, "finishedAt", trial.finished);
   put(out, "metrics", trial.metrics);

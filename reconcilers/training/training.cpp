@@ -9,6 +9,7 @@
 #include "reconcilers/training/import.h"
 #include "reconcilers/training/job.h"
 #include "reconcilers/training/triggers.h"
+#include "reconcilers/training/workload.h"
 
 namespace mo::training {
 namespace {
@@ -102,7 +103,13 @@ class Training {
       const Result<Json> job = read_job(job_template, where);
       if (!job) problem("InvalidTemplate", invalid_ = job.error().message);
     };
-    if (!spec_.job_template.empty() || !import_of(spec_, kRequested)) check(spec_.job_template, kTemplate);
+    if (spec_.workload) {
+      if (const auto object = read_workload(*spec_.workload); !object) problem("InvalidWorkload", invalid_ = object.error().message);
+      if (!spec_.deadline)
+        problem("InvalidWorkload", invalid_ = "spec.retraining.workload needs limits.deadline: nothing else ends a workload whose success never holds");
+    }
+    const bool trains_by_job = !spec_.job_template.empty() || (!spec_.workload && !import_of(spec_, kRequested));
+    if (trains_by_job) check(spec_.job_template, kTemplate);
     if (spec_.validate) check(spec_.validate->job_template, kValidateTemplate);
     if (spec_.evaluate) check(spec_.evaluate->job_template, kEvaluateTemplate);
     if (const auto sets = expand(spec_.trials, {}, 0); !sets) problem("InvalidTrials", invalid_ = sets.error().message);
@@ -466,11 +473,22 @@ Planned taken_away(const Observed& o, TimePoint now) {
   Planned out;
   api::RetrainingStatus& s = out.status = o.model->status.retraining;
   const std::string gone = "spec.retraining was removed before " + (s.run ? s.run->name : "it") + " ended";
+  bool stays = false;  // the run under way, until what it runs is gone
   for (const auto& run : o.runs) {
     if (api::is_over(*run)) continue;
     api::TrainingRunStatus next = run->status;
     next.observed_generation = run->meta.generation;
     const bool was_under_way = (s.run && s.run->name == run->meta.key.name) || is_of_operator(*run, *o.model) || next.attempt > 0;
+    Ending ending = end_workloads(o, *run, {}, now);
+    if (!ending.waits_for.empty()) {
+      std::move(ending.asks.begin(), ending.asks.end(), std::back_inserter(out.asks));
+      std::move(ending.actions.begin(), ending.actions.end(), std::back_inserter(out.actions));
+      out.look_again = ending.look_again;
+      next.message = whole_characters("ends as Cancelled: " + gone + "; " + ending.waits_for + " is being deleted", kResultKept);
+      if (s.run && s.run->name == run->meta.key.name) stays = true;
+      out.others.emplace_back(run, std::move(next));
+      continue;
+    }
     if (was_under_way || run->desired_state == "Cancelled") {
       next.phase = "Cancelled";
       next.message = was_under_way ? gone : "desiredState is Cancelled";
@@ -484,7 +502,7 @@ Planned taken_away(const Observed& o, TimePoint now) {
     else
       out.others.emplace_back(run, std::move(next));
   }
-  if (s.run) {
+  if (s.run && !stays) {
     // How many trials ran side by side is not said any more; putting spec.retraining back must not make the hours free.
     const auto run = std::find_if(o.runs.begin(), o.runs.end(), [&](const auto& r) { return r->meta.key.name == s.run->name; });
     s.job_seconds_today += std::max(most_job_seconds(*s.run, {}, now), run == o.runs.end() ? 0 : (*run)->status.job_seconds);

@@ -36,7 +36,7 @@ class Figures(Prometheus):
 
 
 def version(name, number):
-    artifact = {"uri": f"configmap://{name}/model.json", "digest": digest_of(f"{name} {number}"), "format": {"name": "tiny"}}
+    artifact = {"uri": f"https://artifacts.example.com/{name}/model.json", "digest": digest_of(f"{name} {number}"), "format": {"name": "tiny"}}
     return {"apiVersion": API, "kind": "ModelVersion", "metadata": {"name": f"{name}-v{number}"}, "spec": {"modelRef": {"name": name}, "artifact": artifact}}
 
 

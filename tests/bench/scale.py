@@ -52,21 +52,25 @@ def at_once(call, items):
     return time.monotonic() - began
 
 
-def until(done, what):
+def until(done, what, pause=0.25):
     deadline = time.monotonic() + TIMEOUT
     while not done():
         if time.monotonic() > deadline:
             sys.exit(f"bench: not within {TIMEOUT} s: {what}")
-        time.sleep(0.25)
+        time.sleep(pause)
 
 
 # ---- what is applied
 
+def model_digest(text):
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
 def model(number):
     name = f"model-{number:04}"
-    digest = "sha256:" + hashlib.sha256(name.encode()).hexdigest()
+    digest = model_digest(name)
     return {"apiVersion": API, "kind": "Model", "metadata": {"name": name},
-            "spec": {"artifact": {"uri": f"configmap://{name}/model.json", "digest": digest, "format": {"name": "tiny"}}, "serving": {"replicas": 1}}}
+            "spec": {"artifact": {"uri": f"https://artifacts.example.com/{name}/model.json", "digest": digest, "format": {"name": "tiny"}}, "serving": {"replicas": 1}}}
 
 
 def pod_template(name):

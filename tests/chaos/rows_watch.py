@@ -108,7 +108,8 @@ def silent(world, case):
     before, began = len(world.proxy.exchanges), time.monotonic()
     world.move("m-v2")
     while time.monotonic() - began < seconds:
-        assert world.operator.readyz() == (200, "ok\n")
+        answer = world.operator.readyz()
+        assert answer == (200, "ok\n"), f"/readyz: {answer}"
         time.sleep(1)
     asked = [e for e in world.proxy.exchanges[before:] if e.verb in ("watch", "list")]
     for resource in KINDS:

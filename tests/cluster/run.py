@@ -87,6 +87,7 @@ def run_pytest(arguments):
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={HERE}", "--ignore", str(HERE / "rig"),
                "--ignore", str(HERE / "test_registry.py"),  # make registry-test: it builds a registry first
                "--ignore", str(HERE / "test_mlflow.py"),    # make mlflow-test: it installs MLflow first
+               "--ignore", str(HERE / "test_kueue.py"),     # make kueue-test: it builds Kueue first
                "--durations=10", "-ra", *parallel, *arguments, *targets]
     return subprocess.run(command, env=environment).returncode
 

@@ -247,6 +247,7 @@ GOOD = {
     "an artifact with credentials": artifact(uri="https://store.example/2.joblib", credentials={"secretName": "model-store"}),
     "a folder in s3 with a signature": artifact(uri="s3://models/fraud/2%20final.tar.zst", unpack=True, size="2Gi", credentials={"secretName": "store"},
                                                 signature={"uri": "s3://models/fraud/2.sig", "publicKey": PUBLIC_KEY}),
+    "an artifact by a tag": artifact(uri="oci://registry.example:5000/team/fraud:2.1_x", digest=REMOVED),
     "an artifact in a registry": artifact(uri=f"oci://registry.example:5000/team/fraud@{DIGEST}", credentials={"secretName": "pull"},
                                           signature={"uri": "configmap://signatures/fraud.sig", "publicKey": PUBLIC_KEY}),
     "an archive in a claim": artifact(uri="pvc://models/fraud.tar.gz", unpack=True),
@@ -340,7 +341,6 @@ BAD = {
     "a store that is not supported": (artifact(uri="gs://bucket/model"), ["spec.artifact.uri", "gs://bucket/model", "configmap://name/key, pvc://claim/path"]),
     "s3 without credentials": (artifact(uri="s3://bucket/model"), ["spec.artifact", "needs credentials", "AWS_ACCESS_KEY_ID"]),
     "s3 without a key": (artifact(uri="s3://bucket/", credentials={"secretName": "s"}), ["spec.artifact.uri", "s3://bucket/key"]),
-    "oci by tag": (artifact(uri="oci://registry.example/team/fraud:v1"), ["spec.artifact.uri", "oci://registry/repository@sha256:"]),
     "oci of another digest": (artifact(uri="oci://registry.example/fraud@sha256:" + "e" * 64), ["spec.artifact", "digest must be the one that uri names"]),
     "oci to be unpacked": (artifact(uri=f"oci://registry.example/fraud@{DIGEST}", digest=DIGEST, unpack=True), ["spec.artifact", "remove unpack"]),
     "a signature without a key": (artifact(signature={"uri": "configmap://a/b"}), ["spec.artifact.signature.publicKey", "Required value"]),
@@ -371,7 +371,9 @@ BAD = {
     "a short digest": (artifact(digest="sha256:abc"), ["spec.artifact.digest", "64 lower case hexadecimal digits"]),
     "a digest in capitals": (artifact(digest="sha256:" + "A" * 64), ["spec.artifact.digest", "64 lower case"]),
     "another digest": (artifact(digest="md5:" + "a" * 32), ["spec.artifact.digest", "sha256:"]),
-    "no digest": (artifact(digest=REMOVED), ["spec.artifact.digest", "Required value"]),
+    "no digest": (artifact(digest=REMOVED), ["spec.artifact", "digest is required; only an oci:// address by a tag goes without"]),
+    "a digest without one in the uri": (artifact(uri="oci://registry.example/fraud@sha256:" + "e" * 64, digest=REMOVED), ["spec.artifact", "digest is required"]),
+    "a tag and a digest": (artifact(uri="oci://registry.example/fraud:2"), ["spec.artifact", "remove digest from an address by a tag"]),
     # steps
     "an empty list of steps": (model(spec__rollout__steps=[]), ["spec.rollout.steps", "empty", "remove steps"]),
     "an empty step": (model(spec__rollout__steps__0={}), ["spec.rollout.steps[0]", "exactly one of weight, pause, gates, background, match and candidateReplicas"]),
@@ -481,7 +483,7 @@ BAD = {
                                          ["spec.gates[2].job.template.spec.template.spec.containers", "Required value"]),
     "a web gate with a password": (changed(GATE_SET, spec__gates__3__web__url="https://me:secret@audit.example/"), ["web.url", "user name or password"]),
     "a web gate with a host that is none": (changed(GATE_SET, spec__gates__3__web__url="https://a\\b/"), ["web.url", "http:// or https://"]),
-    "retraining without a template": (model(spec__retraining__template=REMOVED), ["spec.retraining", "must hold a template that trains, or a trigger of kind registry"]),
+    "retraining without a template": (model(spec__retraining__template=REMOVED), ["spec.retraining", "must hold a template or a workload that trains, or a trigger of kind registry"]),
     "trials without a template": (model(spec__retraining={"triggers": [imports()], "trials": {"parameters": {"C": ["1"]}, "objective": {"metric": "f1"}}}),
                                   ["spec.retraining", "trials and retry are for training"]),
     "two registries": (model(spec__retraining={"triggers": [imports(), {**imports(), "name": "other"}]}), ["at most one trigger may be of kind registry"]),
@@ -538,6 +540,7 @@ BAD = {
     # the other kinds
     "a ModelVersion without a Model": (changed(VERSION, spec__modelRef=REMOVED), ["spec.modelRef", "Required value"]),
     "a ModelVersion without an artifact": (changed(VERSION, spec__artifact=REMOVED), ["spec.artifact", "Required value"]),
+    "a ModelVersion by a tag": (changed(VERSION, spec__artifact__uri="oci://registry.example/fraud:2"), ["spec.artifact.uri", "oci://registry/repository@sha256:"]),
     "a ModelVersion's bad digest": (changed(VERSION, spec__artifact__digest="abc"), ["spec.artifact.digest", "64 lower case"]),
     "a ModelVersion's bad uri": (changed(VERSION, spec__artifact__uri="oci://x"), ["spec.artifact.uri", "oci://x", "not supported"]),
     "a recorded metric that is no decimal": (changed(VERSION, spec__metrics={"f1": "good"}), ["spec.metrics", "f1", 'must be a decimal such as "0.947"']),
@@ -848,6 +851,16 @@ def test_who_names_a_secret_must_be_allowed_to_get_it(kube, people, namespace):
     dana.patch("Model", "secretive", {"spec": {"description": "x"}}, namespace, dry_run=True)
     assert_words(refusal(dana.patch, "Model", "secretive", {"spec": {"artifact": {"uri": "https://evil.example/2.joblib"}}}, namespace, dry_run=True), words)
     dana.patch("Model", "secretive", {"spec": {"artifact": {"credentials": None}}}, namespace, dry_run=True)
+    kube.delete("Model", "secretive", namespace)
+    # Nor may a part take one along.
+    of_part = {"name": "lora", "artifact": {**store, "digest": DIGEST}}
+    in_parts = [f"dana may not get Secret store in namespace {namespace}, so they may not name it in spec.parts"]
+    for body in (artifact(), VERSION):
+        assert_words(refusal(dana.create, changed(body, spec__parts=[of_part]), namespace, dry_run=True), in_parts)
+    kube.create(changed(artifact(), metadata={"name": "secretive"}, spec__parts=[of_part]), namespace)
+    dana.patch("Model", "secretive", {"spec": {"description": "x"}}, namespace, dry_run=True)
+    evil = {**of_part, "artifact": {**of_part["artifact"], "uri": "https://evil.example/2.joblib"}}
+    assert_words(refusal(dana.patch, "Model", "secretive", {"spec": {"parts": [evil]}}, namespace, dry_run=True), in_parts)
     kube.delete("Model", "secretive", namespace)
     grant(kube, namespace, "sam", [OURS, DEPLOYMENTS, JOBS, CONFIGMAPS, {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["store"], "verbs": ["get"]}])
     sam = kube.as_user("sam", "system:authenticated")

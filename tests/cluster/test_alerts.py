@@ -22,11 +22,14 @@ CASES = {
     "ModelRolloutPaused": ([(INFO + 'phase="Paused"}', "{}x1600", "1", "_")], "25h"),
     "ModelRetiresSoon": ([('modelops_model_retires_timestamp_seconds{namespace="pay",model="fraud"}', "{}x60", "86400", "8640000")], "15m"),
     "ModelReviewOverdue": ([('modelops_model_review_timestamp_seconds{namespace="pay",model="fraud"}', "{}x200", "60", "8640000")], "2h"),
+    "ModelReviewDue": ([('modelops_model_review_timestamp_seconds{namespace="pay",model="fraud"}', "{}x200", "86400", "8640000")], "2h"),
+    "ModelEvaluationDue": ([('modelops_model_evaluation_due{namespace="pay",model="fraud"}', "{}x30", "1", "0")], "15m"),
     "ModelNotCompliant": ([('modelops_model_compliant{namespace="pay",model="fraud"}', "{}x30", "0", "1")], "15m"),
     "ModelServerErrors": ([(REQUESTS + '"500"}', "0+{}x60", "60", "1"), (REQUESTS + '"200"}', "0+{}x60", "60", "600")], "30m"),
     "ModelOperatorNotLeading": ([('model_operator_leader{pod="a"}', "{}x30", "0", "1")], "10m"),
     "ModelOperatorApiErrors": ([(CALLS + '"500"}', "0+{}x60", "60", "1"), (CALLS + '"200"}', "0+{}x60", "60", "600")], "45m"),
     "ModelOperatorQueueStuck": ([("model_operator_queue_depth", "{}x60", "200", "3")], "45m"),
+    "ModelOperatorAuditNotExported": ([("model_operator_audit_export_oldest_seconds", "{}x60", "1200", "30")], "45m"),
     "ModelOperatorUnreadableObjects": ([('model_operator_unreadable_objects_total{kind="Model"}', "{}x60", "0+1", "0+0")], "30m"),
 }
 

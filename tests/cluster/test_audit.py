@@ -17,6 +17,7 @@ KEYS = settings.STATE / "audit-keys"
 
 
 STEERER = "modelops.dev/steered-by"
+EXPORTED = "modelops.dev/exported"
 ALL = ["get", "list", "create", "update", "patch", "delete", "deletecollection"]
 OURS = {"apiGroups": ["modelops.dev"], "resources": ["models", "modelversions", "modelrollouts", "modelaudits"], "verbs": ALL}
 RIGHTS = {"eve": [OURS], "keeper": [OURS, {"apiGroups": ["modelops.dev"], "resources": ["modelaudits"], "verbs": ["prune"]}],
@@ -80,15 +81,29 @@ def test_nobody_rewrites_a_trail(case):
     for client in (clients["eve"], clients["keeper"], clients["robot"], case.kube):
         assert_words(refusal(client.create, forged, case.namespace), ["only the operator makes ModelAudits"])
         for change in ({"head": "sha256:0"}, {"records": spec["records"][::-1]}, {"model": {"name": "n"}}):
-            assert_words(refusal(client.patch, "ModelAudit", name, {"spec": change}, case.namespace), ["nobody changes a ModelAudit"])
+            assert_words(refusal(client.patch, "ModelAudit", name, {"spec": change}, case.namespace), ["a ModelAudit"])
         for change in ({"labels": {"modelops.dev/model": "n"}}, {"annotations": {"a": "b"}}, {"finalizers": ["a/b"]}):
             assert_words(refusal(client.patch, "ModelAudit", name, {"metadata": change}, case.namespace), ["nobody changes a ModelAudit"])
     for user in ("eve", "robot"):
         assert_words(refusal(clients[user].delete, "ModelAudit", name, case.namespace), [f"{user} may not delete ModelAudit {name}", "the verb prune"])
-    # The operator's own account can neither.
+    # The operator's own account can neither, but say once that it was exported, which says what it holds and nothing else.
     account = case.kube.as_user(f"system:serviceaccount:{settings.SYSTEM_NAMESPACE}:model-operator", "system:serviceaccounts", "system:authenticated")
-    refusal(account.patch, "ModelAudit", name, {"metadata": {"annotations": {"a": "b"}}}, case.namespace)
-    refusal(account.delete, "ModelAudit", name, case.namespace)
+    assert_words(refusal(account.delete, "ModelAudit", name, case.namespace), ["deletes no ModelAudit that was not exported"])
+    note = f"2026-11-30T12:00:00Z {spec['model']['uid']} {spec['first']} {spec['last']} {spec['head']}"
+    mark = lambda value, **more: {"metadata": {"annotations": {EXPORTED: value, **more}}}
+    for what, who, change in (
+            ("nobody marks but the operator", case.kube, mark(note)), ("nor does who may prune", clients["keeper"], mark(note)),
+            ("nor who says that they reconcile", clients["robot"], mark(note)), ("another annotation", account, {"metadata": {"annotations": {"a": "b"}}}),
+            ("another besides", account, mark(note, a="b")), ("another head", account, mark(note[:-1] + "x")), ("another last", account, mark(note.replace(f" {spec['last']} ", " 999 "))),
+            ("another Model", account, mark(note.replace(spec["model"]["uid"], "u"))), ("no time", account, mark(note.replace("2026-11-30T12:00:00Z", "now"))),
+            ("more than it holds", account, mark("x " + note)), ("and a label", account, {"metadata": {**mark(note)["metadata"], "labels": {"a": "b"}}}),
+            ("and a record", account, {**mark(note), "spec": {"head": "sha256:0"}})):
+        said = refusal(who.patch, "ModelAudit", name, change, case.namespace)
+        assert "nobody changes a ModelAudit" in said or "cannot be changed once created" in said, f"{what}: {said}"
+    account.patch("ModelAudit", name, mark(note), case.namespace)
+    for value in (note.replace("12:00:00", "12:00:01"), None):
+        assert_words(refusal(account.patch, "ModelAudit", name, mark(value), case.namespace), ["nobody changes a ModelAudit"])
+    assert_words(refusal(clients["eve"].delete, "ModelAudit", name, case.namespace), ["the verb prune"])  # exported or not
 
     clients["keeper"].delete("ModelAudit", name, case.namespace)
     case.until(lambda: not case.find("ModelAudit", name), "the ModelAudit is gone")
@@ -168,3 +183,46 @@ def test_evidence_is_verified_by_public_tools(keys, private, tmp_path):
     case.until(lambda: not case.find("Model", "m"), "the Model is gone")
     said = plugin(case, "audit", "m", "--verify", "--public-key", public)
     assert said.code == DONE and "whole" in said.out, said
+
+
+EXPORT = settings.STATE / "audit-export.jsonl"
+
+
+@pytest.mark.operator(f"--audit-key={KEYS / 'operator.key'}", f"--audit-export=file:{EXPORT}", "--audit-retention=5s")
+def test_records_are_exported_then_pruned_and_what_is_left_is_known_to_be_whole(keys, private):
+    case = private
+    EXPORT.unlink(missing_ok=True)
+    case.serve("m-v1")
+    for version in ("m-v2", "m-v3"):
+        case.version(version)
+        case.move(version)
+        case.ready("m", version)
+    def pruned():
+        audit = case.status().get("audit", {})
+        names = {a["spec"]["first"] for a in case.kube.list("ModelAudit", case.namespace)}
+        return audit.get("prunedThrough") and min(names) > audit["prunedThrough"] and not audit.get("records") and audit["prunedThrough"]
+    case.move("m-v2")
+    through = case.until(pruned, "the oldest ModelAudits are gone, and the record that says so is sealed", 120)
+    said = plugin(case, "audit", "m", "--verify", "--public-key", KEYS / "operator.pub")
+    assert said.code == DONE and f"those up to {through} were exported and pruned" in said.out and "signed up to" in said.out, said
+    assert "m-v2" in plugin(case, "audit", "m", "--at", "2099-01-01T00:00:00Z").out
+
+    # What was exported is all of it, each record once, and its hashes hold.
+    def exported():
+        last = case.status()["audit"]["seq"]
+        lines = [json.loads(line) for line in EXPORT.read_text().splitlines()]
+        records = [line for line in lines if line.get("uid") == case.get()["metadata"]["uid"] and "seq" in line]
+        return [r["seq"] for r in records] == list(range(1, last + 1)) and records
+    records = case.until(exported, "all records are in the file")
+    assert "Pruned" in [r["action"] for r in records]
+    for before, after in zip(records, records[1:]):
+        assert after["prev"] == before["hash"]
+    metrics = case.operator.metrics()
+    assert metrics["model_operator_audit_exported_records_total"] >= len(records)
+
+    # Somebody else deletes one: no record says so.
+    oldest = min(case.kube.list("ModelAudit", case.namespace), key=lambda a: a["spec"]["first"])
+    clients = people(case)
+    clients["keeper"].delete("ModelAudit", oldest["metadata"]["name"], case.namespace)
+    said = plugin(case, "audit", "m", "--verify")
+    assert said.code == NO and "cut: " in said.out, said

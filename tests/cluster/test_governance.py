@@ -13,7 +13,7 @@ from test_plugin import Said, settings
 pytestmark = pytest.mark.xdist_group("governance")  # one of them takes a policy of the whole cluster away
 AUTHOR = "modelops.dev/changed-by"
 SUBJECT = "sha256:" + "a" * 64
-WRITE = {"apiGroups": ["modelops.dev"], "resources": ["models", "modelversions", "modelrollouts"], "verbs": ["get", "list", "create", "update", "patch", "delete"]}
+WRITE = {"apiGroups": ["modelops.dev"], "resources": ["models", "modelversions", "modelrollouts", "trainingruns"], "verbs": ["get", "list", "create", "update", "patch", "delete"]}
 WORDS = {"apiGroups": ["modelops.dev"], "resources": ["modelapprovals"], "verbs": ["get", "list", "create", "update", "patch", "delete"]}
 LOOK = {"apiGroups": ["modelops.dev"], "resources": ["models", "modelversions", "modelrollouts"], "verbs": ["get", "list"]}
 
@@ -52,6 +52,13 @@ def a_model(name="forged", signed=None, **spec):
     return {"apiVersion": API, "kind": "Model", "metadata": {"name": name, **({"annotations": {AUTHOR: signed}} if signed else {})}, "spec": spec}
 
 
+def others(kind, name="forged", signed=None, **spec):
+    return {"apiVersion": API, "kind": kind, "metadata": {"name": name, **({"annotations": {AUTHOR: signed}} if signed else {})}, "spec": {"modelRef": {"name": "none"}, **spec}}
+
+
+ARTIFACT = {"uri": "configmap://none/model.json", "digest": SUBJECT, "format": {"name": "rules", "version": "1"}}
+
+
 def a_rollout(name="forged", signed=None, **labels):
     return {"apiVersion": API, "kind": "ModelRollout", "metadata": {"name": name, "labels": labels, **({"annotations": {AUTHOR: signed}} if signed else {})},
             "spec": {"modelRef": {"name": "none"}, "version": "none-v1"}}
@@ -78,6 +85,17 @@ FORGED = {
     "a rollout in another's name": ("eve", a_rollout(signed="ann"), ["changed-by is ann, but eve makes this change"]),
     "a rollout that says the operator made it for the spec": ("eve", a_rollout(**{"modelops.dev/origin": "spec"}), ["are the operator's own"]),
     "a rollout that says training made it": ("eve", a_rollout(**{"modelops.dev/origin": "retraining"}), ["are the operator's own"]),
+    "a version in another's name": ("eve", others("ModelVersion", signed="ann", artifact=ARTIFACT), ["changed-by is ann, but eve makes this change"]),
+    "a training run in another's name": ("eve", others("TrainingRun", signed="bob"), ["changed-by is bob, but eve makes this change"]),
+    "a rollout in the operator's name": ("ann", a_rollout(signed="operator"), ["changed-by is operator, but ann makes this change"]),
+    "a name in other letters, as an author": ("eve", a_rollout(signed="Eve"), ["changed-by is Eve, but eve makes this change"]),
+    "a name and a blank, as an author": ("eve", a_model(signed="eve "), ["changed-by is eve , but eve makes this change"]),
+    "two names": ("eve", a_model(signed="eve,ann"), ["changed-by is eve,ann, but eve makes this change"]),
+    "a rollout that another is said to have steered": ("eve", {**a_rollout(), "metadata": {"name": "forged", "annotations": {"modelops.dev/steered-by": "ann now"}}}, ["steered-by is ann now, but eve"]),
+    "a rollout that says an edited runtime made it": ("eve", a_rollout(**{"modelops.dev/origin": "runtime"}), ["are the operator's own"]),
+    "a word of the GitOps account in an author's name": ("git", word("jane@bank.example"), ["cannot create resource"]),
+    "a word without a rollout": ("bob", word("bob", rollout=""), ["spec.rolloutRef.name"]),
+    "a word with a status": ("bob", {**word("bob"), "status": {"used": True}}, ["unknown field"]),
     "a rollout that says a monitor made it": ("eve", a_rollout(**{"modelops.dev/origin": "monitor"}), ["are the operator's own"]),
 }
 

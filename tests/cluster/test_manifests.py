@@ -46,7 +46,7 @@ def test_the_api_reference_is_fresh():
 
 
 @pytest.mark.parametrize("folder", ["manifests", "manifests/namespaced", "manifests/samples", "manifests/samples/retraining", "manifests/network/egress", "manifests/network/models",
-                                    "manifests/report", "manifests/dashboards"])
+                                    "manifests/runtimes/catalog", "manifests/report", "manifests/dashboards", "manifests/change-control"])
 def test_a_kustomization_is_accepted(kube, namespace, folder):
     present = {"Namespace", "CustomResourceDefinition"}
     for document in kube.render(folder):
@@ -101,6 +101,30 @@ def test_pods_meet_the_restricted_standard(kube, namespace):
         kube.create(pod_of(template, name, namespace), dry_run=True)
     training = find(kube.render("manifests/samples/retraining"), "Model", "limits")["spec"]["retraining"]["template"]["spec"]
     kube.create(pod_of(training["template"], "training", namespace), dry_run=True)
+
+
+def test_the_catalog_of_runtimes(kube, namespace, tmp_path):
+    """Each is for formats of its own or for those who name it, its pods meet the restricted standard, and Prometheus can read its gates."""
+    documents = kube.render("manifests/runtimes/catalog")
+    bundled = {f["name"] for d in kube.render("manifests") if d["kind"] == "ModelRuntime" for f in d["spec"]["formats"]}
+    rules = []
+    for document in documents:
+        name, spec = document["metadata"]["name"], document["spec"]
+        if document["kind"] == "ModelRuntime":
+            kube.create(pod_of(spec["template"], name, namespace), dry_run=True)
+            assert spec.get("priority", 0) < 0 or not bundled & {f["name"] for f in spec["formats"]}, f"{name} would take Models from a runtime that comes with the operator"
+            server = next(c for c in spec["template"]["spec"]["containers"] if c["name"] == "server")
+            assert {"startupProbe", "readinessProbe", "livenessProbe", "resources"} <= set(server)
+            assert {spec["port"], spec["metrics"]["port"]} <= {p["containerPort"] for p in server["ports"]}
+        else:
+            queries = [q for gate in spec["gates"] for q in (gate["prometheus"]["query"], gate.get("samples", {}).get("query")) if q]
+            assert all('modelops_version="{{candidate}}"' in q and 'namespace="{{namespace}}"' in q for q in queries), name
+            rules += [{"record": "gate", "expr": q} for q in queries]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "gates", "rules": [{**r, "labels": {"n": str(i)}} for i, r in enumerate(rules)]}]}))
+    checked = subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yml"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    labels = (MANIFESTS / "monitoring" / "podmonitors.yaml").read_text() + (MANIFESTS / "monitoring" / "scrape-config.yaml").read_text()
+    assert labels.count("modelops_model}") == labels.count("modelops_version}") == 2
 
 
 def test_in_one_namespace_the_operator_has_the_same_rights_but_none_beyond_it(kube):

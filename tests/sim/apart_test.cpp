@@ -151,6 +151,28 @@ TEST_CASE("a shadow that passes takes over, and is copied nothing any more") {
   });
 }
 
+TEST_CASE("a policy's least time of copies passes before the first request, also for who promotes") {
+  explore<int>({0, 1}, [](Sim& s, const int& promotes) {
+    s.world.create({{"kind", "ModelPolicy"}, {"metadata", {{"name", "shadows"}}}, {"spec", {{"require", {{"minShadow", "1h"}}}}}}, "kubectl");
+    Fixture f = rolling_to_v2(s, R"([{"gates": ["accuracy"]}])", kShadow);
+    if (promotes)
+      s.then("promotes", [f] { return !f.to("m-v2").empty() && f.phase(f.to("m-v2")) == "Progressing"; }, [f]() mutable { f.desire(f.to("m-v2"), "Promoted"); });
+    s.patience = std::chrono::hours(2);
+    s.always = [f, &s] {
+      const Json* r = f.to("m-v2").empty() ? nullptr : f.rollout(f.to("m-v2"));
+      if (!r || (*r)["status"].value("weights", Json::object()).value("candidate", 0) == 0) return;
+      must((*r)["status"].contains("mirroringSince") &&
+               s.world.now >= *parse_time((*r)["status"]["mirroringSince"].get<std::string>()) + std::chrono::hours(1),
+           "it has requests too early: " + (*r)["status"].dump());
+    };
+    s.expect = [f] {
+      f.must_serve("m-v2");
+      must_be_plain(f);
+      must((*f.rollout(f.to("m-v2")))["status"]["governance"]["minShadow"] == "1h", "on record");
+    };
+  });
+}
+
 TEST_CASE("a shadow that fails goes") {
   explore([](Sim& s) {
     Fixture f = rolling_to_v2(s, R"([{"gates": ["accuracy"]}])", kShadow);

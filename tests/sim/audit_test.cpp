@@ -186,4 +186,45 @@ TEST_CASE("a Model that is made anew begins another trail, and the old one stays
   });
 }
 
+// As the exporter marks them.
+void mark_exported(Sim& s) {
+  for (const ObjectRef& one : s.world.all(Kind::ModelAudit)) {
+    const Json spec = s.world.get(one)["spec"];
+    s.world.update(
+        one,
+        [&](Json& o) {
+          o["metadata"]["annotations"]["modelops.dev/exported"] = format_time(s.world.now) + " " + spec["model"]["uid"].get<std::string>() + " " +
+                                                                  spec["first"].dump() + " " + spec["last"].dump() + " " + spec["head"].get<std::string>();
+        },
+        "model-operator");
+  }
+}
+
+// That the trail is whole after each write, and after each crash, is an invariant of every simulated test.
+TEST_CASE("ModelAudits go once they were exported and kept long enough, after a record that says so") {
+  explore<int>({0, 1, 2}, [](Sim& s, const int& variant) {
+    Fixture f = to_v2(s);
+    s.op.metrics["accuracy m-v2"] = "0.95";
+    s.op.metrics["accuracy m-v3"] = "0.95";
+    s.world.create({{"kind", "ModelPolicy"}, {"metadata", {{"name", "kept"}}}, {"spec", {{"retention", {{"audit", "1h"}}}}}}, "kubectl");
+    s.then("asks for m-v3", [f, &s] { return f.serves("m-v2")() && s.world.all(Kind::ModelAudit).size() == 2; }, [f]() mutable { f.ask_for("m-v3"); });
+    s.then("asks for m-v2 again", [f, &s] { return f.serves("m-v3")() && s.world.all(Kind::ModelAudit).size() == 3; },
+           [f]() mutable { f.ask_for("m-v2"); });
+    s.then("exports", [f, &s] { return f.serves("m-v2")() && s.world.all(Kind::ModelAudit).size() == 4 && pending(f) == 0; },
+           [&s, variant] { variant == 0 ? void() : mark_exported(s); });
+    if (variant == 2) s.then("deletes the Model", [&s] { return s.world.all(Kind::ModelAudit).size() == 4; }, [&s] { s.world.remove(ref(Kind::Model, "m")); });
+    s.patience = std::chrono::hours(3);
+    s.expect = [f, variant, &s] {
+      const auto left = s.world.all(Kind::ModelAudit).size();
+      if (variant == 0) return must(left == 4, "nothing was exported, and " + std::to_string(left) + " are left");
+      if (variant == 2) return must(left == 0, "the trail of a Model that is gone: " + std::to_string(left) + " are left");
+      // The last of the four, and that of the record.
+      must(left == 2 && pending(f) == 0, std::to_string(left) + " are left: " + f.status()["audit"].dump());
+      const Json pruned = the(f, "Pruned");
+      must(count(f, "Pruned") == 1 && pruned["evidence"]["through"] == f.status()["audit"]["prunedThrough"], pruned.dump());
+      must(trail(f).front()["seq"] == pruned["evidence"]["through"].get<int64_t>() + 1, trail(f).front().dump());
+    };
+  });
+}
+
 }  // namespace mo::sim

@@ -405,6 +405,10 @@ Answer Operator::answer_to(const Ask& ask) const {
     const Json* service = w_.find({Kind::Service, adopted->service});
     answer.text = R"({"deployment":)" + (deployment ? *evidence::adopted_deployment(deployment->dump()) : "null") + R"(,"service":)" +
                   (service ? *evidence::adopted_service(service->dump()) : "null") + R"(,"others":[]})";
+  } else if (std::holds_alternative<AskQueue>(ask.question)) {
+    answer.text = "";
+  } else if (std::holds_alternative<AskWorkload>(ask.question)) {
+    answer.problem = "this cluster knows no such kind";
   } else {
     answer.text = job_result(std::get<AskRunResult>(ask.question).job.name);
   }

@@ -255,6 +255,30 @@ TEST_CASE("the last words of the fetch container", "[api]") {
   CHECK(fetch(R"({"terminated":{"exitCode":76,"message":"bad signature"}})", "{}").bad_signature);
 }
 
+TEST_CASE("how far a pod is with fetching", "[api]") {
+  const auto fetch = [](const std::string& first, const std::string& second) {
+    return pod(R"({"initContainerStatuses":[{"name":"modelops-fetch",)" + first + R"(},{"name":"modelops-fetch-lora",)" + second +
+               R"(},{"name":"warm","restartCount":3,"state":{"waiting":{}}}]})");
+  };
+  const std::string waits = R"("restartCount":0,"state":{"waiting":{"reason":"PodInitializing"}})",
+                    runs = R"("restartCount":0,"state":{"running":{"startedAt":"2026-11-22T09:00:05Z"}})",
+                    done = R"("restartCount":0,"state":{"terminated":{"exitCode":0,"startedAt":"2026-11-22T09:00:00Z","finishedAt":"2026-11-22T09:01:00Z"}})",
+                    later = R"("restartCount":2,"state":{"terminated":{"exitCode":0,"startedAt":"2026-11-22T09:02:00Z","finishedAt":"2026-11-22T09:03:00Z"}})",
+                    failed = R"("restartCount":0,"state":{"terminated":{"exitCode":69,"startedAt":"2026-11-22T09:02:00Z","finishedAt":"2026-11-22T09:03:00Z"}})",
+                    again = R"("restartCount":1,"state":{"running":{"startedAt":"2026-11-22T09:09:05Z"}})";
+  CHECK_FALSE(fetch(waits, waits).fetching_since);
+  CHECK(fetch(runs, waits).fetching_since == parse_time("2026-11-22T09:00:05Z"));
+  CHECK(fetch(done, waits).fetching_since == parse_time("2026-11-22T09:00:00Z"));
+  CHECK_FALSE(fetch(done, waits).fetched_at);
+  CHECK_FALSE(fetch(done, failed).fetching_since);
+  CHECK_FALSE(fetch(done, again).fetching_since);
+  CHECK(fetch(done, later).fetched_at == parse_time("2026-11-22T09:03:00Z"));
+  CHECK_FALSE(fetch(done, later).fetching_since);
+  const Pod none = pod(R"({"containerStatuses":[{"name":"server","state":{"running":{}}}]})");
+  CHECK_FALSE(none.fetched_at);
+  CHECK_FALSE(none.fetching_since);
+}
+
 TEST_CASE("an autoscaler that cannot scale says why", "[api]") {
   const auto problem = [](const std::string& conditions) {
     const auto a = parse<Autoscaler>(R"({"metadata":{"name":"m","labels":{"modelops.dev/model":"m"}},"spec":{"maxReplicas":3},

@@ -235,3 +235,47 @@ TEST_CASE("how long 100,000 records take", "[.bench]") {
   CHECK(verify(all, expected(lines))->findings.empty());
   WARN(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began).count() << " ms");
 }
+
+TEST_CASE("what the operator pruned is told, and nothing else that is missing at the beginning", "[audit]") {
+  const auto key = SigningKey::read(kKey);
+  // Records 1 to 8, and the ninth says that those up to `through` were pruned.
+  const auto trail = [&](int64_t through, const std::string& head, const char* action = "Pruned") {
+    auto lines = chain(8);
+    Entry pruned = entry(action);
+    pruned.evidence = {{"through", through}, {"head", head}};
+    lines.push_back(seal(pruned, 9, kAt, hash_in(lines.back())).line);
+    for (int i = 10; i <= 12; ++i) lines.push_back(seal(entry("StepEntered"), i, kAt, hash_in(lines.back())).line);
+    return lines;
+  };
+  const std::string four = hash_in(chain(4).back()), eight = hash_in(chain(8).back());
+  const auto checked = [&](const std::vector<std::string>& lines, size_t gone, const std::vector<std::string>& keys = {}, bool with_key = true) {
+    auto all = segments(lines, 4, with_key ? &*key : nullptr);
+    all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(gone));
+    return *verify(all, expected(lines, keys));
+  };
+  const auto good = checked(trail(4, four), 1, {kPublic});
+  CHECK(good.findings.empty());
+  CHECK((good.pruned == 4 && good.pruned_by == 9 && good.first == 5));
+  CHECK(checked(trail(8, eight), 2).pruned == 8);
+  CHECK(checked(trail(8, eight), 1).pruned == 4);  // the next is yet to go
+  CHECK(checked(trail(8, eight), 0).pruned == 0);
+  struct Row {
+    const char* what;
+    Verified verified;
+  };
+  const Row rows[] = {{"more is gone than it says", checked(trail(4, four), 2)},
+                      {"another hash", checked(trail(4, eight), 1)},
+                      {"another hash of what is there yet", checked(trail(8, four), 1)},
+                      {"another action", checked(trail(4, four, "Paused"), 1)},
+                      {"of a record after itself", checked(trail(12, four), 1)},
+                      {"not signed", checked(trail(4, four), 1, {kPublic}, false)}};
+  for (const Row& row : rows) {
+    INFO(row.what);
+    REQUIRE_FALSE(row.verified.findings.empty());
+    CHECK(row.verified.pruned == 0);
+  }
+  // A record that was edited says nothing.
+  auto forged = trail(4, eight);
+  forged[8] = replace(forged[8], eight, four);
+  CHECK(checked(forged, 1).pruned == 0);
+}

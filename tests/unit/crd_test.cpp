@@ -85,6 +85,21 @@ TEST_CASE("the CRD and the parser of ModelVersion agree", "[crd]") {
   check_agreement<api::ModelVersion>(full("modelversions"), kUnreadOfVersion);
 }
 
+// An API has no references: the schema of a part's artifact is a copy of the version's own.
+TEST_CASE("the artifact of a part is one as a version's own, without a format", "[crd]") {
+  const Json of_version = crd::schema_of("modelversions")["properties"]["spec"]["properties"];
+  CHECK(crd::schema_of("models")["properties"]["spec"]["properties"]["parts"]["items"] == of_version["parts"]["items"]);
+  Json own = of_version["artifact"], part = of_version["parts"]["items"]["properties"]["artifact"];
+  own["properties"].erase("format");
+  CHECK(part["required"] == Json::array({"uri", "digest"}));
+  for (Json* one : {&own, &part}) {
+    one->erase("required");
+    one->erase("description");
+    (*one)["properties"]["unpack"].erase("description");
+  }
+  CHECK(part == own);
+}
+
 TEST_CASE("the CRD and the parser of ModelRollout agree", "[crd]") {
   Json rollout = full("modelrollouts");
   // Its schema is open: it is a Model's spec.rollout as it was.
@@ -121,9 +136,12 @@ TEST_CASE("the CRDs and the parsers of gate sets agree, and their gates are a Mo
   CHECK(cluster == model);
 }
 
-TEST_CASE("the CRD and the parser of ModelPolicy agree, and its gates are a Model's", "[crd]") {
+TEST_CASE("the CRD and the parser of ModelPolicy agree, and its gates and monitors are a Model's", "[crd]") {
   check_agreement<api::ModelPolicy>(full("modelpolicies"), {{"spec.description", "for people: a printer column"},
+                                                            {"spec.monitors[0].about", "for people: reports"},
                                                             {"spec.frameworks", "for people: kubectl model policy explain"}});
+  CHECK(crd::schema_of("modelpolicies")[Json::json_pointer("/properties/spec/properties/monitors")] ==
+        crd::schema_of("models")[Json::json_pointer("/properties/spec/properties/monitors")]);
   CHECK(crd::schema_of("modelpolicies")[Json::json_pointer("/properties/spec/properties/gates")] ==
         crd::schema_of("models")[Json::json_pointer("/properties/spec/properties/rollout/properties/gates")]);
 }

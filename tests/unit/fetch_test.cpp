@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <fstream>
+
 #include "operator/fetch/command.h"
 #include "operator/fetch/source.h"
 #include "tests/unit/fetch_bench.h"
@@ -138,10 +140,19 @@ TEST_CASE("size is bounded", "[fetch]") {
   CHECK(f.run() == 0);
 }
 
+TEST_CASE("folders on the way to the output are made", "[fetch]") {
+  Fixture f;
+  f.http.attempts = {{200, "model", {}, false}};
+  f.options.output = f.dir.path / "parts" / "adapters" / "x";
+  CHECK(f.run() == 0);
+  CHECK(std::filesystem::file_size(f.options.output) == 5);
+}
+
 TEST_CASE("an output that cannot be written is told from a source that cannot be read", "[fetch]") {
   Fixture f;
   f.http.attempts = {{200, "model", {}, false}};
-  f.options.output = f.dir.path / "absent" / "x";
+  std::ofstream(f.dir.path / "file") << "x";
+  f.options.output = f.dir.path / "file" / "x";
   CHECK(f.run() == kFetchOutput);
   CHECK_THAT(f.said(), Contains("cannot create"));
   f.options.digest = "sha256:abc";

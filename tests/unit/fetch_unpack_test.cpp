@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
 
 #include "operator/fetch/folder.h"
@@ -206,7 +207,8 @@ TEST_CASE("what is cut, no archive, or another one is told apart", "[fetch][unpa
 
 TEST_CASE("a volume that cannot be written is told from an archive that is wrong", "[fetch][unpack]") {
   Unpacking f;
-  f.options.output = f.dir.path / "absent" / "model";
+  std::ofstream(f.dir.path / "file") << "x";
+  f.options.output = f.dir.path / "file" / "model";
   CHECK(f.run_with(archive_of({{"a", "x"}})) == kFetchOutput);
   CHECK_THAT(f.said(), Contains("cannot create"));
 }

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "operator/api/parse.h"
 #include "operator/core/digest.h"
 #include "operator/core/ed25519.h"
 #include "operator/fetch/bundle.h"
@@ -30,30 +31,35 @@ TimePoint minute(int m) { return *parse_time("2026-11-22T11:00:00Z") + std::chro
 
 // Model ns/m served m-v1, and m-v2 from 11:03 on, approved by bob.
 struct Story {
-  Story() {
+  explicit Story(const Json& parts = Json::array()) {
+    version = {{"metadata", {{"name", "m-v2"}, {"namespace", "ns"}}},
+               {"spec", {{"modelRef", {{"name", "m"}}}, {"artifact", {{"digest", kDigest}, {"uri", "https://s/v2"}}}}}};
+    std::string digest = kDigest;
+    if (!parts.empty()) {
+      version["spec"]["parts"] = parts;
+      digest = api::parse<api::ModelVersion>(version.dump())->bits();
+    }
     const Json policy = {{"steps", {{{"weight", 10}}}}};
     rollout = {{"metadata", {{"name", "m-v2-2"}, {"namespace", "ns"}, {"uid", "uid-r"}}},
                {"spec", {{"modelRef", {{"name", "m"}}}, {"version", "m-v2"}}},
                {"status",
                 {{"phase", "Succeeded"},
-                 {"digest", kDigest},
+                 {"digest", digest},
                  {"policy", policy},
                  {"gates", {{{"name", "accuracy"}, {"verdict", "Passed"}, {"value", "0.95"}}}},
                  {"governance",
                   {{"cleared",
                     {{{"before", "FirstTraffic"},
                       {"approvals", {{{"role", "risk"}, {"approver", "bob"}, {"name", "yes"}, {"uid", "uid-yes"}}}}}}}}}}}};
-    version = {{"metadata", {{"name", "m-v2"}, {"namespace", "ns"}}},
-               {"spec", {{"modelRef", {{"name", "m"}}}, {"artifact", {{"digest", kDigest}, {"uri", "https://s/v2"}}}}}};
     add(0, "Serving", "ann", {{"serves", {{"version", "m-v1"}, {"digest", "sha256:1"}}}}, false);
-    add(1, "RolloutStarted", "ann", {{"version", "m-v2"}, {"digest", kDigest}}, true, sha256_of(policy.dump()));
+    add(1, "RolloutStarted", "ann", {{"version", "m-v2"}, {"digest", digest}}, true, sha256_of(policy.dump()));
     add(2, "Approved", "bob",
         {{"version", "m-v2"}, {"approvals", {{{"role", "risk"}, {"approver", "bob"}, {"name", "yes"}, {"uid", "uid-yes"}}}}},
         true);
     add(3, "Succeeded", "operator",
         {{"version", "m-v2"},
-         {"digest", kDigest},
-         {"serves", {{"version", "m-v2"}, {"digest", kDigest}}},
+         {"digest", digest},
+         {"serves", {{"version", "m-v2"}, {"digest", digest}}},
          {"gates", {{{"name", "accuracy"}, {"verdict", "Passed"}, {"value", "0.95"}}}}},
         true);
     sealed = {
@@ -174,6 +180,19 @@ TEST_CASE("an evidence pack holds what a rollout rests on, and agrees with its t
   CHECK(checked.bad.empty());
   CHECK(says(checked.good, "signed up to record 4"));
   CHECK(says(checked.good, "1 approvals are in the trail"));
+}
+
+TEST_CASE("the parts of a version are in its evidence, and the trail vouches for them", "[plugin][audit]") {
+  const Story s(Json::array({{{"name", "lora"}, {"artifact", {{"uri", "s3://m/lora"}, {"digest", "sha256:" + std::string(64, 'b')}}}}}));
+  Files files = pack(s.evidence());
+  CHECK(files.at("model-card.md").find("| Part lora | s3://m/lora, sha256:bbb") != std::string::npos);
+  CHECK(Json::parse(files.at("bom.cdx.json"))["components"][0]["components"][0]["name"] == "lora");
+  CHECK(check(files, {kPublic}).bad.empty());
+  const std::string was = std::string(64, 'b');
+  for (auto& [name, text] : files)
+    for (size_t at = text.find(was); at != std::string::npos; at = text.find(was)) text.replace(at, was.size(), std::string(64, 'e'));
+  sum_anew(files);
+  CHECK(says(check(files, {kPublic}).bad, "and version.json says"));
 }
 
 TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or not", "[plugin][audit]") {

@@ -42,6 +42,15 @@ TEST_CASE("what differs is told by its path, figures as gates read them, data se
   CHECK(version_differences(a, a).empty());
 }
 
+TEST_CASE("parts are told by their name", "[plugin]") {
+  const auto part = [](const char* name, const char* digest) { return Json{{"name", name}, {"path", name}, {"artifact", {{"uri", "s3://x/y"}, {"digest", digest}}}}; };
+  Json a = version("a", ""), b = version("a", "");
+  a["spec"]["parts"] = {part("lora", "sha256:1"), part("prompt", "sha256:2")};
+  b["spec"]["parts"] = {part("prompt", "sha256:2"), part("lora", "sha256:3")};
+  CHECK(version_differences(a, b) == std::vector<Difference>{{"parts[lora].artifact.digest", "sha256:1", "sha256:3"}});
+  CHECK(dot_of({a}).find("\"part lora sha256:1\" -> \"a\";") != std::string::npos);
+}
+
 TEST_CASE("a graph quotes what others wrote") {
   Json a = version("a", "");
   a["spec"]["lineage"]["run"]["name"] = "x\" -> y; \"";

@@ -382,6 +382,44 @@ TEST_CASE("before the first weight the deadline counts from when pods went missi
   }
 }
 
+// Sixty gigabytes took half an hour to come, and the rollout was over before the server had begun.
+TEST_CASE("the deadline counts from when the weights are on the node") {
+  Bench b;
+  b.policy.progress_deadline = minutes(10);
+  b.policy.steps = {test::weight(50)};
+  b.ground.candidate_fetching = {kNow, std::nullopt, minutes(40)};
+  CHECK(b.go().look_again == kNow + minutes(50));
+  b.now += minutes(30);
+  b.go();
+  CHECK_FALSE(b.r.status.ending);
+  SECTION("fetched in time: the server has its ten minutes") {
+    b.ground.candidate_fetching = {std::nullopt, b.now, minutes(40)};
+    CHECK(b.go().look_again == b.now + minutes(10));
+    b.now += minutes(9);
+    b.go();
+    CHECK_FALSE(b.r.status.ending);
+    b.now += minutes(1);
+    b.go();
+    CHECK(b.r.status.ending->reason == "ProgressDeadlineExceeded");
+  }
+  SECTION("pods that fetch again and again have no more time than one first try") {
+    b.now = kNow + minutes(49);
+    b.ground.candidate_fetching.since = b.now;
+    b.go();
+    CHECK_FALSE(b.r.status.ending);
+    b.now += minutes(1);
+    b.go();
+    CHECK(b.r.status.ending->reason == "ProgressDeadlineExceeded");
+  }
+  SECTION("a fetch that fails is no progress") {
+    b.ground.candidate_fetching = {std::nullopt, std::nullopt, minutes(40)};
+    b.ground.candidate_problem = "https://store/x: the server answered HTTP 404";
+    b.go();
+    CHECK(b.r.status.ending->reason == "ProgressDeadlineExceeded");
+    CHECK(b.r.status.ending->message.find("HTTP 404") != std::string::npos);
+  }
+}
+
 // That the pods are there began the wait for the route anew, for ever.
 TEST_CASE("a step that waits for the route has one deadline, whatever its pods do") {
   Bench b;

@@ -78,6 +78,38 @@ TEST_CASE("which Models a policy is for", "[governance]") {
   CHECK(governance::applies(*policy_of("p", {{"appliesTo", {{"riskTiers", {""}}}}}), model));
 }
 
+TEST_CASE("a policy chooses namespaces by label, and holds where nobody knows them", "[governance]") {
+  Scene s;
+  s.serving("m-v1");
+  const auto by = [&](const std::string& selector) { return policy_of("p", {{"appliesTo", {{"namespaceSelector", Json::parse(selector)}}}}); };
+  api::Namespace ns;
+  ns.labels = {{"tier", "prod"}, {"team", "pay"}};
+  struct Row {
+    const char* selector;
+    bool is;
+  };
+  const Row rows[] = {{R"({"matchLabels": {"tier": "prod"}})", true},
+                      {R"({"matchLabels": {"tier": "prod", "team": "risk"}})", false},
+                      {R"({"matchLabels": {"none": ""}})", false},
+                      {R"({"matchExpressions": [{"key": "tier", "operator": "In", "values": ["dev", "prod"]}]})", true},
+                      {R"({"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["dev", "prod"]}]})", false},
+                      {R"({"matchExpressions": [{"key": "none", "operator": "NotIn", "values": ["dev"]}]})", true},
+                      {R"({"matchExpressions": [{"key": "none", "operator": "In", "values": ["dev"]}]})", false},
+                      {R"({"matchExpressions": [{"key": "team", "operator": "Exists"}]})", true},
+                      {R"({"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]})", false},
+                      {R"({"matchLabels": {"tier": "prod"}, "matchExpressions": [{"key": "none", "operator": "Exists"}]})", false}};
+  for (const Row& row : rows) {
+    INFO(row.selector);
+    CHECK(governance::applies(*by(row.selector), s.model, &ns) == row.is);
+    CHECK(governance::applies(*by(row.selector), s.model, nullptr));
+  }
+  s.o.policies = {governance::undecided(by(rows[0].selector), "ns", true)};
+  const api::ModelRollout& rollout = s.rollout("r", "m-v2");
+  CHECK(governance::holds(s.observed(), rollout, "revision", kNow).waiting.reason == "InvalidPolicy");
+  CHECK(governance::holds(s.observed(), rollout, "revision", kNow).waiting.message.find("may not watch them") != std::string::npos);
+  CHECK_FALSE(governance::compliant(s.observed(), s.model.status, kNow)->is);
+}
+
 TEST_CASE("what a policy demands, in words: strategies among it, and no gate that is a dry run", "[governance]") {
   const auto gate = [](const std::string& name, bool dry_run) {
     Json g = {{"name", name}, {"version", {{"metric", name}}}, {"min", "0.9"}};

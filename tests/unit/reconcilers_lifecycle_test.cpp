@@ -81,8 +81,8 @@ TEST_CASE("deprecation comes by its date, and a review that is past is told once
   Life life;
   life.spec().deprecate_at = in_days(1);
   life.spec().review_by = in_days(2);
-  CHECK(life.told(kNow) == Reasons{"DeprecationNotice"});
-  CHECK(life.told(in_days(1)) == Reasons{"Deprecated"});
+  CHECK(life.told(kNow) == Reasons{"DeprecationNotice", "ReviewNotice"});
+  CHECK(life.told(in_days(1)) == Reasons{"Deprecated", "ReviewNotice"});
   CHECK(life.decide(in_days(1)).status.stage == "Deprecated");
   CHECK(life.told(in_days(2)) == Reasons{"ReviewDue"});
   CHECK(life.told(in_days(3)) == Reasons{});

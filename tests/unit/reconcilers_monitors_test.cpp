@@ -306,4 +306,29 @@ TEST_CASE("a breach of the first version has no way back, and says so") {
 }
 
 }  // namespace
+TEST_CASE("monitors of ModelPolicies are watched beside the Model's own, whatever these are called") {
+  Scene s;
+  const auto policy = [&](const std::string& name, bool enforced) {
+    auto p = std::make_shared<api::ModelPolicy>();
+    p->meta.key.name = name;
+    p->enforced = enforced;
+    p->monitors = {s.model.monitors[0]};
+    p->monitors[0].hold = true;
+    return p;
+  };
+  const std::string own = s.model.monitors[0].figure.name;
+  s.o.policies = {policy("high", true), policy("warns", false)};
+  const Decision first = s.look("0.1", kNow);
+  REQUIRE(first.status.size() == 3);
+  CHECK((first.status[0].name == own && first.status[0].policy.empty()));
+  CHECK((first.status[1].name == "high/" + own && first.status[1].policy == "high"));
+  CHECK(to_json(first.status)[1]["policy"] == "high");
+  CHECK(first.asks.size() == 3);
+  CHECK(first.asks[1].id != first.asks[0].id);
+  for (api::MonitorStatus& status : s.model.status.monitors) status.state = api::MonitorStatus::State::Breached;
+  CHECK(watch(s.observed(), "m-v1", kNow + std::chrono::minutes(1)).hold.find("high/" + own) != std::string::npos);
+  s.o.policies = {policy("warns", false)};
+  CHECK(watch(s.observed(), "m-v1", kNow + std::chrono::minutes(1)).hold.empty());
+}
+
 }  // namespace mo::monitors

@@ -261,4 +261,23 @@ TEST_CASE("the ML-BOM has each Model with its digest and card", "[report]") {
   CHECK(one["modelCard"]["considerations"]["useCases"][0] == "Card payments");
   CHECK(one["modelCard"]["quantitativeAnalysis"]["performanceMetrics"][0]["value"] == "0.95");
   CHECK(one["modelCard"]["modelParameters"]["datasets"][0]["name"] == "payments-2026");
+  CHECK_FALSE(one.contains("components"));
+}
+
+TEST_CASE("parts are components of their Model, and the same base with another adapter is no duplicate", "[report]") {
+  Scene s;
+  for (const char* name : {"fraud", "claims"}) {
+    Json v = version(std::string(name) + "-v2", "a", name);
+    v["spec"]["parts"] = {{{"name", "lora"}, {"artifact", {{"uri", "s3://x/y"}, {"digest", "sha256:" + std::string(64, name[0])}}}}};
+    Json m = model(name);
+    m["status"]["stableVersion"] = std::string(name) + "-v2";
+    m["status"]["stableDigest"] = "sha256:of-all-of-" + std::string(name);
+    s.add("Model", m).add("ModelVersion", v);
+  }
+  const Portfolio p = s.portfolio();
+  for (const Model& m : p.models) CHECK_FALSE(has(m, "duplicate"));
+  const Json bom = to_cyclonedx(p, "1.0");
+  const Json& part = bom["components"][0]["components"][0];
+  CHECK(part["name"] == "lora");
+  CHECK(part["hashes"][0]["content"] == std::string(64, 'c'));
 }

@@ -29,6 +29,7 @@ std::set<std::string> exported() {
                                .events_dropped = [] { return uint64_t{0}; },
                                .leading = [] { return true; },
                                .models_of_others = [] { return size_t{0}; },
+                               .audit_export = [] { return std::optional(serve::AuditExport{}); },
                                .stores = &stores});
   metrics.api_call("get", "models", 200, 0.1);
   metrics.reconciled("done", 0.1);

@@ -1,4 +1,4 @@
-#include "plugin/cel_parse.h"
+#include "operator/cel/parse.h"
 
 #include <algorithm>
 #include <cctype>
@@ -6,32 +6,44 @@
 #include <map>
 #include <utility>
 
-#include "plugin/cel_functions.h"
-
-namespace mo::plugin::cel {
+namespace mo::cel {
 namespace {
 
 const char* const kMacros[] = {"all", "exists", "exists_one", "filter", "map"};
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  Parser(std::string_view text, const Functions& functions) : text_(text), functions_(functions) {}
 
   Branch parse() {
     Branch root = choice();
-    if (blank(), at_ < text_.size()) throw Wrong("unexpected: " + std::string(text_.substr(at_, 20)));
+    if (blank(), at_ < text_.size()) wrong("unexpected: " + ahead());
     return root;
   }
 
  private:
-  static Branch make(Node::Op op, std::string name = "") {
+  // What recurses by the text must not by the text alone.
+  struct Deeper {
+    explicit Deeper(Parser& parser) : depth(parser.depth_) {
+      if (++depth > kMostDepth) parser.wrong("nested more than " + std::to_string(kMostDepth) + " deep");
+    }
+    ~Deeper() { --depth; }
+    int& depth;
+  };
+
+  [[noreturn]] void wrong(const std::string& what) const { throw Wrong(what, at_); }
+  std::string ahead() const { return std::string(text_.substr(at_, 20)); }
+
+  Branch make(Node::Op op, std::string name = "") const {
     auto node = std::make_unique<Node>();
     node->op = op;
+    node->at = at_;
     node->name = std::move(name);
     return node;
   }
-  static Branch join(Node::Op op, std::string name, Branch a, Branch b) {
+  Branch join(Node::Op op, std::string name, Branch a, Branch b) const {
     Branch node = make(op, std::move(name));
+    node->at = a->at;
     node->parts.push_back(std::move(a));
     node->parts.push_back(std::move(b));
     return node;
@@ -47,8 +59,7 @@ class Parser {
     return true;
   }
   void expect(std::string_view token) {
-    if (!take(token))
-      throw Wrong("expected " + std::string(token) + " at: " + std::string(text_.substr(at_, 20)));
+    if (!take(token)) wrong("expected " + std::string(token) + " at: " + ahead());
   }
 
   static bool in_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
@@ -56,11 +67,12 @@ class Parser {
     blank();
     const size_t begin = at_;
     while (at_ < text_.size() && in_word(text_[at_])) ++at_;
-    if (begin == at_) throw Wrong("expected a name at: " + std::string(text_.substr(at_, 20)));
+    if (begin == at_) wrong("expected a name at: " + ahead());
     return std::string(text_.substr(begin, at_ - begin));
   }
 
   Branch choice() {
+    const Deeper deeper(*this);
     Branch condition = either();
     if (!take("?")) return condition;
     Branch node = make(Node::Op::Choose);
@@ -119,6 +131,7 @@ class Parser {
     }
   }
   Branch unary() {
+    const Deeper deeper(*this);
     blank();
     const bool negates = take("!");
     if (!negates && !take("-")) return member();
@@ -131,11 +144,13 @@ class Parser {
     Branch node = primary();
     for (;;) {
       if (take(".")) {
+        const size_t before = at_;
         std::string name = word();
         if (take("(")) {
-          node = call(std::move(name), std::move(node));
+          node = call(std::move(name), std::move(node), before);
         } else {
           Branch select = make(Node::Op::Select, std::move(name));
+          select->at = before;
           select->parts.push_back(std::move(node));
           node = std::move(select);
         }
@@ -158,22 +173,25 @@ class Parser {
     return parts;
   }
 
-  Branch call(std::string name, Branch receiver) {
+  Branch call(std::string name, Branch receiver, size_t begin) {
     std::vector<Branch> arguments = list_until(")");
     const bool macro =
         receiver && std::find(std::begin(kMacros), std::end(kMacros), name) != std::end(kMacros);
     Branch node = make(macro ? Node::Op::Macro : Node::Op::Call, name);
+    node->at = begin;
     if (receiver) node->parts.push_back(std::move(receiver));
     for (Branch& argument : arguments) node->parts.push_back(std::move(argument));
     if (macro) {
       const bool three = name == "map" && node->parts.size() == 4;
       if ((node->parts.size() != 3 && !three) || node->parts[1]->op != Node::Op::Name)
-        throw Wrong(name + "() is written wrongly");
+        throw Wrong(name + "() is written wrongly", begin);
     } else if (name == "has") {
       if (node->parts.size() != 1 || node->parts[0]->op != Node::Op::Select)
-        throw Wrong("has() is written wrongly");
-    } else if (!functions().count({name, node->parts.size()})) {
-      throw Wrong("the function " + name + "() is not known here");
+        throw Wrong("has() is written wrongly", begin);
+    } else {
+      const auto known = functions_.find({name, node->parts.size()});
+      if (known == functions_.end()) throw Wrong("the function " + name + "() is not known here", begin);
+      node->function = &known->second;
     }
     return node;
   }
@@ -193,14 +211,17 @@ class Parser {
     const char c = at_ < text_.size() ? text_[at_] : '\0';
     if (c == '\'' || c == '"') return literal(quoted());
     if (std::isdigit(static_cast<unsigned char>(c))) return literal(numeral());
+    const size_t begin = at_;
     std::string name = word();
     if (name == "true" || name == "false") return literal(name == "true");
     if (name == "null") return literal(nullptr);
-    if (take("(")) return call(std::move(name), nullptr);
-    return make(Node::Op::Name, std::move(name));
+    if (take("(")) return call(std::move(name), nullptr, begin);
+    Branch variable = make(Node::Op::Name, std::move(name));
+    variable->at = begin;
+    return variable;
   }
 
-  static Branch literal(Json value) {
+  Branch literal(Json value) const {
     Branch node = make(Node::Op::Literal);
     node->literal = std::move(value);
     return node;
@@ -214,7 +235,7 @@ class Parser {
       ++at_;
     const auto number = parse_json(text_.substr(begin, at_ - begin), 64);
     if (!number || !number->is_number())
-      throw Wrong("not a number: " + std::string(text_.substr(begin, at_ - begin)));
+      throw Wrong("not a number: " + std::string(text_.substr(begin, at_ - begin)), begin);
     return *number;
   }
 
@@ -231,20 +252,22 @@ class Parser {
                                                    {'\'', '\''}, {'"', '"'},  {'`', '`'},  {'?', '?'}};
       const auto it = escapes.find(text_[at_]);
       if (it == escapes.end())
-        throw Wrong("an escape that is not known here: \\" + std::string(1, text_[at_]));
+        wrong("an escape that is not known here: \\" + std::string(1, text_[at_]));
       out += it->second;
     }
-    if (at_ >= text_.size()) throw Wrong("a text without end");
+    if (at_ >= text_.size()) wrong("a text without end");
     ++at_;
     return out;
   }
 
   std::string_view text_;
+  const Functions& functions_;
   size_t at_ = 0;
+  int depth_ = 0;
 };
 
 }  // namespace
 
-Branch parse(std::string_view text) { return Parser(text).parse(); }
+Branch parse(std::string_view text, const Functions& functions) { return Parser(text, functions).parse(); }
 
-}  // namespace mo::plugin::cel
+}  // namespace mo::cel

@@ -1,14 +1,13 @@
-#include "plugin/cel.h"
+#include "operator/cel/expression.h"
 
 #include <algorithm>
 #include <utility>
 #include <vector>
 
-#include "plugin/cel_evaluate.h"
-#include "plugin/cel_functions.h"
-#include "plugin/cel_parse.h"
+#include "operator/cel/evaluate.h"
+#include "operator/cel/parse.h"
 
-namespace mo::plugin::cel {
+namespace mo::cel {
 namespace {
 
 bool mentions(const Node& node, std::string_view name) {
@@ -20,7 +19,7 @@ bool mentions(const Node& node, std::string_view name) {
 // Each variable is `self` or one that a macro around it binds.
 void check_names(const Node& node, std::vector<std::string_view> known) {
   if (node.op == Node::Op::Name && std::find(known.begin(), known.end(), node.name) == known.end())
-    throw Wrong("no such variable: " + node.name);
+    throw Wrong("no such variable: " + node.name, node.at);
   if (node.op == Node::Op::Macro) {
     check_names(*node.parts[0], known);
     known.push_back(node.parts[1]->name);
@@ -30,40 +29,46 @@ void check_names(const Node& node, std::vector<std::string_view> known) {
   for (const Branch& part : node.parts) check_names(*part, known);
 }
 
+auto invalid(const Wrong& wrong) { return fail(ErrorKind::Invalid, wrong.sentence()); }
+
 }  // namespace
 
-Result<Expression> Expression::parse(std::string_view text) {
+Result<Expression> Expression::parse(std::string_view text, const Language& language) {
+  if (text.size() > language.most_bytes)
+    return fail(ErrorKind::Invalid, "an expression may have at most " + std::to_string(language.most_bytes) + " bytes, and this one has " +
+                                        std::to_string(text.size()));
   try {
     Expression out;
-    Branch root = cel::parse(text);
+    Branch root = cel::parse(text, *language.functions);
     check_names(*root, {"self", "oldSelf"});
     out.compares_with_old_ = mentions(*root, "oldSelf");
+    out.most_steps_ = language.most_steps;
     out.root_ = std::move(root);
     return out;
   } catch (const Wrong& e) {
-    return fail(ErrorKind::Invalid, std::string(e.what()) + ", in: " + std::string(text));
+    return fail(ErrorKind::Invalid, e.sentence() + ", in: " + std::string(text));
   }
 }
 
 Result<bool> Expression::holds(const Json& self, const Json* old_self) const {
   try {
-    const Value value = self, old = old_self ? *old_self : Json();
+    const Value value = &self, old = old_self;
     const Scope before{"oldSelf", old, nullptr};
     const Scope scope{"self", value, old_self ? &before : nullptr};
-    return truth(*root_, &scope);
+    return Evaluation(most_steps_).truth(*root_, &scope);
   } catch (const Wrong& e) {
-    return fail(ErrorKind::Invalid, e.what());
+    return invalid(e);
   }
 }
 
 Result<std::string> Expression::say(const Json& self) const {
   try {
-    const Value value = self;
+    const Value value = &self;
     const Scope scope{"self", value, nullptr};
-    return as_text(evaluate(*root_, &scope));
+    return as_text(Evaluation(most_steps_).evaluate(*root_, &scope));
   } catch (const Wrong& e) {
-    return fail(ErrorKind::Invalid, e.what());
+    return invalid(e);
   }
 }
 
-}  // namespace mo::plugin::cel
+}  // namespace mo::cel

@@ -1,14 +1,14 @@
-#include "plugin/cel_functions.h"
+#include "operator/cel/functions.h"
 
 #include <date/tz.h>
-#include <re2/re2.h>
 
 #include <algorithm>
-#include <memory>
+#include <cmath>
 
-namespace mo::plugin::cel {
+namespace mo::cel {
 
 const Json& as_json(const Value& v) {
+  if (const Json* const* there = std::get_if<const Json*>(&v)) return **there;
   const Json* json = std::get_if<Json>(&v);
   if (!json) throw Wrong("no such operation on a time");
   return *json;
@@ -28,14 +28,6 @@ int64_t size_of(const Json& v) {
   return std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; });
 }
 
-bool matches(const std::string& text, const std::string& pattern) {
-  static thread_local std::map<std::string, std::unique_ptr<RE2>> known;
-  auto& re = known[pattern];
-  if (!re) re = std::make_unique<RE2>(pattern, RE2::Quiet);
-  if (!re->ok()) throw Wrong("not a regular expression: " + pattern);
-  return RE2::PartialMatch(text, *re);
-}
-
 double to_double(const Json& v) {
   if (v.is_number()) return v.get<double>();
   const std::string& text = as_text(v);
@@ -47,6 +39,13 @@ double to_double(const Json& v) {
   }
   if (read == 0 || read != text.size()) throw Wrong("not a number: " + text);
   return number;
+}
+
+int64_t to_int(const Json& v) {
+  if (v.is_number_integer()) return v.get<int64_t>();
+  const double number = to_double(v);
+  if (!(std::abs(number) < 9.2e18)) throw Wrong("out of range of whole numbers");
+  return static_cast<int64_t>(number);
 }
 
 int64_t hours_in(TimePoint t, const std::string& zone) {
@@ -65,11 +64,10 @@ bool is_sorted(const Json& list) {
 
 }  // namespace
 
-const std::map<std::pair<std::string, size_t>, Function>& functions() {
+const Functions& known_functions() {
   using V = const std::vector<Value>&;
-  static const std::map<std::pair<std::string, size_t>, Function> all = {
+  static const Functions all = {
       {{"size", 1}, [](V v) { return Json(size_of(as_json(v[0]))); }},
-      {{"matches", 2}, [](V v) { return Json(matches(as_text(v[0]), as_text(v[1]))); }},
       {{"startsWith", 2}, [](V v) { return Json(as_text(v[0]).starts_with(as_text(v[1]))); }},
       {{"endsWith", 2}, [](V v) { return Json(as_text(v[0]).ends_with(as_text(v[1]))); }},
       {{"upperAscii", 1},
@@ -81,7 +79,7 @@ const std::map<std::pair<std::string, size_t>, Function>& functions() {
        }},
       {{"contains", 2}, [](V v) { return Json(as_text(v[0]).find(as_text(v[1])) != std::string::npos); }},
       {{"double", 1}, [](V v) { return Json(to_double(as_json(v[0]))); }},
-      {{"int", 1}, [](V v) { return Json(static_cast<int64_t>(to_double(as_json(v[0])))); }},
+      {{"int", 1}, [](V v) { return Json(to_int(as_json(v[0]))); }},
       {{"string", 1},
        [](V v) { return Json(as_json(v[0]).is_string() ? as_text(v[0]) : as_json(v[0]).dump()); }},
       {{"isSorted", 1}, [](V v) { return Json(is_sorted(as_json(v[0]))); }},
@@ -105,4 +103,4 @@ const std::map<std::pair<std::string, size_t>, Function>& functions() {
   return all;
 }
 
-}  // namespace mo::plugin::cel
+}  // namespace mo::cel
