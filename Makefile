@@ -50,13 +50,13 @@ stages = @set -e; for stage in $(1); do \
 	done; echo "=== all passed in $$SECONDS s: $${took%, }"
 
 test: ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster, faults
-	$(call stages,verify build images-test explore-short asan tsan fuzz-short browser-test cluster-test chaos-short)
+	$(call stages,verify build images-test explore-short asan tsan fuzz-short cluster-test chaos-short)
 
 test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, unit and simulation tests. Minutes, for work in progress
 	$(call stages,verify python-check unit)
 
 nightly: ## What takes hours: the whole fault matrix, long fuzzing, the soak, the whole exploration, and that each check can fail
-	$(call stages,explore chaos registry-test mlflow-test kueue-test fuzz soak explore-mutants chaos-mutants)
+	$(call stages,browser-test explore chaos registry-test mlflow-test kueue-test fuzz soak explore-mutants chaos-mutants)
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev,unit_tests sim_tests model_server_tests,.)

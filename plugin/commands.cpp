@@ -208,13 +208,6 @@ class Commands {
     });
   }
 
-  void asks_elsewhere(CLI::App* verb, Asked& asked) {
-    verb->add_option("--prometheus-url", asked.prometheus_url, "Where Prometheus is, for what pods use and figures over time: http://localhost:9090")
-        ->envname("PROMETHEUS_URL");
-    verb->add_option("--prometheus-label", asked.prometheus_labels, "A label that this cluster's series have there and those of others have not: cluster=prod-eu");
-    verb->add_option("--prices", asked.prices, "A file of prices, for costs: currency, cpuHour, memoryGiBHour, deviceHour");
-  }
-
   void add_portfolio() {
     CLI::App* all = verb("inventory", "List Models with owner, stage and figures, what needs attention, and model servers that no Model knows");
     all->add_flag("-A,--all-namespaces", inventory_.everywhere, "In all namespaces");
@@ -223,14 +216,14 @@ class Commands {
     all->add_option("-o,--output", inventory_.output, "wide: more columns. csv: one table. json: all of it. cyclonedx: an ML-BOM")
         ->check(CLI::IsMember({"wide", "csv", "json", "cyclonedx"}));
     all->add_option("--table", inventory_.table, "Which table -o csv prints")->check(CLI::IsMember(report::table_names()))->capture_default_str();
-    asks_elsewhere(all, inventory_.asked);
+    takes_sources(*all, inventory_.asked);
     all->callback([this] { chosen_ = [this] { return with_web([this](Session& s, kube::HttpTransport& http) { return inventory(s, inventory_, http); }); }; });
 
     CLI::App* page = verb("report", "Write what the inventory knows as one HTML file, to read, mail or print");
     page->add_flag("-A,--all-namespaces", reporting_.everywhere, "Of all namespaces");
     takes_cluster(page);
     page->add_option("-o,--output", reporting_.output, "html, or json for scripts")->check(CLI::IsMember({"html", "json"}))->capture_default_str();
-    asks_elsewhere(page, reporting_.asked);
+    takes_sources(*page, reporting_.asked);
     page->add_option("--span", reporting_.span, "How far back figures over time go, with --prometheus-url: 1d, 7d, 30d or 90d")
         ->check(CLI::IsMember({"1d", "7d", "30d", "90d"}))
         ->capture_default_str();

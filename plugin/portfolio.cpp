@@ -104,6 +104,13 @@ void print_tables(Session& session, const report::Portfolio& p, bool wide) {
 
 }  // namespace
 
+void takes_sources(CLI::App& verb, Asked& asked) {
+  verb.add_option("--prometheus-url", asked.prometheus_url, "Where Prometheus is, for what pods use and figures over time: http://localhost:9090")
+      ->envname("PROMETHEUS_URL");
+  verb.add_option("--prometheus-label", asked.prometheus_labels, "A label that this cluster's series have there and those of others have not: cluster=prod-eu");
+  verb.add_option("--prices", asked.prices, "A file of prices, for costs: currency, cpuHour, memoryGiBHour, deviceHour");
+}
+
 int inventory(Session& session, const Inventory& wanted, kube::HttpTransport& http) {
   if (wanted.everywhere) session.ns.clear();
   auto source = source_of(wanted.asked);

@@ -1,6 +1,7 @@
 // `inventory` and `report`: what models there are, with the caller's rights.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct Asked {
   std::vector<std::string> prometheus_labels;  // "cluster=prod-eu"
   std::string prices;                          // a file; empty: costs are unknown
 };
+
+void takes_sources(CLI::App& verb, Asked& asked);  // options of a command line
 
 struct Inventory {
   Asked asked = {};

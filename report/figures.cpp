@@ -166,7 +166,8 @@ void put_changes(Html& h, const std::vector<Change>& changes, const Scale& s) {
 
 void put_picture(Html& h, const Chart& c, const Figures& f, const std::vector<Change>& changes) {
   const Scale s(c, f);
-  svg::open(h, kWidth, kHeight, c.name + " from " + day_and_minute(f.from) + " to " + day_and_minute(f.to) + (c.target.empty() ? "" : ", wanted " + c.target));
+  svg::open(h, kWidth, kHeight,
+            c.name + " from " + day_and_minute(f.from) + " to " + day_and_minute(f.to) + (c.target.empty() ? "" : ", wanted " + c.target));
   put_ground(h, c, f, s);
   const auto runs = runs_of(c.track, f.step);
   // Gates are asked during rollouts alone: between these there is nothing to know.
@@ -206,7 +207,8 @@ std::string in_words(const Chart& c, const Figures& f) {
   }
   if (!c.dots.empty()) {
     const auto passed = std::count_if(c.dots.begin(), c.dots.end(), [](const Dot& d) { return d.passed; });
-    text += "Passed in " + std::to_string(passed) + " of " + std::to_string(c.dots.size()) + " rollouts; the last said " + figure(c.dots.back().value) + ". ";
+    text += "Passed in " + std::to_string(passed) + " of " + std::to_string(c.dots.size()) + " rollouts; the last said " +
+            figure(c.dots.back().value) + ". ";
   }
   return text;
 }

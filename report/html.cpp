@@ -190,8 +190,8 @@ h2{font-size:18px;margin:32px 0 10px;letter-spacing:-.005em}h3{font-size:15px;ma
 .badge.good{background:var(--good-bg);color:var(--good)}.badge.warn{background:var(--warn-bg);color:var(--warn)}.badge.bad{background:var(--bad-bg);color:var(--bad)}
 .unknown{color:var(--soft);font-style:italic}.empty,.more{color:var(--soft)}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:12px}
-table{border-collapse:collapse;width:100%;font-size:14px}
-th,td{text-align:left;padding:9px 9px;vertical-align:top;border-top:1px solid var(--line);overflow-wrap:break-word}
+table{border-collapse:collapse;width:100%;font-size:13.5px}
+th,td{text-align:left;padding:9px 7px;vertical-align:top;border-top:1px solid var(--line);overflow-wrap:break-word}
 td a,td[data-label=Model],td[data-label=Version],td[data-label=Rollout],td[data-label=From],td[data-label=To],td[data-label=Took],td[data-label=Since],td[data-label=Run],td[data-label=Parent],td[data-label=Digest]{white-space:nowrap}
 th:first-child,td:first-child{padding-left:14px}.t{white-space:nowrap}
 thead th{border-top:0;font-size:12.5px;font-weight:600;color:var(--soft);white-space:nowrap}
@@ -225,7 +225,7 @@ td,td a,td[data-label]{white-space:normal!important;overflow-wrap:anywhere}
 .scroll{background:none;border:0;overflow:visible}
 table,tbody,tr,td{display:block;width:100%}thead{position:absolute;left:-9999px}
 tr{background:var(--card);border:1px solid var(--line);border-radius:12px;margin-bottom:10px;padding:6px 12px}
-td{border:0;padding:4px 0;display:grid;grid-template-columns:118px 1fr;gap:10px;justify-items:start;min-width:0!important}td.nothing{display:none}
+td{border:0;padding:4px 0;display:grid;grid-template-columns:118px 1fr;gap:10px;justify-items:start;min-width:0!important}td.nothing{display:none}td:first-child{padding-left:0}
 td::before{content:attr(data-label);color:var(--soft);font-size:13px}tbody tr:hover td{background:none}
 dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin:0 0 8px}}
 @media print{:root{color-scheme:light;--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--link:#000;--focus:#000;
@@ -235,7 +235,7 @@ td,td a,td[data-label],.badge{white-space:normal!important;overflow-wrap:anywher
 .grid.charts{grid-template-columns:1fr 1fr}.grid.four{grid-template-columns:1fr 1fr}.tiles{grid-template-columns:repeat(4,1fr)}
 .top{background:none;color:#000;border-bottom:2px solid #000}.brand{color:#000}.top nav,form,.files,.skip{display:none}
 main,footer,.top .in{max-width:none;padding-left:0;padding-right:0}
-.tile,.card,.needs li,tr,svg{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}table{font-size:11px}th,td{padding:4px 6px}
+.tile,.card,.needs li,tr,svg{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}table{font-size:10px}th,td{padding:4px}thead th{font-size:10px;white-space:normal;overflow-wrap:anywhere}.badge{padding:0 4px;font-size:10px}
 details.more::details-content{content-visibility:visible;height:auto;display:block}.model{break-before:page}a{text-decoration:none}@page{margin:14mm}}
 )";
   return css;

@@ -298,9 +298,12 @@ void add_report_command(CLI::App& app, std::function<void(const ReportOptions&)>
   report->add_option("--namespace", options->ns, "Report on this namespace only (default: all)");
   report->add_option("--address", options->address, "Where the site is served, without TLS: put a proxy in front that has it")->capture_default_str();
   report->add_option("--interval", options->interval, "Seconds between readings of the cluster")->check(CLI::Range(5, 3600))->capture_default_str();
-  report->add_option("--prometheus-url", options->prometheus_url, "Where Prometheus is, for figures over time and what pods use: http://prometheus:9090")
+  report
+      ->add_option("--prometheus-url", options->prometheus_url,
+                   "Where Prometheus is, for figures over time and what pods use: http://prometheus:9090")
       ->envname("PROMETHEUS_URL");
-  report->add_option("--prometheus-label", options->prometheus_labels, "A label that this cluster's series have there and those of others have not: cluster=prod-eu");
+  report->add_option("--prometheus-label", options->prometheus_labels,
+                     "A label that this cluster's series have there and those of others have not: cluster=prod-eu");
   report->add_option("--prices", options->prices, "A file of prices: currency, cpuHour, memoryGiBHour, deviceHour (YAML or JSON)");
   report->add_option("--log-format", options->log_format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
   report->add_option("--log-level", options->log_level, "trace, debug, info, warn or error")

@@ -123,16 +123,21 @@ Figures History::figures(const std::string& ns, const std::string& model, const 
   if (!answer.problem.empty()) {
     f.problem = answer.reached ? kNoUse : kNoAnswer;
     f.detail = answer.problem;
+    if (answer.reached) keep(key, f, kAway);
     return f;
   }
   for (const evidence::Series& one : answer.series) take(one, f);
   for (auto* tracks : {&f.monitors, &f.gates})
     for (auto& [name, track] : *tracks) put_in_order(track);
+  keep(key, f, kKept);
+  return f;
+}
+
+void History::keep(const std::string& key, const Figures& figures, std::chrono::seconds time) {
   std::lock_guard lock(mutex_);
   if (kept_.size() >= kFiguresKept)
     kept_.erase(std::min_element(kept_.begin(), kept_.end(), [](const auto& a, const auto& b) { return a.second.until < b.second.until; }));
-  kept_[key] = {f, Clock::now() + kKept};
-  return f;
+  kept_[key] = {figures, Clock::now() + time};
 }
 
 // Pods are summed up by the name of their Deployment, so that an answer has a row for each of these and not for each pod.

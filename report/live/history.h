@@ -49,6 +49,7 @@ class History {
 
   std::string matchers() const;  // of all queries: `,cluster="prod-eu"`
   bool is_away();
+  void keep(const std::string& key, const Figures& figures, std::chrono::seconds time);
   evidence::SeriesAnswer ask(const std::string& promql, const std::optional<evidence::Moments>& moments, std::stop_token stop);
   std::string use_in(const std::string& namespaces, std::map<std::string, Workload*>& by_name, std::stop_token stop);
 

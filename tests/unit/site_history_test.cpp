@@ -39,6 +39,7 @@ TEST_CASE("figures are asked for by namespace, name and cluster, in one query of
   s.week();
   REQUIRE(s.http.asked.size() == 1);
   const std::string& asked = s.http.asked[0];
+  CHECK_THAT(asked, Contains("modelops_monitor_value") && Contains("modelops_gate_value"));  // as operator/serve/model_metrics.cpp has them
   CHECK_THAT(asked, Contains("/api/v1/query_range") && Contains(percent_encoded("namespace=\"pay\",model=\"fraud\",cluster=\"a\\\"b\"")));
   CHECK_THAT(asked, Contains("step=3600") && Contains("timeout=3s"));
   const auto number = [&](const std::string& name) { return std::stoll(asked.substr(asked.find(name + "=") + name.size() + 1)); };
@@ -81,6 +82,7 @@ TEST_CASE("while Prometheus is away nobody waits for it again", "[report]") {
   Setting there;
   there.http.answer = kube::HttpResponse{422, {}, R"({"status":"error","errorType":"execution","error":"too many samples"})"};
   CHECK_THAT(there.week().problem, Contains("no answer that can be used"));
+  there.week("other");
   there.week();
   CHECK(there.http.asked.size() == 2);
 }
