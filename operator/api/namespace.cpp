@@ -20,7 +20,8 @@ bool LabelSelector::matches(const Labels& labels) const {
     if (e.op == "NotIn") return !listed;
     return (found != labels.end()) == (e.op == "Exists");
   };
-  return std::all_of(match_labels.begin(), match_labels.end(), has) && std::all_of(expressions.begin(), expressions.end(), meets);
+  return std::all_of(match_labels.begin(), match_labels.end(), has) &&
+         std::all_of(expressions.begin(), expressions.end(), meets);
 }
 
 namespace read {

@@ -92,7 +92,8 @@ class Verification {
     if (said == anchors_.rend())
       return find(Finding::Is::Cut, which + "their ModelAudits were deleted; compare with what was exported");
     if (!expected_.public_keys.empty() && said->seq > out_.signed_up_to)
-      return find(Finding::Is::Cut, which + "record " + std::to_string(said->seq) + " says that they were exported and pruned, but it is not signed");
+      return find(Finding::Is::Cut, which + "record " + std::to_string(said->seq) +
+                                        " says that they were exported and pruned, but it is not signed");
     out_.pruned = missing;
     out_.pruned_by = said->seq;
   }

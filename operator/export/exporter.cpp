@@ -24,7 +24,8 @@ void pause(std::chrono::milliseconds time, std::stop_token stop) {
 int64_t last_of(const api::ModelAudit& audit) {
   const std::string& name = audit.meta.key.name;
   int64_t number = 0;
-  for (size_t i = audit.model.size() + 1; i < name.size() && name[i] >= '0' && name[i] <= '9' && number < (int64_t{1} << 53); ++i)
+  for (size_t i = audit.model.size() + 1; i < name.size() && name[i] >= '0' && name[i] <= '9' && number < (int64_t{1} << 53);
+       ++i)
     number = number * 10 + (name[i] - '0');
   return number;
 }
@@ -49,7 +50,8 @@ Result<Lines> lines_of(const Json& object, const std::string& ns) {
   if (!spec.is_object() || !spec.value("records", Json()).is_array()) return fail(ErrorKind::Invalid, "it holds no records");
   Lines out;
   for (const Json& line : spec["records"]) {
-    if (!line.is_string() || line.get<std::string>().find('\n') != std::string::npos) return fail(ErrorKind::Invalid, "a record is no line of text");
+    if (!line.is_string() || line.get<std::string>().find('\n') != std::string::npos)
+      return fail(ErrorKind::Invalid, "a record is no line of text");
     out.text += line.get<std::string>() + "\n";
     ++out.records;
   }
@@ -67,16 +69,24 @@ Result<Lines> lines_of(const Json& object, const std::string& ns) {
 
 }  // namespace
 
-Exporter::Exporter(kube::Client& client, const Store<api::ModelAudit>& audits, std::unique_ptr<Sink> sink, std::function<bool(const ObjectKey&)> ours,
-                   std::function<TimePoint()> now, ExporterOptions options)
-    : client_(client), audits_(audits), sink_(std::move(sink)), ours_(std::move(ours)), now_(std::move(now)), options_(options) {}
+Exporter::Exporter(kube::Client& client, const Store<api::ModelAudit>& audits, std::unique_ptr<Sink> sink,
+                   std::function<bool(const ObjectKey&)> ours, std::function<TimePoint()> now, ExporterOptions options)
+    : client_(client),
+      audits_(audits),
+      sink_(std::move(sink)),
+      ours_(std::move(ours)),
+      now_(std::move(now)),
+      options_(options) {}
 
 // Each trail in its order.
 std::vector<Exporter::Audit> Exporter::waiting() const {
   std::vector<Audit> all = audits_.all();
-  std::erase_if(all, [&](const Audit& a) { return !a->exported.empty() || a->meta.deleting || a->model.empty() || !ours_({a->meta.key.ns, a->model}); });
+  std::erase_if(all, [&](const Audit& a) {
+    return !a->exported.empty() || a->meta.deleting || a->model.empty() || !ours_({a->meta.key.ns, a->model});
+  });
   std::sort(all.begin(), all.end(), [](const Audit& a, const Audit& b) {
-    return std::tuple(a->meta.created, a->meta.key.ns, a->model, last_of(*a)) < std::tuple(b->meta.created, b->meta.key.ns, b->model, last_of(*b));
+    return std::tuple(a->meta.created, a->meta.key.ns, a->model, last_of(*a)) <
+           std::tuple(b->meta.created, b->meta.key.ns, b->model, last_of(*b));
   });
   return all;
 }
@@ -118,41 +128,42 @@ bool Exporter::pass(std::stop_token stop) {
 
 Exporter::Came Exporter::bring(const Audit& audit, std::stop_token stop) {
   const ObjectRef ref{Kind::ModelAudit, audit->meta.key};
-  const auto failed = [&](Came came, std::atomic<uint64_t>& count, const std::string& why) {
-    if (stop.stop_requested()) return Came::Nothing;
-    ++count;
-    const std::string what = (came == Came::Refused ? ref.to_string() + " is refused, and later records of its Model wait for it: " : "nothing is exported now: ") + why;
-    if (std::exchange(told_, what) != what) spdlog::warn("--audit-export: {}", what);
-    return came;
+  const auto refused = [&](const std::string& why) {
+    return failed(Came::Refused, ref.to_string() + " is refused, and later records of its Model wait for it: " + why, stop);
   };
-  if (const auto known = arrived_.find(audit->meta.uid); known != arrived_.end())
-    return mark(audit, known->second, stop) ? Came::Arrived : failed(Came::Nothing, failed_, ref.to_string() + " cannot be marked as exported");
+  if (const auto known = arrived_.find(audit->meta.uid); known != arrived_.end()) return mark(audit, known->second, stop);
   const auto stored = client_.get(ref, stop);
   if (!stored && stored.error().kind == ErrorKind::NotFound) return Came::Arrived;  // somebody deleted it; the watch will tell
-  if (!stored) return failed(Came::Nothing, failed_, stored.error().message);
+  if (!stored) return failed(Came::Nothing, "nothing is exported now: " + stored.error().message, stop);
   const auto object = parse_json(*stored, kLargestObject, 64);
   const auto lines = object ? lines_of(*object, audit->meta.key.ns) : Result<Lines>(fail(object.error()));
-  if (!lines) return failed(Came::Refused, refused_, lines.error().message);
+  if (!lines) return refused(lines.error().message);
   if (member(*object, {"metadata", "uid"}) != audit->meta.uid) return Came::Arrived;  // another of this name; it has its turn
   if (const auto written = sink_->write(audit->meta.uid, lines->text, stop); !written) {
-    const bool lines_alone = written.error().kind == ErrorKind::Invalid;
-    return failed(lines_alone ? Came::Refused : Came::Nothing, lines_alone ? refused_ : failed_, written.error().message);
+    if (written.error().kind == ErrorKind::Invalid) return refused(written.error().message);
+    return failed(Came::Nothing, "nothing is exported now: " + written.error().message, stop);
   }
   records_ += lines->records;
-  const std::string note = format_time(now_()) + " " + member(*object, {"spec", "model", "uid"}) + " " + member(*object, {"spec", "first"}) + " " +
-                           member(*object, {"spec", "last"}) + " " + member(*object, {"spec", "head"});
+  std::string note = format_time(now_()) + " " + member(*object, {"spec", "model", "uid"});
+  for (const char* field : {"first", "last", "head"}) note += " " + member(*object, {"spec", field});
   arrived_[audit->meta.uid] = note;
-  return mark(audit, note, stop) ? Came::Arrived : failed(Came::Nothing, failed_, ref.to_string() + " cannot be marked as exported");
+  return mark(audit, note, stop);
 }
 
 // What has arrived is not sent again by this process, whatever becomes of its mark.
-bool Exporter::mark(const Audit& audit, const std::string& note, std::stop_token stop) {
+Exporter::Came Exporter::mark(const Audit& audit, const std::string& note, std::stop_token stop) {
   const Json body = {{"metadata", {{"uid", audit->meta.uid}, {"annotations", {{api::kAnnotationExported, note}}}}}};
-  const auto stored = client_.merge_patch({Kind::ModelAudit, audit->meta.key}, body.dump(), "", stop);
-  if (stored || stored.error().kind == ErrorKind::NotFound) return true;
-  const std::string what = "ModelAudit " + audit->meta.key.to_string() + " is exported, and cannot be marked so: " + stored.error().message;
-  if (std::exchange(told_, what) != what) spdlog::warn("--audit-export: {}", what);
-  return false;
+  const ObjectRef ref{Kind::ModelAudit, audit->meta.key};
+  const auto stored = client_.merge_patch(ref, body.dump(), "", stop);
+  if (stored || stored.error().kind == ErrorKind::NotFound) return Came::Arrived;
+  return failed(Came::Nothing, ref.to_string() + " has arrived, and cannot be marked so: " + stored.error().message, stop);
+}
+
+Exporter::Came Exporter::failed(Came came, const std::string& why, std::stop_token stop) {
+  if (stop.stop_requested()) return Came::Nothing;
+  ++(came == Came::Refused ? refused_ : failed_);
+  if (std::exchange(told_, why) != why) spdlog::warn("--audit-export: {}", why);
+  return came;
 }
 
 Exporter::Counts Exporter::counts() const {

@@ -1,6 +1,6 @@
-// Brings audit records to where --audit-export says. The queue are the ModelAudits themselves: each waits in the API server until its annotation
-// modelops.dev/exported says that it has arrived, so a restart loses nothing, and memory holds one at a time. A crash between the two exports one again.
-// Nothing waits for it: neither a reconcile nor an abort.
+// Brings audit records to where --audit-export says. The queue are the ModelAudits themselves: each waits in the API server
+// until its annotation modelops.dev/exported says that it has arrived, so a restart loses nothing, and memory holds one at a
+// time. A crash between the two exports one again. Nothing waits for it: neither a reconcile nor an abort.
 #pragma once
 
 #include <atomic>
@@ -23,18 +23,19 @@
 namespace mo::audit {
 
 struct ExporterOptions {
-  std::chrono::milliseconds look{5'000};          // how often it looks for new ones
-  std::chrono::milliseconds first_retry{1'000};   // doubling, to `longest_retry`, while nothing passes
+  std::chrono::milliseconds look{5'000};         // how often it looks for new ones
+  std::chrono::milliseconds first_retry{1'000};  // doubling, to `longest_retry`, while nothing passes
   std::chrono::milliseconds longest_retry{60'000};
-  std::chrono::milliseconds refused_retry{600'000};  // of a trail whose lines are refused: those after them wait, other trails do not
+  std::chrono::milliseconds refused_retry{
+      600'000};  // of a trail whose lines are refused: those after them wait, other trails do not
 };
 
 // run() belongs to one thread; the rest is thread-safe. What is given by reference must outlive it.
 class Exporter {
  public:
   // `ours`: whether this installation handles the Model of that name; asked for each ModelAudit. `now`: the wall clock.
-  Exporter(kube::Client& client, const Store<api::ModelAudit>& audits, std::unique_ptr<Sink> sink, std::function<bool(const ObjectKey& model)> ours,
-           std::function<TimePoint()> now, ExporterOptions options = {});
+  Exporter(kube::Client& client, const Store<api::ModelAudit>& audits, std::unique_ptr<Sink> sink,
+           std::function<bool(const ObjectKey& model)> ours, std::function<TimePoint()> now, ExporterOptions options = {});
 
   // Until `stop`.
   void run(std::stop_token stop);
@@ -52,7 +53,8 @@ class Exporter {
   std::vector<Audit> waiting() const;
   bool pass(std::stop_token stop);
   Came bring(const Audit& audit, std::stop_token stop);
-  bool mark(const Audit& audit, const std::string& note, std::stop_token stop);
+  Came mark(const Audit& audit, const std::string& note, std::stop_token stop);
+  Came failed(Came came, const std::string& why, std::stop_token stop);
 
   kube::Client& client_;
   const Store<api::ModelAudit>& audits_;
@@ -62,7 +64,7 @@ class Exporter {
   const ExporterOptions options_;
   std::map<std::string, std::string> arrived_;  // by UID of the ModelAudit: the annotation that the store does not show yet
   std::map<ObjectKey, std::chrono::steady_clock::time_point> put_back_;  // Models whose lines were refused, and until when
-  std::string told_;  // what the log said last, so that it says it once
+  std::string told_;                                                     // what the log said last, so that it says it once
   std::atomic<uint64_t> records_{0}, failed_{0}, refused_{0};
 };
 

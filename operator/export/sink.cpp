@@ -57,7 +57,7 @@ class File final : public Sink {
 
   Result<void> write(const std::string&, const std::string& lines, std::stop_token) override {
     const Descriptor file(::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
-    struct stat about{};
+    struct stat about {};
     if (file.number() < 0 || ::fstat(file.number(), &about) != 0) return trouble(path_);
     const off_t whole = S_ISREG(about.st_mode) ? whole_lines(file.number(), about.st_size) : about.st_size;
     if (whole < about.st_size && ::ftruncate(file.number(), whole) != 0) return trouble(path_);
@@ -116,10 +116,13 @@ class Web final : public Sink {
       request.headers.emplace_back("Authorization", "Bearer " + *token);
     }
     const auto answer = http_.send(request, stop);
-    if (!answer) return fail(answer.error().kind == ErrorKind::Invalid ? ErrorKind::Transport : answer.error().kind, answer.error().message);
+    if (!answer)
+      return fail(answer.error().kind == ErrorKind::Invalid ? ErrorKind::Transport : answer.error().kind,
+                  answer.error().message);
     if (answer->status / 100 == 2) return {};
-    const std::string said = "it answered HTTP " + std::to_string(answer->status) +
-                             (answer->body.empty() ? "" : ": " + answer->body.substr(0, answer->body.find_first_of("\r\n")).substr(0, kAnswerShown));
+    const std::string said =
+        "it answered HTTP " + std::to_string(answer->status) +
+        (answer->body.empty() ? "" : ": " + answer->body.substr(0, answer->body.find_first_of("\r\n")).substr(0, kAnswerShown));
     // Of these alone another body may be what helps. A wrong token or address concerns all.
     const bool of_lines = answer->status == 400 || answer->status == 409 || answer->status == 413 || answer->status == 422;
     return fail(of_lines ? ErrorKind::Invalid : ErrorKind::ServerError, said);
@@ -134,11 +137,13 @@ class Web final : public Sink {
 
 Result<std::unique_ptr<Sink>> make_sink(const std::string& where, const std::string& token_file, kube::HttpTransport& http) {
   const bool web = where.starts_with("https://") || where.starts_with("http://");
-  if (!token_file.empty() && !web) return fail(ErrorKind::Invalid, "a token goes with an http(s) address alone, and this is " + where);
+  if (!token_file.empty() && !where.starts_with("https://"))
+    return fail(ErrorKind::Invalid, "a token goes to an https address alone, and this is " + where);
   if (where == "stdout") return std::unique_ptr<Sink>(std::make_unique<Stdout>());
   if (web && where.size() > 8) return std::unique_ptr<Sink>(std::make_unique<Web>(where, token_file, http));
   constexpr std::string_view file = "file:";
-  if (where.starts_with(file) && where.size() > file.size()) return std::unique_ptr<Sink>(std::make_unique<File>(where.substr(file.size())));
+  if (where.starts_with(file) && where.size() > file.size())
+    return std::unique_ptr<Sink>(std::make_unique<File>(where.substr(file.size())));
   return fail(ErrorKind::Invalid, where + " is none of stdout, file:PATH and an http(s) address");
 }
 

@@ -37,7 +37,9 @@ Trails trails_of(const Observed& o) {
   return trails;
 }
 
-std::optional<Duration> kept(const Observed& o, const Settings& settings) { return o.audits_kept ? o.audits_kept : settings.keep; }
+std::optional<Duration> kept(const Observed& o, const Settings& settings) {
+  return o.audits_kept ? o.audits_kept : settings.keep;
+}
 // Nobody knows which policies were theirs, and whoever makes a Model anew must not shorten what holds for the one before.
 std::optional<Duration> others_kept(const Observed& o, const Settings& settings) {
   if (!o.others_audits_kept || !settings.keep) return o.others_audits_kept ? o.others_audits_kept : settings.keep;
@@ -91,17 +93,20 @@ Prunable prunable(const Observed& o, const Settings& settings, TimePoint now) {
 std::vector<Action> prune(const Observed& o, const api::AuditStatus* audit, const Settings& settings, TimePoint now) {
   std::vector<Action> actions;
   if (o.audits_denied || o.audit_objects.empty()) return actions;
-  const Trails trails = trails_of(o);
   const auto keep = others_kept(o, settings);
+  if (!keep && (!audit || audit->pruned == 0)) return actions;
+  const Trails trails = trails_of(o);
   for (const auto& [uid, held] : trails.by_uid) {
     const bool own = audit && uid == uid_of(o);
     // One that was not exported may belong to any of them.
-    const bool over = !own && keep && settings.prune_others && !trails.some_not_exported &&
-                      std::all_of(held.begin(), held.end(), [&](const Held& one) { return one.object->meta.created + *keep <= now; });
+    const bool over =
+        !own && keep && settings.prune_others && !trails.some_not_exported &&
+        std::all_of(held.begin(), held.end(), [&](const Held& one) { return one.object->meta.created + *keep <= now; });
     for (const Held& one : held) {
       if (actions.size() == kMostDeletes) return actions;
       if (own && one.exported.last <= audit->pruned)
-        actions.push_back(removal(one.object, "exported, and kept long enough: prunedThrough is " + std::to_string(audit->pruned)));
+        actions.push_back(
+            removal(one.object, "exported, and kept long enough: prunedThrough is " + std::to_string(audit->pruned)));
       else if (over)
         actions.push_back(removal(one.object, "exported, and kept long enough; its Model is gone"));
     }
@@ -116,6 +121,7 @@ std::optional<TimePoint> prunes_next(const Observed& o, const Settings& settings
   };
   if (o.audits_denied || o.audit_objects.empty()) return next;
   const auto keep = kept(o, settings), others = others_kept(o, settings);
+  if (!keep && !others) return next;
   for (const auto& [uid, held] : trails_of(o).by_uid) {
     const bool own = o.model && uid == uid_of(o);
     if (own && keep)

@@ -1,8 +1,9 @@
 // Which ModelAudits are old enough to go. Pure.
 //
-// Nothing goes that was not exported: the annotation modelops.dev/exported says so, and admission lets nobody but the operator write it. Of the
-// trail of a Model that is there the oldest go, never the last, and none after a gap; before they do, a record `Pruned` in the same trail says up to
-// which record and its hash, so that what is left is known to be whole. The trail of a Model that is gone has no further record: it goes as a whole.
+// Nothing goes that was not exported: the annotation modelops.dev/exported says so, and admission lets nobody but the operator
+// write it. Of the trail of a Model that is there the oldest go, never the last, and none after a gap; before they do, a record
+// `Pruned` in the same trail says up to which record and its hash, so that what is left is known to be whole. The trail of a
+// Model that is gone has no further record: it goes as a whole.
 #pragma once
 
 #include <optional>
@@ -31,7 +32,8 @@ struct Prunable {
 };
 Prunable prunable(const Observed& observed, const Settings& settings, TimePoint now);
 
-// Deletes what status.audit.prunedThrough says, and trails of Models of this name that are gone. `audit` null: the last Model is gone, too.
+// Deletes what status.audit.prunedThrough says, and trails of Models of this name that are gone. `audit` null: the last Model
+// is gone, too.
 std::vector<Action> prune(const Observed& observed, const api::AuditStatus* audit, const Settings& settings, TimePoint now);
 
 // When the next ModelAudit is old enough; nothing if none will be.

@@ -93,7 +93,7 @@ FORGED = {
     "two names": ("eve", a_model(signed="eve,ann"), ["changed-by is eve,ann, but eve makes this change"]),
     "a rollout that another is said to have steered": ("eve", {**a_rollout(), "metadata": {"name": "forged", "annotations": {"modelops.dev/steered-by": "ann now"}}}, ["steered-by is ann now, but eve"]),
     "a rollout that says an edited runtime made it": ("eve", a_rollout(**{"modelops.dev/origin": "runtime"}), ["are the operator's own"]),
-    "a word of the GitOps account in an author's name": ("git", word("jane@bank.example"), ["nobody speaks in the name of another"]),
+    "a word of the GitOps account in an author's name": ("git", word("jane@bank.example"), ["cannot create resource"]),
     "a word without a rollout": ("bob", word("bob", rollout=""), ["spec.rolloutRef.name"]),
     "a word with a status": ("bob", {**word("bob"), "status": {"used": True}}, ["unknown field"]),
     "a rollout that says a monitor made it": ("eve", a_rollout(**{"modelops.dev/origin": "monitor"}), ["are the operator's own"]),

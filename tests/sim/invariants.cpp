@@ -63,8 +63,28 @@ int Invariants::ready_of(const View& view, const std::string& side) const {
 
 // ---- before each write of ours ----
 
+namespace {
+
+// Why a ModelAudit has to stay; empty: it may go.
+std::string kept_yet(const World& world, const Delete& removal) {
+  const Json* object = world.find(removal.target);
+  if (!object || (*object)["metadata"]["uid"] != removal.uid) return "";
+  if (!(*object)["metadata"].value("annotations", Json::object()).contains(api::kAnnotationExported)) return "and was not exported";
+  for (const auto& model : world.truth.models.all()) {
+    if (model->meta.uid != (*object)["spec"]["model"]["uid"]) continue;
+    if (model->status.audit.pruned < (*object)["spec"]["last"].get<int64_t>()) return "and no record of its Model says so";
+  }
+  return "";
+}
+
+}  // namespace
+
 void Invariants::before(const Action& action, const Ref<api::Model>& known) {
   if (const auto* write = std::get_if<WriteStatus>(&action)) return check_write(*write, known);
+  if (const auto* removal = std::get_if<Delete>(&action); removal && removal->target.kind == Kind::ModelAudit) {
+    if (const std::string why = kept_yet(w_, *removal); !why.empty()) broken("audit: " + removal->target.to_string() + " is deleted, " + why);
+    return;
+  }
   if (!known) broken("I4: writes for a Model that is not there");
   check_owner(action, *known);
   check_stable_capacity(action, *known);

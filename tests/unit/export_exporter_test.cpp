@@ -229,5 +229,5 @@ TEST_CASE("a file gets whole lines, and a web address a token and a key", "[expo
   std::ofstream(token, std::ios::trunc) << "";
   CHECK((*sink)->write("u", "x\n", {}).error().kind == ErrorKind::Transport);
   for (const char* bad : {"", "std", "file:", "https://", "s3://bucket", "/var/log"}) CHECK_FALSE(make_sink(bad, "", web));
-  CHECK_FALSE(make_sink("stdout", token, web));
+  for (const char* bad : {"stdout", "file:/tmp/a", "http://bus.example/audit"}) CHECK_FALSE(make_sink(bad, token, web));
 }
