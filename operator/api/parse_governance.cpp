@@ -1,6 +1,6 @@
 // ModelPolicies and ModelApprovals, and what ModelRollouts keep of them.
 #include "operator/api/parse.h"
-#include "operator/api/read_rollout.h"
+#include "operator/api/readers.h"
 
 namespace mo::api {
 

@@ -11,7 +11,10 @@ inline constexpr Words<RolloutPolicy::Strategy> kStrategies[] = {{"Canary", Roll
                                                                  {"Shadow", RolloutPolicy::Strategy::Shadow},
                                                                  {"Recreate", RolloutPolicy::Strategy::Recreate}};
 
-bool read(value& v, Gate& out, const Path& at);              // parse_modelops.cpp
+bool read(value& v, Condition& out, const Path& at);         // parse_modelops.cpp
+bool read(value& v, Revision& out, const Path& at);
+bool read(value& v, Gate& out, const Path& at);              // parse_gates.cpp
+bool read(value& v, RolloutPolicy& out, const Path& at);
 bool read(value& v, Monitor& out, const Path& at);
 bool read(value& v, GovernanceRecord& out, const Path& at);  // parse_governance.cpp
 bool read(value& v, AwaitedApproval& out, const Path& at);
