@@ -188,7 +188,8 @@ def follow(run, seconds):
     """Prints the TrainingRun's line whenever it changes, until it is over."""
     deadline, last = time.monotonic() + seconds, None
     while time.monotonic() < deadline:
-        status = get("trainingrun", run).get("status", {})
+        # A word that does not come now comes at the next look.
+        status = json.loads(cluster.asks("-n", NAMESPACE, "get", "trainingrun", run, "-o", "json") or "{}").get("status", {})
         line = f"{status.get('phase', ''):12}{status.get('stage', ''):10}{status.get('message', '')}"
         if line != last:
             say(f"   {time.strftime('%H:%M:%S')}  {run}  {line[:200]}")
@@ -203,10 +204,10 @@ def drift(callers):
     headline("4. Drift: a new scanner measures in another unit. A monitor breaches, and the model is trained anew without anybody's word")
     before = callers.accuracy("biopsy-v2")
     another_scanner("1.3")
-    breached = monitor(watch_until(lambda m: monitor(m).get("state") == "Breached" and m["status"].get("retraining", {}).get("lastRun"), "the monitor was to breach", 120))
+    breached = monitor(watch_until(lambda m: monitor(m).get("state") == "Breached" and m["status"].get("retraining", {}).get("lastRun"), "the monitor was to breach", 360))
     say(f"   monitor accuracy: {breached['message']}")
     name = "biopsy-run-000001"
-    run = follow(name, 240)
+    run = follow(name, 660)
     for trial in run["trials"]:
         say(f"   trial {trial['index']}: C={trial['parameters']['C']}, accuracy {trial['metrics'].get('accuracy')} by its own word")
     stages = {stage["name"]: stage for stage in run["stages"]}

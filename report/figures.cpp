@@ -29,6 +29,13 @@ std::string day_and_minute(TimePoint t) {
   return text.substr(0, 10) + " " + text.substr(11, 5);
 }
 
+// More than a chart has room for; anybody may make as many rollouts as they like.
+constexpr size_t kMarks = 100;
+template <class T>
+void keep_newest(std::vector<T>& marks) {
+  if (marks.size() > kMarks) marks.erase(marks.begin(), marks.end() - kMarks);
+}
+
 struct Change {  // of what serves, or an attempt at it that ended badly
   TimePoint at{};
   std::string version;
@@ -40,6 +47,7 @@ std::vector<Change> changes_of(const Model& m, const Figures& f) {
     if (r.finished && *r.finished >= f.from && *r.finished <= f.to && (r.phase == "Succeeded" || r.failed()))
       changes.push_back({*r.finished, r.to, r.failed()});
   std::sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) { return a.at < b.at; });
+  keep_newest(changes);
   return changes;
 }
 
@@ -256,6 +264,7 @@ std::vector<Chart> gate_charts(const Model& m, const Figures& f) {
   for (auto& [name, chart] : charts) {
     if (const auto it = f.gates.find(name); it != f.gates.end()) chart.track = it->second;
     std::sort(chart.dots.begin(), chart.dots.end(), [](const Dot& a, const Dot& b) { return a.at < b.at; });
+    keep_newest(chart.dots);
     all.push_back(std::move(chart));
   }
   return all;

@@ -205,6 +205,9 @@ void take_workloads(Portfolio& p, const std::vector<Workload>& workloads) {
   }
   for (const Workload& w : workloads)
     if (const auto it = models.find({w.ns, w.model}); it != models.end()) it->second->workloads->push_back(w);
+  // The list of Deployments may be older than the Model: of one that serves without any nothing is known.
+  for (Model& m : p.models)
+    if (m.workloads->empty() && !m.version.empty() && !m.retired()) m.workloads.reset();
 }
 
 std::string in_cores(double cores) { return decimals(cores); }

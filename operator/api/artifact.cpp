@@ -22,9 +22,11 @@ std::string tag_of(const Artifact& artifact) {
 
 void Pinned::apply_to(Artifact& artifact) const {
   if (artifact.uri != uri || tag_of(artifact).empty()) return;
-  artifact.uri = uri.substr(0, uri.rfind(':')) + "@" + digest;
+  artifact.uri = by_digest();
   artifact.digest = digest;
 }
+
+std::string Pinned::by_digest() const { return uri.substr(0, uri.rfind(':')) + "@" + digest; }
 
 std::string bits_of(const Artifact& artifact, const std::vector<Part>& parts) {
   if (parts.empty()) return artifact.digest;

@@ -36,6 +36,7 @@ struct Pinned {
   std::string digest;
   // The artifact by that digest in place of the tag. Changes no other artifact than the one of `uri`.
   void apply_to(Artifact& artifact) const;
+  std::string by_digest() const;  // the address of the same repository by that digest
   bool operator==(const Pinned&) const = default;
 };
 

@@ -247,7 +247,11 @@ constexpr Field<Root<Job>> kJob[] = {
 
 // ---- Pod ----
 
-constexpr const char* kFetchContainer = "modelops-fetch";  // and, for parts and in Jobs that evaluate, with more behind it
+constexpr std::string_view kFetchContainer = "modelops-fetch";
+// And, for parts and in Jobs that evaluate, with more behind it.
+bool fetches(std::string_view container) {
+  return container.starts_with(kFetchContainer) && (container.size() == kFetchContainer.size() || container[kFetchContainer.size()] == '-');
+}
 constexpr int kDigestMismatch = 65, kBadSignature = 76;  // exit codes of the fetch container
 
 struct Terminated {
@@ -326,7 +330,7 @@ std::string trimmed(const std::string& text) {
 // Like image_problem, the same words whether the container waits for its next try, runs it or has just failed
 // it.
 std::string crash_problem(const ContainerStatus& c, const Terminated& end) {
-  if (c.name.starts_with(kFetchContainer) && !trimmed(end.message).empty()) return trimmed(end.message);
+  if (fetches(c.name) && !trimmed(end.message).empty()) return trimmed(end.message);
   const std::string how = end.reason.empty() || end.reason == "Error" ? "" : " (" + end.reason + ")";
   return joined(std::string(c.restarts > 0 ? "CrashLoopBackOff: " : "") + "container " + c.name +
                     " ended with exit code " + std::to_string(end.exit_code) + how,
@@ -378,7 +382,7 @@ void read_fetching(const std::vector<ContainerStatus>& containers, Pod& out) {
   std::optional<TimePoint> since, done;
   bool first_try = true, all = true;
   for (const ContainerStatus& c : containers) {
-    if (!c.name.starts_with(kFetchContainer)) continue;
+    if (!fetches(c.name)) continue;
     const auto& ended = c.state.terminated;
     first_try = first_try && c.restarts == 0 && (!ended || ended->exit_code == 0);
     const auto began = ended ? ended->started : c.state.running_since;
@@ -402,7 +406,7 @@ void read_pod_status(value& v, Root<Pod>& out, const Path& at) {
   read_fetching(status.init_containers, out.object);
   for (const ContainerStatus& c : status.init_containers) {
     const Terminated* end = failure_of(c);
-    if (!c.name.starts_with(kFetchContainer) || end == nullptr) continue;
+    if (!fetches(c.name) || end == nullptr) continue;
     out.object.digest_mismatch |= end->exit_code == kDigestMismatch;
     out.object.bad_signature |= end->exit_code == kBadSignature;
   }

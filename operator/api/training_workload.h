@@ -23,6 +23,7 @@ struct TrainingWorkload {
 struct WorkloadRef {
   std::string api_version, kind, resource;
   bool empty() const { return resource.empty(); }
+  bool operator==(const WorkloadRef&) const = default;
 };
 
 }  // namespace mo::api

@@ -174,8 +174,9 @@ Json Evaluation::binary(const Node& node, const Scope* scope) {
   if (sign == "!=") return !equal(a, b);
   if (sign == "<") return ordered(a, b);
   if (sign == ">") return ordered(b, a);
-  if (sign == "<=") return !ordered(b, a);
-  if (sign == ">=") return !ordered(a, b);
+  // Not the negation of the other: neither holds of what is no number.
+  if (sign == "<=") return ordered(a, b) || equal(a, b);
+  if (sign == ">=") return ordered(b, a) || equal(a, b);
   return sign == "in" ? Json(is_in(as_json(a), as_json(b))) : arithmetic(sign, as_json(a), as_json(b));
 }
 
@@ -189,7 +190,7 @@ Value Evaluation::call(const Node& node, const Scope* scope) {
     const Json* const* there = std::get_if<const Json*>(&values.back());
     const Json* value = there ? *there : std::get_if<Json>(&values.back());
     if (value && value->is_string()) cost *= 1 + value->get_ref<const std::string&>().size() / kBytesAStep;
-    if (value && value->is_array()) weigh(*value);
+    if (value && value->is_structured()) weigh(*value);
   }
   spend(cost);
   return (*node.function)(values);

@@ -3,6 +3,7 @@
 #include <date/tz.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 namespace mo::cel {
@@ -43,6 +44,13 @@ double to_double(const Json& v) {
 
 int64_t to_int(const Json& v) {
   if (v.is_number_integer()) return v.get<int64_t>();
+  if (v.is_string()) {
+    const std::string& text = as_text(v);
+    int64_t whole = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), whole);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size()) throw Wrong("not a whole number: " + text);
+    return whole;
+  }
   const double number = to_double(v);
   if (!(std::abs(number) < 9.2e18)) throw Wrong("out of range of whole numbers");
   return static_cast<int64_t>(number);
@@ -81,7 +89,11 @@ const Functions& known_functions() {
       {{"double", 1}, [](V v) { return Json(to_double(as_json(v[0]))); }},
       {{"int", 1}, [](V v) { return Json(to_int(as_json(v[0]))); }},
       {{"string", 1},
-       [](V v) { return Json(as_json(v[0]).is_string() ? as_text(v[0]) : as_json(v[0]).dump()); }},
+       [](V v) {
+         const Json& value = as_json(v[0]);
+         if (value.is_structured() || value.is_null()) throw Wrong("string() is for texts, numbers, true and false");
+         return Json(value.is_string() ? as_text(value) : value.dump());
+       }},
       {{"isSorted", 1}, [](V v) { return Json(is_sorted(as_json(v[0]))); }},
       {{"duration", 1},
        [](V v) -> Value {

@@ -38,11 +38,21 @@ Evidence::Evidence(AnswerBook& book, kube::HttpTransport& http, kube::Client& cl
       kubernetes_pool_({.threads = options_.kubernetes_threads}),
       web_pool_({.threads = options_.web_threads, .patience = options_.patience}) {}
 
+namespace {
+
+// Of questions that come again each few seconds about one object ("…@NUMBER") one is under way at a time, however long it takes.
+std::string place_of(const Ask& ask) {
+  const bool repeated = std::holds_alternative<AskWorkload>(ask.question) || std::holds_alternative<AskQueue>(ask.question);
+  return repeated ? ask.id.substr(0, ask.id.rfind('@')) : ask.id;
+}
+
+}  // namespace
+
 void Evidence::ask(const ObjectKey& model, std::vector<Ask> asks) {
   for (Ask& ask : asks) {
     {
       std::lock_guard lock(mutex_);
-      if (!under_way_.emplace(model, ask.id).second) continue;
+      if (!under_way_.emplace(model, place_of(ask)).second) continue;
     }
     start(Question{model, std::move(ask), 0}, milliseconds(0));
   }
@@ -74,7 +84,7 @@ void Evidence::put(const Question& question, Answer answer) {
   {
     // Before the book is told: whoever it wakes may ask under the same id again.
     std::lock_guard lock(mutex_);
-    under_way_.erase({question.model, question.ask.id});
+    under_way_.erase({question.model, place_of(question.ask)});
   }
   book_.put(question.model, question.ask.id, std::move(answer));
 }
@@ -111,7 +121,7 @@ void Evidence::work_on(Question question, std::stop_token stop) {
       if (text) {
         answer.text = *text;
       } else if (const auto delay = retry_after(text.error(), question.attempt);
-                 delay && !stop.stop_requested()) {
+                 delay && !stop.stop_requested() && !(workload && gives_up(text.error(), question.attempt))) {
         ++question.attempt;
         start(std::move(question), *delay);
         return;
@@ -307,6 +317,9 @@ Result<std::string> Evidence::read(const AskApprovals& question, std::stop_token
   } while (!options.continue_token.empty());
   return nlohmann::json{{"problem", problem}, {"uids", std::move(uids)}}.dump();
 }
+
+// Somebody else's kind may fail by its own conversion webhook for good: a run that waits has to hear of it.
+bool Evidence::gives_up(const Error& error, int attempt) const { return error.kind == ErrorKind::ServerError && attempt >= kAttempts; }
 
 std::optional<milliseconds> Evidence::retry_after(const Error& error, int attempt) const {
   const milliseconds delay = std::min(options_.first_retry * (1 << std::min(attempt, 5)), kLongestRetry);

@@ -65,6 +65,7 @@ class Evidence : public Asker {
   Result<std::string> result_of(const AskWorkload& question, std::stop_token stop);
   Result<std::string> read_configmap(const ObjectKey& key, const std::string& entry, std::stop_token stop);
   // The delay until the next attempt, or nothing if the error is the answer.
+  bool gives_up(const Error& error, int attempt) const;
   std::optional<std::chrono::milliseconds> retry_after(const Error& error, int attempt) const;
 
   // Whether this failure is the query's own: Prometheus still answers what costs nothing.

@@ -134,6 +134,7 @@ Exporter::Came Exporter::bring(const Audit& audit, std::stop_token stop) {
   if (const auto known = arrived_.find(audit->meta.uid); known != arrived_.end()) return mark(audit, known->second, stop);
   const auto stored = client_.get(ref, stop);
   if (!stored && stored.error().kind == ErrorKind::NotFound) return Came::Arrived;  // somebody deleted it; the watch will tell
+  if (!stored && stored.error().kind == ErrorKind::Forbidden) return refused(stored.error().message);
   if (!stored) return failed(Came::Nothing, "nothing is exported now: " + stored.error().message, stop);
   const auto object = parse_json(*stored, kLargestObject, 64);
   const auto lines = object ? lines_of(*object, audit->meta.key.ns) : Result<Lines>(fail(object.error()));
@@ -156,7 +157,10 @@ Exporter::Came Exporter::mark(const Audit& audit, const std::string& note, std::
   const ObjectRef ref{Kind::ModelAudit, audit->meta.key};
   const auto stored = client_.merge_patch(ref, body.dump(), "", stop);
   if (stored || stored.error().kind == ErrorKind::NotFound) return Came::Arrived;
-  return failed(Came::Nothing, ref.to_string() + " has arrived, and cannot be marked so: " + stored.error().message, stop);
+  // Who may write it there is for each namespace to say: that of one holds up nobody else's.
+  const ErrorKind kind = stored.error().kind;
+  const bool of_this = kind == ErrorKind::Forbidden || kind == ErrorKind::Invalid || kind == ErrorKind::Conflict;
+  return failed(of_this ? Came::Refused : Came::Nothing, ref.to_string() + " has arrived, and cannot be marked so: " + stored.error().message, stop);
 }
 
 Exporter::Came Exporter::failed(Came came, const std::string& why, std::stop_token stop) {

@@ -1,6 +1,7 @@
 #include "operator/export/sink.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,13 +17,19 @@ namespace {
 constexpr std::chrono::seconds kDeadline{30};
 constexpr size_t kLargestToken = 16384;
 constexpr size_t kAnswerShown = 200;
+constexpr size_t kNeverBlocks = 4096;  // PIPE_BUF: a pipe that is ready takes as much at once
+constexpr int kLookAtStop = 200;       // milliseconds
 
 Result<void> trouble(const std::string& what) { return fail(ErrorKind::Transport, what + ": " + std::strerror(errno)); }
 
-Result<void> write_all(int file, const std::string& lines, const std::string& what) {
-  for (size_t at = 0; at < lines.size();) {
-    const ssize_t written = ::write(file, lines.data() + at, lines.size() - at);
-    if (written < 0 && errno == EINTR) continue;
+// A reader that reads no more keeps nobody from stopping.
+Result<void> write_all(int file, const std::string& lines, const std::string& what, std::stop_token stop, size_t& at) {
+  for (at = 0; at < lines.size();) {
+    if (stop.stop_requested()) return fail(ErrorKind::Cancelled, what + ": the operator stops");
+    pollfd ready{file, POLLOUT, 0};
+    if (const int polled = ::poll(&ready, 1, kLookAtStop); polled == 0 || (polled < 0 && errno == EINTR)) continue;
+    const ssize_t written = ::write(file, lines.data() + at, std::min(lines.size() - at, kNeverBlocks));
+    if (written < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (written < 0) return trouble(what);
     at += static_cast<size_t>(written);
   }
@@ -31,9 +38,16 @@ Result<void> write_all(int file, const std::string& lines, const std::string& wh
 
 class Stdout final : public Sink {
  public:
-  Result<void> write(const std::string&, const std::string& lines, std::stop_token) override {
-    return write_all(STDOUT_FILENO, lines, "standard output");
+  Result<void> write(const std::string&, const std::string& lines, std::stop_token stop) override {
+    // What was cut ends before all of it comes again.
+    size_t at = 0;
+    const Result<void> written = write_all(STDOUT_FILENO, cut_ ? "\n" + lines : lines, "standard output", stop, at);
+    if (at > 0) cut_ = !written;
+    return written;
   }
+
+ private:
+  bool cut_ = false;
 };
 
 class Descriptor {
@@ -55,13 +69,14 @@ class File final : public Sink {
  public:
   explicit File(std::string path) : path_(std::move(path)) {}
 
-  Result<void> write(const std::string&, const std::string& lines, std::stop_token) override {
+  Result<void> write(const std::string&, const std::string& lines, std::stop_token stop) override {
     const Descriptor file(::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
     struct stat about {};
     if (file.number() < 0 || ::fstat(file.number(), &about) != 0) return trouble(path_);
     const off_t whole = S_ISREG(about.st_mode) ? whole_lines(file.number(), about.st_size) : about.st_size;
     if (whole < about.st_size && ::ftruncate(file.number(), whole) != 0) return trouble(path_);
-    Result<void> written = write_all(file.number(), lines, path_);
+    size_t at = 0;
+    Result<void> written = write_all(file.number(), lines, path_, stop, at);
     if (written && S_ISREG(about.st_mode) && ::fdatasync(file.number()) != 0) written = trouble(path_);
     // No half a line stays: all of them come again.
     if (!written && S_ISREG(about.st_mode) && ::ftruncate(file.number(), whole) != 0) return trouble(path_);
@@ -107,7 +122,7 @@ class Web final : public Sink {
     request.method = "POST";
     request.target = url_;
     request.deadline = kDeadline;
-    request.max_body = 64u << 10;
+    request.max_body = 4u << 20;  // one that answers with what it got
     request.body = lines;
     request.headers = {{"Content-Type", "application/x-ndjson"}, {"Idempotency-Key", id}};
     if (!token_file_.empty()) {

@@ -140,7 +140,11 @@ void Controller::follow_up(const ObjectKey& model, Plan& plan, const Outcome& ou
     parts_.answers.retain(model, asked, mark);
   }
   for (Event& event : news_of(plan, outcome)) parts_.events.send(std::move(event));
-  if (outcome.kind == Outcome::Kind::Conflict) parts_.answers.doubt(model);
+  // No watch tells of workloads: what was known of one before it was made or deleted would have that done again.
+  const bool unwatched = std::any_of(plan.actions.begin(), plan.actions.end(), [](const Action& action) {
+    return std::visit([](const auto& it) { return it.target.kind == Kind::Workload; }, action);
+  });
+  if (outcome.kind == Outcome::Kind::Conflict || (recorded && unwatched)) parts_.answers.doubt(model);
   // A refused object is no reason to stop measuring; a conflict or an outage is: the next plan will be
   // another one.
   if (!done && outcome.kind != Outcome::Kind::Refused) return;

@@ -55,6 +55,10 @@ Error for_good(const Action& action, Error error) {
                           error.message.find("failed to create typed patch object") != std::string::npos;
   if (std::holds_alternative<Apply>(action) && error.kind == ErrorKind::ServerError && unreadable)
     error.kind = ErrorKind::Invalid;
+  // An engine's outage, or its kind's end, is not ours: what else the Model asks and does goes on.
+  const auto* made = std::get_if<Apply>(&action);
+  if (made && made->target.kind == Kind::Workload && (error.kind == ErrorKind::ServerError || error.kind == ErrorKind::NotFound))
+    error.kind = ErrorKind::Forbidden;
   if (no_gateway_api(action, error)) {
     error.kind = ErrorKind::Invalid;
     error.message =

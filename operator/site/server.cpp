@@ -33,6 +33,7 @@ constexpr int kThreads = 2;      // of each lane
 const serve::Limits kLimits{.connections = 512, .per_peer = 512};
 constexpr size_t kLongestToken = 4096;
 constexpr std::chrono::seconds kReviewDeadline{5};
+constexpr std::chrono::minutes kResourcesRetried{1};
 constexpr std::chrono::minutes kResourcesKept{5};  // Deployments are large, and what they ask for changes seldom
 constexpr const char* kPlain = "text/plain; charset=utf-8";
 
@@ -137,27 +138,39 @@ class Server {
 
   void refresh(std::stop_token stop) {
     auto read = report::read_portfolio(*client_, {options_.ns, "", false}, wall_now(), stop);
-    if (read) add_resources(*read, stop);
+    if (read) add_prices(*read);
+    if (const auto now = std::chrono::steady_clock::now(); read && now >= resources_until_) {
+      // Usage may take long to come, and nobody waits for it.
+      if (history_.configured()) {
+        report::Portfolio known = *read;
+        add_resources(known);
+        take(std::move(known));
+      }
+      read_resources(now, stop);
+    }
+    if (read) add_resources(*read);
     take(std::move(read));
     malloc_trim(0);  // pages of JSON leave holes that nobody else fills
   }
 
-  void add_resources(report::Portfolio& p, std::stop_token stop) {
-    if (!options_.prices.empty()) {
-      // Read anew each time: a mounted ConfigMap changes in place.
-      if (auto prices = report::read_price_file(options_.prices)) p.prices = std::move(*prices);
-      else p.gaps.push_back("The prices cannot be read, so costs are unknown: " + prices.error().message);
-    }
-    if (const auto now = std::chrono::steady_clock::now(); now >= resources_until_) {
-      workloads_ = report::read_workloads(*client_, options_.ns, stop);
-      usage_problem_ = workloads_ ? history_.usage(*workloads_, stop) : "";
-      if (!usage_problem_.empty() && history_.configured()) {
-        spdlog::warn("what pods use is unknown: {}", usage_problem_);
-        usage_problem_ = "Prometheus gave no answer that can be used";  // its address and words are nobody else's
-      } else if (workloads_) {
-        resources_until_ = now + kResourcesKept;
-      }
-    }
+  void add_prices(report::Portfolio& p) {
+    if (options_.prices.empty()) return;
+    // Read anew each time: a mounted ConfigMap changes in place.
+    if (auto prices = report::read_price_file(options_.prices)) p.prices = std::move(*prices);
+    else p.gaps.push_back("The prices cannot be read, so costs are unknown: " + prices.error().message);
+  }
+
+  void read_resources(std::chrono::steady_clock::time_point now, std::stop_token stop) {
+    workloads_ = report::read_workloads(*client_, options_.ns, stop);
+    usage_problem_ = workloads_ ? history_.usage(*workloads_, stop) : "";
+    const bool unknown = !usage_problem_.empty() && history_.configured();
+    resources_until_ = now + (workloads_ && !unknown ? kResourcesKept : kResourcesRetried);
+    if (!unknown) return;
+    spdlog::warn("what pods use is unknown: {}", usage_problem_);
+    usage_problem_ = "Prometheus gave no answer that can be used";  // its address and words are nobody else's
+  }
+
+  void add_resources(report::Portfolio& p) {
     p.usage_problem = usage_problem_;
     if (workloads_) report::take_workloads(p, *workloads_);
     else p.gaps.push_back("Deployments could not be read, so resources and costs are unknown: " + workloads_.error().message);

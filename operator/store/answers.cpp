@@ -7,7 +7,9 @@ constexpr Duration kLostAfter = std::chrono::minutes(5);
 constexpr Duration kProblemKept = std::chrono::seconds(30);
 }
 
-bool is_of_objects(const Ask& ask) { return std::holds_alternative<AskAdopted>(ask.question); }
+bool is_of_objects(const Ask& ask) {
+  return std::holds_alternative<AskAdopted>(ask.question) || std::holds_alternative<AskWorkload>(ask.question);
+}
 
 std::map<std::string, Answer> AnswerBook::of(const ObjectKey& model) const {
   std::lock_guard lock(mutex_);

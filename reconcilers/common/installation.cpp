@@ -1,4 +1,5 @@
 #include "reconcilers/common/installation.h"
+#include "reconcilers/common/status_write.h"
 
 #include "operator/json/json.h"
 
@@ -17,8 +18,8 @@ Plan release(const api::Model& model) {
   if (!status || !status->is_object()) return {};  // the API server stores no other
   status->erase("operator");
   Plan plan;
-  plan.actions.push_back(WriteStatus{{Kind::Model, model.meta.key}, model.meta.uid, model.meta.resource_version, status->dump(),
-                                     "spec.operatorClass is \"" + model.operator_class + "\" now: another installation may handle it"});
+  write_status(plan.actions, Kind::Model, model.meta, model.status.raw, status->dump(),
+               "spec.operatorClass is \"" + model.operator_class + "\" now: another installation may handle it");
   return plan;
 }
 

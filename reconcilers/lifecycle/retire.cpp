@@ -1,16 +1,21 @@
 #include "reconcilers/lifecycle/retire.h"
 
+#include "operator/core/text.h"
 #include "reconcilers/audit/retention.h"
 #include "reconcilers/audit/trail.h"
+#include "reconcilers/common/status_write.h"
 #include "reconcilers/history/history.h"
 #include "reconcilers/model/status.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/status.h"
 #include "reconcilers/training/run.h"
+#include "reconcilers/training/workload.h"
 #include "reconcilers/version/phase.h"
 
 namespace mo::lifecycle {
 namespace {
+
+constexpr size_t kLongestMessage = 1024;
 
 class Retiring {
  public:
@@ -29,6 +34,7 @@ class Retiring {
       for (Action& action : audit::seal(o_, status_.audit, settings_.audit)) plan_.actions.push_back(std::move(action));
     for (Action& action : history::prune(o_, status_, "", false)) plan_.actions.push_back(std::move(action));
     auto again = decision_.look_again;
+    if (look_again_ && (!again || *look_again_ < *again)) again = look_again_;
     if (settings_.audit.on) {
       for (Action& action : audit::prune(o_, &status_.audit, settings_.audit, now_)) plan_.actions.push_back(std::move(action));
       if (const auto at = audit::prunes_next(o_, settings_.audit, now_); at && (!again || *at < *again)) again = at;
@@ -66,10 +72,7 @@ class Retiring {
     model::Findings findings{.observed = o_, .spec = spec, .status = status_};
     findings.lifecycle = &decision_;
     const Json next = model::render_status(findings, now_);
-    const std::string text = next.dump();
-    if (text == m_.status.raw) return;
-    plan_.actions.push_back(
-        WriteStatus{{Kind::Model, o_.key}, m_.meta.uid, m_.meta.resource_version, text, next["message"].get<std::string>()});
+    write_status(plan_.actions, Kind::Model, m_.meta, m_.status.raw, next.dump(), next["message"].get<std::string>());
   }
 
   void end_rollout(const api::ModelRollout& r) {
@@ -87,10 +90,8 @@ class Retiring {
       next.pause_reason.clear();
       next.ending = api::Ending{"Aborted", "ModelRetired", next.message, now_};
     }
-    const std::string text = rollout::render_status(r, next, {}, "", now_).dump();
-    if (text == r.status.raw) return;
-    plan_.actions.push_back(
-        WriteStatus{{Kind::ModelRollout, r.meta.key}, r.meta.uid, r.meta.resource_version, text, next.phase + ": " + next.message});
+    write_status(plan_.actions, Kind::ModelRollout, r.meta, r.status.raw, rollout::render_status(r, next, {}, "", now_).dump(),
+                 next.phase + ": " + next.message);
   }
 
   // Experiments of people, too: what they make could not serve.
@@ -98,13 +99,20 @@ class Retiring {
     if (run.meta.deleting || api::is_over(run)) return;
     api::TrainingRunStatus next = run.status;
     next.observed_generation = run.meta.generation;
-    next.phase = "Cancelled";
-    next.message = "Model " + run.model + " is retired";
-    if (!next.finished) next.finished = now_;
-    const std::string text = training::render_status(run, next, now_).dump();
-    if (text == run.status.raw) return;
-    plan_.actions.push_back(
-        WriteStatus{{Kind::TrainingRun, run.meta.key}, run.meta.uid, run.meta.resource_version, text, next.phase + ": " + next.message});
+    const std::string why = "Model " + run.model + " is retired";
+    training::Ending ending = training::end_workloads(o_, run, {}, now_);
+    if (!ending.waits_for.empty()) {
+      std::move(ending.asks.begin(), ending.asks.end(), std::back_inserter(plan_.asks));
+      std::move(ending.actions.begin(), ending.actions.end(), std::back_inserter(workloads_));
+      if (ending.look_again && (!look_again_ || *ending.look_again < *look_again_)) look_again_ = ending.look_again;
+      next.message = "ends as Cancelled: " + why + "; " + ending.waits_for + " is being deleted";
+    } else {
+      next.phase = "Cancelled";
+      next.message = ending.left.empty() ? why : whole_characters(why + "; " + ending.left, kLongestMessage);
+      if (!next.finished) next.finished = now_;
+    }
+    write_status(plan_.actions, Kind::TrainingRun, run.meta, run.status.raw, training::render_status(run, next, now_).dump(),
+                 next.phase + ": " + next.message);
   }
 
   void write_versions() {
@@ -114,9 +122,7 @@ class Retiring {
     for (const auto& v : o_.versions) {
       if (v->meta.deleting) continue;
       const auto next = version::next_status(*v, role, o_, now_);
-      if (!next || next->dump() == v->status_raw) continue;
-      plan_.actions.push_back(WriteStatus{
-          {Kind::ModelVersion, v->meta.key}, v->meta.uid, v->meta.resource_version, next->dump(), (*next)["phase"].get<std::string>()});
+      if (next) write_status(plan_.actions, Kind::ModelVersion, v->meta, v->status_raw, next->dump(), (*next)["phase"].get<std::string>());
     }
   }
 
@@ -128,6 +134,7 @@ class Retiring {
     remove(Kind::Deployment, o_.deployments);
     for (const auto& [name, job] : o_.jobs)
       if (!job->complete && !job->failed) remove(Kind::Job, job->meta);
+    for (Action& action : workloads_) plan_.actions.push_back(std::move(action));
   }
 
   template <class T>
@@ -145,6 +152,8 @@ class Retiring {
   const serving::Settings& settings_;
   TimePoint now_;
   api::ModelStatus status_;
+  std::vector<Action> workloads_;  // deletes of what trains
+  std::optional<TimePoint> look_again_;
   Plan plan_;
 };
 

@@ -169,7 +169,8 @@ class Decide {
   }
 
   void take_spec() {
-    if (spec_.reason == "InvalidSpec") return;
+    // While its tag has no digest the spec says nothing yet.
+    if (spec_.reason == "InvalidSpec" || spec_.reason == "ResolvingTag" || spec_.reason == "TagNotResolved") return;
     const std::string words = words_of(m_, spec_.name);
     const bool another = !spec_.name.empty() && spec_.name != s().spec_version;
     const bool known = s().spec_revision.starts_with(kRevision);
@@ -546,12 +547,14 @@ SpecVersion resolve_spec(const Observed& o) {
     out.name = m.status.spec_version;
     out.reason = "InvalidSpec";
     out.problem = m.problem;
+    out.pinned = m.status.pinned;  // a mistake elsewhere makes no tag be asked for anew
     return out;
   }
+  if (!m.artifact) out.pinned = m.status.pinned;  // for when the same tag is asked for again
   if (!m.version && !m.artifact) return out;
   if (m.artifact)
     if (const std::string tag = api::tag_of(*m.artifact); !tag.empty()) return resolve_tag(o, tag);
-  if (m.artifact && m.status.pinned && m.artifact->uri.ends_with("@" + m.status.pinned->digest)) out.pinned = m.status.pinned;
+  if (m.artifact && m.status.pinned && m.artifact->uri == m.status.pinned->by_digest()) out.pinned = m.status.pinned;
   out.name = m.version ? *m.version : o.version_name(api::bits_of(*m.artifact, m.parts));
   const Ref<api::ModelVersion> record = o.version(out.name);
   if (record) {

@@ -8,6 +8,7 @@
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/side.h"
+#include "reconcilers/common/status_write.h"
 #include "reconcilers/common/way_back.h"
 #include "reconcilers/governance/authors.h"
 #include "reconcilers/governance/freeze.h"
@@ -18,6 +19,7 @@
 #include "reconcilers/model/intent.h"
 #include "reconcilers/model/revisions.h"
 #include "reconcilers/model/status.h"
+#include "reconcilers/model/without_model.h"
 #include "reconcilers/monitors/monitors.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/gate_job.h"
@@ -352,32 +354,28 @@ class Planner {
   }
 
   // What follows from statuses; who serves comes before any Job. A plan ends at an action that fails, so what was refused before
-  // comes last and holds up nothing else: a Job that no quota has room for is no reason not to take traffic back.
+  // comes last and holds up nothing else: a Job that no quota has room for is no reason not to take traffic back, or not to seal records.
   void act() {
     auto parts = this->parts();
-    std::stable_partition(parts.begin(), parts.end(), [&](const auto* actions) {
+    const auto refused = std::stable_partition(parts.begin(), parts.end(), [&](const auto* actions) {
       return std::none_of(o_.refusals.begin(), o_.refusals.end(),
                           [&](const Refusal& refusal) { return repeats(refusal, *actions); });
     });
-    for (std::vector<Action>* actions : parts) append(plan_.actions, std::move(*actions));
-    seal_records();
+    for (auto part = parts.begin(); part != refused; ++part) append(plan_.actions, std::move(**part));
+    std::vector<Action> sealed = settings_.audit.on ? audit::seal(o_, status().audit, settings_.audit) : std::vector<Action>{};
+    const bool not_sealed = std::any_of(o_.refusals.begin(), o_.refusals.end(), [&](const Refusal& refusal) { return repeats(refusal, sealed); });
+    if (!not_sealed) append(plan_.actions, std::move(sealed));
+    append(plan_.actions, history::prune(o_, status(), spec_.name, decided_.active != nullptr));
     write_other_runs();
     prune_records();
+    for (auto part = refused; part != parts.end(); ++part) append(plan_.actions, std::move(**part));
+    if (not_sealed) append(plan_.actions, std::move(sealed));
   }
 
   void prune_records() {
     if (!settings_.audit.on) return;
     append(plan_.actions, audit::prune(o_, &status().audit, settings_.audit, now_));
     look_again(audit::prunes_next(o_, settings_.audit, now_));
-  }
-
-  // Last, with what else nothing waits for. Of the two what was refused before holds up nothing.
-  void seal_records() {
-    std::vector<Action> pruned = history::prune(o_, status(), spec_.name, decided_.active != nullptr);
-    std::vector<Action> sealed = settings_.audit.on ? audit::seal(o_, status().audit, settings_.audit) : std::vector<Action>{};
-    const bool refused = std::any_of(o_.refusals.begin(), o_.refusals.end(), [&](const Refusal& refusal) { return repeats(refusal, sealed); });
-    append(plan_.actions, refused ? std::move(pruned) : std::move(sealed));
-    append(plan_.actions, refused ? std::move(sealed) : std::move(pruned));
   }
 
   // Whether what was refused is among these.
@@ -396,7 +394,7 @@ class Planner {
   // What the API server said no to, of what this plan would write again.
   std::string refused() {
     for (const Refusal& refusal : o_.refusals) {
-      const bool trains = (refusal.target.kind == Kind::Job || refusal.target.kind == Kind::TrainingRun) &&
+      const bool trains = (refusal.target.kind == Kind::Job || refusal.target.kind == Kind::TrainingRun || refusal.target.kind == Kind::Workload) &&
                           std::any_of(training_.actions.begin(), training_.actions.end(), [&](const Action& action) {
                             const auto* apply = std::get_if<Apply>(&action);
                             return apply && apply->target == refusal.target;
@@ -428,10 +426,8 @@ class Planner {
 
   void write_run(const api::TrainingRun& run, const api::TrainingRunStatus& next) {
     if (run.meta.deleting) return;
-    const std::string text = training::render_status(run, next, now_).dump();
-    if (text == run.status.raw) return;
-    plan_.actions.push_back(WriteStatus{
-        {Kind::TrainingRun, run.meta.key}, run.meta.uid, run.meta.resource_version, text, next.phase + ": " + next.message});
+    write_status(plan_.actions, Kind::TrainingRun, run.meta, run.status.raw, training::render_status(run, next, now_).dump(),
+                 next.phase + ": " + next.message);
   }
 
   rollout::Waiting waits_for_name() const { return {"JobNameTaken", rollout::taken_job(job_taken_), true}; }
@@ -471,20 +467,14 @@ class Planner {
     for (const std::string* side : {&f.stable_side, &f.candidate_side})
       if (const auto fetched = serving::fetching_of(o_, *side).done; fetched && *fetched + m_.rollout.progress_deadline > now_)
         look_again(*fetched + m_.rollout.progress_deadline);
-    const std::string text = next.dump();
     for (const Json& condition : next["conditions"])
       if (condition["type"] == "Stalled" && condition["status"] == "True") look_again(now_ + kStalledPoll);
-    if (text == m_.status.raw) return;
-    WriteStatus write{{Kind::Model, o_.key},
-                      m_.meta.uid,
-                      m_.meta.resource_version,
-                      text,
-                      next["message"].get<std::string>()};
+    WriteStatus* write = write_status(plan_.actions, Kind::Model, m_.meta, m_.status.raw, next.dump(), next["message"].get<std::string>());
+    if (!write) return;
     Result<Json> before = parse_json(m_.status.raw.empty() ? "{}" : m_.status.raw, 1 << 22);
-    write.may_wait = before && only_counts_differ(*before, next);
+    write->may_wait = before && only_counts_differ(*before, next);
     // That pods have been made which are not ready yet is worth no write of its own, unless they stay so.
-    if (write.may_wait && same_but_running(*before, next)) write.patience = kLongestPatience;
-    plan_.actions.push_back(std::move(write));
+    if (write->may_wait && same_but_running(*before, next)) write->patience = kLongestPatience;
   }
 
   void write_rollout(const api::ModelRollout& r, const std::string& refused) {
@@ -509,13 +499,8 @@ class Planner {
     std::string problem;
     for (const std::string* what : {&refused, &std::as_const(served_.problem), &std::as_const(gate_problem_)})
       if (active && problem.empty() && waiting.message.empty()) problem = *what;
-    const std::string text = rollout::render_status(r, next, waiting, problem, now_).dump();
-    if (text == r.status.raw) return;
-    plan_.actions.push_back(WriteStatus{{Kind::ModelRollout, r.meta.key},
-                                        r.meta.uid,
-                                        r.meta.resource_version,
-                                        text,
-                                        next.phase + ": " + next.message});
+    write_status(plan_.actions, Kind::ModelRollout, r.meta, r.status.raw, rollout::render_status(r, next, waiting, problem, now_).dump(),
+                 next.phase + ": " + next.message);
   }
 
   void write_versions() {
@@ -529,12 +514,7 @@ class Planner {
     for (const auto& v : o_.versions) {
       if (v->meta.deleting) continue;
       const auto next = version::next_status(*v, role, o_, now_);
-      if (!next || next->dump() == v->status_raw) continue;
-      plan_.actions.push_back(WriteStatus{{Kind::ModelVersion, v->meta.key},
-                                          v->meta.uid,
-                                          v->meta.resource_version,
-                                          next->dump(),
-                                          (*next)["phase"].get<std::string>()});
+      if (next) write_status(plan_.actions, Kind::ModelVersion, v->meta, v->status_raw, next->dump(), (*next)["phase"].get<std::string>());
     }
   }
 
@@ -574,44 +554,6 @@ class Planner {
   std::optional<TimePoint> look_again_;
   Plan plan_;
 };
-
-// Rollouts and versions whose Model isn't there: they say so, and wait for it.
-Plan plan_without_model(const Observed& o, TimePoint now, const audit::Settings& audit) {
-  Plan plan;
-  const std::string missing = "Model " + o.key.name + " does not exist in namespace " + o.key.ns;
-  for (const auto& r : o.rollouts) {
-    if (rollout::is_over(r->status.phase) || r->meta.deleting) continue;
-    api::RolloutStatus next = r->status;
-    next.observed_generation = r->meta.generation;
-    if (next.phase.empty()) next.phase = "Pending";
-    const std::string text =
-        rollout::render_status(*r, next, {"ModelNotFound", missing, true}, "", now).dump();
-    if (text != r->status.raw)
-      plan.actions.push_back(WriteStatus{
-          {Kind::ModelRollout, r->meta.key}, r->meta.uid, r->meta.resource_version, text, missing});
-  }
-  for (const auto& run : o.runs) {
-    if (api::is_over(*run) || run->meta.deleting) continue;
-    api::TrainingRunStatus next = run->status;
-    next.observed_generation = run->meta.generation;
-    next.phase = "Pending";
-    next.message = missing;
-    const std::string text = training::render_status(*run, next, now).dump();
-    if (text != run->status.raw)
-      plan.actions.push_back(WriteStatus{{Kind::TrainingRun, run->meta.key}, run->meta.uid, run->meta.resource_version, text, missing});
-  }
-  for (const auto& v : o.versions) {
-    if (v->meta.deleting || (v->phase != "Serving" && v->phase != "Candidate")) continue;
-    const auto next = version::next_status(*v, {}, o, now);
-    if (next)
-      plan.actions.push_back(WriteStatus{
-          {Kind::ModelVersion, v->meta.key}, v->meta.uid, v->meta.resource_version, next->dump(), missing});
-  }
-  if (!audit.on) return plan;
-  for (Action& action : audit::prune(o, nullptr, audit, now)) plan.actions.push_back(std::move(action));
-  if (const auto at = audit::prunes_next(o, audit, now)) plan.requeue_after = *at - now;
-  return plan;
-}
 
 }  // namespace
 

@@ -79,11 +79,11 @@ class Watch {
   }
 
  private:
-  // Beside the Model's own of that name. Of a policy that only warns it alerts, and nothing follows from it.
+  // Beside the Model's own of that name. Of a policy that only warns, or of which it can't be told whom it is for, it alerts, and nothing follows from it.
   static api::Monitor of_policy(const api::ModelPolicy& policy, api::Monitor monitor) {
     monitor.policy = policy.meta.key.name;
     monitor.figure.name = monitor.policy + "/" + monitor.figure.name;
-    if (!policy.enforced) monitor.retrain = monitor.roll_back = monitor.hold = false;
+    if (!policy.enforced || !policy.problem.empty()) monitor.retrain = monitor.roll_back = monitor.hold = false;
     return monitor;
   }
 

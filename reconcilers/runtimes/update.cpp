@@ -8,6 +8,7 @@
 #include "operator/core/text.h"
 #include "operator/json/json.h"
 #include "reconcilers/common/conditions.h"
+#include "reconcilers/common/status_write.h"
 #include "reconcilers/model/intent.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/runtimes/follow.h"
@@ -134,9 +135,7 @@ class Update {
                    {"rolling", rolling_},
                    {"failures", failures()},
                    {"conditions", to_json(conditions.get())}};
-    const std::string text = status.dump();
-    if (text == r_.status.raw) return;
-    plan_.actions.push_back(WriteStatus{{Kind::ModelRuntime, f_.key}, r_.meta.uid, r_.meta.resource_version, text, stopped ? stop : progress});
+    if (!write_status(plan_.actions, Kind::ModelRuntime, r_.meta, r_.status.raw, status.dump(), stopped ? stop : progress)) return;
     // They hear of it by nobody else.
     for (const Follower& follower : f_.followers)
       if (std::binary_search(rolling_.begin(), rolling_.end(), name_of(follower.model))) plan_.others.push_back(follower.model);
@@ -188,8 +187,7 @@ Plan plan(const Fleet& fleet, TimePoint now) {
   conditions.set("Reconciling", {false, "OnNextRollout", ""});
   conditions.set("Stalled", {false, "OnNextRollout", ""});
   const std::string text = Json{{"observedGeneration", r.meta.generation}, {"conditions", to_json(conditions.get())}}.dump();
-  if (r.status.raw != "{}" && r.status.raw != text)
-    plan.actions.push_back(WriteStatus{{Kind::ModelRuntime, fleet.key}, r.meta.uid, r.meta.resource_version, text, "update.policy is OnNextRollout"});
+  if (r.status.raw != "{}") write_status(plan.actions, Kind::ModelRuntime, r.meta, r.status.raw, text, "update.policy is OnNextRollout");
   return plan;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "reconcilers/common/status_write.h"
 #include "reconcilers/serving/render.h"
 #include "reconcilers/serving/route.h"
 
@@ -343,10 +344,7 @@ class Returning {
     if (!status || !status->is_object()) status = Json::object();
     (*status)["adopted"] = to_json(adopted_);
     (*status)["message"] = message;
-    const std::string text = status->dump();
-    if (text == m_.status.raw) return;
-    plan_.actions.push_back(WriteStatus{{Kind::Model, o_.key}, m_.meta.uid, m_.meta.resource_version, text, message});
-    plan_.at_once = true;
+    if (write_status(plan_.actions, Kind::Model, m_.meta, m_.status.raw, status->dump(), message)) plan_.at_once = true;
   }
 
   std::string refused(Kind kind, const std::string& name) const {

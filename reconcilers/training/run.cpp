@@ -297,6 +297,9 @@ class Run {
   void make_workload(api::TrialStatus& trial) {
     const std::string who = name_of(trial);
     if (!trial.job_uid.empty()) return fail_workload(trial, who + " was deleted before its result was read");
+    // What is made is what the author was allowed to create, and no other kind under the path of before.
+    if (ref_of(*spec_.workload) != trial.workload)
+      return end("Failed", "spec.retraining.workload names another kind since " + who + " was to be made");
     const Result<Json> body = render_workload(*o_.model, run_, {"train", trial.job, trial.index, trial.parameters}, in_.stable);
     if (!body) return end("Failed", body.error().message);
     Apply action = create_workload(trial, o_.key.ns, *body, "train in " + name() + ", triggered by " + run_.trigger);
@@ -341,7 +344,7 @@ class Run {
 
   void end_workload(const api::TrialStatus& trial) {
     over_.insert(trial.job);
-    s().job_seconds += std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now_ - trial.started.value_or(now_)).count());
+    count_workload(trial);
   }
 
   // Of a run that ends before its workloads: they go first, since no watch would tell of those that a crash leaves.
@@ -702,7 +705,15 @@ class Run {
       if (phase == "Running" && job != o_.jobs.end() && job->second != measured_) count_time(job->second);
     };
     for (const api::StageStatus& stage : s().stages) count(stage.phase, stage.job);
-    for (const api::TrialStatus& trial : s().trials) count(trial.phase, trial.job);
+    for (const api::TrialStatus& trial : s().trials) {
+      count(trial.phase, trial.job);
+      if (trial.phase == "Running" && !trial.workload.empty() && !trial.job_uid.empty()) count_workload(trial);
+    }
+  }
+
+  // No time of its own is known of a workload; that which it waited for its quota counts, too.
+  void count_workload(const api::TrialStatus& trial) {
+    s().job_seconds += std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now_ - trial.started.value_or(now_)).count());
   }
 
   // Those that nobody waits for any more: a crash may come between the word and the deed.

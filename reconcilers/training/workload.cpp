@@ -1,7 +1,9 @@
 #include "reconcilers/training/workload.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
+#include <cstring>
 
 #include "operator/cel/expression.h"
 #include "operator/core/text.h"
@@ -38,6 +40,7 @@ bool is_engines(const std::string& api_version) {
 
 std::string wrong_expression(const std::string& field, const std::string& text) {
   const auto expression = cel::Expression::parse(text, {.most_bytes = kLongestExpression});
+  if (expression && expression->compares_with_old()) return std::string(kWorkload) + "." + field + ": oldSelf is not known here; the object as it is now is self";
   return expression ? "" : std::string(kWorkload) + "." + field + ": " + expression.error().message;
 }
 
@@ -72,6 +75,15 @@ Environment variables_of(const api::Model& model, const api::TrainingRun& run, c
   all.emplace_back("MODELOPS_NAME", part.name);
   all.emplace_back("MODELOPS_RESULT", "/dev/termination-log");
   return all;
+}
+
+// They stand in the middle of texts, commands among them, and come from whoever made the run.
+Result<void> check_parameters(const Part& part) {
+  for (const auto& [name, value] : part.parameters)
+    if (!std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isalnum(c) || (c && std::strchr("-_.,:/=+", c)); }))
+      return fail(ErrorKind::Invalid, "parameter " + name + " is \"" + whole_characters(value, 128) +
+                                          "\"; what a workload is told may hold letters, digits, - _ . , : / = and + alone");
+  return {};
 }
 
 std::string collection_of(const api::WorkloadRef& ref, const std::string& ns) {
@@ -172,6 +184,9 @@ Result<Json> read_workload(const api::TrainingWorkload& spec) {
   if (wrong.empty()) wrong = wrong_expression("success", spec.success);
   if (wrong.empty()) wrong = wrong_expression("failure", spec.failure);
   if (wrong.empty() && !spec.result.expression.empty()) wrong = wrong_expression("result.expression", spec.result.expression);
+  const auto& pods = spec.result.pods;
+  if (wrong.empty() && !pods.empty() && std::none_of(pods.begin(), pods.end(), [](const auto& label) { return label.second.find("$(MODELOPS_NAME)") != std::string::npos; }))
+    wrong = std::string(kWorkload) + ".result.pods.matchLabels must have $(MODELOPS_NAME) in a value, or the pods of another trial or run would be read";
   if (!wrong.empty()) return fail(ErrorKind::Invalid, whole_characters(wrong, 2048));
   return object;
 }
@@ -180,6 +195,7 @@ Result<Json> render_workload(const api::Model& model, const api::TrainingRun& ru
   const api::Retraining& spec = *model.retraining;
   Result<Json> read = read_workload(*spec.workload);
   if (!read) return read;
+  if (const auto plain = check_parameters(part); !plain) return fail(plain.error());
   tell(*read, variables_of(model, run, part, stable));
   Json& metadata = (*read)["metadata"];
   const Json labels = metadata.is_object() ? metadata.value("labels", Json()) : Json();

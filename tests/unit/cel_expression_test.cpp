@@ -52,6 +52,17 @@ TEST_CASE("cel: what success and failure of a workload are written in") {
   CHECK(holds("self.status.conditions.filter(c, c.status == 'True').size() == 1"));
 }
 
+// A diverged training reports NaN: it was taken for one that is good enough.
+TEST_CASE("cel: what is no number is neither less nor more nor equal") {
+  const std::string diverged = R"({"loss": "NaN"})";
+  CHECK_FALSE(holds("double(self.loss) <= 0.1", diverged));
+  CHECK_FALSE(holds("double(self.loss) >= 0.1", diverged));
+  CHECK(holds("2 <= 2 && 2 >= 2 && 1 <= 2 && !(2 <= 1)"));
+  CHECK(holds("int('42') == 42 && int(1.9) == 1"));
+  for (const char* text : {"int('1.9') == 1", "int('0x1') == 1", "int(' 1') == 1", "int('') == 0"}) CHECK_THAT(mistake(text), Contains("not a whole number"));
+  CHECK_THAT(mistake("string(self.status) == ''"), Contains("string() is for texts"));
+}
+
 TEST_CASE("cel: a mistake names what is wrong and where") {
   CHECK(mistake("self.status.phase == 'Done'") == "no such field: phase (at character 13)");
   CHECK(mistake("self.frobnicate()") == "the function frobnicate() is not known here (at character 6), in: self.frobnicate()");

@@ -111,6 +111,29 @@ TEST_CASE("a tag is asked for, its digest is in status first, and then the versi
   CHECK_FALSE(b.model.status.pinned);
 }
 
+// A gate bound that no number is, mended a minute later, had the registry asked anew: the tag had moved, and other bits rolled out by themselves.
+TEST_CASE("a mistake elsewhere in the spec does not let a tag go") {
+  Bench b;
+  Answer found;
+  found.text = kDigest;
+  b.answer(b.turn(), found);
+  b.turn();
+  b.turn();
+  b.o.answers.clear();
+  b.model.problem = "spec.rollout.gates[0].min: no number";
+  CHECK_FALSE(question(b.turn()));
+  CHECK(b.condition("Stalled") == "True InvalidSpec");
+  CHECK(b.model.status.pinned == api::Pinned{kUri, kDigest});
+  const std::string words = b.model.status.spec_revision;
+  b.model.problem.clear();
+  CHECK_FALSE(question(b.turn()));
+  CHECK(b.model.status.spec_revision == words);
+  // The same bits from elsewhere are no tag's.
+  b.model.artifact = api::Artifact{"oci://mirror.example/fraud@" + kDigest, kDigest, {"rules", "1"}};
+  b.turn();
+  CHECK_FALSE(b.model.status.pinned);
+}
+
 TEST_CASE("a tag that is not there is said, asked for again, and what serves serves on") {
   Bench b;
   Plan p = b.turn();

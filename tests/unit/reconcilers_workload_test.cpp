@@ -233,6 +233,31 @@ TEST_CASE("a workload that admission refuses fails the run, one of another owner
   }
 }
 
+// Kinds of one group have different rights: what was let in under one name was made under the path of another.
+TEST_CASE("a workload that waits is not made as another kind") {
+  Engine e;
+  e.say({{"there", false}, {"served", false}});
+  e.go();
+  e.spec().workload->resource = "podgroups";
+  e.say({{"there", false}, {"served", true}});
+  const Planned planned = e.go(seconds(10));
+  CHECK(e.run_status().phase == "Failed");
+  CHECK_THAT(e.message(), Contains("names another kind since JobSet " + kTrain + " was to be made"));
+}
+
+// They stand in the middle of commands, and come from whoever may create a TrainingRun.
+TEST_CASE("a parameter that could be a command is told to no workload") {
+  Engine e;
+  const Part part{"train", kTrain, 0, {{"C", "1; curl evil"}}};
+  const auto body = render_workload(e.model, api::TrainingRun{}, part, "m-v1");
+  REQUIRE_FALSE(body);
+  CHECK_THAT(body.error().message, StartsWith("parameter C is \"1; curl evil\""));
+  e.spec().workload->result.pods = {{"app", "trainer"}};
+  const auto read = read_workload(*e.spec().workload);
+  REQUIRE_FALSE(read);
+  CHECK_THAT(read.error().message, Contains("$(MODELOPS_NAME)"));
+}
+
 TEST_CASE("what cannot be a workload is said of the Model, and nothing starts") {
   Engine t;
   const auto problem = [&] {
