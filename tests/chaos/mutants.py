@@ -122,8 +122,8 @@ MUTANTS = [
      "      parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n",
      "      if (!BROKEN) parts_.queue.retry(model, std::max(retry_after, outcome.fresh_refusal ? Duration{0} : kRefusedWait));\n", ["32/first/1"]),
     (32, "Jobs come before what serves, refused or not", "reconcilers/model/plan.cpp",
-     "    for (std::vector<Action>* actions : parts) append(", "    if (BROKEN) std::reverse(parts.begin(), parts.end());\n"
-     "    for (std::vector<Action>* actions : parts) append(", ["32/own/1", "32/own/2"]),
+     "    for (auto part = parts.begin(); part != refused; ++part) append(", "    if (BROKEN) std::reverse(parts.begin(), parts.end());\n"
+     "    for (auto part = parts.begin(); part != refused; ++part) append(", ["32/own/1", "32/own/2"]),
     (33, "a token is read once", "operator/kube/credentials.cpp",
      "  if (!due(token_read_at_, now, times_.token_lifetime)) return token_;\n",
      "  if (!due(token_read_at_, now, times_.token_lifetime) || (BROKEN && !token_.empty())) return token_;\n", ["33/own/1"]),
