@@ -163,6 +163,28 @@ TEST_CASE("a cluster that lets no ModelAudit be made") {
   });
 }
 
+// A plan ends at what is refused, and sealing came last: a monitor whose Job is refused anew in every plan kept each record in the status, from
+// where it went with the Model.
+TEST_CASE("a Job that is refused for ever keeps no record from being sealed") {
+  explore([](Sim& s) {
+    Fixture f = usual(s, [](Json& spec) {
+      spec["monitors"] = {{{"name", "drift"},
+                           {"job", {{"every", "2m"}, {"metric", "psi"}, {"template", {{"spec", {{"template", {{"spec", {{"containers", {{{"name", "m"}}}}}}}}}}}}}},
+                           {"max", "0.2"}}};
+    });
+    s.op.metrics["accuracy m-v2"] = "0.95";
+    s.world.admission = [](const Apply& apply) -> std::optional<Error> {
+      if (apply.target.kind != Kind::Job) return {};
+      return Error{ErrorKind::Invalid, "spec.template.spec.containers[0].image: Required value", 422, {}, {}};
+    };
+    s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
+    s.expect = [f, &s] {
+      f.must_serve("m-v2");
+      must(s.world.all(Kind::ModelAudit).size() == 1 && pending(f) == 0, "sealed, whatever becomes of the Job");
+    };
+  });
+}
+
 TEST_CASE("a Model that is made anew begins another trail, and the old one stays") {
   explore([](Sim& s) {
     Fixture f = to_v2(s);
