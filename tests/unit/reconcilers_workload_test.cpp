@@ -305,7 +305,7 @@ TEST_CASE("a run makes a workload of no kind but the one that it names") {
     t.spec().requested_at = kNow;
     t.runs["m-run-000001"] = std::exchange(t.runs["mine"], nullptr);
     t.runs.erase("mine");
-    t.runs["m-run-000001"]->meta = test::meta("m-run-000001");
+    t.runs["m-run-000001"]->meta = mo::test::meta("m-run-000001");
     t.runs["m-run-000001"]->meta.controller_uid = "uid-m";
     t.go();
     CHECK_THAT(t.status().last_result, Contains("names no kind"));
