@@ -47,7 +47,7 @@ void add_extension(X509* certificate, int id, const char* value) {
   must(extension && X509_add_ext(certificate, extension.get(), -1));
 }
 
-// 127 random bits.
+// Random, positive and of one length.
 void number(X509* certificate) {
   unsigned char bytes[16];
   must(RAND_bytes(bytes, sizeof bytes) == 1);
