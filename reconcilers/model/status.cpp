@@ -74,9 +74,9 @@ class Status {
 
   Standing standing() const {
     if (retired()) return at_rest();
-    if (f_.spec.reason == "InvalidSpec") return stalled(hurt(), f_.spec.reason, f_.spec.problem);
-    if (f_.spec.reason == "ResolvingTag") return reconciling(stable().empty() ? "Pending" : "Progressing", f_.spec.reason, f_.spec.problem);
-    if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.reason, f_.spec.problem);
+    if (f_.spec.problem_reason == "InvalidSpec") return stalled(hurt(), f_.spec.problem_reason, f_.spec.problem);
+    if (f_.spec.problem_reason == "ResolvingTag") return reconciling(stable().empty() ? "Pending" : "Progressing", f_.spec.problem_reason, f_.spec.problem);
+    if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.problem_reason, f_.spec.problem);
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
     if (!f_.serve_problem.empty()) return stalled(hurt(), f_.serve_reason, f_.serve_problem);
     if (!ground_.route_problem.empty()) return stalled(hurt(), "RouteNotServed", ground_.route_problem);

@@ -222,23 +222,6 @@ Result<Json> read_template(const api::ModelRuntime& runtime) {
   return read_free(runtime.pod_template, "ModelRuntime " + runtime.meta.key.name + ": spec.template", TemplateRole::Whole);
 }
 
-Json object_of(const api::Model& model, Kind kind, const std::string& name) {
-  const KindInfo& k = info(kind);
-  return {{"apiVersion", k.api_version()},
-          {"kind", k.kind},
-          {"metadata",
-           {{"name", name},
-            {"namespace", model.meta.key.ns},
-            {"labels", {{api::kLabelManagedBy, "model-operator"}, {api::kLabelModel, model.meta.key.name}}},
-            {"ownerReferences",
-             {{{"apiVersion", api::kApiVersion},
-               {"kind", "Model"},
-               {"name", model.meta.key.name},
-               {"uid", model.meta.uid},
-               {"controller", true},
-               {"blockOwnerDeletion", true}}}}}}};
-}
-
 Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api::Format& format,
                                               const std::vector<Ref<api::ModelRuntime>>& runtimes) {
   if (model.runtime) {

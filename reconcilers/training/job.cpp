@@ -90,7 +90,7 @@ Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const ap
 }
 
 Json render_run(const api::Model& model, const api::RetrainingRun& run, const std::string& kind, const Parameters& parameters) {
-  Json object = serving::object_of(model, Kind::TrainingRun, run.name);
+  Json object = object_of(model, Kind::TrainingRun, run.name);
   object["metadata"]["annotations"][api::kAnnotationChangedBy] = api::kOperatorAuthor;
   object["spec"] = {{"modelRef", {{"name", model.meta.key.name}}},
                     {"trigger", {{"name", run.trigger}, {"kind", kind}}},
@@ -102,7 +102,7 @@ Json render_run(const api::Model& model, const api::RetrainingRun& run, const st
 Json render_version(const api::Model& model, const api::TrainingRun& run, const std::map<std::string, std::string>& figures,
                     const std::string& stable) {
   const api::TrainedResult& result = *run.status.result;
-  Json version = serving::object_of(model, Kind::ModelVersion,
+  Json version = object_of(model, Kind::ModelVersion,
                                     version_name_for(model.meta.key.name, result.artifact.digest));
   const Json reported = parse_json(result.lineage, 1 << 20).value_or(Json::object());
   Json lineage = Json::object();
@@ -129,7 +129,7 @@ Json render_version(const api::Model& model, const api::TrainingRun& run, const 
 
 Json render_rollout(const api::Model& model, const std::string& name, const std::string& version,
                     const std::string& origin) {
-  Json rollout = serving::object_of(model, Kind::ModelRollout, name);
+  Json rollout = object_of(model, Kind::ModelRollout, name);
   rollout["metadata"]["labels"][api::kLabelOrigin] = origin;
   rollout["spec"] = {{"modelRef", {{"name", model.meta.key.name}}}, {"version", version}};
   return rollout;

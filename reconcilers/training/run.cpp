@@ -8,7 +8,7 @@
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/rollout/advance.h"
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
 #include "reconcilers/training/import.h"
 #include "reconcilers/training/job.h"
 #include "reconcilers/training/workload.h"
@@ -458,7 +458,7 @@ class Run {
       out_.problem = policy_.retraining.message;
       return {};
     }
-    rollout::GateContext context;
+    measure::GateContext context;
     context.ns = o_.key.ns;
     context.model = o_.key.name;
     context.stable = s().champion;
@@ -468,7 +468,7 @@ class Run {
     for (const std::string& gate_name : gates) {
       const api::Gate* gate = policy_.policy->gate(gate_name);
       if (!gate || !gate->version_metric) return "gate " + gate_name + " must be a version gate (version.metric)";
-      const api::GateStatus status = rollout::judge_recorded(*gate, context, now_);
+      const api::GateStatus status = measure::judge_recorded(*gate, context, now_);
       if (status.verdict == "Passed" || gate->dry_run) continue;
       return "gate " + gate_name + " did not pass: " + status.message + claimed(*gate->version_metric, metrics);
     }
@@ -655,7 +655,7 @@ class Run {
 
   void tell_taken(const std::string& job) {
     out_.problem_reason = "JobNameTaken";
-    out_.problem = rollout::taken_job(job);
+    out_.problem = measure::taken_job(job);
     wait("Waiting: " + out_.problem);
   }
 

@@ -1,4 +1,4 @@
-#include "reconcilers/lifecycle/retire.h"
+#include "reconcilers/model/retired.h"
 
 #include "operator/core/text.h"
 #include "reconcilers/audit/retention.h"
@@ -12,14 +12,14 @@
 #include "reconcilers/training/workload.h"
 #include "reconcilers/version/phase.h"
 
-namespace mo::lifecycle {
+namespace mo::model {
 namespace {
 
 constexpr size_t kLongestMessage = 1024;
 
 class Retiring {
  public:
-  Retiring(const Observed& o, const Decision& decision, TimePoint now, const serving::Settings& settings)
+  Retiring(const Observed& o, const lifecycle::Decision& decision, TimePoint now, const serving::Settings& settings)
       : o_(o), m_(*o.model), decision_(decision), settings_(settings), now_(now), status_(o.model->status) {}
 
   Plan run() {
@@ -58,7 +58,7 @@ class Retiring {
       status_.retraining.last_result = "cancelled: the Model is retired";
       status_.retraining.last_finished = now_;
     }
-    if (!model::under_way(status_.intent)) return;
+    if (!under_way(status_.intent)) return;
     status_.spec_version.clear();
     status_.spec_revision.clear();
     status_.intent = status_.stable_version.empty() ? api::Intent{}
@@ -68,10 +68,10 @@ class Retiring {
   void write_model() {
     if (!settings_.installation.name.empty()) status_.handled_by = settings_.installation.name;
     if (settings_.audit.on) status_.audit = audit::record({.observed = o_, .next = status_, .settings = &settings_.audit}, now_);
-    const model::SpecVersion spec;
-    model::Findings findings{.observed = o_, .spec = spec, .status = status_};
+    const SpecVersion spec;
+    Findings findings{.observed = o_, .spec = spec, .status = status_};
     findings.lifecycle = &decision_;
-    const Json next = model::render_status(findings, now_);
+    const Json next = render_status(findings, now_);
     write_status(plan_.actions, Kind::Model, m_.meta, m_.status.raw, next.dump(), next["message"].get<std::string>());
   }
 
@@ -148,7 +148,7 @@ class Retiring {
 
   const Observed& o_;
   const api::Model& m_;
-  const Decision& decision_;
+  const lifecycle::Decision& decision_;
   const serving::Settings& settings_;
   TimePoint now_;
   api::ModelStatus status_;
@@ -159,8 +159,8 @@ class Retiring {
 
 }  // namespace
 
-Plan retire(const Observed& observed, const Decision& decision, TimePoint now, const serving::Settings& settings) {
+Plan retire(const Observed& observed, const lifecycle::Decision& decision, TimePoint now, const serving::Settings& settings) {
   return Retiring(observed, decision, now, settings).run();
 }
 
-}  // namespace mo::lifecycle
+}  // namespace mo::model
