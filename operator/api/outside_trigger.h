@@ -26,7 +26,8 @@ struct MlflowRegistry {
   std::string claim, folder;  // where imported versions are kept: a PersistentVolumeClaim, and a folder in it ("": its root)
   std::string format = "mlflow", format_version;  // of the artifact; version: may be empty
   std::string size;                               // a bound for the version's files; empty: as for artifacts
-  std::string secret;                             // for the importing Job alone; empty: none
+  std::string secret;                             // for our own Jobs alone; empty: none
+  std::string serving_alias;                      // mirror: names the version that serves; empty: nothing is written back
 };
 
 }  // namespace mo::api

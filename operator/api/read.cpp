@@ -123,6 +123,7 @@ void read_labels(value& v, Metadata& out, const Path& at) {
                                              {kLabelOrigin, member<&Extra::origin>},
                                              {kLabelGateOf, member<&Extra::gate_of>},
                                              {kLabelJobOf, member<&Extra::job_of>},
+                                             {kLabelMirrorOf, member<&Extra::mirror_of>},
                                              {kLabelService, member<&Extra::service>}};
   read_object(v, out.extra, kLabels, at);
 }

@@ -73,4 +73,20 @@ void add_import_command(CLI::App& app, std::function<void(const ImportOptions&)>
   command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
 }
 
+void add_mirror_command(CLI::App& app, std::function<void(const MirrorOptions&)> chosen) {
+  auto options = std::make_shared<MirrorOptions>();
+  CLI::App* group = app.add_subcommand("mirror", "Tell a registry of models which version serves (the Job of registry.mlflow.mirror)");
+  group->require_subcommand(1);
+  CLI::App* command = group->add_subcommand("mlflow", "by an alias and tags of an MLflow server");
+  command->add_option("--url", options->url, "the server's http(s):// address")->required();
+  command->add_option("--model", options->model, "the registered model")->required();
+  command->add_option("--alias", options->alias, "the alias of the version that serves")->required();
+  command->add_option("--state", options->states, R"({"version", "modelVersion", "state", "reason"} of a version; may be repeated)")
+      ->take_all();
+  command->add_option("--credentials-dir", options->credentials_dir, "where the Secret of registry.mlflow.credentials is mounted");
+  command->add_option("--result", options->result, "file that takes the last sentence")->envname("MODELOPS_RESULT")->capture_default_str();
+  add_timeout(*command, options, "2m");
+  command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
+}
+
 }  // namespace mo

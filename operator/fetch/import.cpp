@@ -89,7 +89,7 @@ class Import {
       return {kFetchUsage, "--url must be the http(s):// address of an MLflow server, it is " + redact_uri(url_), ""};
     if (!options_.uri.starts_with("pvc://"))
       return {kFetchUsage, "--uri must be pvc://claim or pvc://claim/folder, it is " + redact_uri(options_.uri), ""};
-    const auto authorization = this->authorization();
+    const auto authorization = fetch::mlflow_authorization(options_.credentials_dir, url_);
     if (!authorization) return failed(authorization.error());
     // Before anything is downloaded for it.
     if (auto wrong = make_folder()) return *wrong;
@@ -110,25 +110,6 @@ class Import {
   }
 
  private:
-  Result<std::string> authorization() const {
-    if (options_.credentials_dir.empty()) return "";
-    auto text = fetch::read_authorization(options_.credentials_dir);
-    if (text && !url_.starts_with("https://"))
-      return fail(ErrorKind::Invalid,
-                  "credentials are sent to https:// addresses alone, and registry.mlflow.url is " + redact_uri(url_));
-    if (text || fetch::ca_file(options_.credentials_dir).empty()) return text ? text : of_registry(text.error());
-    const bool ca_alone =
-        !fetch::read_key(options_.credentials_dir, "token") && !fetch::read_key(options_.credentials_dir, "username");
-    return ca_alone ? Result<std::string>("") : of_registry(text.error());
-  }
-
-  static Result<std::string> of_registry(Error error) {
-    constexpr std::string_view field = "artifact.credentials";
-    if (const size_t at = error.message.find(field); at != std::string::npos)
-      error.message.replace(at, field.size(), "registry.mlflow.credentials");
-    return fail(std::move(error));
-  }
-
   // Of the claim.
   fs::path below() const {
     const size_t slash = options_.uri.find('/', std::string_view("pvc://").size());
@@ -189,7 +170,7 @@ class Import {
                   const std::string& uri) {
     Json format = {{"name", options_.format}};
     if (!options_.format_version.empty()) format["version"] = options_.format_version;
-    Json lineage = {{"parameters", {{"mlflow_model", options_.model}, {"mlflow_version", version.number}}}};
+    Json lineage = {{"parameters", {{"mlflow_url", url_}, {"mlflow_model", options_.model}, {"mlflow_version", version.number}}}};
     if (!version.run_id.empty()) lineage["parameters"]["mlflow_run_id"] = version.run_id;
     if (!record.repository.empty() && record.repository.size() <= kLongestRepository)
       lineage["code"]["repository"] = whole_characters(record.repository);

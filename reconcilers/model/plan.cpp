@@ -31,6 +31,7 @@
 #include "reconcilers/serving/route.h"
 #include "reconcilers/serving/serve.h"
 #include "reconcilers/serving/survey.h"
+#include "reconcilers/training/mirror.h"
 #include "reconcilers/training/training.h"
 #include "reconcilers/version/phase.h"
 
@@ -81,10 +82,12 @@ class Planner {
     append(plan_.events, std::move(lifecycle_.events));
     append(plan_.events, std::move(watched_.events));
     append(plan_.events, std::move(training_.events));
+    append(plan_.events, std::move(mirrored_.events));
     append(plan_.asks, std::move(spec_.asks));
     append(plan_.asks, std::move(lifecycle_.asks));
     append(plan_.asks, std::move(watched_.asks));
     append(plan_.asks, std::move(training_.asks));
+    append(plan_.asks, std::move(mirrored_.asks));
     append(plan_.asks, std::move(served_.asks));
     set_requeue();
     if (!plan_.actions.empty())
@@ -306,6 +309,9 @@ class Planner {
       if (training_.started && std::find(asked.begin(), asked.end(), monitor.name) != asked.end()) ++monitor.attempts;
     status().monitors = watched_.status;
     look_again(training_.look_again);
+    mirrored_ = training::mirror(o_, {status().stable_version, status().intent.rollout}, settings_, now_);
+    status().retraining.mirror = mirrored_.status;
+    look_again(mirrored_.look_again);
   }
 
   // ---- serving ----
@@ -349,8 +355,9 @@ class Planner {
 
   // ---- actions ----
 
-  std::array<std::vector<Action>*, 8> parts() {
-    return {&spec_.actions, &decided_.actions, &watched_.actions, &served_.actions, &runtime_actions_, &training_.actions, &gate_actions_, &watched_.jobs};
+  std::array<std::vector<Action>*, 9> parts() {
+    return {&spec_.actions,     &decided_.actions, &watched_.actions, &served_.actions,  &runtime_actions_,
+            &training_.actions, &gate_actions_,    &watched_.jobs,    &mirrored_.actions};
   }
 
   // What follows from statuses; who serves comes before any Job. A plan ends at an action that fails, so what was refused before
@@ -400,7 +407,8 @@ class Planner {
                             return apply && apply->target == refusal.target;
                           });
       if (trains) continue;  // the run's own affair, whose status tells
-      if (repeats(refusal, watched_.jobs)) continue;  // the monitor's
+      if (repeats(refusal, watched_.jobs) || repeats(refusal, mirrored_.actions))
+        continue;  // the monitor's, the mirror's
       if (refusal.target.kind == Kind::Job && refusal.target.key.name == job_taken_) continue;  // told as that
       if (refusal.target.kind == Kind::Service && served_.problem_reason == "ServiceNameTaken") continue;  // it says more
       for (const auto* actions : parts())
@@ -550,6 +558,7 @@ class Planner {
   std::string gate_problem_, job_taken_;
   monitors::Decision watched_;
   training::Planned training_;
+  training::Mirrored mirrored_;
   serving::Served served_;
   std::optional<TimePoint> look_again_;
   Plan plan_;

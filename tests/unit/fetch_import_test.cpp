@@ -119,7 +119,7 @@ TEST_CASE("a version of MLflow becomes an archive with its digest, metrics, para
   CHECK(result->artifact.format.name == "mlflow");
   CHECK(result->metrics == std::map<std::string, std::string>{{"auc", "1"}, {"f1", "0.93"}, {"loss", "1e-05"}});
   CHECK(result->lineage["parameters"] ==
-        Json{{"C", "0.1"}, {"mlflow_model", "fraud model"}, {"mlflow_version", "7"}, {"mlflow_run_id", "r1"}});
+        Json{{"C", "0.1"}, {"mlflow_url", "https://mlflow.example"}, {"mlflow_model", "fraud model"}, {"mlflow_version", "7"}, {"mlflow_run_id", "r1"}});
   CHECK(result->lineage["code"] == Json{{"revision", "9fceb02"}});
   CHECK(fs::is_empty(m.options.work));
 
