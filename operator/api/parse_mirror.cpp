@@ -30,7 +30,7 @@ void read_origin(value& v, LineageFacts& out, const Path& at) {
                               : name == "mlflow_model"   ? &origin.model
                               : name == "mlflow_version" ? &origin.version
                                                          : nullptr;
-    if (into) read(item, *into, Path(at, std::string(name)));
+    if (into) read(item, *into, Path(at, name));
   });
   if (!origin.url.empty() && !origin.model.empty() && !origin.version.empty())
     out.registry = std::make_shared<const RegistryOrigin>(std::move(origin));

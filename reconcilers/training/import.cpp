@@ -30,6 +30,26 @@ api::Retraining for_import(const api::Retraining& spec) {
 
 std::string version_of(const std::string& found) { return found.substr(0, found.find('@')); }
 
+namespace {
+
+std::string store_of(const api::MlflowRegistry& from) {
+  return from.store_uri.empty() ? "pvc://" + from.claim + (from.folder.empty() ? "" : "/" + from.folder)
+                                : from.store_uri;
+}
+
+}  // namespace
+
+Result<api::RunResult> read_import(const api::MlflowRegistry& from, const std::string& text) {
+  auto result = api::parse_import_result(text);
+  if (!result || !result->artifact.uri.starts_with("s3://")) return result;
+  if (from.store_uri.empty() || !result->artifact.uri.starts_with(from.store_uri + "/"))
+    return fail(ErrorKind::Invalid, "it was stored as " + api::excerpt(result->artifact.uri, 300) +
+                                        ", and registry.mlflow.store is another by now: " + store_of(from) +
+                                        "; import it again");
+  result->artifact.secret = from.store_secret;
+  return result;
+}
+
 RawJson import_template(const api::MlflowRegistry& from, const std::vector<std::string>& metrics,
                         const serving::Settings& settings) {
   const uint64_t most =
@@ -38,13 +58,19 @@ RawJson import_template(const api::MlflowRegistry& from, const std::vector<std::
   job.flag("--url", from.url);
   job.flag("--model", from.model);
   job.flag("--alias", from.alias);
-  job.flag("--uri", "pvc://" + from.claim + (from.folder.empty() ? "" : "/" + from.folder));
+  job.flag("--uri", store_of(from));
   job.flag("--format", from.format);
   job.flag("--max-bytes", std::to_string(most));
   if (!from.format_version.empty()) job.flag("--format-version", from.format_version);
   for (const std::string& metric : metrics) job.flag("--metric", metric);
-  job.volume("store", "/store", {{"persistentVolumeClaim", {{"claimName", from.claim}}}});
-  job.volume("work", "/work", {{"emptyDir", {{"sizeLimit", std::to_string(most + kBesideFiles)}}}});
+  if (from.store_uri.empty())
+    job.volume("store", "/store", {{"persistentVolumeClaim", {{"claimName", from.claim}}}});
+  // What goes to another store than a claim is packed beside its files.
+  job.volume("work", "/work",
+             {{"emptyDir",
+               {{"sizeLimit", std::to_string((from.store_uri.empty() ? most : 2 * most) + kBesideFiles)}}}});
+  if (!from.store_secret.empty()) job.flag("--store-credentials-dir", "/store-credentials");
+  job.secret("store-credentials", "/store-credentials", from.store_secret);
   if (!from.secret.empty()) job.flag("--credentials-dir", "/credentials");
   job.secret("credentials", "/credentials", from.secret);
   return job.job_template(kPodsAgain);

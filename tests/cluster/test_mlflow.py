@@ -7,8 +7,10 @@ import tarfile
 import pytest
 
 import mlflow_server
+import seaweed
 import settings
 from operators import Port
+from test_artifacts import deploy_store, secret
 from test_retraining import over, training
 
 pytestmark = pytest.mark.xdist_group("mlflow")
@@ -132,6 +134,30 @@ def test_a_new_champion_is_imported_judged_and_rolled_out_and_back(here, mlflow,
     case.kube.create({"apiVersion": "modelops.dev/v1alpha1", "kind": "ModelRollout", "metadata": {"name": "back"}, "spec": {"modelRef": {"name": "m"}, "version": "m-v1"}}, case.namespace)
     case.ready(version="m-v1")
     knows(case, mlflow, None, **{f"v{first}": "Superseded"})
+
+
+def test_a_new_champion_goes_into_an_s3_store_and_serves_from_there(here, mlflow):
+    case = here
+    endpoint = deploy_store(case)
+
+    def has_bucket():
+        try:
+            return seaweed.curl(endpoint, "PUT", "models") is not None
+        except AssertionError:
+            return False
+    case.until(has_bucket, "the bucket is there")
+    secret(case, "store", seaweed.ADMIN)
+    first, _ = mlflow.register(2, 0.95, name="stored")
+    serve(case, registry(case, model="stored", store={"uri": "s3://models/imported", "credentials": {"secretName": "store"}}))
+    noted(case, first)
+    second, _ = mlflow.register(3, 0.97, name="stored")
+    assert over(case, 1)["lastResult"].startswith("Registered: "), training(case)
+    version = case.get("TrainingRun", training(case)["lastRun"])["status"]["version"]
+    artifact = case.get("ModelVersion", version)["spec"]["artifact"]
+    assert artifact["uri"].startswith(f"s3://models/imported/stored-{second}-") and artifact["credentials"] == {"secretName": "store"}
+    case.ready(version=version)
+    pod = next(p for p in case.all("Pod") if p["metadata"]["labels"].get("modelops.dev/version") == version)
+    assert artifact["digest"] in pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["message"]
 
 
 def test_what_goes_wrong_is_told_and_what_serves_goes_on(here, mlflow, claim):
