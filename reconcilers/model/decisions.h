@@ -14,6 +14,7 @@
 #include "reconcilers/model/rolling.h"
 #include "reconcilers/monitors/monitors.h"
 #include "reconcilers/serving/serve.h"
+#include "reconcilers/training/mirror.h"
 #include "reconcilers/training/training.h"
 
 namespace mo::model {
@@ -27,6 +28,7 @@ struct Decisions {
   Rolling rollout;
   Part runtime;  // the ModelRollout to what an edited ModelRuntime makes of the version that serves
   training::Planned training;
+  training::Mirrored mirror;
   serving::Served serving;
 
   api::ModelStatus& status() { return intent.status; }
@@ -39,10 +41,11 @@ struct Decisions {
   std::string stable_side() const { return side_of(status().stable_version, status().stable_revision); }
   std::string candidate_side() const { return model::candidate_side(candidate(), candidate_revision(), status()); }
 
-  std::array<Part*, 8> parts() { return {&rollout, &lifecycle, &spec, &intent, &monitors, &runtime, &training, &serving}; }
+  std::array<Part*, 9> parts() { return {&rollout, &lifecycle, &spec, &intent, &monitors, &runtime, &training, &mirror, &serving}; }
   // In the order in which they are carried out, after statuses: who serves comes before any Job.
-  std::array<std::vector<Action>*, 8> actions() {
-    return {&spec.actions, &intent.actions, &monitors.actions, &serving.actions, &runtime.actions, &training.actions, &rollout.actions, &monitors.jobs};
+  std::array<std::vector<Action>*, 9> actions() {
+    return {&spec.actions,     &intent.actions,  &monitors.actions, &serving.actions, &runtime.actions,
+            &training.actions, &rollout.actions, &monitors.jobs,    &mirror.actions};
   }
 };
 

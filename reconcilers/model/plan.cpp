@@ -86,6 +86,8 @@ class Planner {
     for (api::MonitorStatus& monitor : d_.monitors.status)
       if (d_.training.started && std::find(asked.begin(), asked.end(), monitor.name) != asked.end()) ++monitor.attempts;
     status().monitors = d_.monitors.status;
+    d_.mirror = training::mirror(o_, {status().stable_version, status().intent.rollout}, settings_, now_);
+    status().retraining.mirror = d_.mirror.status;
   }
 
   void serve() {

@@ -8,6 +8,7 @@
 #include "reconcilers/model/status.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/status.h"
+#include "reconcilers/training/mirror.h"
 #include "reconcilers/training/run.h"
 #include "reconcilers/training/workload.h"
 #include "reconcilers/version/phase.h"
@@ -25,6 +26,8 @@ class Retiring {
   Plan run() {
     status_.lifecycle = decision_.status;
     forget_what_was_under_way();
+    training::Mirrored mirrored = training::mirror(o_, {.retired = true}, settings_, now_);
+    status_.retraining.mirror = mirrored.status;
     write_model();
     for (const auto& r : o_.rollouts) end_rollout(*r);
     for (const auto& run : o_.runs) cancel(*run);
@@ -39,7 +42,11 @@ class Retiring {
       for (Action& action : audit::prune(o_, &status_.audit, settings_.audit, now_)) plan_.actions.push_back(std::move(action));
       if (const auto at = audit::prunes_next(o_, settings_.audit, now_); at && (!again || *at < *again)) again = at;
     }
+    sooner(again, mirrored.look_again);
+    append(plan_.actions, std::move(mirrored.actions));
+    append(plan_.asks, std::move(mirrored.asks));
     plan_.events = decision_.events;
+    append(plan_.events, std::move(mirrored.events));
     for (const Action& action : plan_.actions) plan_.at_once |= std::holds_alternative<WriteStatus>(action);
     if (again) plan_.requeue_after = std::max(Duration(0), *again - now_);
     return std::move(plan_);

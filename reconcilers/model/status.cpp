@@ -16,6 +16,7 @@
 #include "reconcilers/serving/config.h"
 #include "reconcilers/serving/render.h"
 #include "reconcilers/serving/survey.h"
+#include "reconcilers/training/mirror.h"
 
 namespace mo::model {
 namespace {
@@ -418,6 +419,7 @@ class Status {
     }
     for (const auto& [trigger, digest] : r.datasets)
       t["datasets"].push_back({{"trigger", trigger}, {"digest", digest}});
+    if (Json mirror = training::mirror_json(r.mirror); !mirror.is_null()) t["mirror"] = std::move(mirror);
     out["retraining"] = std::move(t);
   }
 

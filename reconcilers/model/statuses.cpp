@@ -64,6 +64,7 @@ class Writing {
                         });
     return trains ||                                                                    // the run's status tells
            repeats(refusal, d_.monitors.jobs) ||                                        // the monitor's does
+           repeats(refusal, d_.mirror.actions) ||                                       // the mirror's does
            (kind == Kind::Job && refusal.target.key.name == d_.rollout.job_taken) ||    // as JobNameTaken
            (kind == Kind::Service && d_.serving.problem_reason == "ServiceNameTaken");  // which says more
   }

@@ -381,7 +381,9 @@ class Run {
     const auto text = text_of(*seen.job);
     if (!text) return;
     count_time(seen.job);
-    const Result<api::RunResult> result = *text ? api::parse_run_result(**text) : fail(text->error());
+    const Result<api::RunResult> result = !*text     ? fail(text->error())
+                                          : imports_ ? read_import(*imports_->mlflow, **text)
+                                                     : api::parse_run_result(**text);
     if (!result) return fail_trial(trial, result.error().message);
     // What an import ran in says nothing of what the version was made in.
     take_result(trial, *result, imports_ ? "" : seen.job->image);

@@ -176,6 +176,9 @@ def cron(expression, zone="UTC"):
     return model(spec__retraining__triggers__0__schedule={"cron": expression, "timeZone": zone})
 
 
+S3_STORE = {"uri": "s3://models/imported", "credentials": {"secretName": "store"}}
+
+
 def imports(**fields):
     """A trigger that imports from a registry."""
     mlflow = {"url": "https://mlflow.example/base", "model": "fraud", "alias": "champion", "store": {"claimName": "models"}, **fields}
@@ -491,8 +494,16 @@ BAD = {
     "a registry's credentials by http": (model(spec__retraining={"triggers": [imports(url="http://mlflow.example", credentials={"secretName": "s"})]}),
                                          ["registry.mlflow", "credentials are sent to https:// addresses alone"]),
     "a registered model of no name": (model(spec__retraining={"triggers": [imports(model="a/b")]}), ["mlflow.model", "name of a registered model"]),
+    "a mirror that the Model would follow": (model(spec__retraining={"triggers": [imports(mirror={"servingAlias": "champion"})]}),
+                                             ["registry.mlflow", "must be another alias than the one that is followed"]),
+    "a mirror by an alias that MLflow has for itself": (model(spec__retraining={"triggers": [imports(mirror={"servingAlias": "v1"})]}),
+                                                        ["mirror.servingAlias", "MLflow takes neither latest nor v1"]),
     "an alias of several words": (model(spec__retraining={"triggers": [imports(alias="the champion")]}), ["mlflow.alias", "must be an alias"]),
     "a store's folder that leads out": (model(spec__retraining={"triggers": [imports(store={"claimName": "models", "folder": "../x"})]}), ["store.folder", "joined by"]),
+    "a store that is a claim and a bucket": (model(spec__retraining={"triggers": [imports(store={"claimName": "models", **S3_STORE})]}), ["mlflow.store", "exactly one of claimName and uri"]),
+    "a bucket without keys": (model(spec__retraining={"triggers": [imports(store={"uri": "s3://models"})]}), ["mlflow.store", "an s3:// address needs them"]),
+    "a bucket with a folder": (model(spec__retraining={"triggers": [imports(store={"folder": "x", **S3_STORE})]}), ["mlflow.store", "folder is of a claim"]),
+    "a bucket of another kind": (model(spec__retraining={"triggers": [imports(store={**S3_STORE, "uri": "gs://models"})]}), ["store.uri", "must be s3://bucket"]),
     "a registry without a store": (model(spec__retraining={"triggers": [imports(store=REMOVED)]}), ["mlflow.store", "Required value"]),
     "data asked for each second": (model(spec__retraining__triggers__0={"name": "a", "dataset": {"http": {"url": "https://data.example", "every": "1s"}}}),
                                    ["http.every", '"1s" must be a duration of at least 30s']),
@@ -883,6 +894,9 @@ def test_who_names_a_registrys_secret_must_be_allowed_to_get_it(kube, people, na
     elsewhere = {"spec": {"retraining": {"triggers": [imports(credentials={"secretName": "mlflow"}, url="https://evil.example")]}}}
     assert_words(refusal(dana.patch, "Model", "importing", elsewhere, namespace, dry_run=True), words)
     kube.delete("Model", "importing", namespace)
+    into_s3 = model(spec__retraining={"triggers": [imports(store=S3_STORE)]})
+    assert_words(refusal(dana.create, into_s3, namespace, dry_run=True), [f"dana may not get Secret store in namespace {namespace}", "registry.mlflow.store.credentials"])
+    kube.create(into_s3, namespace, dry_run=True)
 
 
 def test_who_may_create_no_configmaps_gets_none_by_a_template(people, namespace):
