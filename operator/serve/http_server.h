@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "operator/core/result.h"
+#include "operator/serve/tls.h"
 
 namespace mo::serve {
 
@@ -65,9 +66,9 @@ struct Limits {
 class HttpServer {
  public:
   // Binds at once: ErrorKind::Transport if the address is taken or is none of ours.
-  // An empty `guard` lets everybody in.
+  // An empty `guard` lets everybody in. With `tls` it speaks HTTPS, and tells those who speak plain HTTP so; without it is plain HTTP.
   static Result<std::unique_ptr<HttpServer>> start(const Address& address, Handler handler,
-                                                   Limits limits = {}, Guard guard = {});
+                                                   Limits limits = {}, Guard guard = {}, Tls tls = {});
   static Result<std::unique_ptr<HttpServer>> start(const Address& address, Service service, Limits limits);
   ~HttpServer();
 

@@ -4,6 +4,7 @@
 
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/training/workload.h"
 
 namespace mo::training {
 namespace {
@@ -96,6 +97,7 @@ Json render_run(const api::Model& model, const api::RetrainingRun& run, const st
                     {"trigger", {{"name", run.trigger}, {"kind", kind}}},
                     {"onSuccess", model.retraining->on_success == api::Retraining::OnSuccess::Rollout ? "Rollout" : "Register"}};
   if (!parameters.empty()) object["spec"]["parameters"] = parameters;
+  if (model.retraining->workload && kind != "Registry") object["spec"]["workload"] = kind_named(*model.retraining->workload);
   return object;
 }
 

@@ -102,6 +102,9 @@ class Run {
     if (!in_.cancel.empty()) return end("Cancelled", in_.cancel), true;
     if (run_.trigger_kind == "Registry" && !imports_)
       return end("Failed", "trigger " + run_.trigger + ", from whose registry it imports, was taken out of spec.retraining"), true;
+    // Before validation is paid for.
+    const std::string barred = spec_.workload && !imports_ && s().stages.empty() ? not_allowed(*spec_.workload, run_) : "";
+    if (!barred.empty()) return end("Failed", barred), true;
     if (!spec_.deadline) return false;
     const TimePoint until = *s().started + *spec_.deadline;
     if (now_ < until) return look_again(until), false;
@@ -286,12 +289,14 @@ class Run {
     if (trial.job_uid.empty()) trial.job_uid = seen.uid;
     if (trial.job_uid != seen.uid || seen.deleting) return fail_workload(trial, who + " was deleted before its result was read");
     if (seen.failed) return fail_workload(trial, who + " failed" + (seen.says.empty() ? "" : ": " + seen.says));
-    if (seen.succeeded) return finish_workload(trial, seen.result);
+    const std::string awaited = await_result(trial, seen, now_);
+    if (seen.succeeded && awaited.empty()) return finish_workload(trial, seen.result);
     if (seen.suspended)
       queued_ = who;
     else
       runs_ = true;
     if (!seen.unclear.empty()) trouble_ = who + " is under way; it cannot be told yet how it ends: " + seen.unclear;
+    if (!awaited.empty()) trouble_ = awaited;
   }
 
   void make_workload(api::TrialStatus& trial) {

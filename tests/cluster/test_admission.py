@@ -93,6 +93,7 @@ spec:
   trigger: {name: nightly, kind: Schedule}
   parameters: {C: "0.1", learning_rate: "1e-3"}
   seed: 7
+  workload: jobsets.jobset.x-k8s.io
   onSuccess: Register
   desiredState: Running
 """)
@@ -473,6 +474,7 @@ BAD = {
     "a parameter that is no variable": (changed(RUN, spec__parameters={"a b": "1"}), ["spec.parameters", "environment variable"]),
     "parameters that differ by case": (changed(RUN, spec__parameters={"C": "1", "c": "2"}), ["spec.parameters", "same environment variable"]),
     "a TrainingRun in no state": (changed(RUN, spec__desiredState="Paused"), ["spec.desiredState", "Running", "Cancelled"]),
+    "a TrainingRun by Jobs of a name": (changed(RUN, spec__workload="jobs"), ["spec.workload", "such as jobsets.jobset.x-k8s.io"]),
     "a TrainingRun of nothing": (changed(RUN, spec__modelRef=REMOVED), ["spec.modelRef", "Required value"]),
     "trials without an objective": (model(spec__retraining__trials={"parameters": {"C": ["1"]}}), ["trials.objective", "Required value"]),
     "a grid with a count": (model(spec__retraining__trials={"parameters": {"C": ["1"]}, "count": 2, "objective": {"metric": "f1"}}), ["trials.count", "set count and Random together"]),
@@ -642,7 +644,8 @@ def test_a_rollout_is_steered_but_not_pointed_elsewhere(kube, namespace):
 
 def test_a_training_run_is_a_record(kube, namespace):
     kube.create(changed(RUN, metadata={"name": "kept"}), namespace)
-    for patch in ({"modelRef": {"name": "other"}}, {"parameters": {"C": "2"}}, {"seed": None}, {"trigger": None}, {"onSuccess": "Rollout"}):
+    for patch in ({"modelRef": {"name": "other"}}, {"parameters": {"C": "2"}}, {"seed": None}, {"trigger": None}, {"onSuccess": "Rollout"},
+                  {"workload": "rayjobs.ray.io"}, {"workload": None}):
         assert_words(refusal(kube.patch, "TrainingRun", "kept", {"spec": patch}, namespace), ["only its desiredState can be changed"])
     kube.patch("TrainingRun", "kept", {"spec": {"desiredState": "Cancelled"}}, namespace)
     assert_words(refusal(kube.patch, "TrainingRun", "kept", {"spec": {"desiredState": "Running"}}, namespace), ["was cancelled cannot go on"])

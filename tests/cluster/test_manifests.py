@@ -127,6 +127,14 @@ def test_the_catalog_of_runtimes(kube, namespace, tmp_path):
     assert labels.count("modelops_model}") == labels.count("modelops_version}") == 2
 
 
+@pytest.mark.parametrize("folder", ["manifests", "manifests/namespaced"])
+def test_the_operator_is_scraped_as_it_serves(kube, folder):
+    arguments = find(kube.render(folder), "Deployment", "model-operator")["spec"]["template"]["spec"]["containers"][0]["args"]
+    endpoint = find(kube.render("manifests/monitoring"), "PodMonitor", "model-operator")["spec"]["podMetricsEndpoints"][0]
+    assert "--metrics-tls=false" not in arguments and endpoint["scheme"] == "https"
+    assert endpoint["tlsConfig"] == {"insecureSkipVerify": True} and not any("--metrics-cert-dir" in a for a in arguments)
+
+
 def test_in_one_namespace_the_operator_has_the_same_rights_but_none_beyond_it(kube):
     everywhere = find(kube.render("manifests"), "ClusterRole", "model-operator")["rules"]
     documents = kube.render("manifests/namespaced")
