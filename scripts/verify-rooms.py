@@ -34,7 +34,7 @@ OWNED = {  # library header prefix: rooms that may include it
     "pplx/": ["operator/kube"],
     "curl/": ["operator/kube"],
     "archive": ["operator/fetch"],
-    "openssl/": ["operator/core", "operator/kube", "operator/fetch"],
+    "openssl/": ["operator/core", "operator/kube", "operator/fetch", "operator/serve"],
     "simdjson": ["operator/api"],
     "yaml-cpp/": ["operator/kube", "operator/yaml"],
     "prometheus/": ["operator/serve", "model-server", "operator/app"],

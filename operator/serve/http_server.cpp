@@ -3,6 +3,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <charconv>
@@ -18,6 +19,7 @@ namespace http = beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
+using TlsStream = asio::ssl::stream<beast::tcp_stream&>;
 using Clock = std::chrono::steady_clock;
 
 class Session;
@@ -29,6 +31,7 @@ struct Room {
   Guard guard;
   Service service;  // instead of both
   Limits limits;
+  std::shared_ptr<Tls> tls;  // empty: plain HTTP
   std::map<uint64_t, std::shared_ptr<Session>> sessions;
   std::function<Decided(uint64_t id)> decision_for;
 };
@@ -43,14 +46,32 @@ class Session : public std::enable_shared_from_this<Session> {
   // When the peer last completed a request or took an answer.
   Clock::time_point silent_since() const { return silent_since_; }
 
+  void begin() {
+    if (!room_.tls) return read();
+    tls_context_ = room_.tls->context();
+    tls_.emplace(stream_, *tls_context_);
+    // It lets everybody in: what is wrong with a certificate is said in the answer.
+    tls_->set_verify_callback([this](bool good, asio::ssl::verify_context& about) {
+      if (!good && certified_.problem.empty()) certified_.problem = X509_verify_cert_error_string(X509_STORE_CTX_get_error(about.native_handle()));
+      return true;
+    });
+    stream_.expires_after(room_.limits.idle);
+    tls_->async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](error_code error) {
+      if (error) return self->close();
+      self->look_at_certificate();
+      self->read();
+    });
+  }
+
   void read() {
     silent_since_ = Clock::now();
     parser_.emplace();
     parser_->header_limit(static_cast<uint32_t>(room_.limits.header_bytes));
     parser_->body_limit(room_.limits.body_bytes);
     stream_.expires_after(room_.limits.idle);
-    http::async_read(stream_, buffer_, *parser_,
-                     [self = shared_from_this()](error_code error, size_t) { self->on_read(error); });
+    on_stream([this](auto& stream) {
+      http::async_read(stream, buffer_, *parser_, [self = shared_from_this()](error_code error, size_t) { self->on_read(error); });
+    });
   }
 
   void decided(std::optional<Reply> instead) {
@@ -65,6 +86,21 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
+  template <class Act>
+  void on_stream(const Act& act) {
+    if (tls_) act(*tls_);
+    else act(stream_);
+  }
+
+  void look_at_certificate() {
+    X509* shown = SSL_get1_peer_certificate(tls_->native_handle());
+    certified_.shown = shown != nullptr;
+    const long verdict = SSL_get_verify_result(tls_->native_handle());
+    if (verdict != X509_V_OK && certified_.problem.empty()) certified_.problem = X509_verify_cert_error_string(verdict);
+    certified_.names = names_of_certificate(shown);
+    X509_free(shown);
+  }
+
   void on_read(error_code error) {
     silent_since_ = Clock::now();
     if (error == http::error::end_of_stream) return close();
@@ -86,8 +122,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void ask(const http::request<http::string_body>& request) {
     const std::string target(request.target().data(), request.target().size());
     const size_t mark = std::min(target.find('?'), target.size());
-    room_.service({target.substr(0, mark), target.substr(std::min(mark + 1, target.size())), std::string(request[http::field::authorization])},
-                  [decide = room_.decision_for(id_)](Reply reply) { decide(std::move(reply)); });
+    Request asked{target.substr(0, mark), target.substr(std::min(mark + 1, target.size())), std::string(request[http::field::authorization])};
+    for (const auto& header : request) asked.headers.emplace_back(std::string(header.name_string()), std::string(header.value()));
+    asked.certificate = certified_;
+    room_.service(std::move(asked), [decide = room_.decision_for(id_)](Reply reply) { decide(std::move(reply)); });
   }
 
   Reply reply() {
@@ -118,15 +156,18 @@ class Session : public std::enable_shared_from_this<Session> {
       if (error || last) return self->close();
       self->read();
     };
-    if (head)
-      http::async_write_header(stream_, *serializer_, written);
-    else
-      http::async_write(stream_, *serializer_, written);
+    on_stream([&](auto& stream) {
+      if (head) http::async_write_header(stream, *serializer_, written);
+      else http::async_write(stream, *serializer_, written);
+    });
   }
 
   const uint64_t id_;
   const asio::ip::address peer_;
   beast::tcp_stream stream_;
+  std::shared_ptr<asio::ssl::context> tls_context_;
+  std::optional<TlsStream> tls_;  // over stream_
+  Certified certified_;
   Room& room_;
   Clock::time_point silent_since_ = Clock::now();
   beast::flat_buffer buffer_{32 << 10};
@@ -195,7 +236,7 @@ struct HttpServer::Impl {
       make_room_for(peer, room);
       const auto session = std::make_shared<Session>(++next_id, peer, std::move(socket), room);
       room.sessions.emplace(next_id, session);
-      session->read();
+      session->begin();
       accept();
     });
   }
@@ -234,8 +275,10 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Ha
   return listen(address, std::move(impl));
 }
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Service service, Limits limits) {
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Service service, Limits limits,
+                                                      std::shared_ptr<Tls> tls) {
   auto impl = std::make_shared<Impl>();
+  impl->room.tls = std::move(tls);
   impl->room.service = std::move(service);
   impl->room.limits = limits;
   return listen(address, std::move(impl));

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "operator/core/result.h"
+#include "operator/serve/tls.h"
 
 namespace mo::serve {
 
@@ -37,6 +38,8 @@ using Guard = std::function<void(std::string authorization, Decided decided)>;
 struct Request {
   std::string path, query;  // as they were sent
   std::string authorization;
+  std::vector<std::pair<std::string, std::string>> headers = {};  // all of them, as they were sent; a name may come twice
+  Certified certificate = {};                                     // of the caller
 };
 // Instead of Guard and Handler, where who asks makes a difference to the answer. Called on the server's thread, and must not block: what
 // takes time calls `answer` later, once, from any thread.
@@ -68,7 +71,9 @@ class HttpServer {
   // An empty `guard` lets everybody in.
   static Result<std::unique_ptr<HttpServer>> start(const Address& address, Handler handler,
                                                    Limits limits = {}, Guard guard = {});
-  static Result<std::unique_ptr<HttpServer>> start(const Address& address, Service service, Limits limits);
+  // With `tls` it speaks HTTPS alone.
+  static Result<std::unique_ptr<HttpServer>> start(const Address& address, Service service, Limits limits,
+                                                   std::shared_ptr<Tls> tls = {});
   ~HttpServer();
 
   uint16_t port() const;
