@@ -108,6 +108,9 @@ Json labels_of_pods(const api::Model& model);
 // All that Pod Security's level "restricted" asks of a container of our image, whatever the rest of the pod says.
 Json restricted(const Json& pod_security);
 
+// With the hash of what it says, by which it is known again.
+Rendered sealed(Json body);
+
 // apiVersion, kind, metadata with our labels and the Model as controlling owner.
 Json object_of(const api::Model& model, Kind kind, const std::string& name);
 
