@@ -58,9 +58,13 @@ void read_parts(value& v, T& out, const Path& at) {
 // ---- Model.spec ----
 
 constexpr Field<Model> kRuntimeRef[] = {{"name", member<&Model::runtime>}};
+constexpr Field<FilterRef> kFilterRef[] = {{"group", member<&FilterRef::group>}, {"kind", member<&FilterRef::kind>}, {"name", member<&FilterRef::name>}};
+bool read(value& v, FilterRef& out, const Path& at) { return read_object(v, out, kFilterRef, at); }
+constexpr Field<Model::Route> kRetired[] = {{"extensionRef", member<&Model::Route::retired>}};
 constexpr Field<Model::Route> kRoute[] = {{"parentRefs", raw_member<&Model::Route::parent_refs>},
                                           {"hostnames", member<&Model::Route::hostnames>},
-                                          {"sessionPersistence", raw_member<&Model::Route::session_persistence>}};
+                                          {"sessionPersistence", raw_member<&Model::Route::session_persistence>},
+                                          {"retired", into<kRetired>}};
 bool read(value& v, Model::Route& out, const Path& at) { return read_object(v, out, kRoute, at); }
 constexpr Field<Model::Autoscaling> kAutoscaling[] = {{"minReplicas", member<&Model::Autoscaling::min>},
                                                       {"maxReplicas", member<&Model::Autoscaling::max>},

@@ -319,6 +319,7 @@ struct Model {
     RawJson parent_refs;  // of Gateway API's HTTPRoute
     std::vector<std::string> hostnames;
     RawJson session_persistence;  // of a rule of it, or empty
+    std::optional<FilterRef> retired = {};  // that answers callers once the Model is retired
   };
   std::optional<Route> route;
   std::optional<std::string> adopt;  // the Deployment that served before

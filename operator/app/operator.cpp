@@ -286,7 +286,7 @@ Result<serve::Tls> Operator::metrics_tls() {
     if (!own) return fail(own.error());
     return serve::Tls([context = std::move(*own)] { return context; });
   }
-  auto folder = serve::CertificateFolder::open(options_.metrics_cert_dir, [](const std::string& problem) {
+  auto folder = serve::CertificateFiles::open(serve::CertificateFiles::in(options_.metrics_cert_dir), [](const std::string& problem) {
     spdlog::warn("--metrics-cert-dir: {}; /metrics goes on with the certificate of before", problem);
   });
   if (!folder) return fail(folder.error());

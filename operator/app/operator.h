@@ -102,7 +102,7 @@ class Operator {
   Controller controller_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> confined_{false};  // or not asked to be
-  std::unique_ptr<serve::CertificateFolder> certificates_;  // of /metrics; null: none was given
+  std::unique_ptr<serve::CertificateFiles> certificates_;  // of /metrics; null: none was given
   // Threads last: they end before what they use.
   std::unique_ptr<serve::TokenGuard> metrics_guard_;
   std::unique_ptr<serve::HttpServer> metrics_server_, health_server_;

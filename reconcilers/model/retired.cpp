@@ -9,6 +9,8 @@
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/status.h"
 #include "reconcilers/training/mirror.h"
+#include "reconcilers/serving/retired_route.h"
+#include "reconcilers/serving/route.h"
 #include "reconcilers/training/run.h"
 #include "reconcilers/training/workload.h"
 #include "reconcilers/version/phase.h"
@@ -21,7 +23,7 @@ constexpr size_t kLongestMessage = 1024;
 class Retiring {
  public:
   Retiring(const Observed& o, const lifecycle::Decision& decision, TimePoint now, const serving::Settings& settings)
-      : o_(o), m_(*o.model), decision_(decision), settings_(settings), now_(now), status_(o.model->status) {}
+      : o_(o), m_(*o.model), decision_(decision), settings_(settings), now_(now), status_(o.model->status), route_(serving::retire_route(o)) {}
 
   Plan run() {
     status_.lifecycle = decision_.status;
@@ -36,6 +38,7 @@ class Retiring {
     if (settings_.audit.on)
       for (Action& action : audit::seal(o_, status_.audit, settings_.audit)) plan_.actions.push_back(std::move(action));
     for (Action& action : history::prune(o_, status_, "", false)) plan_.actions.push_back(std::move(action));
+    if (!route_refused().empty()) plan_.actions.push_back(*route_);
     auto again = decision_.look_again;
     if (look_again_ && (!again || *look_again_ < *again)) again = look_again_;
     if (settings_.audit.on) {
@@ -78,6 +81,7 @@ class Retiring {
     const SpecVersion spec;
     Findings findings{.observed = o_, .spec = spec, .status = status_};
     findings.lifecycle = &decision_;
+    findings.refused = route_refused();
     const Json next = render_status(findings, now_);
     write_status(plan_.actions, Kind::Model, m_.meta, m_.status.raw, next.dump(), next["message"].get<std::string>());
   }
@@ -135,13 +139,37 @@ class Retiring {
 
   // Callers first: they are told by an answer that nobody is there, and not by connections that break.
   void take_down() {
-    remove(Kind::HttpRoute, o_.routes);
-    remove(Kind::HorizontalPodAutoscaler, o_.autoscalers);
-    remove(Kind::Service, o_.services);
-    remove(Kind::Deployment, o_.deployments);
+    if (take_down_route()) {
+      remove(Kind::HorizontalPodAutoscaler, o_.autoscalers);
+      remove(Kind::Service, o_.services);
+      remove(Kind::Deployment, o_.deployments);
+    }
     for (const auto& [name, job] : o_.jobs)
       if (!job->complete && !job->failed) remove(Kind::Job, job->meta);
     for (Action& action : workloads_) plan_.actions.push_back(std::move(action));
+  }
+
+  // False: gateways may still send callers to pods.
+  bool take_down_route() {
+    const bool kept = serving::keeps_route(m_), refused = !route_refused().empty();
+    if (route_ && !refused) plan_.actions.push_back(*route_);
+    for (const auto& [name, owned] : o_.routes)
+      if (!kept || name != o_.key.name) remove(Kind::HttpRoute, owned.object->meta);
+    if (!kept || refused) return true;
+    const serving::RouteView view = serving::view_route(o_, now_);
+    look_again(view.calm_at);
+    look_again(view.problem_at);  // a filter that its gateway does not know
+    return !route_ && !view.calm_at;
+  }
+  void look_again(const std::optional<TimePoint>& at) {
+    if (at && (!look_again_ || *at < *look_again_)) look_again_ = at;
+  }
+
+  // What the API server had against the route that is wanted now.
+  std::string route_refused() const {
+    for (const Refusal& refusal : o_.refusals)
+      if (route_ && refusal.target == route_->target && refusal.body_hash == route_->hash) return refusal.target.to_string() + ": " + refusal.error.message;
+    return "";
   }
 
   template <class T>
@@ -159,6 +187,7 @@ class Retiring {
   const serving::Settings& settings_;
   TimePoint now_;
   api::ModelStatus status_;
+  const std::optional<Apply> route_;  // what its HTTPRoute still has to say
   std::vector<Action> workloads_;  // deletes of what trains
   std::optional<TimePoint> look_again_;
   Plan plan_;

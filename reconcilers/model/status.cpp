@@ -14,7 +14,7 @@
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/config.h"
-#include "reconcilers/serving/render.h"
+#include "reconcilers/serving/retired_route.h"
 #include "reconcilers/serving/survey.h"
 #include "reconcilers/training/mirror.h"
 
@@ -95,8 +95,11 @@ class Status {
 
   bool retired() const { return f_.lifecycle && f_.lifecycle->retired; }
   Standing at_rest() const {
-    if (!o_.routes.empty() || !o_.deployments.empty())
+    const bool kept = serving::keeps_route(m_);
+    if (!f_.refused.empty()) return stalled("Retired", "ApplyRefused", f_.refused);
+    if (o_.routes.size() != size_t{kept} || !o_.deployments.empty() || serving::retire_route(o_))
       return reconciling("Retired", "Retiring", "is retired: what served is being taken down");
+    if (kept && !ground_.route_problem.empty()) return stalled("Retired", "RouteNotServed", ground_.route_problem);
     const std::string& successor = m_.lifecycle ? m_.lifecycle->successor : "";
     return {Standing::Is::Ready, "Retired", "Retired",
             "retired: nothing serves" + (successor.empty() ? "" : "; its successor is Model " + successor) +

@@ -188,6 +188,8 @@ Json turned_ports(const std::string& service, bool routed) {
   return ports;
 }
 
+}  // namespace
+
 Rendered sealed(Json body) {
   std::string hash = hash_of(body.dump());
   body["metadata"]["annotations"][api::kAnnotationApplied] = hash;
@@ -196,8 +198,6 @@ Rendered sealed(Json body) {
   rendered.hash = std::move(hash);
   return rendered;
 }
-
-}  // namespace
 
 Json restricted(const Json& pod_security) {
   Json context = {{"allowPrivilegeEscalation", false},

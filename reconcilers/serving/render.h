@@ -109,4 +109,7 @@ Json labels_of_pods(const api::Model& model);
 // All that Pod Security's level "restricted" asks of a container of our image, whatever the rest of the pod says.
 Json restricted(const Json& pod_security);
 
+// With the hash of what it says, by which it is known again.
+Rendered sealed(Json body);
+
 }  // namespace mo::serving
