@@ -40,6 +40,8 @@ class Retiring {
       if (const auto at = audit::prunes_next(o_, settings_.audit, now_); at && (!again || *at < *again)) again = at;
     }
     plan_.events = decision_.events;
+    if (settings_.audit.on)
+      if (auto event = audit::tell_stopped(o_, audit::stopped(o_, settings_.audit, now_))) plan_.events.push_back(std::move(*event));
     for (const Action& action : plan_.actions) plan_.at_once |= std::holds_alternative<WriteStatus>(action);
     if (again) plan_.requeue_after = std::max(Duration(0), *again - now_);
     return std::move(plan_);
@@ -71,6 +73,7 @@ class Retiring {
     const model::SpecVersion spec;
     model::Findings findings{.observed = o_, .spec = spec, .status = status_};
     findings.lifecycle = &decision_;
+    if (settings_.audit.on) findings.retention_stopped = audit::stopped(o_, settings_.audit, now_);
     const Json next = model::render_status(findings, now_);
     write_status(plan_.actions, Kind::Model, m_.meta, m_.status.raw, next.dump(), next["message"].get<std::string>());
   }

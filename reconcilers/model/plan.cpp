@@ -454,6 +454,7 @@ class Planner {
                training_.problem_reason,
                training_.problem,
                &lifecycle_};
+    if (settings_.audit.on) note_audit(f);
     if (rolling()) {
       f.rollout = &advanced_->status;
       f.rollout_name = decided_.active->meta.key.name;
@@ -475,6 +476,12 @@ class Planner {
     write->may_wait = before && only_counts_differ(*before, next);
     // That pods have been made which are not ready yet is worth no write of its own, unless they stay so.
     if (write->may_wait && same_but_running(*before, next)) write->patience = kLongestPatience;
+  }
+
+  void note_audit(Findings& f) {
+    look_again(audit::counted_until(status().audit));
+    f.retention_stopped = audit::stopped(o_, settings_.audit, now_);
+    if (auto event = audit::tell_stopped(o_, f.retention_stopped)) plan_.events.push_back(std::move(*event));
   }
 
   void write_rollout(const api::ModelRollout& r, const std::string& refused) {
