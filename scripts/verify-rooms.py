@@ -18,7 +18,7 @@ MAY_SEE = {
     "operator/runtime": ["operator/core", "operator/json", "operator/yaml", "operator/api", "operator/store", "operator/kube"],
     "operator/evidence": ["operator/core", "operator/json", "operator/cel", "operator/yaml", "operator/api", "operator/store", "operator/kube"],
     "operator/notify": ["operator/core", "operator/json", "operator/yaml", "operator/kube"],
-    "operator/export": ["operator/core", "operator/json", "operator/audit", "operator/api", "operator/store", "operator/kube"],
+    "operator/export": ["operator/core", "operator/json", "operator/audit", "operator/api", "operator/store", "operator/kube", "operator/fetch"],
     "operator/serve": ["operator/core", "operator/api", "operator/store"],
     "operator/fetch": ["operator/core", "operator/json", "operator/kube"],
     "report/live": ["operator/core", "operator/json", "operator/yaml", "operator/kube", "operator/evidence", "report"],

@@ -133,7 +133,8 @@ void read_annotations(value& v, Metadata& out, const Path& at) {
                                                   {kAnnotationGate, member<&Extra::gate>},
                                                   {kAnnotationChangedBy, member<&Extra::changed_by>},
                                                   {kAnnotationSteeredBy, member<&Extra::steered_by>},
-                                                  {kAnnotationExported, member<&Extra::exported>}};
+                                                  {kAnnotationExported, member<&Extra::exported>},
+                                                  {kAnnotationInstallation, member<&Extra::installation>}};
   read_object(v, out.extra, kAnnotations, at);
 }
 

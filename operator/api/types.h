@@ -55,6 +55,8 @@ inline constexpr const char* kAnnotationChangedBy = "modelops.dev/changed-by";
 inline constexpr const char* kOperatorAuthor = "model-operator";  // its value for what the operator writes on its own account
 // On a ModelRollout: who set desiredState or resumeRequestedAt last. Admission lets nobody write another's name.
 inline constexpr const char* kAnnotationSteeredBy = "modelops.dev/steered-by";
+// On a ModelAudit: the installation that made it, and exports it whatever becomes of its Model.
+inline constexpr const char* kAnnotationInstallation = "modelops.dev/installation";
 // On a ModelAudit, by the operator, once its records are where --audit-export says: "TIME UID FIRST LAST HEAD", of its Model and records.
 inline constexpr const char* kAnnotationExported = "modelops.dev/exported";
 
@@ -414,7 +416,8 @@ struct RolloutStatus {
   std::vector<GateStatus> gates;
   std::optional<TimePoint> started, finished;
   std::optional<TimePoint> step_started;  // moved forward by the length of pauses that a person made
-  std::optional<TimePoint> mirroring_since;  // Shadow: the gateways can, and the candidate gets copies
+  std::optional<TimePoint> mirroring_since;  // Shadow: the gateways can, and the candidate is to get copies
+  std::optional<TimePoint> mirrored_since;   // the gateways have taken that up: it gets them
   std::optional<TimePoint> baking_since;  // at 100 % and under watch; moved forward like step_started
   std::optional<TimePoint> waiting_since;  // pods or the route are missing: the deadline counts from here
   int64_t step_generation = 0;  // metadata.generation when the step began, or when it paused
@@ -500,6 +503,7 @@ struct ModelAudit {
   ObjectMeta meta;
   std::string model;     // from our label
   std::string exported;  // annotation modelops.dev/exported; empty: it was not exported
+  std::string installation;  // annotation modelops.dev/installation: which one made it; empty: one that did not say so yet
 };
 
 // ---- what we write and watch ----

@@ -93,6 +93,7 @@ class Operator {
   EventSender events_;
   std::unique_ptr<kube::HttpTransport> plain_http_;  // to addresses that users wrote
   std::unique_ptr<notify::Notifier> notifier_;       // null: nobody is told
+  std::unique_ptr<kube::HttpTransport> export_http_;  // to an S3 store with a CA of its own; null: plain_http_ goes there
   std::unique_ptr<audit::Exporter> exporter_;        // null: audit records stay where they are
   evidence::Evidence evidence_;
   std::optional<LeaderElector> elector_;

@@ -38,9 +38,10 @@ class Planner {
     follow_runtime();
     retrain();
     serve();
-    Statuses statuses = write_statuses(o_, d_, settings_, now_);
+    Part statuses = write_statuses(o_, d_, settings_, now_);
     look_again(statuses.look_again);
     plan_.actions = std::move(statuses.actions);
+    append(plan_.events, std::move(statuses.events));
     act();
     merge();
     return std::move(plan_);

@@ -50,6 +50,8 @@ class Retiring {
     append(plan_.asks, std::move(mirrored.asks));
     plan_.events = decision_.events;
     append(plan_.events, std::move(mirrored.events));
+    if (settings_.audit.on)
+      if (auto event = audit::tell_stopped(o_, audit::stopped(o_, settings_.audit, now_))) plan_.events.push_back(std::move(*event));
     for (const Action& action : plan_.actions) plan_.at_once |= std::holds_alternative<WriteStatus>(action);
     if (again) plan_.requeue_after = std::max(Duration(0), *again - now_);
     return std::move(plan_);
@@ -82,6 +84,7 @@ class Retiring {
     Findings findings{.observed = o_, .spec = spec, .status = status_};
     findings.lifecycle = &decision_;
     findings.refused = route_refused();
+    if (settings_.audit.on) findings.retention_stopped = audit::stopped(o_, settings_.audit, now_);
     const Json next = render_status(findings, now_);
     write_status(plan_.actions, Kind::Model, m_.meta, m_.status.raw, next.dump(), next["message"].get<std::string>());
   }

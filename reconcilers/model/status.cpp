@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "reconcilers/audit/retention.h"
 #include "reconcilers/audit/trail.h"
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/common/names.h"
@@ -456,7 +457,10 @@ class Status {
       const monitors::Health health = monitors::health_of(f_.status.monitors);
       conditions.set("Healthy", {health.healthy, health.reason, health.message});
     }
-    if (const std::string why = audit::unsealed(o_, f_.status.audit); !why.empty()) conditions.set("Audited", {false, "NotSealed", why});
+    if (const std::string why = audit::unsealed(o_, f_.status.audit); !why.empty())
+      conditions.set("Audited", {false, "NotSealed", why});
+    else if (!f_.retention_stopped.empty())
+      conditions.set("Audited", {false, audit::kRetentionStopped, f_.retention_stopped});
     if (const auto compliant = governance::compliant(o_, f_.status, now_)) conditions.set("Compliant", *compliant);
     return to_json(conditions.get());
   }

@@ -25,6 +25,7 @@ struct Findings {
   std::string serve_reason = {}, serve_problem = {}, not_sticky = {};
   std::string retraining_reason = {}, retraining_problem = {};
   const lifecycle::Decision* lifecycle = nullptr;
+  std::string retention_stopped = {};  // a sentence, if ModelAudits stay that should have gone
 };
 
 Json render_status(const Findings& findings, TimePoint now);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "reconcilers/audit/retention.h"
 #include "reconcilers/audit/trail.h"
 #include "reconcilers/common/refused.h"
 #include "reconcilers/common/status_write.h"
@@ -36,7 +37,7 @@ class Writing {
   Writing(const Observed& o, Decisions& d, const serving::Settings& settings, TimePoint now)
       : o_(o), m_(*o.model), d_(d), settings_(settings), now_(now), refused_(refused()) {}
 
-  Statuses run() {
+  Part run() {
     write_model();
     for (const auto& r : o_.rollouts) write_rollout(*r);
     write_versions();
@@ -79,7 +80,8 @@ class Writing {
       const api::RolloutStatus* active = d_.rollout.advanced ? &d_.rollout.advanced->status : nullptr;
       status.audit = audit::record({o_, status, d_.intent.active.get(), active, &d_.intent.closed, &settings_.audit}, now_);
     }
-    const Findings findings = this->findings();
+    Findings findings = this->findings();
+    if (settings_.audit.on) note_audit(findings);
     const Json next = render_status(findings, now_);
     look_again(findings, next);
     WriteStatus* write = write_status(out_.actions, Kind::Model, m_.meta, m_.status.raw, next.dump(), next["message"].get<std::string>());
@@ -88,6 +90,12 @@ class Writing {
     write->may_wait = before && only_counts_differ(*before, next);
     // That pods have been made which are not ready yet is worth no write of its own, unless they stay so.
     if (write->may_wait && same_but_running(*before, next)) write->patience = kLongestPatience;
+  }
+
+  void note_audit(Findings& f) {
+    out_.look_again_at(audit::counted_until(d_.status().audit));
+    f.retention_stopped = audit::stopped(o_, settings_.audit, now_);
+    if (auto event = audit::tell_stopped(o_, f.retention_stopped)) out_.events.push_back(std::move(*event));
   }
 
   Findings findings() {
@@ -123,9 +131,9 @@ class Writing {
   void look_again(const Findings& f, const Json& status) {
     for (const std::string* side : {&f.stable_side, &f.candidate_side})
       if (const auto fetched = serving::fetching_of(o_, *side).done; fetched && *fetched + m_.rollout.progress_deadline > now_)
-        sooner(out_.look_again, *fetched + m_.rollout.progress_deadline);
+        out_.look_again_at(*fetched + m_.rollout.progress_deadline);
     for (const Json& condition : status["conditions"])
-      if (condition["type"] == "Stalled" && condition["status"] == "True") sooner(out_.look_again, now_ + kStalledPoll);
+      if (condition["type"] == "Stalled" && condition["status"] == "True") out_.look_again_at(now_ + kStalledPoll);
   }
 
   void write_rollout(const api::ModelRollout& r) {
@@ -175,12 +183,12 @@ class Writing {
   const serving::Settings& settings_;
   const TimePoint now_;
   const std::string refused_;
-  Statuses out_;
+  Part out_;
 };
 
 }  // namespace
 
-Statuses write_statuses(const Observed& observed, Decisions& decisions, const serving::Settings& settings, TimePoint now) {
+Part write_statuses(const Observed& observed, Decisions& decisions, const serving::Settings& settings, TimePoint now) {
   return Writing(observed, decisions, settings, now).run();
 }
 

@@ -7,13 +7,9 @@
 
 namespace mo::model {
 
-// Those that are on record before anything is done, in `actions`. `look_again` is for what they tell and time alone changes.
-struct Statuses {
-  std::vector<Action> actions;
-  std::optional<TimePoint> look_again;
-};
-// Adds the records of the audit trail to `decisions`' status.
-Statuses write_statuses(const Observed& observed, Decisions& decisions, const serving::Settings& settings, TimePoint now);
+// Its actions are on record before anything is done; it looks again for what statuses tell and time alone changes. Adds the records of the
+// audit trail to `decisions`' status.
+Part write_statuses(const Observed& observed, Decisions& decisions, const serving::Settings& settings, TimePoint now);
 
 // Those of TrainingRuns that people have written, at most so many: nobody's traffic waits for thousands of them.
 std::vector<Action> write_other_runs(const Decisions& decisions, size_t most, TimePoint now);

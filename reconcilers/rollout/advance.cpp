@@ -58,6 +58,7 @@ void Turn::mend_record() {
 // now instead, or it would last until then.
 void Turn::mend_clock() {
   if (s().step_started && *s().step_started > now_ + kSkew) s().step_started = whole_second(now_);
+  if (s().mirrored_since && *s().mirrored_since > now_ + kSkew) s().mirrored_since = whole_second(now_);
   if (s().baking_since && *s().baking_since > now_ + kSkew) s().baking_since = whole_second(now_);
   if (s().waiting_since && *s().waiting_since > now_ + kSkew) s().waiting_since = whole_second(now_);
   if (s().paused_at && *s().paused_at > now_ + kSkew) s().paused_at = now_;

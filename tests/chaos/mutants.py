@@ -62,6 +62,8 @@ MUTANTS = [
      "if (it == objects_.end() || (!BROKEN && !uid.empty() && it->second->meta.uid != uid)) return false;", ["10/own/1", "10/own/2"]),
     (11, "what an earlier Model of that name owned counts as this one's", "reconcilers/model/observe.cpp",
      "if (object->meta.controller_uid != o.model->meta.uid && !adopted(", "if (!BROKEN && object->meta.controller_uid != o.model->meta.uid && !adopted(", ["11/own/1"]),
+    (12, "what a watch has told of approvals is believed", "reconcilers/rollout/turn_governance.cpp",
+     "tally = governance::tally(question, approvals, now_, &*read);", "tally = governance::tally(question, approvals, now_, BROKEN ? nullptr : &*read);", ["12/own/1"]),
     (13, "each generation is a change of the version", "reconcilers/model/intent.cpp",
      "const bool another = !spec_.name.empty() && spec_.name != s().spec_version;",
      "const bool another = !spec_.name.empty() && (spec_.name != s().spec_version || (BROKEN && m_.meta.generation > s().spec_generation && !s().spec_version.empty()));", ["13/own/1", "13/own/3"]),

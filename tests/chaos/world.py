@@ -117,6 +117,7 @@ class World(Case):
         super().__init__(kube, f"{name}-{''.join(random.choices(string.ascii_lowercase + string.digits, k=6))}", None)
         self.client, self.random = client, random.Random(seed)
         self.rules, self.faults, self.crashes = [], 0, 0
+        self.of_cluster = []   # (kind, name) of what this run made beside its namespace
         self.patience = 1   # for faults that make everything slow
         self._prepare = prepare
         self._restarting = threading.Lock()
@@ -158,6 +159,8 @@ class World(Case):
         self.proxy.stop()
         self.prometheus.close()
         self.kubeconfig.unlink(missing_ok=True)
+        for kind, name in self.of_cluster:
+            self.kube.delete(kind, name)
         self.kube.delete("Namespace", self.namespace)
 
     # ---- faults

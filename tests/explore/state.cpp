@@ -205,6 +205,10 @@ class Fingerprint {
       add(wish);
     }
     for (const std::string& rollout : memory.failed) add(rollout);
+    for (const auto& [uid, word] : s_.world.words_read) {
+      add(sim::print_of(uid));
+      add(word.dump());
+    }
   }
 
   // A part that is numbered by itself.

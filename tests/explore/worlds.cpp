@@ -581,13 +581,86 @@ World adopted() {
   return w;
 }
 
+// A word on what the rollout to the version that the spec asks for waits for.
+Act approves(Fixture f, const std::string& who, const std::string& name, uint32_t after) {
+  const auto waits = [f] { return f.rollout(f.to(f.model()["spec"]["version"].get<std::string>())); };
+  return {who + " approves",
+          [waits] {
+            const Json* r = waits();
+            return r && r->value("status", Json::object()).contains("approval");
+          },
+          [f, waits, who, name] {
+            const Json& r = *waits();
+            f.s.world.create({{"kind", "ModelApproval"},
+                              {"metadata", {{"name", name}}},
+                              {"spec",
+                               {{"rolloutRef", {{"name", r["metadata"]["name"]}}},
+                                {"role", "risk"},
+                                {"decision", "Approved"},
+                                {"approver", who},
+                                {"subject", r["status"]["approval"]["subject"]}}}},
+                             "kubectl");
+          },
+          after};
+}
+
+// In ann's name.
+Act ann_asks_for(Fixture f, const std::string& version, uint32_t after = 0) {
+  return {"ann asks for " + version, [] { return true; },
+          [f, version] {
+            f.s.world.update(
+                sim::ref(Kind::Model, "m"),
+                [&](Json& model) {
+                  model["metadata"]["annotations"][api::kAnnotationChangedBy] = "ann";
+                  model["spec"]["version"] = version;
+                },
+                "kubectl");
+          },
+          after};
+}
+
+// What watches tell of words is late. Invariant: nobody gets a request without a word that the API server itself has told of, by another person.
+World approved() {
+  World w;
+  w.name = "an approval, its revocation, and a person who edits";
+  const ObjectRef word = sim::ref(Kind::ModelApproval, "bobs");
+  w.set_up = [word](Sim& s, Acts& acts) {
+    Fixture f = serving(s, [](Json& spec) {
+      small(spec);
+      spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}])");
+    });
+    s.world.create({{"kind", "ModelPolicy"},
+                    {"metadata", {{"name", "high-risk"}}},
+                    {"spec", Json::parse(R"({"approvals": [{"role": "risk", "count": 1, "before": "FirstTraffic"}], "separationOfDuties": {"author": true}})")}},
+                   "kubectl");
+    s.run({});
+    s.invariants.needs_word = {"m-v2", "m-v3"};
+    acts = {ann_asks_for(f, "m-v2"), approves(f, "bob", "bobs", bit(0)),
+            {"takes bob's word back", [&s, word] { return s.world.find(word) != nullptr; }, [&s, word] { s.world.remove(word); }, bit(1)},
+            ann_asks_for(f, "m-v3", bit(0)), approves(f, "ann", "anns", bit(0))};
+    return f;
+  };
+  w.asked_for = [word](const Fixture& f, uint32_t acts) {
+    const std::string wanted = !has(acts, 0) ? "m-v1" : has(acts, 3) ? "m-v3" : "m-v2";
+    if (f.stable() == wanted) return f.must_serve(wanted);
+    const Json* r = f.rollout(f.to(wanted));
+    must(r && (*r)["status"].contains("approval"), "nobody is asked to approve " + wanted);
+    must(f.weight(f.to(wanted)) == 0 && f.ready_pods(f.stable()) == 1, f.stable() + " serves on");
+    const Json* said = f.s.world.find(word);
+    must(!said || (*said)["spec"]["subject"] != (*r)["status"]["approval"]["subject"], "bob's word stands, and is not honoured");
+  };
+  w.budget = {1, 0, 0};
+  w.late = {Kind::ModelApproval};
+  return w;
+}
+
 }  // namespace
 
 std::vector<World> worlds() {
   return {first_version(), good_canary(), bad_canary(), steered(),  stopped(), there_and_back(),
           two_rollouts(),  deletion(),    retraining(), two_pods(), never_ready(),
           tried_again(),   by_hand(),     edited(),     meddled(),  routed_canary(),
-          foreign_weights(), blue_green(), adopted()};
+          foreign_weights(), blue_green(), adopted(), approved()};
 }
 
 }  // namespace mo::explore

@@ -101,6 +101,7 @@ void World::load(const State& state) {
   gone_ = state.gone;
   made_ = state.made;
   owner_went_ = state.owner_went;
+  words_read = state.words_read;
   log.clear();
 }
 

@@ -63,8 +63,9 @@ class World {
     std::map<ObjectRef, int64_t> gone;  // the last version of names that are free again
     std::map<Kind, int64_t> made;
     bool owner_went = false;
+    std::map<std::string, Json> words_read;
   };
-  State save() const { return {now, objects_, gone_, made_, owner_went_}; }
+  State save() const { return {now, objects_, gone_, made_, owner_went_, words_read}; }
   // The log is left empty.
   void load(const State& state);
 
