@@ -31,6 +31,10 @@ Ref<api::Model> with_pinned(const Ref<api::Model>& model);
 
 SpecVersion resolve_spec(const Observed& observed);
 
+// What is observed with the ModelVersion that `spec` registers, as if it were there: one plan then registers it and serves it. Nothing
+// if it registers none, or the API server has said no to it.
+std::optional<Observed> with_registered(const Observed& observed, const SpecVersion& spec, TimePoint now);
+
 struct Decided {
   api::ModelStatus status;        // spec_*, intent, stable_version brought up to date
   Ref<api::ModelRollout> active;  // the rollout that may run now, if it exists and is not over
@@ -38,6 +42,7 @@ struct Decided {
   std::map<std::string, std::string> superseded;     // those that are to end, by name, and why
   std::map<std::string, api::RolloutStatus> closed;  // those that are over without having run
   std::vector<Action> actions;                       // makes the ModelRollout for the spec's intent
+  bool rollout_first = false;                        // which is not on record yet
   std::vector<Event> events;
   std::optional<TimePoint> look_again;
 };

@@ -40,6 +40,7 @@ namespace {
 // A Model that cannot get on by itself is looked at again now and then, for what no watch tells.
 constexpr Duration kStalledPoll = std::chrono::seconds(30);
 constexpr size_t kOtherRuns = 20;  // whose statuses one plan writes
+constexpr size_t kSealedKept = 8u << 10;  // bytes of records that a status may go on to hold although a ModelAudit has them
 
 template <class Map>
 const typename Map::mapped_type* find(const Map& map, const std::string& name) {
@@ -54,15 +55,15 @@ void append(std::vector<T>& to, std::vector<T> from) {
 
 class Planner {
  public:
-  Planner(const Observed& o, TimePoint now, const Settings& settings)
-      : o_(o), m_(*o.model), settings_(settings), now_(now) {}
+  Planner(const Observed& o, SpecVersion spec, TimePoint now, const Settings& settings)
+      : o_(o), m_(*o.model), settings_(settings), now_(now), spec_(std::move(spec)) {}
 
   Plan run() {
     lifecycle_ = lifecycle::decide(o_, now_);
     if (lifecycle_.retired) return lifecycle::retire(o_, lifecycle_, now_, settings_);
-    spec_ = resolve_spec(o_);
     policy_ = governance::resolve(o_);
     decided_ = decide_intent(o_, spec_, policy_, now_);
+    if (makes_rollout_first()) return make_rollout_first();
     look_again(decided_.look_again);
     status().pinned = spec_.pinned;
     note_digest();
@@ -97,6 +98,21 @@ class Planner {
   api::ModelStatus& status() { return decided_.status; }
 
   // ---- rollouts ----
+
+  // A ModelRollout of the spec runs only once the Model's intent names its UID. It is made first, so that one write puts both on record,
+  // and everything else comes after that. One that cannot be made holds nothing up: then the intent is on record without it.
+  bool makes_rollout_first() const {
+    const bool ours = !m_.status.raw.empty() && (settings_.installation.name.empty() || m_.status.handled_by == settings_.installation.name);
+    const bool refused = std::any_of(o_.refusals.begin(), o_.refusals.end(), [&](const Refusal& refusal) { return repeats(refusal, decided_.actions); });
+    return decided_.rollout_first && ours && !refused;
+  }
+
+  Plan make_rollout_first() {
+    append(plan_.actions, std::move(spec_.actions));
+    append(plan_.actions, std::move(decided_.actions));
+    plan_.at_once = true;
+    return std::move(plan_);
+  }
 
   void advance_rollout() {
     if (!decided_.active) return;
@@ -143,11 +159,11 @@ class Planner {
   const std::string& status_version() const { return decided_.status.stable_version; }
   std::string stable_side() const { return side_of(status_version(), decided_.status.stable_revision); }
 
-  // People look at the Model, too.
+  // Who looks at the Model hears of what people have to act on.
   void tell(const std::vector<Event>& events) {
     for (const Event& event : events) {
       plan_.events.push_back(event);
-      plan_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, event.warning, event.reason, event.note});
+      if (event.warning) plan_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, true, event.reason, event.note});
     }
   }
 
@@ -469,9 +485,12 @@ class Planner {
         look_again(*fetched + m_.rollout.progress_deadline);
     for (const Json& condition : next["conditions"])
       if (condition["type"] == "Stalled" && condition["status"] == "True") look_again(now_ + kStalledPoll);
-    WriteStatus* write = write_status(plan_.actions, Kind::Model, m_.meta, m_.status.raw, next.dump(), next["message"].get<std::string>());
-    if (!write) return;
-    Result<Json> before = parse_json(m_.status.raw.empty() ? "{}" : m_.status.raw, 1 << 22);
+    std::string text = next.dump();
+    if (text == m_.status.raw) return;
+    const Result<Json> before = parse_json(m_.status.raw.empty() ? "{}" : m_.status.raw, 1 << 22);
+    // Records that are sealed leave with the next write.
+    if (before && m_.status.raw.size() < text.size() + kSealedKept && same_but_sealed(*before, next)) return;
+    WriteStatus* write = write_status(plan_.actions, Kind::Model, m_.meta, m_.status.raw, std::move(text), next["message"].get<std::string>());
     write->may_wait = before && only_counts_differ(*before, next);
     // That pods have been made which are not ready yet is worth no write of its own, unless they stay so.
     if (write->may_wait && same_but_running(*before, next)) write->patience = kLongestPatience;
@@ -499,8 +518,11 @@ class Planner {
     std::string problem;
     for (const std::string* what : {&refused, &std::as_const(served_.problem), &std::as_const(gate_problem_)})
       if (active && problem.empty() && waiting.message.empty()) problem = *what;
-    write_status(plan_.actions, Kind::ModelRollout, r.meta, r.status.raw, rollout::render_status(r, next, waiting, problem, now_).dump(),
-                 next.phase + ": " + next.message);
+    const Json status = rollout::render_status(r, next, waiting, problem, now_);
+    WriteStatus* write = write_status(plan_.actions, Kind::ModelRollout, r.meta, r.status.raw, status.dump(), next.phase + ": " + next.message);
+    if (!write || r.status.raw.empty()) return;
+    const Result<Json> before = parse_json(r.status.raw, 1 << 22);
+    write->may_wait = before && only_counts_differ(*before, status);
   }
 
   void write_versions() {
@@ -512,7 +534,7 @@ class Planner {
       if (r->status.started && !rollout::is_over(r->status.phase)) role.candidate = r->version;
     if (decided_.active) role.candidate = decided_.active->version;
     for (const auto& v : o_.versions) {
-      if (v->meta.deleting) continue;
+      if (v->meta.deleting || v->meta.uid.empty()) continue;
       const auto next = version::next_status(*v, role, o_, now_);
       if (next) write_status(plan_.actions, Kind::ModelVersion, v->meta, v->status_raw, next->dump(), (*next)["phase"].get<std::string>());
     }
@@ -569,7 +591,9 @@ Plan plan(const Observed& observed, TimePoint now, const Settings& settings) {
       return {};
   }
   if (observed.model->meta.deleting) return serving::give_back(observed, now);  // its owner references take down the rest
-  return Planner(observed, now, settings).run();
+  SpecVersion spec = resolve_spec(observed);
+  const std::optional<Observed> registered = with_registered(observed, spec, now);
+  return Planner(registered ? *registered : observed, std::move(spec), now, settings).run();
 }
 
 }  // namespace mo::model
