@@ -588,7 +588,11 @@ class Run {
   void reject(const api::ModelVersion& record, const std::string& why) {
     out_.rejected_version = record.meta.key.name;
     out_.rejected_message = why;
-    if (record.phase == "Rejected" || record.phase == "Candidate" || record.phase == "Serving")
+    const bool serves = record.meta.key.name == o_.model->status.stable_version;
+    const bool rolled_out = std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) {
+      return r->version == record.meta.key.name && r->status.started && !rollout::is_over(r->status.phase);
+    });
+    if (record.phase == "Rejected" || serves || rolled_out)
       end("Rejected", record.meta.key.name + ": " + why);
     else
       look_again(now_);

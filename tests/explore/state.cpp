@@ -192,6 +192,8 @@ class Fingerprint {
     if (!known) return;
     add(known->meta.uid);
     add(static_cast<uint64_t>(known->meta.generation));
+    const StoredPtr model = s_.world.stored({Kind::Model, key});
+    add(model && std::to_string(model->version) == known->meta.resource_version);
   }
 
   void memory() {

@@ -220,11 +220,12 @@ void Operator::act() {
     wake_at(flight.key, w_.now + *wait);
   } else {
     if (w_.traced) w_.say("  " + text_of(action));
-    observer_.before(action, flight.known);
+    const Result<void> confirmed = confirm_owner(action);
+    if (confirmed) observer_.before(action, flight.known);
     ++writes;
-    if (status && punctual && status->target.kind == Kind::Model)
+    if (status && punctual && (status->target.kind == Kind::Model || status->target.kind == Kind::ModelRollout))
       m_.told[status->uid] = w_.now;  // no other may wait
-    const Result<void> done = carry_out(action);
+    const Result<void> done = confirmed ? carry_out(action) : confirmed;
     if (!done) {
       w_.say("    -> " + done.error().message);
       return refuse(action, done.error());
@@ -233,6 +234,25 @@ void Operator::act() {
            std::holds_alternative<Apply>(action) || std::holds_alternative<Delete>(action));
   }
   if (flight.next == flight.plan->actions.size()) follow_up();
+}
+
+// As the executor does before it makes something for a Model whose status this plan has not written: it has to be as the plan saw it.
+Result<void> Operator::confirm_owner(const Action& action) {
+  const auto makes = [](const Action& it) {
+    const auto* apply = std::get_if<Apply>(&it);
+    return apply && apply->uid.empty();
+  };
+  const Flight& flight = *m_.flight;
+  if (!makes(action) || !flight.known) return {};
+  const auto begin = flight.plan->actions.begin();
+  const bool confirmed = std::any_of(begin, begin + static_cast<std::ptrdiff_t>(flight.next - 1), [&](const Action& before) {
+    return makes(before) || target_of(before).kind == Kind::Model;
+  });
+  if (confirmed) return {};
+  const auto is = w_.truth.models.get(flight.key);
+  if (is && is->meta.uid == flight.known->meta.uid && is->meta.resource_version == flight.known->meta.resource_version) return {};
+  keep({Kind::Model, flight.key});
+  return fail(ErrorKind::NotFound, "the Model has changed meanwhile");
 }
 
 Result<void> Operator::carry_out(const Action& action) {

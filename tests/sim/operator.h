@@ -110,6 +110,7 @@ class Operator {
   Plan runtime_plan(const Stores& stores, const ObjectKey& runtime) const;
   void reconcile(const ObjectKey& key);
   void act();
+  Result<void> confirm_owner(const Action& action);
   Result<void> carry_out(const Action& action);
   void keep(const ObjectRef& target);
   bool take(const Change& change);
