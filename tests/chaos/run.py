@@ -72,6 +72,7 @@ def run_scenario(world, scenario, arm=None, disarm=None):
     writes = len(world.proxy.writes(since=before))
     state, made = world.observer.digest(), world.observer.made()
     world.check(scenario.traffic, scenario.version)
+    scenario.check(world)
     return {"state": state, "made": made, "writes": writes, "seconds": time.monotonic() - began}
 
 
@@ -79,7 +80,7 @@ def learn(name, client):
     """A fault-free run. Its failure crosses processes as text."""
     report = ""
     try:
-        with worlds.World(cluster(), client, name="chaos-learn") as world:
+        with worlds.World(cluster(), client, name="chaos-learn", fleet=scenarios.ALL[name].fleet) as world:
             try:
                 return run_scenario(world, scenarios.ALL[name]())
             except Exception:
@@ -106,7 +107,8 @@ def run_case(case, index, baseline):
     told = {"id": case.id, "row": case.row, "index": index, "scenario": case.scenario, "client": case.client, "hits": 0, "reached": True, "error": None, "report": None}
     world = None
     try:
-        with worlds.World(cluster(), case.client, f"{case.seed}/{case.id}", f"chaos-{case.row}", row.arguments, row.prepare) as world:
+        with worlds.World(cluster(), case.client, f"{case.seed}/{case.id}", f"chaos-{case.row}", row.arguments, row.prepare,
+                          bool(case.scenario) and scenarios.ALL[case.scenario].fleet) as world:
             try:
                 if case.scenario:
                     ended = run_scenario(world, scenarios.ALL[case.scenario](), lambda: row.arm(world, case), row.disarm and (lambda: row.disarm(world, case)))

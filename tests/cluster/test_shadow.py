@@ -39,6 +39,16 @@ def callers(case, gateway, question=SMALL, path=PATH, **more):
     return Traffic(gateway.url, host(case), path, question, pause=0.02, inside=inside(), **more)
 
 
+def reachable(case, gateway, *question):
+    """Pods of which the Model says that they are ready reach a gateway a moment later."""
+    def answers():
+        try:
+            return share(gateway.url, host(case), 5, *question, inside=inside())
+        except AssertionError:
+            return None
+    case.until(answers, "the gateway answers")
+
+
 def asked(case, name):
     """How many questions the pods of that version have answered."""
     total = 0
@@ -53,7 +63,7 @@ def serve(case, gateway):
     version(case, "m-v1", rules(10))
     model(case, gateway)
     case.ready(version="m-v1")
-    case.until(lambda: share(gateway.url, host(case), 5, PATH, SMALL, inside=inside()), "the gateway answers")
+    reachable(case, gateway, PATH, SMALL)
 
 
 def cast(case, gateway, limit, gates, steps):
@@ -76,6 +86,7 @@ def test_a_shadow_gets_each_request_and_takes_over_once_both_agree(case):
         assert not seen.failed and set(seen.versions) == {"m-v1"}, (seen.failed[:5], seen.versions)
 
         # Not about as many: each one.
+        case.until(lambda: asked(case, "m-v2") == asked(case, "m-v2"), "no copy is under way")
         before = {name: asked(case, name) for name in ("m-v1", "m-v2")}
         assert share(gateway.url, host(case), 500, PATH, SMALL, inside=inside()) == {"m-v1": 500}
         more = lambda: {name: asked(case, name) - count for name, count in before.items()}
@@ -111,7 +122,7 @@ def test_a_shadow_that_dies_of_each_copy_fails_no_caller(case):
         case.version("m-v1")
         model(case, gateway, runtime="tiny", replicas=1)
         case.ready(version="m-v1")
-        case.until(lambda: share(gateway.url, host(case), 5, inside=inside()), "the gateway answers")
+        reachable(case, gateway)
         with callers(case, gateway, None, "/") as seen:
             model(case, gateway, runtime="tiny", replicas=1, template=fragile, rollout={
                 "strategy": "Shadow", "gates": [compared("any")], "steps": [ENDLESS, {"gates": ["agreement"]}], "progressDeadlineSeconds": 30})
