@@ -165,7 +165,7 @@ def nameable(found):
     """An object's name without what follows from a UID and a time: a gate's Jobs are named after when they measure, so all of one gate's are counted together,
     and a runtime's ModelRollouts after the runtime that has changed."""
     name, labels = found["metadata"]["name"], found["metadata"].get("labels", {})
-    drawn = GATE_OF in labels or (found["kind"] == "ModelRollout" and labels.get(ORIGIN) == "runtime")
+    drawn = GATE_OF in labels or labels.get(ORIGIN) == "runtime"
     return f"{name.rpartition('-')[0]}-<drawn>" if drawn else name
 
 

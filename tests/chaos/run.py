@@ -271,7 +271,8 @@ def run(arguments, table, seed):
               if not arguments.rows or number in arguments.rows]
     wanted = [int(case.split("/")[0]) for case in arguments.case or []]
     chosen = [entry for entry in chosen if not wanted or entry[0] in wanted]
-    names = [name for name in scenarios.ALL if any(name in row.scenarios for _, _, row in chosen)]
+    names = [name for name in scenarios.ALL if any(name in row.scenarios for _, _, row in chosen)
+             and (not arguments.case or any(named(f"{row}/{name}", case) for case in arguments.case for row in wanted))]
     results = []
     with concurrent.futures.ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("fork")) as pool:
         baselines = learn_all(pool, names)

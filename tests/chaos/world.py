@@ -112,21 +112,16 @@ class Gateway:
 
 
 class Fleet:
-    """A ModelRuntime of one world's own, named after its namespace, and an operator with the rights to its status. Many such worlds share a cluster, so the
-    proxy shows each operator this runtime alone, and of all that is in namespaces what is in its own."""
+    """A ModelRuntime of one world's own, named after its namespace, for an operator of the whole cluster. Many such worlds share a cluster, so the proxy
+    shows each operator this runtime alone, and of all that is in namespaces what is in the world's."""
     FORMAT = "fleet"
 
     def __init__(self, kube, namespace, proxy):
         self.kube, self.name = kube, namespace
         proxy.narrow = self._narrow
-        group = "rbac.authorization.k8s.io"
-        kube.apply({"apiVersion": f"{group}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": f"fleet-{namespace}"},
-                    "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "model-operator"},
-                    "subjects": [{"kind": "ServiceAccount", "name": "model-operator", "namespace": namespace}]})
 
     def close(self):
         self.kube.delete("ModelRuntime", self.name)
-        self.kube.delete("ClusterRoleBinding", f"fleet-{self.name}")
 
     def runtime(self, level, **update):
         """Its template says `level` in a label of the pods."""
@@ -164,7 +159,7 @@ class World(Case):
         operators.namespaced_rights(kube, self.namespace)
         self.prometheus = Prometheus()
         self.proxy = Proxy(kube.kubeconfig, Authority(settings.STATE / "pki")).start()
-        self.token = operators.token_of(kube, self.namespace, "model-operator")
+        self.token = operators.token_of(kube, settings.SYSTEM_NAMESPACE if fleet else self.namespace, "model-operator")
         self.kubeconfig = self.proxy.kubeconfig(self.token, settings.STATE / f"{self.namespace}.kubeconfig")
         self.fleet = Fleet(kube, self.namespace, self.proxy) if fleet else None
         where = [] if fleet else [f"--namespace={self.namespace}", f"--runtimes-file={settings.STATE / 'runtimes.json'}"]
