@@ -70,6 +70,7 @@ class Planner {
     advance_rollout();
     take_first_version();
     settle_authors();
+    note_words();
     cool_down();
     end_gate_jobs();
     follow_runtime();
@@ -266,6 +267,15 @@ class Planner {
     });
     if (rolling() || others || under_way(intent) || intent.outcome != "Succeeded") return;
     if (serves_as_asked(o_, status(), status().stable_version)) status().spec_authors.clear();
+  }
+
+  // Other words for what serves are no rollout. But by them it follows its ModelRuntime: with those of before it would seem to ask for something else, and
+  // no patch would reach it.
+  void note_words() {
+    auto& stable = status().stable_revision;
+    if (!stable || stable->name.empty() || rolling() || under_way(status().intent) || !m_.problem.empty()) return;
+    const std::string words = serving::asked_of(m_);
+    if (stable->asked != words && serves_as_asked(o_, status(), status().stable_version)) stable->asked = words;
   }
 
   // The version before did not write it down.
