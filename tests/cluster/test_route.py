@@ -47,9 +47,9 @@ def must_share(case, weight, requests):
     assert near(found, requests), found
 
 
-def version(case, name, content=RULES):
+def version(case, name, content=RULES, **more):
     """Served by the real model-server, which lets requests finish."""
-    case.version(name, artifact=case.artifact(name, content, format={"name": "rules"}))
+    case.version(name, artifact=case.artifact(name, content, format={"name": "rules"}), **more)
 
 
 def model(case, **spec):

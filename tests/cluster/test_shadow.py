@@ -125,7 +125,7 @@ def test_a_shadow_that_dies_of_each_copy_fails_no_caller(case):
         reachable(case, gateway)
         with callers(case, gateway, None, "/") as seen:
             model(case, gateway, runtime="tiny", replicas=1, template=fragile, rollout={
-                "strategy": "Shadow", "gates": [compared("any")], "steps": [ENDLESS, {"gates": ["agreement"]}], "progressDeadlineSeconds": 30})
+                "strategy": "Shadow", "gates": [compared("any")], "steps": [ENDLESS, {"gates": ["agreement"]}], "progressDeadlineSeconds": 15})
             rollout = case.rollout_of("m-v1")
             case.until(lambda: any(s["restartCount"] for p in case.all("Pod") for s in p["status"].get("containerStatuses", [])), "it has died of a copy")
             seen.at_least(50)
