@@ -218,7 +218,7 @@ class Patched(Scenario):
     name = "patched"
     fleet = True
     models = {"a": "high", "b": "medium", "c": "low"}
-    spec = {"replicas": 2, "runtime": None, "steps": [{"weight": 50}, {"gates": ["accuracy"]}], "gates": CANARY["gates"]}
+    own = {"b": {"replicas": 2, "steps": [{"weight": 50}, {"gates": ["accuracy"]}], "gates": CANARY["gates"]}}   # the others go at once
 
     def prepare(self, world):
         world.named_by = "level"
@@ -227,11 +227,14 @@ class Patched(Scenario):
         for name, tier in self.models.items():
             version = f"{name}-v1"
             world.version(version, model=name, artifact=world.artifact(version, format={"name": world.fleet.FORMAT}))
-            world.model(name, version=version, riskTier=tier, **self.spec)
+            world.model(name, version=version, riskTier=tier, runtime=None, **{"replicas": 1, **self.own.get(name, {})})
         for name in self.models:
             world.ready(name, f"{name}-v1")
         self.updated(world, 1)
         world.settled()
+
+    def replicas(self, name):
+        return self.own.get(name, {}).get("replicas", 1)
 
     def updated(self, world, generation):
         wanted = {"observedGeneration": generation, "following": 3, "updated": 3, "waiting": 0, "failed": 0, "rolling": []}
@@ -243,13 +246,13 @@ class Patched(Scenario):
         for name in self.models:
             world.ready(name, f"{name}-v1")
             world.phase(world.rollout_of(f"{name}-v1", name), "Succeeded")
-            world.served_by({"two": 2}, name)
+            world.served_by({"two": self.replicas(name)}, name)
             world.gone("Deployment", f"{name}-v1")
             world.gone("Service", f"{name}-candidate")
 
     def check(self, world):
         for name in self.models:
-            world.observer.check(name, "one", "two", 2, f"{name}-v1")
+            world.observer.check(name, "one", "two", self.replicas(name), f"{name}-v1")
         world.observer.check_at_most_under_way(1)
 
 
