@@ -38,6 +38,7 @@ class Planner {
     d_.monitors = monitors::watch(o_, status().stable_version, now_);
     d_.rollout = roll(o_, d_.intent, d_.spec, d_.policy, d_.monitors.hold, settings_, now_);
     settle_authors();
+    note_words();
     follow_runtime();
     retrain();
     serve();
@@ -68,6 +69,15 @@ class Planner {
   }
 
   // ---- what needs more than one part ----
+
+  // Other words for what serves are no rollout. But by them it follows its ModelRuntime: with those of before it would seem to ask for something else, and
+  // no patch would reach it.
+  void note_words() {
+    auto& stable = status().stable_revision;
+    if (!stable || stable->name.empty() || d_.rollout.under_way() || under_way(status().intent) || !m_.problem.empty()) return;
+    const std::string words = serving::asked_of(m_);
+    if (stable->asked != words && serves_as_asked(o_, status(), status().stable_version)) stable->asked = words;
+  }
 
   // The version before did not write it down.
   void note_digest() {

@@ -224,8 +224,8 @@ class Watch {
     }
     const Ref<api::ModelVersion> version = o_.version(name);
     const auto runtime = serving::choose_runtime(m_, version->artifact.format, o_.runtimes);
-    const auto asked = runtime ? serving::revision_name(m_, *version, **runtime) : Result<std::string>(fail(runtime.error()));
-    return known.empty() || (asked && std::find(known.begin(), known.end(), *asked) != known.end());
+    const auto is_as_asked = [&](const std::string& known) { return serving::is_revision(known, m_, *version, **runtime); };
+    return known.empty() || (runtime && std::any_of(known.begin(), known.end(), is_as_asked));
   }
 
   static void add_once(api::MonitorStatus& s, const std::string& note) {

@@ -5,6 +5,7 @@
 #include "operator/core/size.h"
 #include "operator/core/text.h"
 #include "operator/json/pod_config.h"
+#include "operator/json/pod_defaults.h"
 #include "operator/json/pod_template.h"
 #include "operator/json/strategic_merge.h"
 #include "reconcilers/common/names.h"
@@ -145,7 +146,7 @@ Result<Ingredients> ingredients_of(const api::Model& model, const api::ModelVers
   if (!find_server(*merged))
     return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name +
                                         " with the Model's laid over it has no container named server");
-  std::string name = name_of(model, version, runtime, *merged);
+  std::string name = name_of(model, version, runtime, without_defaults(*merged));
   return Ingredients{std::move(*brought), std::move(*merged), std::move(name)};
 }
 
@@ -263,6 +264,19 @@ Result<std::string> revision_name(const api::Model& model, const api::ModelVersi
   Result<Ingredients> of = ingredients_of(model, version, runtime);
   if (!of) return fail(of.error());
   return std::move(of->name);
+}
+
+std::vector<std::string> revision_names(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+  const Result<Ingredients> of = ingredients_of(model, version, runtime);
+  if (!of) return {};
+  std::vector<std::string> names = {of->name};
+  if (std::string before = name_of(model, version, runtime, of->pods); before != names.front()) names.push_back(std::move(before));
+  return names;
+}
+
+bool is_revision(const std::string& name, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+  const std::vector<std::string> names = revision_names(model, version, runtime);
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 Result<api::Revision> make_revision(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,

@@ -1,33 +1,28 @@
 #include "tests/explore/worlds.h"
 
-#include "tests/sim/fixture.h"
-
 namespace mo::explore {
-namespace {
 
-using sim::Fixture;
-using sim::must;
-using sim::Sim;
-using Edit = std::function<void(Json& spec)>;
-using Acts = std::vector<Act>;
-
-constexpr uint32_t bit(int act) { return 1u << act; }
-bool has(uint32_t acts, int act) { return acts >> act & 1; }
-
-// One pod a version, and steps of both kinds.
 void small(Json& spec) {
   spec["serving"]["replicas"] = 1;
   spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}, {"gates": ["accuracy"]}])");
 }
 
-// Model m serves m-v1 and everybody knows: what happened before is no part of the world.
-Fixture serving(Sim& s, const Edit& edit = small) {
-  Fixture f = sim::usual(s, edit);
+sim::Fixture serving(sim::Sim& s, const std::function<void(Json& spec)>& edit) {
+  sim::Fixture f = sim::usual(s, edit);
   s.op.metrics["accuracy m-v1"] = "0.95";
   s.run({});
   f.must_serve("m-v1");
   return f;
 }
+
+namespace {
+
+using sim::Fixture;
+using sim::must;
+using sim::Sim;
+
+constexpr uint32_t bit(int act) { return 1u << act; }
+bool has(uint32_t acts, int act) { return acts >> act & 1; }
 
 bool over(const Fixture& f, const std::string& rollout) {
   const std::string phase = f.phase(rollout);
@@ -657,10 +652,13 @@ World approved() {
 }  // namespace
 
 std::vector<World> worlds() {
-  return {first_version(), good_canary(), bad_canary(), steered(),  stopped(), there_and_back(),
+  std::vector<World> all = {first_version(), good_canary(), bad_canary(), steered(),  stopped(), there_and_back(),
           two_rollouts(),  deletion(),    retraining(), two_pods(), never_ready(),
           tried_again(),   by_hand(),     edited(),     meddled(),  routed_canary(),
           foreign_weights(), blue_green(), adopted(), approved()};
+  const std::vector<World> of_templates = template_worlds();
+  all.insert(all.end(), of_templates.begin(), of_templates.end());
+  return all;
 }
 
 }  // namespace mo::explore
