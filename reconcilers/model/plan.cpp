@@ -454,6 +454,7 @@ class Planner {
                training_.problem_reason,
                training_.problem,
                &lifecycle_};
+    f.monitors_problem = watched_.problem;
     if (rolling()) {
       f.rollout = &advanced_->status;
       f.rollout_name = decided_.active->meta.key.name;

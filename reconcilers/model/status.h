@@ -25,6 +25,7 @@ struct Findings {
   std::string serve_reason, serve_problem, not_sticky;
   std::string retraining_reason, retraining_problem;
   const lifecycle::Decision* lifecycle = nullptr;
+  rollout::Waiting monitors_problem = {};  // what is wrong with a set of monitors
 };
 
 Json render_status(const Findings& findings, TimePoint now);

@@ -13,11 +13,13 @@
 #include "operator/json/json.h"
 #include "reconcilers/common/observed.h"
 #include "reconcilers/rollout/gates.h"
+#include "reconcilers/rollout/status.h"
 
 namespace mo::monitors {
 
 struct Decision {
-  std::vector<api::MonitorStatus> status;  // in the order of spec.monitors
+  std::vector<api::MonitorStatus> status;  // in the order of sets.h
+  rollout::Waiting problem;                // what is wrong with a set of monitors, as in sets.h
   std::vector<Action> actions;             // the ModelRollouts that take the Model back
   std::vector<Action> jobs;                // of monitors that measure by Jobs; nothing else waits for them
   std::vector<Ask> asks;
@@ -36,12 +38,12 @@ api::MonitorStatus begin(const std::string& name, const std::string& version, Ti
 api::MonitorStatus take_in(const api::Monitor& monitor, const api::MonitorStatus& before, const rollout::Measured& measured,
                            TimePoint at);
 
-// Condition Healthy, for a Model that has monitors.
+// Condition Healthy, for a Model that has monitors or names sets of them. `problem`: what is wrong with a set.
 struct Health {
   bool healthy = false;
   std::string reason, message;
 };
-Health health_of(const std::vector<api::MonitorStatus>& monitors);
+Health health_of(const std::vector<api::MonitorStatus>& monitors, const rollout::Waiting& problem = {});
 
 Json to_json(const std::vector<api::MonitorStatus>& monitors);
 
