@@ -11,8 +11,8 @@
 #include "plugin/names.h"
 #include "plugin/schema.h"
 #include "reconcilers/governance/policies.h"
+#include "reconcilers/measure/gates.h"
 #include "reconcilers/monitors/sets.h"
-#include "reconcilers/rollout/gates.h"
 
 namespace mo::plugin {
 namespace {
@@ -179,14 +179,14 @@ class Asking {
  private:
   bool ask(Tested& tested, Recorded& into) {
     const Period& period = into.period;
-    rollout::GateContext context;
+    measure::GateContext context;
     context.ns = report_.ns;
     context.model = report_.model;
     context.stable = period.stable;
     context.stable_revision = period.stable_revision;
     context.candidate = tested.figure.is_monitor ? period.stable : period.candidate;
     context.candidate_revision = tested.figure.is_monitor ? period.stable_revision : period.candidate_revision;
-    const auto question = std::get<AskPrometheus>(rollout::ask_figure(tested.figure.gate(), context, "").question);
+    const auto question = std::get<AskPrometheus>(measure::ask_figure(tested.figure.gate(), context, "").question);
     const int64_t step = tested.step.count();
     const auto unix_seconds = [](TimePoint t) { return std::chrono::ceil<seconds>(t.time_since_epoch()).count(); };
     const int64_t first = (unix_seconds(period.from) + step - 1) / step * step;
@@ -308,7 +308,7 @@ Result<Report> report_on(Session& session, const Subject& subject, const Backtes
   const rollout::Policy policy = governance::resolve(subject.observed);
   if (!policy.rollouts.reason.empty()) return refuse(policy.rollouts.message);
   const monitors::Watched watched = monitors::watched_of(subject.observed);
-  if (!watched.problem.reason.empty()) return refuse(watched.problem.message);
+  if (!watched.problem.empty()) return refuse(watched.problem);
   choose_figures(subject, watched.monitors, policy.policy->gates, report);
   if (report.tested.empty())
     return refuse("Model " + report.model + " has no gate and no monitor that asks Prometheus: there is nothing to backtest");

@@ -182,7 +182,7 @@ class OperatorsRules {
     const auto o = with_sets(model, model.monitor_sets);
     if (!o) return;
     const monitors::Watched watched = monitors::watched_of(*o);
-    if (!watched.problem.reason.empty()) wrong("/spec/monitorSets", "spec.monitorSets", watched.problem.message);
+    if (!watched.problem.empty()) wrong("/spec/monitorSets", "spec.monitorSets", watched.problem);
   }
 
   // Of gates, where all sets that might define them are at hand.

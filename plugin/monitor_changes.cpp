@@ -31,7 +31,7 @@ std::vector<std::string> monitor_changes(const Observed& before, const Observed&
   }
   for (const api::Monitor& m : old.monitors)
     if (!is_own(m) && !named(now.monitors, m.figure.name)) lines.push_back("watches no more: " + says(m));
-  if (!now.problem.reason.empty() && now.problem.message != old.problem.message) lines.push_back("! not Healthy: " + now.problem.message);
+  if (!now.problem.empty() && now.problem != old.problem) lines.push_back("! not Healthy: " + now.problem);
   return lines;
 }
 

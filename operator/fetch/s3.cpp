@@ -58,7 +58,8 @@ std::string named(const char* what, std::string_view name) {
 }  // namespace
 
 Error s3_refusal(const kube::HttpResponse& answer, const std::string& bucket, const std::string& key,
-                 const std::string& endpoint) {
+                 const std::string& endpoint, S3Does does) {
+  const bool writes = does == S3Does::Write;
   const std::string code = element(answer.body, "Code");
   const auto error = [&](ErrorKind kind, const std::string& text) {
     return Error{
@@ -88,40 +89,64 @@ Error s3_refusal(const kube::HttpResponse& answer, const std::string& bucket, co
                                          (region.empty() ? "" : ", " + region) + "; set AWS_REGION" + kSecret);
   }
   if (answer.status == 401 || answer.status == 403)
-    return error(ErrorKind::Unauthorized, "the store does not let these keys read " + named("key", key) + " of " +
-                                              named("bucket", bucket) +
-                                              "; allow them s3:GetObject, or name another Secret in artifact.credentials");
-  return error(ErrorKind::NotFound, "the store refuses to send " + named("key", key) + " of " + named("bucket", bucket));
+    return error(ErrorKind::Unauthorized, std::string("the store does not let these keys ") +
+                                              (writes ? "write " : "read ") + named("key", key) + " of " +
+                                              named("bucket", bucket) + "; allow them " +
+                                              (writes ? "s3:PutObject" : "s3:GetObject") +
+                                              ", or name another Secret in artifact.credentials");
+  return error(ErrorKind::NotFound, std::string("the store refuses to ") + (writes ? "take " : "send ") +
+                                        named("key", key) + " of " + named("bucket", bucket));
 }
 
-Result<Download> s3_download(std::string_view uri, const std::filesystem::path& folder, uint64_t max_bytes) {
+std::pair<std::string, std::string> split_s3(std::string_view uri) {
+  const std::string_view rest = uri.substr(std::min(std::string_view("s3://").size(), uri.size()));
+  const size_t slash = std::min(rest.find('/'), rest.size());
+  return {std::string(rest.substr(0, slash)), std::string(rest.substr(std::min(slash + 1, rest.size())))};
+}
+
+Result<S3Bucket> s3_bucket(const std::string& name, const std::filesystem::path& folder) {
   if (folder.empty() || !std::filesystem::exists(folder))
     return fail(ErrorKind::Unauthorized,
                 "s3:// needs artifact.credentials: a Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
-  const std::string_view rest = uri.substr(std::string_view("s3://").size());
-  const size_t slash = rest.find('/');
-  const std::string bucket(rest.substr(0, slash)), key(rest.substr(slash + 1));
-  std::string region = read_key(folder, "AWS_REGION").value_or("us-east-1");
+  const std::string region = read_key(folder, "AWS_REGION").value_or("us-east-1");
   if (region.empty() || !std::all_of(region.begin(), region.end(), [](unsigned char c) { return std::isalnum(c) || c == '-'; }))
     return unusable_key("AWS_REGION", "must be a region such as eu-central-1");
   const auto endpoint = endpoint_of(folder, region);
   if (!endpoint) return fail(endpoint.error());
   auto keys = keys_of(folder, region);
   if (!keys) return fail(keys.error());
-
-  Download out;
-  out.request.target = *endpoint + "/" + bucket + "/" + percent_encoded(key, "/");  // as the signature has it: one way of writing each key
-  out.request.sign = *keys;
-  if (*keys) out.request.headers.emplace_back("x-amz-content-sha256", kUnsigned);
-  if (const auto token = read_key(folder, "AWS_SESSION_TOKEN"); *keys && token) {
+  S3Bucket out{*endpoint, name, std::move(*keys), ""};
+  if (const auto token = read_key(folder, "AWS_SESSION_TOKEN"); out.keys && token) {
     if (!is_plain(*token) || token->find(' ') != std::string::npos)
       return unusable_key("AWS_SESSION_TOKEN", "is empty or holds blanks or control characters");
-    out.request.headers.emplace_back("x-amz-security-token", *token);
+    out.token = *token;
   }
+  return out;
+}
+
+kube::HttpRequest s3_request(const S3Bucket& bucket, const std::string& method, const std::string& key,
+                             const std::string& query, const std::string& payload) {
+  kube::HttpRequest out;
+  out.method = method;
+  out.target = bucket.endpoint + "/" + bucket.name + "/" +
+               percent_encoded(key, "/");  // as the signature has it: one way of writing each key
+  if (!query.empty()) out.target += "?" + query;
+  out.sign = bucket.keys;
+  if (bucket.keys) out.headers.emplace_back("x-amz-content-sha256", payload.empty() ? kUnsigned : payload);
+  if (!bucket.token.empty()) out.headers.emplace_back("x-amz-security-token", bucket.token);
+  return out;
+}
+
+Result<Download> s3_download(std::string_view uri, const std::filesystem::path& folder, uint64_t max_bytes) {
+  const auto [name, key] = split_s3(uri);
+  const auto bucket = s3_bucket(name, folder);
+  if (!bucket) return fail(bucket.error());
+  Download out;
+  out.request = s3_request(*bucket, "GET", key, "", "");
   out.shown = redact_uri(uri);
   out.max_bytes = max_bytes;
-  out.refused = [bucket, key, endpoint = *endpoint](const kube::HttpResponse& answer) {
-    return s3_refusal(answer, bucket, key, endpoint);
+  out.refused = [name = name, key = key, endpoint = bucket->endpoint](const kube::HttpResponse& answer) {
+    return s3_refusal(answer, name, key, endpoint);
   };
   return out;
 }

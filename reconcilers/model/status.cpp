@@ -14,8 +14,9 @@
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/config.h"
-#include "reconcilers/serving/render.h"
+#include "reconcilers/serving/retired_route.h"
 #include "reconcilers/serving/survey.h"
+#include "reconcilers/training/mirror.h"
 
 namespace mo::model {
 namespace {
@@ -74,9 +75,9 @@ class Status {
 
   Standing standing() const {
     if (retired()) return at_rest();
-    if (f_.spec.reason == "InvalidSpec") return stalled(hurt(), f_.spec.reason, f_.spec.problem);
-    if (f_.spec.reason == "ResolvingTag") return reconciling(stable().empty() ? "Pending" : "Progressing", f_.spec.reason, f_.spec.problem);
-    if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.reason, f_.spec.problem);
+    if (f_.spec.problem_reason == "InvalidSpec") return stalled(hurt(), f_.spec.problem_reason, f_.spec.problem);
+    if (f_.spec.problem_reason == "ResolvingTag") return reconciling(stable().empty() ? "Pending" : "Progressing", f_.spec.problem_reason, f_.spec.problem);
+    if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.problem_reason, f_.spec.problem);
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
     if (!f_.serve_problem.empty()) return stalled(hurt(), f_.serve_reason, f_.serve_problem);
     if (!ground_.route_problem.empty()) return stalled(hurt(), "RouteNotServed", ground_.route_problem);
@@ -94,8 +95,11 @@ class Status {
 
   bool retired() const { return f_.lifecycle && f_.lifecycle->retired; }
   Standing at_rest() const {
-    if (!o_.routes.empty() || !o_.deployments.empty())
+    const bool kept = serving::keeps_route(m_);
+    if (!f_.refused.empty()) return stalled("Retired", "ApplyRefused", f_.refused);
+    if (o_.routes.size() != size_t{kept} || !o_.deployments.empty() || serving::retire_route(o_))
       return reconciling("Retired", "Retiring", "is retired: what served is being taken down");
+    if (kept && !ground_.route_problem.empty()) return stalled("Retired", "RouteNotServed", ground_.route_problem);
     const std::string& successor = m_.lifecycle ? m_.lifecycle->successor : "";
     return {Standing::Is::Ready, "Retired", "Retired",
             "retired: nothing serves" + (successor.empty() ? "" : "; its successor is Model " + successor) +
@@ -418,6 +422,7 @@ class Status {
     }
     for (const auto& [trigger, digest] : r.datasets)
       t["datasets"].push_back({{"trigger", trigger}, {"digest", digest}});
+    if (Json mirror = training::mirror_json(r.mirror); !mirror.is_null()) t["mirror"] = std::move(mirror);
     out["retraining"] = std::move(t);
   }
 
@@ -447,8 +452,8 @@ class Status {
     conditions.set("Available", available());
     if (f_.lifecycle && f_.lifecycle->end_of_life) conditions.set("EndOfLife", *f_.lifecycle->end_of_life);
     if (!f_.runtime_outdated.empty()) conditions.set("RuntimeOutdated", {true, "WaitsForRollout", f_.runtime_outdated});
-    if (!(f_.status.monitors.empty() && f_.monitors_problem.reason.empty()) && !retired()) {
-      const monitors::Health health = monitors::health_of(f_.status.monitors, f_.monitors_problem);
+    if (!(f_.status.monitors.empty() && f_.monitors_reason.empty()) && !retired()) {
+      const monitors::Health health = monitors::health_of(f_.status.monitors, f_.monitors_reason, f_.monitors_problem);
       conditions.set("Healthy", {health.healthy, health.reason, health.message});
     }
     if (const std::string why = audit::unsealed(o_, f_.status.audit); !why.empty()) conditions.set("Audited", {false, "NotSealed", why});

@@ -13,7 +13,7 @@ namespace mo::monitors {
 namespace {
 
 using State = api::MonitorStatus::State;
-using rollout::Measured;
+using measure::Measured;
 
 // How old a figure in status may get while nothing else changes: ten thousand Models must not write each measurement.
 constexpr Duration kFigureKept = std::chrono::minutes(10);
@@ -72,6 +72,7 @@ class Watch {
     const Watched watched = watched_of(o_);
     for (const api::Monitor& monitor : watched.monitors) out_.status.push_back(watch(monitor));
     keep_unread(watched);
+    out_.problem_reason = watched.problem_reason;
     out_.problem = watched.problem;
     std::vector<Action> old = tidy_jobs(o_, out_.status);
     out_.jobs.insert(out_.jobs.begin(), old.begin(), old.end());
@@ -98,7 +99,7 @@ class Watch {
     api::MonitorStatus next = before;
     if (const auto answer = measure(monitor)) {
       // Status keeps whole seconds; rounded up, so that nothing ends early.
-      next = take_in(monitor, before, rollout::judge_figure(monitor.figure, *answer), std::chrono::ceil<std::chrono::seconds>(answer->at));
+      next = take_in(monitor, before, measure::judge_figure(monitor.figure, *answer), std::chrono::ceil<std::chrono::seconds>(answer->at));
       tell(monitor, before, next);
     }
     act(monitor, next);
@@ -138,13 +139,13 @@ class Watch {
     const int64_t moment = static_cast<int64_t>(std::stoull(hash_of(id).substr(0, 12), nullptr, 16) % static_cast<uint64_t>(interval));
     const int64_t slot = (now_.time_since_epoch().count() - moment) / interval;
     look_again(TimePoint(Duration((slot + 1) * interval + moment)));
-    rollout::GateContext context;
+    measure::GateContext context;
     context.ns = o_.key.ns;
     context.model = o_.key.name;
     context.stable = context.candidate = stable_;
     context.of_cluster = monitor.of_cluster;
     if (const auto& revision = m_.status.stable_revision) context.stable_revision = context.candidate_revision = revision->label();
-    Ask ask = rollout::ask_figure(monitor.figure, context, id + "/" + std::to_string(slot));
+    Ask ask = measure::ask_figure(monitor.figure, context, id + "/" + std::to_string(slot));
     const auto answer = o_.answers.find(ask.id);
     out_.asks.push_back(std::move(ask));
     return answer == o_.answers.end() ? std::nullopt : std::optional(answer->second);
@@ -283,7 +284,7 @@ api::MonitorStatus take_in(const api::Monitor& monitor, const api::MonitorStatus
   return next;
 }
 
-Health health_of(const std::vector<api::MonitorStatus>& monitors, const rollout::Waiting& problem) {
+Health health_of(const std::vector<api::MonitorStatus>& monitors, const std::string& problem_reason, const std::string& problem) {
   std::string breached, unknown;
   const auto add = [](std::string& text, const api::MonitorStatus& s) { text += (text.empty() ? "" : "; ") + s.name + ": " + s.message; };
   for (const api::MonitorStatus& s : monitors) {
@@ -291,7 +292,7 @@ Health health_of(const std::vector<api::MonitorStatus>& monitors, const rollout:
     if (s.state == State::NoData) add(unknown, s);
   }
   if (!breached.empty()) return {false, "MonitorBreached", whole_characters(breached, kMessageKept * 2)};
-  if (!problem.reason.empty()) return {false, problem.reason, problem.message};
+  if (!problem_reason.empty()) return {false, problem_reason, problem};
   if (!unknown.empty()) return {false, "NoData", whole_characters(unknown, kMessageKept * 2)};
   return {true, "MonitorsOK", ""};
 }

@@ -36,7 +36,7 @@ class Gather {
 
   // The first trouble is told; the next one once that is mended.
   void blame(const std::string& reason, const std::string& message) {
-    if (out_.problem.reason.empty()) out_.problem = {reason, message, true};
+    if (out_.problem_reason.empty()) out_.problem_reason = reason, out_.problem = message;
   }
 
   void find_sets() {

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "reconcilers/common/observed.h"
-#include "reconcilers/rollout/status.h"
 
 namespace mo::monitors {
 
@@ -20,7 +19,7 @@ struct Watched {
   std::vector<api::Monitor> monitors;  // the Model's own, in its order, those of sets, those of policies; each name once
   // GateSetNotFound | GateSetForbidden | InvalidGateSet | MonitorConflict | MonitorUndefined | TooManyMonitors. No reason: nothing is
   // wrong. What can be watched is watched all the same.
-  rollout::Waiting problem;
+  std::string problem_reason, problem;
   std::set<std::string> unread;  // sets that are missing or cannot be read, such as ModelGateSet/shared
 };
 

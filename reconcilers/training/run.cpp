@@ -72,6 +72,9 @@ bool Run::stopped() {
   if (!in_.cancel.empty()) return end("Cancelled", in_.cancel), true;
   if (run_.trigger_kind == "Registry" && !imports_)
     return end("Failed", "trigger " + run_.trigger + ", from whose registry it imports, was taken out of spec.retraining"), true;
+  // Before validation is paid for.
+  const std::string barred = spec_.workload && !imports_ && s().stages.empty() ? not_allowed(*spec_.workload, run_) : "";
+  if (!barred.empty()) return end("Failed", barred), true;
   if (!spec_.deadline) return false;
   const TimePoint until = *s().started + *spec_.deadline;
   if (now_ < until) return look_again(until), false;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "reconcilers/common/job.h"
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
 #include "reconcilers/training/import.h"
 #include "reconcilers/training/workload.h"
 
@@ -75,7 +75,7 @@ void Run::apply(Kind kind, const Json& body, const std::string& why) {
 
 void Run::tell_taken(const std::string& job) {
   out_.problem_reason = "JobNameTaken";
-  out_.problem = rollout::taken_job(job);
+  out_.problem = measure::taken_job(job);
   wait("Waiting: " + out_.problem);
 }
 

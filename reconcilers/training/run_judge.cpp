@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "reconcilers/common/names.h"
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
 
 namespace mo::training {
 
@@ -17,7 +17,7 @@ std::optional<std::string> Run::unsatisfied(const std::vector<std::string>& gate
     out_.problem = policy_.retraining.message;
     return {};
   }
-  rollout::GateContext context;
+  measure::GateContext context;
   context.ns = o_.key.ns;
   context.model = o_.key.name;
   context.stable = s().champion;
@@ -27,7 +27,7 @@ std::optional<std::string> Run::unsatisfied(const std::vector<std::string>& gate
   for (const std::string& gate_name : gates) {
     const api::Gate* gate = policy_.policy->gate(gate_name);
     if (!gate || !gate->version_metric) return "gate " + gate_name + " must be a version gate (version.metric)";
-    const api::GateStatus status = rollout::judge_recorded(*gate, context, now_);
+    const api::GateStatus status = measure::judge_recorded(*gate, context, now_);
     if (status.verdict == "Passed" || gate->dry_run) continue;
     return "gate " + gate_name + " did not pass: " + status.message + claimed(*gate->version_metric, metrics);
   }

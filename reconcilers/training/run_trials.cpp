@@ -4,6 +4,7 @@
 
 #include "operator/core/text.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/training/import.h"
 #include "reconcilers/training/workload.h"
 
 namespace mo::training {
@@ -73,7 +74,9 @@ void Run::follow_trial(api::TrialStatus& trial) {
   const auto text = text_of(*seen.job);
   if (!text) return;
   count_time(seen.job);
-  const Result<api::RunResult> result = *text ? api::parse_run_result(**text) : fail(text->error());
+  const Result<api::RunResult> result = !*text     ? fail(text->error())
+                                        : imports_ ? read_import(*imports_->mlflow, **text)
+                                                   : api::parse_run_result(**text);
   if (!result) return fail_trial(trial, result.error().message);
   // What an import ran in says nothing of what the version was made in.
   take_result(trial, *result, imports_ ? "" : seen.job->image);

@@ -20,12 +20,14 @@ void Run::follow_workload(api::TrialStatus& trial) {
   if (trial.job_uid.empty()) trial.job_uid = seen.uid;
   if (trial.job_uid != seen.uid || seen.deleting) return fail_workload(trial, who + " was deleted before its result was read");
   if (seen.failed) return fail_workload(trial, who + " failed" + (seen.says.empty() ? "" : ": " + seen.says));
-  if (seen.succeeded) return finish_workload(trial, seen.result);
+  const std::string awaited = await_result(trial, seen, now_);
+  if (seen.succeeded && awaited.empty()) return finish_workload(trial, seen.result);
   if (seen.suspended)
     queued_ = who;
   else
     runs_ = true;
   if (!seen.unclear.empty()) trouble_ = who + " is under way; it cannot be told yet how it ends: " + seen.unclear;
+  if (!awaited.empty()) trouble_ = awaited;
 }
 
 void Run::make_workload(api::TrialStatus& trial) {

@@ -72,7 +72,7 @@ class Training {
   api::RetrainingStatus& s() { return out_.status; }
 
   void look_again(const std::optional<TimePoint>& at) {
-    if (at && (!out_.look_again || *at < *out_.look_again)) out_.look_again = at;
+    out_.look_again_at(at);
   }
   void event(const std::string& reason, const std::string& note, bool warning = false) {
     out_.events.push_back({{Kind::Model, o_.key}, o_.model->meta.uid, warning, reason, note});
@@ -312,10 +312,9 @@ class Training {
   }
 
   void take(const Ref<api::TrainingRun>& run, RunPlan planned) {
-    const auto append = [](auto& to, auto& from) { std::move(from.begin(), from.end(), std::back_inserter(to)); };
-    append(out_.actions, planned.actions);
-    append(out_.asks, planned.asks);
-    append(out_.events, planned.events);
+    append(out_.actions, std::move(planned.actions));
+    append(out_.asks, std::move(planned.asks));
+    append(out_.events, std::move(planned.events));
     look_again(planned.look_again);
     if (!planned.problem_reason.empty()) problem(planned.problem_reason, planned.problem);
     out_.rejected_version = planned.rejected_version;

@@ -48,7 +48,7 @@ MUTANTS = [
     ("a Service that is not given back is left behind", "reconcilers/serving/adopt.cpp",
      "    if (!m_.adopt) take_along();\n", "    if (!BROKEN && !m_.adopt) take_along();\n", "adopted", "at rest: it is not as it was"),
     ("nobody looks again after a write", "reconcilers/model/plan.cpp",
-     "    plan_.at_once = wrote;\n", "    plan_.at_once = wrote && !BROKEN;\n", "a first version", "at rest"),
+     "    if (look_again_) plan_.requeue_after", "    if (BROKEN) plan_.at_once = false;\n    if (look_again_) plan_.requeue_after", "a first version", "at rest"),
 ]
 
 

@@ -37,8 +37,8 @@ std::string watched(Scene& s) {
 }
 
 std::string problem(Scene& s) {
-  const rollout::Waiting problem = watched_of(s.observed()).problem;
-  return problem.reason.empty() ? "" : problem.reason + ": " + problem.message;
+  const Watched watched = watched_of(s.observed());
+  return watched.problem_reason.empty() ? "" : watched.problem_reason + ": " + watched.problem;
 }
 
 TEST_CASE("which monitor a name means") {
@@ -135,9 +135,9 @@ TEST_CASE("a set that goes loses nothing of what is known of its monitors, and s
   CHECK(gone.status == breached.status);
   CHECK(gone.asks.empty());
   CHECK(gone.hold.empty());  // nobody knows what it says now
-  CHECK(gone.problem.reason == "GateSetNotFound");
-  CHECK(health_of(gone.status, gone.problem).reason == "MonitorBreached");
-  CHECK(health_of({}, gone.problem).reason == "GateSetNotFound");
+  CHECK(gone.problem_reason == "GateSetNotFound");
+  CHECK(health_of(gone.status, gone.problem_reason, gone.problem).reason == "MonitorBreached");
+  CHECK(health_of({}, gone.problem_reason, gone.problem).reason == "GateSetNotFound");
 
   s.o.gate_sets = sets;
   CHECK(watch(s.observed(), "m-v1", kNow + std::chrono::minutes(2)).events.empty());

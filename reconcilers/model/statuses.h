@@ -1,0 +1,21 @@
+// The statuses that a Model's plan leaves: the Model's, its ModelRollouts', its ModelVersions' and its TrainingRuns'. Pure.
+#pragma once
+
+#include "reconcilers/common/observed.h"
+#include "reconcilers/model/decisions.h"
+#include "reconcilers/serving/render.h"
+
+namespace mo::model {
+
+// Those that are on record before anything is done, in `actions`. `look_again` is for what they tell and time alone changes.
+struct Statuses {
+  std::vector<Action> actions;
+  std::optional<TimePoint> look_again;
+};
+// Adds the records of the audit trail to `decisions`' status.
+Statuses write_statuses(const Observed& observed, Decisions& decisions, const serving::Settings& settings, TimePoint now);
+
+// Those of TrainingRuns that people have written, at most so many: nobody's traffic waits for thousands of them.
+std::vector<Action> write_other_runs(const Decisions& decisions, size_t most, TimePoint now);
+
+}  // namespace mo::model
