@@ -291,6 +291,12 @@ class Tree {
 
   // ---- monitors ----
 
+  // One of a set that is no stand-in for a monitor of the spec, which is in the list already.
+  bool is_of_set(const Json& status) const {
+    const auto& own = items(s_.model, "spec.monitors");
+    return !text(status, "set").empty() && std::none_of(own.begin(), own.end(), [&](const Json& one) { return text(one, "name") == text(status, "name"); });
+  }
+
   Branch monitors() const {
     Branch branch{"Monitors", {}};
     const Json none = Json::object();
@@ -298,10 +304,11 @@ class Tree {
       const Json* found = &none;
       for (const Json& one : items(s_.model, "status.monitors"))
         if (text(one, "name") == text(monitor, "name")) found = &one;
-      branch.twigs.push_back({monitor_line(monitor, *found), {}});
+      const bool required = !text(*found, "set").empty();  // by a set: bounds are not the Model's own
+      branch.twigs.push_back({monitor_line(required ? *found : monitor, *found), {}});
     }
     for (const Json& one : items(s_.model, "status.monitors"))
-      if (!text(one, "policy").empty()) branch.twigs.push_back({monitor_line(one, one), {}});
+      if (!text(one, "policy").empty() || is_of_set(one)) branch.twigs.push_back({monitor_line(one, one), {}});
     return branch;
   }
 

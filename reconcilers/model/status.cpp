@@ -453,8 +453,8 @@ class Status {
     conditions.set("Available", available());
     if (f_.lifecycle && f_.lifecycle->end_of_life) conditions.set("EndOfLife", *f_.lifecycle->end_of_life);
     if (!f_.runtime_outdated.empty()) conditions.set("RuntimeOutdated", {true, "WaitsForRollout", f_.runtime_outdated});
-    if (!f_.status.monitors.empty() && !retired()) {
-      const monitors::Health health = monitors::health_of(f_.status.monitors);
+    if (!(f_.status.monitors.empty() && f_.monitors_reason.empty()) && !retired()) {
+      const monitors::Health health = monitors::health_of(f_.status.monitors, f_.monitors_reason, f_.monitors_problem);
       conditions.set("Healthy", {health.healthy, health.reason, health.message});
     }
     if (const std::string why = audit::unsealed(o_, f_.status.audit); !why.empty())

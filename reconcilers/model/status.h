@@ -26,6 +26,7 @@ struct Findings {
   std::string retraining_reason = {}, retraining_problem = {};
   const lifecycle::Decision* lifecycle = nullptr;
   std::string retention_stopped = {};  // a sentence, if ModelAudits stay that should have gone
+  std::string monitors_reason = {}, monitors_problem = {};  // what is wrong with a set of monitors
 };
 
 Json render_status(const Findings& findings, TimePoint now);

@@ -121,6 +121,7 @@ class Writing {
                .retraining_reason = d_.training.problem_reason,
                .retraining_problem = d_.training.problem,
                .lifecycle = &d_.lifecycle};
+    f.monitors_reason = d_.monitors.problem_reason, f.monitors_problem = d_.monitors.problem;
     if (d_.rollout.under_way()) {
       f.rollout = &d_.rollout.advanced->status;
       f.rollout_name = d_.intent.active->meta.key.name;

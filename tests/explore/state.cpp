@@ -105,6 +105,7 @@ class Fingerprint {
   // ---- the parts ----
 
   void world() {
+    add(s_.world.has_engine);
     for (const StoredPtr& object : s_.world.objects()) {
       add(static_cast<uint64_t>(object->ref.kind));
       add(object->ref.key.name);

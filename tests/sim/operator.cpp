@@ -5,6 +5,7 @@
 
 #include "operator/api/parse.h"
 #include "operator/evidence/adopted_words.h"
+#include "operator/evidence/workload_words.h"
 #include "operator/store/references.h"
 #include "reconcilers/model/observe.h"
 
@@ -45,7 +46,8 @@ void Operator::restart() {
   read_log();
   // A quorum list of everything.
   Mind fresh;
-  fresh.known = w_.objects();
+  for (const StoredPtr& object : w_.objects())
+    if (object->ref.kind != Kind::Workload) fresh.known.push_back(object);
   for (const StoredPtr& object : fresh.known)
     for (const ObjectKey& model : object->models) fresh.queue.insert(model);
   for (const auto& runtime : w_.truth.runtimes.all()) fresh.queue.insert(runtime->meta.key);
@@ -264,7 +266,9 @@ Result<void> Operator::carry_out(const Action& action) {
     return removed;
   }
   const auto* apply = std::get_if<Apply>(&action);
-  const Result<void> stored = apply ? w_.apply(*apply)
+  const bool makes_workload = apply && target.kind == Kind::Workload;
+  const Result<void> stored = makes_workload ? w_.make_workload(*apply)
+                              : apply ? w_.apply(*apply)
                               : std::holds_alternative<Scale>(action)
                                   ? w_.scale(std::get<Scale>(action))
                               : std::holds_alternative<SetFinalizers>(action)
@@ -281,8 +285,15 @@ Result<void> Operator::carry_out(const Action& action) {
   return {};
 }
 
+// No watch tells of workloads: what was known of one before it was made or deleted is asked anew, as the controller does.
+void Operator::doubt(const ObjectKey& model, const Plan& plan) {
+  if (std::any_of(plan.actions.begin(), plan.actions.end(), [](const Action& action) { return target_of(action).kind == Kind::Workload; }))
+    std::erase_if(m_.answers, [&](const Mind::Kept& kept) { return kept.model == model && kept.of_objects; });
+}
+
 // The API server answers with the object as it is now, which goes into the store at once.
 void Operator::keep(const ObjectRef& target) {
+  if (target.kind == Kind::Workload) return;  // no store holds it
   if (const StoredPtr now = w_.stored(target))
     take({now, false});
   else if (const StoredPtr gone = find(m_.known, target))
@@ -336,6 +347,7 @@ void Operator::refuse(const Action& action, const Error& error) {
   m_.refusals[key] = refusals.of(key);
   const auto plan = m_.flight->plan;
   m_.flight.reset();
+  doubt(key, *plan);
   send(key, plan->asks);
   if (fresh)
     m_.queue.insert(key);
@@ -368,6 +380,7 @@ void Operator::follow_up() {
   std::erase_if(m_.answers, [&](const Mind::Kept& kept) {
     return kept.model == flight.key && kept.seen && !wanted.count(kept.id);
   });
+  doubt(flight.key, *flight.plan);
   send(flight.key, flight.plan->asks);
   for (const Event& event : flight.plan->events) w_.say("    event " + event.reason + ": " + event.note);
   if (flight.plan->at_once)
@@ -427,12 +440,23 @@ Answer Operator::answer_to(const Ask& ask) const {
                   (service ? *evidence::adopted_service(service->dump()) : "null") + R"(,"others":[]})";
   } else if (std::holds_alternative<AskQueue>(ask.question)) {
     answer.text = "";
-  } else if (std::holds_alternative<AskWorkload>(ask.question)) {
-    answer.problem = "this cluster knows no such kind";
+  } else if (const auto* workload = std::get_if<AskWorkload>(&ask.question)) {
+    answer.text = words_of(*workload);
   } else {
     answer.text = job_result(std::get<AskRunResult>(ask.question).job.name);
   }
   return answer;
+}
+
+// As the evidence room reads it; the pods of one that succeeded report what a Job of that name would.
+std::string Operator::words_of(const AskWorkload& question) const {
+  if (const Json* object = w_.find({Kind::Workload, {question.ns, question.name}})) {
+    const std::string words = evidence::workload_words(object->dump(), question).value_or("{}");
+    const bool by_pods = !question.result_pods.empty() && evidence::reports(words);
+    return by_pods ? evidence::with_result(words, job_result(question.name)) : words;
+  }
+  const Json kinds = {{"resources", {{{"name", question.resource}, {"kind", question.kind}, {"namespaced", true}}}}};
+  return *evidence::absent_workload(w_.has_engine ? kinds.dump() : "", question);
 }
 
 void Operator::answer(size_t index) {
