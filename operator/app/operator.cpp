@@ -14,6 +14,7 @@
 #include <random>
 #include <utility>
 
+#include "operator/fetch/credentials.h"
 #include "operator/kube/config.h"
 #include "operator/kube/credentials.h"
 #include "operator/runtime/log.h"
@@ -23,6 +24,8 @@
 
 namespace mo::app {
 namespace {
+
+constexpr const char* kUserAgent = "model-operator/" MODEL_OPERATOR_VERSION;
 
 TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
@@ -48,6 +51,12 @@ Installation installation_of(const RunOptions& options, const std::string& ns) {
   std::string name = options.installation;
   if (name.empty()) name = lease_of(options, options.leader_elect || options.ns.empty() ? ns : options.ns).to_string();
   return {name, options.operator_class, options.take_over};
+}
+
+model::Settings settings_of(const RunOptions& options, const std::string& ns, audit::Settings audit) {
+  Installation installation = installation_of(options, ns);
+  audit.installation = installation.name;
+  return {options.fetch_image, std::move(installation), std::move(audit)};
 }
 
 LeaderOptions leader_options(const RunOptions& options, const std::string& ns) {
@@ -141,7 +150,7 @@ void end_and_forget(Kind kind) {
 Operator::Operator(const RunOptions& options, audit::Settings audit, evidence::WebAccess web_access, std::unique_ptr<kube::HttpTransport> transport,
                    std::shared_ptr<kube::Credentials> credentials, const std::string& ns)
     : options_(options),
-      settings_{options.fetch_image, installation_of(options, ns), std::move(audit)},
+      settings_(settings_of(options, ns, std::move(audit))),
       probe_namespace_(options.ns.empty() ? ns : options.ns),
       answers_([this](const ObjectKey& model) { queue_.add(model); }),
       metrics_(MODEL_OPERATOR_VERSION, sources()),
@@ -151,7 +160,7 @@ Operator::Operator(const RunOptions& options, audit::Settings audit, evidence::W
       reviews_(make_reviews(options, credentials, client_options_)),
       client_(kube::make_client(std::move(transport), std::move(credentials), client_options_)),
       events_(*client_, instance()),
-      plain_http_(kube::make_plain_curl_transport({"model-operator/" MODEL_OPERATOR_VERSION, 0, false, {}})),
+      plain_http_(kube::make_plain_curl_transport({kUserAgent, 0, false, {}})),
       evidence_(answers_, *plain_http_, *client_, evidence_options(options, std::move(web_access))),
       executor_(*client_, stores_, ledger_, refusals_, [this] { return !elector_ || elector_->leading(); }),
       informers_(*client_, stores_, ledger_, queue_,
@@ -286,7 +295,7 @@ Result<serve::Tls> Operator::metrics_tls() {
     if (!own) return fail(own.error());
     return serve::Tls([context = std::move(*own)] { return context; });
   }
-  auto folder = serve::CertificateFolder::open(options_.metrics_cert_dir, [](const std::string& problem) {
+  auto folder = serve::CertificateFiles::open(serve::CertificateFiles::in(options_.metrics_cert_dir), [](const std::string& problem) {
     spdlog::warn("--metrics-cert-dir: {}; /metrics goes on with the certificate of before", problem);
   });
   if (!folder) return fail(folder.error());
@@ -349,17 +358,24 @@ Result<void> Operator::read_notifications() {
 
 Result<void> Operator::prepare_export() {
   if (options_.audit_export.empty()) {
-    if (options_.audit_retention || !options_.audit_export_token.empty())
-      return fail(ErrorKind::Invalid, "--audit-retention and --audit-export-token need it: nothing is deleted that was not exported");
+    if (options_.audit_retention || !options_.audit_export_token.empty() || !options_.audit_export_credentials.empty())
+      return fail(ErrorKind::Invalid,
+                  "--audit-retention, --audit-export-token and --audit-export-credentials need it: nothing is deleted that was not exported");
     return {};
   }
-  auto sink = audit::make_sink(options_.audit_export, options_.audit_export_token, *plain_http_);
+  const std::string& credentials = options_.audit_export_credentials;
+  // A store of one's own may have a CA of its own.
+  if (const auto ca = fetch::ca_file(credentials); !credentials.empty() && !ca.empty())
+    export_http_ = kube::make_plain_curl_transport({kUserAgent, 0, false, ca.string()});
+  auto& http = export_http_ ? *export_http_ : *plain_http_;
+  auto sink = audit::make_sink({options_.audit_export, options_.audit_export_token, credentials}, http);
   if (!sink) return fail(sink.error());
-  const auto ours = [this](const ObjectKey& key) {
+  const auto handled = [this](const ObjectKey& key) {
     const auto model = stores_.models.get(key);
     return model ? handling(*model, settings_.installation) == Handling::Ours : settings_.audit.prune_others;
   };
-  exporter_ = std::make_unique<audit::Exporter>(*client_, stores_.audits, std::move(*sink), ours, wall_now);
+  const audit::Claim claim{settings_.installation.name, handled};
+  exporter_ = std::make_unique<audit::Exporter>(*client_, stores_.audits, std::move(*sink), claim, wall_now);
   return {};
 }
 
@@ -397,6 +413,7 @@ void Operator::work(std::stop_token stop) {
     now_and_then(done, [this, done](int time) {
       client_->close_idle();
       plain_http_->close_idle();
+      if (export_http_) export_http_->close_idle();
       // What objects leave behind lies between those that stay, where free() gives nothing back: without this the process
       // would stay as large as it was at its busiest.
       if (time % 4 == 0) malloc_trim(0);

@@ -36,6 +36,7 @@ struct RunOptions {
   std::string audit_key;      // file; empty: ModelAudits are not signed
   std::string audit_export;   // as for audit::make_sink(); empty: ModelAudits are not exported, and none is ever pruned
   std::string audit_export_token;           // file; empty: no token is sent
+  std::string audit_export_credentials;     // folder with the keys of an S3 store; empty: the environment has them
   std::optional<Duration> audit_retention;  // of exported ModelAudits where no ModelPolicy says; nothing: for ever
   std::string runtimes_file;  // empty: ModelRuntimes come from the cluster
   std::string fetch_image = "localhost/model-operator:dev";

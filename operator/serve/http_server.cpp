@@ -54,6 +54,12 @@ class Session : public std::enable_shared_from_this<Session> {
     if (!room_.tls) return read();
     context_ = room_.tls();
     tls_.emplace(stream_, *context_);
+    // It lets everybody in: what is wrong with a caller's certificate is said in the answer.
+    error_code ignored;
+    tls_->set_verify_callback([this](bool good, asio::ssl::verify_context& about) {
+      if (!good && certified_.problem.empty()) certified_.problem = X509_verify_cert_error_string(X509_STORE_CTX_get_error(about.native_handle()));
+      return true;
+    }, ignored);
     stream_.expires_after(room_.limits.idle);
     tls_->async_handshake(asio::ssl::stream_base::server,
                           [self = shared_from_this()](error_code error) { self->on_handshake(error); });
@@ -88,8 +94,17 @@ class Session : public std::enable_shared_from_this<Session> {
     work(stream_);
   }
 
+  void look_at_certificate() {
+    X509* shown = SSL_get1_peer_certificate(tls_->native_handle());
+    certified_.shown = shown != nullptr;
+    const long verdict = SSL_get_verify_result(tls_->native_handle());
+    if (verdict != X509_V_OK && certified_.problem.empty()) certified_.problem = X509_verify_cert_error_string(verdict);
+    certified_.names = names_of_certificate(shown);
+    X509_free(shown);
+  }
+
   void on_handshake(error_code error) {
-    if (!error) return read();
+    if (!error) return look_at_certificate(), read();
     const bool of_tls = error.category() == asio::error::get_ssl_category();
     if (!of_tls || ERR_GET_REASON(static_cast<unsigned>(error.value())) != SSL_R_HTTP_REQUEST) return close();
     tls_.reset();
@@ -118,8 +133,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void ask(const http::request<http::string_body>& request) {
     const std::string target(request.target().data(), request.target().size());
     const size_t mark = std::min(target.find('?'), target.size());
-    room_.service({target.substr(0, mark), target.substr(std::min(mark + 1, target.size())), std::string(request[http::field::authorization])},
-                  [decide = room_.decision_for(id_)](Reply reply) { decide(std::move(reply)); });
+    Request asked{target.substr(0, mark), target.substr(std::min(mark + 1, target.size())), std::string(request[http::field::authorization])};
+    for (const auto& header : request) asked.headers.emplace_back(std::string(header.name_string()), std::string(header.value()));
+    asked.certificate = certified_;
+    room_.service(std::move(asked), [decide = room_.decision_for(id_)](Reply reply) { decide(std::move(reply)); });
   }
 
   Reply reply() {
@@ -162,6 +179,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const asio::ip::address peer_;
   beast::tcp_stream stream_;
   TlsContext context_;
+  Certified certified_;
   std::optional<asio::ssl::stream<beast::tcp_stream&>> tls_;  // over stream_, with its deadlines
   Room& room_;
   Clock::time_point silent_since_ = Clock::now();
@@ -271,8 +289,9 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Ha
   return listen(address, std::move(impl));
 }
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Service service, Limits limits) {
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Service service, Limits limits, Tls tls) {
   auto impl = std::make_shared<Impl>();
+  impl->room.tls = std::move(tls);
   impl->room.service = std::move(service);
   impl->room.limits = limits;
   return listen(address, std::move(impl));

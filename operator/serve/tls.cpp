@@ -23,6 +23,7 @@ using boost::system::error_code;
 
 constexpr size_t kLargestFile = 256 << 10;
 constexpr std::chrono::seconds kBetweenLooks{1};
+constexpr size_t kNames = 64;  // of one certificate
 constexpr long kTenYears = 3650L * 24 * 3600;
 constexpr long kSlowClocks = 3600;  // of those who connect
 
@@ -72,6 +73,22 @@ Result<std::string> read_file(const std::filesystem::path& file) {
   return content;
 }
 
+// Callers are asked for a certificate of these authorities; false if they are none.
+bool ask_for_certificates(ssl::context& context, const std::string& authorities) {
+  SSL_CTX* const native = context.native_handle();
+  const Owned<BIO> text(BIO_new_mem_buf(authorities.data(), static_cast<int>(authorities.size())));
+  int count = 0;
+  while (const Owned<X509> authority{text ? PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr) : nullptr}) {
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(native), authority.get()) != 1 || SSL_CTX_add_client_CA(native, authority.get()) != 1) return false;
+    ++count;
+  }
+  ERR_clear_error();  // the end of the text
+  if (count == 0) return false;
+  error_code error;
+  context.set_verify_mode(ssl::verify_peer, error);
+  return !error;
+}
+
 }  // namespace
 
 Certificate self_signed(TimePoint now) {
@@ -110,38 +127,44 @@ Result<TlsContext> make_context(const Certificate& certificate) {
   // Asked for a passphrase, a program without a terminal would wait for one.
   context->set_password_callback([](size_t, ssl::context::password_purpose) { return std::string(); }, error);
   context->use_certificate_chain(boost::asio::buffer(certificate.chain), error);
-  if (error) return fail(ErrorKind::Invalid, "tls.crt holds no certificate in PEM: " + error.message());
+  if (error) return fail(ErrorKind::Invalid, "there is no certificate in PEM: " + error.message());
   context->use_private_key(boost::asio::buffer(certificate.key), ssl::context::pem, error);
   const bool fits = !error && SSL_CTX_check_private_key(native) == 1;
   ERR_clear_error();
   if (!fits)
-    return fail(ErrorKind::Invalid, "tls.key does not hold the private key of the certificate in tls.crt, in PEM without a passphrase" +
+    return fail(ErrorKind::Invalid, "the key is not the private key of the certificate, in PEM without a passphrase" +
                                         (error ? ": " + error.message() : ""));
   return context;
 }
 
-Result<std::unique_ptr<CertificateFolder>> CertificateFolder::open(std::filesystem::path folder, Told told, Clock now) {
-  std::unique_ptr<CertificateFolder> out(new CertificateFolder(std::move(folder), std::move(told), std::move(now)));
+Result<std::unique_ptr<CertificateFiles>> CertificateFiles::open(TlsFiles files, Told told, Clock now) {
+  std::unique_ptr<CertificateFiles> out(new CertificateFiles(std::move(files), std::move(told), std::move(now)));
   out->looked_ = out->now_();
   if (auto done = out->read(); !done) return fail(done.error());
   return out;
 }
 
-Result<void> CertificateFolder::read() {
-  auto chain = read_file(folder_ / "tls.crt");
+Result<void> CertificateFiles::read() {
+  auto chain = read_file(files_.certificate);
   if (!chain) return fail(chain.error());
-  auto key = read_file(folder_ / "tls.key");
+  auto key = read_file(files_.key);
   if (!key) return fail(key.error());
-  if (context_ && *chain == seen_.chain && *key == seen_.key) return {};
+  Result<std::string> authorities = std::string();
+  if (!files_.client_authorities.empty()) authorities = read_file(files_.client_authorities);
+  if (!authorities) return fail(authorities.error());
+  if (context_ && *chain == seen_.chain && *key == seen_.key && *authorities == seen_authorities_) return {};
   const Certificate now{std::move(*chain), std::move(*key)};
   auto context = make_context(now);
-  if (!context) return fail(ErrorKind::Invalid, folder_.string() + ": " + context.error().message);
+  if (!context) return fail(ErrorKind::Invalid, files_.certificate + " and " + files_.key + ": " + context.error().message);
+  if (!files_.client_authorities.empty() && !ask_for_certificates(**context, *authorities))
+    return fail(ErrorKind::Invalid, files_.client_authorities + " holds no certificate of an authority in PEM");
   context_ = std::move(*context);
   seen_ = now;
+  seen_authorities_ = std::move(*authorities);
   return {};
 }
 
-TlsContext CertificateFolder::current() {
+TlsContext CertificateFiles::current() {
   if (now_() - looked_ < kBetweenLooks) return context_;
   looked_ = now_();
   const auto done = read();
@@ -149,6 +172,30 @@ TlsContext CertificateFolder::current() {
   if (!problem.empty() && problem != problem_ && told_) told_(problem);
   problem_ = problem;
   return context_;
+}
+
+std::vector<std::string> names_of_certificate(void* x509) {
+  std::vector<std::string> names;
+  auto* certificate = static_cast<X509*>(x509);
+  if (!certificate) return names;
+  const auto add = [&names](const ASN1_STRING* string) {
+    if (string && names.size() < kNames) names.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)), static_cast<size_t>(ASN1_STRING_length(string)));
+  };
+  const X509_NAME* subject = X509_get_subject_name(certificate);
+  for (int i = -1; (i = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0;) {
+    unsigned char* utf8 = nullptr;
+    const int length = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)));
+    if (length >= 0 && names.size() < kNames) names.emplace_back(reinterpret_cast<char*>(utf8), static_cast<size_t>(length));
+    OPENSSL_free(utf8);
+  }
+  auto* others = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
+  for (int i = 0; i < sk_GENERAL_NAME_num(others); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(others, i);
+    if (name->type == GEN_DNS) add(name->d.dNSName);
+    if (name->type == GEN_URI) add(name->d.uniformResourceIdentifier);
+  }
+  GENERAL_NAMES_free(others);
+  return names;
 }
 
 }  // namespace mo::serve

@@ -28,7 +28,7 @@ Json owned_by(const api::TrainingRun& run) {
                        {"blockOwnerDeletion", true}}});
 }
 
-Environment environment_of(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable) {
+Environment environment_of(const api::Model& model, const api::TrainingRun& run, const StageJob& part, const std::string& stable) {
   const ObjectKey& key = model.meta.key;
   Environment env = {{"MODELOPS_MODEL", key.name},
                      {"MODELOPS_NAMESPACE", key.ns},
@@ -50,7 +50,7 @@ std::string parameter_variable(const std::string& name) {
   return variable;
 }
 
-Result<Json> render_job(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable) {
+Result<Json> render_job(const api::Model& model, const api::TrainingRun& run, const StageJob& part, const std::string& stable) {
   const api::Retraining& spec = *model.retraining;
   const bool validates = part.stage == "validate", evaluates = part.stage == "evaluate";
   const RawJson& job_template = !part.job_template.empty() ? part.job_template : validates ? spec.validate->job_template : evaluates ? spec.evaluate->job_template : spec.job_template;
@@ -91,7 +91,7 @@ Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const ap
 }
 
 Json render_run(const api::Model& model, const api::RetrainingRun& run, const std::string& kind, const Parameters& parameters) {
-  Json object = serving::object_of(model, Kind::TrainingRun, run.name);
+  Json object = object_of(model, Kind::TrainingRun, run.name);
   object["metadata"]["annotations"][api::kAnnotationChangedBy] = api::kOperatorAuthor;
   object["spec"] = {{"modelRef", {{"name", model.meta.key.name}}},
                     {"trigger", {{"name", run.trigger}, {"kind", kind}}},
@@ -104,7 +104,7 @@ Json render_run(const api::Model& model, const api::RetrainingRun& run, const st
 Json render_version(const api::Model& model, const api::TrainingRun& run, const std::map<std::string, std::string>& figures,
                     const std::string& stable) {
   const api::TrainedResult& result = *run.status.result;
-  Json version = serving::object_of(model, Kind::ModelVersion,
+  Json version = object_of(model, Kind::ModelVersion,
                                     version_name_for(model.meta.key.name, result.artifact.digest));
   const Json reported = parse_json(result.lineage, 1 << 20).value_or(Json::object());
   Json lineage = Json::object();
@@ -131,7 +131,7 @@ Json render_version(const api::Model& model, const api::TrainingRun& run, const 
 
 Json render_rollout(const api::Model& model, const std::string& name, const std::string& version,
                     const std::string& origin) {
-  Json rollout = serving::object_of(model, Kind::ModelRollout, name);
+  Json rollout = object_of(model, Kind::ModelRollout, name);
   rollout["metadata"]["labels"][api::kLabelOrigin] = origin;
   rollout["spec"] = {{"modelRef", {{"name", model.meta.key.name}}}, {"version", version}};
   return rollout;

@@ -203,7 +203,7 @@ TEST_CASE("a record of the same bits from elsewhere says which field differs") {
   record.parts = adapters();
   record.parts[0].artifact.uri = "s3://archive/lora.tar";
   const SpecVersion spec = resolve_spec(s.observed());
-  CHECK(spec.reason == "VersionConflict");
+  CHECK(spec.problem_reason == "VersionConflict");
   CHECK(spec.problem.find("but spec.parts of the Model says otherwise") != std::string::npos);
 }
 

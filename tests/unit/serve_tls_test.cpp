@@ -157,9 +157,9 @@ TEST_CASE("serve: a pair that does not fit, or cannot be read, is no certificate
     return context ? std::string() : context.error().message;
   };
   CHECK(said(own) == "");
-  CHECK_THAT(said({own.chain, other.key}), Contains("tls.key does not hold the private key of the certificate in tls.crt"));
-  CHECK_THAT(said({"none", own.key}), Contains("tls.crt holds no certificate in PEM"));
-  CHECK_THAT(said({own.chain, ""}), Contains("tls.key"));
+  CHECK_THAT(said({own.chain, other.key}), Contains("the key is not the private key of the certificate"));
+  CHECK_THAT(said({"none", own.key}), Contains("there is no certificate in PEM"));
+  CHECK_THAT(said({own.chain, ""}), Contains("the key"));
   CHECK_THAT(said({own.chain, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGb\n-----END ENCRYPTED PRIVATE KEY-----\n"}), Contains("without a passphrase"));
 }
 
@@ -168,7 +168,7 @@ TEST_CASE("serve: a folder's certificate is replaced when its files change, and 
   auto clock = std::make_shared<std::chrono::steady_clock::time_point>(1h);
   std::vector<std::string> told;
   const auto open = [&] {
-    return CertificateFolder::open(folder.path(), [&](const std::string& problem) { told.push_back(problem); }, [clock] { return *clock; });
+    return CertificateFiles::open(CertificateFiles::in(folder.path()), [&](const std::string& problem) { told.push_back(problem); }, [clock] { return *clock; });
   };
   const auto absent = open();
   REQUIRE_FALSE(absent);
@@ -195,7 +195,7 @@ TEST_CASE("serve: a folder's certificate is replaced when its files change, and 
       CHECK(Client().connect(it->port(), first.chain) == "");
     }
     REQUIRE(told.size() == 1);
-    CHECK_THAT(told[0], Contains(folder.path().string()) && Contains("tls.key does not hold the private key"));
+    CHECK_THAT(told[0], Contains(folder.path().string()) && Contains("the key is not the private key"));
     std::filesystem::remove(folder.path() / "tls.key");
     *clock += 1s;
     CHECK(Client().connect(it->port(), first.chain) == "");
