@@ -333,7 +333,7 @@ TEST_CASE("a run makes a workload of no kind but the one that it names") {
 // They stand in the middle of commands, and come from whoever may create a TrainingRun.
 TEST_CASE("a parameter that could be a command is told to no workload") {
   Engine e;
-  const Part part{"train", kTrain, 0, {{"C", "1; curl evil"}}};
+  const StageJob part{"train", kTrain, 0, {{"C", "1; curl evil"}}};
   const auto body = render_workload(e.model, api::TrainingRun{}, part, "m-v1");
   REQUIRE_FALSE(body);
   CHECK_THAT(body.error().message, StartsWith("parameter C is \"1; curl evil\""));
