@@ -246,6 +246,8 @@ struct HttpServer::Impl {
       if (error == asio::error::operation_aborted) return;
       if (error) return pause();  // out of descriptors, perhaps: not in a loop
       accept();                   // first, so that what goes wrong with this one ends no other
+      error_code ignored;
+      socket.set_option(tcp::no_delay(true), ignored);  // by TLS, header and body are two messages: the second waits for no acknowledgement
       const auto peer = peer_of(socket);
       make_room_for(peer, room);
       const auto session = std::make_shared<Session>(++next_id, peer, std::move(socket), room);
