@@ -101,9 +101,9 @@ soak: build rig-deps ## 200 Models in random use on simulated nodes, with faults
 	@$(PYTHON) tests/soak/soak.py --minutes $(SOAK_MINUTES)
 
 .PHONY: browser-test
-browser-test: build rig-deps ## The report in a real browser: every page, phone and print, dark and light, keyboard alone, accessible
+browser-test: build rig-deps ## The report in a real browser: every page, phone and print, dark and light, keyboard alone, accessible (IMAGES=docs/images: also the pictures in the documents)
 	@scripts/install-deps.sh tests/browser/packages.txt
-	@$(PYTHON) tests/browser/run.py
+	@$(PYTHON) tests/browser/run.py $(if $(IMAGES),--images $(IMAGES))
 
 cluster-test: build rig-deps
 	@$(PYTHON) tests/cluster/run.py

@@ -11,7 +11,7 @@
 #include "plugin/names.h"
 #include "plugin/schema.h"
 #include "reconcilers/governance/policies.h"
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
 
 namespace mo::plugin {
 namespace {
@@ -176,14 +176,14 @@ class Asking {
  private:
   bool ask(Tested& tested, Recorded& into) {
     const Period& period = into.period;
-    rollout::GateContext context;
+    measure::GateContext context;
     context.ns = report_.ns;
     context.model = report_.model;
     context.stable = period.stable;
     context.stable_revision = period.stable_revision;
     context.candidate = tested.figure.is_monitor ? period.stable : period.candidate;
     context.candidate_revision = tested.figure.is_monitor ? period.stable_revision : period.candidate_revision;
-    const auto question = std::get<AskPrometheus>(rollout::ask_figure(tested.figure.gate(), context, "").question);
+    const auto question = std::get<AskPrometheus>(measure::ask_figure(tested.figure.gate(), context, "").question);
     const int64_t step = tested.step.count();
     const auto unix_seconds = [](TimePoint t) { return std::chrono::ceil<seconds>(t.time_since_epoch()).count(); };
     const int64_t first = (unix_seconds(period.from) + step - 1) / step * step;

@@ -58,9 +58,13 @@ void read_parts(value& v, T& out, const Path& at) {
 // ---- Model.spec ----
 
 constexpr Field<Model> kRuntimeRef[] = {{"name", member<&Model::runtime>}};
+constexpr Field<FilterRef> kFilterRef[] = {{"group", member<&FilterRef::group>}, {"kind", member<&FilterRef::kind>}, {"name", member<&FilterRef::name>}};
+bool read(value& v, FilterRef& out, const Path& at) { return read_object(v, out, kFilterRef, at); }
+constexpr Field<Model::Route> kRetired[] = {{"extensionRef", member<&Model::Route::retired>}};
 constexpr Field<Model::Route> kRoute[] = {{"parentRefs", raw_member<&Model::Route::parent_refs>},
                                           {"hostnames", member<&Model::Route::hostnames>},
-                                          {"sessionPersistence", raw_member<&Model::Route::session_persistence>}};
+                                          {"sessionPersistence", raw_member<&Model::Route::session_persistence>},
+                                          {"retired", into<kRetired>}};
 bool read(value& v, Model::Route& out, const Path& at) { return read_object(v, out, kRoute, at); }
 constexpr Field<Model::Autoscaling> kAutoscaling[] = {{"minReplicas", member<&Model::Autoscaling::min>},
                                                       {"maxReplicas", member<&Model::Autoscaling::max>},
@@ -194,6 +198,7 @@ constexpr Field<RetrainingStatus> kRetrainingStatus[] = {
     {"scheduleChecked", member<&RetrainingStatus::schedule_checked>},
     {"schedules", member<&RetrainingStatus::schedules>},
     {"datasets", read_datasets},
+    {"mirror", member<&RetrainingStatus::mirror>},
 };
 bool read(value& v, RetrainingStatus& out, const Path& at) {
   return read_object(v, out, kRetrainingStatus, at);
@@ -283,14 +288,15 @@ void read_environment(value& v, ModelVersion& out, const Path& at) {
   static constexpr Field<LineageFacts> kEnvironment[] = {{"image", said<LineageFacts, &LineageFacts::image>}};
   read_object(v, out.lineage, kEnvironment, at);
 }
-void read_run_name(value& v, ModelVersion& out, const Path& at) {
-  static constexpr Field<LineageFacts> kRunName[] = {{"name", said<LineageFacts, &LineageFacts::run>}};
-  read_object(v, out.lineage, kRunName, at);
+void read_run(value& v, ModelVersion& out, const Path& at) {
+  static constexpr Field<LineageFacts> kRunFacts[] = {{"name", said<LineageFacts, &LineageFacts::run>},
+                                                      {"parameters", read_origin}};
+  read_object(v, out.lineage, kRunFacts, at);
 }
 constexpr Field<ModelVersion> kLineage[] = {{"code", read_code},
                                             {"data", read_data},
                                             {"environment", read_environment},
-                                            {"run", read_run_name},
+                                            {"run", read_run},
                                             {"parent", member<&ModelVersion::parent>}};
 constexpr Field<ModelVersion> kVersionSpec[] = {
     {"modelRef", into<kVersionModel>},

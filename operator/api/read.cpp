@@ -116,14 +116,12 @@ void read_finalizers(value& v, Metadata& out, const Path& at) {
 }
 
 void read_labels(value& v, Metadata& out, const Path& at) {
-  static constexpr Field<Extra> kLabels[] = {{kLabelModel, member<&Extra::model>},
-                                             {kLabelVersion, member<&Extra::version>},
-                                             {kLabelRevision, member<&Extra::revision>},
-                                             {kLabelTemplateHash, member<&Extra::template_hash>},
-                                             {kLabelOrigin, member<&Extra::origin>},
-                                             {kLabelGateOf, member<&Extra::gate_of>},
-                                             {kLabelJobOf, member<&Extra::job_of>},
-                                             {kLabelService, member<&Extra::service>}};
+  static constexpr Field<Extra> kLabels[] = {
+      {kLabelModel, member<&Extra::model>},       {kLabelVersion, member<&Extra::version>},
+      {kLabelRevision, member<&Extra::revision>}, {kLabelTemplateHash, member<&Extra::template_hash>},
+      {kLabelOrigin, member<&Extra::origin>},     {kLabelGateOf, member<&Extra::gate_of>},
+      {kLabelJobOf, member<&Extra::job_of>},      {kLabelMirrorOf, member<&Extra::mirror_of>},
+      {kLabelService, member<&Extra::service>}};
   read_object(v, out.extra, kLabels, at);
 }
 

@@ -15,6 +15,7 @@
 #include "operator/api/audit.h"
 #include "operator/api/governance.h"
 #include "operator/api/lifecycle.h"
+#include "operator/api/mirror.h"
 #include "operator/api/retraining_spec.h"
 #include "operator/api/revision.h"
 #include "operator/core/decimal.h"
@@ -40,6 +41,8 @@ inline constexpr const char* kAnnotationCopyOf = "modelops.dev/copy-of";  // on 
 inline constexpr const char* kAnnotationCopiedAt = "modelops.dev/copied-at";  // its resourceVersion; "": none
 inline constexpr const char* kLabelGateOf = "modelops.dev/gate-of";  // on the Jobs of gates: UID of the ModelRollout
 inline constexpr const char* kAnnotationGate = "modelops.dev/gate";  // on the Jobs of gates: the gate's name
+inline constexpr const char* kLabelMirrorOf =
+    "modelops.dev/mirror-of";  // on the Jobs that tell a registry what serves: UID of the Model
 inline constexpr const char* kLabelJobOf = "modelops.dev/job-of";  // on the pods of our Jobs: the Model
 // On ModelRollouts that the operator wrote: spec | retraining. On those that a person made by a program of ours: the next two.
 inline constexpr const char* kLabelOrigin = "modelops.dev/origin";
@@ -235,6 +238,7 @@ struct RetrainingStatus {
   std::optional<TimePoint> schedule_checked;    // cron fires for times after this
   std::string schedules;                        // a hash of those that are counted from there
   std::map<std::string, std::string> datasets;  // trigger name -> digest that was last acted on
+  MirrorStatus mirror;
 };
 
 // What a Model took the place of (spec.serving.adopt), as it was.
@@ -317,6 +321,7 @@ struct Model {
     RawJson parent_refs;  // of Gateway API's HTTPRoute
     std::vector<std::string> hostnames;
     RawJson session_persistence;  // of a rule of it, or empty
+    std::optional<FilterRef> retired = {};  // that answers callers once the Model is retired
   };
   std::optional<Route> route;
   std::optional<std::string> adopt;  // the Deployment that served before
@@ -573,6 +578,7 @@ struct Job {
   std::string image;  // of the first container
   std::string gate_of;  // UID of the ModelRollout whose gate it measures; empty: it trains, and a TrainingRun controls it
   std::string gate;     // name of that gate; empty on Jobs of an operator before it was told
+  std::string mirror_of;  // UID of the Model of which it tells a registry
 };
 
 struct Pod {

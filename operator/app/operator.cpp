@@ -250,12 +250,12 @@ bool Operator::Others::is_news(const ObjectKey& model, const std::string& handle
 }
 
 Result<void> Operator::serve() {
-  auto start = [](const std::string& text, serve::Handler handler,
-                  serve::Guard guard) -> Result<std::unique_ptr<serve::HttpServer>> {
+  auto start = [](const std::string& text, serve::Handler handler, serve::Guard guard,
+                  serve::Tls tls) -> Result<std::unique_ptr<serve::HttpServer>> {
     if (text == "0") return nullptr;
     const auto address = serve::parse_address(text);
     if (!address) return fail(address.error());
-    auto server = serve::HttpServer::start(*address, std::move(handler), {}, std::move(guard));
+    auto server = serve::HttpServer::start(*address, std::move(handler), {}, std::move(guard), std::move(tls));
     if (!server) return fail(server.error().kind, text + ": " + server.error().message);
     return server;
   };
@@ -267,6 +267,8 @@ Result<void> Operator::serve() {
       metrics_guard_->ask(std::move(authorization), std::move(decided));
     };
   }
+  auto tls = metrics_tls();
+  if (!tls) return fail(tls.error().kind, "--metrics-cert-dir: " + tls.error().message);
   auto metrics = start(
       options_.metrics_address,
       [this](std::string_view path) {
@@ -274,14 +276,31 @@ Result<void> Operator::serve() {
           return serve::Reply{404, "text/plain; charset=utf-8", "/metrics is what there is\n"};
         return serve::Reply{200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text()};
       },
-      std::move(guard));
+      std::move(guard), std::move(*tls));
   if (!metrics) return fail(metrics.error().kind, "--metrics-address: " + metrics.error().message);
   auto health = start(
-      options_.health_address, [this](std::string_view path) { return this->health(path); }, {});
+      options_.health_address, [this](std::string_view path) { return this->health(path); }, {}, {});
   if (!health) return fail(health.error().kind, "--health-address: " + health.error().message);
   metrics_server_ = std::move(*metrics);
   health_server_ = std::move(*health);
   return {};
+}
+
+Result<serve::Tls> Operator::metrics_tls() {
+  if (!options_.metrics_tls && !options_.metrics_cert_dir.empty())
+    return fail(ErrorKind::Invalid, "with --metrics-tls=false no certificate is used; leave out one of both");
+  if (!options_.metrics_tls || options_.metrics_address == "0") return serve::Tls();
+  if (options_.metrics_cert_dir.empty()) {
+    auto own = serve::make_context(serve::self_signed(wall_now()));
+    if (!own) return fail(own.error());
+    return serve::Tls([context = std::move(*own)] { return context; });
+  }
+  auto folder = serve::CertificateFiles::open(serve::CertificateFiles::in(options_.metrics_cert_dir), [](const std::string& problem) {
+    spdlog::warn("--metrics-cert-dir: {}; /metrics goes on with the certificate of before", problem);
+  });
+  if (!folder) return fail(folder.error());
+  certificates_ = std::move(*folder);
+  return serve::Tls([this] { return certificates_->current(); });
 }
 
 Result<serve::Access> Operator::review(const std::string& token, std::stop_token stop) {

@@ -27,6 +27,7 @@
 #include "operator/runtime/runtimes_file.h"
 #include "operator/serve/http_server.h"
 #include "operator/serve/metrics.h"
+#include "operator/serve/tls.h"
 #include "operator/serve/token_guard.h"
 #include "operator/store/answers.h"
 #include "operator/store/ledger.h"
@@ -47,6 +48,7 @@ class Operator {
 
  private:
   Result<void> serve();
+  Result<serve::Tls> metrics_tls();
   Result<void> read_runtimes();
   Result<void> read_notifications();
   bool wait_for_stores(std::stop_token stop);
@@ -101,6 +103,7 @@ class Operator {
   Controller controller_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> confined_{false};  // or not asked to be
+  std::unique_ptr<serve::CertificateFiles> certificates_;  // of /metrics; null: none was given
   // Threads last: they end before what they use.
   std::unique_ptr<serve::TokenGuard> metrics_guard_;
   std::unique_ptr<serve::HttpServer> metrics_server_, health_server_;

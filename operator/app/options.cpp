@@ -42,6 +42,12 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
       ->check(CLI::ExistingFile);
   run->add_option("--metrics-address", options->metrics_address, "Where /metrics is served, 0 for nowhere")
       ->capture_default_str();
+  run->add_flag("--metrics-tls", options->metrics_tls,
+                "Serve /metrics by HTTPS (default: true); --metrics-tls=false serves plain HTTP, where whoever listens on the network reads the bearer "
+                "tokens");
+  run->add_option("--metrics-cert-dir", options->metrics_cert_dir,
+                  "Folder with tls.crt and tls.key for /metrics, read again when they change (default: a certificate that the operator signs itself)")
+      ->check(CLI::ExistingDirectory);
   run->add_flag("--metrics-auth", options->metrics_auth,
                 "Answer /metrics only to bearer tokens whose owner may get the path /metrics (TokenReview, SubjectAccessReview; "
                 "default: true); --metrics-auth=false answers everybody");

@@ -19,6 +19,8 @@ struct RunOptions {
   std::string web_gate_tokens;            // folder; empty: web gates send no token
   std::vector<std::string> web_gate_allow;  // as for evidence::WebAccess; empty: web gates may ask every host
   std::string metrics_address = ":9090";  // "0": none
+  bool metrics_tls = true;                // false: bearer tokens travel in the clear
+  std::string metrics_cert_dir;           // folder of tls.crt and tls.key; empty: a certificate that is made at the start
   bool metrics_auth = true;               // /metrics asks Kubernetes who may read it
   std::string health_address = ":8081";   // "0": none
   bool leader_elect = false;

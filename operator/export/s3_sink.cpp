@@ -47,12 +47,11 @@ class S3 final : public Sink {
         http_(http) {}
 
   Result<void> write(const Batch& batch, std::stop_token stop) override {
-    const auto store = fetch::s3_store(settings_, words_);
-    if (!store) return fail(ErrorKind::Transport, store.error().message);
+    const auto bucket = fetch::s3_bucket(bucket_, settings_, words_);
+    if (!bucket) return fail(ErrorKind::Transport, bucket.error().message);
     const std::string hash = sha256_of(batch.lines).substr(7);
     const std::string key = prefix_ + batch.path + "-" + hash.substr(0, kHashInName) + ".jsonl";
-    kube::HttpRequest request = store->request(bucket_, key, hash);
-    request.method = "PUT";
+    kube::HttpRequest request = fetch::s3_request(*bucket, "PUT", key, "", hash);
     request.body = batch.lines;
     request.deadline = kDeadline;
     request.max_body = kLargestAnswer;
@@ -68,7 +67,7 @@ class S3 final : public Sink {
     if (answer->status == 412) return {};
     const bool of_lines = answer->status == 413 || answer->body.find("<Code>EntityTooLarge</Code>") != std::string::npos;
     return fail(of_lines ? ErrorKind::Invalid : ErrorKind::ServerError,
-                fetch::s3_refusal(*answer, bucket_, key, store->endpoint, words_).message);
+                fetch::s3_refusal(*answer, bucket_, key, bucket->endpoint, words_).message);
   }
 
  private:
@@ -102,10 +101,7 @@ bool is_prefix(const std::string& text) {
 }  // namespace
 
 Result<std::unique_ptr<Sink>> make_s3_sink(const std::string& where, const std::string& credentials, kube::HttpTransport& http) {
-  const std::string rest = where.substr(std::string_view("s3://").size());
-  const size_t slash = std::min(rest.find('/'), rest.size());
-  const std::string bucket = rest.substr(0, slash);
-  std::string prefix = slash < rest.size() ? rest.substr(slash + 1) : "";
+  auto [bucket, prefix] = fetch::split_s3(where);
   while (prefix.ends_with('/')) prefix.pop_back();
   if (!is_bucket(bucket) || !is_prefix(prefix))
     return fail(ErrorKind::Invalid, where + " must be s3://BUCKET or s3://BUCKET/PREFIX, such as s3://audit/production");
@@ -113,7 +109,7 @@ Result<std::unique_ptr<Sink>> make_s3_sink(const std::string& where, const std::
   auto settings = credentials.empty() ? from_environment() : fetch::s3_settings_in(credentials);
   auto words = words_for(credentials);
   // Nobody is to learn weeks later that nothing was ever exported.
-  const auto store = fetch::s3_store(settings, words);
+  const auto store = fetch::s3_bucket(bucket, settings, words);
   if (!store) return fail(ErrorKind::Invalid, store.error().message);
   if (!store->keys)
     return fail(ErrorKind::Invalid, where +

@@ -29,7 +29,7 @@ class Reading {
  public:
   Reading(const S3Settings& settings, const S3Words& words) : settings_(settings), words_(words) {}
 
-  Result<S3Store> store() const {
+  Result<S3Bucket> bucket(const std::string& name) const {
     const std::string region = settings_("AWS_REGION").value_or("us-east-1");
     if (region.empty() || !std::all_of(region.begin(), region.end(), [](unsigned char c) { return std::isalnum(c) || c == '-'; }))
       return unusable("AWS_REGION", "must be a region such as eu-central-1");
@@ -37,10 +37,10 @@ class Reading {
     if (!endpoint) return fail(endpoint.error());
     auto keys = this->keys(region);
     if (!keys) return fail(keys.error());
-    S3Store out{std::move(*endpoint), "", std::move(*keys)};
+    S3Bucket out{std::move(*endpoint), name, std::move(*keys), ""};
     if (const auto token = settings_("AWS_SESSION_TOKEN"); out.keys && token) {
       if (!is_word(*token)) return unusable("AWS_SESSION_TOKEN", "is empty or holds blanks or control characters");
-      out.session_token = *token;
+      out.token = *token;
     }
     return out;
   }
@@ -122,32 +122,44 @@ S3Settings s3_settings_in(std::filesystem::path folder) {
   return [folder = std::move(folder)](const char* key) { return read_key(folder, key); };
 }
 
-Result<S3Store> s3_store(const S3Settings& settings, const S3Words& words) { return Reading(settings, words).store(); }
+std::pair<std::string, std::string> split_s3(std::string_view uri) {
+  const std::string_view rest = uri.substr(std::min(std::string_view("s3://").size(), uri.size()));
+  const size_t slash = std::min(rest.find('/'), rest.size());
+  return {std::string(rest.substr(0, slash)), std::string(rest.substr(std::min(slash + 1, rest.size())))};
+}
 
-kube::HttpRequest S3Store::request(const std::string& bucket, const std::string& key, const std::string& content) const {
+Result<S3Bucket> s3_bucket(const std::string& name, const S3Settings& settings, const S3Words& words) { return Reading(settings, words).bucket(name); }
+
+Result<S3Bucket> s3_bucket(const std::string& name, const std::filesystem::path& folder) {
+  if (folder.empty() || !std::filesystem::exists(folder))
+    return fail(ErrorKind::Unauthorized,
+                "s3:// needs artifact.credentials: a Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+  return s3_bucket(name, s3_settings_in(folder), {});
+}
+
+kube::HttpRequest s3_request(const S3Bucket& bucket, const std::string& method, const std::string& key,
+                             const std::string& query, const std::string& payload) {
   kube::HttpRequest out;
-  out.target = endpoint + "/" + bucket + "/" + percent_encoded(key, "/");  // as the signature has it: one way of writing each key
-  out.sign = keys;
-  if (keys) out.headers.emplace_back("x-amz-content-sha256", content);
-  if (!session_token.empty()) out.headers.emplace_back("x-amz-security-token", session_token);
+  out.method = method;
+  out.target = bucket.endpoint + "/" + bucket.name + "/" +
+               percent_encoded(key, "/");  // as the signature has it: one way of writing each key
+  if (!query.empty()) out.target += "?" + query;
+  out.sign = bucket.keys;
+  if (bucket.keys) out.headers.emplace_back("x-amz-content-sha256", payload.empty() ? kUnsigned : payload);
+  if (!bucket.token.empty()) out.headers.emplace_back("x-amz-security-token", bucket.token);
   return out;
 }
 
 Result<Download> s3_download(std::string_view uri, const std::filesystem::path& folder, uint64_t max_bytes) {
-  if (folder.empty() || !std::filesystem::exists(folder))
-    return fail(ErrorKind::Unauthorized,
-                "s3:// needs artifact.credentials: a Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
-  const std::string_view rest = uri.substr(std::string_view("s3://").size());
-  const size_t slash = rest.find('/');
-  const std::string bucket(rest.substr(0, slash)), key(rest.substr(slash + 1));
-  const auto store = s3_store(s3_settings_in(folder), {});
-  if (!store) return fail(store.error());
+  const auto [name, key] = split_s3(uri);
+  const auto bucket = s3_bucket(name, folder);
+  if (!bucket) return fail(bucket.error());
   Download out;
-  out.request = store->request(bucket, key, kUnsigned);
+  out.request = s3_request(*bucket, "GET", key, "", "");
   out.shown = redact_uri(uri);
   out.max_bytes = max_bytes;
-  out.refused = [bucket, key, endpoint = store->endpoint](const kube::HttpResponse& answer) {
-    return s3_refusal(answer, bucket, key, endpoint);
+  out.refused = [name = name, key = key, endpoint = bucket->endpoint](const kube::HttpResponse& answer) {
+    return s3_refusal(answer, name, key, endpoint);
   };
   return out;
 }

@@ -30,16 +30,32 @@ struct S3Words {
   std::string way_out = "allow them s3:GetObject, or name another Secret in artifact.credentials";
 };
 
-struct S3Store {
-  std::string endpoint, session_token;  // no token: empty
-  std::optional<kube::S3Keys> keys;     // nothing: unsigned
-  // A request for that object, signed if there are keys. `content` is sha256_of() the body without its prefix, or
-  // UNSIGNED-PAYLOAD. Buckets are named in the path, which every store takes.
-  kube::HttpRequest request(const std::string& bucket, const std::string& key, const std::string& content) const;
+// Of who writes an artifact by the same Secret.
+inline S3Words s3_words_of_writing() {
+  return {.refusal = "the store refuses to take ",
+          .denied = "the store does not let these keys write ",
+          .way_out = "allow them s3:PutObject, or name another Secret in artifact.credentials"};
+}
+
+// A bucket of a store, and who asks it. Buckets are named in the path, which every store takes.
+struct S3Bucket {
+  std::string endpoint, name;
+  std::optional<kube::S3Keys> keys;  // absent: what everybody may do
+  std::string token;                 // of temporary keys; may be empty
 };
 
+// "s3://bucket/a/key" -> "bucket", "a/key".
+std::pair<std::string, std::string> split_s3(std::string_view uri);
+
 // ErrorKind::Unauthorized says which setting is missing or unusable, and never what it is.
-Result<S3Store> s3_store(const S3Settings& settings, const S3Words& words);
+Result<S3Bucket> s3_bucket(const std::string& name, const S3Settings& settings, const S3Words& words);
+// As the mounted Secret in `folder` says.
+Result<S3Bucket> s3_bucket(const std::string& name, const std::filesystem::path& folder);
+
+// Signed, where there are keys. `query`: "" or "name=value&name=value", in the order of names and percent-encoded. `payload`: 64 hexadecimal
+// digits of the body's SHA-256, which the store then checks; empty: it is not signed.
+kube::HttpRequest s3_request(const S3Bucket& bucket, const std::string& method, const std::string& key, const std::string& query,
+                             const std::string& payload);
 
 // The download of s3://bucket/key with what the mounted Secret in `folder` says. Errors as above.
 Result<Download> s3_download(std::string_view uri, const std::filesystem::path& folder, uint64_t max_bytes);

@@ -74,7 +74,11 @@ void take_jobs(const Stores& stores, Observed& o) {
   for (const auto& job : stores.jobs.of_model(o.key)) {
     const std::string& owner = job->meta.controller_uid;
     const bool of_run = std::any_of(o.runs.begin(), o.runs.end(), [&](const auto& run) { return run->meta.uid == owner; });
-    if (owner == o.model->meta.uid || of_run) o.jobs[job->meta.key.name] = job;
+    if (!job->mirror_of.empty()) {
+      if (owner == o.model->meta.uid) o.mirror_jobs[job->meta.key.name] = job;
+    } else if (owner == o.model->meta.uid || of_run) {
+      o.jobs[job->meta.key.name] = job;
+    }
   }
 }
 

@@ -15,8 +15,9 @@
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/serving/adopt.h"
 #include "reconcilers/serving/config.h"
-#include "reconcilers/serving/render.h"
+#include "reconcilers/serving/retired_route.h"
 #include "reconcilers/serving/survey.h"
+#include "reconcilers/training/mirror.h"
 
 namespace mo::model {
 namespace {
@@ -75,9 +76,9 @@ class Status {
 
   Standing standing() const {
     if (retired()) return at_rest();
-    if (f_.spec.reason == "InvalidSpec") return stalled(hurt(), f_.spec.reason, f_.spec.problem);
-    if (f_.spec.reason == "ResolvingTag") return reconciling(stable().empty() ? "Pending" : "Progressing", f_.spec.reason, f_.spec.problem);
-    if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.reason, f_.spec.problem);
+    if (f_.spec.problem_reason == "InvalidSpec") return stalled(hurt(), f_.spec.problem_reason, f_.spec.problem);
+    if (f_.spec.problem_reason == "ResolvingTag") return reconciling(stable().empty() ? "Pending" : "Progressing", f_.spec.problem_reason, f_.spec.problem);
+    if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.problem_reason, f_.spec.problem);
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
     if (!f_.serve_problem.empty()) return stalled(hurt(), f_.serve_reason, f_.serve_problem);
     if (!ground_.route_problem.empty()) return stalled(hurt(), "RouteNotServed", ground_.route_problem);
@@ -95,8 +96,11 @@ class Status {
 
   bool retired() const { return f_.lifecycle && f_.lifecycle->retired; }
   Standing at_rest() const {
-    if (!o_.routes.empty() || !o_.deployments.empty())
+    const bool kept = serving::keeps_route(m_);
+    if (!f_.refused.empty()) return stalled("Retired", "ApplyRefused", f_.refused);
+    if (o_.routes.size() != size_t{kept} || !o_.deployments.empty() || serving::retire_route(o_))
       return reconciling("Retired", "Retiring", "is retired: what served is being taken down");
+    if (kept && !ground_.route_problem.empty()) return stalled("Retired", "RouteNotServed", ground_.route_problem);
     const std::string& successor = m_.lifecycle ? m_.lifecycle->successor : "";
     return {Standing::Is::Ready, "Retired", "Retired",
             "retired: nothing serves" + (successor.empty() ? "" : "; its successor is Model " + successor) +
@@ -419,6 +423,7 @@ class Status {
     }
     for (const auto& [trigger, digest] : r.datasets)
       t["datasets"].push_back({{"trigger", trigger}, {"digest", digest}});
+    if (Json mirror = training::mirror_json(r.mirror); !mirror.is_null()) t["mirror"] = std::move(mirror);
     out["retraining"] = std::move(t);
   }
 

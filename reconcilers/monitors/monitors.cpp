@@ -12,7 +12,7 @@ namespace mo::monitors {
 namespace {
 
 using State = api::MonitorStatus::State;
-using rollout::Measured;
+using measure::Measured;
 
 // How old a figure in status may get while nothing else changes: ten thousand Models must not write each measurement.
 constexpr Duration kFigureKept = std::chrono::minutes(10);
@@ -95,7 +95,7 @@ class Watch {
     api::MonitorStatus next = before;
     if (const auto answer = measure(monitor)) {
       // Status keeps whole seconds; rounded up, so that nothing ends early.
-      next = take_in(monitor, before, rollout::judge_figure(monitor.figure, *answer), std::chrono::ceil<std::chrono::seconds>(answer->at));
+      next = take_in(monitor, before, measure::judge_figure(monitor.figure, *answer), std::chrono::ceil<std::chrono::seconds>(answer->at));
       tell(monitor, before, next);
     }
     act(monitor, next);
@@ -135,13 +135,13 @@ class Watch {
     const int64_t moment = static_cast<int64_t>(std::stoull(hash_of(id).substr(0, 12), nullptr, 16) % static_cast<uint64_t>(interval));
     const int64_t slot = (now_.time_since_epoch().count() - moment) / interval;
     look_again(TimePoint(Duration((slot + 1) * interval + moment)));
-    rollout::GateContext context;
+    measure::GateContext context;
     context.ns = o_.key.ns;
     context.model = o_.key.name;
     context.stable = context.candidate = stable_;
     context.of_cluster = !monitor.policy.empty();  // the cluster's admin wrote it
     if (const auto& revision = m_.status.stable_revision) context.stable_revision = context.candidate_revision = revision->label();
-    Ask ask = rollout::ask_figure(monitor.figure, context, id + "/" + std::to_string(slot));
+    Ask ask = measure::ask_figure(monitor.figure, context, id + "/" + std::to_string(slot));
     const auto answer = o_.answers.find(ask.id);
     out_.asks.push_back(std::move(ask));
     return answer == o_.answers.end() ? std::nullopt : std::optional(answer->second);

@@ -10,6 +10,7 @@
 #include "operator/json/json.h"
 #include "reconcilers/audit/trail.h"
 #include "reconcilers/common/installation.h"
+#include "reconcilers/common/object.h"
 #include "reconcilers/common/observed.h"
 #include "reconcilers/serving/ground.h"
 
@@ -108,7 +109,7 @@ Json labels_of_pods(const api::Model& model);
 // All that Pod Security's level "restricted" asks of a container of our image, whatever the rest of the pod says.
 Json restricted(const Json& pod_security);
 
-// apiVersion, kind, metadata with our labels and the Model as controlling owner.
-Json object_of(const api::Model& model, Kind kind, const std::string& name);
+// With the hash of what it says, by which it is known again.
+Rendered sealed(Json body);
 
 }  // namespace mo::serving

@@ -8,7 +8,7 @@
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/rollout/advance.h"
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
 #include "reconcilers/training/import.h"
 #include "reconcilers/training/job.h"
 #include "reconcilers/training/workload.h"
@@ -102,6 +102,9 @@ class Run {
     if (!in_.cancel.empty()) return end("Cancelled", in_.cancel), true;
     if (run_.trigger_kind == "Registry" && !imports_)
       return end("Failed", "trigger " + run_.trigger + ", from whose registry it imports, was taken out of spec.retraining"), true;
+    // Before validation is paid for.
+    const std::string barred = spec_.workload && !imports_ && s().stages.empty() ? not_allowed(*spec_.workload, run_) : "";
+    if (!barred.empty()) return end("Failed", barred), true;
     if (!spec_.deadline) return false;
     const TimePoint until = *s().started + *spec_.deadline;
     if (now_ < until) return look_again(until), false;
@@ -286,12 +289,14 @@ class Run {
     if (trial.job_uid.empty()) trial.job_uid = seen.uid;
     if (trial.job_uid != seen.uid || seen.deleting) return fail_workload(trial, who + " was deleted before its result was read");
     if (seen.failed) return fail_workload(trial, who + " failed" + (seen.says.empty() ? "" : ": " + seen.says));
-    if (seen.succeeded) return finish_workload(trial, seen.result);
+    const std::string awaited = await_result(trial, seen, now_);
+    if (seen.succeeded && awaited.empty()) return finish_workload(trial, seen.result);
     if (seen.suspended)
       queued_ = who;
     else
       runs_ = true;
     if (!seen.unclear.empty()) trouble_ = who + " is under way; it cannot be told yet how it ends: " + seen.unclear;
+    if (!awaited.empty()) trouble_ = awaited;
   }
 
   void make_workload(api::TrialStatus& trial) {
@@ -381,7 +386,9 @@ class Run {
     const auto text = text_of(*seen.job);
     if (!text) return;
     count_time(seen.job);
-    const Result<api::RunResult> result = *text ? api::parse_run_result(**text) : fail(text->error());
+    const Result<api::RunResult> result = !*text     ? fail(text->error())
+                                          : imports_ ? read_import(*imports_->mlflow, **text)
+                                                     : api::parse_run_result(**text);
     if (!result) return fail_trial(trial, result.error().message);
     // What an import ran in says nothing of what the version was made in.
     take_result(trial, *result, imports_ ? "" : seen.job->image);
@@ -458,7 +465,7 @@ class Run {
       out_.problem = policy_.retraining.message;
       return {};
     }
-    rollout::GateContext context;
+    measure::GateContext context;
     context.ns = o_.key.ns;
     context.model = o_.key.name;
     context.stable = s().champion;
@@ -468,7 +475,7 @@ class Run {
     for (const std::string& gate_name : gates) {
       const api::Gate* gate = policy_.policy->gate(gate_name);
       if (!gate || !gate->version_metric) return "gate " + gate_name + " must be a version gate (version.metric)";
-      const api::GateStatus status = rollout::judge_recorded(*gate, context, now_);
+      const api::GateStatus status = measure::judge_recorded(*gate, context, now_);
       if (status.verdict == "Passed" || gate->dry_run) continue;
       return "gate " + gate_name + " did not pass: " + status.message + claimed(*gate->version_metric, metrics);
     }
@@ -655,7 +662,7 @@ class Run {
 
   void tell_taken(const std::string& job) {
     out_.problem_reason = "JobNameTaken";
-    out_.problem = rollout::taken_job(job);
+    out_.problem = measure::taken_job(job);
     wait("Waiting: " + out_.problem);
   }
 

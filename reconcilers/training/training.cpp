@@ -79,7 +79,7 @@ class Training {
   api::RetrainingStatus& s() { return out_.status; }
 
   void look_again(const std::optional<TimePoint>& at) {
-    if (at && (!out_.look_again || *at < *out_.look_again)) out_.look_again = at;
+    out_.look_again_at(at);
   }
   void event(const std::string& reason, const std::string& note, bool warning = false) {
     out_.events.push_back({{Kind::Model, o_.key}, o_.model->meta.uid, warning, reason, note});
@@ -319,10 +319,9 @@ class Training {
   }
 
   void take(const Ref<api::TrainingRun>& run, RunPlan planned) {
-    const auto append = [](auto& to, auto& from) { std::move(from.begin(), from.end(), std::back_inserter(to)); };
-    append(out_.actions, planned.actions);
-    append(out_.asks, planned.asks);
-    append(out_.events, planned.events);
+    append(out_.actions, std::move(planned.actions));
+    append(out_.asks, std::move(planned.asks));
+    append(out_.events, std::move(planned.events));
     look_again(planned.look_again);
     if (!planned.problem_reason.empty()) problem(planned.problem_reason, planned.problem);
     out_.rejected_version = planned.rejected_version;
@@ -472,7 +471,7 @@ class Training {
 Planned taken_away(const Observed& o, TimePoint now) {
   Planned out;
   api::RetrainingStatus& s = out.status = o.model->status.retraining;
-  const std::string gone = "spec.retraining was removed before " + (s.run ? s.run->name : "it") + " ended";
+  const auto gone = [](const std::string& run) { return "spec.retraining was removed before " + run + " ended"; };
   bool stays = false;  // the run under way, until what it runs is gone
   for (const auto& run : o.runs) {
     if (api::is_over(*run)) continue;
@@ -481,17 +480,17 @@ Planned taken_away(const Observed& o, TimePoint now) {
     const bool was_under_way = (s.run && s.run->name == run->meta.key.name) || is_of_operator(*run, *o.model) || next.attempt > 0;
     Ending ending = end_workloads(o, *run, {}, now);
     if (!ending.waits_for.empty()) {
-      std::move(ending.asks.begin(), ending.asks.end(), std::back_inserter(out.asks));
-      std::move(ending.actions.begin(), ending.actions.end(), std::back_inserter(out.actions));
-      out.look_again = ending.look_again;
-      next.message = whole_characters("ends as Cancelled: " + gone + "; " + ending.waits_for + " is being deleted", kResultKept);
+      append(out.asks, std::move(ending.asks));
+      append(out.actions, std::move(ending.actions));
+      out.look_again_at(ending.look_again);
+      next.message = whole_characters("ends as Cancelled: " + gone(run->meta.key.name) + "; " + ending.waits_for + " is being deleted", kResultKept);
       if (s.run && s.run->name == run->meta.key.name) stays = true;
       out.others.emplace_back(run, std::move(next));
       continue;
     }
     if (was_under_way || run->desired_state == "Cancelled") {
       next.phase = "Cancelled";
-      next.message = was_under_way ? gone : "desiredState is Cancelled";
+      next.message = was_under_way ? gone(run->meta.key.name) : "desiredState is Cancelled";
       next.finished = now;
     } else {
       next.phase = "Pending";
@@ -506,7 +505,7 @@ Planned taken_away(const Observed& o, TimePoint now) {
     // How many trials ran side by side is not said any more; putting spec.retraining back must not make the hours free.
     const auto run = std::find_if(o.runs.begin(), o.runs.end(), [&](const auto& r) { return r->meta.key.name == s.run->name; });
     s.job_seconds_today += std::max(most_job_seconds(*s.run, {}, now), run == o.runs.end() ? 0 : (*run)->status.job_seconds);
-    s.last_result = "Cancelled: " + gone;
+    s.last_result = "Cancelled: " + gone(s.run->name);
     s.last_finished = now;
     s.run.reset();
     out.events.push_back({{Kind::Model, o.key}, o.model->meta.uid, true, "RetrainingRejected", s.last_result});

@@ -299,7 +299,11 @@ class TakenAway(Retraining):
 
     def drive(self, world):
         ask(world)
-        world.until(lambda: world.find("Job", "m-run-000001-train"), "the first run's Job")
+        def on_record():
+            run = world.find("TrainingRun", "m-run-000001") or {}
+            trials = run.get("status", {}).get("trials") or [{}]
+            return trials[0].get("job", {}).get("uid")
+        world.until(on_record, "the first run's Job is on record, which no crash may change afterwards")
         retrain(world, None)
         world.gone("Job", "m-run-000001-train")
         world.until(lambda: "spec.retraining was removed" in world.status()["retraining"]["lastResult"] and "run" not in world.status()["retraining"], "the run is closed")

@@ -53,7 +53,7 @@ MUTANTS = [
     ("who wrote the change may approve it", "reconcilers/governance/approvals.cpp",
      'if (q_.record.separate_author) return "who wrote', 'if (q_.record.separate_author && !BROKEN) return "who wrote', "an approval, its revocation", "policy"),
     ("nobody looks again after a write", "reconcilers/model/plan.cpp",
-     "    plan_.at_once = wrote;\n", "    plan_.at_once = wrote && !BROKEN;\n", "a first version", "at rest"),
+     "    if (look_again_) plan_.requeue_after", "    if (BROKEN) plan_.at_once = false;\n    if (look_again_) plan_.requeue_after", "a first version", "at rest"),
 ]
 
 

@@ -30,7 +30,6 @@ const std::vector<Unread> kUnreadOfVersion = {
     {"spec.lineage.data[0].name", "a record for people and pipelines"},
     {"spec.lineage.data[0].rows", "a record for people and pipelines"},
     {"spec.lineage.run.kind", "a record for people and pipelines"},
-    {"spec.lineage.run.parameters", "a record for people and pipelines"},
     {"spec.lineage.run.seed", "a record for people and pipelines"},
     {"status.observedGeneration", "a ModelVersion's spec never changes"},
 };
