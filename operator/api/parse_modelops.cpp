@@ -114,7 +114,7 @@ constexpr Field<Model> kModelSpec[] = {
     {"artifact", member<&Model::artifact>}, {"parts", read_parts<Model>},
     {"serving", into<kServing>},
     {"rollout", member<&Model::rollout>},   {"retraining", member<&Model::retraining>},
-    {"monitors", member<&Model::monitors>},
+    {"monitors", member<&Model::monitors>}, {"monitorSets", member<&Model::monitor_sets>},
     {"history", member<&Model::history>},   {"lifecycle", member<&Model::lifecycle>},
 };
 
@@ -224,6 +224,7 @@ constexpr Field<MonitorStatus> kMonitorStatus[] = {
     {"jobStartedAt", member<&MonitorStatus::job_started>},
     {"jobDone", member<&MonitorStatus::job_done>},
     {"policy", member<&MonitorStatus::policy>},
+    {"set", member<&MonitorStatus::set>},
 };
 bool read(value& v, MonitorStatus& out, const Path& at) { return read_object(v, out, kMonitorStatus, at); }
 

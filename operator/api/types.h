@@ -189,7 +189,11 @@ struct Monitor {
   Duration bad_for{0};        // spec `for`: bad without a break for so long before it counts as breached
   Duration recover_after{0};  // good without a break for so long before a breach is over
   bool retrain = false, roll_back = false, hold = false;  // actions beside Alert
-  std::string policy = {};  // the ModelPolicy that it is of; empty: it is the Model's own
+  bool required = false;      // of a ClusterModelGateSet: a Model's own of that name does not take its place
+  std::string policy = {};    // the ModelPolicy that it is of, or
+  std::string set = {};       // the gate set, such as ModelGateSet/shared; both empty: it is the Model's own
+  bool of_cluster = false;    // the cluster's admins wrote it
+  bool operator==(const Monitor&) const = default;
 };
 
 struct TrafficShare {
@@ -269,7 +273,7 @@ struct MonitorStatus {
   std::string job = {};
   std::optional<TimePoint> job_started = {};
   bool job_done = false;
-  std::string policy = {};  // the ModelPolicy that it is of; empty: it is the Model's own
+  std::string policy = {}, set = {};  // as of the Monitor
   bool operator==(const MonitorStatus&) const = default;
 };
 
@@ -328,6 +332,7 @@ struct Model {
   RolloutPolicy rollout;
   std::optional<Retraining> retraining;
   std::vector<Monitor> monitors;
+  std::vector<GateSetRef> monitor_sets;  // where else monitors are defined; what comes first wins
   std::optional<Lifecycle> lifecycle;
   struct History {  // how many are kept of what is over, beyond what may be needed again
     int rollouts = 10;
@@ -488,6 +493,7 @@ struct ModelRuntime {
 struct GateSet {
   ObjectMeta meta;
   std::vector<Gate> gates;
+  std::vector<Monitor> monitors;
   RawJson raw = "{}";   // spec as it was read
   std::string problem;  // it could not be read although admission let it pass: why
 

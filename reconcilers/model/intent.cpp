@@ -198,6 +198,8 @@ class Decide {
     const std::string body = training::render_rollout(m_, i.rollout, i.version, "spec").dump();
     out_.actions.push_back(Apply{
         {Kind::ModelRollout, {o_.key.ns, i.rollout}}, body, "", hash_of(body), "spec asks for " + i.version});
+    const api::Intent& recorded = m_.status.intent;
+    out_.rollout_first = !(under_way(recorded) && recorded.rollout == i.rollout && recorded.version == i.version);
   }
 
   // ---- those that wait ----

@@ -24,6 +24,7 @@ struct Decided : Part {
   Ref<api::ModelRollout> active;  // the rollout that may run now, if it exists and is not over
   std::map<std::string, rollout::Waiting> waiting;   // those that may not yet, by name
   std::map<std::string, std::string> superseded;     // those that are to end, by name, and why
+  bool rollout_first = false;                        // the ModelRollout that actions make is not on record yet
   std::map<std::string, api::RolloutStatus> closed;  // those that are over without having run
 };
 

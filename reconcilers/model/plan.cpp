@@ -19,22 +19,26 @@ namespace mo::model {
 namespace {
 
 constexpr size_t kOtherRuns = 20;  // whose statuses one plan writes
+constexpr size_t kSealedKept = 8u << 10;  // bytes of records that a status may go on to hold although a ModelAudit has them
 
 class Planner {
  public:
-  Planner(const Observed& o, TimePoint now, const Settings& settings) : o_(o), m_(*o.model), settings_(settings), now_(now) {}
+  Planner(const Observed& o, SpecVersion spec, TimePoint now, const Settings& settings) : o_(o), m_(*o.model), settings_(settings), now_(now) {
+    d_.spec = std::move(spec);
+  }
 
   Plan run() {
     d_.lifecycle = lifecycle::decide(o_, now_);
     if (d_.lifecycle.retired) return retire(o_, d_.lifecycle, now_, settings_);
-    d_.spec = resolve_spec(o_);
     d_.policy = governance::resolve(o_);
     d_.intent = decide_intent(o_, d_.spec, d_.policy, now_);
+    if (makes_rollout_first()) return make_rollout_first();
     status().pinned = d_.spec.pinned;
     note_digest();
     d_.monitors = monitors::watch(o_, status().stable_version, now_);
     d_.rollout = roll(o_, d_.intent, d_.spec, d_.policy, d_.monitors.hold, settings_, now_);
     settle_authors();
+    note_words();
     follow_runtime();
     retrain();
     serve();
@@ -50,7 +54,30 @@ class Planner {
  private:
   api::ModelStatus& status() { return d_.status(); }
 
+  // A ModelRollout of the spec runs only once the Model's intent names its UID. It is made first, so that one write puts both on record,
+  // and everything else comes after that. One that cannot be made holds nothing up: then the intent is on record without it.
+  bool makes_rollout_first() const {
+    const bool ours = !m_.status.raw.empty() && (settings_.installation.name.empty() || m_.status.handled_by == settings_.installation.name);
+    return d_.intent.rollout_first && ours && !repeats_any(o_.refusals, d_.intent.actions);
+  }
+
+  Plan make_rollout_first() {
+    append(plan_.actions, std::move(d_.spec.actions));
+    append(plan_.actions, std::move(d_.intent.actions));
+    plan_.at_once = true;
+    return std::move(plan_);
+  }
+
   // ---- what needs more than one part ----
+
+  // Other words for what serves are no rollout. But by them it follows its ModelRuntime: with those of before it would seem to ask for something else, and
+  // no patch would reach it.
+  void note_words() {
+    auto& stable = status().stable_revision;
+    if (!stable || stable->name.empty() || d_.rollout.under_way() || under_way(status().intent) || !m_.problem.empty()) return;
+    const std::string words = serving::asked_of(m_);
+    if (stable->asked != words && serves_as_asked(o_, status(), status().stable_version)) stable->asked = words;
+  }
 
   // The version before did not write it down.
   void note_digest() {
@@ -184,7 +211,9 @@ Plan plan(const Observed& observed, TimePoint now, const Settings& settings) {
       return {};
   }
   if (observed.model->meta.deleting) return serving::give_back(observed, now);  // its owner references take down the rest
-  return Planner(observed, now, settings).run();
+  SpecVersion spec = resolve_spec(observed);
+  const std::optional<Observed> registered = with_registered(observed, spec, now);
+  return Planner(registered ? *registered : observed, std::move(spec), now, settings).run();
 }
 
 }  // namespace mo::model

@@ -76,11 +76,11 @@ class Roll {
     return input;
   }
 
-  // People look at the Model, too.
+  // Who looks at the Model hears of what people have to act on.
   void tell(const std::vector<Event>& events) {
     for (const Event& event : events) {
       out_.events.push_back(event);
-      out_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, event.warning, event.reason, event.note});
+      if (event.warning) out_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, true, event.reason, event.note});
     }
   }
 

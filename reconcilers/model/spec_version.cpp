@@ -1,8 +1,14 @@
 #include "reconcilers/model/spec_version.h"
 
+#include <algorithm>
+#include <memory>
+
+#include "operator/api/parse.h"
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/object.h"
+#include "reconcilers/rollout/advance.h"
+#include "reconcilers/version/phase.h"
 
 namespace mo::model {
 namespace {
@@ -55,6 +61,12 @@ SpecVersion resolve_tag(const Observed& o, const std::string& tag) {
   return out;
 }
 
+bool is_candidate(const api::ModelVersion& version, const Observed& o) {
+  return version.phase == "Candidate" || std::any_of(o.rollouts.begin(), o.rollouts.end(), [&](const auto& r) {
+           return r->version == version.meta.key.name && r->status.started && !rollout::is_over(r->status.phase);
+         });
+}
+
 }  // namespace
 
 std::string check_owner(const api::ModelVersion& version, const std::string& model) {
@@ -91,10 +103,9 @@ SpecVersion resolve_spec(const Observed& o) {
     if (!out.problem.empty()) out.problem_reason = "VersionOfAnotherModel";
     // The record of an inline artifact that was mended before it ever served: the same bits, from elsewhere. One that a run
     // registered knows how good they are and where they came from, and stays.
-    if (!out.problem.empty() || !m.artifact || (record->artifact == *m.artifact && record->parts == m.parts) || record->meta.deleting || record->phase == "Candidate")
+    if (!out.problem.empty() || !m.artifact || (record->artifact == *m.artifact && record->parts == m.parts) || record->meta.deleting || is_candidate(*record, o))
       return out;
-    const bool ours = record->meta.controller_uid == m.meta.uid && record->figures().empty() && record->parent.empty();
-    if (ours && out.name != m.status.stable_version) {
+    if (version::is_of_spec(*record, m) && out.name != m.status.stable_version) {
       out.actions.push_back(Delete{{Kind::ModelVersion, record->meta.key},
                                    record->meta.uid,
                                    "spec.artifact has changed; registered anew"});
@@ -114,6 +125,24 @@ SpecVersion resolve_spec(const Observed& o) {
   out.actions.push_back(Apply{
       {Kind::ModelVersion, {o.key.ns, out.name}}, body, "", hash_of(body), "register the inline artifact"});
   return out;
+}
+
+std::optional<Observed> with_registered(const Observed& observed, const SpecVersion& spec, TimePoint now) {
+  for (const Action& action : spec.actions) {
+    const auto* apply = std::get_if<Apply>(&action);
+    if (!apply || apply->target.kind != Kind::ModelVersion) continue;
+    for (const Refusal& refusal : observed.refusals)
+      if (refusal.target == apply->target) return {};
+    Result<api::ModelVersion> version = api::parse<api::ModelVersion>(apply->body);
+    if (!version) return {};
+    version->meta.created = now;
+    const auto made = std::make_shared<const api::ModelVersion>(std::move(*version));
+    Observed with = observed;
+    with.versions.push_back(made);
+    with.named[made->meta.key.name] = made;
+    return with;
+  }
+  return {};
 }
 
 }  // namespace mo::model

@@ -19,6 +19,10 @@ struct SpecVersion : Part {
 
 SpecVersion resolve_spec(const Observed& observed);
 
+// What is observed with the ModelVersion that `spec` registers, as if it were there: one plan then registers it and serves it. Nothing
+// if it registers none, or the API server has said no to it.
+std::optional<Observed> with_registered(const Observed& observed, const SpecVersion& spec, TimePoint now);
+
 // The Model with the digest that its status has on record in place of the tag of its artifact; itself where there is none.
 Ref<api::Model> with_pinned(const Ref<api::Model>& model);
 

@@ -453,8 +453,8 @@ class Status {
     conditions.set("Available", available());
     if (f_.lifecycle && f_.lifecycle->end_of_life) conditions.set("EndOfLife", *f_.lifecycle->end_of_life);
     if (!f_.runtime_outdated.empty()) conditions.set("RuntimeOutdated", {true, "WaitsForRollout", f_.runtime_outdated});
-    if (!f_.status.monitors.empty() && !retired()) {
-      const monitors::Health health = monitors::health_of(f_.status.monitors);
+    if (!(f_.status.monitors.empty() && f_.monitors_reason.empty()) && !retired()) {
+      const monitors::Health health = monitors::health_of(f_.status.monitors, f_.monitors_reason, f_.monitors_problem);
       conditions.set("Healthy", {health.healthy, health.reason, health.message});
     }
     if (const std::string why = audit::unsealed(o_, f_.status.audit); !why.empty())
@@ -472,16 +472,22 @@ class Status {
   Ground ground_;
 };
 
+bool same_but(const char* field, const Json& a, const Json& b) {
+  if (!a.is_object() || !b.is_object()) return false;
+  Json x = a, y = b;
+  x.erase(field);
+  y.erase(field);
+  return x == y;
+}
+
 }  // namespace
 
 Json render_status(const Findings& findings, TimePoint now) { return Status(findings, now).render(); }
 
-bool same_but_running(const Json& a, const Json& b) {
-  if (!a.is_object() || !b.is_object()) return false;
-  Json x = a, y = b;
-  x.erase("replicas");
-  y.erase("replicas");
-  return x == y;
+bool same_but_running(const Json& a, const Json& b) { return same_but("replicas", a, b); }
+
+bool same_but_sealed(const Json& a, const Json& b) {
+  return same_but("audit", a, b) && audit::only_sealed(a.value("audit", Json()), b.value("audit", Json()));
 }
 
 bool only_counts_differ(const Json& a, const Json& b) {

@@ -26,6 +26,7 @@ struct Findings {
   std::string retraining_reason = {}, retraining_problem = {};
   const lifecycle::Decision* lifecycle = nullptr;
   std::string retention_stopped = {};  // a sentence, if ModelAudits stay that should have gone
+  std::string monitors_reason = {}, monitors_problem = {};  // what is wrong with a set of monitors
 };
 
 Json render_status(const Findings& findings, TimePoint now);
@@ -34,5 +35,7 @@ Json render_status(const Findings& findings, TimePoint now);
 bool only_counts_differ(const Json& a, const Json& b);
 // They differ in nothing but the number of pods that run, ready or not.
 bool same_but_running(const Json& a, const Json& b);
+// They differ in nothing but records that a ModelAudit holds by now.
+bool same_but_sealed(const Json& a, const Json& b);
 
 }  // namespace mo::model

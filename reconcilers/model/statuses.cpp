@@ -19,6 +19,7 @@ namespace {
 
 // A Model that cannot get on by itself is looked at again now and then, for what no watch tells.
 constexpr Duration kStalledPoll = std::chrono::seconds(30);
+constexpr size_t kSealedKept = 8u << 10;  // bytes of records that a status may go on to hold although a ModelAudit has them
 
 template <class Map>
 const typename Map::mapped_type* find(const Map& map, const std::string& name) {
@@ -84,9 +85,12 @@ class Writing {
     if (settings_.audit.on) note_audit(findings);
     const Json next = render_status(findings, now_);
     look_again(findings, next);
-    WriteStatus* write = write_status(out_.actions, Kind::Model, m_.meta, m_.status.raw, next.dump(), next["message"].get<std::string>());
-    if (!write) return;
-    Result<Json> before = parse_json(m_.status.raw.empty() ? "{}" : m_.status.raw, 1 << 22);
+    std::string text = next.dump();
+    if (text == m_.status.raw) return;
+    const Result<Json> before = parse_json(m_.status.raw.empty() ? "{}" : m_.status.raw, 1 << 22);
+    // Records that are sealed leave with the next write.
+    if (before && m_.status.raw.size() < text.size() + kSealedKept && same_but_sealed(*before, next)) return;
+    WriteStatus* write = write_status(out_.actions, Kind::Model, m_.meta, m_.status.raw, std::move(text), next["message"].get<std::string>());
     write->may_wait = before && only_counts_differ(*before, next);
     // That pods have been made which are not ready yet is worth no write of its own, unless they stay so.
     if (write->may_wait && same_but_running(*before, next)) write->patience = kLongestPatience;
@@ -117,6 +121,7 @@ class Writing {
                .retraining_reason = d_.training.problem_reason,
                .retraining_problem = d_.training.problem,
                .lifecycle = &d_.lifecycle};
+    f.monitors_reason = d_.monitors.problem_reason, f.monitors_problem = d_.monitors.problem;
     if (d_.rollout.under_way()) {
       f.rollout = &d_.rollout.advanced->status;
       f.rollout_name = d_.intent.active->meta.key.name;
@@ -158,8 +163,11 @@ class Writing {
     std::string problem;
     for (const std::string* what : {&refused_, &std::as_const(d_.serving.problem), &std::as_const(d_.rollout.problem)})
       if (active && problem.empty() && waiting.message.empty()) problem = *what;
-    write_status(out_.actions, Kind::ModelRollout, r.meta, r.status.raw, rollout::render_status(r, next, waiting, problem, now_).dump(),
-                 next.phase + ": " + next.message);
+    const Json status = rollout::render_status(r, next, waiting, problem, now_);
+    WriteStatus* write = write_status(out_.actions, Kind::ModelRollout, r.meta, r.status.raw, status.dump(), next.phase + ": " + next.message);
+    if (!write || r.status.raw.empty()) return;
+    const Result<Json> before = parse_json(r.status.raw, 1 << 22);
+    write->may_wait = before && only_counts_differ(*before, status);
   }
 
   void write_versions() {
@@ -171,7 +179,7 @@ class Writing {
       if (r->status.started && !rollout::is_over(r->status.phase)) role.candidate = r->version;
     if (d_.intent.active) role.candidate = d_.intent.active->version;
     for (const auto& v : o_.versions) {
-      if (v->meta.deleting) continue;
+      if (v->meta.deleting || v->meta.uid.empty()) continue;
       const auto next = version::next_status(*v, role, o_, now_);
       if (next) write_status(out_.actions, Kind::ModelVersion, v->meta, v->status_raw, next->dump(), (*next)["phase"].get<std::string>());
     }

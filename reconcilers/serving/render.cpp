@@ -5,11 +5,13 @@
 #include "operator/core/size.h"
 #include "operator/core/text.h"
 #include "operator/json/pod_config.h"
+#include "operator/json/pod_defaults.h"
 #include "operator/json/pod_template.h"
 #include "operator/json/strategic_merge.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/side.h"
 #include "reconcilers/serving/fetching.h"
+#include "reconcilers/serving/merged_lately.h"
 #include "reconcilers/serving/reserved.h"
 
 namespace mo::serving {
@@ -91,8 +93,7 @@ Result<Json> read_free(const RawJson& pod_template, const std::string& where, Te
   return read;
 }
 
-// The runtime's template with the Model's laid over it: what people want, before the operator adds to it.
-Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& runtime) {
+Result<Json> merge(const api::Model& model, const api::ModelRuntime& runtime) {
   Result<Json> base = read_template(runtime);
   if (!base || model.template_overlay.empty()) return base;
   const Result<Json> overlay = read_template(model);
@@ -100,6 +101,16 @@ Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& r
   Json merged = merge_pod_template(std::move(*base), *overlay);
   // Each by itself is free of what is reserved, but a mount may have lost its readOnly.
   if (const auto free = check_reserved(merged, kOverlay); !free) return fail(free.error());
+  return merged;
+}
+
+// The runtime's template with the Model's laid over it: what people want, before the operator adds to it.
+Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& runtime) {
+  static thread_local MergedLately lately;
+  const std::string& name = runtime.meta.key.name;
+  if (const Result<Json>* known = lately.find(name, runtime.pod_template, model.template_overlay)) return *known;
+  Result<Json> merged = merge(model, runtime);
+  lately.keep(name, runtime.pod_template, model.template_overlay, merged);
   return merged;
 }
 
@@ -135,7 +146,7 @@ Result<Ingredients> ingredients_of(const api::Model& model, const api::ModelVers
   if (!find_server(*merged))
     return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name +
                                         " with the Model's laid over it has no container named server");
-  std::string name = name_of(model, version, runtime, *merged);
+  std::string name = name_of(model, version, runtime, without_defaults(*merged));
   return Ingredients{std::move(*brought), std::move(*merged), std::move(name)};
 }
 
@@ -253,6 +264,19 @@ Result<std::string> revision_name(const api::Model& model, const api::ModelVersi
   Result<Ingredients> of = ingredients_of(model, version, runtime);
   if (!of) return fail(of.error());
   return std::move(of->name);
+}
+
+std::vector<std::string> revision_names(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+  const Result<Ingredients> of = ingredients_of(model, version, runtime);
+  if (!of) return {};
+  std::vector<std::string> names = {of->name};
+  if (std::string before = name_of(model, version, runtime, of->pods); before != names.front()) names.push_back(std::move(before));
+  return names;
+}
+
+bool is_revision(const std::string& name, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+  const std::vector<std::string> names = revision_names(model, version, runtime);
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 Result<api::Revision> make_revision(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,

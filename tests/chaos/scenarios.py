@@ -42,6 +42,7 @@ class Scenario:
     name = ""
     traffic = None   # (stable, candidate, replicas) of the rollout that it makes
     version = None   # the rollout's version, where `traffic` names the sides by a label of their pods
+    fleet = False    # in a world with a ModelRuntime and an operator of the cluster (world.Fleet)
     by_nature = ()   # paths of the end state, as regular expressions, that differ by nature though two runs may agree by chance
 
     def prepare(self, world: World):
@@ -49,6 +50,9 @@ class Scenario:
 
     def drive(self, world: World):
         """What people do, and the end of it."""
+
+    def check(self, world: World):
+        """What must have held at every moment beside the invariants."""
 
 
 class FirstServing(Scenario):
@@ -230,6 +234,49 @@ class Templated(Canary):
         world.served_by({"two": 3})
         world.gone("Deployment", "m-v1")
         world.gone("Service", "m-candidate")
+
+
+class Patched(Scenario):
+    """A ModelRuntime is patched. The patch rolls out over its three Models by their own steps, one at a time, the least critical first."""
+    name = "patched"
+    fleet = True
+    models = {"a": "high", "b": "medium", "c": "low"}
+    own = {"b": {"replicas": 2, "steps": [{"weight": 50}, {"gates": ["accuracy"]}], "gates": CANARY["gates"]}}   # the others go at once
+
+    def prepare(self, world):
+        world.named_by = "level"
+        world.prometheus.values["accuracy of "] = "0.95"
+        world.fleet.runtime("one", maxConcurrent=1)
+        for name, tier in self.models.items():
+            version = f"{name}-v1"
+            world.version(version, model=name, artifact=world.artifact(version, format={"name": world.fleet.FORMAT}))
+            world.model(name, version=version, riskTier=tier, runtime=None, **{"replicas": 1, **self.own.get(name, {})})
+        for name in self.models:
+            world.ready(name, f"{name}-v1")
+        self.updated(world, 1)
+        world.settled()
+
+    def replicas(self, name):
+        return self.own.get(name, {}).get("replicas", 1)
+
+    def updated(self, world, generation):
+        wanted = {"observedGeneration": generation, "following": 3, "updated": 3, "waiting": 0, "failed": 0, "rolling": []}
+        world.until(lambda: world.fleet.status().items() >= wanted.items(), "all Models serve by the runtime", timeout=90)
+
+    def drive(self, world):
+        world.fleet.runtime("two", maxConcurrent=1)
+        self.updated(world, 2)
+        for name in self.models:
+            world.ready(name, f"{name}-v1")
+            world.phase(world.rollout_of(f"{name}-v1", name), "Succeeded")
+            world.served_by({"two": self.replicas(name)}, name)
+            world.gone("Deployment", f"{name}-v1")
+            world.gone("Service", f"{name}-candidate")
+
+    def check(self, world):
+        for name in self.models:
+            world.observer.check(name, "one", "two", self.replicas(name), f"{name}-v1")
+        world.observer.check_at_most_under_way(1)
 
 
 class Autoscaled(Canary):
@@ -465,5 +512,5 @@ def retrain(world, policy):
 
 
 ALL = {scenario.name: scenario for scenario in (
-    FirstServing, Canary, RolledBack, Watched, Approved, Routed, BlueGreen, Configured, Templated, Autoscaled, Retraining, TakenAway, Drifted,
+    FirstServing, Canary, RolledBack, Watched, Approved, Routed, BlueGreen, Configured, Templated, Patched, Autoscaled, Retraining, TakenAway, Drifted,
     Deletion, Adopted)}

@@ -117,9 +117,10 @@ def test_the_catalog_of_runtimes(kube, namespace, tmp_path):
             assert {"startupProbe", "readinessProbe", "livenessProbe", "resources"} <= set(server)
             assert {spec["port"], spec["metrics"]["port"]} <= {p["containerPort"] for p in server["ports"]}
         else:
-            queries = [q for gate in spec["gates"] for q in (gate["prometheus"]["query"], gate.get("samples", {}).get("query")) if q]
-            assert all('modelops_version="{{candidate}}"' in q and 'namespace="{{namespace}}"' in q for q in queries), name
-            rules += [{"record": "gate", "expr": q} for q in queries]
+            for figures, version in ((spec["gates"], "{{candidate}}"), (spec["monitors"], "{{stable}}")):
+                queries = [q for figure in figures for q in (figure["prometheus"]["query"], figure.get("samples", {}).get("query")) if q]
+                assert all(f'modelops_version="{version}"' in q and 'namespace="{{namespace}}"' in q for q in queries), name
+                rules += [{"record": "gate", "expr": q} for q in queries]
     (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "gates", "rules": [{**r, "labels": {"n": str(i)}} for i, r in enumerate(rules)]}]}))
     checked = subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yml"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
