@@ -101,9 +101,9 @@ soak: build rig-deps ## 200 Models in random use on simulated nodes, with faults
 	@$(PYTHON) tests/soak/soak.py --minutes $(SOAK_MINUTES)
 
 .PHONY: browser-test
-browser-test: build rig-deps ## The report in a real browser: every page, phone and print, dark and light, keyboard alone, accessible
+browser-test: build rig-deps ## The report in a real browser: every page, phone and print, dark and light, keyboard alone, accessible (IMAGES=docs/images: also the pictures in the documents)
 	@scripts/install-deps.sh tests/browser/packages.txt
-	@$(PYTHON) tests/browser/run.py
+	@$(PYTHON) tests/browser/run.py $(if $(IMAGES),--images $(IMAGES))
 
 cluster-test: build rig-deps
 	@$(PYTHON) tests/cluster/run.py
@@ -196,6 +196,10 @@ bench-readers: build ## The report under load: 50 readers at once on 10,000 Mode
 
 bench: build rig-deps bench-memory bench-plan bench-readers ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
+
+.PHONY: bench-fleet
+bench-fleet: build rig-deps ## A runtime's patch over 1,000 Models, and another release of the operator over 100 of all strategies
+	@$(PYTHON) tests/bench/fleet.py
 
 .PHONY: bench-compare
 bench-compare: build rig-deps ## Ours beside a controller-runtime operator, in turns; writes docs/performance.md

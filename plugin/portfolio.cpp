@@ -15,7 +15,7 @@ namespace mo::plugin {
 namespace {
 
 Result<report::PrometheusSource> source_of(const Asked& asked) {
-  report::PrometheusSource source{asked.prometheus_url, {}};
+  report::PrometheusSource source{asked.prometheus_url, {}, !asked.opencost_currency.empty()};
   for (const std::string& text : asked.prometheus_labels) {
     auto label = report::read_label(text);
     if (!label) return fail(ErrorKind::Invalid, "--prometheus-label: " + label.error().message);
@@ -23,6 +23,7 @@ Result<report::PrometheusSource> source_of(const Asked& asked) {
   }
   if (!source.url.empty() && !source.url.starts_with("http://") && !source.url.starts_with("https://"))
     return fail(ErrorKind::Invalid, "--prometheus-url " + source.url + " must be an http:// or https:// address");
+  if (source.opencost && source.url.empty()) return fail(ErrorKind::Invalid, "--opencost-currency needs --prometheus-url: OpenCost's costs are series of it");
   return source;
 }
 
@@ -33,9 +34,11 @@ Result<report::Portfolio> read_all(Session& session, const std::string& selector
     if (!read) return fail(read.error());
     prices = std::move(*read);
   }
+  auto priced = report::with_opencost(std::move(prices), asked.opencost_currency);
+  if (!priced) return fail(priced.error());
   auto p = report::read_portfolio(session.client, {session.ns, selector, true}, session.now(), session.stop);
   if (!p) return p;
-  p->prices = std::move(prices);
+  p->prices = std::move(*priced);
   auto workloads = report::read_workloads(session.client, session.ns, session.stop);
   if (!workloads) {
     p->gaps.push_back("Deployments could not be read, so resources and costs are unknown: " + workloads.error().message);
@@ -109,6 +112,7 @@ void takes_sources(CLI::App& verb, Asked& asked) {
       ->envname("PROMETHEUS_URL");
   verb.add_option("--prometheus-label", asked.prometheus_labels, "A label that this cluster's series have there and those of others have not: cluster=prod-eu");
   verb.add_option("--prices", asked.prices, "A file of prices, for costs: currency, cpuHour, memoryGiBHour, deviceHour");
+  verb.add_option("--opencost-currency", asked.opencost_currency, "Costs are those of OpenCost's series in Prometheus, which are in this currency: USD");
 }
 
 int inventory(Session& session, const Inventory& wanted, kube::HttpTransport& http) {

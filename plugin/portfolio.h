@@ -15,6 +15,7 @@ struct Asked {
   std::string prometheus_url;                  // empty: what pods use, and figures over time, are unknown
   std::vector<std::string> prometheus_labels;  // "cluster=prod-eu"
   std::string prices;                          // a file; empty: costs are unknown
+  std::string opencost_currency;               // of OpenCost's series in Prometheus; empty: they are not asked for
 };
 
 void takes_sources(CLI::App& verb, Asked& asked);  // options of a command line

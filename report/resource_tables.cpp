@@ -25,19 +25,25 @@ std::string devices_in_words(const std::map<std::string, double>& devices, int64
   return text;
 }
 
-std::optional<double> of_all_pods(const std::optional<double>& one, int64_t pods) {
-  if (pods == 0) return 0.0;
-  return one ? std::optional(*one * static_cast<double>(pods)) : std::nullopt;
-}
-
 std::string or_unknown(const std::optional<double>& value, std::string (*words)(double)) { return value ? words(*value) : "unknown"; }
+
+size_t told_by_opencost(const Portfolio& p) {
+  size_t told = 0;
+  for (const Model& m : p.models)
+    if (m.workloads) told += static_cast<size_t>(std::count_if(m.workloads->begin(), m.workloads->end(), [](const Workload& w) { return w.cost_hour.has_value(); }));
+  return told;
+}
 
 void put_missing(Html& h, const Portfolio& p) {
   const auto gap = [&](const std::string& text) {
     h << "<p class=\"more\">";
     h.text(text) << "</p>";
   };
-  if (!p.prices) gap("No prices are known here, so costs are unknown: whoever makes this report can give them by --prices.");
+  if (!p.prices) gap("No prices are known here, so costs are unknown: whoever makes this report can give them by --prices or --opencost-currency.");
+  if (p.prices && p.prices->opencost) {
+    const size_t told = told_by_opencost(p);
+    if (told == 0) gap(std::string("Prometheus has no costs of OpenCost for these Models, so ") + (p.prices->cpu_hour ? "they are by the prices given." : "they are unknown."));
+  }
   if (!p.usage_problem.empty()) gap("What is used is unknown: " + p.usage_problem);
 }
 
@@ -79,13 +85,14 @@ Table resources_table(const Portfolio& p, const std::vector<const Model*>& model
            {"owner", "Owner", "spec.owner: the team that answers for it."},
            {"version", "Version", "The version that these pods serve."},
            {"pods", "Pods", "How many there are now."},
-           {"cpu", "Cores", "That all these pods ask for: requests of their Deployment."},
+           {"cpu", "Cores", "That all these pods ask for: requests of their Deployment, or what kube-state-metrics tells of them if that is more."},
            {"cpuUsed", "Used", "Cores that they used, on average over the last hour, as Prometheus knows it."},
            {"memoryGiB", "GiB", "Memory that all these pods ask for."},
            {"memoryUsedGiB", "Used GiB", "Memory that they used, on average over the last hour."},
            {"devices", "Devices", "GPUs and the like that all these pods ask for."},
-           {"costPerMonth", "A month", "What they ask for, by the prices given, for 730 hours with as many pods as now."},
-           {"currency", "Currency", "Of the cost.", true}},
+           {"costPerMonth", "A month", "As OpenCost tells it, or else what they ask for by the prices given, for 730 hours with as many pods as now."},
+           {"currency", "Currency", "Of the cost.", true},
+           {"costFrom", "Cost from", "Who says so: OpenCost, or prices that were given.", true}},
           {},
           "no Deployment of a Model was found"};
   struct Row {
@@ -107,8 +114,9 @@ Table resources_table(const Portfolio& p, const std::vector<const Model*>& model
     Cell name = plain(m->name);
     name.ns = m->ns, name.model = m->name;
     t.rows.push_back({plain(m->ns), name, cell(m->team.empty() ? m->contact : m->team), plain(w->version), count(static_cast<size_t>(w->pods)),
-                      cores_cell(of_all_pods(w->cpu, w->pods)), cores_cell(w->cpu_used), gib_cell(of_all_pods(w->memory, w->pods)), gib_cell(w->memory_used),
-                      plain(devices_in_words(w->devices, w->pods)), money_cell(cost, p), p.prices ? plain(p.prices->currency) : cell("")});
+                      cores_cell(cpu_asked(*w)), cores_cell(w->cpu_used), gib_cell(memory_asked(*w)), gib_cell(w->memory_used),
+                      plain(devices_in_words(w->devices, w->pods)), money_cell(cost, p), p.prices ? plain(p.prices->currency) : cell(""),
+                      cost && p.prices ? plain(p.prices->opencost && w->cost_hour ? "OpenCost" : "prices") : cell("")});
   }
   return t;
 }

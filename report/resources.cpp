@@ -80,9 +80,11 @@ Result<std::optional<double>> price(const Json& document, const std::string& nam
 
 void add(std::optional<double>& sum, const std::optional<double>& part) { sum = sum && part ? std::optional(*sum + *part) : std::nullopt; }
 
-std::optional<double> times(const std::optional<double>& one, int64_t pods) {
+// The Deployment does not show what admission adds to pods, nor the told sum what init containers ask for; without the Deployment's word
+// some container of them asks for nothing that is known.
+std::optional<double> asked(const std::optional<double>& one, const std::optional<double>& told, int64_t pods) {
   if (pods == 0) return 0.0;
-  return one ? std::optional(*one * static_cast<double>(pods)) : std::nullopt;
+  return one ? std::optional(std::max(*one * static_cast<double>(pods), told.value_or(0))) : std::nullopt;
 }
 
 std::string decimals(double value) {
@@ -168,17 +170,32 @@ Result<Prices> read_prices(const Json& document) {
   return prices;
 }
 
+std::optional<double> cpu_asked(const Workload& w) { return asked(w.cpu, w.cpu_told, w.pods); }
+std::optional<double> memory_asked(const Workload& w) { return asked(w.memory, w.memory_told, w.pods); }
+
+Result<std::optional<Prices>> with_opencost(std::optional<Prices> prices, const std::string& currency) {
+  if (currency.empty()) return prices;
+  if (currency.size() > 16) return fail(ErrorKind::Invalid, "--opencost-currency must be a text of up to 16 bytes such as USD");
+  if (prices && prices->currency != currency)
+    return fail(ErrorKind::Invalid, "--opencost-currency is " + currency + ", but --prices speaks of " + prices->currency + ": one report has one currency");
+  if (!prices) prices.emplace().currency = currency;
+  prices->opencost = true;
+  return prices;
+}
+
 std::optional<double> monthly_cost(const Workload& w, const std::optional<Prices>& prices) {
   if (w.pods == 0) return 0.0;
-  if (!prices || !w.cpu || !w.memory || !prices->cpu_hour || !prices->memory_gib_hour) return {};
-  double hour = *w.cpu * *prices->cpu_hour + *w.memory / kGiB * *prices->memory_gib_hour;
+  if (prices && prices->opencost && w.cost_hour) return *w.cost_hour * kHoursOfMonth;
+  const auto cpu = cpu_asked(w), memory = memory_asked(w);
+  if (!prices || !cpu || !memory || !prices->cpu_hour || !prices->memory_gib_hour) return {};
+  double hour = *cpu * *prices->cpu_hour + *memory / kGiB * *prices->memory_gib_hour;
   for (const auto& [name, amount] : w.devices) {
     if (amount == 0) continue;
     const auto it = prices->device_hour.find(name);
     if (it == prices->device_hour.end()) return {};
-    hour += amount * it->second;
+    hour += amount * static_cast<double>(w.pods) * it->second;
   }
-  return hour * kHoursOfMonth * static_cast<double>(w.pods);
+  return hour * kHoursOfMonth;
 }
 
 Totals totals_of(const Model& m, const std::optional<Prices>& prices) {
@@ -187,8 +204,8 @@ Totals totals_of(const Model& m, const std::optional<Prices>& prices) {
   if (!prices) t.cost.reset();
   for (const Workload& w : *m.workloads) {
     t.pods += w.pods;
-    add(t.cpu, times(w.cpu, w.pods));
-    add(t.memory, times(w.memory, w.pods));
+    add(t.cpu, cpu_asked(w));
+    add(t.memory, memory_asked(w));
     add(t.cpu_used, w.cpu_used);
     add(t.memory_used, w.memory_used);
     add(t.cost, monthly_cost(w, prices));

@@ -24,7 +24,13 @@ struct Workload {
   std::map<std::string, double> devices;  // "nvidia.com/gpu"
   // That all its pods used, on average over the last hour.
   std::optional<double> cpu_used, memory_used;
+  // That all its pods ask for, as kube-state-metrics tells it: with what admission added to them.
+  std::optional<double> cpu_told, memory_told;
+  std::optional<double> cost_hour;  // of all its pods, as OpenCost tells it
 };
+// That all its pods ask for.
+std::optional<double> cpu_asked(const Workload& workload);
+std::optional<double> memory_asked(const Workload& workload);
 // Nothing if it is not one that the operator made for a version.
 std::optional<Workload> read_workload(const Json& deployment);
 
@@ -35,12 +41,16 @@ struct Prices {
   std::string currency;
   std::optional<double> cpu_hour, memory_gib_hour;  // of a core and a GiB that are asked for, by the hour
   std::map<std::string, double> device_hour;        // by the name of the resource
+  bool opencost = false;                            // OpenCost's costs come before these prices; they are in the same currency
 };
 // Of {currency, cpuHour, memoryGiBHour, deviceHour: {nvidia.com/gpu: …}}. ErrorKind::Invalid names the field that is wrong.
 Result<Prices> read_prices(const Json& document);
 
 inline constexpr double kHoursOfMonth = 730;
-// Of what its pods ask for, for a month as it is now; nothing where an amount or a price of it is unknown.
+// These prices, with OpenCost's costs in that currency before them; empty: without. ErrorKind::Invalid if they speak of another currency.
+Result<std::optional<Prices>> with_opencost(std::optional<Prices> prices, const std::string& currency);
+
+// As OpenCost tells it, or of what its pods ask for, for a month as it is now; nothing where an amount or a price of it is unknown.
 std::optional<double> monthly_cost(const Workload& workload, const std::optional<Prices>& prices);
 
 struct Totals {  // each nothing where a part of it is unknown

@@ -144,7 +144,7 @@ Table models_table(const std::vector<const Model*>& models, const Portfolio& p) 
            {"retiresAt", "Retires", "spec.lifecycle.retireAt.", true},
            {"cpu", "Cores", "That its pods ask for.", true},
            {"memoryGiB", "GiB", "Memory that its pods ask for.", true},
-           {"costPerMonth", "A month", "What its pods ask for, by the prices given.", true},
+           {"costPerMonth", "A month", "What its pods cost, as OpenCost tells it or by the prices given.", true},
            {"findings", "Findings", "How many things need attention."}},
           {},
           "no Models"};

@@ -17,6 +17,11 @@ struct Lifecycle {
   std::string successor;  // the Model that callers are to move to
 };
 
+// A filter of the gateway's own, in the Model's namespace.
+struct FilterRef {
+  std::string group, kind, name;
+};
+
 struct LifecycleStatus {
   std::string stage;  // the word that holds now; empty: the spec has no lifecycle, and had none
   std::optional<TimePoint> since;

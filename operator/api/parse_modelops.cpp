@@ -58,9 +58,13 @@ void read_parts(value& v, T& out, const Path& at) {
 // ---- Model.spec ----
 
 constexpr Field<Model> kRuntimeRef[] = {{"name", member<&Model::runtime>}};
+constexpr Field<FilterRef> kFilterRef[] = {{"group", member<&FilterRef::group>}, {"kind", member<&FilterRef::kind>}, {"name", member<&FilterRef::name>}};
+bool read(value& v, FilterRef& out, const Path& at) { return read_object(v, out, kFilterRef, at); }
+constexpr Field<Model::Route> kRetired[] = {{"extensionRef", member<&Model::Route::retired>}};
 constexpr Field<Model::Route> kRoute[] = {{"parentRefs", raw_member<&Model::Route::parent_refs>},
                                           {"hostnames", member<&Model::Route::hostnames>},
-                                          {"sessionPersistence", raw_member<&Model::Route::session_persistence>}};
+                                          {"sessionPersistence", raw_member<&Model::Route::session_persistence>},
+                                          {"retired", into<kRetired>}};
 bool read(value& v, Model::Route& out, const Path& at) { return read_object(v, out, kRoute, at); }
 constexpr Field<Model::Autoscaling> kAutoscaling[] = {{"minReplicas", member<&Model::Autoscaling::min>},
                                                       {"maxReplicas", member<&Model::Autoscaling::max>},
@@ -110,7 +114,7 @@ constexpr Field<Model> kModelSpec[] = {
     {"artifact", member<&Model::artifact>}, {"parts", read_parts<Model>},
     {"serving", into<kServing>},
     {"rollout", member<&Model::rollout>},   {"retraining", member<&Model::retraining>},
-    {"monitors", member<&Model::monitors>},
+    {"monitors", member<&Model::monitors>}, {"monitorSets", member<&Model::monitor_sets>},
     {"history", member<&Model::history>},   {"lifecycle", member<&Model::lifecycle>},
 };
 
@@ -220,6 +224,7 @@ constexpr Field<MonitorStatus> kMonitorStatus[] = {
     {"jobStartedAt", member<&MonitorStatus::job_started>},
     {"jobDone", member<&MonitorStatus::job_done>},
     {"policy", member<&MonitorStatus::policy>},
+    {"set", member<&MonitorStatus::set>},
 };
 bool read(value& v, MonitorStatus& out, const Path& at) { return read_object(v, out, kMonitorStatus, at); }
 

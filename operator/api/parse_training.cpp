@@ -145,6 +145,7 @@ constexpr Field<TrainingRun> kRunSpec[] = {{"modelRef", into<kRunModel>},
                                            {"trigger", into<kRunTrigger>},
                                            {"parameters", member<&TrainingRun::parameters>},
                                            {"seed", member<&TrainingRun::seed>},
+                                           {"workload", member<&TrainingRun::workload>},
                                            {"onSuccess", word<&TrainingRun::on_success, kOnSuccess>},
                                            {"desiredState", member<&TrainingRun::desired_state>}};
 

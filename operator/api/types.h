@@ -55,6 +55,8 @@ inline constexpr const char* kAnnotationChangedBy = "modelops.dev/changed-by";
 inline constexpr const char* kOperatorAuthor = "model-operator";  // its value for what the operator writes on its own account
 // On a ModelRollout: who set desiredState or resumeRequestedAt last. Admission lets nobody write another's name.
 inline constexpr const char* kAnnotationSteeredBy = "modelops.dev/steered-by";
+// On a ModelAudit: the installation that made it, and exports it whatever becomes of its Model.
+inline constexpr const char* kAnnotationInstallation = "modelops.dev/installation";
 // On a ModelAudit, by the operator, once its records are where --audit-export says: "TIME UID FIRST LAST HEAD", of its Model and records.
 inline constexpr const char* kAnnotationExported = "modelops.dev/exported";
 
@@ -187,7 +189,11 @@ struct Monitor {
   Duration bad_for{0};        // spec `for`: bad without a break for so long before it counts as breached
   Duration recover_after{0};  // good without a break for so long before a breach is over
   bool retrain = false, roll_back = false, hold = false;  // actions beside Alert
-  std::string policy = {};  // the ModelPolicy that it is of; empty: it is the Model's own
+  bool required = false;      // of a ClusterModelGateSet: a Model's own of that name does not take its place
+  std::string policy = {};    // the ModelPolicy that it is of, or
+  std::string set = {};       // the gate set, such as ModelGateSet/shared; both empty: it is the Model's own
+  bool of_cluster = false;    // the cluster's admins wrote it
+  bool operator==(const Monitor&) const = default;
 };
 
 struct TrafficShare {
@@ -267,7 +273,7 @@ struct MonitorStatus {
   std::string job = {};
   std::optional<TimePoint> job_started = {};
   bool job_done = false;
-  std::string policy = {};  // the ModelPolicy that it is of; empty: it is the Model's own
+  std::string policy = {}, set = {};  // as of the Monitor
   bool operator==(const MonitorStatus&) const = default;
 };
 
@@ -319,12 +325,14 @@ struct Model {
     RawJson parent_refs;  // of Gateway API's HTTPRoute
     std::vector<std::string> hostnames;
     RawJson session_persistence;  // of a rule of it, or empty
+    std::optional<FilterRef> retired = {};  // that answers callers once the Model is retired
   };
   std::optional<Route> route;
   std::optional<std::string> adopt;  // the Deployment that served before
   RolloutPolicy rollout;
   std::optional<Retraining> retraining;
   std::vector<Monitor> monitors;
+  std::vector<GateSetRef> monitor_sets;  // where else monitors are defined; what comes first wins
   std::optional<Lifecycle> lifecycle;
   struct History {  // how many are kept of what is over, beyond what may be needed again
     int rollouts = 10;
@@ -413,7 +421,8 @@ struct RolloutStatus {
   std::vector<GateStatus> gates;
   std::optional<TimePoint> started, finished;
   std::optional<TimePoint> step_started;  // moved forward by the length of pauses that a person made
-  std::optional<TimePoint> mirroring_since;  // Shadow: the gateways can, and the candidate gets copies
+  std::optional<TimePoint> mirroring_since;  // Shadow: the gateways can, and the candidate is to get copies
+  std::optional<TimePoint> mirrored_since;   // the gateways have taken that up: it gets them
   std::optional<TimePoint> baking_since;  // at 100 % and under watch; moved forward like step_started
   std::optional<TimePoint> waiting_since;  // pods or the route are missing: the deadline counts from here
   int64_t step_generation = 0;  // metadata.generation when the step began, or when it paused
@@ -484,6 +493,7 @@ struct ModelRuntime {
 struct GateSet {
   ObjectMeta meta;
   std::vector<Gate> gates;
+  std::vector<Monitor> monitors;
   RawJson raw = "{}";   // spec as it was read
   std::string problem;  // it could not be read although admission let it pass: why
 
@@ -499,6 +509,7 @@ struct ModelAudit {
   ObjectMeta meta;
   std::string model;     // from our label
   std::string exported;  // annotation modelops.dev/exported; empty: it was not exported
+  std::string installation;  // annotation modelops.dev/installation: which one made it; empty: one that did not say so yet
 };
 
 // ---- what we write and watch ----

@@ -120,7 +120,7 @@ class Upload {
     auto answer = ask(http_, request(method, query, std::move(body)), "s3://" + bucket_.name + "/" + key_,
                       kLargestUploadAnswer, deadline_, first_retry_, log_);
     if (answer && answer->status / 100 != 2)
-      return fail(s3_refusal(*answer, bucket_.name, key_, bucket_.endpoint, S3Does::Write));
+      return fail(s3_refusal(*answer, bucket_.name, key_, bucket_.endpoint, s3_words_of_writing()));
     return answer;
   }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "operator/core/result.h"
+#include "operator/serve/tls.h"
 
 namespace mo::serve {
 
@@ -37,6 +38,8 @@ using Guard = std::function<void(std::string authorization, Decided decided)>;
 struct Request {
   std::string path, query;  // as they were sent
   std::string authorization;
+  std::vector<std::pair<std::string, std::string>> headers = {};  // all of them, as they were sent; a name may come twice
+  Certified certificate = {};                                     // of the caller
 };
 // Instead of Guard and Handler, where who asks makes a difference to the answer. Called on the server's thread, and must not block: what
 // takes time calls `answer` later, once, from any thread.
@@ -65,10 +68,10 @@ struct Limits {
 class HttpServer {
  public:
   // Binds at once: ErrorKind::Transport if the address is taken or is none of ours.
-  // An empty `guard` lets everybody in.
+  // An empty `guard` lets everybody in. With `tls` it speaks HTTPS, and tells those who speak plain HTTP so; without it is plain HTTP.
   static Result<std::unique_ptr<HttpServer>> start(const Address& address, Handler handler,
-                                                   Limits limits = {}, Guard guard = {});
-  static Result<std::unique_ptr<HttpServer>> start(const Address& address, Service service, Limits limits);
+                                                   Limits limits = {}, Guard guard = {}, Tls tls = {});
+  static Result<std::unique_ptr<HttpServer>> start(const Address& address, Service service, Limits limits, Tls tls = {});
   ~HttpServer();
 
   uint16_t port() const;

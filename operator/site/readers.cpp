@@ -26,26 +26,26 @@ std::string account_of(const kube::Identity& who) {
 
 }  // namespace
 
-bool Readers::knows(const std::string& token) { return recall(token).has_value(); }
+bool Readers::knows(const Caller& caller) { return recall(caller.key).has_value(); }
 
-std::optional<Readers::Reader> Readers::recall(const std::string& token) {
+std::optional<Readers::Reader> Readers::recall(const std::string& key) {
   std::lock_guard lock(mutex_);
-  const auto it = readers_.find(token);
+  const auto it = readers_.find(key);
   if (it == readers_.end() || it->second.until < Clock::now()) return {};
   return it->second;
 }
 
-void Readers::remember(const std::string& token, const Reader& reader) {
+void Readers::remember(const std::string& key, const Reader& reader) {
   std::lock_guard lock(mutex_);
   std::erase_if(readers_, [now = Clock::now()](const auto& entry) { return entry.second.until < now; });
-  if (readers_.size() >= kRemembered && !readers_.contains(token)) {
+  if (readers_.size() >= kRemembered && !readers_.contains(key)) {
     // Those whom nobody knows go first: whoever tries tokens pushes out no reader.
     auto oldest = std::min_element(readers_.begin(), readers_.end(), [](const auto& a, const auto& b) {
       return std::pair(a.second.known, a.second.until) < std::pair(b.second.known, b.second.until);
     });
     readers_.erase(oldest);
   }
-  readers_[token] = reader;
+  readers_[key] = reader;
 }
 
 Result<bool> Readers::sees(const kube::Identity& who, const std::string& ns, std::stop_token stop) {
@@ -56,8 +56,8 @@ Result<bool> Readers::sees(const kube::Identity& who, const std::string& ns, std
   return true;
 }
 
-Result<Readers::Reader> Readers::ask(const std::string& token, const report::Portfolio& whole, std::stop_token stop) {
-  const auto who = reviews_->who(token, stop);
+Result<Readers::Reader> Readers::ask(const Caller& caller, const report::Portfolio& whole, std::stop_token stop) {
+  const auto who = caller.named ? Result<kube::Identity>(*caller.named) : reviews_->who(caller.token, stop);
   if (!who) return fail(who.error());
   Reader reader;
   reader.known = who->authenticated;
@@ -115,10 +115,10 @@ Result<std::set<std::string>> Readers::seen_by(const kube::Identity& who, const 
   return seen;
 }
 
-Result<Readers::Snapshot> Readers::view(const std::string& token, const Snapshot& whole, std::stop_token stop) {
-  std::optional<Reader> reader = recall(token);
+Result<Readers::Snapshot> Readers::view(const Caller& caller, const Snapshot& whole, std::stop_token stop) {
+  std::optional<Reader> reader = recall(caller.key);
   if (!reader) {
-    auto asked = ask(token, *whole, stop);
+    auto asked = ask(caller, *whole, stop);
     if (!asked) return fail(asked.error());
     reader = std::move(*asked);
   }
@@ -132,7 +132,7 @@ Result<Readers::Snapshot> Readers::view(const std::string& token, const Snapshot
       reader->view = std::make_shared<const report::Portfolio>(std::move(part));
     }
   }
-  remember(token, *reader);
+  remember(caller.key, *reader);
   return reader->known ? reader->view : nullptr;
 }
 

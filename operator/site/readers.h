@@ -1,4 +1,5 @@
-// Who asks for a report, and which namespaces they may see: TokenReview, then SubjectAccessReviews, remembered for a while.
+// Who asks for a report, and which namespaces they may see: TokenReview, unless a proxy has said who it is, then
+// SubjectAccessReviews, remembered for a while.
 #pragma once
 
 #include <chrono>
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "operator/kube/access_review.h"
+#include "operator/site/caller.h"
 #include "report/portfolio.h"
 
 namespace mo::site {
@@ -19,13 +21,13 @@ class Readers {
   using Snapshot = std::shared_ptr<const report::Portfolio>;
   explicit Readers(std::unique_ptr<kube::AccessReviews> reviews) : reviews_(std::move(reviews)) {}
 
-  // What of `whole` the owner of the token may see; null: it is nobody's. An Error if Kubernetes cannot be asked: then nobody sees
+  // What of `whole` the caller may see; null: the token is nobody's. An Error if Kubernetes cannot be asked: then nobody sees
   // anything. A namespace is seen by who may list models, modelversions and modelrollouts there. Thread-safe; blocks.
   // ErrorKind::TooManyRequests: the namespaces are too many to ask about at once; each further call asks about more of them.
-  Result<Snapshot> view(const std::string& token, const Snapshot& whole, std::stop_token stop);
+  Result<Snapshot> view(const Caller& caller, const Snapshot& whole, std::stop_token stop);
 
-  // Whether view() answers for this token without asking Kubernetes. Thread-safe.
-  bool knows(const std::string& token);
+  // Whether view() answers this caller without asking Kubernetes. Thread-safe.
+  bool knows(const Caller& caller);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -43,15 +45,15 @@ class Readers {
     Clock::time_point until;
   };
 
-  std::optional<Reader> recall(const std::string& token);
-  void remember(const std::string& token, const Reader& reader);
-  Result<Reader> ask(const std::string& token, const report::Portfolio& whole, std::stop_token stop);
+  std::optional<Reader> recall(const std::string& key);
+  void remember(const std::string& key, const Reader& reader);
+  Result<Reader> ask(const Caller& caller, const report::Portfolio& whole, std::stop_token stop);
   Result<std::set<std::string>> seen_by(const kube::Identity& who, const std::set<std::string>& namespaces, std::stop_token stop);
   Result<bool> sees(const kube::Identity& who, const std::string& ns, std::stop_token stop);
 
   const std::unique_ptr<kube::AccessReviews> reviews_;
   std::mutex mutex_;  // guards what follows
-  std::map<std::string, Reader> readers_;
+  std::map<std::string, Reader> readers_;  // by Caller::key
   std::map<std::string, Asked> asked_;  // by account, not by token
 };
 

@@ -30,8 +30,8 @@ using Answer = std::function<void(Reply)>;
 constexpr size_t kWaiting = 64;  // requests of each lane; one more is answered with 503
 constexpr int kThreads = 2;      // of each lane
 // All readers may come from one address, that of the proxy in front.
-const serve::Limits kLimits{.connections = 512, .per_peer = 512};
-constexpr size_t kLongestToken = 4096;
+// It passes on what browsers send, cookies among it.
+const serve::Limits kLimits{.connections = 512, .per_peer = 512, .header_bytes = 24 << 10};
 constexpr std::chrono::seconds kReviewDeadline{5};
 constexpr std::chrono::minutes kResourcesRetried{1};
 constexpr std::chrono::minutes kResourcesKept{5};  // Deployments are large, and what they ask for changes seldom
@@ -51,14 +51,6 @@ Reply guarded(Reply reply, bool shared = false) {
 }
 Reply said(int status, const std::string& text) { return guarded({status, kPlain, text + "\n"}); }
 Reply page(std::string html, int status = 200) { return guarded({status, "text/html; charset=utf-8", std::move(html)}); }
-
-std::string token_of(const std::string& authorization) {
-  constexpr std::string_view scheme = "bearer ";
-  if (authorization.size() <= scheme.size() || authorization.size() > kLongestToken) return "";
-  for (size_t i = 0; i < scheme.size(); ++i)
-    if (std::tolower(static_cast<unsigned char>(authorization[i])) != scheme[i]) return "";
-  return authorization.substr(scheme.size());
-}
 
 Reply table_reply(const report::Portfolio& p, const std::string& file) {
   const size_t dot = file.rfind('.');
@@ -91,16 +83,23 @@ class Server {
     const std::string& url = options.prometheus_url;
     if (!url.empty() && !url.starts_with("http://") && !url.starts_with("https://"))
       return fail(ErrorKind::Invalid, "--prometheus-url must be an http:// or https:// address");
-    if (options.prices.empty()) return {};
-    if (const auto prices = report::read_price_file(options.prices); !prices) return fail(prices.error());
+    if (const auto usable = check_access(options); !usable) return usable;
+    if (!options.opencost_currency.empty() && url.empty())
+      return fail(ErrorKind::Invalid, "--opencost-currency needs --prometheus-url: OpenCost's costs are series of it");
+    if (const auto prices = prices_of(options); !prices) return fail(prices.error());
     return {};
   }
-
 
   int run(std::stop_token stop) {
     const auto address = serve::parse_address(options_.address);
     if (!address) return trouble("--address: " + address.error().message);
-    auto http = serve::HttpServer::start(*address, [this](Request request, Answer answer) { take(std::move(request), std::move(answer)); }, kLimits);
+    serve::Tls tls;  // empty: plain HTTP
+    if (!options_.tls.certificate.empty()) {
+      auto files = serve::CertificateFiles::open(options_.tls, [](const std::string& problem) { spdlog::warn("{}; what was there before stays", problem); });
+      if (!files) return trouble(files.error().message);
+      tls = [shared = std::shared_ptr<serve::CertificateFiles>(std::move(*files))] { return shared->current(); };
+    }
+    auto http = serve::HttpServer::start(*address, [this](Request request, Answer answer) { take(std::move(request), std::move(answer)); }, kLimits, tls);
     if (!http) return trouble("--address " + options_.address + ": " + http.error().message);
     spdlog::info("report on port {}", (*http)->port());
     std::vector<std::jthread> workers;
@@ -114,12 +113,25 @@ class Server {
  private:
   struct Task {
     Request request;
+    Caller caller;
     Answer answer;
   };
   struct Lane {
     std::deque<Task> tasks;
     std::condition_variable_any wake;
   };
+
+  // Headers that anybody could send would be no access control at all: a proxy is declared whole or not at all.
+  static Result<void> check_access(const ReportOptions& options) {
+    const auto wrong = [](const char* what) { return fail(ErrorKind::Invalid, what); };
+    const serve::TlsFiles& tls = options.tls;
+    if (tls.certificate.empty() != tls.key.empty()) return wrong("--tls-cert and --tls-key go together; give both or none");
+    if (tls.client_authorities.empty() != options.proxy.names.empty())
+      return wrong("--proxy-client-ca and --proxy-name go together: the headers of a proxy count only if that authority signed its certificate, for that name");
+    if (!tls.client_authorities.empty() && tls.certificate.empty())
+      return wrong("--proxy-client-ca needs TLS: give --tls-cert and --tls-key, since a proxy is known by its client certificate");
+    return mo::site::check(options.proxy);
+  }
 
   static int trouble(const std::string& what) {
     spdlog::error(what);
@@ -132,8 +144,9 @@ class Server {
     std::mutex mutex;
     std::condition_variable_any never;
     std::unique_lock lock(mutex);
-    do refresh(stop);
-    while (!never.wait_for(lock, stop, std::chrono::seconds(options_.interval), [&] { return stop.stop_requested(); }));
+    do {
+      refresh(stop);
+    } while (!never.wait_for(lock, stop, std::chrono::seconds(options_.interval), [&] { return stop.stop_requested(); }));
   }
 
   void refresh(std::stop_token stop) {
@@ -153,10 +166,20 @@ class Server {
     malloc_trim(0);  // pages of JSON leave holes that nobody else fills
   }
 
+  static Result<std::optional<report::Prices>> prices_of(const ReportOptions& options) {
+    std::optional<report::Prices> prices;
+    if (!options.prices.empty()) {
+      auto read = report::read_price_file(options.prices);
+      if (!read) return fail(read.error());
+      prices = std::move(*read);
+    }
+    return report::with_opencost(std::move(prices), options.opencost_currency);
+  }
+
   void add_prices(report::Portfolio& p) {
-    if (options_.prices.empty()) return;
     // Read anew each time: a mounted ConfigMap changes in place.
-    if (auto prices = report::read_price_file(options_.prices)) p.prices = std::move(*prices);
+    auto prices = prices_of(options_);
+    if (prices) p.prices = std::move(*prices);
     else p.gaps.push_back("The prices cannot be read, so costs are unknown: " + prices.error().message);
   }
 
@@ -177,7 +200,7 @@ class Server {
   }
 
   static report::PrometheusSource source_of(const ReportOptions& options) {
-    report::PrometheusSource source{options.prometheus_url, {}};
+    report::PrometheusSource source{options.prometheus_url, {}, !options.opencost_currency.empty()};
     for (const std::string& label : options.prometheus_labels) source.labels.push_back(*report::read_label(label));
     return source;
   }
@@ -210,8 +233,11 @@ class Server {
     if (request.path == "/healthz") return answer({200, kPlain, "ok\n"});
     if (request.path == "/readyz") return answer(snapshot() ? Reply{200, kPlain, "ok\n"} : Reply{503, kPlain, "has not read the Models yet\n"});
     if (request.path == "/style.css") return answer(guarded({200, "text/css; charset=utf-8", report::style_sheet()}, true));
-    const bool known = readers_.knows(token_of(request.authorization));
-    put(!known ? strangers_ : charted(request.path) ? charts_ : known_, {std::move(request), std::move(answer)});
+    Caller caller = caller_of(request, options_.proxy);
+    if (caller.key.empty()) return answer(said(caller.status, caller.problem));
+    const bool known = readers_.knows(caller);
+    request.headers.clear();
+    put(!known ? strangers_ : charted(request.path) ? charts_ : known_, {std::move(request), std::move(caller), std::move(answer)});
   }
 
   // Pages that Prometheus is asked for hold up no others.
@@ -233,20 +259,18 @@ class Server {
       Task task = std::move(lane.tasks.front());
       lane.tasks.pop_front();
       lock.unlock();
-      if (auto made = reply(task.request, &lane == &charts_, stop)) task.answer(std::move(*made));
+      if (auto made = reply(task.request, task.caller, &lane == &charts_, stop)) task.answer(std::move(*made));
       else put(charts_, std::move(task));
       lock.lock();
     }
   }
 
   // Nothing: the reader may see what they ask for, and it has charts.
-  std::optional<Reply> reply(const Request& request, bool may_ask, std::stop_token stop) {
-    const std::string token = token_of(request.authorization);
-    if (token.empty()) return said(401, "send a bearer token of this cluster: Authorization: Bearer …");
+  std::optional<Reply> reply(const Request& request, const Caller& caller, bool may_ask, std::stop_token stop) {
     const auto whole = snapshot();
     if (!whole) return said(503, "the Models have not been read yet; try again");
     try {
-      const auto view = readers_.view(token, whole, stop);
+      const auto view = readers_.view(caller, whole, stop);
       if (!view && view.error().kind == ErrorKind::TooManyRequests) return said(503, view.error().message);
       if (!view) {
         spdlog::warn("cannot ask who may read: {}", view.error().message);
@@ -304,12 +328,29 @@ Reply answer(const report::Portfolio& p, const std::string& path, const std::str
   return page(report::missing_page(), 404);
 }
 
+namespace {
+void add_access_options(CLI::App& report, ReportOptions& options) {
+  ProxyRules& proxy = options.proxy;
+  report.add_option("--tls-cert", options.tls.certificate, "The site's certificate and those that signed it (PEM); read again when it changes");
+  report.add_option("--tls-key", options.tls.key, "The key of --tls-cert (PEM)");
+  report.add_option("--proxy-client-ca", options.tls.client_authorities,
+                    "The authority that signs client certificates of authenticating proxies and of nobody else (PEM): who comes with one may say in headers whom they speak for");
+  report.add_option("--proxy-name", proxy.names, "The common name, DNS name or URI that the proxy's client certificate bears; may be repeated");
+  report.add_option("--proxy-user-header", proxy.user_header, "The header in which the proxy names the user")->capture_default_str();
+  report.add_option("--proxy-groups-header", proxy.groups_header, "The header in which the proxy names the user's groups; may come more than once")->capture_default_str();
+  report.add_option("--proxy-groups-separator", proxy.separator, "What stands between groups in one header")->capture_default_str();
+  report.add_option("--proxy-user-prefix", proxy.user_prefix, "Put before the user's name, as the API server does by --oidc-username-prefix");
+  report.add_option("--proxy-groups-prefix", proxy.groups_prefix, "Put before each group's name, as the API server does by --oidc-groups-prefix");
+}
+}  // namespace
+
 void add_report_command(CLI::App& app, std::function<void(const ReportOptions&)> chosen) {
   auto options = std::make_shared<ReportOptions>();
   CLI::App* report = app.add_subcommand("report", "Serve the report on all Models as a web site, to whoever may read them, until SIGTERM");
   report->add_option("--kubeconfig", options->kubeconfig, "Kubeconfig file (default: $KUBECONFIG, else in-cluster)");
   report->add_option("--namespace", options->ns, "Report on this namespace only (default: all)");
-  report->add_option("--address", options->address, "Where the site is served, without TLS: put a proxy in front that has it")->capture_default_str();
+  report->add_option("--address", options->address, "Where the site is served: by HTTPS with --tls-cert, by HTTP without")->capture_default_str();
+  add_access_options(*report, *options);
   report->add_option("--interval", options->interval, "Seconds between readings of the cluster")->check(CLI::Range(5, 3600))->capture_default_str();
   report
       ->add_option("--prometheus-url", options->prometheus_url,
@@ -318,6 +359,7 @@ void add_report_command(CLI::App& app, std::function<void(const ReportOptions&)>
   report->add_option("--prometheus-label", options->prometheus_labels,
                      "A label that this cluster's series have there and those of others have not: cluster=prod-eu");
   report->add_option("--prices", options->prices, "A file of prices: currency, cpuHour, memoryGiBHour, deviceHour (YAML or JSON)");
+  report->add_option("--opencost-currency", options->opencost_currency, "Costs are those of OpenCost's series in Prometheus, which are in this currency: USD");
   report->add_option("--log-format", options->log_format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
   report->add_option("--log-level", options->log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "operator/serve/http_server.h"
+#include "operator/site/caller.h"
 #include "report/figures.h"
 #include "report/portfolio.h"
 
@@ -21,6 +22,9 @@ struct ReportOptions {
   std::string prometheus_url;                   // empty: no figures over time and no usage
   std::vector<std::string> prometheus_labels;   // "cluster=prod-eu"
   std::string prices;                           // a file; empty: costs are unknown
+  std::string opencost_currency;                // of OpenCost's series in Prometheus; empty: they are not asked for
+  serve::TlsFiles tls;                          // without a certificate: plain HTTP
+  ProxyRules proxy;                             // whose client certificates tls.client_authorities signs
   std::string log_format = "text", log_level = "info";
 };
 

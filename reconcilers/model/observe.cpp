@@ -84,15 +84,16 @@ void take_jobs(const Stores& stores, Observed& o) {
 
 void take_gate_sets(const Stores& stores, Observed& o) {
   o.cluster_gate_sets_denied = stores.cluster_gate_sets.denied();
-  for (const api::GateSetRef& named : o.model->rollout.gate_sets) {
-    const ObjectRef ref = named.from(o.key.ns);
+  const auto take = [&](const ObjectRef& ref) {
     Ref<api::GateSet> set;
     if (ref.kind == Kind::ModelGateSet)
       set = stores.gate_sets.get(ref.key);
     else
       set = stores.cluster_gate_sets.get(ref.key);
     if (set) o.gate_sets[ref] = std::move(set);
-  }
+  };
+  for (const auto* named : {&o.model->rollout.gate_sets, &o.model->monitor_sets})
+    for (const api::GateSetRef& set : *named) take(set.from(o.key.ns));
 }
 
 void take_policies(const Stores& stores, Observed& o) {

@@ -11,6 +11,7 @@
 
 #include "operator/json/json.h"
 #include "reconcilers/common/observed.h"
+#include "reconcilers/common/part.h"
 #include "reconcilers/serving/render.h"
 
 namespace mo::training {
@@ -25,12 +26,8 @@ struct Serves {
   bool retired = false;      // the Model
 };
 
-struct Mirrored {
+struct Mirrored : Part {
   api::MirrorStatus status;
-  std::vector<Action> actions;  // to run after status is written
-  std::vector<Ask> asks;
-  std::vector<Event> events;
-  std::optional<TimePoint> look_again;
 };
 
 Mirrored mirror(const Observed& observed, const Serves& serves, const serving::Settings& settings,

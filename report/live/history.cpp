@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <set>
+#include <tuple>
 
 namespace mo::report {
 namespace {
@@ -58,6 +60,14 @@ void put_in_order(Track& track) {
     p.low = std::min({p.low, p.mean, p.high});
     p.high = std::max({p.low, p.mean, p.high});
   }
+}
+
+// A container may be told of by two exporters' series, after a restart of these: they are one.
+std::string by_container(const std::string& promql) { return "max by (namespace, pod, container) (" + promql + ")"; }
+
+// Pods are summed up by the name of their Deployment, so that an answer has a row for each of these and not for each pod.
+std::string by_workload(const std::string& promql) {
+  return "sum by (namespace, workload) (label_replace(" + promql + R"x(, "workload", "$1", "pod", "(.+)-[a-z0-9]+-[a-z0-9]{5}"))x" + ")";
 }
 
 }  // namespace
@@ -140,22 +150,54 @@ void History::keep(const std::string& key, const Figures& figures, std::chrono::
   kept_[key] = {figures, Clock::now() + time};
 }
 
-// Pods are summed up by the name of their Deployment, so that an answer has a row for each of these and not for each pod.
-std::string History::use_in(const std::string& namespaces, std::map<std::string, Workload*>& by_name, std::stop_token stop) {
-  const std::string where = "{namespace=~\"" + namespaces + "\",container!=\"\",container!=\"POD\"" + matchers() + "}[1h]";
-  // A container may be told of by two kubelets' series, after a restart of it: they are one.
-  const auto summed = [](const std::string& of) {
-    return "sum by (namespace, workload) (label_replace(max by (namespace, pod, container) (" + of + R"x(), "workload", "$1", "pod", "(.+)-[a-z0-9]+-[a-z0-9]{5}")))x";
+std::string History::take_sums(const std::string& promql, const ByName& by_name, Amount amount, std::stop_token stop) {
+  const auto answer = ask(promql, {}, stop);
+  if (!answer.problem.empty()) return answer.reached ? answer.problem : "Prometheus could not be reached";
+  for (const evidence::Series& series : answer.series) {
+    const auto label = [&](const char* name) { return series.labels.contains(name) ? series.labels.at(name) : std::string(); };
+    const auto it = by_name.find(label("namespace") + "/" + label("workload"));
+    if (it != by_name.end() && !series.at.empty()) it->second->*amount = series.at.back().second;
+  }
+  return "";
+}
+
+std::string History::use_in(const std::string& namespaces, const ByName& by_name, std::stop_token stop) {
+  const std::string in = "namespace=~\"" + namespaces + "\"" + matchers();
+  const std::string where = "{" + in + ",container!=\"\",container!=\"POD\"}[1h]";
+  // Pods that ended ask for nothing any more.
+  const auto told = [&](const char* resource) {
+    return by_workload(by_container("kube_pod_container_resource_requests{resource=\"" + std::string(resource) + "\"," + in + "}") +
+                       " * on (namespace, pod) group_left () max by (namespace, pod) (kube_pod_status_phase{phase=~\"Pending|Running\"," + in + "})");
   };
-  for (const bool cpu : {true, false}) {
-    const auto answer = ask(cpu ? summed("rate(container_cpu_usage_seconds_total" + where + ")") : summed("avg_over_time(container_memory_working_set_bytes" + where + ")"),
-                            {}, stop);
-    if (!answer.problem.empty()) return answer.reached ? answer.problem : "Prometheus could not be reached";
-    for (const evidence::Series& series : answer.series) {
-      const auto label = [&](const char* name) { return series.labels.contains(name) ? series.labels.at(name) : std::string(); };
-      const auto it = by_name.find(label("namespace") + "/" + label("workload"));
-      if (it != by_name.end() && !series.at.empty()) (cpu ? it->second->cpu_used : it->second->memory_used) = series.at.back().second;
-    }
+  const std::pair<std::string, Amount> all[] = {
+      {by_workload(by_container("rate(container_cpu_usage_seconds_total" + where + ")")), &Workload::cpu_used},
+      {by_workload(by_container("avg_over_time(container_memory_working_set_bytes" + where + ")")), &Workload::memory_used},
+      {told("cpu"), &Workload::cpu_told},
+      {told("memory"), &Workload::memory_told}};
+  for (const auto& [promql, amount] : all)
+    if (std::string problem = take_sums(promql, by_name, amount, stop); !problem.empty()) return problem;
+  return source_.opencost ? cost_in(namespaces, by_name, stop) : "";
+}
+
+// What a pod has is priced by its node, as OpenCost documents its metrics. On average over the hour, in which pods came and went; of what came
+// in the last minutes as it is now.
+std::string History::cost_in(const std::string& namespaces, const ByName& by_name, std::stop_token stop) {
+  std::map<std::string, Workload> parts[3];
+  const std::tuple<const char*, const char*, const char*> priced[] = {{"container_cpu_allocation", "node_cpu_hourly_cost", ""},
+                                                                      {"container_memory_allocation_bytes", "node_ram_hourly_cost", " / 1073741824"},
+                                                                      {"container_gpu_allocation", "node_gpu_hourly_cost", ""}};
+  for (size_t i = 0; i < std::size(priced); ++i) {
+    const auto& [amount, price, per] = priced[i];
+    ByName into;
+    for (const auto& [name, workload] : by_name) into[name] = &parts[i][name];
+    const std::string now = by_workload("max by (namespace, pod, container, node) (" + std::string(amount) + "{namespace=~\"" + namespaces +
+                               "\",container!=\"\"" + matchers() + "})" + per + " * on (node) group_left () max by (node) (" + price + "{node!=\"\"" + matchers() + "})");
+    if (std::string problem = take_sums("avg_over_time((" + now + ")[1h:5m]) or " + now, into, &Workload::cost_hour, stop); !problem.empty()) return problem;
+  }
+  for (const auto& [name, workload] : by_name) {
+    const auto &cpu = parts[0][name].cost_hour, &memory = parts[1][name].cost_hour, &gpu = parts[2][name].cost_hour;
+    const bool has_devices = std::any_of(workload->devices.begin(), workload->devices.end(), [](const auto& device) { return device.second > 0; });
+    if (cpu && memory && (gpu || !has_devices)) workload->cost_hour = *cpu + *memory + gpu.value_or(0);
   }
   return "";
 }
@@ -163,7 +205,7 @@ std::string History::use_in(const std::string& namespaces, std::map<std::string,
 std::string History::usage(std::vector<Workload>& workloads, std::stop_token stop) {
   if (!configured()) return "no Prometheus is given by --prometheus-url";
   if (is_away()) return "Prometheus could not be reached";
-  std::map<std::string, Workload*> by_name;
+  ByName by_name;
   std::set<std::string> namespaces;
   for (Workload& w : workloads) {
     by_name[w.ns + "/" + w.deployment] = &w;

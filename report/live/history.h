@@ -1,7 +1,7 @@
 // Asks Prometheus what Models' figures were and what their pods use.
 //
-// Only queries of our own are asked, each for namespaces and names that the API server gave, of series that the operator, the kubelet and
-// kube-state-metrics export. What a Model's author wrote as a query is never asked here: it would show its readers whatever Prometheus holds.
+// Only queries of our own are asked, each for namespaces and names that the API server gave, of series that the operator, the kubelet,
+// kube-state-metrics and OpenCost export. What a Model's author wrote as a query is never asked here: it would show its readers whatever Prometheus holds.
 #pragma once
 
 #include <chrono>
@@ -21,6 +21,7 @@ namespace mo::report {
 struct PrometheusSource {
   std::string url;                                          // empty: there is none
   std::vector<std::pair<std::string, std::string>> labels;  // that tell this cluster's series from those of others
+  bool opencost = false;                                    // costs are asked for
 };
 // "cluster=prod-eu". ErrorKind::Invalid if it is no label and its value.
 Result<std::pair<std::string, std::string>> read_label(const std::string& text);
@@ -37,7 +38,7 @@ class History {
   // nobody waits for it again for a while. `now` is the moment that the figures end at.
   Figures figures(const std::string& ns, const std::string& model, const Span& span, TimePoint now, std::stop_token stop);
 
-  // Sets what each Deployment's pods used; why that is unknown, or nothing.
+  // Sets what each Deployment's pods used and ask for, and what they cost; why that is unknown, or nothing.
   std::string usage(std::vector<Workload>& workloads, std::stop_token stop);
 
  private:
@@ -51,7 +52,11 @@ class History {
   bool is_away();
   void keep(const std::string& key, const Figures& figures, std::chrono::seconds time);
   evidence::SeriesAnswer ask(const std::string& promql, const std::optional<evidence::Moments>& moments, std::stop_token stop);
-  std::string use_in(const std::string& namespaces, std::map<std::string, Workload*>& by_name, std::stop_token stop);
+  using ByName = std::map<std::string, Workload*>;  // "namespace/deployment"
+  using Amount = std::optional<double> Workload::*;
+  std::string take_sums(const std::string& promql, const ByName& by_name, Amount amount, std::stop_token stop);
+  std::string use_in(const std::string& namespaces, const ByName& by_name, std::stop_token stop);
+  std::string cost_in(const std::string& namespaces, const ByName& by_name, std::stop_token stop);
 
   const PrometheusSource source_;
   const evidence::Prometheus prometheus_;

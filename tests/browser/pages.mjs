@@ -1,5 +1,5 @@
 // Every page of the report in Chromium: wide, phone and print, light and dark, keyboard alone; axe finds nothing, and nothing comes from elsewhere.
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
@@ -73,18 +73,32 @@ async function unforced() {
   await page.context().close();
 }
 
+// What does not fit on A4 within its margins is cut off: 210 mm less twice 14 mm, at 96 pixels an inch.
+const PAPER = { width: Math.floor((210 - 2 * 14) / 25.4 * 96), height: 1000 };
+
+async function fitsPaper(page, what) {
+  await page.setViewportSize(PAPER);
+  await fits(page, `${what} print`);
+  const wide = await page.evaluate((width) => [...document.querySelectorAll("table, svg, dl, ul, pre")].filter((e) => e.getBoundingClientRect().right > width + 0.5)
+    .map((e) => `${e.tagName.toLowerCase()} ${e.closest("[aria-label]")?.getAttribute("aria-label") ?? e.className} to ${Math.round(e.getBoundingClientRect().right)}`), PAPER.width);
+  check(wide.length === 0, `${what} print: wider than the paper of ${PAPER.width}: ${wide.slice(0, 5).join("; ")}`);
+}
+
 async function prints() {
   const page = await open("wide");
   await page.emulateMedia({ media: "print", colorScheme: "dark" });
-  for (const name of ["portfolio", "resources", "delivery", "model-breached"]) {
+  for (const name of Object.keys(PAGES)) {
     await page.goto(facts.site + PAGES[name]);
-    await page.setViewportSize({ width: 720, height: 1000 });  // A4 within its margins
+    await fitsPaper(page, name);
+  }
+  for (const name of ["portfolio", "resources", "delivery", "compliance", "model-breached"]) {
+    await page.goto(facts.site + PAGES[name]);
+    await page.setViewportSize(PAPER);
     check(!(await page.locator(".top nav").isVisible()), `${name} print: the navigation is printed`);
     const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     check(ground === "rgb(255, 255, 255)", `${name} print: the ground is ${ground}`);
     const badge = await page.evaluate(() => { const e = document.querySelector(".badge.good, .badge.bad, svg .bar"); return e ? getComputedStyle(e).getPropertyValue("--good-bg") : "" ; });
     check(["", "#e2f4ec"].includes(badge.trim()), `${name} print: the colours are those of dark`);
-    await fits(page, `${name} print`);
     await picture(page, `${name}-print`);
     const pdf = await page.pdf({ format: "A4", path: `${facts.out}/${name}.pdf` });
     check(pdf.length > 5000, `${name} print: the PDF has ${pdf.length} bytes`);
@@ -166,7 +180,27 @@ async function file() {
   await page.screenshot({ path: `${facts.out}/file.png` });
   await page.setViewportSize({ width: 320, height: 640 });
   await fits(page, "the file on a phone");
+  await page.emulateMedia({ media: "print" });
+  await fitsPaper(page, "the file");
   await page.context().close();
+}
+
+// ---- what the documents show
+
+const SHOWN = { "report-portfolio": ["wide", "portfolio"], "report-model": ["wide", "model-breached"], "report-compliance": ["dark", "compliance"], "report-phone": ["phone", "portfolio"] };
+const MOST_BYTES = 150_000;
+
+async function images() {
+  for (const [name, [look, path]] of Object.entries(SHOWN)) {
+    const page = await open(look, look === "phone" ? {} : { viewport: { width: 1280, height: 960 } });
+    await page.goto(facts.site + PAGES[path]);
+    const devtools = await page.context().newCDPSession(page);
+    const { data } = await devtools.send("Page.captureScreenshot", { format: "webp", quality: 80 });
+    const bytes = Buffer.from(data, "base64");
+    check(bytes.length <= MOST_BYTES, `${name}.webp has ${bytes.length} bytes, more than ${MOST_BYTES}`);
+    writeFileSync(`${facts.images}/${name}.webp`, bytes);
+    await page.context().close();
+  }
 }
 
 const began = Date.now();
@@ -178,6 +212,7 @@ const timed = async (...works) => {
 };
 const look = (name) => Object.defineProperty(() => looks(name), "name", { value: name });
 await Promise.all([timed(look("wide"), look("phone")), timed(look("dark"), look("narrow")), timed(unforced, prints, keyboard, says, file)]);
+if (facts.images) await images();
 await browser.close();
 for (const failure of [...new Set(failures)]) console.log(`FAILED ${failure}`);
 console.log(failures.length ? `${failures.length} failures` : `${Object.keys(PAGES).length} pages in ${Object.keys(LOOKS).length} looks, print, keyboard and the file: all well`);

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """The report in a real browser: a story of fifty Models on a real API server with a real Prometheus, every page of it in Debian's Chromium.
 
-    run.py [--keep]     --keep leaves the site up for a look, until Enter
+    run.py [--keep] [--images FOLDER]
 
-Screenshots are in build/tests/browser. MODELOPS_TEST_OPERATOR is the program (default: build/release/bin/model-operator)."""
+--keep leaves the site up for a look, until Enter. --images writes the pictures that documents show (docs/images). All screenshots are in
+build/tests/browser. MODELOPS_TEST_OPERATOR is the program (default: build/release/bin/model-operator)."""
 
+import argparse
 import concurrent.futures
 import contextlib
 import json
@@ -135,7 +137,13 @@ def one_file(prometheus):
 
 
 def main():
-    keep = "--keep" in sys.argv
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--images", type=pathlib.Path)
+    asked = parser.parse_args()
+    keep = asked.keep
+    if asked.images:
+        asked.images.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     tools()
@@ -157,7 +165,8 @@ def main():
         with program("prometheus", ["prometheus", f"--config.file={OUT / 'prometheus.yml'}", f"--storage.tsdb.path={OUT / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}",
                                     "--storage.tsdb.retention.time=30d"], f"{prometheus}/-/ready"), site(kube, prometheus) as address:
             print(f"browser tests: the story stands after {time.monotonic() - started:.0f} s", flush=True)
-            facts = {"site": address, "token": token, "file": one_file(prometheus).as_uri(), "out": str(OUT), "chromium": shutil.which("chromium")}
+            facts = {"site": address, "token": token, "file": one_file(prometheus).as_uri(), "out": str(OUT), "chromium": shutil.which("chromium"),
+                     "images": str(asked.images.resolve()) if asked.images else ""}
             (OUT / "facts.json").write_text(json.dumps(facts))
             code = subprocess.run(["node", HERE / "pages.mjs", OUT / "facts.json"], cwd=HERE).returncode
             if keep:

@@ -93,6 +93,7 @@ spec:
   trigger: {name: nightly, kind: Schedule}
   parameters: {C: "0.1", learning_rate: "1e-3"}
   seed: 7
+  workload: jobsets.jobset.x-k8s.io
   onSuccess: Register
   desiredState: Running
 """)
@@ -126,6 +127,16 @@ spec:
   - {name: recorded, version: {metric: f1}, min: "0.9"}
   - {name: fairness, job: {template: {spec: {template: {spec: {anything: goes, containers: [{name: c, or: else}]}, labels: x}}}, metric: impact}, min: "0.8"}
   - {name: audit, web: {url: "https://audit.example/{{model}}", path: score}, min: "1"}
+  monitors:
+  - name: drift
+    about: Drift
+    prometheus: {query: 'psi{namespace="{{namespace}}", version="{{stable}}"}'}
+    samples: {query: 'n{namespace="{{namespace}}"}', min: 100}
+    max: "0.2"
+    for: 3m
+    recoverAfter: 10m
+    interval: 1m
+    actions: [Alert, Retrain]
 """)
 CLUSTER_GATE_SET = {**GATE_SET, "kind": "ClusterModelGateSet"}
 JOB = {"spec": {"template": {"spec": {"containers": [{"name": "train"}]}}}}
@@ -289,7 +300,10 @@ GOOD = {
     "a paused ModelRollout": changed(ROLLOUT, spec__desiredState="Paused"),
     "everything that a ModelRuntime can say": RUNTIME,
     "everything that a ModelGateSet can say": GATE_SET,
-    "everything that a ClusterModelGateSet can say": changed(CLUSTER_GATE_SET, spec__gates__0__required=True),
+    "everything that a ClusterModelGateSet can say": changed(CLUSTER_GATE_SET, spec__gates__0__required=True, spec__monitors__0__required=True),
+    "a set of monitors alone": changed(GATE_SET, spec__gates=REMOVED),
+    "monitors of sets, and a trigger by one of them": model(spec__monitorSets=[{"name": "shared"}, {"name": "org", "kind": "ClusterModelGateSet"}],
+                                                            spec__retraining__triggers__0={"name": "drifted", "monitor": {"name": "drift"}}),
     "a gate that gives its figures time": changed(GATE_SET, spec__gates__0__initialDelay="1m30s", spec__gates__0__inconclusiveLimit=0),
     "a ModelRollout that is asked to go on": changed(ROLLOUT, spec__resumeRequestedAt="2026-11-30T12:00:00.5+01:00"),
     "gates that only sets define": with_sets({"name": "shared"}, {"name": "org", "kind": "ClusterModelGateSet"}),
@@ -452,6 +466,11 @@ BAD = {
                                                                       spec__rollout__bake={"duration": "1m", "gates": ["x"]}), ['gate "x"', "not defined"]),
     "a gate set without a name": (with_sets({"kind": "ModelGateSet"}), ["spec.rollout.gateSets[0].name", "Required value"]),
     "a gate set of another kind": (with_sets({"name": "a", "kind": "ConfigMap"}), ["spec.rollout.gateSets[0].kind", "ModelGateSet", "ClusterModelGateSet"]),
+    "an empty set": (changed(GATE_SET, spec__gates=REMOVED, spec__monitors=REMOVED), ["the set is empty"]),
+    "a required monitor of a ModelGateSet": (changed(GATE_SET, spec__monitors__0__required=True), ['monitor "drift" is required', "ClusterModelGateSet"]),
+    "a candidate's figure in a set's monitor": (changed(GATE_SET, spec__monitors__0__prometheus__query='x{version="{{candidate}}"}'), ["placeholder that is not known"]),
+    "a trigger by a monitor that is nowhere": (model(spec__retraining__triggers__0={"name": "drifted", "monitor": {"name": "drift"}}), ["names a monitor"]),
+    "nine sets of monitors": (model(spec__monitorSets=[{"name": f"a{i}"} for i in range(9)]), ["spec.monitorSets", "at most 8"]),
     "nine gate sets": (with_sets(*({"name": f"a{i}"} for i in range(9))), ["spec.rollout.gateSets", "at most 8"]),
     "own gates without a record in retraining, beside sets": (
         model(spec__rollout__gateSets=[{"name": "shared"}], spec__retraining__gates=["latency"]), ['gate "latency" reads no recorded metric']),
@@ -473,6 +492,7 @@ BAD = {
     "a parameter that is no variable": (changed(RUN, spec__parameters={"a b": "1"}), ["spec.parameters", "environment variable"]),
     "parameters that differ by case": (changed(RUN, spec__parameters={"C": "1", "c": "2"}), ["spec.parameters", "same environment variable"]),
     "a TrainingRun in no state": (changed(RUN, spec__desiredState="Paused"), ["spec.desiredState", "Running", "Cancelled"]),
+    "a TrainingRun by Jobs of a name": (changed(RUN, spec__workload="jobs"), ["spec.workload", "such as jobsets.jobset.x-k8s.io"]),
     "a TrainingRun of nothing": (changed(RUN, spec__modelRef=REMOVED), ["spec.modelRef", "Required value"]),
     "trials without an objective": (model(spec__retraining__trials={"parameters": {"C": ["1"]}}), ["trials.objective", "Required value"]),
     "a grid with a count": (model(spec__retraining__trials={"parameters": {"C": ["1"]}, "count": 2, "objective": {"metric": "f1"}}), ["trials.count", "set count and Random together"]),
@@ -642,7 +662,8 @@ def test_a_rollout_is_steered_but_not_pointed_elsewhere(kube, namespace):
 
 def test_a_training_run_is_a_record(kube, namespace):
     kube.create(changed(RUN, metadata={"name": "kept"}), namespace)
-    for patch in ({"modelRef": {"name": "other"}}, {"parameters": {"C": "2"}}, {"seed": None}, {"trigger": None}, {"onSuccess": "Rollout"}):
+    for patch in ({"modelRef": {"name": "other"}}, {"parameters": {"C": "2"}}, {"seed": None}, {"trigger": None}, {"onSuccess": "Rollout"},
+                  {"workload": "rayjobs.ray.io"}, {"workload": None}):
         assert_words(refusal(kube.patch, "TrainingRun", "kept", {"spec": patch}, namespace), ["only its desiredState can be changed"])
     kube.patch("TrainingRun", "kept", {"spec": {"desiredState": "Cancelled"}}, namespace)
     assert_words(refusal(kube.patch, "TrainingRun", "kept", {"spec": {"desiredState": "Running"}}, namespace), ["was cancelled cannot go on"])

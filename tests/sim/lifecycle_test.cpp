@@ -61,6 +61,31 @@ TEST_CASE("only another spec.lifecycle brings a retired Model back, with what se
   });
 }
 
+// Its callers are told so, until pods of what comes back can answer them.
+TEST_CASE("the route of a retired Model answers by its filter, and serves again with the Model") {
+  explore([](Sim& s) {
+    s.world.has_gateway = true;
+    Fixture f = usual(s, [](Json& spec) {
+      spec["serving"]["route"] = {{"parentRefs", {{{"name", "gw"}}}}, {"hostnames", {"m.example.com"}},
+                                  {"retired", {{"extensionRef", {{"group", "gateway.envoyproxy.io"}, {"kind", "HTTPRouteFilter"}, {"name", "gone"}}}}}};
+    });
+    s.then("retires", f.serves("m-v1"), stage(f, "Retired"));
+    const auto answers = [&s] {
+      const Json* route = s.world.find(ref(Kind::HttpRoute, "m"));
+      return route && (*route)["spec"]["rules"][0]["filters"][0]["type"] == "ExtensionRef" && (*route)["spec"]["rules"][0]["backendRefs"].empty();
+    };
+    s.then("brings it back", [f, &s] { return f.reason() == "Retired" && s.world.all(Kind::Service).empty(); }, [f, answers, back = stage(f, "Production")]() mutable {
+      must(answers(), "the filter answers");
+      back();
+    });
+    s.until = f.serves("m-v1");
+    s.expect = [f, &s, answers] {
+      must(!answers(), "the filter answers still");
+      f.must_serve("m-v1");
+    };
+  });
+}
+
 TEST_CASE("a date retires a Model, after notice") {
   explore([](Sim& s) {
     Fixture f = usual(s);

@@ -3,6 +3,7 @@
 
 #include "reconcilers/lifecycle/lifecycle.h"
 #include "reconcilers/model/plan.h"
+#include "reconcilers/serving/route.h"
 #include "tests/unit/reconcilers_make.h"
 
 using namespace mo;
@@ -151,4 +152,107 @@ TEST_CASE("retiring takes down what is the Model's own, statuses first", "[lifec
     else CHECK_FALSE(seen_delete);
     CHECK_FALSE(apply);
   }
+}
+
+namespace {
+
+// A Model that is retired, with a gateway's own filter to answer callers.
+struct Answered : Life {
+  Answered() {
+    spec().stage = Stage::Retired;
+    model.status.stable_version = "m-v1";
+    model.route = api::Model::Route{R"([{"name":"gw"}])", {"m.example.com"}, ""};
+    model.route->retired = api::FilterRef{"gateway.envoyproxy.io", "HTTPRouteFilter", "gone"};
+  }
+  Plan plan() {
+    o.key = model.meta.key;
+    o.model = std::make_shared<api::Model>(model);
+    return model::plan(o, kNow, kSettings);
+  }
+  static const Apply* route(const Plan& plan) {
+    for (const Action& action : plan.actions)
+      if (const auto* apply = std::get_if<Apply>(&action); apply && apply->target.kind == Kind::HttpRoute) return apply;
+    return nullptr;
+  }
+  static Json status(const Plan& plan) {
+    for (const Action& action : plan.actions)
+      if (const auto* write = std::get_if<WriteStatus>(&action); write && write->target.kind == Kind::Model) return parse_json(write->status, 1 << 20).value();
+    return {};
+  }
+  void is_there(const std::string& hash, bool resolved = true, TimePoint applied_at = kNow - std::chrono::hours(1)) {
+    api::HttpRoute route;
+    route.meta.key = o.key;
+    route.meta.uid = "route-uid";
+    route.meta.resource_version = "7";
+    route.meta.controller_uid = model.meta.uid;
+    route.parents.push_back({"gw", true, resolved, 0, resolved ? "" : "InvalidFilter: no such filter"});
+    route.applied_at = applied_at;
+    o.routes[o.key.name] = {std::make_shared<api::HttpRoute>(route), hash};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("callers of a retired Model are answered by the filter that its route names", "[lifecycle]") {
+  Answered life;
+  life.deployment("m-v1", 2);
+  const Plan plan = life.plan();
+  const Apply* route = Answered::route(plan);
+  REQUIRE(route);
+  const auto takes_down = [](const Plan& of) {
+    return std::any_of(of.actions.begin(), of.actions.end(), [](const Action& a) { return std::holds_alternative<Delete>(a); });
+  };
+  CHECK_FALSE(takes_down(plan));  // gateways send callers to its pods still
+  const Json spec = parse_json(route->body, 1 << 16).value()["spec"];
+  CHECK(spec == Json::parse(R"({"parentRefs":[{"name":"gw"}],"hostnames":["m.example.com"],"rules":[{"backendRefs":[],"filters":[
+    {"type":"ExtensionRef","extensionRef":{"group":"gateway.envoyproxy.io","kind":"HTTPRouteFilter","name":"gone"}}]}]})"));
+  CHECK(Answered::status(plan)["conditions"].dump().find("Retiring") != std::string::npos);
+  life.is_there(route->hash, true, kNow);
+  CHECK_FALSE(takes_down(life.plan()));
+  CHECK(life.plan().requeue_after == serving::kGatewayLag);
+  life.is_there(route->hash);
+  CHECK(takes_down(life.plan()));
+  // Once all is so, nothing is written again, and the Model is at rest.
+  life.o.deployments.clear();
+  const Plan settled = life.plan();
+  CHECK_FALSE(Answered::route(settled));
+  CHECK_FALSE(takes_down(settled));
+  CHECK(Answered::status(settled)["message"].get<std::string>().find("retired: nothing serves") == 0);
+  // Somebody changed it: it is as declared again, exactly that object.
+  life.is_there("other");
+  const Plan again = life.plan();
+  REQUIRE(Answered::route(again));
+  CHECK(Answered::route(again)->uid == "route-uid");
+  CHECK(Answered::route(again)->resource_version == "7");
+  // No longer wanted: it goes.
+  life.model.route->retired.reset();
+  const Plan gone = life.plan();
+  CHECK_FALSE(Answered::route(gone));
+  CHECK(std::any_of(gone.actions.begin(), gone.actions.end(), [](const Action& a) {
+    const auto* removal = std::get_if<Delete>(&a);
+    return removal && removal->target.kind == Kind::HttpRoute;
+  }));
+}
+
+TEST_CASE("a filter that is refused, or that its gateway does not know, is said and holds up no end of life", "[lifecycle]") {
+  Answered life;
+  life.deployment("m-v1", 2);
+  const Plan first = life.plan();
+  const Apply* route = Answered::route(first);
+  REQUIRE(route);
+  life.o.refusals.push_back({{Kind::HttpRoute, life.o.key}, Error{ErrorKind::Invalid, "no matches for kind", 422, {}, {}}, route->hash, kNow});
+  const Plan plan = life.plan();
+  const auto deletes = [](const Action& a) { return std::holds_alternative<Delete>(a); };
+  const auto applies = [](const Action& a) {
+    const auto* apply = std::get_if<Apply>(&a);
+    return apply && apply->target.kind == Kind::HttpRoute;
+  };
+  const auto removal = std::find_if(plan.actions.begin(), plan.actions.end(), deletes);
+  REQUIRE(removal != plan.actions.end());
+  CHECK(removal < std::find_if(plan.actions.begin(), plan.actions.end(), applies));  // what was refused comes last
+  CHECK(Answered::status(plan)["message"].get<std::string>().find("no matches for kind") != std::string::npos);
+  life.o.refusals.clear();
+  life.o.deployments.clear();
+  life.is_there(route->hash, false);
+  CHECK(Answered::status(life.plan())["message"].get<std::string>().find("no such filter") != std::string::npos);
 }

@@ -77,6 +77,35 @@ TEST_CASE("costs are known where every amount and its price are", "[report]") {
   CHECK(monthly_cost(w, {}) == 0.0);
 }
 
+TEST_CASE("OpenCost's costs come before prices, and what admission added counts", "[report]") {
+  Workload w;
+  w.pods = 2;
+  w.cpu = 1.0;
+  w.memory = 1024.0 * 1024 * 1024;
+  w.cpu_told = 3.0;  // a sidecar each
+  CHECK(cpu_asked(w) == 3.0);
+  w.memory_told = 1.0;  // less than the Deployment asks for: an init container's
+  CHECK(memory_asked(w) == 2 * *w.memory);
+  CHECK(monthly_cost(w, kPrices).value() == Approx(730 * (3 * 0.1 + 2 * 0.01)));
+  w.cost_hour = 2.0;
+  CHECK(monthly_cost(w, kPrices).value() == Approx(730 * 0.32));  // not declared
+  auto priced = with_opencost(kPrices, "EUR");
+  REQUIRE(priced);
+  CHECK(monthly_cost(w, *priced).value() == Approx(1460));
+  w.cost_hour.reset();
+  CHECK(monthly_cost(w, *priced).value() == Approx(730 * 0.32));  // of those that OpenCost does not know
+  priced = with_opencost({}, "USD");
+  REQUIRE(priced);
+  CHECK((*priced)->currency == "USD");
+  CHECK_FALSE(monthly_cost(w, *priced));
+  const auto mixed = with_opencost(kPrices, "USD");
+  REQUIRE_FALSE(mixed);
+  CHECK_THAT(mixed.error().message, Contains("USD") && Contains("EUR"));
+  CHECK(with_opencost({}, "").value() == std::nullopt);
+  w.cpu.reset();  // some container says nothing
+  CHECK_FALSE(cpu_asked(w));
+}
+
 TEST_CASE("prices are refused with the field that is wrong", "[report]") {
   for (const auto& [text, what] : {std::pair("[]", "must be an object"), std::pair("{}", "currency"), std::pair(R"({"currency":"EUR","cpu":1})", "cpu is no field"),
                                    std::pair(R"({"currency":"EUR","cpuHour":"x"})", "cpuHour"), std::pair(R"({"currency":"EUR","cpuHour":-1})", "cpuHour"),

@@ -100,10 +100,28 @@ TEST_CASE("what pods use is asked of the namespaces of Models alone, some at onc
       200, {}, R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"namespace":"ns3","workload":"d"},"value":[1,"0.5"]},
         {"metric":{"namespace":"kube-system","workload":"d"},"value":[1,"9"]}]}})"};
   CHECK(s.history.usage(workloads, {}) == "");
-  CHECK(s.http.asked.size() == 6);  // three times CPU and memory
+  CHECK(s.http.asked.size() == 12);  // three times CPU and memory, used and asked for
   CHECK(workloads[3].cpu_used == 0.5);
+  CHECK(workloads[3].memory_told == 0.5);
+  CHECK_FALSE(workloads[3].cost_hour);
   CHECK_FALSE(workloads[4].cpu_used);
   for (const std::string& asked : s.http.asked) CHECK_THAT(asked, Contains(percent_encoded("namespace=~\"ns")) && Contains("cluster"));
+}
+
+TEST_CASE("OpenCost's costs are asked for where they are declared, by what containers have and what its node costs", "[report]") {
+  Prometheus http;
+  History history({"http://prom:9090", {{"cluster", "a"}}, true}, http);
+  std::vector<Workload> workloads(2);
+  for (size_t i = 0; i < workloads.size(); ++i) workloads[i].ns = "pay", workloads[i].deployment = "d" + std::to_string(i);
+  workloads[1].devices = {{"nvidia.com/gpu", 1}};
+  http.answer = kube::HttpResponse{200, {}, R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"namespace":"pay","workload":"d0"},"value":[1,"0.5"]}]}})"};
+  CHECK(history.usage(workloads, {}) == "");
+  REQUIRE(http.asked.size() == 7);
+  CHECK(workloads[0].cost_hour == 1.5);  // each query answers 0.5
+  CHECK_FALSE(workloads[1].cost_hour);
+  for (const char* series : {"container_cpu_allocation", "container_memory_allocation_bytes", "container_gpu_allocation", "node_cpu_hourly_cost", "node_ram_hourly_cost", "node_gpu_hourly_cost"})
+    CHECK(std::any_of(http.asked.begin(), http.asked.end(), [&](const std::string& asked) { return asked.find(series) != std::string::npos; }));
+  for (const std::string& asked : http.asked) CHECK_THAT(asked, Contains(percent_encoded("cluster=\"a\"")));
 }
 
 TEST_CASE("labels of this cluster are checked", "[report]") {

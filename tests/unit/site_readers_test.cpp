@@ -18,7 +18,8 @@ namespace {
 class Kubernetes final : public kube::HttpTransport {
  public:
   std::map<std::string, std::set<std::string>> may;  // user -> "plural/namespace"
-  int asked = 0;
+  int asked = 0, tokens = 0;
+  Json groups;  // that the last review was about
   bool away = false;
 
   Result<kube::HttpResponse> send(const kube::HttpRequest& request, std::stop_token) override {
@@ -26,6 +27,7 @@ class Kubernetes final : public kube::HttpTransport {
     if (away) return fail(ErrorKind::Transport, "cut");
     const Json body = Json::parse(request.body);
     if (body["kind"] == "TokenReview") {
+      ++tokens;
       const std::string user = body["spec"]["token"];
       const bool known = may.contains(user);
       Json status = {{"authenticated", known}};
@@ -33,6 +35,7 @@ class Kubernetes final : public kube::HttpTransport {
       return kube::HttpResponse{201, {}, Json{{"status", status}}.dump()};
     }
     const Json& attributes = body["spec"]["resourceAttributes"];
+    groups = body["spec"].value("groups", Json());
     REQUIRE(attributes["verb"] == "list");
     REQUIRE(attributes["group"] == "modelops.dev");
     const std::string right = attributes["resource"].get<std::string>() + "/" + attributes.value("namespace", "");
@@ -62,7 +65,7 @@ struct Setting {
     return std::make_shared<kube::Credentials>(config);
   }
   site::Readers::Snapshot view(const std::string& token) {
-    const auto view = readers.view(token, whole, {});
+    const auto view = readers.view(site::with_token(token), whole, {});
     REQUIRE(view);
     return *view;
   }
@@ -106,15 +109,37 @@ TEST_CASE("rights in many namespaces are asked about in parts, once for each acc
   site.whole = std::make_shared<const report::Portfolio>(std::move(c).finish(kNow, "all namespaces"));
   site.kubernetes->may["jane"] = rights("ns699");
   for (int i = 0; i < 2; ++i) {
-    const auto view = site.readers.view("jane", site.whole, {});
+    const auto view = site.readers.view(site::with_token("jane"), site.whole, {});
     REQUIRE_FALSE(view);
     CHECK(view.error().kind == ErrorKind::TooManyRequests);
-    CHECK_FALSE(site.readers.knows("jane"));
+    CHECK_FALSE(site.readers.knows(site::with_token("jane")));
   }
   const auto view = site.view("jane");
   CHECK(view->models.size() == 1);
-  CHECK(site.readers.knows("jane"));
+  CHECK(site.readers.knows(site::with_token("jane")));
   CHECK(site.kubernetes->asked < 3 * 2 + 700 + 3);  // no namespace twice
+}
+
+TEST_CASE("whom a proxy names sees what Kubernetes says, by name and groups, and no token is asked about", "[report]") {
+  Setting site;
+  site.kubernetes->may["jane"] = rights("pay");
+  site::ProxyRules rules;
+  rules.names = {"proxy"};
+  const auto caller = [&](const std::string& user) {
+    return site::caller_of({"/", "", "", {{"X-Forwarded-User", user}, {"X-Forwarded-Groups", "risk"}}, {true, "", {"proxy"}}}, rules);
+  };
+  const auto view = site.readers.view(caller("jane"), site.whole, {});
+  REQUIRE(view);
+  REQUIRE((*view)->models.size() == 1);
+  CHECK((*view)->models[0].name == "fraud");
+  CHECK(site.kubernetes->groups == Json{"risk", "system:authenticated"});
+  CHECK(site.kubernetes->tokens == 0);
+  CHECK(site.readers.knows(caller("jane")));
+  // As a token the same words are nobody's.
+  CHECK_FALSE(site.readers.knows(site::with_token("jane")));
+  const auto stranger = site.readers.view(caller("mallory"), site.whole, {});
+  REQUIRE(stranger);
+  CHECK((*stranger)->models.empty());
 }
 
 TEST_CASE("a reader without rights sees nothing and learns nothing", "[report]") {
@@ -134,7 +159,7 @@ TEST_CASE("a token that nobody has lets nobody in, and no failure does", "[repor
   Setting site;
   CHECK(site.view("stolen") == nullptr);
   site.kubernetes->away = true;
-  CHECK_FALSE(site.readers.view("other", site.whole, {}));
+  CHECK_FALSE(site.readers.view(site::with_token("other"), site.whole, {}));
 }
 
 TEST_CASE("each page forbids scripts, frames and caches", "[report]") {

@@ -141,6 +141,7 @@ def _bootstrap(layout, kind, holder):
     if has_gateway:
         # Last, for the gateway starts with its kinds, and then needs its rights.
         kubectl(layout, "apply", "--server-side", "-f", build.gateway_home() / "crds.yaml")
+        _apply(layout, objects.traefik_crds())
     if kind == "real":
         wait_for("containerd", lambda: ctr(layout, "version").returncode == 0, alive=check)
         pause = layout.state / "pause.tar"

@@ -3,14 +3,16 @@
 import json
 import sys
 
-from riglib import build, pki
+from riglib import build, objects, pki
 from riglib.layout import CLUSTER_DOMAIN, NODE_IP, NODE_NAME, POD_CIDR, SERVICE_CIDR
 from riglib.util import RIG_DIR
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 CNI_CONF = "/run/rig-cni"
 # What Traefik watches.
-GATEWAY_KINDS = ("v1/gatewayclasses", "v1/gateways", "v1/httproutes", "v1/grpcroutes", "v1/backendtlspolicies", "v1beta1/referencegrants")
+GATEWAY_KINDS = ("gateway.networking.k8s.io/v1/gatewayclasses", "gateway.networking.k8s.io/v1/gateways", "gateway.networking.k8s.io/v1/httproutes",
+                 "gateway.networking.k8s.io/v1/grpcroutes", "gateway.networking.k8s.io/v1/backendtlspolicies", "gateway.networking.k8s.io/v1beta1/referencegrants",
+                 *(f"traefik.io/v1alpha1/{kind.lower()}s" for kind in objects.TRAEFIK_KINDS))
 
 CONTAINERD_TOML = """\
 version = 2
@@ -220,6 +222,8 @@ def gateway(layout, kind, ports):
         "/usr/bin/env", f"KUBECONFIG={layout.conf}/gateway.kubeconfig", build.gateway_home() / "traefik",
         "--global.checknewversion=false", "--global.sendanonymoususage=false", "--log.level=WARN",
         f"--entrypoints.web.address={address}:{ports['gateway']}", "--providers.kubernetesgateway",
+        # Its own filters, which routes name by an ExtensionRef.
+        "--providers.kubernetescrd", "--providers.kubernetescrd.disableclusterscoperesources",
         f"--providers.kubernetesgateway.statusaddress.ip={NODE_IP}",
         # As soon as it is known: tests wait for it.
         "--providers.providersthrottleduration=50ms"]}

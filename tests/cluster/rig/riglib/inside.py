@@ -134,7 +134,7 @@ def _start_all(supervisor, layout, kind, ports, second, gateway):
         return
     # Without its kinds it would ask for them ever more seldom.
     for kinds in components.GATEWAY_KINDS:
-        path = f"/apis/gateway.networking.k8s.io/{kinds}?limit=1"
+        path = f"/apis/{kinds}?limit=1"
         wait_for(kinds, lambda p=path: _answers(layout, f"https://127.0.0.1:{ports['api']}{p}"), timeout=120)
     supervisor.start(components.gateway(layout, kind, ports))
 

@@ -5,7 +5,10 @@ from riglib.layout import GATEWAY_CLUSTER_IP, NODE_IP, PROMETHEUS_CLUSTER_IP
 FAKE_NODES = 4
 GATEWAY_NAMESPACE, GATEWAY = "gateway", "gw"
 READ = ["get", "list", "watch"]
-ROUTES = "gateway.networking.k8s.io"
+ROUTES, TRAEFIK = "gateway.networking.k8s.io", "traefik.io"
+# All that it watches; tests make Middlewares.
+TRAEFIK_KINDS = ("IngressRoute", "IngressRouteTCP", "IngressRouteUDP", "Middleware", "MiddlewareTCP", "ServersTransport", "ServersTransportTCP", "TLSOption",
+                 "TLSStore", "TraefikService")
 
 
 def first(kind):
@@ -13,10 +16,18 @@ def first(kind):
     found = [_namespace("monitoring"), _namespace(GATEWAY_NAMESPACE), *_service("monitoring", "prometheus", PROMETHEUS_CLUSTER_IP, 9090),
              *_rights("rig-prometheus", [_rule("", ["pods"], READ)]),
              *_rights("rig-gateway", [_rule("", ["namespaces", "services", "configmaps", "secrets"], READ),
-                                      _rule("discovery.k8s.io", ["endpointslices"], READ), _rule(ROUTES, ["*"], READ),
+                                      _rule("discovery.k8s.io", ["endpointslices"], READ), _rule(ROUTES, ["*"], READ), _rule(TRAEFIK, ["*"], READ),
                                       _rule(ROUTES, [f"{kinds}/status" for kinds in ("gatewayclasses", "gateways", "httproutes", "grpcroutes",
                                                                                      "backendtlspolicies")], ["update", "patch"])])]
     return found + [_fake_node(f"fake-{n}") for n in range(FAKE_NODES)] if kind == "fake" else found
+
+
+def traefik_crds():
+    """Traefik's kinds, without the schemas of its documentation."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return [{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{kind.lower()}s.{TRAEFIK}"},
+             "spec": {"group": TRAEFIK, "scope": "Namespaced", "names": {"kind": kind, "plural": f"{kind.lower()}s"},
+                      "versions": [{"name": "v1alpha1", "served": True, "storage": True, "schema": schema}]}} for kind in TRAEFIK_KINDS]
 
 
 def gateway(port):

@@ -1,4 +1,4 @@
-#include "reconcilers/lifecycle/retire.h"
+#include "reconcilers/model/retired.h"
 
 #include "operator/core/text.h"
 #include "reconcilers/audit/retention.h"
@@ -9,19 +9,21 @@
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/status.h"
 #include "reconcilers/training/mirror.h"
+#include "reconcilers/serving/retired_route.h"
+#include "reconcilers/serving/route.h"
 #include "reconcilers/training/run.h"
 #include "reconcilers/training/workload.h"
 #include "reconcilers/version/phase.h"
 
-namespace mo::lifecycle {
+namespace mo::model {
 namespace {
 
 constexpr size_t kLongestMessage = 1024;
 
 class Retiring {
  public:
-  Retiring(const Observed& o, const Decision& decision, TimePoint now, const serving::Settings& settings)
-      : o_(o), m_(*o.model), decision_(decision), settings_(settings), now_(now), status_(o.model->status) {}
+  Retiring(const Observed& o, const lifecycle::Decision& decision, TimePoint now, const serving::Settings& settings)
+      : o_(o), m_(*o.model), decision_(decision), settings_(settings), now_(now), status_(o.model->status), route_(serving::retire_route(o)) {}
 
   Plan run() {
     status_.lifecycle = decision_.status;
@@ -36,17 +38,20 @@ class Retiring {
     if (settings_.audit.on)
       for (Action& action : audit::seal(o_, status_.audit, settings_.audit)) plan_.actions.push_back(std::move(action));
     for (Action& action : history::prune(o_, status_, "", false)) plan_.actions.push_back(std::move(action));
+    if (!route_refused().empty()) plan_.actions.push_back(*route_);
     auto again = decision_.look_again;
     if (look_again_ && (!again || *look_again_ < *again)) again = look_again_;
     if (settings_.audit.on) {
       for (Action& action : audit::prune(o_, &status_.audit, settings_.audit, now_)) plan_.actions.push_back(std::move(action));
       if (const auto at = audit::prunes_next(o_, settings_.audit, now_); at && (!again || *at < *again)) again = at;
     }
-    if (mirrored.look_again && (!again || *mirrored.look_again < *again)) again = mirrored.look_again;
-    std::move(mirrored.actions.begin(), mirrored.actions.end(), std::back_inserter(plan_.actions));
-    std::move(mirrored.asks.begin(), mirrored.asks.end(), std::back_inserter(plan_.asks));
+    sooner(again, mirrored.look_again);
+    append(plan_.actions, std::move(mirrored.actions));
+    append(plan_.asks, std::move(mirrored.asks));
     plan_.events = decision_.events;
-    std::move(mirrored.events.begin(), mirrored.events.end(), std::back_inserter(plan_.events));
+    append(plan_.events, std::move(mirrored.events));
+    if (settings_.audit.on)
+      if (auto event = audit::tell_stopped(o_, audit::stopped(o_, settings_.audit, now_))) plan_.events.push_back(std::move(*event));
     for (const Action& action : plan_.actions) plan_.at_once |= std::holds_alternative<WriteStatus>(action);
     if (again) plan_.requeue_after = std::max(Duration(0), *again - now_);
     return std::move(plan_);
@@ -65,7 +70,7 @@ class Retiring {
       status_.retraining.last_result = "cancelled: the Model is retired";
       status_.retraining.last_finished = now_;
     }
-    if (!model::under_way(status_.intent)) return;
+    if (!under_way(status_.intent)) return;
     status_.spec_version.clear();
     status_.spec_revision.clear();
     status_.intent = status_.stable_version.empty() ? api::Intent{}
@@ -75,10 +80,12 @@ class Retiring {
   void write_model() {
     if (!settings_.installation.name.empty()) status_.handled_by = settings_.installation.name;
     if (settings_.audit.on) status_.audit = audit::record({.observed = o_, .next = status_, .settings = &settings_.audit}, now_);
-    const model::SpecVersion spec;
-    model::Findings findings{.observed = o_, .spec = spec, .status = status_};
+    const SpecVersion spec;
+    Findings findings{.observed = o_, .spec = spec, .status = status_};
     findings.lifecycle = &decision_;
-    const Json next = model::render_status(findings, now_);
+    findings.refused = route_refused();
+    if (settings_.audit.on) findings.retention_stopped = audit::stopped(o_, settings_.audit, now_);
+    const Json next = render_status(findings, now_);
     write_status(plan_.actions, Kind::Model, m_.meta, m_.status.raw, next.dump(), next["message"].get<std::string>());
   }
 
@@ -135,13 +142,37 @@ class Retiring {
 
   // Callers first: they are told by an answer that nobody is there, and not by connections that break.
   void take_down() {
-    remove(Kind::HttpRoute, o_.routes);
-    remove(Kind::HorizontalPodAutoscaler, o_.autoscalers);
-    remove(Kind::Service, o_.services);
-    remove(Kind::Deployment, o_.deployments);
+    if (take_down_route()) {
+      remove(Kind::HorizontalPodAutoscaler, o_.autoscalers);
+      remove(Kind::Service, o_.services);
+      remove(Kind::Deployment, o_.deployments);
+    }
     for (const auto& [name, job] : o_.jobs)
       if (!job->complete && !job->failed) remove(Kind::Job, job->meta);
     for (Action& action : workloads_) plan_.actions.push_back(std::move(action));
+  }
+
+  // False: gateways may still send callers to pods.
+  bool take_down_route() {
+    const bool kept = serving::keeps_route(m_), refused = !route_refused().empty();
+    if (route_ && !refused) plan_.actions.push_back(*route_);
+    for (const auto& [name, owned] : o_.routes)
+      if (!kept || name != o_.key.name) remove(Kind::HttpRoute, owned.object->meta);
+    if (!kept || refused) return true;
+    const serving::RouteView view = serving::view_route(o_, now_);
+    look_again(view.calm_at);
+    look_again(view.problem_at);  // a filter that its gateway does not know
+    return !route_ && !view.calm_at;
+  }
+  void look_again(const std::optional<TimePoint>& at) {
+    if (at && (!look_again_ || *at < *look_again_)) look_again_ = at;
+  }
+
+  // What the API server had against the route that is wanted now.
+  std::string route_refused() const {
+    for (const Refusal& refusal : o_.refusals)
+      if (route_ && refusal.target == route_->target && refusal.body_hash == route_->hash) return refusal.target.to_string() + ": " + refusal.error.message;
+    return "";
   }
 
   template <class T>
@@ -155,10 +186,11 @@ class Retiring {
 
   const Observed& o_;
   const api::Model& m_;
-  const Decision& decision_;
+  const lifecycle::Decision& decision_;
   const serving::Settings& settings_;
   TimePoint now_;
   api::ModelStatus status_;
+  const std::optional<Apply> route_;  // what its HTTPRoute still has to say
   std::vector<Action> workloads_;  // deletes of what trains
   std::optional<TimePoint> look_again_;
   Plan plan_;
@@ -166,8 +198,8 @@ class Retiring {
 
 }  // namespace
 
-Plan retire(const Observed& observed, const Decision& decision, TimePoint now, const serving::Settings& settings) {
+Plan retire(const Observed& observed, const lifecycle::Decision& decision, TimePoint now, const serving::Settings& settings) {
   return Retiring(observed, decision, now, settings).run();
 }
 
-}  // namespace mo::lifecycle
+}  // namespace mo::model
