@@ -1,8 +1,6 @@
 // Telling MLflow what serves: alias and tags, nothing twice, nothing of somebody else's.
-#include <map>
-
-#include "operator/fetch/mirror.h"
 #include "operator/json/json.h"
+#include "operator/fetch/mirror.h"
 #include "tests/unit/fetch_bench.h"
 
 namespace mo {
