@@ -232,7 +232,8 @@ dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin:0 0 8px}}
 --good:#116149;--good-bg:#e2f4ec;--warn:#7a4b00;--warn-bg:#fdf0d5;--bad:#a1182a;--bad-bg:#fde6e8;--dim:#444;--dim-bg:#eceef2;
 --bar:#3f6fd1;--bar-2:#8fa9dd;--bar-bad:#c8394c;--bar-dim:#a9b1c0}body{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 td,td a,td[data-label]{white-space:normal!important;overflow-wrap:anywhere;min-width:0!important}.plot.wide svg{min-width:0}.plot,.scroll{overflow:visible}
-td[data-label=Class],td[data-label=Tier],td[data-label=Stage],td[data-label=Phase],td[data-label=State],td[data-label=Severity]{overflow-wrap:normal}
+td[data-label=Class],td[data-label=Tier],td[data-label=Stage],td[data-label=Phase],td[data-label=State],td[data-label=Severity],td[data-label="Asked by"]{overflow-wrap:normal}
+td[data-label=Model],td[data-label=Version]{overflow-wrap:break-word;max-width:12ch}
 .grid.charts{grid-template-columns:1fr 1fr}.grid.four{grid-template-columns:1fr 1fr}.tiles{grid-template-columns:repeat(4,1fr)}
 .top{background:none;color:#000;border-bottom:2px solid #000}.brand{color:#000}.top nav,form.filter,.files,.skip{display:none}
 main,footer,.top .in{max-width:none;padding-left:0;padding-right:0}
