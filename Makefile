@@ -197,6 +197,10 @@ bench-readers: build ## The report under load: 50 readers at once on 10,000 Mode
 bench: build rig-deps bench-memory bench-plan bench-readers ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
 
+.PHONY: bench-fleet
+bench-fleet: build rig-deps ## A runtime's patch over 1,000 Models, and another release of the operator over 100 of all strategies
+	@$(PYTHON) tests/bench/fleet.py
+
 .PHONY: bench-compare
 bench-compare: build rig-deps ## Ours beside a controller-runtime operator, in turns; writes docs/performance.md
 	@$(PYTHON) tests/bench/compare.py --write

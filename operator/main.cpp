@@ -31,6 +31,9 @@ int main(int argc, char** argv) {
   mo::add_import_command(app, [&](const mo::ImportOptions& options) {
     chosen = [options](std::stop_token stop) { return mo::import_main(options, stop); };
   });
+  mo::add_mirror_command(app, [&](const mo::MirrorOptions& options) {
+    chosen = [options](std::stop_token stop) { return mo::mirror_main(options, stop); };
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -11,7 +11,8 @@
 #include "plugin/names.h"
 #include "plugin/schema.h"
 #include "reconcilers/governance/policies.h"
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
+#include "reconcilers/monitors/sets.h"
 
 namespace mo::plugin {
 namespace {
@@ -42,8 +43,10 @@ Result<void> take_gate_sets(Session& session, Kind kind, const std::vector<Found
     const ObjectRef ref{kind, set->meta.key};
     if (of_file || !o.gate_sets.contains(ref)) o.gate_sets[ref] = std::make_shared<const T>(std::move(*set));
   };
-  const auto& named = o.model->rollout.gate_sets;
-  if (std::none_of(named.begin(), named.end(), [&](const auto& ref) { return ref.kind == kind; })) return {};
+  const auto names_one = [&](const std::vector<api::GateSetRef>& named) {
+    return std::any_of(named.begin(), named.end(), [&](const auto& ref) { return ref.kind == kind; });
+  };
+  if (!names_one(o.model->rollout.gate_sets) && !names_one(o.model->monitor_sets)) return {};
   for (const Found& found : files) {
     Json object = found.object();
     if (text(object, "kind") != info(kind).kind) continue;
@@ -176,14 +179,14 @@ class Asking {
  private:
   bool ask(Tested& tested, Recorded& into) {
     const Period& period = into.period;
-    rollout::GateContext context;
+    measure::GateContext context;
     context.ns = report_.ns;
     context.model = report_.model;
     context.stable = period.stable;
     context.stable_revision = period.stable_revision;
     context.candidate = tested.figure.is_monitor ? period.stable : period.candidate;
     context.candidate_revision = tested.figure.is_monitor ? period.stable_revision : period.candidate_revision;
-    const auto question = std::get<AskPrometheus>(rollout::ask_figure(tested.figure.gate(), context, "").question);
+    const auto question = std::get<AskPrometheus>(measure::ask_figure(tested.figure.gate(), context, "").question);
     const int64_t step = tested.step.count();
     const auto unix_seconds = [](TimePoint t) { return std::chrono::ceil<seconds>(t.time_since_epoch()).count(); };
     const int64_t first = (unix_seconds(period.from) + step - 1) / step * step;
@@ -269,7 +272,7 @@ Result<void> choose_step(Tested& tested, seconds since, const std::optional<seco
   return {};
 }
 
-void choose_figures(const Subject& subject, const std::vector<api::Gate>& gates, Report& report) {
+void choose_figures(const Subject& subject, const std::vector<api::Monitor>& monitors, const std::vector<api::Gate>& gates, Report& report) {
   const auto take = [&](const api::Gate& gate, const std::string& what, Figure figure) {
     if (gate.prometheus_query) {
       report.tested.emplace_back();
@@ -279,18 +282,13 @@ void choose_figures(const Subject& subject, const std::vector<api::Gate>& gates,
                                 ", which Prometheus keeps no history of: left out");
     }
   };
-  for (const api::Monitor& monitor : subject.model.monitors) take(monitor.figure, "monitor", {true, monitor});
-  for (const auto& policy : subject.observed.policies)
-    for (api::Monitor monitor : policy->monitors) {
-      monitor.figure.name = policy->meta.key.name + "/" + monitor.figure.name;
-      take(monitor.figure, "monitor", {true, monitor});
-    }
+  for (const api::Monitor& monitor : monitors) take(monitor.figure, "monitor", {true, monitor});
   for (const api::Gate& gate : gates) {
     Figure figure;
     figure.monitor.figure = gate;
     take(gate, "gate", figure);
   }
-  if (subject.policies_unseen) report.left_out.push_back("you may not list ModelPolicies: gates that they add are left out");
+  if (subject.policies_unseen) report.left_out.push_back("you may not list ModelPolicies: gates and monitors that they add are left out");
 }
 
 struct When {
@@ -309,7 +307,9 @@ Result<Report> report_on(Session& session, const Subject& subject, const Backtes
                 {}};
   const rollout::Policy policy = governance::resolve(subject.observed);
   if (!policy.rollouts.reason.empty()) return refuse(policy.rollouts.message);
-  choose_figures(subject, policy.policy->gates, report);
+  const monitors::Watched watched = monitors::watched_of(subject.observed);
+  if (!watched.problem.empty()) return refuse(watched.problem);
+  choose_figures(subject, watched.monitors, policy.policy->gates, report);
   if (report.tested.empty())
     return refuse("Model " + report.model + " has no gate and no monitor that asks Prometheus: there is nothing to backtest");
   for (Tested& tested : report.tested)

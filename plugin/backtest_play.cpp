@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "reconcilers/monitors/monitors.h"
-#include "reconcilers/rollout/compare.h"
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/compare.h"
+#include "reconcilers/measure/gates.h"
 
 namespace mo::plugin {
 namespace {
@@ -49,7 +49,7 @@ class Breaches {
  public:
   Breaches(const api::Gate& figure, std::vector<Breach>& all) : figure_(figure), all_(all) {}
 
-  void take(const api::MonitorStatus& now, const rollout::Measured& measured, TimePoint at) {
+  void take(const api::MonitorStatus& now, const measure::Measured& measured, TimePoint at) {
     const bool breached = now.state == State::Breached;
     if (breached && !open_) {
       all_.push_back({now.version, at, at, Breach::End::Lasting, ""});
@@ -112,8 +112,8 @@ Played play(const api::Monitor& monitor, const std::vector<Recorded>& past) {
       state = monitors::begin(monitor.figure.name, version, recorded.period.from);
     }
     for (const Answer& answer : recorded.answers) {
-      const rollout::Measured measured = rollout::judge_figure(monitor.figure, answer);
-      using Verdict = rollout::Measured::Verdict;
+      const measure::Measured measured = measure::judge_figure(monitor.figure, answer);
+      using Verdict = measure::Measured::Verdict;
       const char* word = measured.verdict == Verdict::Good  ? "Passed"
                          : measured.verdict == Verdict::Bad ? "Failed"
                                                             : "Inconclusive";
@@ -128,12 +128,12 @@ Played play(const api::Monitor& monitor, const std::vector<Recorded>& past) {
 Played play(const api::Gate& gate, const std::vector<Recorded>& past) {
   Played out;
   for (const Recorded& recorded : past) {
-    rollout::GateContext context;
+    measure::GateContext context;
     context.stable = recorded.period.stable;
     context.candidate = recorded.period.candidate;
     api::GateStatus status;
     for (const Answer& answer : recorded.answers) {
-      status = rollout::take_answer(gate, status, answer, context);
+      status = measure::take_answer(gate, status, answer, context);
       // A verdict drops the message of a failure that it tolerated; that one is no reason of being inconclusive.
       count(out, status.measurements.back(), status.message);
       if (status.verdict == "Running") continue;
@@ -172,8 +172,8 @@ Chart chart_of(const Played& played, const api::Gate& figure, TimePoint from, Ti
     if (!chart.high || *value > *chart.high) chart.high = value;
   }
   for (const auto& value : shown) {
-    const double range = value ? rollout::to_double(*chart.high - *chart.low) : 0;
-    const double share = range > 0 ? rollout::to_double(*value - *chart.low) / range : 0;
+    const double range = value ? measure::to_double(*chart.high - *chart.low) : 0;
+    const double share = range > 0 ? measure::to_double(*value - *chart.low) / range : 0;
     chart.cells.emplace_back(value ? kBars[std::clamp(static_cast<int>(std::lround(share * kHighest)), 0, kHighest)] : "·");
   }
   return chart;

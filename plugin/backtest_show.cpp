@@ -5,7 +5,7 @@
 #include "plugin/backtest.h"
 #include "plugin/fields.h"
 #include "plugin/show.h"
-#include "reconcilers/rollout/compare.h"
+#include "reconcilers/measure/compare.h"
 
 namespace mo::plugin {
 namespace {
@@ -27,7 +27,7 @@ std::string bounds_of(const api::Gate& gate) {
 }
 
 std::string shown(const std::optional<Decimal>& value) {
-  return value ? rollout::rounded(rollout::to_double(*value)).to_string() : "-";
+  return value ? measure::rounded(measure::to_double(*value)).to_string() : "-";
 }
 
 Duration time_in(const std::vector<Breach>& breaches) {

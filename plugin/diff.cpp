@@ -4,6 +4,7 @@
 #include <set>
 
 #include "operator/api/parse.h"
+#include "operator/json/pod_defaults.h"
 #include "plugin/fields.h"
 #include "plugin/names.h"
 #include "reconcilers/serving/render.h"
@@ -72,10 +73,10 @@ std::string fetch_image_of(const Json& pods) {
   return "";
 }
 
-// Without what names the revision itself.
+// Without what names the revision itself, and what makes none.
 Json bare(Json pods) {
   if (pods.contains("metadata") && pods["metadata"].contains("labels")) pods["metadata"]["labels"].erase(api::kLabelRevision);
-  return pods;
+  return without_defaults(std::move(pods));
 }
 
 struct Sides {

@@ -106,13 +106,31 @@ class Check {
     return found;
   }
 
+  // As the trail knows it: with parts, of all of them. Whoever cannot read the parts must not take the first for the whole.
+  static Result<std::string> digest_of(const Json& version, const std::string& artifact) {
+    const auto unreadable = [](const std::string& why) {
+      return fail(ErrorKind::Invalid, "version.json cannot be read as a ModelVersion, so nothing vouches for its digest: " + why);
+    };
+    if (!version.is_object() || name_of(version).empty()) return unreadable("it is no object with a name");
+    const Json* parts = field(version, "spec.parts");
+    if (parts && !parts->is_array()) return unreadable("spec.parts is no list");
+    if (!parts || parts->empty()) return artifact;
+    const auto parsed = api::parse<api::ModelVersion>(version.dump());
+    if (!parsed) return unreadable(parsed.error().message);
+    if (parsed->parts.size() != parts->size()) return unreadable("spec.parts has entries that are no parts");
+    for (const auto& part : parsed->parts)
+      if (part.name.empty() || part.artifact.digest.empty()) return unreadable("a part of spec.parts has no name, or no digest");
+    return parsed->bits();
+  }
+
   // The trail vouches for the digest.
   void version() {
     const Json version = json("version.json"), bom = json("bom.cdx.json");
     const std::string name = name_of(version), artifact = text(version, "spec.artifact.digest");
-    // With parts it is the digest of all of them that the trail knows.
-    const auto parsed = items(version, "spec.parts").empty() ? fail(ErrorKind::NotFound, "") : api::parse<api::ModelVersion>(version.dump());
-    const std::string digest = parsed ? parsed->bits() : artifact;
+    if (!files_.count("version.json")) return;  // said already
+    const auto digest_read = digest_of(version, artifact);
+    if (!digest_read) return bad(digest_read.error().message);
+    const std::string& digest = *digest_read;
     const Json& component = items(bom, "components").empty() ? Json::object() : items(bom, "components")[0];
     const Json& hashes = items(component, "hashes");
     if (hashes.empty() || "sha256:" + text(hashes[0], "content") != artifact)

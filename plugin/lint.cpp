@@ -14,6 +14,7 @@
 #include "reconcilers/governance/freeze.h"
 #include "reconcilers/governance/policies.h"
 #include "reconcilers/model/intent.h"
+#include "reconcilers/monitors/sets.h"
 #include "reconcilers/training/job.h"
 #include "reconcilers/training/workload.h"
 #include "reconcilers/rollout/policy.h"
@@ -72,6 +73,8 @@ class OperatorsRules {
     if (kind == "ModelRuntime") check_runtime(object);
     if (kind == "ModelRollout") check_parsed<api::ModelRollout>(object);
     if (kind == "ModelPolicy") check_policy(object);
+    if (kind == "ModelGateSet") check_gate_set<api::ModelGateSet>(object);
+    if (kind == "ClusterModelGateSet") check_gate_set<api::ClusterModelGateSet>(object);
     return std::move(mistakes_);
   }
 
@@ -99,6 +102,7 @@ class OperatorsRules {
     if (const std::string why = model::weight_too_small(*model); !why.empty())
       wrong("/spec/rollout/steps", "spec.rollout.steps", why);
     check_names(*model);
+    check_monitor_sets(*model);
     check_against_policies(*model);
   }
 
@@ -129,17 +133,26 @@ class OperatorsRules {
   void check_templates(const api::Model& model) {
     told("/spec/serving/template", serving::read_template(model));
     if (model.retraining) check_training(*model.retraining);
-    for (size_t i = 0; i < model.rollout.gates.size(); ++i)
-      if (const auto& job = model.rollout.gates[i].job) {
-        const std::string number = std::to_string(i);
-        told("/spec/rollout/gates/" + number, read_job(job->job_template, "spec.rollout.gates[" + number + "].job.template"));
-      }
-    for (size_t i = 0; i < model.monitors.size(); ++i)
-      if (const auto& job = model.monitors[i].figure.job) {
-        const std::string number = std::to_string(i);
-        told("/spec/monitors/" + number, read_job(job->job_template, "spec.monitors[" + number + "].job.template"));
-      }
+    check_jobs(model.rollout.gates, model.monitors, "rollout");
   }
+
+  template <class Set>
+  void check_gate_set(const Json& object) {
+    const auto set = check_parsed<Set>(object);
+    if (set && set->problem.empty()) check_jobs(set->gates, set->monitors);
+  }
+
+  void check_jobs(const std::vector<api::Gate>& gates, const std::vector<api::Monitor>& monitors, const std::string& gates_under = "") {
+    const auto check = [&](const api::Gate& figure, const std::string& list, size_t i) {
+      if (!figure.job) return;
+      std::string path = "spec." + list + "[" + std::to_string(i) + "].job.template", pointer = "/spec/" + list + "/" + std::to_string(i);
+      std::replace(pointer.begin(), pointer.end(), '.', '/');
+      told(pointer, read_job(figure.job->job_template, path));
+    };
+    for (size_t i = 0; i < gates.size(); ++i) check(gates[i], gates_under.empty() ? "gates" : gates_under + ".gates", i);
+    for (size_t i = 0; i < monitors.size(); ++i) check(monitors[i].figure, "monitors", i);
+  }
+
   void check_training(const api::Retraining& spec) {
     if (!spec.job_template.empty()) told("/spec/retraining/template", read_job(spec.job_template, training::kTemplate));
     if (spec.workload) told("/spec/retraining/workload", training::read_workload(*spec.workload));
@@ -152,16 +165,31 @@ class OperatorsRules {
     if (!read) wrong(pointer, "", read.error().message);
   }
 
-  // Of gates, where all sets that might define them are at hand.
-  void check_names(const api::Model& model) {
+  // With those sets, if all are at hand.
+  std::optional<Observed> with_sets(const api::Model& model, const std::vector<api::GateSetRef>& sets) const {
     Observed o;
     o.key = model.meta.key;
     o.model = std::make_shared<const api::Model>(model);
-    for (const api::GateSetRef& named : model.rollout.gate_sets) {
+    for (const api::GateSetRef& named : sets) {
       const auto set = sets_.find(named.from(o.key.ns));
-      if (set == sets_.end() || !set->second || !set->second->problem.empty()) return;
+      if (set == sets_.end() || !set->second || !set->second->problem.empty()) return {};
       o.gate_sets[set->first] = set->second;
     }
+    return o;
+  }
+
+  void check_monitor_sets(const api::Model& model) {
+    const auto o = with_sets(model, model.monitor_sets);
+    if (!o) return;
+    const monitors::Watched watched = monitors::watched_of(*o);
+    if (!watched.problem.empty()) wrong("/spec/monitorSets", "spec.monitorSets", watched.problem);
+  }
+
+  // Of gates, where all sets that might define them are at hand.
+  void check_names(const api::Model& model) {
+    const auto seen = with_sets(model, model.rollout.gate_sets);
+    if (!seen) return;
+    const Observed& o = *seen;
     const rollout::Policy policy = rollout::resolve(o);
     if (!policy.rollouts.reason.empty()) wrong("/spec/rollout", "spec.rollout", policy.rollouts.message);
     if (!policy.retraining.reason.empty())

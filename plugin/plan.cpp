@@ -13,6 +13,7 @@
 #include "plugin/crds.h"
 #include "plugin/fields.h"
 #include "plugin/lint.h"
+#include "plugin/monitor_changes.h"
 #include "plugin/overlay.h"
 #include "plugin/schema.h"
 #include "plugin/stand_ins.h"
@@ -245,10 +246,12 @@ class Planning {
   }
 
   static bool uses(const Json& model, const std::string& kind, const std::string& set) {
-    const Json& named = items(model, "spec.rollout.gateSets");
-    return std::any_of(named.begin(), named.end(), [&](const Json& one) {
-      return text(one, "kind") == kind && text(one, "name") == set;
-    });
+    for (const char* list : {"spec.rollout.gateSets", "spec.monitorSets"}) {
+      const Json& named = items(model, list);
+      if (std::any_of(named.begin(), named.end(), [&](const Json& one) { return text(one, "kind") == kind && text(one, "name") == set; }))
+        return true;
+    }
+    return false;
   }
 
   static bool governs(const Json& object, const Json& model) {
@@ -314,7 +317,7 @@ class Planning {
       if (!before) return fail(before.error());
       if (!after) return fail(after.error());
       const bool news = tell_plan(model, describe_plan(*before, unreadable_), *after);
-      anything |= news | tell_stall(model, *after);
+      anything |= news | tell_monitors(model) | tell_stall(model, *after);
       if (!describe_plan(*after, unreadable_).empty()) tell_unreadable(model);
     }
     return anything;
@@ -341,6 +344,15 @@ class Planning {
       if (id.first == "ModelRollout" && !live_.count(id) && text(object, "spec.modelRef.name") == model)
         tell_steps(model, object);
     return news;
+  }
+
+  // Whether others are watched than before.
+  bool tell_monitors(const std::string& model) {
+    const auto before = observed(live_, model), after = observed(wanted_, model);
+    if (!before || !after || !after->model || unreadable_.contains(Kind::ClusterModelGateSet)) return false;
+    const auto lines = monitor_changes(*before, *after);
+    for (const std::string& line : lines) say("    " + line);
+    return !lines.empty();
   }
 
   // Whether the Model of a file is stalled, by what the files hold or before.

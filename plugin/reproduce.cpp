@@ -105,14 +105,11 @@ Result<Original> original_of(Session& session, const std::string& word) {
 }
 
 // What the Model says now takes part, too.
-Result<std::string> unlike_then(Session& session, const Json& made) {
-  const std::string name = text(made, "spec.modelRef.name");
-  const auto model = get(session, Kind::Model, name);
-  if (!model) return fail(model.error());
-  if (!field(*model, "spec.retraining"))
-    return refuse("Model " + name + " has no spec.retraining (any more): there is nothing to train by");
+Result<std::string> unlike_then(const Json& model, const Json& made) {
+  if (!field(model, "spec.retraining"))
+    return refuse("Model " + name_of(model) + " has no spec.retraining (any more): there is nothing to train by");
   std::string open;
-  const Json* choices = field(*model, "spec.retraining.trials.parameters");
+  const Json* choices = field(model, "spec.retraining.trials.parameters");
   if (choices && choices->is_object())
     for (const auto& [parameter, values] : choices->items())
       if (!field(made, "spec.parameters") || !made["spec"]["parameters"].contains(parameter))
@@ -123,10 +120,13 @@ Result<std::string> unlike_then(Session& session, const Json& made) {
 }
 
 Result<Json> start(Session& session, const Original& original, bool only_show) {
-  const auto made = again(original.version, original.run);
+  auto made = again(original.version, original.run);
   if (!made) return fail(made.error());
-  const auto unlike = unlike_then(session, *made);
+  const auto model = get(session, Kind::Model, text(*made, "spec.modelRef.name"));
+  if (!model) return fail(model.error());
+  const auto unlike = unlike_then(*model, *made);
   if (!unlike) return fail(unlike.error());
+  if (const std::string kind = kind_to_name(*model); !kind.empty()) (*made)["spec"]["workload"] = kind;
   if (!unlike->empty()) session.err << "! " << printable(*unlike) << "\n";
   if (only_show) return *made;
   const auto stored = session.client.post(Kind::TrainingRun, session.ns, made->dump(), session.stop);
@@ -244,6 +244,11 @@ Result<Json> again(const Json& version, const Json& run) {
               {"kind", info(Kind::TrainingRun).kind},
               {"metadata", {{"generateName", model + "-again-"}, {"namespace", text(run, "metadata.namespace")}}},
               {"spec", std::move(spec)}};
+}
+
+std::string kind_to_name(const Json& model) {
+  const std::string api_version = text(model, "spec.retraining.workload.object.apiVersion");
+  return api_version.empty() ? "" : text(model, "spec.retraining.workload.resource") + "." + api_version.substr(0, api_version.find('/'));
 }
 
 Result<Comparison> compare(const Json& version, const Json& run, const std::optional<Decimal>& within) {

@@ -32,6 +32,9 @@ int reproduce(Session& session, const Reproducing& asked);
 // The TrainingRun that makes `version` again, as `run` made it. Refuses where nobody knows how that was.
 Result<Json> again(const Json& version, const Json& run);
 
+// The kind that a TrainingRun of this Model has to name in spec.workload; empty: it trains by Jobs.
+std::string kind_to_name(const Json& model);
+
 struct Comparison {
   bool same_bits = false;
   bool same_figures = false;            // all of them, none differing by more than was allowed

@@ -43,8 +43,11 @@ std::set<std::string> gates_named(const Json& model) {
 bool needs(const Json& model, Kind kind) {
   if (kind == Kind::HttpRoute) return field(model, "spec.serving.route") != nullptr;
   if (kind != Kind::ClusterModelGateSet) return true;
-  const Json& sets = items(model, "spec.rollout.gateSets");
-  return std::any_of(sets.begin(), sets.end(), is_of_cluster);
+  for (const char* list : {"spec.rollout.gateSets", "spec.monitorSets"}) {
+    const Json& sets = items(model, list);
+    if (std::any_of(sets.begin(), sets.end(), is_of_cluster)) return true;
+  }
+  return false;
 }
 
 std::vector<Json> stand_in_runtimes(const std::vector<Json>& models, const std::vector<Json>& versions) {
@@ -65,8 +68,9 @@ std::vector<Json> stand_in_gate_sets(const std::vector<Json>& models) {
   std::set<std::string> sets, names;
   for (const Json& model : models) {
     if (!needs(model, Kind::ClusterModelGateSet)) continue;
-    for (const Json& set : items(model, "spec.rollout.gateSets"))
-      if (is_of_cluster(set)) sets.insert(text(set, "name"));
+    for (const char* list : {"spec.rollout.gateSets", "spec.monitorSets"})
+      for (const Json& set : items(model, list))
+        if (is_of_cluster(set)) sets.insert(text(set, "name"));
     names.merge(gates_named(model));
   }
   Json gates = Json::array();

@@ -152,7 +152,10 @@ class Tree {
 
   std::string phase_of(const std::string& version) const {
     for (const Json& v : s_.versions) {
-      const std::string phase = text(v, "status.phase");
+      std::string phase = text(v, "status.phase");
+      // The Model's word comes first: one that it registered of its spec.artifact says no more than that.
+      if (phase.empty() || phase == "Registered")
+        phase = version == text(s_.model, "status.stableVersion") ? "Serving" : version == text(s_.model, "status.candidateVersion") ? "Candidate" : phase;
       if (name_of(v) == version && !phase.empty()) return "  " + paint(tone_of(phase), phase);
     }
     return "";
@@ -288,6 +291,12 @@ class Tree {
 
   // ---- monitors ----
 
+  // One of a set that is no stand-in for a monitor of the spec, which is in the list already.
+  bool is_of_set(const Json& status) const {
+    const auto& own = items(s_.model, "spec.monitors");
+    return !text(status, "set").empty() && std::none_of(own.begin(), own.end(), [&](const Json& one) { return text(one, "name") == text(status, "name"); });
+  }
+
   Branch monitors() const {
     Branch branch{"Monitors", {}};
     const Json none = Json::object();
@@ -295,10 +304,11 @@ class Tree {
       const Json* found = &none;
       for (const Json& one : items(s_.model, "status.monitors"))
         if (text(one, "name") == text(monitor, "name")) found = &one;
-      branch.twigs.push_back({monitor_line(monitor, *found), {}});
+      const bool required = !text(*found, "set").empty();  // by a set: bounds are not the Model's own
+      branch.twigs.push_back({monitor_line(required ? *found : monitor, *found), {}});
     }
     for (const Json& one : items(s_.model, "status.monitors"))
-      if (!text(one, "policy").empty()) branch.twigs.push_back({monitor_line(one, one), {}});
+      if (!text(one, "policy").empty() || is_of_set(one)) branch.twigs.push_back({monitor_line(one, one), {}});
     return branch;
   }
 

@@ -18,7 +18,10 @@ class Warnings {
       check_gates(object, {"spec", "rollout", "gates"});
       check_weights(object);
     }
-    if (kind == "ModelGateSet" || kind == "ClusterModelGateSet") check_gates(object, {"spec", "gates"});
+    if (kind == "ModelGateSet" || kind == "ClusterModelGateSet") {
+      check_gates(object, {"spec", "gates"});
+      check_gates(object, {"spec", "monitors"});
+    }
     return std::move(warnings_);
   }
 

@@ -1,5 +1,7 @@
 #include "report/read.h"
 
+#include <algorithm>
+
 #include "operator/core/text.h"
 #include "operator/json/fields.h"
 
@@ -65,6 +67,7 @@ std::vector<Monitor> read_monitors(const Json& model) {
     Monitor m{text(spec, "name"), text(spec, "about"), "", "", text(spec, "min"), text(spec, "max"), "", {}, {}};
     for (const Json& status : items(model, "status.monitors")) {
       if (text(status, "name") != m.name) continue;
+      if (!text(status, "set").empty()) m.min = m.max = "";  // a set requires another one of that name
       m.state = text(status, "state");
       m.value = text(status, "value");
       m.message = brief(status, "message");
@@ -73,8 +76,9 @@ std::vector<Monitor> read_monitors(const Json& model) {
     }
     monitors.push_back(std::move(m));
   }
-  for (const Json& status : items(model, "status.monitors"))
-    if (!text(status, "policy").empty())
+  const auto is_told = [&](const std::string& name) { return std::any_of(monitors.begin(), monitors.end(), [&](const Monitor& m) { return m.name == name; }); };
+  for (const Json& status : items(model, "status.monitors"))  // of ModelPolicies and gate sets
+    if (!is_told(text(status, "name")) && !(text(status, "policy").empty() && text(status, "set").empty()))
       monitors.push_back({text(status, "name"), "", text(status, "state"), text(status, "value"), "", "", brief(status, "message"),
                           time_of(status, "since"), time_of(status, "lastChecked")});
   return monitors;

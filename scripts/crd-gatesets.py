@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """Write crds/modelgatesets.yaml and crds/clustermodelgatesets.yaml, and the gates and monitors in crds/modelpolicies.yaml, which are those of crds/models.yaml, or with --check say whether
-they are stale (exit code 1). A CRD cannot refer to another one's schema, so that of a gate is copied, word for word. In a ClusterModelGateSet gates may be required besides."""
+they are stale (exit code 1). A CRD cannot refer to another one's schema, so that of a gate and of a monitor is copied, word for word. In a ClusterModelGateSet they may be required besides."""
 
 import argparse
 import pathlib
 import sys
 
-# The rule that keeps `required` out of other gates, and the one that takes its place in a ClusterModelGateSet.
+# The rule that keeps `required` out of other gates and monitors, and the one that takes its place for gates of a ClusterModelGateSet.
 FORBIDDEN = "- rule: '!has(self.required)'"
 REQUIRED = """\
 - rule: '!has(self.required) || !self.required || !self.dryRun'
@@ -15,12 +15,12 @@ REQUIRED = """\
 """
 REPO = pathlib.Path(__file__).resolve().parent.parent
 KINDS = {
-    "ModelGateSet": ("Namespaced", "mgs", "gates that the Models of one namespace share"),
-    "ClusterModelGateSet": ("Cluster", "cmgs", "gates that the Models of all namespaces share"),
+    "ModelGateSet": ("Namespaced", "mgs", "gates and monitors that the Models of one namespace share"),
+    "ClusterModelGateSet": ("Cluster", "cmgs", "gates and monitors that the Models of all namespaces share"),
 }
 CRD = """\
-# The kind {kind}. Made by scripts/crd-gatesets.py, its gates from models.yaml; do not edit by hand.
-# It has no status: the ModelRollouts that use it say what is wrong with it.
+# The kind {kind}. Made by scripts/crd-gatesets.py, its gates and monitors from models.yaml; do not edit by hand.
+# It has no status: the ModelRollouts and Models that use it say what is wrong with it.
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:
@@ -46,7 +46,7 @@ spec:
     additionalPrinterColumns:
     - name: Description
       type: string
-      description: What the gates are for
+      description: What they are for
       jsonPath: .spec.description
     - name: Age
       type: date
@@ -54,7 +54,7 @@ spec:
     schema:
       openAPIV3Schema:
         type: object
-        description: {kind} holds {meaning}. They name it under spec.rollout.gateSets.
+        description: {kind} holds {meaning}. They name it under spec.rollout.gateSets and spec.monitorSets.
         required: [spec]
         properties:
           apiVersion:
@@ -68,13 +68,15 @@ spec:
           spec:
             type: object
             description: Desired state.
-            required: [gates]
+            x-kubernetes-validations:
+            - rule: has(self.gates) || has(self.monitors)
+              message: the set is empty; give it gates, monitors or both
             properties:
               description:
                 type: string
-                description: What the gates are for, in a sentence or two.
+                description: What they are for, in a sentence or two.
                 maxLength: 1024
-{gates}"""
+{gates}{monitors}"""
 
 
 def indent_of(line):
@@ -89,11 +91,11 @@ def under(lines, key):
     return lines[start:end]
 
 
-def may_be_required(lines):
+def may_be_required(lines, rule):
     start = next(i for i, line in enumerate(lines) if line.strip() == FORBIDDEN)
     depth = indent_of(lines[start])
     end = next(i for i in range(start + 1, len(lines)) if indent_of(lines[i]) <= depth)
-    return lines[:start] + [" " * depth + line for line in REQUIRED.splitlines()] + lines[end:]
+    return lines[:start] + [" " * depth + line for line in rule.splitlines()] + lines[end:]
 
 
 def of_model(depth, *keys):
@@ -110,7 +112,14 @@ def of_model(depth, *keys):
 def gates(depth, scope):
     found = of_model(depth, "rollout", "properties", "gates")
     if scope == "Cluster":
-        found = may_be_required(found)
+        found = may_be_required(found, REQUIRED)
+    return "".join(line + "\n" for line in found)
+
+
+def monitors(depth, scope):
+    found = of_model(depth, "monitors")
+    if scope == "Cluster":
+        found = may_be_required(found, "")
     return "".join(line + "\n" for line in found)
 
 
@@ -124,7 +133,7 @@ def between(text, what, lines):
 def policies():
     """crds/modelpolicies.yaml with its gates and monitors as they should be."""
     text = between((REPO / "crds" / "modelpolicies.yaml").read_text(), "gates", gates(14, "Namespaced"))
-    return between(text, "monitors", "".join(line + "\n" for line in of_model(14, "monitors")))
+    return between(text, "monitors", monitors(14, "Namespaced"))
 
 
 def main():
@@ -134,7 +143,8 @@ def main():
     texts = {"modelpolicies": policies()}
     for kind, (scope, short, meaning) in KINDS.items():
         singular = kind.lower()
-        texts[f"{singular}s"] = CRD.format(kind=kind, scope=scope, short=short, meaning=meaning, singular=singular, plural=f"{singular}s", gates=gates(14, scope))
+        texts[f"{singular}s"] = CRD.format(kind=kind, scope=scope, short=short, meaning=meaning, singular=singular, plural=f"{singular}s", gates=gates(14, scope),
+                                              monitors=monitors(14, scope))
     for plural, text in texts.items():
         file = REPO / "crds" / f"{plural}.yaml"
         if not arguments.check:

@@ -2,10 +2,21 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "operator/core/time.h"
+
 namespace mo::api {
+
+// Pauses and resumes of a rollout that is steered all day: counted, and told in one record.
+struct CountedSteering {
+  std::string actor, action, reason;
+  int64_t count = 0;
+  TimePoint last{};
+  bool operator==(const CountedSteering&) const = default;
+};
 
 // What the records say of the rollout under way, or of the last one: what differs from it is news.
 struct AuditedRollout {
@@ -17,6 +28,9 @@ struct AuditedRollout {
   std::string resumed;  // the resumeRequestedAt that was acted on last
   std::string steered;  // a hash of annotation modelops.dev/steered-by, once it was told: it says nothing of what is done after
   std::string ended;  // the action that ended it
+  int toggles = 0;    // pauses and resumes with a record of their own
+  std::vector<CountedSteering> steering;  // those after them, that no record tells yet
+  std::optional<TimePoint> steering_since;
   bool operator==(const AuditedRollout&) const = default;
 };
 

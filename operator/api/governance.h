@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "operator/api/mirror.h"
 #include "operator/core/time.h"
 
 namespace mo::api {
@@ -23,6 +25,7 @@ struct About {
 struct LineageFacts {
   bool code_repository = false, code_revision = false, image = false, run = false;
   int data_sets = 0, data_digests = 0;
+  std::shared_ptr<const RegistryOrigin> registry = nullptr;  // null: it was not imported from one
 };
 
 inline constexpr const char* kFirstTraffic = "FirstTraffic";  // before the candidate's first request

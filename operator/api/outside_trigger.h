@@ -23,10 +23,13 @@ struct OciDataset {
 struct MlflowRegistry {
   std::string url, model, alias;
   Duration every = std::chrono::minutes(1);
-  std::string claim, folder;  // where imported versions are kept: a PersistentVolumeClaim, and a folder in it ("": its root)
+  // Where imported versions are kept: a PersistentVolumeClaim, and a folder in it ("": its root), or
+  // s3://bucket/prefix with its Secret.
+  std::string claim, folder, store_uri, store_secret;
   std::string format = "mlflow", format_version;  // of the artifact; version: may be empty
   std::string size;                               // a bound for the version's files; empty: as for artifacts
-  std::string secret;                             // for the importing Job alone; empty: none
+  std::string secret;                             // for our own Jobs alone; empty: none
+  std::string serving_alias;  // mirror: names the version that serves; empty: nothing is written back
 };
 
 }  // namespace mo::api

@@ -5,6 +5,13 @@
 namespace mo::api {
 namespace read {
 
+constexpr Field<CountedSteering> kCounted[] = {{"actor", member<&CountedSteering::actor>},
+                                              {"action", member<&CountedSteering::action>},
+                                              {"reason", member<&CountedSteering::reason>},
+                                              {"count", member<&CountedSteering::count>},
+                                              {"last", member<&CountedSteering::last>}};
+bool read(value& v, CountedSteering& out, const Path& at) { return read_object(v, out, kCounted, at); }
+
 constexpr Field<AuditedRollout> kAuditedRollout[] = {
     {"uid", member<&AuditedRollout::uid>},         {"name", member<&AuditedRollout::name>},
     {"version", member<&AuditedRollout::version>}, {"step", member<&AuditedRollout::step>},
@@ -12,7 +19,9 @@ constexpr Field<AuditedRollout> kAuditedRollout[] = {
     {"cleared", member<&AuditedRollout::cleared>}, {"mirrored", member<&AuditedRollout::mirrored>},
     {"baking", member<&AuditedRollout::baking>},   {"pause", member<&AuditedRollout::pause>},
     {"state", member<&AuditedRollout::state>},     {"resumed", member<&AuditedRollout::resumed>},
-    {"steered", member<&AuditedRollout::steered>}, {"ended", member<&AuditedRollout::ended>}};
+    {"steered", member<&AuditedRollout::steered>}, {"ended", member<&AuditedRollout::ended>},
+    {"toggles", member<&AuditedRollout::toggles>}, {"steering", member<&AuditedRollout::steering>},
+    {"steeringSince", member<&AuditedRollout::steering_since>}};
 bool read(value& v, AuditedRollout& out, const Path& at) { return read_object(v, out, kAuditedRollout, at); }
 
 constexpr Field<AuditStatus> kAudit[] = {{"seq", member<&AuditStatus::seq>},
@@ -35,6 +44,7 @@ Result<ModelAudit> parse<ModelAudit>(std::string_view json, Coverage* coverage) 
   if (!root) return fail(root.error());
   root->object.model = std::move(root->extra.model);
   root->object.exported = std::move(root->extra.exported);
+  root->object.installation = std::move(root->extra.installation);
   return std::move(root->object);
 }
 

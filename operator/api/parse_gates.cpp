@@ -156,12 +156,13 @@ constexpr Field<Monitor> kMonitor[] = {
     {"for", member<&Monitor::bad_for>},
     {"recoverAfter", member<&Monitor::recover_after>},
     {"actions", read_actions},
+    {"required", member<&Monitor::required>},
 };
 bool read(value& v, Monitor& out, const Path& at) { return read_object(v, out, kMonitor, at); }
 
 // ---- ModelGateSet and ClusterModelGateSet ----
 
-constexpr Field<GateSet> kGateSetSpec[] = {{"gates", member<&GateSet::gates>}};
+constexpr Field<GateSet> kGateSetSpec[] = {{"gates", member<&GateSet::gates>}, {"monitors", member<&GateSet::monitors>}};
 
 template <class Set>
 void read_gate_set_spec(value& v, Root<Set>& out, const Path& at) {

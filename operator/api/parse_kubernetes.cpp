@@ -451,6 +451,7 @@ void take(Extra& extra, Job& out) {
   out.model = std::move(extra.model);
   out.gate_of = std::move(extra.gate_of);
   out.gate = std::move(extra.gate);
+  out.mirror_of = std::move(extra.mirror_of);
 }
 void take(Extra& extra, Pod& out) {
   out.model = std::move(extra.model);

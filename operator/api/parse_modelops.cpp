@@ -114,7 +114,7 @@ constexpr Field<Model> kModelSpec[] = {
     {"artifact", member<&Model::artifact>}, {"parts", read_parts<Model>},
     {"serving", into<kServing>},
     {"rollout", member<&Model::rollout>},   {"retraining", member<&Model::retraining>},
-    {"monitors", member<&Model::monitors>},
+    {"monitors", member<&Model::monitors>}, {"monitorSets", member<&Model::monitor_sets>},
     {"history", member<&Model::history>},   {"lifecycle", member<&Model::lifecycle>},
 };
 
@@ -198,6 +198,7 @@ constexpr Field<RetrainingStatus> kRetrainingStatus[] = {
     {"scheduleChecked", member<&RetrainingStatus::schedule_checked>},
     {"schedules", member<&RetrainingStatus::schedules>},
     {"datasets", read_datasets},
+    {"mirror", member<&RetrainingStatus::mirror>},
 };
 bool read(value& v, RetrainingStatus& out, const Path& at) {
   return read_object(v, out, kRetrainingStatus, at);
@@ -223,6 +224,7 @@ constexpr Field<MonitorStatus> kMonitorStatus[] = {
     {"jobStartedAt", member<&MonitorStatus::job_started>},
     {"jobDone", member<&MonitorStatus::job_done>},
     {"policy", member<&MonitorStatus::policy>},
+    {"set", member<&MonitorStatus::set>},
 };
 bool read(value& v, MonitorStatus& out, const Path& at) { return read_object(v, out, kMonitorStatus, at); }
 
@@ -287,14 +289,15 @@ void read_environment(value& v, ModelVersion& out, const Path& at) {
   static constexpr Field<LineageFacts> kEnvironment[] = {{"image", said<LineageFacts, &LineageFacts::image>}};
   read_object(v, out.lineage, kEnvironment, at);
 }
-void read_run_name(value& v, ModelVersion& out, const Path& at) {
-  static constexpr Field<LineageFacts> kRunName[] = {{"name", said<LineageFacts, &LineageFacts::run>}};
-  read_object(v, out.lineage, kRunName, at);
+void read_run(value& v, ModelVersion& out, const Path& at) {
+  static constexpr Field<LineageFacts> kRunFacts[] = {{"name", said<LineageFacts, &LineageFacts::run>},
+                                                      {"parameters", read_origin}};
+  read_object(v, out.lineage, kRunFacts, at);
 }
 constexpr Field<ModelVersion> kLineage[] = {{"code", read_code},
                                             {"data", read_data},
                                             {"environment", read_environment},
-                                            {"run", read_run_name},
+                                            {"run", read_run},
                                             {"parent", member<&ModelVersion::parent>}};
 constexpr Field<ModelVersion> kVersionSpec[] = {
     {"modelRef", into<kVersionModel>},

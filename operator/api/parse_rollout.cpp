@@ -63,6 +63,7 @@ constexpr Field<RolloutStatus> kRolloutStatus[] = {
     {"finishedAt", member<&RolloutStatus::finished>},
     {"stepStartedAt", member<&RolloutStatus::step_started>},
     {"mirroringSince", member<&RolloutStatus::mirroring_since>},
+    {"mirroredSince", member<&RolloutStatus::mirrored_since>},
     {"bakingSince", member<&RolloutStatus::baking_since>},
     {"waitingSince", member<&RolloutStatus::waiting_since>},
     {"stepGeneration", member<&RolloutStatus::step_generation>},

@@ -37,9 +37,14 @@ bool read(value& v, HttpDataset& out, const Path& at) { return read_object(v, ou
 constexpr Field<OciDataset> kOciDataset[] = {{"reference", member<&OciDataset::reference>}, {"every", member<&OciDataset::every>}};
 bool read(value& v, OciDataset& out, const Path& at) { return read_object(v, out, kOciDataset, at); }
 
-constexpr Field<MlflowRegistry> kMlflowStore[] = {{"claimName", member<&MlflowRegistry::claim>}, {"folder", member<&MlflowRegistry::folder>}};
+constexpr Field<MlflowRegistry> kStoreCredentials[] = {{"secretName", member<&MlflowRegistry::store_secret>}};
+constexpr Field<MlflowRegistry> kMlflowStore[] = {{"claimName", member<&MlflowRegistry::claim>},
+                                                  {"folder", member<&MlflowRegistry::folder>},
+                                                  {"uri", member<&MlflowRegistry::store_uri>},
+                                                  {"credentials", into<kStoreCredentials>}};
 constexpr Field<MlflowRegistry> kMlflowFormat[] = {{"name", member<&MlflowRegistry::format>}, {"version", member<&MlflowRegistry::format_version>}};
 constexpr Field<MlflowRegistry> kMlflowCredentials[] = {{"secretName", member<&MlflowRegistry::secret>}};
+constexpr Field<MlflowRegistry> kMlflowMirror[] = {{"servingAlias", member<&MlflowRegistry::serving_alias>}};
 constexpr Field<MlflowRegistry> kMlflow[] = {{"url", member<&MlflowRegistry::url>},
                                              {"model", member<&MlflowRegistry::model>},
                                              {"alias", member<&MlflowRegistry::alias>},
@@ -47,7 +52,8 @@ constexpr Field<MlflowRegistry> kMlflow[] = {{"url", member<&MlflowRegistry::url
                                              {"store", into<kMlflowStore>},
                                              {"format", into<kMlflowFormat>},
                                              {"size", member<&MlflowRegistry::size>},
-                                             {"credentials", into<kMlflowCredentials>}};
+                                             {"credentials", into<kMlflowCredentials>},
+                                             {"mirror", into<kMlflowMirror>}};
 bool read(value& v, MlflowRegistry& out, const Path& at) { return read_object(v, out, kMlflow, at); }
 
 constexpr Field<Trigger> kDataset[] = {
@@ -139,6 +145,7 @@ constexpr Field<TrainingRun> kRunSpec[] = {{"modelRef", into<kRunModel>},
                                            {"trigger", into<kRunTrigger>},
                                            {"parameters", member<&TrainingRun::parameters>},
                                            {"seed", member<&TrainingRun::seed>},
+                                           {"workload", member<&TrainingRun::workload>},
                                            {"onSuccess", word<&TrainingRun::on_success, kOnSuccess>},
                                            {"desiredState", member<&TrainingRun::desired_state>}};
 

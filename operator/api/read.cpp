@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "operator/core/text.h"
+#include "operator/json/canonical.h"
 #include "operator/json/json.h"
 
 namespace mo::api::read {
@@ -116,14 +117,12 @@ void read_finalizers(value& v, Metadata& out, const Path& at) {
 }
 
 void read_labels(value& v, Metadata& out, const Path& at) {
-  static constexpr Field<Extra> kLabels[] = {{kLabelModel, member<&Extra::model>},
-                                             {kLabelVersion, member<&Extra::version>},
-                                             {kLabelRevision, member<&Extra::revision>},
-                                             {kLabelTemplateHash, member<&Extra::template_hash>},
-                                             {kLabelOrigin, member<&Extra::origin>},
-                                             {kLabelGateOf, member<&Extra::gate_of>},
-                                             {kLabelJobOf, member<&Extra::job_of>},
-                                             {kLabelService, member<&Extra::service>}};
+  static constexpr Field<Extra> kLabels[] = {
+      {kLabelModel, member<&Extra::model>},       {kLabelVersion, member<&Extra::version>},
+      {kLabelRevision, member<&Extra::revision>}, {kLabelTemplateHash, member<&Extra::template_hash>},
+      {kLabelOrigin, member<&Extra::origin>},     {kLabelGateOf, member<&Extra::gate_of>},
+      {kLabelJobOf, member<&Extra::job_of>},      {kLabelMirrorOf, member<&Extra::mirror_of>},
+      {kLabelService, member<&Extra::service>}};
   read_object(v, out.extra, kLabels, at);
 }
 
@@ -135,7 +134,8 @@ void read_annotations(value& v, Metadata& out, const Path& at) {
                                                   {kAnnotationGate, member<&Extra::gate>},
                                                   {kAnnotationChangedBy, member<&Extra::changed_by>},
                                                   {kAnnotationSteeredBy, member<&Extra::steered_by>},
-                                                  {kAnnotationExported, member<&Extra::exported>}};
+                                                  {kAnnotationExported, member<&Extra::exported>},
+                                                  {kAnnotationInstallation, member<&Extra::installation>}};
   read_object(v, out.extra, kAnnotations, at);
 }
 
@@ -275,6 +275,11 @@ bool read(value& v, std::map<std::string, std::string>& out, const Path& at) {
 }
 
 bool canonical(std::string_view text, RawJson& out, const Path& at) {
+  if (text.size() <= kMaxDocument && json::is_canonical(text, kMaxDepth)) {
+    out.assign(text);
+    out.shrink_to_fit();
+    return true;
+  }
   const auto parsed = parse_json(text, kMaxDocument, kMaxDepth);
   if (!parsed) {
     at.report().broken = parsed.error().message + " at " + at.text();

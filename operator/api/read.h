@@ -212,7 +212,10 @@ void word(value& v, typename OwnerOf<decltype(Member)>::type& out, const Path& a
 bool read(value& v, HeaderMatch& out, const Path& at);
 bool read(value& v, Lifecycle& out, const Path& at);
 bool read(value& v, LifecycleStatus& out, const Path& at);
+bool read(value& v, MirrorStatus& out, const Path& at);
+void read_origin(value& v, LineageFacts& out, const Path& at);
 bool read(value& v, AuditStatus& out, const Path& at);
+bool read(value& v, CountedSteering& out, const Path& at);
 bool read(value& v, Condition& out, const Path& at);
 bool read(value& v, Artifact& out, const Path& at);
 bool read(value& v, Retraining& out, const Path& at);
@@ -221,8 +224,8 @@ bool read(value& v, Retraining& out, const Path& at);
 
 // Labels, annotations and managed fields as far as a kind wants them.
 struct Extra {
-  std::string model, version, revision, template_hash, origin, gate_of, job_of, service;  // labels
-  std::string applied_hash, copy_of, copied_at, sessions_refused, gate, changed_by, steered_by, exported;  // annotations
+  std::string model, version, revision, template_hash, origin, gate_of, job_of, mirror_of, service;  // labels
+  std::string applied_hash, copy_of, copied_at, sessions_refused, gate, changed_by, steered_by, exported, installation;  // annotations
   std::string generate_name;
   bool foreign_spec_manager = false;
   std::optional<TimePoint> applied_at;  // by us, to spec

@@ -16,6 +16,7 @@ bool read(value& v, Revision& out, const Path& at);
 bool read(value& v, Gate& out, const Path& at);              // parse_gates.cpp
 bool read(value& v, RolloutPolicy& out, const Path& at);
 bool read(value& v, Monitor& out, const Path& at);
+bool read(value& v, GateSetRef& out, const Path& at);
 bool read(value& v, GovernanceRecord& out, const Path& at);  // parse_governance.cpp
 bool read(value& v, AwaitedApproval& out, const Path& at);
 

@@ -122,7 +122,7 @@ std::optional<SplitUri> split_uri(std::string_view uri) {
                   slash < after.size() ? after.substr(slash + 1) : ""};
 }
 
-void check_uri(const std::string& uri, const Json& value) {
+void check_uri(const std::string& uri, const Json& value, bool imported) {
   const std::string path = "artifact.uri";
   if (uri.size() > kMaxUri)
     wrong("the RunResult's artifact.uri is longer than " + std::to_string(kMaxUri) + " bytes");
@@ -140,6 +140,8 @@ void check_uri(const std::string& uri, const Json& value) {
     if (!is_object_name(parts->first) || parts->rest.empty() || parts->rest.back() == '/' ||
         has_parent_segment(parts->rest))
       wrong_value(path, "pvc://claim/path of a file below the claim", value);
+  } else if (imported && scheme == "s3") {
+    if (parts->first.empty() || parts->rest.empty()) wrong_value(path, "s3://bucket/key", value);
   } else {
     wrong_value(path, "a configmap://, pvc://, http:// or https:// URI", value);
   }
@@ -180,14 +182,14 @@ std::map<std::string, std::string> read_metrics(const Json& value, std::string_v
   return metrics;
 }
 
-Artifact read_artifact(const Json& value) {
+Artifact read_artifact(const Json& value, bool imported) {
   if (!value.is_object()) wrong_value("artifact", "an object with uri, digest and format", value);
   only_fields(value, "artifact", {"uri", "digest", "format", "unpack", "size"});
   for (const char* field : {"uri", "digest", "format"})
     if (!value.contains(field)) wrong("the RunResult's artifact." + std::string(field) + " is missing");
   Artifact artifact;
   artifact.uri = text_at(value["uri"], "artifact.uri", "a configmap://, pvc://, http:// or https:// URI");
-  check_uri(artifact.uri, value["uri"]);
+  check_uri(artifact.uri, value["uri"], imported);
   artifact.digest = digest_at(value["digest"], "artifact.digest");
   if (const Json* unpack = find(value, "unpack")) {
     if (!unpack->is_boolean()) wrong_value("artifact.unpack", "true or false", *unpack);
@@ -327,7 +329,12 @@ std::optional<Json> try_document(std::string_view text) {
 
 }  // namespace
 
-Result<RunResult> parse_run_result(std::string_view text, bool gate) {
+namespace {
+
+enum class Of { Training, Gate, Import };
+
+Result<RunResult> parse(std::string_view text, Of job) {
+  const bool gate = job == Of::Gate;
   text = trim(text);
   if (text.empty())
     return fail(ErrorKind::Invalid, "the RunResult is missing: the Job reported an empty text");
@@ -348,7 +355,7 @@ Result<RunResult> parse_run_result(std::string_view text, bool gate) {
       result.champion_metrics = read_metrics(*champion, text, "championMetrics");
     const Json* artifact = find(document, "artifact");
     if (artifact)
-      result.artifact = read_artifact(*artifact);
+      result.artifact = read_artifact(*artifact, job == Of::Import);
     else if (!gate)
       wrong("the RunResult's artifact is missing: " + got(document));
     if (const Json* lineage = find(document, "lineage")) result.lineage = read_lineage(*lineage);
@@ -357,6 +364,14 @@ Result<RunResult> parse_run_result(std::string_view text, bool gate) {
     return fail(ErrorKind::Invalid, what.message);
   }
 }
+
+}  // namespace
+
+Result<RunResult> parse_run_result(std::string_view text, bool gate) {
+  return parse(text, gate ? Of::Gate : Of::Training);
+}
+
+Result<RunResult> parse_import_result(std::string_view text) { return parse(text, Of::Import); }
 
 std::optional<ConfigMapKey> result_reference(std::string_view termination_message) {
   constexpr const char* default_key = "result";

@@ -31,6 +31,8 @@ struct RunResult {
 
 // `gate`: of a gate's Job, which makes no artifact.
 Result<RunResult> parse_run_result(std::string_view text, bool gate = false);
+// Of a Job that imports: its artifact may also lie in s3://, whose Secret the Model names.
+Result<RunResult> parse_import_result(std::string_view text);
 
 struct ConfigMapKey {
   std::string name;

@@ -71,6 +71,7 @@ struct TrainingRun {
   std::string trigger, trigger_kind;
   std::map<std::string, std::string> parameters;  // fixed ones, told to every Job
   std::optional<int64_t> seed;
+  std::string workload;  // the kind that it may make, "jobsets.jobset.x-k8s.io"; empty: Jobs alone
   Retraining::OnSuccess on_success = Retraining::OnSuccess::Register;
   std::string desired_state;  // empty is Running
   std::string changed_by;  // annotation modelops.dev/changed-by: who created it

@@ -15,6 +15,7 @@
 #include "operator/api/audit.h"
 #include "operator/api/governance.h"
 #include "operator/api/lifecycle.h"
+#include "operator/api/mirror.h"
 #include "operator/api/retraining_spec.h"
 #include "operator/api/revision.h"
 #include "operator/core/decimal.h"
@@ -40,6 +41,8 @@ inline constexpr const char* kAnnotationCopyOf = "modelops.dev/copy-of";  // on 
 inline constexpr const char* kAnnotationCopiedAt = "modelops.dev/copied-at";  // its resourceVersion; "": none
 inline constexpr const char* kLabelGateOf = "modelops.dev/gate-of";  // on the Jobs of gates: UID of the ModelRollout
 inline constexpr const char* kAnnotationGate = "modelops.dev/gate";  // on the Jobs of gates: the gate's name
+inline constexpr const char* kLabelMirrorOf =
+    "modelops.dev/mirror-of";  // on the Jobs that tell a registry what serves: UID of the Model
 inline constexpr const char* kLabelJobOf = "modelops.dev/job-of";  // on the pods of our Jobs: the Model
 // On ModelRollouts that the operator wrote: spec | retraining. On those that a person made by a program of ours: the next two.
 inline constexpr const char* kLabelOrigin = "modelops.dev/origin";
@@ -52,6 +55,8 @@ inline constexpr const char* kAnnotationChangedBy = "modelops.dev/changed-by";
 inline constexpr const char* kOperatorAuthor = "model-operator";  // its value for what the operator writes on its own account
 // On a ModelRollout: who set desiredState or resumeRequestedAt last. Admission lets nobody write another's name.
 inline constexpr const char* kAnnotationSteeredBy = "modelops.dev/steered-by";
+// On a ModelAudit: the installation that made it, and exports it whatever becomes of its Model.
+inline constexpr const char* kAnnotationInstallation = "modelops.dev/installation";
 // On a ModelAudit, by the operator, once its records are where --audit-export says: "TIME UID FIRST LAST HEAD", of its Model and records.
 inline constexpr const char* kAnnotationExported = "modelops.dev/exported";
 
@@ -184,7 +189,11 @@ struct Monitor {
   Duration bad_for{0};        // spec `for`: bad without a break for so long before it counts as breached
   Duration recover_after{0};  // good without a break for so long before a breach is over
   bool retrain = false, roll_back = false, hold = false;  // actions beside Alert
-  std::string policy = {};  // the ModelPolicy that it is of; empty: it is the Model's own
+  bool required = false;      // of a ClusterModelGateSet: a Model's own of that name does not take its place
+  std::string policy = {};    // the ModelPolicy that it is of, or
+  std::string set = {};       // the gate set, such as ModelGateSet/shared; both empty: it is the Model's own
+  bool of_cluster = false;    // the cluster's admins wrote it
+  bool operator==(const Monitor&) const = default;
 };
 
 struct TrafficShare {
@@ -233,6 +242,7 @@ struct RetrainingStatus {
   std::optional<TimePoint> schedule_checked;    // cron fires for times after this
   std::string schedules;                        // a hash of those that are counted from there
   std::map<std::string, std::string> datasets;  // trigger name -> digest that was last acted on
+  MirrorStatus mirror;
 };
 
 // What a Model took the place of (spec.serving.adopt), as it was.
@@ -263,7 +273,7 @@ struct MonitorStatus {
   std::string job = {};
   std::optional<TimePoint> job_started = {};
   bool job_done = false;
-  std::string policy = {};  // the ModelPolicy that it is of; empty: it is the Model's own
+  std::string policy = {}, set = {};  // as of the Monitor
   bool operator==(const MonitorStatus&) const = default;
 };
 
@@ -322,6 +332,7 @@ struct Model {
   RolloutPolicy rollout;
   std::optional<Retraining> retraining;
   std::vector<Monitor> monitors;
+  std::vector<GateSetRef> monitor_sets;  // where else monitors are defined; what comes first wins
   std::optional<Lifecycle> lifecycle;
   struct History {  // how many are kept of what is over, beyond what may be needed again
     int rollouts = 10;
@@ -410,7 +421,8 @@ struct RolloutStatus {
   std::vector<GateStatus> gates;
   std::optional<TimePoint> started, finished;
   std::optional<TimePoint> step_started;  // moved forward by the length of pauses that a person made
-  std::optional<TimePoint> mirroring_since;  // Shadow: the gateways can, and the candidate gets copies
+  std::optional<TimePoint> mirroring_since;  // Shadow: the gateways can, and the candidate is to get copies
+  std::optional<TimePoint> mirrored_since;   // the gateways have taken that up: it gets them
   std::optional<TimePoint> baking_since;  // at 100 % and under watch; moved forward like step_started
   std::optional<TimePoint> waiting_since;  // pods or the route are missing: the deadline counts from here
   int64_t step_generation = 0;  // metadata.generation when the step began, or when it paused
@@ -481,6 +493,7 @@ struct ModelRuntime {
 struct GateSet {
   ObjectMeta meta;
   std::vector<Gate> gates;
+  std::vector<Monitor> monitors;
   RawJson raw = "{}";   // spec as it was read
   std::string problem;  // it could not be read although admission let it pass: why
 
@@ -496,6 +509,7 @@ struct ModelAudit {
   ObjectMeta meta;
   std::string model;     // from our label
   std::string exported;  // annotation modelops.dev/exported; empty: it was not exported
+  std::string installation;  // annotation modelops.dev/installation: which one made it; empty: one that did not say so yet
 };
 
 // ---- what we write and watch ----
@@ -570,6 +584,7 @@ struct Job {
   std::string image;  // of the first container
   std::string gate_of;  // UID of the ModelRollout whose gate it measures; empty: it trains, and a TrainingRun controls it
   std::string gate;     // name of that gate; empty on Jobs of an operator before it was told
+  std::string mirror_of;  // UID of the Model of which it tells a registry
 };
 
 struct Pod {

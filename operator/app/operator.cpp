@@ -14,6 +14,7 @@
 #include <random>
 #include <utility>
 
+#include "operator/fetch/credentials.h"
 #include "operator/kube/config.h"
 #include "operator/kube/credentials.h"
 #include "operator/runtime/log.h"
@@ -23,6 +24,8 @@
 
 namespace mo::app {
 namespace {
+
+constexpr const char* kUserAgent = "model-operator/" MODEL_OPERATOR_VERSION;
 
 TimePoint wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
@@ -48,6 +51,12 @@ Installation installation_of(const RunOptions& options, const std::string& ns) {
   std::string name = options.installation;
   if (name.empty()) name = lease_of(options, options.leader_elect || options.ns.empty() ? ns : options.ns).to_string();
   return {name, options.operator_class, options.take_over};
+}
+
+model::Settings settings_of(const RunOptions& options, const std::string& ns, audit::Settings audit) {
+  Installation installation = installation_of(options, ns);
+  audit.installation = installation.name;
+  return {options.fetch_image, std::move(installation), std::move(audit)};
 }
 
 LeaderOptions leader_options(const RunOptions& options, const std::string& ns) {
@@ -141,7 +150,7 @@ void end_and_forget(Kind kind) {
 Operator::Operator(const RunOptions& options, audit::Settings audit, evidence::WebAccess web_access, std::unique_ptr<kube::HttpTransport> transport,
                    std::shared_ptr<kube::Credentials> credentials, const std::string& ns)
     : options_(options),
-      settings_{options.fetch_image, installation_of(options, ns), std::move(audit)},
+      settings_(settings_of(options, ns, std::move(audit))),
       probe_namespace_(options.ns.empty() ? ns : options.ns),
       answers_([this](const ObjectKey& model) { queue_.add(model); }),
       metrics_(MODEL_OPERATOR_VERSION, sources()),
@@ -151,7 +160,7 @@ Operator::Operator(const RunOptions& options, audit::Settings audit, evidence::W
       reviews_(make_reviews(options, credentials, client_options_)),
       client_(kube::make_client(std::move(transport), std::move(credentials), client_options_)),
       events_(*client_, instance()),
-      plain_http_(kube::make_plain_curl_transport({"model-operator/" MODEL_OPERATOR_VERSION, 0, false, {}})),
+      plain_http_(kube::make_plain_curl_transport({kUserAgent, 0, false, {}})),
       evidence_(answers_, *plain_http_, *client_, evidence_options(options, std::move(web_access))),
       executor_(*client_, stores_, ledger_, refusals_, [this] { return !elector_ || elector_->leading(); }),
       informers_(*client_, stores_, ledger_, queue_,
@@ -241,12 +250,12 @@ bool Operator::Others::is_news(const ObjectKey& model, const std::string& handle
 }
 
 Result<void> Operator::serve() {
-  auto start = [](const std::string& text, serve::Handler handler,
-                  serve::Guard guard) -> Result<std::unique_ptr<serve::HttpServer>> {
+  auto start = [](const std::string& text, serve::Handler handler, serve::Guard guard,
+                  serve::Tls tls) -> Result<std::unique_ptr<serve::HttpServer>> {
     if (text == "0") return nullptr;
     const auto address = serve::parse_address(text);
     if (!address) return fail(address.error());
-    auto server = serve::HttpServer::start(*address, std::move(handler), {}, std::move(guard));
+    auto server = serve::HttpServer::start(*address, std::move(handler), {}, std::move(guard), std::move(tls));
     if (!server) return fail(server.error().kind, text + ": " + server.error().message);
     return server;
   };
@@ -258,6 +267,8 @@ Result<void> Operator::serve() {
       metrics_guard_->ask(std::move(authorization), std::move(decided));
     };
   }
+  auto tls = metrics_tls();
+  if (!tls) return fail(tls.error().kind, "--metrics-cert-dir: " + tls.error().message);
   auto metrics = start(
       options_.metrics_address,
       [this](std::string_view path) {
@@ -265,14 +276,31 @@ Result<void> Operator::serve() {
           return serve::Reply{404, "text/plain; charset=utf-8", "/metrics is what there is\n"};
         return serve::Reply{200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text()};
       },
-      std::move(guard));
+      std::move(guard), std::move(*tls));
   if (!metrics) return fail(metrics.error().kind, "--metrics-address: " + metrics.error().message);
   auto health = start(
-      options_.health_address, [this](std::string_view path) { return this->health(path); }, {});
+      options_.health_address, [this](std::string_view path) { return this->health(path); }, {}, {});
   if (!health) return fail(health.error().kind, "--health-address: " + health.error().message);
   metrics_server_ = std::move(*metrics);
   health_server_ = std::move(*health);
   return {};
+}
+
+Result<serve::Tls> Operator::metrics_tls() {
+  if (!options_.metrics_tls && !options_.metrics_cert_dir.empty())
+    return fail(ErrorKind::Invalid, "with --metrics-tls=false no certificate is used; leave out one of both");
+  if (!options_.metrics_tls || options_.metrics_address == "0") return serve::Tls();
+  if (options_.metrics_cert_dir.empty()) {
+    auto own = serve::make_context(serve::self_signed(wall_now()));
+    if (!own) return fail(own.error());
+    return serve::Tls([context = std::move(*own)] { return context; });
+  }
+  auto folder = serve::CertificateFiles::open(serve::CertificateFiles::in(options_.metrics_cert_dir), [](const std::string& problem) {
+    spdlog::warn("--metrics-cert-dir: {}; /metrics goes on with the certificate of before", problem);
+  });
+  if (!folder) return fail(folder.error());
+  certificates_ = std::move(*folder);
+  return serve::Tls([this] { return certificates_->current(); });
 }
 
 Result<serve::Access> Operator::review(const std::string& token, std::stop_token stop) {
@@ -330,17 +358,24 @@ Result<void> Operator::read_notifications() {
 
 Result<void> Operator::prepare_export() {
   if (options_.audit_export.empty()) {
-    if (options_.audit_retention || !options_.audit_export_token.empty())
-      return fail(ErrorKind::Invalid, "--audit-retention and --audit-export-token need it: nothing is deleted that was not exported");
+    if (options_.audit_retention || !options_.audit_export_token.empty() || !options_.audit_export_credentials.empty())
+      return fail(ErrorKind::Invalid,
+                  "--audit-retention, --audit-export-token and --audit-export-credentials need it: nothing is deleted that was not exported");
     return {};
   }
-  auto sink = audit::make_sink(options_.audit_export, options_.audit_export_token, *plain_http_);
+  const std::string& credentials = options_.audit_export_credentials;
+  // A store of one's own may have a CA of its own.
+  if (const auto ca = fetch::ca_file(credentials); !credentials.empty() && !ca.empty())
+    export_http_ = kube::make_plain_curl_transport({kUserAgent, 0, false, ca.string()});
+  auto& http = export_http_ ? *export_http_ : *plain_http_;
+  auto sink = audit::make_sink({options_.audit_export, options_.audit_export_token, credentials}, http);
   if (!sink) return fail(sink.error());
-  const auto ours = [this](const ObjectKey& key) {
+  const auto handled = [this](const ObjectKey& key) {
     const auto model = stores_.models.get(key);
     return model ? handling(*model, settings_.installation) == Handling::Ours : settings_.audit.prune_others;
   };
-  exporter_ = std::make_unique<audit::Exporter>(*client_, stores_.audits, std::move(*sink), ours, wall_now);
+  const audit::Claim claim{settings_.installation.name, handled};
+  exporter_ = std::make_unique<audit::Exporter>(*client_, stores_.audits, std::move(*sink), claim, wall_now);
   return {};
 }
 
@@ -378,6 +413,7 @@ void Operator::work(std::stop_token stop) {
     now_and_then(done, [this, done](int time) {
       client_->close_idle();
       plain_http_->close_idle();
+      if (export_http_) export_http_->close_idle();
       // What objects leave behind lies between those that stay, where free() gives nothing back: without this the process
       // would stay as large as it was at its busiest.
       if (time % 4 == 0) malloc_trim(0);

@@ -27,6 +27,7 @@
 #include "operator/runtime/runtimes_file.h"
 #include "operator/serve/http_server.h"
 #include "operator/serve/metrics.h"
+#include "operator/serve/tls.h"
 #include "operator/serve/token_guard.h"
 #include "operator/store/answers.h"
 #include "operator/store/ledger.h"
@@ -47,6 +48,7 @@ class Operator {
 
  private:
   Result<void> serve();
+  Result<serve::Tls> metrics_tls();
   Result<void> read_runtimes();
   Result<void> read_notifications();
   bool wait_for_stores(std::stop_token stop);
@@ -91,6 +93,7 @@ class Operator {
   EventSender events_;
   std::unique_ptr<kube::HttpTransport> plain_http_;  // to addresses that users wrote
   std::unique_ptr<notify::Notifier> notifier_;       // null: nobody is told
+  std::unique_ptr<kube::HttpTransport> export_http_;  // to an S3 store with a CA of its own; null: plain_http_ goes there
   std::unique_ptr<audit::Exporter> exporter_;        // null: audit records stay where they are
   evidence::Evidence evidence_;
   std::optional<LeaderElector> elector_;
@@ -100,6 +103,7 @@ class Operator {
   Controller controller_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> confined_{false};  // or not asked to be
+  std::unique_ptr<serve::CertificateFiles> certificates_;  // of /metrics; null: none was given
   // Threads last: they end before what they use.
   std::unique_ptr<serve::TokenGuard> metrics_guard_;
   std::unique_ptr<serve::HttpServer> metrics_server_, health_server_;

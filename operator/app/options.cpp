@@ -42,6 +42,12 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
       ->check(CLI::ExistingFile);
   run->add_option("--metrics-address", options->metrics_address, "Where /metrics is served, 0 for nowhere")
       ->capture_default_str();
+  run->add_flag("--metrics-tls", options->metrics_tls,
+                "Serve /metrics by HTTPS (default: true); --metrics-tls=false serves plain HTTP, where whoever listens on the network reads the bearer "
+                "tokens");
+  run->add_option("--metrics-cert-dir", options->metrics_cert_dir,
+                  "Folder with tls.crt and tls.key for /metrics, read again when they change (default: a certificate that the operator signs itself)")
+      ->check(CLI::ExistingDirectory);
   run->add_flag("--metrics-auth", options->metrics_auth,
                 "Answer /metrics only to bearer tokens whose owner may get the path /metrics (TokenReview, SubjectAccessReview; "
                 "default: true); --metrics-auth=false answers everybody");
@@ -77,10 +83,14 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
                   "File with the Ed25519 private key, in PEM, that signs ModelAudits; it is read at the start (default: they are not signed)")
       ->check(CLI::ExistingFile);
   run->add_option("--audit-export", options->audit_export,
-                  "Where the records of ModelAudits go besides, as JSON lines: stdout, file:PATH, or an http(s) address (default: nowhere)");
+                  "Where the records of ModelAudits go besides, as JSON lines: stdout, file:PATH, an http(s) address, or s3://BUCKET/PREFIX (default: nowhere)");
   run->add_option("--audit-export-token", options->audit_export_token,
                   "File with the bearer token for the address of --audit-export; it is read for each request")
       ->check(CLI::ExistingFile);
+  run->add_option("--audit-export-credentials", options->audit_export_credentials,
+                  "Folder, such as a mounted Secret, with the files AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION, AWS_SESSION_TOKEN "
+                  "and ca.crt for an s3:// address of --audit-export; all but ca.crt are read for each request (default: the environment)")
+      ->check(CLI::ExistingDirectory);
   run->add_option_function<std::string>(
          "--audit-retention", [options](const std::string& text) { options->audit_retention = parse_duration(text); },
          "How long exported ModelAudits are kept where no ModelPolicy says (spec.retention.audit), such as 87600h; then they are deleted (default: for ever)")

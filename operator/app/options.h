@@ -19,6 +19,8 @@ struct RunOptions {
   std::string web_gate_tokens;            // folder; empty: web gates send no token
   std::vector<std::string> web_gate_allow;  // as for evidence::WebAccess; empty: web gates may ask every host
   std::string metrics_address = ":9090";  // "0": none
+  bool metrics_tls = true;                // false: bearer tokens travel in the clear
+  std::string metrics_cert_dir;           // folder of tls.crt and tls.key; empty: a certificate that is made at the start
   bool metrics_auth = true;               // /metrics asks Kubernetes who may read it
   std::string health_address = ":8081";   // "0": none
   bool leader_elect = false;
@@ -34,6 +36,7 @@ struct RunOptions {
   std::string audit_key;      // file; empty: ModelAudits are not signed
   std::string audit_export;   // as for audit::make_sink(); empty: ModelAudits are not exported, and none is ever pruned
   std::string audit_export_token;           // file; empty: no token is sent
+  std::string audit_export_credentials;     // folder with the keys of an S3 store; empty: the environment has them
   std::optional<Duration> audit_retention;  // of exported ModelAudits where no ModelPolicy says; nothing: for ever
   std::string runtimes_file;  // empty: ModelRuntimes come from the cluster
   std::string fetch_image = "localhost/model-operator:dev";

@@ -83,11 +83,15 @@ class Verification {
   void check_beginning() {
     if (out_.first <= 1) return;
     const int64_t missing = out_.first - 1;
-    const auto said = std::find_if(anchors_.rbegin(), anchors_.rend(), [&](const Anchor& a) {
+    const auto names_it = [&](const Anchor& a) {
       if (a.through == missing) return a.head == before_;
       const auto known = heads_.find(a.through);  // a part of what was pruned is there yet
       return a.through > missing && known != heads_.end() && known->second == a.head;
-    });
+    };
+    // A later one may wait for its signature: the one before it vouches as well.
+    auto said = std::find_if(anchors_.rbegin(), anchors_.rend(),
+                             [&](const Anchor& a) { return a.seq <= out_.signed_up_to && names_it(a); });
+    if (said == anchors_.rend()) said = std::find_if(anchors_.rbegin(), anchors_.rend(), names_it);
     const std::string which = "records " + range(1, missing) + " are missing at the beginning: ";
     if (said == anchors_.rend())
       return find(Finding::Is::Cut, which + "their ModelAudits were deleted; compare with what was exported");

@@ -230,18 +230,19 @@ Result<std::string> Evidence::read(const AskWorkload& question, std::stop_token 
   }
   auto words = workload_words(*object, question);
   if (!words || question.result_pods.empty() || !reports(*words)) return words;
-  auto result = result_of(question, stop);
+  kube::ListOptions options{question.ns};
+  options.label_selector = question.result_pods;
+  options.limit = kMostPods;
+  const auto pods = client_.list(Kind::Pod, options, stop);
+  if (pods && may_yet_report(*pods))
+    return with_result(*words, fail(ErrorKind::NotFound, "none of its pods has reported a RunResult, and not all of them have ended"), true);
+  const auto result = pods ? result_of(question, *pods, stop) : pods;
   if (!result && retry_after(result.error(), 0)) return result;
   return with_result(*words, result);
 }
 
-Result<std::string> Evidence::result_of(const AskWorkload& question, std::stop_token stop) {
-  kube::ListOptions options{question.ns};
-  options.label_selector = question.result_pods;
-  options.limit = kMostPods;
-  const auto words = client_.list(Kind::Pod, options, stop).and_then([&](const std::string& list) {
-    return last_words(list, question.kind + " " + question.name);
-  });
+Result<std::string> Evidence::result_of(const AskWorkload& question, const std::string& pods, std::stop_token stop) {
+  const auto words = last_words(pods, question.kind + " " + question.name);
   if (!words) return words;
   const auto named = api::result_reference(*words);
   return named ? read_configmap(ObjectKey{question.ns, named->name}, named->key, stop) : words;

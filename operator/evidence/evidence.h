@@ -62,7 +62,7 @@ class Evidence : public Asker {
   Result<std::string> read(const AskApprovals& question, std::stop_token stop);
   Result<std::string> read(const AskQueue& question, std::stop_token stop);
   Result<std::string> read(const AskWorkload& question, std::stop_token stop);
-  Result<std::string> result_of(const AskWorkload& question, std::stop_token stop);
+  Result<std::string> result_of(const AskWorkload& question, const std::string& pods, std::stop_token stop);
   Result<std::string> read_configmap(const ObjectKey& key, const std::string& entry, std::stop_token stop);
   // The delay until the next attempt, or nothing if the error is the answer.
   bool gives_up(const Error& error, int attempt) const;

@@ -62,7 +62,23 @@ std::optional<EndedPod> ended_pod(const Json& pod) {
   return ended;
 }
 
+bool speaks(const EndedPod& pod) {
+  return std::any_of(pod.words.begin(), pod.words.end(), [](const Words& words) { return words.speaks_of_result; });
+}
+
 }  // namespace
+
+bool may_yet_report(std::string_view pod_list) {
+  if (pod_list.size() > kMaxPodList) return false;
+  const Json document = parse_bounded(pod_list);
+  bool one_goes_on = false;
+  for (const Json& item : at(document, "items")) {
+    const auto ended = ended_pod(item);
+    if (ended && speaks(*ended)) return false;
+    one_goes_on |= !ended;
+  }
+  return one_goes_on;
+}
 
 Result<std::string> last_words(std::string_view pod_list, const std::string& workload) {
   const std::string who = workload.empty() ? "the Job" : workload;
@@ -75,8 +91,7 @@ Result<std::string> last_words(std::string_view pod_list, const std::string& wor
   for (const Json& item : at(document, "items"))
     if (auto pod = ended_pod(item)) pods.push_back(std::move(*pod));
   if (!workload.empty())
-    for (EndedPod& pod : pods)
-      pod.speaks = std::any_of(pod.words.begin(), pod.words.end(), [](const Words& words) { return words.speaks_of_result; });
+    for (EndedPod& pod : pods) pod.speaks = speaks(pod);
   if (pods.empty())
     return fail(ErrorKind::NotFound,
                 who + " ended without a RunResult: none of its pods is left to say what it reported");

@@ -14,6 +14,9 @@ namespace mo::evidence {
 // Of a `workload`, which has pods that train side by side, those come first that report or name a RunResult.
 Result<std::string> last_words(std::string_view pod_list, const std::string& workload = "");
 
+// Whether pods of a workload may yet say more: one has not ended, and none has reported or named a RunResult.
+bool may_yet_report(std::string_view pod_list);
+
 // The text of one key out of a ConfigMap's JSON. ErrorKind::NotFound when the key is absent or binary. Of both functions: Malformed when
 // the JSON is broken, Invalid when it, or the text, is longer than it may be.
 Result<std::string> configmap_text(std::string_view configmap, const std::string& key);

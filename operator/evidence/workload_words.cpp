@@ -95,10 +95,11 @@ bool reports(const std::string& words) {
   return member_of(read, "succeeded") == true;
 }
 
-std::string with_result(const std::string& words, const Result<std::string>& result) {
+std::string with_result(const std::string& words, const Result<std::string>& result, bool awaited) {
   Json read = parse_bounded(words);
   if (!read.is_object()) return words;
   put_result(read, result);
+  if (awaited) read["awaited"] = true;
   return read.dump();
 }
 

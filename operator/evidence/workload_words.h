@@ -15,7 +15,8 @@ inline constexpr size_t kMostExpressionSteps = 20'000;
 
 // A JSON object of a few KiB, whatever the object's size: "there": true, "uid", "owner" (the UID of its controller), "deleting", "suspended"
 // (spec.suspend is true), "succeeded" and "failed" (the expression holds), "problem" (why one of them can't be told), "says" (the object's last
-// condition that holds, or its status.message), "result" (a RunResult's text) or "resultProblem", once it succeeded.
+// condition that holds, or its status.message), "result" (a RunResult's text) or "resultProblem", once it succeeded; "awaited": there is no
+// RunResult, but may yet be one.
 // ErrorKind::Malformed if the object cannot be read, Invalid if it is too large.
 Result<std::string> workload_words(std::string_view object, const AskWorkload& question);
 
@@ -25,7 +26,7 @@ Result<std::string> absent_workload(std::string_view resources, const AskWorkloa
 
 // Whether these words are of one that succeeded, so that pods are to be asked for its RunResult.
 bool reports(const std::string& words);
-std::string with_result(const std::string& words, const Result<std::string>& result);
+std::string with_result(const std::string& words, const Result<std::string>& result, bool awaited = false);
 
 // Why Kueue has not admitted what the only Workload in this list is of, out of its conditions; empty if it doesn't say.
 std::string queue_words(std::string_view workloads);

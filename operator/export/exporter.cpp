@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cctype>
 #include <tuple>
 
 #include "operator/audit/chain.h"
@@ -12,6 +13,8 @@ namespace mo::audit {
 namespace {
 
 constexpr size_t kLargestObject = 8u << 20;  // more than the API server stores
+constexpr size_t kLongestName = 253;
+constexpr int kDoublings = 8, kTold = 3;
 
 void pause(std::chrono::milliseconds time, std::stop_token stop) {
   std::mutex mutex;
@@ -40,15 +43,36 @@ std::string member(const Json& object, std::initializer_list<const char*> path) 
 }
 
 struct Lines {
-  std::string text;
+  std::string path, text;
   size_t records = 0;
 };
+
+// Names sort as their numbers do.
+std::string padded(const std::string& number) {
+  return number.size() < 12 ? std::string(12 - number.size(), '0') + number : number;
+}
+
+// Where in a store of objects: admission lets only the operator write these, but no word of an object is to lead elsewhere.
+std::string path_of(const Json& spec, const std::string& ns) {
+  std::string out;
+  for (const std::string& part : {ns, member(spec, {"model", "name"}), member(spec, {"model", "uid"})}) {
+    std::string plain = part.substr(0, kLongestName);
+    for (char& c : plain)
+      if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '.') c = '_';
+    out += (plain.empty() || plain.find_first_not_of('.') == std::string::npos ? "_" : plain) + "/";
+  }
+  return out + padded(member(spec, {"first"})) + "-" + padded(member(spec, {"last"}));
+}
 
 // The records as they are, and the signature over the last of them.
 Result<Lines> lines_of(const Json& object, const std::string& ns) {
   const Json spec = object.is_object() ? object.value("spec", Json()) : Json();
   if (!spec.is_object() || !spec.value("records", Json()).is_array()) return fail(ErrorKind::Invalid, "it holds no records");
+  if (!spec.contains("first") || !spec["first"].is_number_integer() || !spec.contains("last") ||
+      !spec["last"].is_number_integer())
+    return fail(ErrorKind::Invalid, "it does not say which records it holds");
   Lines out;
+  out.path = path_of(spec, ns);
   for (const Json& line : spec["records"]) {
     if (!line.is_string() || line.get<std::string>().find('\n') != std::string::npos)
       return fail(ErrorKind::Invalid, "a record is no line of text");
@@ -69,20 +93,28 @@ Result<Lines> lines_of(const Json& object, const std::string& ns) {
 
 }  // namespace
 
-Exporter::Exporter(kube::Client& client, const Store<api::ModelAudit>& audits, std::unique_ptr<Sink> sink,
-                   std::function<bool(const ObjectKey&)> ours, std::function<TimePoint()> now, ExporterOptions options)
+bool claims(const Claim& claim, const api::ModelAudit& audit, TimePoint now, Duration left_behind) {
+  const bool made_it = !audit.installation.empty() && audit.installation == claim.installation;
+  if (made_it) return true;
+  if (!audit.installation.empty() && audit.meta.created + left_behind > now) return false;
+  return claim.handles({audit.meta.key.ns, audit.model});
+}
+
+Exporter::Exporter(kube::Client& client, const Store<api::ModelAudit>& audits, std::unique_ptr<Sink> sink, Claim claim,
+                   std::function<TimePoint()> now, ExporterOptions options)
     : client_(client),
       audits_(audits),
       sink_(std::move(sink)),
-      ours_(std::move(ours)),
+      claim_(std::move(claim)),
       now_(std::move(now)),
       options_(options) {}
 
 // Each trail in its order.
 std::vector<Exporter::Audit> Exporter::waiting() const {
   std::vector<Audit> all = audits_.all();
+  const TimePoint now = now_();
   std::erase_if(all, [&](const Audit& a) {
-    return !a->exported.empty() || a->meta.deleting || a->model.empty() || !ours_({a->meta.key.ns, a->model});
+    return !a->exported.empty() || a->meta.deleting || a->model.empty() || !claims(claim_, *a, now, options_.left_behind);
   });
   std::sort(all.begin(), all.end(), [](const Audit& a, const Audit& b) {
     return std::tuple(a->meta.created, a->meta.key.ns, a->model, last_of(*a)) <
@@ -114,16 +146,50 @@ bool Exporter::pass(std::stop_token stop) {
   for (const Audit& audit : all)
     if (const auto known = arrived_.find(audit->meta.uid); known != arrived_.end()) unseen.insert(*known);
   arrived_ = std::move(unseen);
+  if (!trouble_.empty())
+    std::erase_if(trouble_, [&](const auto& entry) {
+      return std::none_of(all.begin(), all.end(), [&](const Audit& audit) { return audit->meta.uid == entry.second.uid; });
+    });
   for (const Audit& audit : all) {
     const ObjectKey model{audit->meta.key.ns, audit->model};
     if (stop.stop_requested()) return true;
     if (put_back_.contains(model)) continue;
     const Came came = bring(audit, stop);
-    if (came == Came::Nothing) return false;
-    if (came == Came::Refused) put_back_[model] = started + options_.refused_retry;
+    if (came == Came::Arrived)
+      back_again(started), trouble_.erase(model);
+    else if (!put_back(audit, came, started))
+      return away_ = true, false;
   }
+  away_ = false;
   if (put_back_.empty()) told_.clear();
   return true;
+}
+
+// Its Model waits, and others have their turn. False: the sink may be away, which is found out with this one before another is
+// tried.
+bool Exporter::put_back(const Audit& audit, Came came, Steady started) {
+  const ObjectKey model{audit->meta.key.ns, audit->model};
+  if (came == Came::Refused) return put_back_[model] = started + options_.refused_retry, true;
+  Trouble& trouble = trouble_[model];
+  if (trouble.uid != audit->meta.uid) trouble = {audit->meta.uid, 0, started};
+  trouble.pass = started;
+  if (++trouble.times == 1) return false;
+  if (trouble.times == kTold)
+    spdlog::warn("--audit-export: {} did not pass {} times, and later records of its Model wait for it",
+                 ObjectRef{Kind::ModelAudit, audit->meta.key}.to_string(), kTold);
+  const auto wait = options_.longest_retry * (1 << std::min(trouble.times - 2, kDoublings));
+  put_back_[model] = started + std::min<std::chrono::milliseconds>(wait, options_.refused_retry);
+  return true;
+}
+
+// The sink was away, so nobody waits for the troubles of that time; those of this pass are of the objects themselves.
+void Exporter::back_again(Steady started) {
+  if (!std::exchange(away_, false)) return;
+  std::erase_if(trouble_, [&](const auto& entry) {
+    if (entry.second.pass == started) return false;
+    put_back_.erase(entry.first);
+    return true;
+  });
 }
 
 Exporter::Came Exporter::bring(const Audit& audit, std::stop_token stop) {
@@ -140,7 +206,7 @@ Exporter::Came Exporter::bring(const Audit& audit, std::stop_token stop) {
   const auto lines = object ? lines_of(*object, audit->meta.key.ns) : Result<Lines>(fail(object.error()));
   if (!lines) return refused(lines.error().message);
   if (member(*object, {"metadata", "uid"}) != audit->meta.uid) return Came::Arrived;  // another of this name; it has its turn
-  if (const auto written = sink_->write(audit->meta.uid, lines->text, stop); !written) {
+  if (const auto written = sink_->write({audit->meta.uid, lines->path, lines->text}, stop); !written) {
     if (written.error().kind == ErrorKind::Invalid) return refused(written.error().message);
     return failed(Came::Nothing, "nothing is exported now: " + written.error().message, stop);
   }

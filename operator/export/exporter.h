@@ -28,14 +28,26 @@ struct ExporterOptions {
   std::chrono::milliseconds longest_retry{60'000};
   std::chrono::milliseconds refused_retry{
       600'000};  // of a trail whose lines are refused: those after them wait, other trails do not
+  // So old a ModelAudit is when nobody waits any more for the installation that made it.
+  Duration left_behind = std::chrono::hours(1);
 };
+
+// Which ModelAudits an installation exports: those that it made, whatever became of their Model, and those that another left
+// behind of Models that it handles now. Two installations may have different sinks, so that none takes what the other is about to
+// send.
+struct Claim {
+  std::string installation;  // its name
+  // A Model of that name now; of one that is gone one installation says so. Asked for each ModelAudit.
+  std::function<bool(const ObjectKey& model)> handles;
+};
+bool claims(const Claim& claim, const api::ModelAudit& audit, TimePoint now, Duration left_behind);
 
 // run() belongs to one thread; the rest is thread-safe. What is given by reference must outlive it.
 class Exporter {
  public:
-  // `ours`: whether this installation handles the Model of that name; asked for each ModelAudit. `now`: the wall clock.
-  Exporter(kube::Client& client, const Store<api::ModelAudit>& audits, std::unique_ptr<Sink> sink,
-           std::function<bool(const ObjectKey& model)> ours, std::function<TimePoint()> now, ExporterOptions options = {});
+  // `now`: the wall clock.
+  Exporter(kube::Client& client, const Store<api::ModelAudit>& audits, std::unique_ptr<Sink> sink, Claim claim,
+           std::function<TimePoint()> now, ExporterOptions options = {});
 
   // Until `stop`.
   void run(std::stop_token stop);
@@ -49,9 +61,12 @@ class Exporter {
 
  private:
   using Audit = std::shared_ptr<const api::ModelAudit>;
+  using Steady = std::chrono::steady_clock::time_point;
   enum class Came { Arrived, Refused, Nothing };
   std::vector<Audit> waiting() const;
   bool pass(std::stop_token stop);
+  bool put_back(const Audit& audit, Came came, Steady started);
+  void back_again(Steady started);
   Came bring(const Audit& audit, std::stop_token stop);
   Came mark(const Audit& audit, const std::string& note, std::stop_token stop);
   Came failed(Came came, const std::string& why, std::stop_token stop);
@@ -59,11 +74,20 @@ class Exporter {
   kube::Client& client_;
   const Store<api::ModelAudit>& audits_;
   const std::unique_ptr<Sink> sink_;
-  const std::function<bool(const ObjectKey&)> ours_;
+  const Claim claim_;
   const std::function<TimePoint()> now_;
   const ExporterOptions options_;
   std::map<std::string, std::string> arrived_;  // by UID of the ModelAudit: the annotation that the store does not show yet
-  std::map<ObjectKey, std::chrono::steady_clock::time_point> put_back_;  // Models whose lines were refused, and until when
+  std::map<ObjectKey, Steady> put_back_;        // Models whose lines do not pass, and until when
+  // With which ModelAudit of a Model nothing passed, how often in a row, and in which pass last: either the sink is away, or it
+  // is that one's fault.
+  struct Trouble {
+    std::string uid;
+    int times = 0;
+    Steady pass{};
+  };
+  std::map<ObjectKey, Trouble> trouble_;
+  bool away_ = false;                                                    // nothing passed in the last pass
   std::string told_;                                                     // what the log said last, so that it says it once
   std::atomic<uint64_t> records_{0}, failed_{0}, refused_{0};
 };

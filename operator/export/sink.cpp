@@ -11,6 +11,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "operator/export/s3_sink.h"
+
 namespace mo::audit {
 namespace {
 
@@ -38,7 +40,8 @@ Result<void> write_all(int file, const std::string& lines, const std::string& wh
 
 class Stdout final : public Sink {
  public:
-  Result<void> write(const std::string&, const std::string& lines, std::stop_token stop) override {
+  Result<void> write(const Batch& batch, std::stop_token stop) override {
+    const std::string& lines = batch.lines;
     // What was cut ends before all of it comes again.
     size_t at = 0;
     const Result<void> written = write_all(STDOUT_FILENO, cut_ ? "\n" + lines : lines, "standard output", stop, at);
@@ -69,7 +72,8 @@ class File final : public Sink {
  public:
   explicit File(std::string path) : path_(std::move(path)) {}
 
-  Result<void> write(const std::string&, const std::string& lines, std::stop_token stop) override {
+  Result<void> write(const Batch& batch, std::stop_token stop) override {
+    const std::string& lines = batch.lines;
     const Descriptor file(::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
     struct stat about {};
     if (file.number() < 0 || ::fstat(file.number(), &about) != 0) return trouble(path_);
@@ -117,14 +121,14 @@ class Web final : public Sink {
   Web(std::string url, std::string token_file, kube::HttpTransport& http)
       : url_(std::move(url)), token_file_(std::move(token_file)), http_(http) {}
 
-  Result<void> write(const std::string& id, const std::string& lines, std::stop_token stop) override {
+  Result<void> write(const Batch& batch, std::stop_token stop) override {
     kube::HttpRequest request;
     request.method = "POST";
     request.target = url_;
     request.deadline = kDeadline;
     request.max_body = 4u << 20;  // one that answers with what it got
-    request.body = lines;
-    request.headers = {{"Content-Type", "application/x-ndjson"}, {"Idempotency-Key", id}};
+    request.body = batch.lines;
+    request.headers = {{"Content-Type", "application/x-ndjson"}, {"Idempotency-Key", batch.id}};
     if (!token_file_.empty()) {
       const auto token = read_token(token_file_);
       if (!token) return fail(token.error());
@@ -150,16 +154,20 @@ class Web final : public Sink {
 
 }  // namespace
 
-Result<std::unique_ptr<Sink>> make_sink(const std::string& where, const std::string& token_file, kube::HttpTransport& http) {
-  const bool web = where.starts_with("https://") || where.starts_with("http://");
+Result<std::unique_ptr<Sink>> make_sink(const SinkOptions& options, kube::HttpTransport& http) {
+  const std::string &where = options.where, &token_file = options.token_file;
+  const bool web = where.starts_with("https://") || where.starts_with("http://"), s3 = where.starts_with("s3://");
   if (!token_file.empty() && !where.starts_with("https://"))
     return fail(ErrorKind::Invalid, "a token goes to an https address alone, and this is " + where);
+  if (!options.credentials.empty() && !s3)
+    return fail(ErrorKind::Invalid, "--audit-export-credentials are those of an S3 store, and this is " + where);
   if (where == "stdout") return std::unique_ptr<Sink>(std::make_unique<Stdout>());
+  if (s3) return make_s3_sink(where, options.credentials, http);
   if (web && where.size() > 8) return std::unique_ptr<Sink>(std::make_unique<Web>(where, token_file, http));
   constexpr std::string_view file = "file:";
   if (where.starts_with(file) && where.size() > file.size())
     return std::unique_ptr<Sink>(std::make_unique<File>(where.substr(file.size())));
-  return fail(ErrorKind::Invalid, where + " is none of stdout, file:PATH and an http(s) address");
+  return fail(ErrorKind::Invalid, where + " is none of stdout, file:PATH, an http(s) address and s3://BUCKET/PREFIX");
 }
 
 }  // namespace mo::audit

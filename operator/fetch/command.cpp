@@ -53,15 +53,21 @@ void add_pack_command(CLI::App& app, std::function<void(const PackOptions&)> cho
 
 void add_import_command(CLI::App& app, std::function<void(const ImportOptions&)> chosen) {
   auto options = std::make_shared<ImportOptions>();
-  CLI::App* group = app.add_subcommand("import", "Bring a version of a registered model into a volume (the Job of a registry trigger)");
+  CLI::App* group = app.add_subcommand(
+      "import", "Bring a version of a registered model into a store (the Job of a registry trigger)");
   group->require_subcommand(1);
   CLI::App* command = group->add_subcommand("mlflow", "from an MLflow server that serves its artifacts");
   command->add_option("--url", options->url, "the server's http(s):// address")->required();
   command->add_option("--model", options->model, "the registered model")->required();
   command->add_option("--alias", options->alias, "the version that this alias names, without --version")->required();
   command->add_option("--version", options->version, "the version")->envname("MODELOPS_PARAM_MLFLOW_VERSION");
-  command->add_option("--uri", options->uri, "pvc://claim or pvc://claim/folder: what is put into the store is known by")->required();
+  command
+      ->add_option("--uri", options->uri,
+                   "pvc://claim, pvc://claim/folder, s3://bucket or s3://bucket/prefix: where it is stored")
+      ->required();
   command->add_option("--store-dir", options->store, "where that claim is mounted")->capture_default_str();
+  command->add_option("--store-credentials-dir", options->store_credentials_dir,
+                      "where the Secret of registry.mlflow.store.credentials is mounted");
   command->add_option("--work-dir", options->work, "takes the files while they come")->capture_default_str();
   command->add_option("--format", options->format, "the artifact's format.name")->capture_default_str();
   command->add_option("--format-version", options->format_version, "the artifact's format.version");
@@ -70,6 +76,28 @@ void add_import_command(CLI::App& app, std::function<void(const ImportOptions&)>
   command->add_option("--metric", options->metrics, "a metric that is reported before others; may be repeated");
   command->add_option("--max-bytes", options->max_bytes, "the largest version that is taken")->capture_default_str();
   add_timeout(*command, options, "30m");
+  command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
+}
+
+void add_mirror_command(CLI::App& app, std::function<void(const MirrorOptions&)> chosen) {
+  auto options = std::make_shared<MirrorOptions>();
+  CLI::App* group = app.add_subcommand(
+      "mirror", "Tell a registry of models which version serves (the Job of registry.mlflow.mirror)");
+  group->require_subcommand(1);
+  CLI::App* command = group->add_subcommand("mlflow", "by an alias and tags of an MLflow server");
+  command->add_option("--url", options->url, "the server's http(s):// address")->required();
+  command->add_option("--model", options->model, "the registered model")->required();
+  command->add_option("--alias", options->alias, "the alias of the version that serves")->required();
+  command
+      ->add_option("--state", options->states,
+                   R"({"version", "modelVersion", "state", "reason"} of a version; may be repeated)")
+      ->take_all();
+  command->add_option("--credentials-dir", options->credentials_dir,
+                      "where the Secret of registry.mlflow.credentials is mounted");
+  command->add_option("--result", options->result, "file that takes the last sentence")
+      ->envname("MODELOPS_RESULT")
+      ->capture_default_str();
+  add_timeout(*command, options, "2m");
   command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
 }
 

@@ -1,4 +1,4 @@
-// The flags of `model-operator fetch`, `model-operator pack` and `model-operator import`.
+// The flags of `model-operator fetch`, `pack`, `import` and `mirror`.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -6,6 +6,7 @@
 
 #include "operator/fetch/fetch.h"
 #include "operator/fetch/import.h"
+#include "operator/fetch/mirror.h"
 #include "operator/fetch/pack.h"
 
 namespace mo {
@@ -15,5 +16,6 @@ namespace mo {
 void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> chosen);
 void add_pack_command(CLI::App& app, std::function<void(const PackOptions&)> chosen);
 void add_import_command(CLI::App& app, std::function<void(const ImportOptions&)> chosen);
+void add_mirror_command(CLI::App& app, std::function<void(const MirrorOptions&)> chosen);
 
 }  // namespace mo

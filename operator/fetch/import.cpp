@@ -4,14 +4,12 @@
 #include <cctype>
 #include <fstream>
 #include <iostream>
-#include <optional>
-#include <random>
 
 #include "operator/core/text.h"
 #include "operator/fetch/credentials.h"
 #include "operator/fetch/fetch.h"
+#include "operator/fetch/import_store.h"
 #include "operator/fetch/mlflow.h"
-#include "operator/fetch/pack.h"
 
 namespace mo {
 namespace {
@@ -19,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using fetch::Deadline;
 
-constexpr const char* kImporting = ".importing";  // ends the name of what is not whole yet
 constexpr size_t kLargestResult = 4000;  // Kubernetes keeps 4096 bytes of a termination message
 constexpr size_t kMostParameters = 100;  // of a ModelVersion's lineage
 constexpr size_t kLongestParameter = 1024;
@@ -80,19 +77,25 @@ class Report {
 
 class Import {
  public:
-  Import(const ImportOptions& options, kube::PlainTransport& http, std::ostream& log, std::stop_token stop)
-      : options_(options), http_(http), log_(log), stop_(stop), deadline_(options.timeout, stop) {}
+  Import(const ImportOptions& options, kube::PlainTransport& http, kube::PlainTransport& store_http,
+         std::ostream& log, std::stop_token stop)
+      : options_(options),
+        http_(http),
+        store_http_(store_http),
+        log_(log),
+        stop_(stop),
+        deadline_(options.timeout, stop) {}
 
   Imported run() {
     while (url_.ends_with('/')) url_.pop_back();
     if (!url_.starts_with("http://") && !url_.starts_with("https://"))
       return {kFetchUsage, "--url must be the http(s):// address of an MLflow server, it is " + redact_uri(url_), ""};
-    if (!options_.uri.starts_with("pvc://"))
-      return {kFetchUsage, "--uri must be pvc://claim or pvc://claim/folder, it is " + redact_uri(options_.uri), ""};
-    const auto authorization = this->authorization();
+    const auto store = fetch::make_import_store(options_, store_http_, deadline_, log_);
+    if (!store) return {kFetchUsage, store.error().message, ""};
+    const auto authorization = fetch::mlflow_authorization(options_.credentials_dir, url_);
     if (!authorization) return failed(authorization.error());
     // Before anything is downloaded for it.
-    if (auto wrong = make_folder()) return *wrong;
+    if (auto ready = (*store)->prepare(); !ready) return not_stored(ready.error());
     fetch::Mlflow mlflow(http_, url_, *authorization, deadline_, options_.first_retry, log_);
     const auto version = options_.version.empty() ? mlflow.version_of_alias(options_.model, options_.alias)
                                                   : mlflow.version(options_.model, options_.version);
@@ -106,90 +109,26 @@ class Import {
     auto brought = mlflow.bring(*path, options_.max_bytes, folder);
     if (brought) brought = folder.keep();
     if (!brought) return failed(brought.error());
-    return store(files, *version, *record);
+    const auto stored = (*store)->put(files, plain_name(options_.model) + "-" + plain_name(version->number));
+    return stored ? report(*version, *record, *stored) : not_stored(stored.error());
   }
 
  private:
-  Result<std::string> authorization() const {
-    if (options_.credentials_dir.empty()) return "";
-    auto text = fetch::read_authorization(options_.credentials_dir);
-    if (text && !url_.starts_with("https://"))
-      return fail(ErrorKind::Invalid,
-                  "credentials are sent to https:// addresses alone, and registry.mlflow.url is " + redact_uri(url_));
-    if (text || fetch::ca_file(options_.credentials_dir).empty()) return text ? text : of_registry(text.error());
-    const bool ca_alone =
-        !fetch::read_key(options_.credentials_dir, "token") && !fetch::read_key(options_.credentials_dir, "username");
-    return ca_alone ? Result<std::string>("") : of_registry(text.error());
+  // A volume's troubles are told by the words alone.
+  Imported not_stored(const Error& error) const {
+    return error.kind == ErrorKind::Forbidden ? Imported{kFetchOutput, error.message, ""}
+                                              : failed(error, redact_uri(options_.uri));
   }
 
-  static Result<std::string> of_registry(Error error) {
-    constexpr std::string_view field = "artifact.credentials";
-    if (const size_t at = error.message.find(field); at != std::string::npos)
-      error.message.replace(at, field.size(), "registry.mlflow.credentials");
-    return fail(std::move(error));
-  }
-
-  // Of the claim.
-  fs::path below() const {
-    const size_t slash = options_.uri.find('/', std::string_view("pvc://").size());
-    return slash == std::string::npos ? fs::path() : fs::path(options_.uri.substr(slash + 1));
-  }
-
-  std::optional<Imported> make_folder() const {
-    const fs::path below = this->below(), folder = options_.store / below;
-    if (below.is_absolute() || std::find(below.begin(), below.end(), "..") != below.end())
-      return Imported{kFetchUsage, "--uri must name a folder below its claim, it is " + redact_uri(options_.uri), ""};
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) return Imported{kFetchOutput, "cannot create " + folder.string() + " in the claim: " + error.message(), ""};
-    return {};
-  }
-
-  // The name holds the digest: what is there already under it is the same.
-  Imported store(const fs::path& files, const fetch::RegisteredVersion& version, const fetch::Record& record) {
-    const fs::path below = this->below(), folder = options_.store / below;
-    std::error_code error;
-    const std::string begin = plain_name(options_.model) + "-" + plain_name(version.number);
-    remove_left_over(folder);
-    // Of its own: another Model, or a pod that is on its way out, may import the same into this folder.
-    const fs::path part = folder / ("." + begin + "-" + random_word() + kImporting);
-    const auto packed = pack(files, part);
-    fs::remove_all(files, error);
-    if (!packed) {
-      fs::remove(part, error);
-      return {kFetchOutput, packed.error().message, ""};
-    }
-    const std::string name = begin + "-" + packed->digest.substr(std::string_view("sha256:").size(), 12) + ".tar";
-    if (fs::exists(folder / name, error)) return fs::remove(part, error), report(version, record, *packed, uri_of(below / name));
-    fs::rename(part, folder / name, error);
-    if (error) return {kFetchOutput, "cannot put " + name + " in place: " + error.message(), ""};
-    return report(version, record, *packed, uri_of(below / name));
-  }
-
-  std::string uri_of(const fs::path& in_claim) const {
-    return options_.uri.substr(0, options_.uri.find('/', std::string_view("pvc://").size())) + "/" + in_claim.string();
-  }
-
-  // Of imports that were killed; a day is longer than any takes.
-  static void remove_left_over(const fs::path& folder) {
-    std::error_code error;
-    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-      const std::string name = it->path().filename();
-      const auto age = fs::file_time_type::clock::now() - it->last_write_time(error);
-      if (!error && name.starts_with('.') && name.ends_with(kImporting) && age > std::chrono::hours(24)) fs::remove(it->path(), error);
-    }
-  }
-
-  static std::string random_word() {
-    std::random_device random;
-    return std::to_string(random()) + std::to_string(random());
-  }
-
-  Imported report(const fetch::RegisteredVersion& version, const fetch::Record& record, const Packed& packed,
-                  const std::string& uri) {
+  Imported report(const fetch::RegisteredVersion& version, const fetch::Record& record,
+                  const fetch::Stored& stored) {
+    const Packed& packed = stored.packed;
+    const std::string& uri = stored.uri;
     Json format = {{"name", options_.format}};
     if (!options_.format_version.empty()) format["version"] = options_.format_version;
-    Json lineage = {{"parameters", {{"mlflow_model", options_.model}, {"mlflow_version", version.number}}}};
+    Json lineage = {
+        {"parameters",
+         {{"mlflow_url", url_}, {"mlflow_model", options_.model}, {"mlflow_version", version.number}}}};
     if (!version.run_id.empty()) lineage["parameters"]["mlflow_run_id"] = version.run_id;
     if (!record.repository.empty() && record.repository.size() <= kLongestRepository)
       lineage["code"]["repository"] = whole_characters(record.repository);
@@ -212,8 +151,9 @@ class Import {
             report.text()};
   }
 
-  Imported failed(const Error& error) const {
-    const std::string shown = redact_uri(url_), sentence = shown + ": " + error.message;
+  Imported failed(const Error& error) const { return failed(error, redact_uri(url_)); }
+  Imported failed(const Error& error, const std::string& shown) const {
+    const std::string sentence = shown + ": " + error.message;
     if (stop_.stop_requested()) return {kFetchStopped, shown + ": stopped before the version was complete", ""};
     switch (error.kind) {
       case ErrorKind::Invalid:
@@ -234,7 +174,7 @@ class Import {
   }
 
   const ImportOptions& options_;
-  kube::PlainTransport& http_;
+  kube::PlainTransport &http_, &store_http_;
   std::ostream& log_;
   const std::stop_token stop_;
   const Deadline deadline_;
@@ -243,10 +183,11 @@ class Import {
 
 }  // namespace
 
-int import_from_mlflow(const ImportOptions& options, kube::PlainTransport& http, std::ostream& log, std::stop_token stop) {
+int import_from_mlflow(const ImportOptions& options, kube::PlainTransport& http, kube::PlainTransport& store,
+                       std::ostream& log, std::stop_token stop) {
   Imported outcome;
   try {
-    outcome = Import(options, http, log, stop).run();
+    outcome = Import(options, http, store, log, stop).run();
   } catch (const std::exception& e) {
     outcome = {kFetchOutput, redact_uri(options.url) + ": " + e.what(), ""};
   }
@@ -257,11 +198,14 @@ int import_from_mlflow(const ImportOptions& options, kube::PlainTransport& http,
 }
 
 int import_main(const ImportOptions& options, std::stop_token stop) {
-  kube::PlainOptions http;
-  http.proxy_from_env = true;
-  if (!options.credentials_dir.empty()) http.ca_file = fetch::ca_file(options.credentials_dir).string();
-  const auto transport = kube::make_plain_curl_transport(http);
-  return import_from_mlflow(options, *transport, std::cerr, stop);
+  const auto transport = [](const fs::path& credentials) {
+    kube::PlainOptions http;
+    http.proxy_from_env = true;
+    if (!credentials.empty()) http.ca_file = fetch::ca_file(credentials).string();
+    return kube::make_plain_curl_transport(http);
+  };
+  const auto http = transport(options.credentials_dir), store = transport(options.store_credentials_dir);
+  return import_from_mlflow(options, *http, *store, std::cerr, stop);
 }
 
 }  // namespace mo

@@ -6,6 +6,7 @@
 #include "operator/core/decimal.h"
 #include "operator/core/percent.h"
 #include "operator/core/text.h"
+#include "operator/fetch/credentials.h"
 
 namespace mo::fetch {
 namespace {
@@ -57,6 +58,30 @@ Record read_record(const Json& run, const Json& logged_model) {
   return out;
 }
 
+namespace {
+
+Error of_registry(Error error) {
+  constexpr std::string_view field = "artifact.credentials";
+  if (const size_t at = error.message.find(field); at != std::string::npos)
+    error.message.replace(at, field.size(), "registry.mlflow.credentials");
+  return error;
+}
+
+}  // namespace
+
+Result<std::string> mlflow_authorization(const std::filesystem::path& folder, const std::string& url) {
+  if (folder.empty()) return "";
+  auto text = read_authorization(folder);
+  if (text && !url.starts_with("https://"))
+    return fail(
+        ErrorKind::Invalid,
+        "credentials are sent to https:// addresses alone, and registry.mlflow.url is " + redact_uri(url));
+  if (text) return text;
+  const bool ca_alone =
+      !ca_file(folder).empty() && !read_key(folder, "token") && !read_key(folder, "username");
+  return ca_alone ? Result<std::string>("") : fail(of_registry(text.error()));
+}
+
 Mlflow::Mlflow(kube::PlainTransport& http, std::string url, std::string authorization, const Deadline& deadline,
                Duration first_retry, std::ostream& log)
     : http_(http),
@@ -66,10 +91,15 @@ Mlflow::Mlflow(kube::PlainTransport& http, std::string url, std::string authoriz
       first_retry_(first_retry),
       log_(log) {}
 
-Result<kube::HttpResponse> Mlflow::get(const std::string& path) {
+Result<kube::HttpResponse> Mlflow::get(const std::string& path) { return call("GET", path, ""); }
+
+Result<kube::HttpResponse> Mlflow::call(const char* method, const std::string& path, std::string body) {
   kube::HttpRequest request;
+  request.method = method;
   request.target = url_ + path;
   request.headers = {{"Accept", "application/json"}};
+  if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json");
+  request.body = std::move(body);
   if (!authorization_.empty()) request.headers.emplace_back("Authorization", authorization_);
   return ask(http_, std::move(request), redact_uri(url_), kLargestAnswer, deadline_, first_retry_, log_);
 }
@@ -84,14 +114,15 @@ Result<Json> Mlflow::get_json(const std::string& path, const std::string& what) 
               "it does not answer as MLflow does; registry.mlflow.url must be the address of an MLflow server");
 }
 
-Error Mlflow::refusal(const kube::HttpResponse& answer, const std::string& what) const {
+Error Mlflow::refusal(const kube::HttpResponse& answer, const std::string& what, const char* to_do) const {
   const std::string http = " (HTTP " + std::to_string(answer.status) + ")";
   const auto error = [&](ErrorKind kind, const std::string& text) { return Error{kind, text + http, answer.status, {}, {}}; };
   if (answer.status == 401 || answer.status == 403)
     return error(ErrorKind::Unauthorized,
                  authorization_.empty()
                      ? "MLflow wants credentials; name a Secret in registry.mlflow.credentials"
-                     : "MLflow does not let this account read " + what + "; check the Secret of registry.mlflow.credentials");
+                     : std::string("MLflow does not let this account ") + to_do + " " + what +
+                           "; check the Secret of registry.mlflow.credentials");
   if (answer.status / 100 == 3)
     return error(ErrorKind::Invalid, "it answers with a redirect, which is not followed: write the address that it leads to");
   const auto body = parse_json(answer.body, 64u << 10);
@@ -101,6 +132,43 @@ Error Mlflow::refusal(const kube::HttpResponse& answer, const std::string& what)
   if (answer.status == 404)
     return error(ErrorKind::NotFound, "it has no " + what + ", or is no MLflow server; check registry.mlflow.url");
   return error(ErrorKind::NotFound, "it does not give " + what);
+}
+
+Result<Tags> Mlflow::tags_of(const std::string& model, const std::string& number) {
+  const std::string what = "version " + number + " of registered model \"" + model + "\"";
+  const auto answer = get_json(std::string(kApi) + "model-versions/get?name=" + percent_encoded(model) +
+                                   "&version=" + percent_encoded(number),
+                               what);
+  if (!answer) return fail(answer.error());
+  Tags tags;
+  add_texts(member(member(*answer, "model_version"), "tags"), tags);
+  return tags;
+}
+
+Result<void> Mlflow::write(const char* method, const std::string& path, const Json& body,
+                           const std::string& what) {
+  const auto answer = call(method, kApi + path, body.dump(-1, ' ', false, Json::error_handler_t::replace));
+  if (!answer) return fail(answer.error());
+  if (answer->status / 100 != 2) return fail(refusal(*answer, what, "write to"));
+  return {};
+}
+
+Result<void> Mlflow::set_tag(const std::string& model, const std::string& number, const std::string& key,
+                             const std::string& value) {
+  return write("POST", "model-versions/set-tag",
+               {{"name", model}, {"version", number}, {"key", key}, {"value", value}},
+               "version " + number + " of registered model \"" + model + "\"");
+}
+
+Result<void> Mlflow::set_alias(const std::string& model, const std::string& alias,
+                               const std::string& number) {
+  return write("POST", "registered-models/alias", {{"name", model}, {"alias", alias}, {"version", number}},
+               "version " + number + " of registered model \"" + model + "\"");
+}
+
+Result<void> Mlflow::delete_alias(const std::string& model, const std::string& alias) {
+  return write("DELETE", "registered-models/alias", {{"name", model}, {"alias", alias}},
+               "registered model \"" + model + "\"");
 }
 
 Result<RegisteredVersion> Mlflow::read_version(const Result<Json>& answer, const std::string& what) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <iosfwd>
 #include <map>
@@ -31,6 +32,13 @@ struct Record {
 // figures of one name the logged model's counts. Pure.
 Record read_record(const Json& run, const Json& logged_model);
 
+// The value of the header Authorization out of the mounted Secret in `folder` (credentials.h); empty where
+// there is none, or where it holds a CA alone. ErrorKind::Invalid if it would go to a `url` that is not
+// https://.
+Result<std::string> mlflow_authorization(const std::filesystem::path& folder, const std::string& url);
+
+using Tags = std::map<std::string, std::string>;
+
 // Not thread-safe. Every call may block until the deadline. Errors: ErrorKind::NotFound, Unauthorized or Invalid for what another
 // try does not change, each with a sentence that says what to mend; the others are download()'s.
 class Mlflow {
@@ -48,13 +56,22 @@ class Mlflow {
   // A record that MLflow does not have (any more) is empty.
   Result<Record> record_of(const RegisteredVersion& version);
 
+  // What follows may be repeated without harm.
+  Result<Tags> tags_of(const std::string& model, const std::string& number);
+  Result<void> set_tag(const std::string& model, const std::string& number, const std::string& key,
+                       const std::string& value);
+  Result<void> set_alias(const std::string& model, const std::string& alias, const std::string& number);
+  Result<void> delete_alias(const std::string& model, const std::string& alias);
+
  private:
   Result<kube::HttpResponse> get(const std::string& path);
+  Result<kube::HttpResponse> call(const char* method, const std::string& path, std::string body);
+  Result<void> write(const char* method, const std::string& path, const Json& body, const std::string& what);
   Result<Json> get_json(const std::string& path, const std::string& what);
   Result<Json> get_record(const std::string& path);
   Result<RegisteredVersion> read_version(const Result<Json>& answer, const std::string& what) const;
   Result<void> bring_file(const std::string& path, uint64_t max_bytes, const std::string& name, Folder& into);
-  Error refusal(const kube::HttpResponse& answer, const std::string& what) const;
+  Error refusal(const kube::HttpResponse& answer, const std::string& what, const char* to_do = "read") const;
 
   kube::PlainTransport& http_;
   const std::string url_, authorization_;

@@ -1,11 +1,21 @@
 #include "operator/json/scan.h"
 
 #include <algorithm>
+#include <array>
 
 namespace mo::json {
 namespace {
 
 constexpr std::string_view kBlank = " \t\r\n";
+
+// Every byte of a first list comes by here several times, so that sets of characters are tables.
+struct CharSet {
+  std::array<bool, 256> has{};
+  constexpr explicit CharSet(std::string_view chars) {
+    for (const char c : chars) has[static_cast<unsigned char>(c)] = true;
+  }
+};
+constexpr CharSet kEndsPart("\"\\"), kShapes("\"{}[]");
 
 bool opens(char c) { return c == '{' || c == '['; }
 bool closes(char c) { return c == '}' || c == ']'; }
@@ -28,15 +38,13 @@ class Cursor {
   bool take_string(std::string_view& content) {
     if (!take('"')) return false;
     const size_t begin = at_;
-    while ((at_ = text_.find_first_of("\"\\", at_)) != std::string_view::npos) {
+    for (skip_to(kEndsPart); !at_end(); skip_to(kEndsPart)) {
       if (text_[at_] == '"') {
         content = text_.substr(begin, at_++ - begin);
         return true;
       }
-      at_ += 2;
-      if (at_ > text_.size()) break;
+      at_ = std::min(at_ + 2, text_.size());
     }
-    at_ = text_.size();
     return false;
   }
 
@@ -45,6 +53,8 @@ class Cursor {
     const size_t begin = at_;
     std::string_view content;
     for (long depth = 0; !at_end();) {
+      if (depth > 0) skip_to(kShapes);
+      if (at_end()) break;
       const char c = text_[at_];
       if (c == '"') {
         if (!take_string(content)) return false;
@@ -62,6 +72,10 @@ class Cursor {
   }
 
  private:
+  void skip_to(const CharSet& set) {
+    while (at_ < text_.size() && !set.has[static_cast<unsigned char>(text_[at_])]) ++at_;
+  }
+
   std::string_view text_;
   size_t at_ = 0;
 };

@@ -30,6 +30,11 @@ constexpr int kMaxDepth = 200;
 // write was on its way, is answered 409 instead of being merged with; what is not there is made.
 constexpr const char* kMustNotExist = "1";
 
+// What is made once and then only deleted needs no record of who owns which field, which is what makes an apply dear: it is made by POST.
+bool made_once(Kind kind) {
+  return kind == Kind::ModelVersion || kind == Kind::ModelRollout || kind == Kind::TrainingRun || kind == Kind::Job;
+}
+
 // A wrong metadata.uid in an apply or a patch of an object that exists is answered 422 ("metadata.uid:
 // Invalid value: …: field is immutable"), not 409. It means that the object was deleted and made again under
 // the same name.
@@ -150,12 +155,16 @@ Outcome Executor::run(const ObjectKey& model, const Plan& plan, TimePoint now, s
       return Outcome{Outcome::Kind::Cancelled, {}, {}, false, {}, std::move(outcome.recorded)};
     const ObjectRef& target = target_of(action);
     if (const auto wait = hold(action)) {
-      outcome.held = wait;
+      outcome.held = std::min(outcome.held.value_or(*wait), *wait);
       continue;
     }
     const auto* apply = std::get_if<Apply>(&action);
-    if (apply && apply->uid.empty() && !std::exchange(owner_is_there, true))
-      if (const auto confirmed = confirm_owner(model, stop); !confirmed) return failed(confirmed.error());
+    if (apply && apply->uid.empty() && !std::exchange(owner_is_there, true)) {
+      const auto confirmed = confirm_owner(model, stop);
+      if (!confirmed && confirmed.error().kind == ErrorKind::Conflict)
+        return Outcome{Outcome::Kind::Conflict, std::string(verb_of(action)) + " " + target.to_string(), confirmed.error(), false, {}, std::move(outcome.recorded)};
+      if (!confirmed) return failed(confirmed.error());
+    }
     const auto result = std::visit([&](const auto& it) { return act(it, stop); }, action);
     if (!result) return failed(for_good(action, result.error()));
     if (std::holds_alternative<WriteStatus>(action)) outcome.recorded.push_back(target);
@@ -198,8 +207,8 @@ Result<std::vector<Event>> Executor::catch_up(const ObjectKey& model, std::stop_
   return recorded ? std::move(unanswered.news) : std::vector<Event>{};
 }
 
-// Who is to own what is made must be there: the watches run apart, and that of its dependents may be the first to tell that it
-// was deleted. What was made then would be made twice.
+// Who is to own what is made must be there, and as the plan saw it: the watches run apart, and that of its dependents may be the first to
+// tell that it was deleted. What was made then would be made twice, and what a newer spec does not ask for would be made at all.
 Result<void> Executor::confirm_owner(const ObjectKey& model, std::stop_token stop) {
   const auto known = stores_.models.get(model);
   if (!known) return {};
@@ -211,7 +220,9 @@ Result<void> Executor::confirm_owner(const ObjectKey& model, std::stop_token sto
   } else {
     if (const auto kept = keep(target, *stored, "", Answer::Read); !kept) return kept;
     const auto now = stores_.models.get(model);
-    if (now && now->meta.uid == known->meta.uid && now->meta.deleting == known->meta.deleting) return {};
+    const bool same = now && now->meta.uid == known->meta.uid && now->meta.deleting == known->meta.deleting;
+    if (same && now->meta.resource_version == known->meta.resource_version) return {};
+    if (same) return fail(ErrorKind::Conflict, target.to_string() + " has changed meanwhile");
   }
   return fail(ErrorKind::NotFound, target.to_string() + " has been deleted");
 }
@@ -219,7 +230,8 @@ Result<void> Executor::confirm_owner(const ObjectKey& model, std::stop_token sto
 // How long a status that may wait has to, if it does.
 std::optional<Duration> Executor::hold(const Action& action) {
   const auto* write = std::get_if<WriteStatus>(&action);
-  if (!write || write->target.kind != Kind::Model) return std::nullopt;  // no other kind's counts anything
+  const bool counts = write && (write->target.kind == Kind::Model || write->target.kind == Kind::ModelRollout);
+  if (!counts) return std::nullopt;
   const auto now = std::chrono::steady_clock::now();
   std::lock_guard lock(statuses_mutex_);
   const auto last = statuses_.find(write->uid);
@@ -251,7 +263,7 @@ Outcome Executor::judge(const ObjectKey& model, const Action& action, const Erro
       outcome.kind = apply && apply->uid.empty() ? in_the_way(model, target) : Outcome::Kind::Conflict;
       // For people: what it was modified since is that there was none.
       if (outcome.kind == Outcome::Kind::Refused &&
-          error.message.find("has been modified") != std::string::npos)
+          (error.kind == ErrorKind::AlreadyExists || error.message.find("has been modified") != std::string::npos))
         outcome.error->message = "there is one already, which is not this Model's";
       break;
     case ErrorKind::NotFound:
@@ -333,7 +345,7 @@ Result<void> Executor::act(const Apply& apply, std::stop_token stop) {
   const auto body = apply_body(apply.body, orphan.empty() ? apply.uid : orphan,
                                makes ? kMustNotExist : apply.resource_version, apply.hash);
   if (!body) return fail(body.error());
-  const bool posts = apply.post && makes;
+  const bool posts = makes && (apply.post || made_once(apply.target.kind));
   const auto stored = posts ? client_.post(apply.target.kind, apply.target.key.ns, apply.body, stop)
                             : client_.apply(apply.target, *body, !apply.uid.empty(), stop);
   if (!stored) return fail(stored.error());

@@ -1,8 +1,12 @@
 #include "operator/serve/http_server.h"
 
+#include <openssl/err.h>
+#include <openssl/sslerr.h>
+
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -19,7 +23,6 @@ namespace http = beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-using TlsStream = asio::ssl::stream<beast::tcp_stream&>;
 using Clock = std::chrono::steady_clock;
 
 class Session;
@@ -30,8 +33,8 @@ struct Room {
   Handler handler;
   Guard guard;
   Service service;  // instead of both
+  Tls tls;          // empty: plain HTTP
   Limits limits;
-  std::shared_ptr<Tls> tls;  // empty: plain HTTP
   std::map<uint64_t, std::shared_ptr<Session>> sessions;
   std::function<Decided(uint64_t id)> decision_for;
 };
@@ -46,21 +49,20 @@ class Session : public std::enable_shared_from_this<Session> {
   // When the peer last completed a request or took an answer.
   Clock::time_point silent_since() const { return silent_since_; }
 
+  // From the first byte on.
   void begin() {
     if (!room_.tls) return read();
-    tls_context_ = room_.tls->context();
-    tls_.emplace(stream_, *tls_context_);
-    // It lets everybody in: what is wrong with a certificate is said in the answer.
+    context_ = room_.tls();
+    tls_.emplace(stream_, *context_);
+    // It lets everybody in: what is wrong with a caller's certificate is said in the answer.
+    error_code ignored;
     tls_->set_verify_callback([this](bool good, asio::ssl::verify_context& about) {
       if (!good && certified_.problem.empty()) certified_.problem = X509_verify_cert_error_string(X509_STORE_CTX_get_error(about.native_handle()));
       return true;
-    });
+    }, ignored);
     stream_.expires_after(room_.limits.idle);
-    tls_->async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](error_code error) {
-      if (error) return self->close();
-      self->look_at_certificate();
-      self->read();
-    });
+    tls_->async_handshake(asio::ssl::stream_base::server,
+                          [self = shared_from_this()](error_code error) { self->on_handshake(error); });
   }
 
   void read() {
@@ -69,15 +71,15 @@ class Session : public std::enable_shared_from_this<Session> {
     parser_->header_limit(static_cast<uint32_t>(room_.limits.header_bytes));
     parser_->body_limit(room_.limits.body_bytes);
     stream_.expires_after(room_.limits.idle);
-    on_stream([this](auto& stream) {
-      http::async_read(stream, buffer_, *parser_, [self = shared_from_this()](error_code error, size_t) { self->on_read(error); });
-    });
+    auto done = [self = shared_from_this()](error_code error, size_t) { self->on_read(error); };
+    on_stream([&](auto& stream) { http::async_read(stream, buffer_, *parser_, std::move(done)); });
   }
 
   void decided(std::optional<Reply> instead) {
     answer(instead ? std::move(*instead) : reply(), !parser_->get().keep_alive());
   }
 
+  // Without TLS' word of farewell: an answer says its length, so nothing can be cut off unseen.
   void close() {
     error_code ignored;
     stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
@@ -86,10 +88,10 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
-  template <class Act>
-  void on_stream(const Act& act) {
-    if (tls_) act(*tls_);
-    else act(stream_);
+  template <class F>
+  void on_stream(const F& work) {
+    if (tls_) return work(*tls_);
+    work(stream_);
   }
 
   void look_at_certificate() {
@@ -99,6 +101,15 @@ class Session : public std::enable_shared_from_this<Session> {
     if (verdict != X509_V_OK && certified_.problem.empty()) certified_.problem = X509_verify_cert_error_string(verdict);
     certified_.names = names_of_certificate(shown);
     X509_free(shown);
+  }
+
+  void on_handshake(error_code error) {
+    if (!error) return look_at_certificate(), read();
+    const bool of_tls = error.category() == asio::error::get_ssl_category();
+    if (!of_tls || ERR_GET_REASON(static_cast<unsigned>(error.value())) != SSL_R_HTTP_REQUEST) return close();
+    tls_.reset();
+    parser_.emplace();
+    answer(Reply{400, "text/plain; charset=utf-8", "this port speaks HTTPS: ask for https://\n"}, true);
   }
 
   void on_read(error_code error) {
@@ -157,17 +168,19 @@ class Session : public std::enable_shared_from_this<Session> {
       self->read();
     };
     on_stream([&](auto& stream) {
-      if (head) http::async_write_header(stream, *serializer_, written);
-      else http::async_write(stream, *serializer_, written);
+      if (head)
+        http::async_write_header(stream, *serializer_, std::move(written));
+      else
+        http::async_write(stream, *serializer_, std::move(written));
     });
   }
 
   const uint64_t id_;
   const asio::ip::address peer_;
   beast::tcp_stream stream_;
-  std::shared_ptr<asio::ssl::context> tls_context_;
-  std::optional<TlsStream> tls_;  // over stream_
+  TlsContext context_;
   Certified certified_;
+  std::optional<asio::ssl::stream<beast::tcp_stream&>> tls_;  // over stream_, with its deadlines
   Room& room_;
   Clock::time_point silent_since_ = Clock::now();
   beast::flat_buffer buffer_{32 << 10};
@@ -232,12 +245,12 @@ struct HttpServer::Impl {
     acceptor.async_accept([this](error_code error, tcp::socket socket) {
       if (error == asio::error::operation_aborted) return;
       if (error) return pause();  // out of descriptors, perhaps: not in a loop
+      accept();                   // first, so that what goes wrong with this one ends no other
       const auto peer = peer_of(socket);
       make_room_for(peer, room);
       const auto session = std::make_shared<Session>(++next_id, peer, std::move(socket), room);
       room.sessions.emplace(next_id, session);
       session->begin();
-      accept();
     });
   }
 
@@ -267,16 +280,16 @@ Result<Address> parse_address(std::string_view text) {
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Handler handler,
-                                                      Limits limits, Guard guard) {
+                                                      Limits limits, Guard guard, Tls tls) {
   auto impl = std::make_shared<Impl>();
   impl->room.handler = std::move(handler);
+  impl->room.tls = std::move(tls);
   impl->room.guard = std::move(guard);
   impl->room.limits = limits;
   return listen(address, std::move(impl));
 }
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Service service, Limits limits,
-                                                      std::shared_ptr<Tls> tls) {
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Service service, Limits limits, Tls tls) {
   auto impl = std::make_shared<Impl>();
   impl->room.tls = std::move(tls);
   impl->room.service = std::move(service);

@@ -68,12 +68,10 @@ struct Limits {
 class HttpServer {
  public:
   // Binds at once: ErrorKind::Transport if the address is taken or is none of ours.
-  // An empty `guard` lets everybody in.
+  // An empty `guard` lets everybody in. With `tls` it speaks HTTPS, and tells those who speak plain HTTP so; without it is plain HTTP.
   static Result<std::unique_ptr<HttpServer>> start(const Address& address, Handler handler,
-                                                   Limits limits = {}, Guard guard = {});
-  // With `tls` it speaks HTTPS alone.
-  static Result<std::unique_ptr<HttpServer>> start(const Address& address, Service service, Limits limits,
-                                                   std::shared_ptr<Tls> tls = {});
+                                                   Limits limits = {}, Guard guard = {}, Tls tls = {});
+  static Result<std::unique_ptr<HttpServer>> start(const Address& address, Service service, Limits limits, Tls tls = {});
   ~HttpServer();
 
   uint16_t port() const;

@@ -1,12 +1,15 @@
-// TLS of a server of ours: its own certificate, and who signs the certificates of callers that count.
+// TLS for HttpServer: a certificate that it signs itself, or files that somebody renews, and what callers' certificates say.
 #pragma once
 
+#include <chrono>
+#include <filesystem>
+#include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "operator/core/result.h"
+#include "operator/core/time.h"
 
 namespace boost::asio::ssl {
 class context;
@@ -14,10 +17,18 @@ class context;
 
 namespace mo::serve {
 
-struct TlsFiles {  // PEM
-  std::string certificate, key;
-  std::string client_authorities;  // empty: callers are asked for no certificate
+using TlsContext = std::shared_ptr<boost::asio::ssl::context>;
+// What a server shows to the next that connects; never null. Called on the server's thread, so it must not block for long.
+using Tls = std::function<TlsContext()>;
+
+// In PEM.
+struct Certificate {
+  std::string chain, key;
 };
+
+// A new key of the curve P-256, and a certificate for localhost that it signs itself, valid for ten years. Who listens on the network reads
+// nothing; but clients cannot tell by it whom they talk to.
+Certificate self_signed(TimePoint now);
 
 // What a caller's certificate says of the caller. A connection is kept whatever it says, so that the answer can say why it counts for nothing.
 struct Certified {
@@ -26,25 +37,43 @@ struct Certified {
   std::vector<std::string> names;  // its common name, DNS names and URIs
   bool holds() const { return shown && problem.empty(); }
 };
-
-// Thread-safe.
-class Tls {
- public:
-  // ErrorKind::Invalid names the file and what is wrong with it.
-  static Result<std::shared_ptr<Tls>> read(TlsFiles files);
-
-  // Reads the files again, for connections from now on: mounted Secrets change in place. What was read before stays if they cannot be used.
-  Result<void> refresh();
-  std::shared_ptr<boost::asio::ssl::context> context() const;
-
- private:
-  explicit Tls(TlsFiles files) : files_(std::move(files)) {}
-  const TlsFiles files_;
-  mutable std::mutex mutex_;
-  std::shared_ptr<boost::asio::ssl::context> context_;
-};
-
 // The names that a certificate bears: an X509*, or null.
 std::vector<std::string> names_of_certificate(void* x509);
+
+// TLS 1.2 and later. ErrorKind::Invalid if these are no certificate and its private key without a passphrase.
+Result<TlsContext> make_context(const Certificate& certificate);
+
+struct TlsFiles {  // PEM
+  std::string certificate, key;
+  std::string client_authorities = {};  // empty: callers are asked for no certificate
+};
+
+// They are looked at again when somebody connects, at most once a second: mounted Secrets change in place. What cannot be used leaves what was
+// there before, and is told once. Not thread-safe.
+class CertificateFiles {
+ public:
+  using Clock = std::function<std::chrono::steady_clock::time_point()>;
+  using Told = std::function<void(const std::string& problem)>;
+
+  // ErrorKind::Invalid, naming the file, if they cannot be used.
+  static Result<std::unique_ptr<CertificateFiles>> open(TlsFiles files, Told told, Clock now = std::chrono::steady_clock::now);
+  // tls.crt and tls.key of a folder, as a Secret of the type kubernetes.io/tls has them.
+  static TlsFiles in(const std::filesystem::path& folder) { return {(folder / "tls.crt").string(), (folder / "tls.key").string()}; }
+
+  TlsContext current();
+
+ private:
+  CertificateFiles(TlsFiles files, Told told, Clock now) : files_(std::move(files)), told_(std::move(told)), now_(std::move(now)) {}
+  Result<void> read();
+
+  const TlsFiles files_;
+  const Told told_;
+  const Clock now_;
+  std::chrono::steady_clock::time_point looked_;
+  Certificate seen_;
+  std::string seen_authorities_;
+  std::string problem_;  // what was told last
+  TlsContext context_;
+};
 
 }  // namespace mo::serve

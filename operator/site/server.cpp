@@ -93,12 +93,13 @@ class Server {
   int run(std::stop_token stop) {
     const auto address = serve::parse_address(options_.address);
     if (!address) return trouble("--address: " + address.error().message);
+    serve::Tls tls;  // empty: plain HTTP
     if (!options_.tls.certificate.empty()) {
-      auto tls = serve::Tls::read(options_.tls);
-      if (!tls) return trouble(tls.error().message);
-      tls_ = std::move(*tls);
+      auto files = serve::CertificateFiles::open(options_.tls, [](const std::string& problem) { spdlog::warn("{}; what was there before stays", problem); });
+      if (!files) return trouble(files.error().message);
+      tls = [shared = std::shared_ptr<serve::CertificateFiles>(std::move(*files))] { return shared->current(); };
     }
-    auto http = serve::HttpServer::start(*address, [this](Request request, Answer answer) { take(std::move(request), std::move(answer)); }, kLimits, tls_);
+    auto http = serve::HttpServer::start(*address, [this](Request request, Answer answer) { take(std::move(request), std::move(answer)); }, kLimits, tls);
     if (!http) return trouble("--address " + options_.address + ": " + http.error().message);
     spdlog::info("report on port {}", (*http)->port());
     std::vector<std::jthread> workers;
@@ -145,8 +146,6 @@ class Server {
     std::unique_lock lock(mutex);
     do {
       refresh(stop);
-      if (!tls_) continue;
-      if (const auto read = tls_->refresh(); !read) spdlog::warn("{}; the former one stays", read.error().message);
     } while (!never.wait_for(lock, stop, std::chrono::seconds(options_.interval), [&] { return stop.stop_requested(); }));
   }
 
@@ -294,7 +293,6 @@ class Server {
   const ReportOptions options_;
   const std::unique_ptr<kube::Client> client_;
   Readers readers_;
-  std::shared_ptr<serve::Tls> tls_;  // empty: plain HTTP
   const std::unique_ptr<kube::PlainTransport> web_;
   report::History history_;
   // Of the reading thread.

@@ -23,7 +23,8 @@ std::set<ObjectRef> references_of(const api::Model& model) {
       if (trigger.dataset) named.insert({Kind::ConfigMap, {model.meta.key.ns, trigger.dataset->name}});
       if (trigger.model) named.insert({Kind::Model, {model.meta.key.ns, *trigger.model}});
     }
-  for (const api::GateSetRef& set : model.rollout.gate_sets) named.insert(set.from(model.meta.key.ns));
+  for (const auto* sets : {&model.rollout.gate_sets, &model.monitor_sets})
+    for (const api::GateSetRef& set : *sets) named.insert(set.from(model.meta.key.ns));
   return named;
 }
 

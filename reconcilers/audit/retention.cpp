@@ -90,6 +90,38 @@ Prunable prunable(const Observed& o, const Settings& settings, TimePoint now) {
   return out;
 }
 
+std::string stopped(const Observed& o, const Settings& settings, TimePoint now) {
+  const auto keep = kept(o, settings);
+  if (!keep || !o.model || o.audits_denied) return "";
+  const Trails trails = trails_of(o);
+  const auto own = trails.by_uid.find(uid_of(o));
+  // One that was not exported yet may be what is missing.
+  if (own == trails.by_uid.end() || trails.some_not_exported) return "";
+  int64_t through = o.model->status.audit.pruned;
+  for (size_t i = 0; i + 1 < own->second.size(); ++i) {
+    const Held& one = own->second[i];
+    if (one.exported.last <= through) continue;
+    if (one.object->meta.created + *keep > now) return "";
+    if (one.exported.first != through + 1)
+      return "ModelAudits are kept for ever from record " + std::to_string(one.exported.first) +
+             " on, because no ModelAudit holds records " + std::to_string(through + 1) + " to " +
+             std::to_string(one.exported.first - 1) +
+             ": somebody deleted it, or the records were dropped. Compare with what was exported, and delete those that are "
+             "older than " +
+             format_duration(*keep) + " by hand (ClusterRole model-operator-audit-pruner)";
+    through = one.exported.last;
+  }
+  return "";
+}
+
+std::optional<Event> tell_stopped(const Observed& o, const std::string& why) {
+  const auto& conditions = o.model->status.conditions;
+  const bool known = std::any_of(conditions.begin(), conditions.end(),
+                                 [](const api::Condition& c) { return c.type == "Audited" && c.reason == kRetentionStopped; });
+  if (why.empty() || known) return {};
+  return Event{{Kind::Model, o.key}, o.model->meta.uid, true, kRetentionStopped, why};
+}
+
 std::vector<Action> prune(const Observed& o, const api::AuditStatus* audit, const Settings& settings, TimePoint now) {
   std::vector<Action> actions;
   if (o.audits_denied || o.audit_objects.empty()) return actions;

@@ -32,6 +32,12 @@ struct Prunable {
 };
 Prunable prunable(const Observed& observed, const Settings& settings, TimePoint now);
 
+// Why ModelAudits that are old enough stay for ever, a sentence with the way out; empty if that is not so. A Warning Event tells
+// it once.
+inline constexpr const char* kRetentionStopped = "RetentionStopped";  // reason of condition Audited, and of that Event
+std::string stopped(const Observed& observed, const Settings& settings, TimePoint now);
+std::optional<Event> tell_stopped(const Observed& observed, const std::string& why);
+
 // Deletes what status.audit.prunedThrough says, and trails of Models of this name that are gone. `audit` null: the last Model
 // is gone, too.
 std::vector<Action> prune(const Observed& observed, const api::AuditStatus* audit, const Settings& settings, TimePoint now);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "reconcilers/audit/steering.h"
 #include "reconcilers/audit/trail.h"
 
 namespace mo::audit {
@@ -15,7 +16,9 @@ constexpr size_t kSeqDigits = 6;  // so that names sort as their records do
 
 bool ends_segment(const std::string& line) { return std::find(kEnds.begin(), kEnds.end(), action_of(line)) != kEnds.end(); }
 
-Json render(const api::Model& model, const api::AuditStatus& audit, size_t size, const std::string& name, const SigningKey* key) {
+Json render(const api::Model& model, const api::AuditStatus& audit, size_t size, const std::string& name,
+            const Settings& settings) {
+  const SigningKey* key = settings.key.get();
   const auto end = audit.records.begin() + static_cast<std::ptrdiff_t>(size);
   const int64_t last = audit.first() + static_cast<int64_t>(size) - 1;
   const std::string head = hash_in(*(end - 1)), of = model.meta.key.to_string();
@@ -29,13 +32,11 @@ Json render(const api::Model& model, const api::AuditStatus& audit, size_t size,
     spec["signature"] = {
         {"algorithm", "Ed25519"}, {"keyID", key->id()}, {"value", key->sign(checkpoint(of, model.meta.uid, last, head))}};
   // Without an owner: it outlives its Model.
-  return {{"apiVersion", api::kApiVersion},
-          {"kind", "ModelAudit"},
-          {"metadata",
-           {{"name", name},
-            {"namespace", model.meta.key.ns},
-            {"labels", {{api::kLabelManagedBy, api::kFieldManager}, {api::kLabelModel, model.meta.key.name}}}}},
-          {"spec", std::move(spec)}};
+  Json metadata = {{"name", name},
+                   {"namespace", model.meta.key.ns},
+                   {"labels", {{api::kLabelManagedBy, api::kFieldManager}, {api::kLabelModel, model.meta.key.name}}}};
+  if (!settings.installation.empty()) metadata["annotations"] = {{api::kAnnotationInstallation, settings.installation}};
+  return {{"apiVersion", api::kApiVersion}, {"kind", "ModelAudit"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}};
 }
 
 }  // namespace
@@ -71,7 +72,7 @@ std::vector<Action> seal(const Observed& o, const api::AuditStatus& pending, con
   while (const size_t size = segment_size(audit)) {
     const std::string name = segment_name(o.key.name, audit, size);
     if (!o.audits.count(name)) {
-      const std::string body = render(*o.model, audit, size, name, settings.key.get()).dump();
+      const std::string body = render(*o.model, audit, size, name, settings).dump();
       Apply apply{{Kind::ModelAudit, {o.key.ns, name}}, body, "", hash_of(body), "seal " + std::to_string(size) + " records"};
       apply.post = true;
       actions.push_back(std::move(apply));
@@ -110,13 +111,18 @@ Json to_json(const api::AuditStatus& audit) {
   for (const auto& [name, value] : {std::pair("pause", &r.pause), std::pair("state", &r.state), std::pair("resumed", &r.resumed),
                                     std::pair("steered", &r.steered), std::pair("ended", &r.ended)})
     if (!value->empty()) rollout[name] = *value;
+  if (r.toggles > 0) rollout["toggles"] = r.toggles;
+  if (!r.steering.empty()) rollout["steering"] = to_json(r.steering);
+  if (r.steering_since) rollout["steeringSince"] = format_time(*r.steering_since);
   out["rollout"] = std::move(rollout);
   return out;
 }
 
 bool only_sealed(const Json& before, const Json& after) {
-  const auto number = [](const Json& audit) { return audit.is_object() ? audit.value("seq", Json()) : Json(); };
-  return number(before) == number(after);
+  const auto decided = [](const Json& audit) {
+    return audit.is_object() ? std::pair(audit.value("seq", Json()), audit.value("rollout", Json())) : std::pair(Json(), Json());
+  };
+  return decided(before) == decided(after);
 }
 
 }  // namespace mo::audit

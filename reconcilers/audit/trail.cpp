@@ -7,6 +7,7 @@
 #include "operator/core/text.h"
 #include "reconcilers/audit/retention.h"
 #include "reconcilers/audit/segments.h"
+#include "reconcilers/audit/steering.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/steps.h"
 
@@ -48,6 +49,7 @@ class Recording {
 
   api::AuditStatus run() {
     drop_sealed(trail_, d_.observed);
+    if (const auto due = counted_until(trail_); due && now_ >= *due) tell_steering();
     close_the_one_before();
     if (d_.rollout && d_.status && d_.status->started) note_rollout();
     note_what_serves();
@@ -89,6 +91,7 @@ class Recording {
 
   void add_of_rollout(const std::string& action, const std::string& actor, const std::string& why,
                       Json evidence = Json::object()) {
+    tell_steering();
     Entry e = entry(action, actor, why, std::move(evidence));
     e.object = object_of(Kind::ModelRollout, d_.rollout->meta.key.name, d_.rollout->meta.uid);
     e.evidence["version"] = d_.rollout->version;
@@ -126,6 +129,7 @@ class Recording {
     } else if (r) {
       action = "Superseded", why = "superseded by ModelRollout " + d_.rollout->meta.key.name, actor = kOperator;
     }
+    tell_steering();
     Entry e = entry(action, actor, why, {{"version", told().version}});
     e.object = object_of(Kind::ModelRollout, told().name, told().uid);
     if (action == "Succeeded") {
@@ -229,18 +233,42 @@ class Recording {
     const bool again = s().attempt > told().attempt, asked = std::exchange(told().resumed, resumed()) != resumed();
     // Past a step that pauses without an end: nobody but a person goes on there.
     if (asked && pause.empty() && told().pause.empty() && !again)
-      add_of_rollout("Resumed", steered_by(), "goes on past the pause", {{"after", "Step"}, {"gates", verdicts_of(s())}});
+      toggle("Resumed", steered_by(), "Step", "goes on past the pause", {{"after", "Step"}, {"gates", verdicts_of(s())}});
     if (pause == told().pause && !again) return;
     if (!told().pause.empty()) {
       const bool by_people = told().pause != "Held";
-      add_of_rollout("Resumed", by_people ? steered_by() : kOperator, again ? "goes on, and tries the step again" : "goes on",
-                     {{"after", told().pause}});
+      toggle("Resumed", by_people ? steered_by() : kOperator, told().pause,
+             again ? "goes on, and tries the step again" : "goes on", {{"after", told().pause}});
     }
     told().pause = pause;
     told().attempt = s().attempt;
     if (!pause.empty())
-      add_of_rollout("Paused", pause == "Requested" ? steered_by() : kOperator, s().message,
-                     {{"reason", pause}, {"gates", verdicts_of(s())}});
+      toggle("Paused", pause == "Requested" ? steered_by() : kOperator, pause, s().message,
+             {{"reason", pause}, {"gates", verdicts_of(s())}});
+  }
+
+  // steering.h
+  void toggle(const std::string& action, const std::string& actor, const std::string& reason, const std::string& why,
+              Json evidence) {
+    if (told().toggles < kToggles) {
+      ++told().toggles;
+      return add_of_rollout(action, actor, why, std::move(evidence));
+    }
+    const api::CountedSteering one{whole_characters(actor, 253), action, reason, 1, now_};
+    if (!has_room(told(), one)) tell_steering();
+    count(told(), one);
+  }
+
+  void tell_steering() {
+    if (told().steering.empty()) return;
+    Entry e = entry("Steered", who_was_counted(told()), what_was_counted(told()),
+                    {{"version", told().version},
+                     {"since", format_time(told().steering_since.value_or(now_))},
+                     {"steering", to_json(told().steering)}});
+    e.object = object_of(Kind::ModelRollout, told().name, told().uid);
+    told().steering.clear();
+    told().steering_since.reset();
+    add(e);
   }
 
   // Where it stands: each step, and whatever gives the candidate requests.
@@ -379,6 +407,11 @@ class Recording {
 };
 
 }  // namespace
+
+std::optional<TimePoint> counted_until(const api::AuditStatus& audit) {
+  if (audit.rollout.steering.empty()) return {};
+  return audit.rollout.steering_since.value_or(TimePoint{}) + kCounting;
+}
 
 api::AuditStatus record(const Decision& decision, TimePoint now) { return Recording(decision, now).run(); }
 

@@ -11,6 +11,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct Settings {
   std::shared_ptr<const SigningKey> key = nullptr;  // null: ModelAudits are not signed
   std::optional<Duration> keep = {};                // of exported ModelAudits where no ModelPolicy says; nothing: for ever
   bool prune_others = true;                         // also trails of Models that are gone; of several installations one does
+  std::string installation = {};                    // what makes ModelAudits, and exports them whatever becomes of their Model
 };
 
 struct Decision {
@@ -41,6 +43,9 @@ struct Decision {
   const std::map<std::string, api::RolloutStatus>* closed = nullptr;
   const Settings* settings = nullptr;  // null: nothing is pruned
 };
+
+// When pauses and resumes that were only counted are to be told by a record; nothing if there are none.
+std::optional<TimePoint> counted_until(const api::AuditStatus& audit);
 
 // status.audit as it is to be.
 api::AuditStatus record(const Decision& decision, TimePoint now);

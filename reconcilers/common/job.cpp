@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "operator/json/pod_template.h"
-#include "reconcilers/serving/render.h"
+#include "reconcilers/common/object.h"
 
 namespace mo {
 namespace {
@@ -87,7 +87,7 @@ Result<Json> render_job(const api::Model& model, const std::string& name, const 
                         const std::string& where, const Environment& environment) {
   Result<Json> parsed = read_job(job_template, where);
   if (!parsed) return parsed;
-  Json job = serving::object_of(model, Kind::Job, name);
+  Json job = object_of(model, Kind::Job, name);
   if (parsed->contains("metadata") && (*parsed)["metadata"].is_object()) {
     merge_strings(job["metadata"]["labels"], (*parsed)["metadata"].value("labels", Json()));
     const Json annotations = (*parsed)["metadata"].value("annotations", Json());

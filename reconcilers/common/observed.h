@@ -58,6 +58,7 @@ struct Observed {
   std::vector<Ref<api::EndpointSlice>> slices;  // of those Services, where there is a route
   std::map<std::string, Owned<api::Autoscaler>> autoscalers;
   std::map<std::string, Ref<api::Job>> jobs;  // of this Model and of its runs
+  std::map<std::string, Ref<api::Job>> mirror_jobs;  // that tell a registry what serves
   std::vector<Ref<api::Pod>> pods;      // that serve, or may
   std::vector<Ref<api::Pod>> job_pods;  // of its Jobs
   std::map<std::string, std::string>

@@ -76,7 +76,7 @@ class Explain {
         if (does && p_.enforced) actions += std::string(", ") + word;
       names.push_back(p_.meta.key.name + "/" + monitor.figure.name + " (" + actions + ")");
     }
-    say("monitors, beside the Model's own", in_words(names));
+    say("monitors, beside the Model's own and those of its sets", in_words(names));
   }
 
   void freeze(const api::FreezeWindow& window) {

@@ -11,17 +11,15 @@
 
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/common/observed.h"
+#include "reconcilers/common/part.h"
 
 namespace mo::lifecycle {
 
-struct Decision {
+struct Decision : Part {
   api::LifecycleStatus status;
   bool retired = false;
   std::optional<Verdict> end_of_life;          // condition EndOfLife; none without spec.lifecycle
   std::map<std::string, std::string> headers;  // that answers bear while the Model is Deprecated
-  std::vector<Event> events;
-  std::vector<Ask> asks;
-  std::optional<TimePoint> look_again;
 };
 
 Decision decide(const Observed& observed, TimePoint now);

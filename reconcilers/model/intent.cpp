@@ -16,14 +16,6 @@
 namespace mo::model {
 namespace {
 
-Json render_inline_version(const api::Model& model, const std::string& name) {
-  Json version = serving::object_of(model, Kind::ModelVersion, name);
-  if (!model.about.changed_by.empty()) version["metadata"]["annotations"][api::kAnnotationChangedBy] = model.about.changed_by;
-  version["spec"] = {{"modelRef", {{"name", model.meta.key.name}}}, {"artifact", to_json(*model.artifact)}};
-  if (!model.parts.empty()) version["spec"]["parts"] = to_json(model.parts);
-  return version;
-}
-
 // What the spec wants to serve, and so what makes another try of a version that failed worthwhile. How it gets there (steps, gates,
 // deadlines, replicas) is no part of it.
 constexpr const char* kRevision = "2-";  // the version before counted spec.rollout in, without this
@@ -37,30 +29,6 @@ std::string words_of(const api::Model& m, const std::string& version) {
   if (m.artifact && !m.artifact->signature_uri.empty()) parts.push_back("signature " + m.artifact->signature_uri + " " + m.artifact->public_key);
   if (!m.parts.empty()) parts.push_back(to_json(m.parts));
   return kRevision + hash_of(parts.dump());
-}
-
-std::string check_owner(const api::ModelVersion& version, const std::string& model) {
-  if (version.model == model) return "";
-  return "ModelVersion " + version.meta.key.name + " belongs to Model " + version.model + ", not to " + model;
-}
-
-// The bits are the same, or the record would have another name.
-std::string differs_from_spec(const api::ModelVersion& record, const api::Model& m) {
-  const api::Artifact& artifact = *m.artifact;
-  std::string fields;
-  const auto add_field = [&](bool differs, const std::string& field) {
-    if (differs) fields += (fields.empty() ? "spec." : " and spec.") + field;
-  };
-  const auto add = [&](bool differs, const char* field) { add_field(differs, "artifact." + std::string(field)); };
-  add(record.artifact.digest != artifact.digest, "digest");
-  add(record.artifact.uri != artifact.uri, "uri");
-  add(!(record.artifact.format == artifact.format), "format");
-  add(record.artifact.unpack != artifact.unpack, "unpack");
-  add(record.artifact.signature_uri != artifact.signature_uri || record.artifact.public_key != artifact.public_key, "signature");
-  add_field(record.parts != m.parts, "parts");
-  return "ModelVersion " + record.meta.key.name + " is the record of this artifact and cannot change, but " + fields +
-         " of the Model says otherwise: set it back, set spec.version to " + record.meta.key.name +
-         " instead of spec.artifact, or register the artifact as a ModelVersion of another name and set spec.version to that";
 }
 
 class Decide {
@@ -170,7 +138,7 @@ class Decide {
 
   void take_spec() {
     // While its tag has no digest the spec says nothing yet.
-    if (spec_.reason == "InvalidSpec" || spec_.reason == "ResolvingTag" || spec_.reason == "TagNotResolved") return;
+    if (spec_.problem_reason == "InvalidSpec" || spec_.problem_reason == "ResolvingTag" || spec_.problem_reason == "TagNotResolved") return;
     const std::string words = words_of(m_, spec_.name);
     const bool another = !spec_.name.empty() && spec_.name != s().spec_version;
     const bool known = s().spec_revision.starts_with(kRevision);
@@ -230,6 +198,8 @@ class Decide {
     const std::string body = training::render_rollout(m_, i.rollout, i.version, "spec").dump();
     out_.actions.push_back(Apply{
         {Kind::ModelRollout, {o_.key.ns, i.rollout}}, body, "", hash_of(body), "spec asks for " + i.version});
+    const api::Intent& recorded = m_.status.intent;
+    out_.rollout_first = !(under_way(recorded) && recorded.rollout == i.rollout && recorded.version == i.version);
   }
 
   // ---- those that wait ----
@@ -466,12 +436,6 @@ std::string stable_conflict(const Observed& o, const api::ModelStatus& status) {
          ": its pods stay as they are. Register other bytes under another name and ask for that, or make the ModelVersion as it was";
 }
 
-bool under_way(const api::Intent& intent) { return !intent.version.empty() && intent.outcome.empty(); }
-
-bool ended_badly(const api::Intent& intent) {
-  return !intent.outcome.empty() && intent.outcome != "Succeeded";
-}
-
 bool intent_serves(const api::ModelStatus& status) {
   const api::Intent& intent = status.intent;
   return intent.version == status.stable_version &&
@@ -506,85 +470,6 @@ std::string weight_too_small(const api::Model& m) {
              (m.max_surge ? " or spec.serving.maxSurge" : "") + ", or the weight to at least " +
              std::to_string(smallest);
   return "";
-}
-
-Ref<api::Model> with_pinned(const Ref<api::Model>& model) {
-  if (!model || !model->artifact || !model->status.pinned || api::tag_of(*model->artifact).empty()) return model;
-  auto copy = std::make_shared<api::Model>(*model);
-  copy->status.pinned->apply_to(*copy->artifact);
-  return copy;
-}
-
-namespace {
-
-// A tag may move. It is asked for once, and what it says then is in status before anything is registered.
-SpecVersion resolve_tag(const Observed& o, const std::string& tag) {
-  const api::Model& m = *o.model;
-  SpecVersion out;
-  out.name = m.status.spec_version;
-  out.reason = "ResolvingTag";
-  out.problem = "asking the registry which digest " + tag + " has";
-  const std::string id = "tag/" + m.meta.uid + "/" + hash_of(tag);
-  out.asks.push_back({id, AskOutside{AskOutside::What::OciTag, tag, "", ""}});
-  const auto answer = o.answers.find(id);
-  if (answer == o.answers.end()) return out;
-  if (answer->second.text) {
-    out.pinned = api::Pinned{m.artifact->uri, *answer->second.text};
-    return out;
-  }
-  out.reason = "TagNotResolved";
-  out.problem = "spec.artifact.uri is a tag whose digest is not known: " + answer->second.problem +
-                ". It is asked for again; to go on without, name the digest in its place: oci://registry/repository@sha256:…";
-  return out;
-}
-
-}  // namespace
-
-SpecVersion resolve_spec(const Observed& o) {
-  const api::Model& m = *o.model;
-  SpecVersion out;
-  if (!m.problem.empty()) {
-    out.name = m.status.spec_version;
-    out.reason = "InvalidSpec";
-    out.problem = m.problem;
-    out.pinned = m.status.pinned;  // a mistake elsewhere makes no tag be asked for anew
-    return out;
-  }
-  if (!m.artifact) out.pinned = m.status.pinned;  // for when the same tag is asked for again
-  if (!m.version && !m.artifact) return out;
-  if (m.artifact)
-    if (const std::string tag = api::tag_of(*m.artifact); !tag.empty()) return resolve_tag(o, tag);
-  if (m.artifact && m.status.pinned && m.artifact->uri == m.status.pinned->by_digest()) out.pinned = m.status.pinned;
-  out.name = m.version ? *m.version : o.version_name(api::bits_of(*m.artifact, m.parts));
-  const Ref<api::ModelVersion> record = o.version(out.name);
-  if (record) {
-    out.problem = check_owner(*record, m.meta.key.name);
-    if (!out.problem.empty()) out.reason = "VersionOfAnotherModel";
-    // The record of an inline artifact that was mended before it ever served: the same bits, from elsewhere. One that a run
-    // registered knows how good they are and where they came from, and stays.
-    if (!out.problem.empty() || !m.artifact || (record->artifact == *m.artifact && record->parts == m.parts) || record->meta.deleting || record->phase == "Candidate")
-      return out;
-    const bool ours = record->meta.controller_uid == m.meta.uid && record->figures().empty() && record->parent.empty();
-    if (ours && out.name != m.status.stable_version) {
-      out.actions.push_back(Delete{{Kind::ModelVersion, record->meta.key},
-                                   record->meta.uid,
-                                   "spec.artifact has changed; registered anew"});
-    } else {
-      out.reason = "VersionConflict";
-      out.problem = differs_from_spec(*record, m);
-    }
-    return out;
-  }
-  if (m.version) {
-    out.reason = "VersionNotFound";
-    out.problem = "ModelVersion " + out.name + " does not exist in namespace " + o.key.ns +
-                  ": create it, or change spec.version";
-    return out;
-  }
-  const std::string body = render_inline_version(m, out.name).dump();
-  out.actions.push_back(Apply{
-      {Kind::ModelVersion, {o.key.ns, out.name}}, body, "", hash_of(body), "register the inline artifact"});
-  return out;
 }
 
 Decided decide_intent(const Observed& observed, const SpecVersion& spec, const rollout::Policy& policy,

@@ -9,37 +9,23 @@
 #include <string>
 #include <vector>
 
+#include "reconcilers/common/intent.h"
 #include "reconcilers/common/observed.h"
+#include "reconcilers/common/part.h"
+#include "reconcilers/model/spec_version.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/rollout/status.h"
 
 namespace mo::model {
 
-// What spec.version or spec.artifact asks for.
-struct SpecVersion {
-  std::string name;  // empty: the spec names none
-  std::string reason,
-      problem;  // why it cannot be had (yet): VersionNotFound | VersionOfAnotherModel | VersionConflict | InvalidSpec |
-               // ResolvingTag (no problem, it is on its way) | TagNotResolved
-  std::vector<Action> actions;  // registers an inline artifact
-  std::optional<api::Pinned> pinned;  // what status is to say of a tag
-  std::vector<Ask> asks;              // what a tag stands for
-};
-
-// The Model with the digest that its status has on record in place of the tag of its artifact; itself where there is none.
-Ref<api::Model> with_pinned(const Ref<api::Model>& model);
-
-SpecVersion resolve_spec(const Observed& observed);
-
-struct Decided {
+// Its actions make the ModelRollout for the spec's intent.
+struct Decided : Part {
   api::ModelStatus status;        // spec_*, intent, stable_version brought up to date
   Ref<api::ModelRollout> active;  // the rollout that may run now, if it exists and is not over
   std::map<std::string, rollout::Waiting> waiting;   // those that may not yet, by name
   std::map<std::string, std::string> superseded;     // those that are to end, by name, and why
+  bool rollout_first = false;                        // the ModelRollout that actions make is not on record yet
   std::map<std::string, api::RolloutStatus> closed;  // those that are over without having run
-  std::vector<Action> actions;                       // makes the ModelRollout for the spec's intent
-  std::vector<Event> events;
-  std::optional<TimePoint> look_again;
 };
 
 Decided decide_intent(const Observed& observed, const SpecVersion& spec, const rollout::Policy& policy,
@@ -57,10 +43,6 @@ std::string made_anew(const api::ModelVersion& version, const std::string& diges
 
 // Why the record of the stable version is not that of what serves; empty if it is, or isn't there.
 std::string stable_conflict(const Observed& observed, const api::ModelStatus& status);
-
-// An intent that is neither achieved nor given up.
-bool under_way(const api::Intent& intent);
-bool ended_badly(const api::Intent& intent);
 
 // What was tried last is what serves, version and revision.
 bool intent_serves(const api::ModelStatus& status);

@@ -74,21 +74,26 @@ void take_jobs(const Stores& stores, Observed& o) {
   for (const auto& job : stores.jobs.of_model(o.key)) {
     const std::string& owner = job->meta.controller_uid;
     const bool of_run = std::any_of(o.runs.begin(), o.runs.end(), [&](const auto& run) { return run->meta.uid == owner; });
-    if (owner == o.model->meta.uid || of_run) o.jobs[job->meta.key.name] = job;
+    if (!job->mirror_of.empty()) {
+      if (owner == o.model->meta.uid) o.mirror_jobs[job->meta.key.name] = job;
+    } else if (owner == o.model->meta.uid || of_run) {
+      o.jobs[job->meta.key.name] = job;
+    }
   }
 }
 
 void take_gate_sets(const Stores& stores, Observed& o) {
   o.cluster_gate_sets_denied = stores.cluster_gate_sets.denied();
-  for (const api::GateSetRef& named : o.model->rollout.gate_sets) {
-    const ObjectRef ref = named.from(o.key.ns);
+  const auto take = [&](const ObjectRef& ref) {
     Ref<api::GateSet> set;
     if (ref.kind == Kind::ModelGateSet)
       set = stores.gate_sets.get(ref.key);
     else
       set = stores.cluster_gate_sets.get(ref.key);
     if (set) o.gate_sets[ref] = std::move(set);
-  }
+  };
+  for (const auto* named : {&o.model->rollout.gate_sets, &o.model->monitor_sets})
+    for (const api::GateSetRef& set : *named) take(set.from(o.key.ns));
 }
 
 void take_policies(const Stores& stores, Observed& o) {

@@ -60,8 +60,10 @@ bool serves_as_asked(const Observed& o, const api::ModelStatus& status, const st
   if (version.empty() || version != status.stable_version) return false;
   if (!status.stable_revision) return true;
   const std::string& name = status.stable_revision->name;
+  const auto sources = sources_of(o, version);
   const auto asked = asked_revision(o, version);
-  return asked ? name.empty() || *asked == name : status.stable_revision->asked == serving::asked_of(*o.model);
+  if (!asked) return status.stable_revision->asked == serving::asked_of(*o.model);
+  return name.empty() || *asked == name || serving::is_revision(name, *o.model, *sources->version, *sources->runtime);
 }
 
 bool serves_as_asked(const Observed& o, const api::ModelStatus& status, const api::ModelRollout& r) {
@@ -94,6 +96,7 @@ AskedNow asked_now(const Observed& o, const api::ModelStatus& status) {
   if (!asked) return {"InvalidTemplate", asked.error().message + "; " + status.stable_version + " serves on as it is", ""};
   const auto& stable = status.stable_revision;
   if (!stable || stable->name.empty() || stable->name == *asked || stable->asked != serving::asked_of(*o.model)) return {};
+  if (serving::is_revision(stable->name, *o.model, *record, **runtime)) return {};
   return {"", "", "ModelRuntime " + (*runtime)->meta.key.name + " is not as it was when " + status.stable_version +
                       " was rolled out: the next rollout takes it as it is then, and kubectl model refresh " + o.key.name + " starts one now"};
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "reconcilers/audit/retention.h"
 #include "reconcilers/audit/trail.h"
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/common/names.h"
@@ -16,6 +17,7 @@
 #include "reconcilers/serving/config.h"
 #include "reconcilers/serving/retired_route.h"
 #include "reconcilers/serving/survey.h"
+#include "reconcilers/training/mirror.h"
 
 namespace mo::model {
 namespace {
@@ -74,9 +76,9 @@ class Status {
 
   Standing standing() const {
     if (retired()) return at_rest();
-    if (f_.spec.reason == "InvalidSpec") return stalled(hurt(), f_.spec.reason, f_.spec.problem);
-    if (f_.spec.reason == "ResolvingTag") return reconciling(stable().empty() ? "Pending" : "Progressing", f_.spec.reason, f_.spec.problem);
-    if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.reason, f_.spec.problem);
+    if (f_.spec.problem_reason == "InvalidSpec") return stalled(hurt(), f_.spec.problem_reason, f_.spec.problem);
+    if (f_.spec.problem_reason == "ResolvingTag") return reconciling(stable().empty() ? "Pending" : "Progressing", f_.spec.problem_reason, f_.spec.problem);
+    if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.problem_reason, f_.spec.problem);
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
     if (!f_.serve_problem.empty()) return stalled(hurt(), f_.serve_reason, f_.serve_problem);
     if (!ground_.route_problem.empty()) return stalled(hurt(), "RouteNotServed", ground_.route_problem);
@@ -421,6 +423,7 @@ class Status {
     }
     for (const auto& [trigger, digest] : r.datasets)
       t["datasets"].push_back({{"trigger", trigger}, {"digest", digest}});
+    if (Json mirror = training::mirror_json(r.mirror); !mirror.is_null()) t["mirror"] = std::move(mirror);
     out["retraining"] = std::move(t);
   }
 
@@ -450,11 +453,14 @@ class Status {
     conditions.set("Available", available());
     if (f_.lifecycle && f_.lifecycle->end_of_life) conditions.set("EndOfLife", *f_.lifecycle->end_of_life);
     if (!f_.runtime_outdated.empty()) conditions.set("RuntimeOutdated", {true, "WaitsForRollout", f_.runtime_outdated});
-    if (!f_.status.monitors.empty() && !retired()) {
-      const monitors::Health health = monitors::health_of(f_.status.monitors);
+    if (!(f_.status.monitors.empty() && f_.monitors_reason.empty()) && !retired()) {
+      const monitors::Health health = monitors::health_of(f_.status.monitors, f_.monitors_reason, f_.monitors_problem);
       conditions.set("Healthy", {health.healthy, health.reason, health.message});
     }
-    if (const std::string why = audit::unsealed(o_, f_.status.audit); !why.empty()) conditions.set("Audited", {false, "NotSealed", why});
+    if (const std::string why = audit::unsealed(o_, f_.status.audit); !why.empty())
+      conditions.set("Audited", {false, "NotSealed", why});
+    else if (!f_.retention_stopped.empty())
+      conditions.set("Audited", {false, audit::kRetentionStopped, f_.retention_stopped});
     if (const auto compliant = governance::compliant(o_, f_.status, now_)) conditions.set("Compliant", *compliant);
     return to_json(conditions.get());
   }
@@ -466,16 +472,22 @@ class Status {
   Ground ground_;
 };
 
+bool same_but(const char* field, const Json& a, const Json& b) {
+  if (!a.is_object() || !b.is_object()) return false;
+  Json x = a, y = b;
+  x.erase(field);
+  y.erase(field);
+  return x == y;
+}
+
 }  // namespace
 
 Json render_status(const Findings& findings, TimePoint now) { return Status(findings, now).render(); }
 
-bool same_but_running(const Json& a, const Json& b) {
-  if (!a.is_object() || !b.is_object()) return false;
-  Json x = a, y = b;
-  x.erase("replicas");
-  y.erase("replicas");
-  return x == y;
+bool same_but_running(const Json& a, const Json& b) { return same_but("replicas", a, b); }
+
+bool same_but_sealed(const Json& a, const Json& b) {
+  return same_but("audit", a, b) && audit::only_sealed(a.value("audit", Json()), b.value("audit", Json()));
 }
 
 bool only_counts_differ(const Json& a, const Json& b) {

@@ -15,16 +15,18 @@ struct Findings {
   const Observed& observed;
   const SpecVersion& spec;
   api::ModelStatus status;                      // intent, stable and retraining as decided
-  std::string candidate;                        // of a rollout, or a first version on its way
-  std::string stable_side, candidate_side;      // of what serves and of the candidate (side.h)
+  std::string candidate = {};                        // of a rollout, or a first version on its way
+  std::string stable_side = {}, candidate_side = {};      // of what serves and of the candidate (side.h)
   const api::RolloutStatus* rollout = nullptr;  // of the one under way, as decided
-  std::string rollout_name;
-  rollout::Waiting waiting;  // why the rollout that the intent names cannot start
-  std::string runtime_outdated;  // a sentence, if what serves is of an older ModelRuntime
-  std::string refused;       // what the API server said no to, word for word
-  std::string serve_reason, serve_problem, not_sticky;
-  std::string retraining_reason, retraining_problem;
+  std::string rollout_name = {};
+  rollout::Waiting waiting = {};  // why the rollout that the intent names cannot start
+  std::string runtime_outdated = {};  // a sentence, if what serves is of an older ModelRuntime
+  std::string refused = {};       // what the API server said no to, word for word
+  std::string serve_reason = {}, serve_problem = {}, not_sticky = {};
+  std::string retraining_reason = {}, retraining_problem = {};
   const lifecycle::Decision* lifecycle = nullptr;
+  std::string retention_stopped = {};  // a sentence, if ModelAudits stay that should have gone
+  std::string monitors_reason = {}, monitors_problem = {};  // what is wrong with a set of monitors
 };
 
 Json render_status(const Findings& findings, TimePoint now);
@@ -33,5 +35,7 @@ Json render_status(const Findings& findings, TimePoint now);
 bool only_counts_differ(const Json& a, const Json& b);
 // They differ in nothing but the number of pods that run, ready or not.
 bool same_but_running(const Json& a, const Json& b);
+// They differ in nothing but records that a ModelAudit holds by now.
+bool same_but_sealed(const Json& a, const Json& b);
 
 }  // namespace mo::model

@@ -4,12 +4,12 @@
 
 #include "operator/core/text.h"
 #include "reconcilers/common/job.h"
-#include "reconcilers/rollout/gate_job.h"
+#include "reconcilers/measure/job.h"
 
 namespace mo::monitors {
 namespace {
 
-using rollout::Measured;
+using measure::Measured;
 
 constexpr Duration kLongestJob = std::chrono::hours(1);  // where its template says nothing
 constexpr size_t kNoteKept = 512;                        // bytes
@@ -49,7 +49,7 @@ class Turn {
     const TimePoint at = std::chrono::ceil<std::chrono::seconds>(now_);
     s().job_started = at;
     s().job_done = false;
-    s().job = rollout::gate_job_name(o_.key.name, figure_.name,
+    s().job = measure::gate_job_name(o_.key.name, figure_.name,
                                      "monitor/" + model_.meta.uid + "/" + s().version + "/" + format_time(at) +
                                          (s().policy.empty() ? "" : "/" + figure_.name));
   }
@@ -58,7 +58,7 @@ class Turn {
   void make() {
     const std::string& ns = o_.key.ns;
     const Result<Json> job =
-        rollout::render_measuring_job(model_, figure_, s().job, model_.meta.uid,
+        measure::render_measuring_job(model_, figure_, s().job, model_.meta.uid,
                                       {{"MODELOPS_MODEL", o_.key.name},
                                        {"MODELOPS_NAMESPACE", ns},
                                        {"MODELOPS_VERSION", s().version},
@@ -77,7 +77,7 @@ class Turn {
 
   void follow(const api::Job& job) {
     if (job.gate_of != model_.meta.uid || job.gate != figure_.name)
-      return take({Measured::Verdict::None, "", rollout::taken_job(s().job)}, now_);
+      return take({Measured::Verdict::None, "", measure::taken_job(s().job)}, now_);
     if (!ended(job)) {
       const JobTrouble trouble = trouble_of(o_, job, now_);
       out_.look_again = trouble.look_again;
@@ -85,7 +85,7 @@ class Turn {
     }
     Ask ask{"monitor-job/" + job.meta.uid, AskRunResult{job.meta.key, job.meta.uid}};
     const auto answer = o_.answers.find(ask.id);
-    if (answer != o_.answers.end()) return take(rollout::judge_report(figure_, answer->second, job), answer->second.at);
+    if (answer != o_.answers.end()) return take(measure::judge_report(figure_, answer->second, job), answer->second.at);
     out_.ask = std::move(ask);
   }
 
@@ -119,7 +119,7 @@ std::vector<Action> tidy_jobs(const Observed& observed, const std::vector<api::M
   std::map<std::string, std::string> measuring;
   for (const api::MonitorStatus& status : now)
     if (!status.job.empty()) measuring[status.name] = status.job;
-  std::vector<Action> actions = rollout::tidy_gate_jobs(observed.jobs, uid, measuring);
+  std::vector<Action> actions = measure::tidy_gate_jobs(observed.jobs, uid, measuring);
   for (const auto& [name, job] : observed.jobs)
     if (job->gate_of == uid && !job->meta.deleting && !job->gate.empty() && !measuring.contains(job->gate))
       actions.push_back(

@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "reconcilers/common/observed.h"
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
 
 namespace mo::monitors {
 
 struct JobTurn {
   api::MonitorStatus status;  // `before`, with which Job measures
-  std::optional<rollout::Measured> measured;
+  std::optional<measure::Measured> measured;
   TimePoint measured_at{};
   std::vector<Action> actions;
   std::optional<Ask> ask;

@@ -5,6 +5,7 @@
 #include "operator/core/text.h"
 #include "reconcilers/common/way_back.h"
 #include "reconcilers/monitors/job_monitor.h"
+#include "reconcilers/monitors/sets.h"
 #include "reconcilers/serving/render.h"
 #include "reconcilers/training/job.h"
 
@@ -12,12 +13,11 @@ namespace mo::monitors {
 namespace {
 
 using State = api::MonitorStatus::State;
-using rollout::Measured;
+using measure::Measured;
 
 // How old a figure in status may get while nothing else changes: ten thousand Models must not write each measurement.
 constexpr Duration kFigureKept = std::chrono::minutes(10);
 constexpr size_t kMessageKept = 512;  // bytes
-constexpr size_t kMostOfPolicies = 60;
 constexpr size_t kLongestName = 63;
 
 const char* word(State state) {
@@ -69,33 +69,37 @@ class Watch {
   Watch(const Observed& o, const std::string& stable, TimePoint now) : o_(o), m_(*o.model), stable_(stable), now_(now) {}
 
   Decision run() {
-    for (const api::Monitor& monitor : m_.monitors) out_.status.push_back(watch(monitor));
-    for (const auto& policy : o_.policies)
-      for (const api::Monitor& monitor : policy->monitors)
-        if (out_.status.size() < m_.monitors.size() + kMostOfPolicies) out_.status.push_back(watch(of_policy(*policy, monitor)));
+    const Watched watched = watched_of(o_);
+    for (const api::Monitor& monitor : watched.monitors) out_.status.push_back(watch(monitor));
+    keep_unread(watched);
+    out_.problem_reason = watched.problem_reason;
+    out_.problem = watched.problem;
     std::vector<Action> old = tidy_jobs(o_, out_.status);
     out_.jobs.insert(out_.jobs.begin(), old.begin(), old.end());
     return std::move(out_);
   }
 
  private:
-  // Beside the Model's own of that name. Of a policy that only warns, or of which it can't be told whom it is for, it alerts, and nothing follows from it.
-  static api::Monitor of_policy(const api::ModelPolicy& policy, api::Monitor monitor) {
-    monitor.policy = policy.meta.key.name;
-    monitor.figure.name = monitor.policy + "/" + monitor.figure.name;
-    if (!policy.enforced || !policy.problem.empty()) monitor.retrain = monitor.roll_back = monitor.hold = false;
-    return monitor;
+  // What is known of the monitors of a set that is missing or unreadable stays on record, so that a set which is made anew starts no
+  // second rollback of the same breach.
+  void keep_unread(const Watched& watched) {
+    for (const api::MonitorStatus& known : m_.status.monitors) {
+      if (!watched.unread.contains(known.set)) continue;
+      const bool there = std::any_of(out_.status.begin(), out_.status.end(), [&](const auto& s) { return s.name == known.name; });
+      if (!there && out_.status.size() < kMostMonitors + kMostOfPolicies) out_.status.push_back(known);
+    }
   }
 
   api::MonitorStatus watch(const api::Monitor& monitor) {
     api::MonitorStatus before = on_record(monitor.figure.name);
     before.policy = monitor.policy;
+    before.set = monitor.set;
     if (stable_.empty()) return before;
     if (monitor.figure.job) return watch_by_job(monitor, before);
     api::MonitorStatus next = before;
     if (const auto answer = measure(monitor)) {
       // Status keeps whole seconds; rounded up, so that nothing ends early.
-      next = take_in(monitor, before, rollout::judge_figure(monitor.figure, *answer), std::chrono::ceil<std::chrono::seconds>(answer->at));
+      next = take_in(monitor, before, measure::judge_figure(monitor.figure, *answer), std::chrono::ceil<std::chrono::seconds>(answer->at));
       tell(monitor, before, next);
     }
     act(monitor, next);
@@ -135,13 +139,13 @@ class Watch {
     const int64_t moment = static_cast<int64_t>(std::stoull(hash_of(id).substr(0, 12), nullptr, 16) % static_cast<uint64_t>(interval));
     const int64_t slot = (now_.time_since_epoch().count() - moment) / interval;
     look_again(TimePoint(Duration((slot + 1) * interval + moment)));
-    rollout::GateContext context;
+    measure::GateContext context;
     context.ns = o_.key.ns;
     context.model = o_.key.name;
     context.stable = context.candidate = stable_;
-    context.of_cluster = !monitor.policy.empty();  // the cluster's admin wrote it
+    context.of_cluster = monitor.of_cluster;
     if (const auto& revision = m_.status.stable_revision) context.stable_revision = context.candidate_revision = revision->label();
-    Ask ask = rollout::ask_figure(monitor.figure, context, id + "/" + std::to_string(slot));
+    Ask ask = measure::ask_figure(monitor.figure, context, id + "/" + std::to_string(slot));
     const auto answer = o_.answers.find(ask.id);
     out_.asks.push_back(std::move(ask));
     return answer == o_.answers.end() ? std::nullopt : std::optional(answer->second);
@@ -224,8 +228,8 @@ class Watch {
     }
     const Ref<api::ModelVersion> version = o_.version(name);
     const auto runtime = serving::choose_runtime(m_, version->artifact.format, o_.runtimes);
-    const auto asked = runtime ? serving::revision_name(m_, *version, **runtime) : Result<std::string>(fail(runtime.error()));
-    return known.empty() || (asked && std::find(known.begin(), known.end(), *asked) != known.end());
+    const auto is_as_asked = [&](const std::string& known) { return serving::is_revision(known, m_, *version, **runtime); };
+    return known.empty() || (runtime && std::any_of(known.begin(), known.end(), is_as_asked));
   }
 
   static void add_once(api::MonitorStatus& s, const std::string& note) {
@@ -280,7 +284,7 @@ api::MonitorStatus take_in(const api::Monitor& monitor, const api::MonitorStatus
   return next;
 }
 
-Health health_of(const std::vector<api::MonitorStatus>& monitors) {
+Health health_of(const std::vector<api::MonitorStatus>& monitors, const std::string& problem_reason, const std::string& problem) {
   std::string breached, unknown;
   const auto add = [](std::string& text, const api::MonitorStatus& s) { text += (text.empty() ? "" : "; ") + s.name + ": " + s.message; };
   for (const api::MonitorStatus& s : monitors) {
@@ -288,6 +292,7 @@ Health health_of(const std::vector<api::MonitorStatus>& monitors) {
     if (s.state == State::NoData) add(unknown, s);
   }
   if (!breached.empty()) return {false, "MonitorBreached", whole_characters(breached, kMessageKept * 2)};
+  if (!problem_reason.empty()) return {false, problem_reason, problem};
   if (!unknown.empty()) return {false, "NoData", whole_characters(unknown, kMessageKept * 2)};
   return {true, "MonitorsOK", ""};
 }
@@ -297,6 +302,7 @@ Json to_json(const std::vector<api::MonitorStatus>& monitors) {
   for (const api::MonitorStatus& s : monitors) {
     Json one = {{"name", s.name}, {"state", word(s.state)}};
     if (!s.policy.empty()) one["policy"] = s.policy;
+    if (!s.set.empty()) one["set"] = s.set;
     const auto text = [&](const char* name, const std::string& value) {
       if (!value.empty()) one[name] = value;
     };

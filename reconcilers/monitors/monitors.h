@@ -12,17 +12,15 @@
 
 #include "operator/json/json.h"
 #include "reconcilers/common/observed.h"
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/common/part.h"
+#include "reconcilers/measure/gates.h"
 
 namespace mo::monitors {
 
-struct Decision {
-  std::vector<api::MonitorStatus> status;  // in the order of spec.monitors
-  std::vector<Action> actions;             // the ModelRollouts that take the Model back
+// Its actions are the ModelRollouts that take the Model back; its problem is what is wrong with a set of monitors (sets.h).
+struct Decision : Part {
+  std::vector<api::MonitorStatus> status;  // in the order of sets.h
   std::vector<Action> jobs;                // of monitors that measure by Jobs; nothing else waits for them
-  std::vector<Ask> asks;
-  std::vector<Event> events;
-  std::optional<TimePoint> look_again;
   std::vector<std::string> retrain;  // breached monitors that want a training run now, by name
   std::string hold;                  // why no rollout goes on, a sentence; empty: nothing holds it
 };
@@ -33,15 +31,15 @@ Decision watch(const Observed& observed, const std::string& stable, TimePoint no
 // Where a monitor begins on a version: its state is of that version alone.
 api::MonitorStatus begin(const std::string& name, const std::string& version, TimePoint now);
 // What one measurement makes of a monitor's state.
-api::MonitorStatus take_in(const api::Monitor& monitor, const api::MonitorStatus& before, const rollout::Measured& measured,
+api::MonitorStatus take_in(const api::Monitor& monitor, const api::MonitorStatus& before, const measure::Measured& measured,
                            TimePoint at);
 
-// Condition Healthy, for a Model that has monitors.
+// Condition Healthy, for a Model that has monitors or names sets of them. `problem`: what is wrong with a set, for this reason.
 struct Health {
   bool healthy = false;
   std::string reason, message;
 };
-Health health_of(const std::vector<api::MonitorStatus>& monitors);
+Health health_of(const std::vector<api::MonitorStatus>& monitors, const std::string& problem_reason = {}, const std::string& problem = {});
 
 Json to_json(const std::vector<api::MonitorStatus>& monitors);
 

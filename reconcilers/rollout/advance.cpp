@@ -58,6 +58,7 @@ void Turn::mend_record() {
 // now instead, or it would last until then.
 void Turn::mend_clock() {
   if (s().step_started && *s().step_started > now_ + kSkew) s().step_started = whole_second(now_);
+  if (s().mirrored_since && *s().mirrored_since > now_ + kSkew) s().mirrored_since = whole_second(now_);
   if (s().baking_since && *s().baking_since > now_ + kSkew) s().baking_since = whole_second(now_);
   if (s().waiting_since && *s().waiting_since > now_ + kSkew) s().waiting_since = whole_second(now_);
   if (s().paused_at && *s().paused_at > now_ + kSkew) s().paused_at = now_;
@@ -69,7 +70,7 @@ void Turn::event(const std::string& reason, const std::string& note, bool warnin
 }
 
 void Turn::look_again(TimePoint at) {
-  if (!out_.look_again || at < *out_.look_again) out_.look_again = at;
+  out_.look_again_at(at);
 }
 
 void Turn::take_snapshot() {
@@ -140,7 +141,7 @@ void Turn::end() {
   const bool back = first() || g.selected == serving::Ground::Selected::Stable ||
                     g.selected == serving::Ground::Selected::Nobody;
   if (!back || !recorded()) {
-    out_.draining = !first();
+    out_.target.draining = !first();
     s().phase = "Progressing";
     s().message = "going back to " + from() + ": " + s().ending->message;
     look_again(std::max(s().ending->at + kDrainLimit, now_ + Duration(1000)));
@@ -284,31 +285,36 @@ void Turn::stand_still(const std::string& reason, const std::string& why, const 
 
 void Turn::announce_needs() {
   if (is_over(s().phase)) {
-    out_.wants_pods = s().phase == "Succeeded";
+    out_.target.candidate_pods = s().phase == "Succeeded";
     return;
   }
-  out_.wants_pods = true;
-  out_.recreate = recreates() && !first();
+  serving::TrafficTarget& target = out_.target;
+  target.weight = s().candidate_weight;
+  target.reach_candidate = !s().policy || policy().strategy != api::RolloutPolicy::Strategy::Canary || !policy().steps.empty() || !policy().gates.empty();
+  target.keep_stable = s().baking_since && s().policy && policy().bake && policy().bake->keep_all;
+  if (const auto since = s().ending ? s().ending->at : s().started) target.drain_until = *since + kDrainLimit;
+  target.candidate_pods = true;
+  target.recreate = recreates() && !first();
   if (s().ending) {
-    out_.wants_pods = ground_.candidate.exists;
+    target.candidate_pods = ground_.candidate.exists;
     return;
   }
-  out_.candidate_replicas = candidate_replicas();
-  out_.apart = apart();
+  target.candidate_replicas = candidate_replicas();
+  target.apart = apart();
   if (s().candidate_weight > 0) return;
   // Pods of a first version are served to everybody, and those that wait for people's approval may wait for days.
   if (!has_cleared(api::kFirstTraffic) && (first() || s().approval)) {
-    out_.wants_pods = !first() && ground_.candidate.exists;
-    out_.warm_for = first() ? 0 : next_weight(policy(), s().step_index);
+    target.candidate_pods = !first() && ground_.candidate.exists;
+    target.warm_for = first() ? 0 : next_weight(policy(), s().step_index);
     return;
   }
-  if (out_.recreate) {
-    out_.wants_pods = ground_.candidate.exists;
+  if (target.recreate) {
+    target.candidate_pods = ground_.candidate.exists;
     return;
   }
-  out_.warm_for = next_weight(policy(), s().step_index);
+  target.warm_for = next_weight(policy(), s().step_index);
   if (at_final() || step().weight) return;
-  out_.wants_pods = ground_.candidate.exists ||
+  target.candidate_pods = ground_.candidate.exists ||
                     (!first() && (step().pause || step().match || step().candidate_replicas || needs_pods(policy(), step().gates)));
 }
 

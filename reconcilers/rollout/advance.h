@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "reconcilers/common/observed.h"
+#include "reconcilers/common/part.h"
 #include "reconcilers/serving/ground.h"
 
 namespace mo::rollout {
@@ -45,21 +46,12 @@ struct Input {
   std::string hold = {};                        // why it does not go on, a sentence; empty: it may. Promoted and Aborted work all the same
 };
 
-struct Advanced {
+struct Advanced : Part {
   api::RolloutStatus status;
-  std::vector<Ask> asks;
-  std::vector<Event> events;
   std::map<std::string, const api::Gate*> jobs;  // to start: name -> gate of status.policy
   std::map<std::string, std::string> measuring;  // the gates that are measured by Jobs now: name -> Job
   std::string job_taken;                         // a Job of that name is there, and is not of the gate
-  std::optional<TimePoint> look_again;
-  // What serving is to do now.
-  bool wants_pods = false;  // the candidate's pods are needed (at weight 0 for the first weight to come)
-  int warm_for = 0;         // the weight they are to be ready for while the weight is 0
-  std::optional<int> candidate_replicas;  // instead, until all traffic is the candidate's
-  serving::Apart apart;
-  bool draining = false;    // traffic goes back to stable
-  bool recreate = false;    // there is never room for the pods of both
+  serving::TrafficTarget target;                 // what serving is to do now
 };
 
 bool is_over(const std::string& phase);

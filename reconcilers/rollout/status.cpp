@@ -107,6 +107,7 @@ void put_progress(Json& out, const api::RolloutStatus& s) {
   put(out, "startedAt", s.started);
   put(out, "stepStartedAt", s.step_started);
   put(out, "mirroringSince", s.mirroring_since);
+  put(out, "mirroredSince", s.mirrored_since);
   put(out, "bakingSince", s.baking_since);
   put(out, "pausedAt", s.paused_at);
   put(out, "pauseReason", s.pause_reason);

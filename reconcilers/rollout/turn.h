@@ -9,7 +9,7 @@
 
 #include "reconcilers/governance/approvals.h"
 #include "reconcilers/rollout/advance.h"
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
 #include "reconcilers/rollout/status.h"
 
 namespace mo::rollout {
@@ -134,7 +134,7 @@ class Turn {
   void watch_again(int index);
   void forget_gates(const std::vector<std::string>& names);
   std::string gate_messages();
-  GateContext gate_context(const Attempt& attempt);
+  measure::GateContext gate_context(const Attempt& attempt);
   bool pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching = false, bool background = false);
 
   // ---- turn_governance.cpp: whether ModelPolicies let it go on; as long as not, status says what is waited for ----

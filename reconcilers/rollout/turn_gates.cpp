@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
 #include "reconcilers/rollout/steps.h"
 #include "reconcilers/rollout/turn.h"
 
@@ -124,8 +124,8 @@ Turn::Attempt Turn::attempt() {
   return {since, (s().baking_since ? "bake" : std::to_string(s().step_index)) + "/" + std::to_string(s().attempt)};
 }
 
-GateContext Turn::gate_context(const Attempt& attempt) {
-  GateContext context;
+measure::GateContext Turn::gate_context(const Attempt& attempt) {
+  measure::GateContext context;
   context.id_prefix = "gate/" + in_.rollout.meta.uid + "/" + attempt.name;
   context.rollout_uid = in_.rollout.meta.uid;
   context.ns = in_.rollout.meta.key.ns;
@@ -148,11 +148,11 @@ bool Turn::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watchin
       std::find_if(s().gates.begin(), s().gates.end(), [&](const auto& g) { return g.name == gate.name; });
   if (it == s().gates.end())
     it = s().gates.insert(it, api::GateStatus{gate.name, {}, {}, {}, 0, 0, 0, {}, {}});
-  GateContext context = gate_context(attempt);
+  measure::GateContext context = gate_context(attempt);
   context.watching = watching;
   context.of_cluster = std::find(s().cluster_gates.begin(), s().cluster_gates.end(), gate.name) != s().cluster_gates.end();
   context.background = background;
-  GateProgress progress = measure(gate, *it, context, now_);
+  measure::GateProgress progress = measure::measure(gate, *it, context, now_);
   const bool news = progress.status.verdict != it->verdict;
   *it = progress.status;
   if (progress.ask) out_.asks.push_back(*progress.ask);
@@ -175,7 +175,7 @@ bool Turn::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watchin
   }
   if (it->verdict == "Failed")
     fail("GateFailed", what + " failed: " + it->message);
-  else if (it->verdict == "Inconclusive" && on_inconclusive(gate, background) == api::Gate::OnInconclusive::Fail)
+  else if (it->verdict == "Inconclusive" && measure::on_inconclusive(gate, background) == api::Gate::OnInconclusive::Fail)
     fail("GateInconclusive", what + " is inconclusive: " + it->message);
   else if (it->verdict == "Inconclusive")
     pause("GateInconclusive", what + " is inconclusive: " + it->message);

@@ -95,15 +95,21 @@ std::optional<int> Turn::candidate_replicas() {
 // Copies go to the candidate. A gateway that doesn't know how might answer callers with errors instead, so it is asked first.
 bool Turn::mirrored() {
   if (!s().mirroring_since && !(may_serve() && can_mirror())) return false;
-  if (ground_.routed && ground_.route_taken_up && ground_.route_apart.mirrored) return true;
+  if (ground_.routed && ground_.route_taken_up && ground_.route_apart.mirrored) {
+    if (!s().mirrored_since) s().mirrored_since = whole_second(now_);
+    return true;
+  }
+  // Somebody took the copies out of the route: what a policy asks for is a time without a gap.
+  if (!ground_.route_apart.mirrored && !shadow_over()) s().mirrored_since.reset();
   wait_for_route(to() + " gets copies of requests");
   return false;
 }
 
-// Whether it has had copies for as long as a ModelPolicy asks. A first version has nobody whose requests could be copied.
+// Whether it has had copies for as long as a ModelPolicy asks, counted from when its gateways sent them. Who has traffic of its
+// own has had them; a first version has nobody whose requests could be copied.
 bool Turn::shadow_over() {
-  if (!s().governance || !s().governance->min_shadow || first() || way_back()) return true;
-  return s().mirroring_since && now_ >= *s().mirroring_since + *s().governance->min_shadow;
+  if (!s().governance || !s().governance->min_shadow || first() || way_back() || s().candidate_weight > 0) return true;
+  return s().mirrored_since && now_ >= *s().mirrored_since + *s().governance->min_shadow;
 }
 
 bool Turn::shadowed() {
@@ -111,7 +117,7 @@ bool Turn::shadowed() {
   if (!shadows()) return fail("PolicyUnsatisfied", "a ModelPolicy asks for copies of requests first, and the strategy of this rollout is not Shadow"), false;
   if (!warmed()) return false;
   if (shadow_over()) return true;
-  const TimePoint until = *s().mirroring_since + *s().governance->min_shadow;
+  const TimePoint until = s().mirrored_since.value_or(now_) + *s().governance->min_shadow;
   s().message = to() + " gets copies of requests until " + format_time(until) + ", as a ModelPolicy asks";
   look_again(until);
   return false;

@@ -16,14 +16,18 @@ std::optional<Refresh> refresh_of(const api::Model& model, const api::ModelStatu
   const auto& stable = status.stable_revision;
   // A Model whose own template was changed gets there by the rollout of that.
   if (!stable || stable->name.empty() || stable->asked != serving::asked_of(model)) return {};
-  const Result<std::string> asked = serving::revision_name(model, version, runtime);
-  if (!asked || *asked == stable->name) return {};
-  Refresh refresh{*asked, runtime_rollout_name(model.meta.key.name, version.meta.key.name, runtime.meta.uid, runtime.meta.generation, *asked), nullptr};
+  const std::vector<std::string> names = serving::revision_names(model, version, runtime);
+  const auto is_asked = [&](const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  if (names.empty() || is_asked(stable->name)) return {};
+  std::vector<std::string> rollouts_of_it;
+  for (const std::string& name : names)
+    rollouts_of_it.push_back(runtime_rollout_name(model.meta.key.name, version.meta.key.name, runtime.meta.uid, runtime.meta.generation, name));
+  Refresh refresh{names.front(), rollouts_of_it.front(), nullptr};
   for (const auto& r : rollouts) {
     if (r->meta.deleting || r->version != version.meta.key.name) continue;
     const bool bad = rollout::is_over(r->status.phase) && r->status.phase != "Succeeded";
-    const bool same = r->meta.key.name == refresh.rollout;
-    if (same || (bad && r->origin == api::kOriginRuntime && r->status.revision && r->status.revision->name == *asked)) refresh.tried = r;
+    const bool same = std::find(rollouts_of_it.begin(), rollouts_of_it.end(), r->meta.key.name) != rollouts_of_it.end();
+    if (same || (bad && r->origin == api::kOriginRuntime && r->status.revision && is_asked(r->status.revision->name))) refresh.tried = r;
     if (same) break;
   }
   return refresh;

@@ -9,7 +9,7 @@
 #include "operator/json/json.h"
 #include "reconcilers/common/conditions.h"
 #include "reconcilers/common/status_write.h"
-#include "reconcilers/model/intent.h"
+#include "reconcilers/common/intent.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/runtimes/follow.h"
 #include "reconcilers/serving/render.h"
@@ -32,7 +32,7 @@ bool can_begin(const api::Model& model, const std::vector<Ref<api::ModelRollout>
   const bool refused = std::any_of(model.status.conditions.begin(), model.status.conditions.end(), [](const auto& c) {
     return c.type == "Stalled" && c.status == "True" && c.reason == "ApplyRefused";
   });
-  return !refused && !model::under_way(model.status.intent) &&
+  return !refused && !under_way(model.status.intent) &&
          std::none_of(rollouts.begin(), rollouts.end(), [](const auto& r) { return !rollout::is_over(r->status.phase); });
 }
 

@@ -1,7 +1,9 @@
 #include "reconcilers/serving/fetching.h"
 
 #include <algorithm>
+#include <set>
 #include <string_view>
+#include <utility>
 
 #include "operator/core/size.h"
 #include "operator/core/text.h"
@@ -123,13 +125,39 @@ Json fetch_container(const Bring& one, const std::string& image, const Json& pod
           {"securityContext", restricted(pod_security)}};
 }
 
-std::string variable_of(const std::string& part) {
+// Of one container that fetches a part: the volumes of its artifact and signature. A template's own of such names has no such container.
+void add_fetched(const Json& container, std::set<std::string>& volumes) {
+  const Json said = container.is_object() ? container.value("name", Json()) : Json();
+  std::string part = said.is_string() ? said.get<std::string>() : "";
+  if (!take_prefix(part, kFetchContainer) || !part.starts_with("-")) return;
+  for (const Json& mount : container.value("volumeMounts", Json::array()))
+    for (const auto& [volume, path] : {std::pair(kSourceVolume, kSourcePath), std::pair(kSignatureVolume, kSignaturePath)})
+      if (mount == mount_of(volume + part, path)) volumes.insert(volume + part);
+}
+
+}  // namespace
+
+std::vector<std::string> configs_fetched(const Json& pods) {
+  std::set<std::string> ours = {kSourceVolume, kSignatureVolume};
+  const Json containers = pods.value("/spec/initContainers"_json_pointer, Json::array());
+  const Json volumes = pods.value("/spec/volumes"_json_pointer, Json::array());
+  if (containers.is_array())
+    for (const Json& container : containers) add_fetched(container, ours);
+  std::vector<std::string> names;
+  if (!volumes.is_array()) return names;
+  for (const Json& volume : volumes) {
+    if (!volume.is_object() || !volume.contains("configMap") || !volume["configMap"].is_object()) continue;
+    const Json name = volume.value("name", Json()), config = volume["configMap"].value("name", Json());
+    if (name.is_string() && config.is_string() && ours.count(name.get<std::string>())) names.push_back(config);
+  }
+  return names;
+}
+
+std::string part_variable(const std::string& part) {
   std::string name = "MODEL_PART_";
   for (const char c : part) name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return name;
 }
-
-}  // namespace
 
 Result<std::vector<Bring>> what_to_bring(const api::Artifact& artifact, const std::vector<api::Part>& parts) {
   std::vector<Bring> all;
@@ -177,7 +205,7 @@ Json fetch_volumes(const std::vector<Bring>& all, const std::string& role) {
 std::vector<std::pair<std::string, std::string>> part_variables(const std::vector<Bring>& all, const std::string& folder) {
   std::vector<std::pair<std::string, std::string>> variables;
   for (const Bring& one : all)
-    if (!one.part.empty()) variables.emplace_back(variable_of(one.part), folder + "/" + one.output);
+    if (!one.part.empty()) variables.emplace_back(part_variable(one.part), folder + "/" + one.output);
   return variables;
 }
 

@@ -28,6 +28,12 @@ Result<std::vector<Bring>> what_to_bring(const api::Artifact& artifact, const st
 Json fetch_containers(const std::vector<Bring>& all, const std::string& image, const Json& pod_security, const std::string& role = "");
 Json fetch_volumes(const std::vector<Bring>& all, const std::string& role = "");
 
+// The ConfigMaps that these containers of a pod bring artifacts and signatures from; what they hold is verified by itself.
+std::vector<std::string> configs_fetched(const Json& pods);
+
+// MODEL_PART_LORA for the part lora.
+std::string part_variable(const std::string& part);
+
 // Where `folder` is the artifact volume: {"MODEL_PART_LORA", "<folder>/parts/lora"} for each part.
 std::vector<std::pair<std::string, std::string>> part_variables(const std::vector<Bring>& all, const std::string& folder);
 

@@ -18,6 +18,20 @@ struct Apart {
   bool operator==(const Apart&) const = default;
 };
 
+// What serving is to do: written by a rollout, carried out by serving.
+struct TrafficTarget {
+  int weight = 0;                         // the candidate's
+  bool candidate_pods = false;            // the candidate's pods are needed, at weight 0 for the first weight to come
+  bool reach_candidate = true;            // by a Service of its own before it has traffic; with a route in any case
+  int warm_for = 0;                       // at weight 0: the weight whose pods the candidate gets ready for
+  std::optional<int> candidate_replicas;  // instead, until it has all traffic; with a route alone
+  Apart apart;                            // with a route alone
+  bool keep_stable = false;               // the candidate has all traffic, and stable all its pods, to go back to at once
+  bool draining = false;                  // back to stable alone
+  bool recreate = false;                  // one version's pods go before the other's come
+  std::optional<TimePoint> drain_until;   // when the way back to stable alone stops to wait for stable's pods
+};
+
 // How far pods that are not ready yet are with fetching what they serve.
 struct Fetching {
   std::optional<TimePoint> since;  // one fetches, at its first try

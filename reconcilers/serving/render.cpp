@@ -5,11 +5,13 @@
 #include "operator/core/size.h"
 #include "operator/core/text.h"
 #include "operator/json/pod_config.h"
+#include "operator/json/pod_defaults.h"
 #include "operator/json/pod_template.h"
 #include "operator/json/strategic_merge.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/side.h"
 #include "reconcilers/serving/fetching.h"
+#include "reconcilers/serving/merged_lately.h"
 #include "reconcilers/serving/reserved.h"
 
 namespace mo::serving {
@@ -91,8 +93,7 @@ Result<Json> read_free(const RawJson& pod_template, const std::string& where, Te
   return read;
 }
 
-// The runtime's template with the Model's laid over it: what people want, before the operator adds to it.
-Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& runtime) {
+Result<Json> merge(const api::Model& model, const api::ModelRuntime& runtime) {
   Result<Json> base = read_template(runtime);
   if (!base || model.template_overlay.empty()) return base;
   const Result<Json> overlay = read_template(model);
@@ -101,6 +102,24 @@ Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& r
   // Each by itself is free of what is reserved, but a mount may have lost its readOnly.
   if (const auto free = check_reserved(merged, kOverlay); !free) return fail(free.error());
   return merged;
+}
+
+// The runtime's template with the Model's laid over it: what people want, before the operator adds to it.
+Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& runtime) {
+  static thread_local MergedLately lately;
+  const std::string& name = runtime.meta.key.name;
+  if (const Result<Json>* known = lately.find(name, runtime.pod_template, model.template_overlay)) return *known;
+  Result<Json> merged = merge(model, runtime);
+  lately.keep(name, runtime.pod_template, model.template_overlay, merged);
+  return merged;
+}
+
+// Names of parts are the operator's only where there are such parts, or a template that served before there were any would not serve any more.
+Result<void> free_of_parts(const Json& merged, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+  if (version.parts.empty()) return {};
+  std::vector<std::string> parts;
+  for (const api::Part& part : version.parts) parts.push_back(part.name);
+  return check_reserved(merged, model.template_overlay.empty() ? "ModelRuntime " + runtime.meta.key.name + ": spec.template" : kOverlay, parts);
 }
 
 // What a revision is made of, as far as people say it.
@@ -123,10 +142,11 @@ Result<Ingredients> ingredients_of(const api::Model& model, const api::ModelVers
   if (!brought) return fail(brought.error());
   Result<Json> merged = merged_template(model, runtime);
   if (!merged) return fail(merged.error());
+  if (const auto free = free_of_parts(*merged, model, version, runtime); !free) return fail(free.error());
   if (!find_server(*merged))
     return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name +
                                         " with the Model's laid over it has no container named server");
-  std::string name = name_of(model, version, runtime, *merged);
+  std::string name = name_of(model, version, runtime, without_defaults(*merged));
   return Ingredients{std::move(*brought), std::move(*merged), std::move(name)};
 }
 
@@ -138,19 +158,6 @@ void dress(Ingredients& of, const api::Model& model, const api::ModelVersion& ve
   Json& spec = of.pods["spec"];
   put_first(spec, "volumes", fetch_volumes(of.brought));
   put_first(spec, "initContainers", fetch_containers(of.brought, settings.fetch_image, spec.value("securityContext", Json())));
-}
-
-// The ConfigMaps that artifacts and their signatures are in, which are verified by themselves.
-std::vector<std::string> configs_of_artifact(const Json& pods) {
-  std::vector<std::string> names;
-  const Json volumes = pods.value("/spec/volumes"_json_pointer, Json::array());
-  if (!volumes.is_array()) return names;
-  for (const Json& volume : volumes) {
-    if (!volume.is_object() || !volume.contains("configMap") || !volume["configMap"].is_object()) continue;
-    const Json name = volume.value("name", Json());
-    if (name.is_string() && holds_artifact(name.get_ref<const std::string&>())) names.push_back(volume["configMap"].value("name", ""));
-  }
-  return names;
 }
 
 // For a template that changes while its version serves.
@@ -222,23 +229,6 @@ Result<Json> read_template(const api::ModelRuntime& runtime) {
   return read_free(runtime.pod_template, "ModelRuntime " + runtime.meta.key.name + ": spec.template", TemplateRole::Whole);
 }
 
-Json object_of(const api::Model& model, Kind kind, const std::string& name) {
-  const KindInfo& k = info(kind);
-  return {{"apiVersion", k.api_version()},
-          {"kind", k.kind},
-          {"metadata",
-           {{"name", name},
-            {"namespace", model.meta.key.ns},
-            {"labels", {{api::kLabelManagedBy, "model-operator"}, {api::kLabelModel, model.meta.key.name}}},
-            {"ownerReferences",
-             {{{"apiVersion", api::kApiVersion},
-               {"kind", "Model"},
-               {"name", model.meta.key.name},
-               {"uid", model.meta.uid},
-               {"controller", true},
-               {"blockOwnerDeletion", true}}}}}}};
-}
-
 Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api::Format& format,
                                               const std::vector<Ref<api::ModelRuntime>>& runtimes) {
   if (model.runtime) {
@@ -276,6 +266,19 @@ Result<std::string> revision_name(const api::Model& model, const api::ModelVersi
   return std::move(of->name);
 }
 
+std::vector<std::string> revision_names(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+  const Result<Ingredients> of = ingredients_of(model, version, runtime);
+  if (!of) return {};
+  std::vector<std::string> names = {of->name};
+  if (std::string before = name_of(model, version, runtime, of->pods); before != names.front()) names.push_back(std::move(before));
+  return names;
+}
+
+bool is_revision(const std::string& name, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+  const std::vector<std::string> names = revision_names(model, version, runtime);
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 Result<api::Revision> make_revision(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
                                     const Settings& settings, bool unlabelled) {
   Result<Ingredients> of = ingredients_of(model, version, runtime);
@@ -311,7 +314,7 @@ Result<Rendered> render_deployment(const api::Model& model, const std::string& v
   std::map<std::string, bool> configs;
   if (!revision.unpinned) configs = configs_of(*pods);
   configs.erase(kClusterCertificates);
-  for (const std::string& name : configs_of_artifact(*pods)) configs.erase(name);
+  for (const std::string& name : configs_fetched(*pods)) configs.erase(name);
   rename_configs(*pods, copies);
   body["spec"] = {
       {"selector", {{"matchLabels", std::move(selected)}}},

@@ -10,6 +10,7 @@
 #include "operator/json/json.h"
 #include "reconcilers/audit/trail.h"
 #include "reconcilers/common/installation.h"
+#include "reconcilers/common/object.h"
 #include "reconcilers/common/observed.h"
 #include "reconcilers/serving/ground.h"
 
@@ -47,8 +48,14 @@ Result<Json> read_template(const api::ModelRuntime& runtime);
 std::string asked_of(const api::Model& model);
 
 // The name of the revision that `version` has by what Model and runtime say now. What the operator adds of its own counts for nothing: its
-// image, labels and annotations. ErrorKind::Invalid when the artifact's URI or a template cannot be used.
+// image, labels and annotations; nor do fields that say what the API server takes for granted. ErrorKind::Invalid when the artifact's URI or a template cannot be used.
 Result<std::string> revision_name(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime);
+
+// All its names, the present one first: operators of before took a field that says what the API server takes for granted for another revision, and what they
+// made is not to be rolled out anew. None where the templates cannot be used.
+std::vector<std::string> revision_names(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime);
+// Whether it has that name.
+bool is_revision(const std::string& name, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime);
 
 // The same with its pod template, for a Deployment of the version's own name. `unlabelled`: as an operator made it that knew no revisions.
 Result<api::Revision> make_revision(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
@@ -110,8 +117,5 @@ Json restricted(const Json& pod_security);
 
 // With the hash of what it says, by which it is known again.
 Rendered sealed(Json body);
-
-// apiVersion, kind, metadata with our labels and the Model as controlling owner.
-Json object_of(const api::Model& model, Kind kind, const std::string& name);
 
 }  // namespace mo::serving

@@ -1,10 +1,12 @@
 #include "reconcilers/serving/reserved.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "operator/api/types.h"
 #include "operator/core/text.h"
 #include "operator/json/pod_template.h"
+#include "reconcilers/serving/fetching.h"
 
 namespace mo::serving {
 namespace {
@@ -36,17 +38,12 @@ bool covers_artifact(const std::string& path) {
   return plain == "/" || plain == kArtifactPath || plain.starts_with(std::string(kArtifactPath) + "/");
 }
 
-// By the name itself, or by that of what belongs to a part.
-bool is_called(const std::string& name, const std::string& ours) { return name == ours || name.starts_with(ours + "-"); }
-
-bool is_ours(const std::string& volume) {
-  return is_called(volume, kArtifactVolume) || is_called(volume, kCredentialsVolume) || holds_artifact(volume);
-}
-
 // The first thing that is wrong, "" if nothing is. Each `where` names the list and each entry goes by its merge key: of merged lists
 // nobody knows the indices.
 class Reserved {
  public:
+  explicit Reserved(const std::vector<std::string>& parts) : parts_(parts) {}
+
   std::string pod_template(const Json& value, const std::string& where) const {
     std::string wrong = owned_metadata(member(value, "metadata"), where + ".metadata", std::string(api::kGroup) + "/");
     const Json& spec = member(value, "spec");
@@ -55,13 +52,29 @@ class Reserved {
       wrong = at + ".ephemeralContainers cannot be part of a template; remove it, and use kubectl debug on a pod";
     for (const char* list : {"initContainers", "containers"})
       if (wrong.empty()) wrong = each(spec, list, "name", at, [&](const Json& one, const auto& here) { return container(one, here, list); });
-    if (wrong.empty()) wrong = each(spec, "volumes", "name", at, [](const Json& volume, const auto& here) {
+    if (wrong.empty()) wrong = each(spec, "volumes", "name", at, [&](const Json& volume, const auto& here) {
       return is_ours(text(volume, "name")) ? here + " has a name of the operator's; choose another name" : "";
     });
     return wrong;
   }
 
  private:
+  // By the name itself, or by that of what belongs to a part.
+  bool is_called(const std::string& name, const std::string& ours) const {
+    return name == ours || std::any_of(parts_.begin(), parts_.end(), [&](const std::string& part) { return name == ours + "-" + part; });
+  }
+
+  bool is_ours(const std::string& volume) const {
+    for (const char* ours : {kSourceVolume, kCredentialsVolume, kSignatureVolume})
+      if (is_called(volume, ours)) return true;
+    return volume == kArtifactVolume;
+  }
+
+  bool is_ours_to_set(const std::string& variable) const {
+    if (variable == "MODEL_NAME" || variable == "MODEL_VERSION" || variable == "MODEL_PATH") return true;
+    return std::any_of(parts_.begin(), parts_.end(), [&](const std::string& part) { return variable == part_variable(part); });
+  }
+
   template <class F>
   static std::string each(const Json& parent, const char* list, const char* key, const std::string& where, const F& check) {
     const Json& entries = member(parent, list);
@@ -71,7 +84,7 @@ class Reserved {
     return "";
   }
 
-  static std::string container(const Json& one, const std::string& at, const std::string& list) {
+  std::string container(const Json& one, const std::string& at, const std::string& list) const {
     const std::string name = text(one, "name");
     if (is_called(name, kFetchContainer)) return at + " has a name of the operator's; choose another name";
     const bool server = list == "containers" && name == kServer;
@@ -80,14 +93,12 @@ class Reserved {
     wrong = each(one, "volumeDevices", "devicePath", at, [](const Json& device, const auto& here) {
       return covers_artifact(text(device, "devicePath")) ? over_artifact(here, "devicePath") : "";
     });
-    return !wrong.empty() ? wrong : each(one, "env", "name", at, [](const Json& variable, const auto& here) {
-      const std::string name = text(variable, "name");
-      const bool ours = name == "MODEL_NAME" || name == "MODEL_VERSION" || name == "MODEL_PATH" || name.starts_with("MODEL_PART_");
-      return ours ? here + " is set by the operator; remove it" : "";
+    return !wrong.empty() ? wrong : each(one, "env", "name", at, [&](const Json& variable, const auto& here) {
+      return is_ours_to_set(text(variable, "name")) ? here + " is set by the operator; remove it" : "";
     });
   }
 
-  static std::string mount(const Json& one, const std::string& at, bool server) {
+  std::string mount(const Json& one, const std::string& at, bool server) const {
     const std::string volume = text(one, "name");
     if (is_called(volume, kSourceVolume) || is_called(volume, kCredentialsVolume))
       return at + " mounts volume " + volume + ", which is for container " + kFetchContainer + " alone; add a volume of your own";
@@ -99,14 +110,14 @@ class Reserved {
   static std::string over_artifact(const std::string& at, const char* field) {
     return at + " would hide the verified artifact, which the operator mounts at " + kArtifactPath + "; choose another " + field;
   }
+
+  const std::vector<std::string>& parts_;
 };
 
 }  // namespace
 
-bool holds_artifact(const std::string& volume) { return is_called(volume, kSourceVolume) || is_called(volume, kSignatureVolume); }
-
-Result<void> check_reserved(const Json& pod_template, const std::string& where) {
-  const std::string wrong = Reserved().pod_template(pod_template, where);
+Result<void> check_reserved(const Json& pod_template, const std::string& where, const std::vector<std::string>& parts) {
+  const std::string wrong = Reserved(parts).pod_template(pod_template, where);
   if (!wrong.empty()) return fail(ErrorKind::Invalid, whole_characters(wrong, kLongestMessage));
   return {};
 }

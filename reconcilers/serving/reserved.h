@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "operator/core/result.h"
 #include "operator/json/json.h"
@@ -16,16 +17,15 @@ inline constexpr const char* kCredentialsVolume = "modelops-credentials";  // th
 inline constexpr const char* kSignatureVolume = "modelops-signature";      // the ConfigMap or claim of artifact.signature
 inline constexpr const char* kArtifactPath = "/artifact";                  // where the server has kArtifactVolume
 
-// Names of what belongs to a part are these with "-" and the part's name.
-// Whether a volume of this name holds an artifact, a part or a signature.
-bool holds_artifact(const std::string& volume);
+// Names of what belongs to a part are these with "-" and the part's name. They are the operator's in pods of a version that has such a part; of
+// other versions' pods a template may have them, as it always might.
 
 // `pod_template` is one that read_pod_template() let pass, or two such merged. ErrorKind::Invalid, and the sentence begins with
 // `where`, if it
 // - has a container or volume by a name of the operator's, or ephemeral containers,
 // - mounts the artifact's volume writable anywhere, or the source's or the credentials' at all,
-// - mounts anything over the artifact in the server, or sets MODEL_NAME, MODEL_VERSION, MODEL_PATH or a MODEL_PART_… there,
+// - mounts anything over the artifact in the server, or sets MODEL_NAME, MODEL_VERSION, MODEL_PATH or the variable of a part there,
 // - has a label or annotation under modelops.dev/.
-Result<void> check_reserved(const Json& pod_template, const std::string& where);
+Result<void> check_reserved(const Json& pod_template, const std::string& where, const std::vector<std::string>& parts = {});
 
 }  // namespace mo::serving

@@ -1,11 +1,11 @@
 #include "reconcilers/training/import.h"
 
 #include "operator/core/size.h"
+#include "reconcilers/training/image_job.h"
 
 namespace mo::training {
 namespace {
 
-constexpr int kImageUser = 65532;
 // An MLflow that is away is asked for half an hour by each of these pods.
 constexpr int kPodsAgain = 3;
 constexpr uint64_t kBesideFiles = 16u << 20;  // what the volume takes beside the files
@@ -30,48 +30,50 @@ api::Retraining for_import(const api::Retraining& spec) {
 
 std::string version_of(const std::string& found) { return found.substr(0, found.find('@')); }
 
+namespace {
+
+std::string store_of(const api::MlflowRegistry& from) {
+  return from.store_uri.empty() ? "pvc://" + from.claim + (from.folder.empty() ? "" : "/" + from.folder)
+                                : from.store_uri;
+}
+
+}  // namespace
+
+Result<api::RunResult> read_import(const api::MlflowRegistry& from, const std::string& text) {
+  auto result = api::parse_import_result(text);
+  if (!result || !result->artifact.uri.starts_with("s3://")) return result;
+  if (from.store_uri.empty() || !result->artifact.uri.starts_with(from.store_uri + "/"))
+    return fail(ErrorKind::Invalid, "it was stored as " + api::excerpt(result->artifact.uri, 300) +
+                                        ", and registry.mlflow.store is another by now: " + store_of(from) +
+                                        "; import it again");
+  result->artifact.secret = from.store_secret;
+  return result;
+}
+
 RawJson import_template(const api::MlflowRegistry& from, const std::vector<std::string>& metrics,
                         const serving::Settings& settings) {
   const uint64_t most =
       from.size.empty() ? api::kDefaultArtifactBytes : parse_size(from.size).value_or(api::kDefaultArtifactBytes);
-  Json args = {"import", "mlflow"};
-  // With "=", since a name may begin with "-"; the kubelet reads "$$" as "$", and "$(NAME)" as a variable.
-  const auto flag = [&](const char* name, std::string value) {
-    for (size_t at = 0; (at = value.find('$', at)) != std::string::npos; at += 2) value.insert(at, "$");
-    args.push_back(std::string(name) + "=" + value);
-  };
-  flag("--url", from.url);
-  flag("--model", from.model);
-  flag("--alias", from.alias);
-  flag("--uri", "pvc://" + from.claim + (from.folder.empty() ? "" : "/" + from.folder));
-  flag("--format", from.format);
-  flag("--max-bytes", std::to_string(most));
-  Json mounts = Json::array({{{"name", "store"}, {"mountPath", "/store"}}, {{"name", "work"}, {"mountPath", "/work"}}});
-  Json volumes = Json::array({{{"name", "store"}, {"persistentVolumeClaim", {{"claimName", from.claim}}}},
-                              {{"name", "work"}, {"emptyDir", {{"sizeLimit", std::to_string(most + kBesideFiles)}}}}});
-  if (!from.format_version.empty()) flag("--format-version", from.format_version);
-  for (const std::string& metric : metrics) flag("--metric", metric);
-  if (!from.secret.empty()) {
-    flag("--credentials-dir", "/credentials");
-    mounts.push_back({{"name", "credentials"}, {"mountPath", "/credentials"}, {"readOnly", true}});
-    // Without the Secret the container starts, and says what is missing.
-    volumes.push_back({{"name", "credentials"}, {"secret", {{"secretName", from.secret}, {"optional", true}}}});
-  }
-  const Json container = {
-      {"name", "import"},
-      {"image", settings.fetch_image},
-      {"args", std::move(args)},
-      {"volumeMounts", std::move(mounts)},
-      {"resources", {{"requests", {{"cpu", "10m"}, {"memory", "32Mi"}}}, {"limits", {{"cpu", "1"}, {"memory", "128Mi"}}}}},
-      {"securityContext", serving::restricted({})}};
-  // The group lets our user write into a volume that is made for this claim.
-  const Json pod = {
-      {"restartPolicy", "Never"},
-      {"automountServiceAccountToken", false},
-      {"securityContext", {{"runAsNonRoot", true}, {"fsGroup", kImageUser}, {"fsGroupChangePolicy", "OnRootMismatch"}}},
-      {"containers", Json::array({container})},
-      {"volumes", std::move(volumes)}};
-  return Json{{"spec", {{"backoffLimit", kPodsAgain}, {"template", {{"spec", pod}}}}}}.dump();
+  ImageJob job("import", {"import", "mlflow"}, settings);
+  job.flag("--url", from.url);
+  job.flag("--model", from.model);
+  job.flag("--alias", from.alias);
+  job.flag("--uri", store_of(from));
+  job.flag("--format", from.format);
+  job.flag("--max-bytes", std::to_string(most));
+  if (!from.format_version.empty()) job.flag("--format-version", from.format_version);
+  for (const std::string& metric : metrics) job.flag("--metric", metric);
+  if (from.store_uri.empty())
+    job.volume("store", "/store", {{"persistentVolumeClaim", {{"claimName", from.claim}}}});
+  // What goes to another store than a claim is packed beside its files.
+  job.volume("work", "/work",
+             {{"emptyDir",
+               {{"sizeLimit", std::to_string((from.store_uri.empty() ? most : 2 * most) + kBesideFiles)}}}});
+  if (!from.store_secret.empty()) job.flag("--store-credentials-dir", "/store-credentials");
+  job.secret("store-credentials", "/store-credentials", from.store_secret);
+  if (!from.secret.empty()) job.flag("--credentials-dir", "/credentials");
+  job.secret("credentials", "/credentials", from.secret);
+  return job.job_template(kPodsAgain);
 }
 
 }  // namespace mo::training

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "operator/api/run_result.h"
 #include "operator/api/training_run.h"
 #include "reconcilers/serving/render.h"
 
@@ -26,5 +27,9 @@ std::string version_of(const std::string& found);
 // A JobTemplateSpec of our own image. `metrics`: those that gates read.
 RawJson import_template(const api::MlflowRegistry& from, const std::vector<std::string>& metrics,
                         const serving::Settings& settings);
+
+// What that Job said. An artifact in the S3 store of the trigger is fetched with the Secret that the trigger
+// names, and with none from anywhere else.
+Result<api::RunResult> read_import(const api::MlflowRegistry& from, const std::string& text);
 
 }  // namespace mo::training

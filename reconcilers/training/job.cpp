@@ -4,6 +4,7 @@
 
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
+#include "reconcilers/training/workload.h"
 
 namespace mo::training {
 namespace {
@@ -90,19 +91,20 @@ Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const ap
 }
 
 Json render_run(const api::Model& model, const api::RetrainingRun& run, const std::string& kind, const Parameters& parameters) {
-  Json object = serving::object_of(model, Kind::TrainingRun, run.name);
+  Json object = object_of(model, Kind::TrainingRun, run.name);
   object["metadata"]["annotations"][api::kAnnotationChangedBy] = api::kOperatorAuthor;
   object["spec"] = {{"modelRef", {{"name", model.meta.key.name}}},
                     {"trigger", {{"name", run.trigger}, {"kind", kind}}},
                     {"onSuccess", model.retraining->on_success == api::Retraining::OnSuccess::Rollout ? "Rollout" : "Register"}};
   if (!parameters.empty()) object["spec"]["parameters"] = parameters;
+  if (model.retraining->workload && kind != "Registry") object["spec"]["workload"] = kind_named(*model.retraining->workload);
   return object;
 }
 
 Json render_version(const api::Model& model, const api::TrainingRun& run, const std::map<std::string, std::string>& figures,
                     const std::string& stable) {
   const api::TrainedResult& result = *run.status.result;
-  Json version = serving::object_of(model, Kind::ModelVersion,
+  Json version = object_of(model, Kind::ModelVersion,
                                     version_name_for(model.meta.key.name, result.artifact.digest));
   const Json reported = parse_json(result.lineage, 1 << 20).value_or(Json::object());
   Json lineage = Json::object();
@@ -129,7 +131,7 @@ Json render_version(const api::Model& model, const api::TrainingRun& run, const 
 
 Json render_rollout(const api::Model& model, const std::string& name, const std::string& version,
                     const std::string& origin) {
-  Json rollout = serving::object_of(model, Kind::ModelRollout, name);
+  Json rollout = object_of(model, Kind::ModelRollout, name);
   rollout["metadata"]["labels"][api::kLabelOrigin] = origin;
   rollout["spec"] = {{"modelRef", {{"name", model.meta.key.name}}}, {"version", version}};
   return rollout;

@@ -8,6 +8,7 @@
 #include "reconcilers/common/names.h"
 #include "reconcilers/training/import.h"
 #include "reconcilers/training/job.h"
+#include "reconcilers/training/taken_away.h"
 #include "reconcilers/training/triggers.h"
 #include "reconcilers/training/workload.h"
 
@@ -21,8 +22,6 @@ constexpr const char* kSkipped = "; this firing is skipped";
 
 std::string day_of(TimePoint t) { return format_time(t).substr(0, 10); }
 
-bool is_of_operator(const api::TrainingRun& run, const api::Model& model) { return run.meta.controller_uid == model.meta.uid; }
-
 // One of a number beyond those that are on record is of a firing that we have yet to hear of.
 bool is_left_over(const std::string& name, const std::string& newest) {
   return std::make_pair(name.size(), name) <= std::make_pair(newest.size(), newest);
@@ -31,12 +30,6 @@ bool is_left_over(const std::string& name, const std::string& newest) {
 // How a run that is over is told of, in one line.
 std::string told(const api::TrainingRunStatus& s) {
   return whole_characters(s.phase == "Succeeded" ? s.message : s.phase + ": " + s.message, kResultKept);
-}
-
-// Of a run whose own count is gone: as if all its Jobs had run all the time.
-int64_t most_job_seconds(const api::RetrainingRun& run, const std::optional<api::Trials>& trials, TimePoint now) {
-  const auto span = std::chrono::duration_cast<std::chrono::seconds>(now - run.started).count();
-  return std::max<int64_t>(0, span) * (trials ? std::max(1, trials->parallelism) : 1);
 }
 
 class Training {
@@ -79,7 +72,7 @@ class Training {
   api::RetrainingStatus& s() { return out_.status; }
 
   void look_again(const std::optional<TimePoint>& at) {
-    if (at && (!out_.look_again || *at < *out_.look_again)) out_.look_again = at;
+    out_.look_again_at(at);
   }
   void event(const std::string& reason, const std::string& note, bool warning = false) {
     out_.events.push_back({{Kind::Model, o_.key}, o_.model->meta.uid, warning, reason, note});
@@ -319,10 +312,9 @@ class Training {
   }
 
   void take(const Ref<api::TrainingRun>& run, RunPlan planned) {
-    const auto append = [](auto& to, auto& from) { std::move(from.begin(), from.end(), std::back_inserter(to)); };
-    append(out_.actions, planned.actions);
-    append(out_.asks, planned.asks);
-    append(out_.events, planned.events);
+    append(out_.actions, std::move(planned.actions));
+    append(out_.asks, std::move(planned.asks));
+    append(out_.events, std::move(planned.events));
     look_again(planned.look_again);
     if (!planned.problem_reason.empty()) problem(planned.problem_reason, planned.problem);
     out_.rejected_version = planned.rejected_version;
@@ -467,59 +459,6 @@ class Training {
   std::string held_;  // why the next run that a person wrote may not begin
   Planned out_;
 };
-
-// No number and no request is used twice if it comes back.
-Planned taken_away(const Observed& o, TimePoint now) {
-  Planned out;
-  api::RetrainingStatus& s = out.status = o.model->status.retraining;
-  const std::string gone = "spec.retraining was removed before " + (s.run ? s.run->name : "it") + " ended";
-  bool stays = false;  // the run under way, until what it runs is gone
-  for (const auto& run : o.runs) {
-    if (api::is_over(*run)) continue;
-    api::TrainingRunStatus next = run->status;
-    next.observed_generation = run->meta.generation;
-    const bool was_under_way = (s.run && s.run->name == run->meta.key.name) || is_of_operator(*run, *o.model) || next.attempt > 0;
-    Ending ending = end_workloads(o, *run, {}, now);
-    if (!ending.waits_for.empty()) {
-      std::move(ending.asks.begin(), ending.asks.end(), std::back_inserter(out.asks));
-      std::move(ending.actions.begin(), ending.actions.end(), std::back_inserter(out.actions));
-      out.look_again = ending.look_again;
-      next.message = whole_characters("ends as Cancelled: " + gone + "; " + ending.waits_for + " is being deleted", kResultKept);
-      if (s.run && s.run->name == run->meta.key.name) stays = true;
-      out.others.emplace_back(run, std::move(next));
-      continue;
-    }
-    if (was_under_way || run->desired_state == "Cancelled") {
-      next.phase = "Cancelled";
-      next.message = was_under_way ? gone : "desiredState is Cancelled";
-      next.finished = now;
-    } else {
-      next.phase = "Pending";
-      next.message = "Model " + o.key.name + " has no spec.retraining; a TrainingRun needs it";
-    }
-    if (s.run && s.run->name == run->meta.key.name)
-      out.run.emplace(run, std::move(next));
-    else
-      out.others.emplace_back(run, std::move(next));
-  }
-  if (s.run && !stays) {
-    // How many trials ran side by side is not said any more; putting spec.retraining back must not make the hours free.
-    const auto run = std::find_if(o.runs.begin(), o.runs.end(), [&](const auto& r) { return r->meta.key.name == s.run->name; });
-    s.job_seconds_today += std::max(most_job_seconds(*s.run, {}, now), run == o.runs.end() ? 0 : (*run)->status.job_seconds);
-    s.last_result = "Cancelled: " + gone;
-    s.last_finished = now;
-    s.run.reset();
-    out.events.push_back({{Kind::Model, o.key}, o.model->meta.uid, true, "RetrainingRejected", s.last_result});
-  }
-  s.next_scheduled.reset();
-  s.schedule_checked.reset();
-  s.schedules.clear();
-  s.suppressed.clear();
-  for (const auto& [name, job] : o.jobs)  // nobody would read what they make
-    if (job->gate_of.empty() && !job->complete && !job->failed && !job->meta.deleting)
-      out.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "spec.retraining was taken away"});
-  return out;
-}
 
 }  // namespace
 

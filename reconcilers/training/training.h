@@ -10,23 +10,19 @@
 #include <vector>
 
 #include "reconcilers/common/observed.h"
+#include "reconcilers/common/part.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/serving/render.h"
 #include "reconcilers/training/run.h"
 
 namespace mo::training {
 
-struct Planned {
+// Its problem is shown as Stalled: a template or schedule that cannot be used, or gates without which no run can be judged.
+struct Planned : Part {
   api::RetrainingStatus status;
   using Told = std::pair<Ref<api::TrainingRun>, api::TrainingRunStatus>;  // whose status may have changed
   std::optional<Told> run;   // the one under way: before anything that follows from it
   std::vector<Told> others;  // as many as people have written: after all else
-  std::vector<Action> actions;  // to run after statuses are written
-  std::vector<Ask> asks;
-  std::vector<Event> events;
-  std::optional<TimePoint> look_again;
-  // Shown as Stalled: a template or schedule that cannot be used, or gates without which no run can be judged.
-  std::string problem_reason, problem;
   // A version whose recorded metrics did not pass, and why.
   std::string rejected_version, rejected_message;
   bool started = false;  // a run starts now, which answers whatever asked for one

@@ -15,6 +15,7 @@ namespace {
 
 constexpr Duration kLook = std::chrono::seconds(10);
 constexpr Duration kLookGone = std::chrono::seconds(2);
+constexpr Duration kResultPatience = std::chrono::minutes(2);  // a pod may take its time to end
 constexpr size_t kLargest = 64u << 10;
 constexpr size_t kLongestExpression = 1024;  // as the CRD has it
 
@@ -141,6 +142,7 @@ WorkloadSeen seen_of(const Answer& answer) {
   seen.suspended = words.value("suspended", false);
   seen.succeeded = words.value("succeeded", false);
   seen.failed = words.value("failed", false);
+  seen.awaited = words.value("awaited", false);
   seen.uid = text_at(words, "uid");
   seen.owner = text_at(words, "owner");
   seen.says = text_at(words, "says");
@@ -165,6 +167,15 @@ std::string name_of(const api::TrialStatus& trial) { return trial.workload.kind 
 api::WorkloadRef ref_of(const api::TrainingWorkload& spec) {
   const Json object = parse_json(spec.object, kLargest).value_or(Json());
   return {text_at(object, "apiVersion"), text_at(object, "kind"), spec.resource};
+}
+
+std::string kind_named(const api::TrainingWorkload& spec) { return spec.resource + "." + group_of(ref_of(spec).api_version); }
+
+std::string not_allowed(const api::TrainingWorkload& spec, const api::TrainingRun& run) {
+  const std::string kind = kind_named(spec);
+  if (run.workload == kind) return "";
+  return "Model " + run.model + " trains by " + kind + " (" + kWorkload + "), and spec.workload of this TrainingRun " +
+         (run.workload.empty() ? "names no kind" : "is " + run.workload) + "; create another TrainingRun with spec.workload: " + kind;
 }
 
 Result<Json> read_workload(const api::TrainingWorkload& spec) {
@@ -196,6 +207,7 @@ Result<Json> render_workload(const api::Model& model, const api::TrainingRun& ru
   Result<Json> read = read_workload(*spec.workload);
   if (!read) return read;
   if (const auto plain = check_parameters(part); !plain) return fail(plain.error());
+  if (const std::string why = not_allowed(*spec.workload, run); !why.empty()) return fail(ErrorKind::Invalid, why);
   tell(*read, variables_of(model, run, part, stable));
   Json& metadata = (*read)["metadata"];
   const Json labels = metadata.is_object() ? metadata.value("labels", Json()) : Json();
@@ -236,6 +248,15 @@ WorkloadSeen look_at(const Observed& o, const api::TrainingWorkload& spec, const
   seen.asks = std::move(asked.asks);
   seen.look_again = asked.next;
   return seen;
+}
+
+std::string await_result(api::TrialStatus& trial, const WorkloadSeen& seen, TimePoint now) {
+  if (!seen.succeeded) trial.finished.reset();
+  if (!seen.succeeded || !seen.awaited) return "";
+  if (!trial.finished) trial.finished = now;
+  const TimePoint until = *trial.finished + kResultPatience;
+  if (now >= until) return "";
+  return name_of(trial) + " succeeded; its RunResult is waited for until " + format_time(until) + ", since pods of it have not ended";
 }
 
 std::string why_queued(const Observed& o, const api::Job& job, TimePoint now, std::vector<Ask>& asks, std::optional<TimePoint>& look_again) {

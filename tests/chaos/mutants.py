@@ -27,10 +27,10 @@ from breakages import Breakage, build, sources  # noqa: E402
 # (row, what is broken, file, the text as it is, the text with the breakage, runs of which one has to be red). Without texts: the breakage of that
 # description which stands elsewhere in the list.
 MUTANTS = [
-    (1, "a run that is on record is not begun after a crash", "reconcilers/training/run.cpp",
+    (1, "a run that is on record is not begun after a crash", "reconcilers/training/run_jobs.cpp",
      "if (!there && uid.empty()) return make_job(part);", "if (!there && uid.empty() && !BROKEN) return make_job(part);", ["1/retraining/1", "1/retraining/2"]),
-    (2, "a run that is on record is not begun after a crash", "reconcilers/training/run.cpp", None, None, ["2/retraining/1", "2/retraining/2", "2/retraining/3"]),
-    (2, "retraining that is taken away begins its numbers anew", "reconcilers/training/training.cpp",
+    (2, "a run that is on record is not begun after a crash", "reconcilers/training/run_jobs.cpp", None, None, ["2/retraining/1", "2/retraining/2", "2/retraining/3"]),
+    (2, "retraining that is taken away begins its numbers anew", "reconcilers/training/taken_away.cpp",
      "api::RetrainingStatus& s = out.status = o.model->status.retraining;",
      "api::RetrainingStatus& s = out.status = o.model->status.retraining;\n  if (BROKEN) s.run_number = 0;", ["2/takenaway/3"]),
     (3, "what may not have been made is made under another name", "operator/runtime/executor.cpp",
@@ -42,7 +42,7 @@ MUTANTS = [
      ["3/first/2", "3/first/3", "3/retraining/2"]),
     (3, "the Job of a gate that is watched is named after the step", "reconcilers/rollout/turn_gates.cpp",
      '"background/" + std::to_string(s().attempt)', '"background/" + std::to_string(BROKEN ? s().step_index : s().attempt)', ["3/watched/12"]),
-    (4, "a run that is on record is not begun after a crash", "reconcilers/training/run.cpp", None, None, ["4/retraining/1", "4/retraining/2"]),
+    (4, "a run that is on record is not begun after a crash", "reconcilers/training/run_jobs.cpp", None, None, ["4/retraining/1", "4/retraining/2"]),
     (5, "workers are stopped in the middle of a reconcile", "operator/runtime/controller.cpp",
      "work(*model, wall_now(), hard_stop.get_token());", "work(*model, wall_now(), BROKEN ? stop : hard_stop.get_token());", ["5/canary/1", "5/canary/2", "5/canary/3"]),
     (6, "actions come before the statuses that decide them", "reconcilers/model/plan.cpp",
@@ -62,6 +62,8 @@ MUTANTS = [
      "if (it == objects_.end() || (!BROKEN && !uid.empty() && it->second->meta.uid != uid)) return false;", ["10/own/1", "10/own/2"]),
     (11, "what an earlier Model of that name owned counts as this one's", "reconcilers/model/observe.cpp",
      "if (object->meta.controller_uid != o.model->meta.uid && !adopted(", "if (!BROKEN && object->meta.controller_uid != o.model->meta.uid && !adopted(", ["11/own/1"]),
+    (12, "what a watch has told of approvals is believed", "reconcilers/rollout/turn_governance.cpp",
+     "tally = governance::tally(question, approvals, now_, &*read);", "tally = governance::tally(question, approvals, now_, BROKEN ? nullptr : &*read);", ["12/own/1"]),
     (13, "each generation is a change of the version", "reconcilers/model/intent.cpp",
      "const bool another = !spec_.name.empty() && spec_.name != s().spec_version;",
      "const bool another = !spec_.name.empty() && (spec_.name != s().spec_version || (BROKEN && m_.meta.generation > s().spec_generation && !s().spec_version.empty()));", ["13/own/1", "13/own/3"]),
@@ -72,9 +74,9 @@ MUTANTS = [
      '  if (wants("Paused"))\n', '  if (wants("Paused") && !(BROKEN && in_.rollout.meta.generation > 2))\n', ["14/own/1"]),
     (15, "what a list does not name stays", "operator/store/store.h",
      "if (listed.count(it->first) || newer) {", "if (listed.count(it->first) || newer || BROKEN) {", ["15/own/5", "15/own/6", "15/own/7", "15/own/8"]),
-    (16, "a Job that disappeared is made again", "reconcilers/training/run.cpp",
-     "      return {Is::Failed, \"Job \" + job_name + \" disappeared", "      if (BROKEN) return make_job(part);\n"
-     "      return {Is::Failed, \"Job \" + job_name + \" disappeared", ["16/own/1", "16/own/2"]),
+    (16, "a Job that disappeared is made again", "reconcilers/training/run_jobs.cpp",
+     "    return {Is::Failed, \"Job \" + job_name + \" disappeared", "    if (BROKEN) return make_job(part);\n"
+     "    return {Is::Failed, \"Job \" + job_name + \" disappeared", ["16/own/1", "16/own/2"]),
     (17, "an older event overwrites what is held", "operator/store/store.h",
      "if (!rv_less(held, ptr->meta.resource_version)) return false;", "if (BROKEN ? held == ptr->meta.resource_version : !rv_less(held, ptr->meta.resource_version)) return false;", ["17/canary/1", "17/retraining/1"]),
     (17, "what was told before is taken for the past", "operator/runtime/watch_machine.cpp",

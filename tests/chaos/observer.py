@@ -8,9 +8,11 @@ import re
 from history import KINDS, VERSION, History
 
 GATE_OF = "modelops.dev/gate-of"
+ORIGIN = "modelops.dev/origin"
 MANAGED = {"app.kubernetes.io/managed-by": "model-operator"}
 WRITTEN = ("Deployment", "Service", "HTTPRoute", "HorizontalPodAutoscaler", "Job", "ModelVersion", "ModelRollout", "TrainingRun", "Model", "ConfigMap")   # what creates and deletes are counted of
 TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?")   # or a day: a matrix may run past midnight
+OVER = ("Succeeded", "RolledBack", "Failed", "Aborted", "Superseded")
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # What the API server counts, stamps or draws by lot, hashes of what names a UID, what the tests themselves count, and how often a gate looked before there was
 # data: never part of what a run ended in.
@@ -20,8 +22,10 @@ STAMPS = {"measurements", "managedFields", "resourceVersion", "creationTimestamp
 class Observer(History):
     kinds = (*KINDS, "ModelVersion", "TrainingRun", "Job", "ConfigMap", "HTTPRoute", "HorizontalPodAutoscaler")
 
-    def __init__(self, kube, namespace):
+    def __init__(self, kube, namespace, beside=()):
+        """`beside`: (kind, name) of cluster-scoped objects that belong to this world."""
         super().__init__(kube, namespace)
+        self.beside = beside
         self.served = {}   # {Service: the resourceVersion from which on somebody has to be found there}
         self.limits = []   # (model, candidate, weight, the resourceVersion up to which no more may flow)
 
@@ -120,6 +124,13 @@ class Observer(History):
         for part in traffic:
             assert part["weight"] == 0 or part["version"] in world.objects["ModelVersion"], f"I3: traffic to {part['version']}, which is not there"
 
+    def check_at_most_under_way(self, most):
+        """So many ModelRollouts have not ended, at every moment."""
+        for kind, world in self.replay():
+            if kind == "ModelRollout":
+                live = [name for name, r in world.objects["ModelRollout"].items() if r.get("status", {}).get("phase") not in OVER]
+                assert len(live) <= most, f"{live} roll out at once, where {most} may: {world.last}"
+
     # ---- the end
 
     def digest(self, kube=None):
@@ -130,12 +141,13 @@ class Observer(History):
             for found in kube.list(kind, self.namespace):
                 found.get("status", {}).pop("audit", None)  # what was recorded when: a crash may make a decision again, or two of them at once
                 objects[f"{kind}/{nameable(found)}"] = found
+        objects.update({f"{kind}/{name}": kube.get(kind, name) for kind, name in self.beside})
         names = {found["metadata"]["uid"]: f"<uid of {key}>" for key, found in objects.items()}
-        jobs = {found["metadata"]["name"]: nameable(found) for _, kind, _, found in self.events if kind == "Job"}
+        drawn = {found["metadata"]["name"]: nameable(found) for _, kind, _, found in self.events if kind in ("Job", "ModelRollout")}
 
         def name_of(text):
             text = UID.sub(lambda m: names.get(m[0], "<uid>"), TIME.sub("<time>", text))
-            for name, same in jobs.items():   # those that are gone, too: messages name them
+            for name, same in drawn.items():   # those that are gone, too: messages name them
                 text = text.replace(name, same)
             return text.replace(self.namespace, "<namespace>")
 
@@ -146,13 +158,15 @@ class Observer(History):
             if isinstance(value, list):
                 return [normal(entry) for entry in value]
             return name_of(value) if isinstance(value, str) else value
-        return {key: normal(found) for key, found in objects.items() if key != "ConfigMap/kube-root-ca.crt"}
+        return {name_of(key): normal(found) for key, found in objects.items() if key != "ConfigMap/kube-root-ca.crt"}
 
 
 def nameable(found):
-    """An object's name without what follows from a UID and a time: a gate's Jobs are named after when they measure, so all of one gate's are counted together."""
-    name = found["metadata"]["name"]
-    return f"{name.rpartition('-')[0]}-<drawn>" if GATE_OF in found["metadata"].get("labels", {}) else name
+    """An object's name without what follows from a UID and a time: a gate's Jobs are named after when they measure, so all of one gate's are counted together,
+    and a runtime's ModelRollouts after the runtime that has changed."""
+    name, labels = found["metadata"]["name"], found["metadata"].get("labels", {})
+    drawn = GATE_OF in labels or labels.get(ORIGIN) == "runtime"
+    return f"{name.rpartition('-')[0]}-<drawn>" if drawn else name
 
 
 def routed(world, model):

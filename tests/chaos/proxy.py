@@ -448,6 +448,7 @@ class Proxy:
         self.tls.load_cert_chain(*self.authority.certificate())
         self.lock = threading.RLock()
         self.rules, self.exchanges, self.connections = [], [], set()
+        self.narrow = None   # fn(request): what each request is made before anything else sees it
         self.accepted = 0
         self._open = threading.Event()   # cleared: a black hole
         self._open.set()
@@ -617,6 +618,8 @@ class Connection:
                 method, target, _ = first.split(" ", 2)
                 request = _request(method, target, headers)
                 request.connection = self
+                if self.proxy.narrow:
+                    self.proxy.narrow(request)
                 early = self.proxy._cut_early(request)
                 request.body = b"" if early else self.wire.body(headers)
                 exchange, acting = self.proxy._enter(request, early)

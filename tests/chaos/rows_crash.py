@@ -9,7 +9,7 @@ from proxy import Action, drop_after, kill
 from rows import every_write, middle, scenario_row
 
 
-@scenario_row(1, "SIGKILL after write N", points=every_write, short=(("canary", 3), ("route", middle), ("config", 3), ("autoscaled", middle), ("retraining", 5), ("adopt", middle)))
+@scenario_row(1, "SIGKILL after write N", points=every_write, short=(("canary", 3), ("route", middle), ("config", 3), ("patched", middle), ("autoscaled", middle), ("retraining", 5), ("adopt", middle)))
 def crash_after(world, case):
     world.rule(world.writes(nth=case.n, times=1), kill(world.crash, "after"))
 

@@ -118,7 +118,7 @@ def once(world, case):
 @scenario_row(31, "the connection is cut in the middle of a POST: it arrives exactly once", on=("first", "canary", "retraining"), points=3, short=(("canary", 2), ("canary", 3)),
               disarm=once)
 def cut_post(world, case):
-    """POSTs are for Events alone; everything else has a name and preconditions."""
+    """What is made once has a name that only it can have, and an Event too; everything else is applied with preconditions."""
     world.rule(Match(verb="create", nth=ODD), (drop_before(), drop_in_body(), drop_after())[case.n - 1])
 
 

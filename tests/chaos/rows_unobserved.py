@@ -81,7 +81,7 @@ def there_and_back(world, case):
 
 @own_row(14, "a word given and taken back, both hidden", points=2, short=(1,))
 def promoted_and_taken_back(world, case):
-    """Until there are approvals the strongest word is Promoted."""
+    """The strongest word beside an approval is Promoted."""
     world.serve("m-v1", **CANARY)
     world.version("m-v2")
     world.settled()

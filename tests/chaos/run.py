@@ -72,6 +72,7 @@ def run_scenario(world, scenario, arm=None, disarm=None):
     writes = len(world.proxy.writes(since=before))
     state, made = world.observer.digest(), world.observer.made()
     world.check(scenario.traffic, scenario.version)
+    scenario.check(world)
     return {"state": state, "made": made, "writes": writes, "seconds": time.monotonic() - began}
 
 
@@ -79,7 +80,7 @@ def learn(name, client):
     """A fault-free run. Its failure crosses processes as text."""
     report = ""
     try:
-        with worlds.World(cluster(), client, name="chaos-learn") as world:
+        with worlds.World(cluster(), client, name="chaos-learn", fleet=scenarios.ALL[name].fleet) as world:
             try:
                 return run_scenario(world, scenarios.ALL[name]())
             except Exception:
@@ -106,7 +107,8 @@ def run_case(case, index, baseline):
     told = {"id": case.id, "row": case.row, "index": index, "scenario": case.scenario, "client": case.client, "hits": 0, "reached": True, "error": None, "report": None}
     world = None
     try:
-        with worlds.World(cluster(), case.client, f"{case.seed}/{case.id}", f"chaos-{case.row}", row.arguments, row.prepare) as world:
+        with worlds.World(cluster(), case.client, f"{case.seed}/{case.id}", f"chaos-{case.row}", row.arguments, row.prepare,
+                          bool(case.scenario) and scenarios.ALL[case.scenario].fleet) as world:
             try:
                 if case.scenario:
                     ended = run_scenario(world, scenarios.ALL[case.scenario](), lambda: row.arm(world, case), row.disarm and (lambda: row.disarm(world, case)))
@@ -269,7 +271,8 @@ def run(arguments, table, seed):
               if not arguments.rows or number in arguments.rows]
     wanted = [int(case.split("/")[0]) for case in arguments.case or []]
     chosen = [entry for entry in chosen if not wanted or entry[0] in wanted]
-    names = [name for name in scenarios.ALL if any(name in row.scenarios for _, _, row in chosen)]
+    names = [name for name in scenarios.ALL if any(name in row.scenarios for _, _, row in chosen)
+             and (not arguments.case or any(named(f"{row}/{name}", case) for case in arguments.case for row in wanted))]
     results = []
     with concurrent.futures.ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("fork")) as pool:
         baselines = learn_all(pool, names)

@@ -6,6 +6,7 @@ import datetime
 
 import before
 from case import VERSION, digest_of, gate
+from kube import ApiError
 from world import World
 
 STEPS = [{"weight": 25}, {"pause": {"duration": "1s"}}, {"gates": ["accuracy"]}, {"weight": 50}]
@@ -41,6 +42,7 @@ class Scenario:
     name = ""
     traffic = None   # (stable, candidate, replicas) of the rollout that it makes
     version = None   # the rollout's version, where `traffic` names the sides by a label of their pods
+    fleet = False    # in a world with a ModelRuntime and an operator of the cluster (world.Fleet)
     by_nature = ()   # paths of the end state, as regular expressions, that differ by nature though two runs may agree by chance
 
     def prepare(self, world: World):
@@ -48,6 +50,9 @@ class Scenario:
 
     def drive(self, world: World):
         """What people do, and the end of it."""
+
+    def check(self, world: World):
+        """What must have held at every moment beside the invariants."""
 
 
 class FirstServing(Scenario):
@@ -124,6 +129,28 @@ class Watched(RolledBack):
         world.observer.no_more_until_now("m", "m-v2", 50)
         world.prometheus.values["errors of m-v2"] = "0.5"
         self.end(world)
+
+
+class Approved(Canary):
+    """The same under a ModelPolicy: nothing goes to m-v2 before somebody has approved it."""
+    name = "approved"
+    roles = ("risk",)
+
+    def prepare(self, world):
+        governed(world, *self.roles)
+        super().prepare(world)
+
+    def drive(self, world):
+        world.move("m-v2")
+        rollout = awaiting(world)
+        world.observer.no_more_until_now("m", "m-v2", 0)
+        approve(world, rollout)
+        world.until(lambda: world.endpoints() == {"m-v1": 3, "m-v2": 1}, "a quarter goes to m-v2")
+        world.observer.no_more_until_now("m", "m-v2", 25)
+        world.prometheus.values["accuracy of m-v2"] = self.accuracy
+        self.end(world)
+        used = world.mro(rollout)["governance"]["cleared"]
+        assert [(one["role"], one["approver"]) for entry in used for one in entry["approvals"]] == [(role, f"of-{role}") for role in self.roles], used
 
 
 class Routed(Canary):
@@ -209,6 +236,49 @@ class Templated(Canary):
         world.gone("Service", "m-candidate")
 
 
+class Patched(Scenario):
+    """A ModelRuntime is patched. The patch rolls out over its three Models by their own steps, one at a time, the least critical first."""
+    name = "patched"
+    fleet = True
+    models = {"a": "high", "b": "medium", "c": "low"}
+    own = {"b": {"replicas": 2, "steps": [{"weight": 50}, {"gates": ["accuracy"]}], "gates": CANARY["gates"]}}   # the others go at once
+
+    def prepare(self, world):
+        world.named_by = "level"
+        world.prometheus.values["accuracy of "] = "0.95"
+        world.fleet.runtime("one", maxConcurrent=1)
+        for name, tier in self.models.items():
+            version = f"{name}-v1"
+            world.version(version, model=name, artifact=world.artifact(version, format={"name": world.fleet.FORMAT}))
+            world.model(name, version=version, riskTier=tier, runtime=None, **{"replicas": 1, **self.own.get(name, {})})
+        for name in self.models:
+            world.ready(name, f"{name}-v1")
+        self.updated(world, 1)
+        world.settled()
+
+    def replicas(self, name):
+        return self.own.get(name, {}).get("replicas", 1)
+
+    def updated(self, world, generation):
+        wanted = {"observedGeneration": generation, "following": 3, "updated": 3, "waiting": 0, "failed": 0, "rolling": []}
+        world.until(lambda: world.fleet.status().items() >= wanted.items(), "all Models serve by the runtime", timeout=90)
+
+    def drive(self, world):
+        world.fleet.runtime("two", maxConcurrent=1)
+        self.updated(world, 2)
+        for name in self.models:
+            world.ready(name, f"{name}-v1")
+            world.phase(world.rollout_of(f"{name}-v1", name), "Succeeded")
+            world.served_by({"two": self.replicas(name)}, name)
+            world.gone("Deployment", f"{name}-v1")
+            world.gone("Service", f"{name}-candidate")
+
+    def check(self, world):
+        for name in self.models:
+            world.observer.check(name, "one", "two", self.replicas(name), f"{name}-v1")
+        world.observer.check_at_most_under_way(1)
+
+
 class Autoscaled(Canary):
     """An autoscaler comes, scales up and down in the middle of a canary, and goes."""
     name = "autoscaled"
@@ -276,7 +346,11 @@ class TakenAway(Retraining):
 
     def drive(self, world):
         ask(world)
-        world.until(lambda: world.find("Job", "m-run-000001-train"), "the first run's Job")
+        def on_record():
+            run = world.find("TrainingRun", "m-run-000001") or {}
+            trials = run.get("status", {}).get("trials") or [{}]
+            return trials[0].get("job", {}).get("uid")
+        world.until(on_record, "the first run's Job is on record, which no crash may change afterwards")
         retrain(world, None)
         world.gone("Job", "m-run-000001-train")
         world.until(lambda: "spec.retraining was removed" in world.status()["retraining"]["lastResult"] and "run" not in world.status()["retraining"], "the run is closed")
@@ -360,6 +434,59 @@ class Adopted(Scenario):
         world.until(lambda: world.status("ModelVersion", "m-v1")["phase"] == "Superseded", "phase of the version")
 
 
+POLICIES = {"apiGroups": ["modelops.dev"], "resources": ["modelpolicies"], "verbs": ["get", "list", "watch"]}
+GUARDS = {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], "verbs": ["get"]}
+RBAC = "rbac.authorization.k8s.io"
+
+
+def grant(world, name, rules, subject, cluster=False):
+    where, scope = ({}, "Cluster") if cluster else ({"namespace": world.namespace}, "")
+    world.kube.apply({"apiVersion": f"{RBAC}/v1", "kind": f"{scope}Role", "metadata": {"name": name, **where}, "rules": rules})
+    world.kube.apply({"apiVersion": f"{RBAC}/v1", "kind": f"{scope}RoleBinding", "metadata": {"name": name, **where}, "subjects": [subject],
+                      "roleRef": {"apiGroup": RBAC, "kind": f"{scope}Role", "name": name}})
+    if cluster:
+        world.of_cluster += [(f"{scope}Role", name), (f"{scope}RoleBinding", name)]
+
+
+def governed(world, *roles):
+    """A ModelPolicy of this namespace demands the word of each of these roles before the first request; somebody of each may give it. The operator gets what a Role
+    cannot give, and is started with that."""
+    name = world.namespace
+    grant(world, name, [POLICIES, GUARDS], {"kind": "ServiceAccount", "name": "model-operator", "namespace": name}, cluster=True)
+    for role in roles:
+        grant(world, f"of-{role}", [{"apiGroups": ["modelops.dev"], "resources": ["modelapprovals"], "verbs": ["create"]},
+                                    {"apiGroups": ["modelops.dev"], "resources": ["modelapprovals"], "resourceNames": [role], "verbs": ["approve"]}],
+              {"apiGroup": RBAC, "kind": "User", "name": f"of-{role}"})
+    world.of_cluster.append(("ModelPolicy", name))
+    world.kube.apply({"apiVersion": "modelops.dev/v1alpha1", "kind": "ModelPolicy", "metadata": {"name": name},
+                      "spec": {"appliesTo": {"namespaces": [name]}, "approvals": [{"role": role} for role in roles]}})
+    world.operator.end()
+    world.operator.start()
+
+
+def awaiting(world, words=""):
+    """The name of the rollout to m-v2, which waits for people and gives m-v2 nothing."""
+    rollout = world.rollout_of("m-v2")
+    world.until(lambda: world.mro(rollout).get("approval", {}).get("subject") and words in world.mro(rollout)["message"], f"it waits for approval {words}")
+    assert world.endpoints() == {"m-v1": 3} and world.mro(rollout)["weights"]["candidate"] == 0
+    return rollout
+
+
+def approve(world, rollout, role="risk", name="yes"):
+    """In the name of who has the role; rights take a moment."""
+    body = {"apiVersion": "modelops.dev/v1alpha1", "kind": "ModelApproval", "metadata": {"name": name},
+            "spec": {"rolloutRef": {"name": rollout}, "role": role, "decision": "Approved", "approver": f"of-{role}", "subject": world.mro(rollout)["approval"]["subject"]}}
+    person = world.kube.as_user(f"of-{role}", "system:authenticated")
+
+    def done():
+        try:
+            return person.create(body, world.namespace)
+        except ApiError as error:
+            if error.code != 403:
+                raise
+    return world.until(done, f"of-{role} approves")
+
+
 def weights(world):
     """{Service: weight} that the HTTPRoute gives."""
     route = world.find("HTTPRoute", "m")
@@ -376,5 +503,5 @@ def retrain(world, policy):
 
 
 ALL = {scenario.name: scenario for scenario in (
-    FirstServing, Canary, RolledBack, Watched, Routed, BlueGreen, Configured, Templated, Autoscaled, Retraining, TakenAway, Drifted,
+    FirstServing, Canary, RolledBack, Watched, Approved, Routed, BlueGreen, Configured, Templated, Patched, Autoscaled, Retraining, TakenAway, Drifted,
     Deletion, Adopted)}

@@ -14,8 +14,9 @@ import urllib.parse
 
 import operators
 import settings
-from case import Case
+from case import API, Case, TINY_RUNTIME
 from kube import ApiError
+from kube import KINDS as OF_THE_API
 from observer import Observer
 from proxy import WRITES, Authority, Match, Proxy
 
@@ -23,7 +24,7 @@ from proxy import WRITES, Authority, Match, Proxy
 STALE_RIG = settings.RIG.with_name(settings.RIG.name + "-stale")
 SOON = 45   # seconds for anything that takes one or two on an idle machine
 QUIET = 30
-WRITTEN = ("models", "modelversions", "modelrollouts", "trainingruns", "deployments", "services", "httproutes", "horizontalpodautoscalers", "jobs")   # what the operator writes, Events and its Lease aside
+WRITTEN = ("models", "modelversions", "modelrollouts", "trainingruns", "deployments", "services", "httproutes", "horizontalpodautoscalers", "jobs", "modelruntimes")   # what the operator writes, Events and its Lease aside
 
 
 class Prometheus:
@@ -110,13 +111,47 @@ class Gateway:
                 raise
 
 
+class Fleet:
+    """A ModelRuntime of one world's own, named after its namespace, for an operator of the whole cluster. Many such worlds share a cluster, so the proxy
+    shows each operator this runtime alone, and of all that is in namespaces what is in the world's."""
+    FORMAT = "fleet"
+
+    def __init__(self, kube, namespace, proxy):
+        self.kube, self.name = kube, namespace
+        proxy.narrow = self._narrow
+
+    def close(self):
+        self.kube.delete("ModelRuntime", self.name)
+
+    def runtime(self, level, **update):
+        """Its template says `level` in a label of the pods."""
+        template = {"metadata": {"labels": {"level": level}}, **TINY_RUNTIME["spec"]["template"]}
+        self.kube.apply({"apiVersion": API, "kind": "ModelRuntime", "metadata": {"name": self.name}, "spec": {
+            **TINY_RUNTIME["spec"], "formats": [{"name": self.FORMAT}], "template": template, "update": {"policy": "Automatic", **update}}})
+
+    def status(self):
+        return self.kube.get("ModelRuntime", self.name).get("status", {})
+
+    def _narrow(self, request):
+        if request.verb not in ("list", "watch") or request.namespace:
+            return
+        if request.resource in ("modelruntimes", "namespaces"):
+            request.target += f"{'&' if '?' in request.target else '?'}fieldSelector=metadata.name%3D{self.name}"
+        elif any(plural == request.resource and namespaced for _, plural, namespaced in OF_THE_API.values()):
+            path, question, query = request.target.partition("?")
+            head, _, resource = path.rpartition("/")
+            request.target, request.namespace = f"{head}/namespaces/{self.name}/{resource}{question}{query}", self.name
+
+
 class World(Case):
     """What a row's function gets: people's verbs and waiting (tests/cluster/case.py), `proxy`, `observer`, `prometheus`, `operator`."""
 
-    def __init__(self, kube, client="cpprest", seed=0, name="chaos", arguments=(), prepare=None):
+    def __init__(self, kube, client="cpprest", seed=0, name="chaos", arguments=(), prepare=None, fleet=False):
+        """`fleet`: its operator is one of the whole cluster, with a ModelRuntime of this world's own; of anything else it sees this namespace alone."""
         super().__init__(kube, f"{name}-{''.join(random.choices(string.ascii_lowercase + string.digits, k=6))}", None)
         self.client, self.random = client, random.Random(seed)
         self.rules, self.faults, self.crashes = [], 0, 0
+        self.of_cluster = []   # (kind, name) of what this run made beside its namespace
         self.patience = 1   # for faults that make everything slow
         self._prepare = prepare
         self._restarting = threading.Lock()
@@ -125,12 +160,13 @@ class World(Case):
         operators.namespaced_rights(kube, self.namespace)
         self.prometheus = Prometheus()
         self.proxy = Proxy(kube.kubeconfig, Authority(settings.STATE / "pki")).start()
-        self.token = operators.token_of(kube, self.namespace, "model-operator")
+        self.token = operators.token_of(kube, settings.SYSTEM_NAMESPACE if fleet else self.namespace, "model-operator")
         self.kubeconfig = self.proxy.kubeconfig(self.token, settings.STATE / f"{self.namespace}.kubeconfig")
+        self.fleet = Fleet(kube, self.namespace, self.proxy) if fleet else None
+        where = [] if fleet else [f"--namespace={self.namespace}", f"--runtimes-file={settings.STATE / 'runtimes.json'}"]
         self.operator = operators.Operator(self.namespace, self.kubeconfig, [
-            f"--namespace={self.namespace}", f"--runtimes-file={settings.STATE / 'runtimes.json'}", f"--http-client={client}",
-            f"--prometheus-url={self.prometheus.url}", "--log-level=debug", *(argument.format(namespace=self.namespace) for argument in arguments)])
-        self.observer = Observer(kube, self.namespace)
+            *where, f"--http-client={client}", f"--prometheus-url={self.prometheus.url}", "--log-level=debug", *(argument.format(namespace=self.namespace) for argument in arguments)])
+        self.observer = Observer(kube, self.namespace, [("ModelRuntime", self.namespace)] if fleet else [])
         self.gateway = Gateway(kube, self.namespace, self.observer)
 
     def __enter__(self):
@@ -158,6 +194,10 @@ class World(Case):
         self.proxy.stop()
         self.prometheus.close()
         self.kubeconfig.unlink(missing_ok=True)
+        for kind, name in self.of_cluster:
+            self.kube.delete(kind, name)
+        if self.fleet:
+            self.fleet.close()
         self.kube.delete("Namespace", self.namespace)
 
     # ---- faults
@@ -202,7 +242,6 @@ class World(Case):
 
     def settled(self):
         """Waits until a reconcile that was asked for writes nothing any more (I5), and that this stays so for another."""
-        self.until(self.trails_are_sealed, "what a ModelAudit holds has left the statuses, a write that may wait")
         deadline = time.monotonic() + QUIET * self.patience
         calm, before = 0, len(self.proxy.exchanges)
         while calm < 2:
@@ -212,14 +251,6 @@ class World(Case):
             calm = 0 if written else calm + 1
             if time.monotonic() > deadline:
                 raise AssertionError("I5: still writing after the end was reached:\n" + "\n".join(map(str, written)))
-
-    def trails_are_sealed(self):
-        for model in self.all("Model"):
-            audit = model.get("status", {}).get("audit", {})
-            sealed = [a["spec"]["last"] for a in self.all("ModelAudit") if a["spec"]["model"]["uid"] == model["metadata"]["uid"]]
-            if audit.get("records") and sealed and audit["seq"] - len(audit["records"]) < max(sealed):
-                return False
-        return True
 
     def _reconciled_again(self):
         """Touches every Model, and waits for the reconciles."""

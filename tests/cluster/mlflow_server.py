@@ -106,6 +106,12 @@ class Mlflow:
         """The version and the run."""
         return self.run(REGISTER, factor, f1, name, alias)[1:]
 
+    def alias(self, model, alias):
+        """The version that it names, or None."""
+        with contextlib.suppress(urllib.error.HTTPError):
+            return self.ask(f"/api/2.0/mlflow/registered-models/alias?name={model}&alias={alias}")["model_version"]["version"]
+        return None
+
     def ask(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
             return json.load(answer)

@@ -93,6 +93,7 @@ spec:
   trigger: {name: nightly, kind: Schedule}
   parameters: {C: "0.1", learning_rate: "1e-3"}
   seed: 7
+  workload: jobsets.jobset.x-k8s.io
   onSuccess: Register
   desiredState: Running
 """)
@@ -126,6 +127,16 @@ spec:
   - {name: recorded, version: {metric: f1}, min: "0.9"}
   - {name: fairness, job: {template: {spec: {template: {spec: {anything: goes, containers: [{name: c, or: else}]}, labels: x}}}, metric: impact}, min: "0.8"}
   - {name: audit, web: {url: "https://audit.example/{{model}}", path: score}, min: "1"}
+  monitors:
+  - name: drift
+    about: Drift
+    prometheus: {query: 'psi{namespace="{{namespace}}", version="{{stable}}"}'}
+    samples: {query: 'n{namespace="{{namespace}}"}', min: 100}
+    max: "0.2"
+    for: 3m
+    recoverAfter: 10m
+    interval: 1m
+    actions: [Alert, Retrain]
 """)
 CLUSTER_GATE_SET = {**GATE_SET, "kind": "ClusterModelGateSet"}
 JOB = {"spec": {"template": {"spec": {"containers": [{"name": "train"}]}}}}
@@ -174,6 +185,9 @@ def with_sets(*sets, **paths):
 
 def cron(expression, zone="UTC"):
     return model(spec__retraining__triggers__0__schedule={"cron": expression, "timeZone": zone})
+
+
+S3_STORE = {"uri": "s3://models/imported", "credentials": {"secretName": "store"}}
 
 
 def imports(**fields):
@@ -286,7 +300,10 @@ GOOD = {
     "a paused ModelRollout": changed(ROLLOUT, spec__desiredState="Paused"),
     "everything that a ModelRuntime can say": RUNTIME,
     "everything that a ModelGateSet can say": GATE_SET,
-    "everything that a ClusterModelGateSet can say": changed(CLUSTER_GATE_SET, spec__gates__0__required=True),
+    "everything that a ClusterModelGateSet can say": changed(CLUSTER_GATE_SET, spec__gates__0__required=True, spec__monitors__0__required=True),
+    "a set of monitors alone": changed(GATE_SET, spec__gates=REMOVED),
+    "monitors of sets, and a trigger by one of them": model(spec__monitorSets=[{"name": "shared"}, {"name": "org", "kind": "ClusterModelGateSet"}],
+                                                            spec__retraining__triggers__0={"name": "drifted", "monitor": {"name": "drift"}}),
     "a gate that gives its figures time": changed(GATE_SET, spec__gates__0__initialDelay="1m30s", spec__gates__0__inconclusiveLimit=0),
     "a ModelRollout that is asked to go on": changed(ROLLOUT, spec__resumeRequestedAt="2026-11-30T12:00:00.5+01:00"),
     "gates that only sets define": with_sets({"name": "shared"}, {"name": "org", "kind": "ClusterModelGateSet"}),
@@ -449,6 +466,11 @@ BAD = {
                                                                       spec__rollout__bake={"duration": "1m", "gates": ["x"]}), ['gate "x"', "not defined"]),
     "a gate set without a name": (with_sets({"kind": "ModelGateSet"}), ["spec.rollout.gateSets[0].name", "Required value"]),
     "a gate set of another kind": (with_sets({"name": "a", "kind": "ConfigMap"}), ["spec.rollout.gateSets[0].kind", "ModelGateSet", "ClusterModelGateSet"]),
+    "an empty set": (changed(GATE_SET, spec__gates=REMOVED, spec__monitors=REMOVED), ["the set is empty"]),
+    "a required monitor of a ModelGateSet": (changed(GATE_SET, spec__monitors__0__required=True), ['monitor "drift" is required', "ClusterModelGateSet"]),
+    "a candidate's figure in a set's monitor": (changed(GATE_SET, spec__monitors__0__prometheus__query='x{version="{{candidate}}"}'), ["placeholder that is not known"]),
+    "a trigger by a monitor that is nowhere": (model(spec__retraining__triggers__0={"name": "drifted", "monitor": {"name": "drift"}}), ["names a monitor"]),
+    "nine sets of monitors": (model(spec__monitorSets=[{"name": f"a{i}"} for i in range(9)]), ["spec.monitorSets", "at most 8"]),
     "nine gate sets": (with_sets(*({"name": f"a{i}"} for i in range(9))), ["spec.rollout.gateSets", "at most 8"]),
     "own gates without a record in retraining, beside sets": (
         model(spec__rollout__gateSets=[{"name": "shared"}], spec__retraining__gates=["latency"]), ['gate "latency" reads no recorded metric']),
@@ -470,6 +492,7 @@ BAD = {
     "a parameter that is no variable": (changed(RUN, spec__parameters={"a b": "1"}), ["spec.parameters", "environment variable"]),
     "parameters that differ by case": (changed(RUN, spec__parameters={"C": "1", "c": "2"}), ["spec.parameters", "same environment variable"]),
     "a TrainingRun in no state": (changed(RUN, spec__desiredState="Paused"), ["spec.desiredState", "Running", "Cancelled"]),
+    "a TrainingRun by Jobs of a name": (changed(RUN, spec__workload="jobs"), ["spec.workload", "such as jobsets.jobset.x-k8s.io"]),
     "a TrainingRun of nothing": (changed(RUN, spec__modelRef=REMOVED), ["spec.modelRef", "Required value"]),
     "trials without an objective": (model(spec__retraining__trials={"parameters": {"C": ["1"]}}), ["trials.objective", "Required value"]),
     "a grid with a count": (model(spec__retraining__trials={"parameters": {"C": ["1"]}, "count": 2, "objective": {"metric": "f1"}}), ["trials.count", "set count and Random together"]),
@@ -491,8 +514,16 @@ BAD = {
     "a registry's credentials by http": (model(spec__retraining={"triggers": [imports(url="http://mlflow.example", credentials={"secretName": "s"})]}),
                                          ["registry.mlflow", "credentials are sent to https:// addresses alone"]),
     "a registered model of no name": (model(spec__retraining={"triggers": [imports(model="a/b")]}), ["mlflow.model", "name of a registered model"]),
+    "a mirror that the Model would follow": (model(spec__retraining={"triggers": [imports(mirror={"servingAlias": "champion"})]}),
+                                             ["registry.mlflow", "must be another alias than the one that is followed"]),
+    "a mirror by an alias that MLflow has for itself": (model(spec__retraining={"triggers": [imports(mirror={"servingAlias": "v1"})]}),
+                                                        ["mirror.servingAlias", "MLflow takes neither latest nor v1"]),
     "an alias of several words": (model(spec__retraining={"triggers": [imports(alias="the champion")]}), ["mlflow.alias", "must be an alias"]),
     "a store's folder that leads out": (model(spec__retraining={"triggers": [imports(store={"claimName": "models", "folder": "../x"})]}), ["store.folder", "joined by"]),
+    "a store that is a claim and a bucket": (model(spec__retraining={"triggers": [imports(store={"claimName": "models", **S3_STORE})]}), ["mlflow.store", "exactly one of claimName and uri"]),
+    "a bucket without keys": (model(spec__retraining={"triggers": [imports(store={"uri": "s3://models"})]}), ["mlflow.store", "an s3:// address needs them"]),
+    "a bucket with a folder": (model(spec__retraining={"triggers": [imports(store={"folder": "x", **S3_STORE})]}), ["mlflow.store", "folder is of a claim"]),
+    "a bucket of another kind": (model(spec__retraining={"triggers": [imports(store={**S3_STORE, "uri": "gs://models"})]}), ["store.uri", "must be s3://bucket"]),
     "a registry without a store": (model(spec__retraining={"triggers": [imports(store=REMOVED)]}), ["mlflow.store", "Required value"]),
     "data asked for each second": (model(spec__retraining__triggers__0={"name": "a", "dataset": {"http": {"url": "https://data.example", "every": "1s"}}}),
                                    ["http.every", '"1s" must be a duration of at least 30s']),
@@ -631,7 +662,8 @@ def test_a_rollout_is_steered_but_not_pointed_elsewhere(kube, namespace):
 
 def test_a_training_run_is_a_record(kube, namespace):
     kube.create(changed(RUN, metadata={"name": "kept"}), namespace)
-    for patch in ({"modelRef": {"name": "other"}}, {"parameters": {"C": "2"}}, {"seed": None}, {"trigger": None}, {"onSuccess": "Rollout"}):
+    for patch in ({"modelRef": {"name": "other"}}, {"parameters": {"C": "2"}}, {"seed": None}, {"trigger": None}, {"onSuccess": "Rollout"},
+                  {"workload": "rayjobs.ray.io"}, {"workload": None}):
         assert_words(refusal(kube.patch, "TrainingRun", "kept", {"spec": patch}, namespace), ["only its desiredState can be changed"])
     kube.patch("TrainingRun", "kept", {"spec": {"desiredState": "Cancelled"}}, namespace)
     assert_words(refusal(kube.patch, "TrainingRun", "kept", {"spec": {"desiredState": "Running"}}, namespace), ["was cancelled cannot go on"])
@@ -883,6 +915,9 @@ def test_who_names_a_registrys_secret_must_be_allowed_to_get_it(kube, people, na
     elsewhere = {"spec": {"retraining": {"triggers": [imports(credentials={"secretName": "mlflow"}, url="https://evil.example")]}}}
     assert_words(refusal(dana.patch, "Model", "importing", elsewhere, namespace, dry_run=True), words)
     kube.delete("Model", "importing", namespace)
+    into_s3 = model(spec__retraining={"triggers": [imports(store=S3_STORE)]})
+    assert_words(refusal(dana.create, into_s3, namespace, dry_run=True), [f"dana may not get Secret store in namespace {namespace}", "registry.mlflow.store.credentials"])
+    kube.create(into_s3, namespace, dry_run=True)
 
 
 def test_who_may_create_no_configmaps_gets_none_by_a_template(people, namespace):

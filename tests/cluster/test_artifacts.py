@@ -1,10 +1,12 @@
 """Artifacts in real stores: the fetching program against a real S3 server on this host, and a folder from S3 that serves in the cluster."""
 
 import hashlib
+import http.server
 import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -70,6 +72,73 @@ def test_a_folder_goes_to_s3_and_comes_back_as_it_was(store, tmp_path):
     (tmp_path / "as-it-is").mkdir()
     fetch = Fetch(tmp_path / "as-it-is", store.endpoint, digest)
     assert fetch.code == 0 and digest_of(fetch.out / "model") == digest
+
+
+class Registry(http.server.BaseHTTPRequestHandler):
+    """What an import asks MLflow for: version 7 of the registered model fraud, whose files are in `folder`."""
+
+    folder = None
+
+    def do_GET(self):
+        path = self.path.split("?")[0]
+        files = [f for f in sorted(self.folder.iterdir())]
+        if path.startswith("/api/2.0/mlflow-artifacts/artifacts/"):
+            return self.answer((self.folder / pathlib.Path(path).name).read_bytes())
+        answers = {"/api/2.0/mlflow/registered-models/alias": {"model_version": {"version": "7", "status": "READY"}},
+                   "/api/2.0/mlflow/model-versions/get-download-uri": {"artifact_uri": "mlflow-artifacts:/0/fraud"},
+                   "/api/2.0/mlflow-artifacts/artifacts": {"files": [{"path": f.name, "is_dir": False, "file_size": f.stat().st_size} for f in files]}}
+        self.answer(json.dumps(answers[path]).encode())
+
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Import:
+    """One run of `model-operator import mlflow` into the store, as the Job does it."""
+
+    def __init__(self, folder, files, endpoint, keys=seaweed.ADMIN, uri="s3://models/imported"):
+        for made in ("keys", "work"):
+            (folder / made).mkdir(exist_ok=True)
+        for name, value in {"AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1], "AWS_ENDPOINT_URL": endpoint}.items():
+            (folder / "keys" / name).write_text(value)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Of", (Registry,), {"folder": files}))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = [settings.OPERATOR, "import", "mlflow", "--url", f"http://127.0.0.1:{server.server_port}", "--model", "fraud", "--alias", "champion", "--uri", uri,
+                   "--store-credentials-dir", folder / "keys", "--work-dir", folder / "work", "--result", folder / "result", "--timeout", "60s"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        server.shutdown()
+        server.server_close()
+        self.code, self.log, self.said, self.left = done.returncode, done.stderr, (folder / "result").read_text(), list((folder / "work").iterdir())
+
+
+def test_what_is_imported_goes_to_s3_and_comes_back_as_it_was(store, tmp_path):
+    files = tmp_path / "model"
+    files.mkdir()
+    (files / "MLmodel").write_text("flavor")
+    for size in (100, 20_000_000):  # at once, and in parts
+        (files / "weights").write_bytes(os.urandom(size))
+        done = Import(tmp_path, files, store.endpoint)
+        assert done.code == 0 and not done.left, done.log
+        artifact = json.loads(done.said)["artifact"]
+        assert artifact["uri"].startswith("s3://models/imported/fraud-7-") and seaweed.ADMIN[1] not in done.log
+        fetch = Fetch(tmp_path, store.endpoint, artifact["digest"], uri=artifact["uri"], flags=["--unpack"])
+        assert fetch.code == 0, fetch.log
+        assert subprocess.run(["diff", "-r", files, fetch.out / "model"]).returncode == 0
+        shutil.rmtree(fetch.out, ignore_errors=True)
+    # Parts of a connection that breaks are sent again.
+    cutter = Cutter(store.port, 3, 100)
+    done = Import(tmp_path, files, cutter.endpoint)
+    assert done.code == 0 and "again in" in done.log and json.loads(done.said)["artifact"] == artifact, done.log
+    for keys, words in [(seaweed.READER, "allow them s3:PutObject, or name another Secret in registry.mlflow.store.credentials"),
+                        (("admin", "wrong"), "the store does not know these keys")]:
+        done = Import(tmp_path, files, store.endpoint, keys=keys)
+        assert done.code == 77 and words in done.said and not done.left, (done.code, done.log)
 
 
 def test_what_real_stores_refuse_is_said(store, tmp_path):

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 import re
+import signal
 import subprocess
 import tarfile
 
 import pytest
 
+import seaweed
 import settings
 from case import API
 from test_admission import assert_words, grant, refusal
@@ -226,3 +229,56 @@ def test_records_are_exported_then_pruned_and_what_is_left_is_known_to_be_whole(
     clients["keeper"].delete("ModelAudit", oldest["metadata"]["name"], case.namespace)
     said = plugin(case, "audit", "m", "--verify")
     assert said.code == NO and "cut: " in said.out, said
+
+
+S3_KEYS = settings.STATE / "audit-s3"
+
+
+@pytest.fixture
+def store():
+    """A real S3 store with a bucket, and its keys where the operator looks for them."""
+    with seaweed.Store() as store:
+        seaweed.curl(store.endpoint, "PUT", "audit")
+        S3_KEYS.mkdir(parents=True, exist_ok=True)
+        for name, value in {"AWS_ENDPOINT_URL": store.endpoint, "AWS_ACCESS_KEY_ID": seaweed.ADMIN[0], "AWS_SECRET_ACCESS_KEY": seaweed.ADMIN[1]}.items():
+            (S3_KEYS / name).write_text(value)
+        yield store
+
+
+def in_bucket(store, namespace):
+    """{key: lines} in the order in which the store lists them."""
+    keys = re.findall(r"<Key>([^<]*)</Key>", seaweed.curl(store.endpoint, "GET", "audit?list-type=2"))
+    return {key: seaweed.curl(store.endpoint, "GET", f"audit/{key}").splitlines() for key in keys if key.startswith(f"prod/{namespace}/")}
+
+
+@pytest.mark.operator(f"--audit-key={KEYS / 'operator.key'}", "--audit-export=s3://audit/prod", f"--audit-export-credentials={S3_KEYS}")
+def test_records_go_to_a_bucket_each_once_and_hold_up_nobody(keys, store, private):
+    case = private
+    rolled_out(case)
+    exported = lambda count: case.until(lambda: sum(EXPORTED in a["metadata"].get("annotations", {}) for a in case.kube.list("ModelAudit", case.namespace)) >= count, f"{count} are exported")
+    exported(1)
+    audit = case.kube.list("ModelAudit", case.namespace)[0]
+    assert audit["metadata"]["annotations"]["modelops.dev/installation"]
+    [(key, lines)] = in_bucket(store, case.namespace).items()
+    uid, last = case.get()["metadata"]["uid"], audit["spec"]["last"]
+    assert re.fullmatch(f"prod/{case.namespace}/m/{uid}/000000000001-{last:012}-[0-9a-f]{{16}}.jsonl", key), key
+    assert lines[:-1] == audit["spec"]["records"] and json.loads(lines[-1])["checkpoint"]["signature"] == audit["spec"]["signature"]["value"]
+    # What a repeat would do: the store does not write it over.
+    with pytest.raises(AssertionError, match="PreconditionFailed"):
+        seaweed.curl(store.endpoint, "PUT", f"audit/{key}", "-H", "if-none-match: *", "-d", "forged")
+    assert in_bucket(store, case.namespace)[key] == lines
+
+    # The store hangs: nobody waits for it, and nothing is lost.
+    os.kill(store.process.pid, signal.SIGSTOP)
+    try:
+        for version in ("m-v1", "m-v2", "m-v1"):
+            case.move(version)
+            case.ready("m", version)
+        sealed(case, 4)
+        assert case.operator.metrics()["model_operator_audit_export_waiting"] >= 3
+    finally:
+        os.kill(store.process.pid, signal.SIGCONT)
+    exported(4)
+    records = [json.loads(line) for lines in in_bucket(store, case.namespace).values() for line in lines]
+    assert [r["seq"] for r in records if "seq" in r] == list(range(1, case.status()["audit"]["seq"] + 1))
+    assert sum("checkpoint" in r for r in records) == len(in_bucket(store, case.namespace))

@@ -37,6 +37,12 @@ def test_it_is_accepted(case, name):
     assert "model.modelops.dev/" in applied.stdout and "configmap/job-kit" in applied.stdout, applied.stdout
 
 
+@pytest.mark.parametrize("file", sorted((settings.REPO / "examples" / "engines").glob("*.yaml")), ids=lambda file: file.stem)
+def test_that_of_an_engine_is_accepted(case, file):
+    applied = case.kubectl("apply", "--server-side", "--dry-run=server", "-f", file)
+    assert "model.modelops.dev/ranker" in applied and "clusterrole.rbac.authorization.k8s.io/model-operator-" in applied
+
+
 class Pipeline:
     """The Jobs of one example, one after the other, as the operator tells them."""
 

@@ -52,9 +52,9 @@ def test_a_retired_model_serves_nothing_and_comes_back_when_its_stage_says_so(ca
     ({"deprecateAt": "2030-02-01T00:00:00Z", "retireAt": "2030-01-01T00:00:00Z"}, "deprecateAt must be before retireAt"),
     ({"retireAt": "tomorrow"}, "date-time"),
 ])
-def test_a_lifecycle_that_makes_no_sense_is_refused(alone, lifecycle, words):
+def test_a_lifecycle_that_makes_no_sense_is_refused(case, lifecycle, words):
     with pytest.raises(ApiError) as refused:
-        alone.model("m", lifecycle=lifecycle)
+        case.model("m", lifecycle=lifecycle)
     assert words in str(refused.value)
 
 

@@ -117,14 +117,23 @@ def test_the_catalog_of_runtimes(kube, namespace, tmp_path):
             assert {"startupProbe", "readinessProbe", "livenessProbe", "resources"} <= set(server)
             assert {spec["port"], spec["metrics"]["port"]} <= {p["containerPort"] for p in server["ports"]}
         else:
-            queries = [q for gate in spec["gates"] for q in (gate["prometheus"]["query"], gate.get("samples", {}).get("query")) if q]
-            assert all('modelops_version="{{candidate}}"' in q and 'namespace="{{namespace}}"' in q for q in queries), name
-            rules += [{"record": "gate", "expr": q} for q in queries]
+            for figures, version in ((spec["gates"], "{{candidate}}"), (spec["monitors"], "{{stable}}")):
+                queries = [q for figure in figures for q in (figure["prometheus"]["query"], figure.get("samples", {}).get("query")) if q]
+                assert all(f'modelops_version="{version}"' in q and 'namespace="{{namespace}}"' in q for q in queries), name
+                rules += [{"record": "gate", "expr": q} for q in queries]
     (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "gates", "rules": [{**r, "labels": {"n": str(i)}} for i, r in enumerate(rules)]}]}))
     checked = subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yml"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     labels = (MANIFESTS / "monitoring" / "podmonitors.yaml").read_text() + (MANIFESTS / "monitoring" / "scrape-config.yaml").read_text()
     assert labels.count("modelops_model}") == labels.count("modelops_version}") == 2
+
+
+@pytest.mark.parametrize("folder", ["manifests", "manifests/namespaced"])
+def test_the_operator_is_scraped_as_it_serves(kube, folder):
+    arguments = find(kube.render(folder), "Deployment", "model-operator")["spec"]["template"]["spec"]["containers"][0]["args"]
+    endpoint = find(kube.render("manifests/monitoring"), "PodMonitor", "model-operator")["spec"]["podMetricsEndpoints"][0]
+    assert "--metrics-tls=false" not in arguments and endpoint["scheme"] == "https"
+    assert endpoint["tlsConfig"] == {"insecureSkipVerify": True} and not any("--metrics-cert-dir" in a for a in arguments)
 
 
 def test_in_one_namespace_the_operator_has_the_same_rights_but_none_beyond_it(kube):

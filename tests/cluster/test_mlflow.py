@@ -7,8 +7,10 @@ import tarfile
 import pytest
 
 import mlflow_server
+import seaweed
 import settings
 from operators import Port
+from test_artifacts import deploy_store, secret
 from test_retraining import over, training
 
 pytestmark = pytest.mark.xdist_group("mlflow")
@@ -71,10 +73,25 @@ def noted(case, version):
     case.until(lambda: training(case).get("datasets", [{}])[0].get("digest", "").startswith(f"{version}@"), f"version {version} is on record", timeout=90)
 
 
+def knows(case, mlflow, serving, **states):
+    """MLflow's alias names the version that serves, and the tags of each say what became of it."""
+    def tags(version):
+        found = mlflow.ask(f"/api/2.0/mlflow/model-versions/get?name=fraud&version={version}")["model_version"].get("tags", [])
+        return {tag["key"]: tag["value"] for tag in found}
+
+    def as_told():
+        if mlflow.alias("fraud", "serving") != serving:
+            return False
+        return all(tags(version.removeprefix("v")).get("modelops.serving") == state for version, state in states.items())
+    case.until(as_told, f"MLflow knows that {serving} serves and {states}", timeout=90)
+    case.until(lambda: training(case)["mirror"]["written"] == training(case)["mirror"]["change"], "status says so")
+    return {version: tags(version.removeprefix("v")) for version in states}
+
+
 def test_a_new_champion_is_imported_judged_and_rolled_out_and_back(here, mlflow, claim):
     case = here
     first, _ = mlflow.register(2, 0.95)
-    serve(case, registry(case))
+    serve(case, registry(case, mirror={"servingAlias": "serving"}))
     noted(case, first)
     assert training(case)["runNumber"] == 0, "what was there at first is only noted"
 
@@ -97,15 +114,50 @@ def test_a_new_champion_is_imported_judged_and_rolled_out_and_back(here, mlflow,
     assert mlflow.run(mlflow_server.PREDICT, claim / "unpacked") == ["predicted", "30.0"]
     done = subprocess.run([settings.OPERATOR, "pack", claim / "unpacked", "-o", claim / "again.tar"], capture_output=True, text=True)
     assert done.stdout.strip() == artifact["digest"]
+    told = knows(case, mlflow, second, **{f"v{second}": "Serving"})
+    assert told[f"v{second}"]["modelops.serving.version"] == f"{case.namespace}/{imported['status']['version']}"
 
     # A worse one does not get through, and the alias goes back.
     worse, _ = mlflow.register(4, 0.5)
     assert over(case, 2)["lastResult"].startswith("Rejected: "), training(case)
     case.ready(version=imported["status"]["version"])
+    told = knows(case, mlflow, second, **{f"v{second}": "Serving", f"v{worse}": "Rejected"})
+    assert "good" in told[f"v{worse}"]["modelops.serving.reason"], told
     noted(case, worse)
     mlflow.run(mlflow_server.ALIAS, "fraud", "champion", first)
     assert over(case, 3)["lastResult"].startswith("Registered: "), training(case)
     case.ready(version=case.get("TrainingRun", training(case)["lastRun"])["status"]["version"])
+    knows(case, mlflow, first, **{f"v{first}": "Serving", f"v{second}": "Superseded", f"v{worse}": "Rejected"})
+    assert len(case.all("Job", {"modelops.dev/mirror-of": case.get("Model", "m")["metadata"]["uid"]})) <= 3
+
+    # What serves is none of MLflow's any more.
+    case.kube.create({"apiVersion": "modelops.dev/v1alpha1", "kind": "ModelRollout", "metadata": {"name": "back"}, "spec": {"modelRef": {"name": "m"}, "version": "m-v1"}}, case.namespace)
+    case.ready(version="m-v1")
+    knows(case, mlflow, None, **{f"v{first}": "Superseded"})
+
+
+def test_a_new_champion_goes_into_an_s3_store_and_serves_from_there(here, mlflow):
+    case = here
+    endpoint = deploy_store(case)
+
+    def has_bucket():
+        try:
+            return seaweed.curl(endpoint, "PUT", "models") is not None
+        except AssertionError:
+            return False
+    case.until(has_bucket, "the bucket is there")
+    secret(case, "store", seaweed.ADMIN)
+    first, _ = mlflow.register(2, 0.95, name="stored")
+    serve(case, registry(case, model="stored", store={"uri": "s3://models/imported", "credentials": {"secretName": "store"}}))
+    noted(case, first)
+    second, _ = mlflow.register(3, 0.97, name="stored")
+    assert over(case, 1)["lastResult"].startswith("Registered: "), training(case)
+    version = case.get("TrainingRun", training(case)["lastRun"])["status"]["version"]
+    artifact = case.get("ModelVersion", version)["spec"]["artifact"]
+    assert artifact["uri"].startswith(f"s3://models/imported/stored-{second}-") and artifact["credentials"] == {"secretName": "store"}
+    case.ready(version=version)
+    pod = next(p for p in case.all("Pod") if p["metadata"]["labels"].get("modelops.dev/version") == version)
+    assert artifact["digest"] in pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["message"]
 
 
 def test_what_goes_wrong_is_told_and_what_serves_goes_on(here, mlflow, claim):

@@ -2,7 +2,7 @@
 
 import json
 
-from case import condition
+from case import API, condition
 from test_retraining import job, result, version_of
 
 
@@ -102,3 +102,20 @@ def test_a_job_measures_what_serves(case):
     # A monitor that is taken away takes its Jobs with it.
     case.kube.patch("Model", "m", {"spec": {"monitors": None}}, case.namespace)
     case.until(lambda: not case.all("Job"), "the Job is removed")
+
+
+def test_a_set_of_monitors_is_written_once_and_counts_at_once(case):
+    def write(**fields):
+        case.kube.apply({"apiVersion": API, "kind": "ModelGateSet", "metadata": {"name": "shared"}, "spec": {"monitors": [monitor(**fields)]}}, case.namespace)
+    case.metrics.set("drift", "0.4", version="m-v1")
+    case.serve("m-v1", replicas=1, monitorSets=[{"name": "shared"}])
+    case.until(lambda: healthy(case)["reason"] == "GateSetNotFound", "the set is missed")
+    assert "ModelGateSet shared does not exist" in healthy(case)["message"] and condition(case.get(), "Ready")["status"] == "True"
+    write()
+    told = state(case, "Breached")
+    assert told["set"] == "ModelGateSet/shared" and told["message"] == "0.4 is above max 0.2"
+    write(max="0.5")
+    state(case, "OK")
+    case.kube.patch("Model", "m", {"spec": {"monitors": [monitor(max="0.3")]}}, case.namespace)  # its own takes the place
+    told = state(case, "Breached")
+    assert "set" not in told and told["message"] == "0.4 is above max 0.3"

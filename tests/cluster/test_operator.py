@@ -1,6 +1,10 @@
 """The operator as a program: it is killed, told to end, doubled, limited to a namespace, and put into the cluster."""
 
+import json
 import signal
+import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 import yaml
@@ -10,8 +14,6 @@ import settings
 from case import API, LONG, condition, conditions, gate
 from history import History
 from test_retraining import ask, job, over, result, training, version_of
-
-import json
 
 # Where the kill comes, in the life of one rollout: what its status says then. Each of these lasts: gates hold the rollout at both weights.
 MOMENTS = {
@@ -257,6 +259,51 @@ def test_metrics_are_for_whom_kubernetes_lets(alone):
         case.kube.delete("ClusterRoleBinding", case.namespace)
 
 
+def certify(folder, name):
+    """tls.crt and tls.key for localhost, as cert-manager renews a mounted Secret: both at once. Returns the certificate."""
+    made = folder / name
+    made.mkdir(parents=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                    "-addext", "subjectAltName=DNS:localhost", "-keyout", made / "tls.key", "-out", made / "tls.crt"], check=True, capture_output=True)
+    for file in ("tls.crt", "tls.key"):
+        if not (folder / file).is_symlink():
+            (folder / file).symlink_to(f"..data/{file}")
+    (folder / "..new").symlink_to(name)
+    (folder / "..new").rename(folder / "..data")
+    return (made / "tls.crt").read_text()
+
+
+def shown(port):
+    """The certificate that is shown there."""
+    import ssl
+    return ssl.get_server_certificate(("127.0.0.1", port))
+
+
+def test_metrics_come_by_https_and_a_renewed_certificate_is_shown(alone, tmp_path):
+    case, folder = alone, tmp_path / "cert"
+    operator = operators.namespaced(case.kube, case.namespace, arguments=[f"--metrics-cert-dir={folder}"])
+    try:
+        first = certify(folder, "first")
+        operator.start()
+        assert operator.http(operator.metrics_port, "/metrics")[0] == 200
+        assert shown(operator.metrics_port).split() == first.split()
+        second = certify(folder, "second")
+        case.kube.wait_for(lambda: shown(operator.metrics_port).split() == second.split(), 30, "the renewed one is shown")
+        with pytest.raises(urllib.error.HTTPError) as plain:
+            urllib.request.urlopen(f"http://127.0.0.1:{operator.metrics_port}/metrics", timeout=20)
+        assert plain.value.code == 400 and "speaks HTTPS" in plain.value.read().decode()
+        operator.end()
+        # A certificate is of no use where none is shown.
+        operator.command.append("--metrics-tls=false")
+        operator.start(wait_ready=False)
+        assert operator.process.wait(20) == 1 and "leave out one of both" in operator.tail()
+        operator.command.remove(f"--metrics-cert-dir={folder}")
+        operator.start()
+        assert urllib.request.urlopen(f"http://127.0.0.1:{operator.metrics_port}/metrics", timeout=20).status == 200
+    finally:
+        operator.end()
+
+
 @pytest.mark.operator("--metrics-auth")
 def test_without_the_right_to_ask_nobody_reads_metrics(private):
     token = operators.token_of(private.kube, private.namespace, "default")
@@ -382,10 +429,9 @@ def test_two_installations_do_not_fight(alone):
 
 
 def test_help_and_wrong_flags():
-    import subprocess
     helped = subprocess.run([settings.OPERATOR, "run", "--help"], capture_output=True, text=True)
     assert helped.returncode == 0
-    for flag in ("--kubeconfig", "--namespace", "--prometheus-url", "--metrics-address", "--metrics-auth", "--health-address", "--leader-elect", "--workers", "--log-format"):
+    for flag in ("--kubeconfig", "--namespace", "--prometheus-url", "--metrics-address", "--metrics-tls", "--metrics-cert-dir", "--metrics-auth", "--health-address", "--leader-elect", "--workers", "--log-format"):
         assert flag in helped.stdout
     wrong = subprocess.run([settings.OPERATOR, "run", "--no-such-flag"], capture_output=True, text=True)
     assert wrong.returncode != 0 and "--no-such-flag" in wrong.stderr + wrong.stdout

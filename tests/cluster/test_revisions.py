@@ -7,6 +7,7 @@ import pytest
 import operators
 from case import TINY_RUNTIME, condition, gate
 from history import endpoints
+from test_plugin import NO, model, plan, said  # noqa: F401 - model is a fixture
 
 REVISION = "modelops.dev/revision"
 BY_REVISION = gate(query='accuracy{namespace="{{namespace}}",version="{{candidate}}",revision="{{candidateRevision}}"}', min="0.9", onInconclusive="Wait")
@@ -146,3 +147,37 @@ def test_another_image_of_the_operator_restarts_nothing(private):
         assert before <= pods(case)
     finally:
         newer.end()
+
+
+def test_people_are_told_what_a_template_changes(case, model):
+    """Before, on the way, and afterwards; and they ask for what a runtime says now, of one Model or of many."""
+    runtime_of(case, "one")
+    try:
+        case.serve(runtime=case.namespace, steps=[{"weight": 50}, {"pause": {}}])
+        assert said(model("diff", "m")) == "m-v1 serves as the spec asks for it\n"
+        file = copy.deepcopy(case.last_model)
+        file["spec"]["serving"]["template"] = {"spec": {"containers": [{"name": "server", "env": [{"name": "LEVEL", "value": "two"}]}]}}
+        planned = plan(case, file)
+        assert planned.code == NO and "would go from m-v1 to m-v1 as Model and ModelRuntime ask for it now by these steps" in planned.out, planned
+        case.kube.apply(file, case.namespace)
+        rollout = case.rollout_of("m-v1")
+        case.phase(rollout, "Paused")
+        differs = model("diff", "m")
+        assert differs.code == NO and differs.out.startswith("spec.containers[server].env[LEVEL]"), differs
+        assert "m-v1 (template " in model("status", "m").out
+        said(model("promote", "m"))
+        case.phase(rollout, "Succeeded")
+        case.ready()
+        assert said(model("diff", "m")) == "m-v1 serves as the spec asks for it\n"
+        newest = said(model("history", "m")).splitlines()[1]
+        assert newest.startswith(rollout) and newest.count("m-v1 (template ") == 2 and " spec " in newest and "promoted" in newest, newest
+
+        runtime_of(case, "two")
+        case.until(lambda: condition(case.get(), "RuntimeOutdated"), "RuntimeOutdated")
+        assert "tests/template" in model("diff", "m").out
+        case.kube.patch("Model", "m", {"metadata": {"labels": {"team": "payments"}}, "spec": {"rollout": {"steps": None}}}, case.namespace)
+        assert "m-v1" in said(model("refresh", "-l", "team=payments"))
+        served_by(case, {"two": 2})
+        case.until(lambda: condition(case.get(), "RuntimeOutdated") is None, "it is of the newest runtime")
+    finally:
+        case.kube.delete("ModelRuntime", case.namespace)

@@ -3,6 +3,7 @@
 import contextlib
 
 from case import TINY_RUNTIME
+from history import History
 
 
 @contextlib.contextmanager
@@ -65,3 +66,18 @@ def test_an_edit_that_breaks_a_model_stops_there(case):
         # Another edit begins anew, and counts anew.
         case.kube.patch("ModelRuntime", name, {"spec": {"template": {"spec": {"nodeSelector": None}, "metadata": {"annotations": {"patch": "2"}}}}})
         case.until(lambda: status().get("updated") == 2 and status()["failed"] == 0, "both have the mended one", timeout=120)
+
+
+def test_models_are_patched_two_at_a_time_and_each_of_them_once(case):
+    models = {name: "low" for name in ("a", "b", "c", "d", "e")}
+    with runtime(case, maxConcurrent=2) as name:
+        status = serve(case, name, models)
+        with History(case.kube, case.namespace) as history:
+            patch(case, name, "1")
+            done = {"updated": 5, "observedGeneration": 2, "rolling": []}
+            case.until(lambda: status().items() >= done.items(), "all have the patch", timeout=120)
+        over = ("Succeeded", "RolledBack", "Failed", "Aborted", "Superseded")
+        for kind, world in history.replay():
+            live = [r for r in world.objects["ModelRollout"].values() if r.get("status", {}).get("phase") not in over]
+            assert len(live) <= 2, world.last
+        assert sorted(r["spec"]["modelRef"]["name"] for r in rollouts(case)) == sorted(models)

@@ -61,6 +61,10 @@ def conclude(case, name, kind="Completed", message="", **status):
     case.kube.patch("Training", name, {"status": {"conditions": [{"type": kind, "status": "True", "message": message}], **status}}, case.namespace, "status")
 
 
+def run_by_hand(name, **spec):
+    return {"apiVersion": "modelops.dev/v1alpha1", "kind": "TrainingRun", "metadata": {"name": name}, "spec": {"modelRef": {"name": "m"}, **spec}}
+
+
 def test_trials_are_objects_of_an_engine_and_the_best_becomes_a_version(case, engine):
     trains(case, trials={"parallelism": 2, "parameters": {"C": ["0.1", "1"]}, "objective": {"metric": "f1"}})
     names = ["m-run-000001-train-t0", "m-run-000001-train-t1"]
@@ -82,14 +86,16 @@ def test_pods_of_a_workload_report_as_those_of_a_job_do(case, engine):
     document = result(case)
     trains(case, workload=workload(result={"pods": {"matchLabels": {"training": "$(MODELOPS_NAME)"}}}))
     made(case)
-    for name, text in (("leader", json.dumps(document)), ("worker", "bye")):
+    # The engine is done before the leader has said what it made: it begins late.
+    for name, text, late in (("leader", json.dumps(document), {"schedulingGates": [{"name": "test/late"}]}), ("worker", "bye", {})):
         container = {"name": "train", "image": settings.TINY_IMAGE, "imagePullPolicy": "IfNotPresent", "args": ["job"],
                      "env": [{"name": "RESULT", "value": text}, {"name": "MODELOPS_RESULT", "value": "/dev/termination-log"}]}
         case.kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"training": "m-run-000001-train"}},
-                          "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [container]}}, case.namespace)
-    for name in ("leader", "worker"):
-        case.until(lambda n=name: case.get("Pod", n)["status"]["phase"] == "Succeeded", f"{name} has ended")
+                          "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [container], **late}}, case.namespace)
+    case.until(lambda: case.get("Pod", "worker")["status"]["phase"] == "Succeeded", "the worker has ended")
     conclude(case, "m-run-000001-train")
+    case.until(lambda: "its RunResult is waited for until" in run_of(case)["message"], "it waits for the leader's word")
+    case.kube.patch("Pod", "leader", {"spec": {"schedulingGates": None}}, case.namespace)
     assert ended(case)["version"] == version_of(document)
 
 
@@ -115,12 +121,12 @@ def test_a_run_that_is_called_off_takes_its_workload_with_it(case, engine):
     case.kube.patch("TrainingRun", "m-run-000001", {"spec": {"desiredState": "Cancelled"}}, case.namespace)
     ended(case, phase="Cancelled")
     assert not case.find("Training", "m-run-000001-train")
-    # One that somebody else deletes.
-    ask(case)
-    made(case, "m-run-000002-train")
-    case.until(lambda: run_of(case, "m-run-000002")["trials"][0]["job"].get("uid"), "its UID is known")
-    case.kube.delete("Training", "m-run-000002-train", case.namespace)
-    assert "was deleted before its result was read" in ended(case, "m-run-000002", phase="Failed")["message"]
+    # One that somebody else deletes, of a run that a person wrote.
+    case.kube.create(run_by_hand("mine", workload=f"trainings.{GROUP}"), case.namespace)
+    made(case, "mine-train")
+    case.until(lambda: run_of(case, "mine")["trials"][0]["job"].get("uid"), "its UID is known")
+    case.kube.delete("Training", "mine-train", case.namespace)
+    assert "was deleted before its result was read" in ended(case, "mine", phase="Failed")["message"]
 
 
 def test_a_kind_that_is_not_there_yet_is_waited_for_and_one_that_goes_is_told(case, engine):
@@ -158,6 +164,12 @@ def test_rights_that_are_missing_are_told_and_author_needs_them_too(case, engine
         author.apply(body, case.namespace)
     del body["spec"]["retraining"]
     author.apply(body, case.namespace)
+    # Nor do they get one made by a run of the Model that somebody else wrote.
+    with pytest.raises(ApiError, match=f"may not create closeds.{GROUP} in namespace {case.namespace}"):
+        author.create(run_by_hand("theirs", workload=f"closeds.{GROUP}"), case.namespace)
+    author.create(run_by_hand("theirs"), case.namespace)
+    case.kube.patch("TrainingRun", "m-run-000001", {"spec": {"desiredState": "Cancelled"}}, case.namespace)
+    assert f"names no kind; create another TrainingRun with spec.workload: closeds.{GROUP}" in ended(case, "theirs", phase="Failed")["message"]
 
 
 @pytest.mark.parametrize("changes, words", [

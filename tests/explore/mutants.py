@@ -47,8 +47,13 @@ MUTANTS = [
      "if (const auto r = carrier(); r && !BROKEN) intent().rollout_uid = r->meta.uid;", "aborted or deleted", "at rest"),
     ("a Service that is not given back is left behind", "reconcilers/serving/adopt.cpp",
      "    if (!m_.adopt) take_along();\n", "    if (!BROKEN && !m_.adopt) take_along();\n", "adopted", "at rest: it is not as it was"),
+    ("what a watch has told of approvals is believed", "reconcilers/rollout/turn_governance.cpp",
+     "tally = governance::tally(question, approvals, now_, &*read);", "tally = governance::tally(question, approvals, now_, BROKEN ? nullptr : &*read);",
+     "an approval, its revocation", "policy"),
+    ("who wrote the change may approve it", "reconcilers/governance/approvals.cpp",
+     'if (q_.record.separate_author) return "who wrote', 'if (q_.record.separate_author && !BROKEN) return "who wrote', "an approval, its revocation", "policy"),
     ("nobody looks again after a write", "reconcilers/model/plan.cpp",
-     "    plan_.at_once = wrote;\n", "    plan_.at_once = wrote && !BROKEN;\n", "a first version", "at rest"),
+     "    if (look_again_) plan_.requeue_after", "    if (BROKEN) plan_.at_once = false;\n    if (look_again_) plan_.requeue_after", "a first version", "at rest"),
 ]
 
 

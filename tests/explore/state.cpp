@@ -105,6 +105,7 @@ class Fingerprint {
   // ---- the parts ----
 
   void world() {
+    add(s_.world.has_engine);
     for (const StoredPtr& object : s_.world.objects()) {
       add(static_cast<uint64_t>(object->ref.kind));
       add(object->ref.key.name);
@@ -192,6 +193,8 @@ class Fingerprint {
     if (!known) return;
     add(known->meta.uid);
     add(static_cast<uint64_t>(known->meta.generation));
+    const StoredPtr model = s_.world.stored({Kind::Model, key});
+    add(model && std::to_string(model->version) == known->meta.resource_version);
   }
 
   void memory() {
@@ -205,6 +208,10 @@ class Fingerprint {
       add(wish);
     }
     for (const std::string& rollout : memory.failed) add(rollout);
+    for (const auto& [uid, word] : s_.world.words_read) {
+      add(sim::print_of(uid));
+      add(word.dump());
+    }
   }
 
   // A part that is numbered by itself.

@@ -1,33 +1,28 @@
 #include "tests/explore/worlds.h"
 
-#include "tests/sim/fixture.h"
-
 namespace mo::explore {
-namespace {
 
-using sim::Fixture;
-using sim::must;
-using sim::Sim;
-using Edit = std::function<void(Json& spec)>;
-using Acts = std::vector<Act>;
-
-constexpr uint32_t bit(int act) { return 1u << act; }
-bool has(uint32_t acts, int act) { return acts >> act & 1; }
-
-// One pod a version, and steps of both kinds.
 void small(Json& spec) {
   spec["serving"]["replicas"] = 1;
   spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}, {"gates": ["accuracy"]}])");
 }
 
-// Model m serves m-v1 and everybody knows: what happened before is no part of the world.
-Fixture serving(Sim& s, const Edit& edit = small) {
-  Fixture f = sim::usual(s, edit);
+sim::Fixture serving(sim::Sim& s, const std::function<void(Json& spec)>& edit) {
+  sim::Fixture f = sim::usual(s, edit);
   s.op.metrics["accuracy m-v1"] = "0.95";
   s.run({});
   f.must_serve("m-v1");
   return f;
 }
+
+namespace {
+
+using sim::Fixture;
+using sim::must;
+using sim::Sim;
+
+constexpr uint32_t bit(int act) { return 1u << act; }
+bool has(uint32_t acts, int act) { return acts >> act & 1; }
 
 bool over(const Fixture& f, const std::string& rollout) {
   const std::string phase = f.phase(rollout);
@@ -290,6 +285,65 @@ World retraining() {
   };
   w.budget = {2, 2, 0};
   w.late = {Kind::Job, Kind::ModelVersion, Kind::ModelRollout};
+  return w;
+}
+
+// No watch tells of the object that trains: what is known of it was asked, and may be old.
+World engine() {
+  World w;
+  w.name = "training by an engine's object whose kind may vanish";
+  static const std::string bits = sim::digest("run");
+  const std::string made = "m-" + bits.substr(7, 10), run = "m-run-000001";
+  w.set_up = [made, run](Sim& s, Acts& acts) {
+    s.op.job_result = [](const std::string&) {
+      return Json{{"apiVersion", "modelops.dev/v1alpha1"},
+                  {"kind", "RunResult"},
+                  {"metrics", {{"f1", "0.95"}}},
+                  {"artifact", {{"uri", "pvc://models/run"}, {"digest", bits}, {"format", {{"name", "rules"}, {"version", "1"}}}}}}
+          .dump();
+    };
+    s.op.metrics["accuracy " + made] = "0.95";
+    Fixture f = serving(s, [](Json& spec) {
+      small(spec);
+      spec["track"] = "Promoted";
+      const auto ends = [](const std::string& as) { return "has(self.status) && self.status.conditions.exists(c, c.type == '" + as + "')"; };
+      spec["retraining"] = {{"limits", {{"deadline", "30s"}}},
+                            {"onSuccess", "Register"},
+                            {"workload",
+                             {{"resource", "jobsets"},
+                              {"object", {{"apiVersion", "jobset.x-k8s.io/v1alpha2"}, {"kind", "JobSet"}}},
+                              {"success", ends("Completed")},
+                              {"failure", ends("Failed")},
+                              {"result", {{"pods", {{"matchLabels", {{"jobset.sigs.k8s.io/jobset-name", "$(MODELOPS_NAME)"}}}}}}}}}};
+    });
+    const auto runs = [&s, run] {
+      const Json* object = s.world.find(sim::ref(Kind::Workload, run + "-train"));
+      return object && !object->contains("status");
+    };
+    acts = {{"asks for a run", [] { return true; },
+             [f]() mutable { f.edit_spec([](Json& spec) { spec["retraining"]["requestedAt"] = "2026-11-22T09:00:00Z"; }); }},
+            {"lets it fail", runs,
+             [&s, run] {
+               s.world.update(sim::ref(Kind::Workload, run + "-train"),
+                              [](Json& o) { o["status"]["conditions"] = {{{"type", "Failed"}, {"status", "True"}, {"message", "no"}}}; }, "engine");
+             },
+             bit(0)},
+            {"deletes the CRD", [&s] { return s.world.has_engine; }, [&s] { s.world.remove_engine(); }, bit(0)}};
+    return f;
+  };
+  w.asked_for = [made, run](const Fixture& f, uint32_t acts) {
+    f.must_serve("m-v1");
+    const Json* object = f.s.world.find(sim::ref(Kind::TrainingRun, run));
+    if (!has(acts, 0)) return must(!object, "a run that nobody asked for");
+    must(object != nullptr, "no run");
+    const std::string phase = (*object)["status"].value("phase", "");
+    const bool registered = f.s.world.find(sim::ref(Kind::ModelVersion, made)) != nullptr;
+    must(phase == "Succeeded" || phase == "Failed", "the run is " + phase);
+    must(registered == (phase == "Succeeded"), "registered although the run is " + phase);
+    if (has(acts, 1)) must(phase == "Failed", "what failed was registered");
+    must(f.s.world.made(Kind::Workload) <= 1, "I4: trained twice");
+  };
+  w.budget = {1, 1, 0};
   return w;
 }
 
@@ -581,13 +635,89 @@ World adopted() {
   return w;
 }
 
+// A word on what the rollout to the version that the spec asks for waits for.
+Act approves(Fixture f, const std::string& who, const std::string& name, uint32_t after) {
+  const auto waits = [f] { return f.rollout(f.to(f.model()["spec"]["version"].get<std::string>())); };
+  return {who + " approves",
+          [waits] {
+            const Json* r = waits();
+            return r && r->value("status", Json::object()).contains("approval");
+          },
+          [f, waits, who, name] {
+            const Json& r = *waits();
+            f.s.world.create({{"kind", "ModelApproval"},
+                              {"metadata", {{"name", name}}},
+                              {"spec",
+                               {{"rolloutRef", {{"name", r["metadata"]["name"]}}},
+                                {"role", "risk"},
+                                {"decision", "Approved"},
+                                {"approver", who},
+                                {"subject", r["status"]["approval"]["subject"]}}}},
+                             "kubectl");
+          },
+          after};
+}
+
+// In ann's name.
+Act ann_asks_for(Fixture f, const std::string& version, uint32_t after = 0) {
+  return {"ann asks for " + version, [] { return true; },
+          [f, version] {
+            f.s.world.update(
+                sim::ref(Kind::Model, "m"),
+                [&](Json& model) {
+                  model["metadata"]["annotations"][api::kAnnotationChangedBy] = "ann";
+                  model["spec"]["version"] = version;
+                },
+                "kubectl");
+          },
+          after};
+}
+
+// What watches tell of words is late. Invariant: nobody gets a request without a word that the API server itself has told of, by another person.
+World approved() {
+  World w;
+  w.name = "an approval, its revocation, and a person who edits";
+  const ObjectRef word = sim::ref(Kind::ModelApproval, "bobs");
+  w.set_up = [word](Sim& s, Acts& acts) {
+    Fixture f = serving(s, [](Json& spec) {
+      small(spec);
+      spec["rollout"]["steps"] = Json::parse(R"([{"weight": 50}])");
+    });
+    s.world.create({{"kind", "ModelPolicy"},
+                    {"metadata", {{"name", "high-risk"}}},
+                    {"spec", Json::parse(R"({"approvals": [{"role": "risk", "count": 1, "before": "FirstTraffic"}], "separationOfDuties": {"author": true}})")}},
+                   "kubectl");
+    s.run({});
+    s.invariants.needs_word = {"m-v2", "m-v3"};
+    acts = {ann_asks_for(f, "m-v2"), approves(f, "bob", "bobs", bit(0)),
+            {"takes bob's word back", [&s, word] { return s.world.find(word) != nullptr; }, [&s, word] { s.world.remove(word); }, bit(1)},
+            ann_asks_for(f, "m-v3", bit(0)), approves(f, "ann", "anns", bit(0))};
+    return f;
+  };
+  w.asked_for = [word](const Fixture& f, uint32_t acts) {
+    const std::string wanted = !has(acts, 0) ? "m-v1" : has(acts, 3) ? "m-v3" : "m-v2";
+    if (f.stable() == wanted) return f.must_serve(wanted);
+    const Json* r = f.rollout(f.to(wanted));
+    must(r && (*r)["status"].contains("approval"), "nobody is asked to approve " + wanted);
+    must(f.weight(f.to(wanted)) == 0 && f.ready_pods(f.stable()) == 1, f.stable() + " serves on");
+    const Json* said = f.s.world.find(word);
+    must(!said || (*said)["spec"]["subject"] != (*r)["status"]["approval"]["subject"], "bob's word stands, and is not honoured");
+  };
+  w.budget = {1, 0, 0};
+  w.late = {Kind::ModelApproval};
+  return w;
+}
+
 }  // namespace
 
 std::vector<World> worlds() {
-  return {first_version(), good_canary(), bad_canary(), steered(),  stopped(), there_and_back(),
-          two_rollouts(),  deletion(),    retraining(), two_pods(), never_ready(),
+  std::vector<World> all = {first_version(), good_canary(), bad_canary(), steered(),  stopped(), there_and_back(),
+          two_rollouts(),  deletion(),    retraining(), engine(),   two_pods(), never_ready(),
           tried_again(),   by_hand(),     edited(),     meddled(),  routed_canary(),
-          foreign_weights(), blue_green(), adopted()};
+          foreign_weights(), blue_green(), adopted(), approved()};
+  const std::vector<World> of_templates = template_worlds();
+  all.insert(all.end(), of_templates.begin(), of_templates.end());
+  return all;
 }
 
 }  // namespace mo::explore

@@ -105,6 +105,8 @@ void must_hold(const json& object, const api::ModelRuntime& r) {
 void must_hold(const json& object, const api::GateSet& set) {
   const json& gates = at(object, {"spec", "gates"});
   MUST(gates.is_array() ? set.gates.size() <= gates.size() : set.gates.empty());
+  const json& monitors = at(object, {"spec", "monitors"});
+  MUST(monitors.is_array() ? set.monitors.size() <= monitors.size() : set.monitors.empty());
   if (at(object, {"spec"}).is_object()) MUST(fuzz::json_of(set.raw) == object["spec"]);
 }
 void must_hold(const json& object, const api::Deployment& d) {

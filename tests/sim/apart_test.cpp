@@ -161,8 +161,8 @@ TEST_CASE("a policy's least time of copies passes before the first request, also
     s.always = [f, &s] {
       const Json* r = f.to("m-v2").empty() ? nullptr : f.rollout(f.to("m-v2"));
       if (!r || (*r)["status"].value("weights", Json::object()).value("candidate", 0) == 0) return;
-      must((*r)["status"].contains("mirroringSince") &&
-               s.world.now >= *parse_time((*r)["status"]["mirroringSince"].get<std::string>()) + std::chrono::hours(1),
+      must((*r)["status"].contains("mirroredSince") &&
+               s.world.now >= *parse_time((*r)["status"]["mirroredSince"].get<std::string>()) + std::chrono::hours(1),
            "it has requests too early: " + (*r)["status"].dump());
     };
     s.expect = [f] {
@@ -170,6 +170,36 @@ TEST_CASE("a policy's least time of copies passes before the first request, also
       must_be_plain(f);
       must((*f.rollout(f.to("m-v2")))["status"]["governance"]["minShadow"] == "1h", "on record");
     };
+  });
+}
+
+// It was counted from when the gateways were known to be able to. This one takes up the route minutes later.
+TEST_CASE("a policy's least time of copies is counted from the first one") {
+  explore([](Sim& s) {
+    s.world.create({{"kind", "ModelPolicy"}, {"metadata", {{"name", "shadows"}}}, {"spec", {{"require", {{"minShadow", "1h"}}}}}}, "kubectl");
+    Fixture f = rolling_to_v2(s, R"([{"gates": ["accuracy"]}])", {{"strategy", "Shadow"}, {"onFailure", "Pause"}, {"progressDeadlineSeconds", 120}});
+    const auto status = [f] { return f.to("m-v2").empty() ? Json::object() : f.rollout(f.to("m-v2"))->value("status", Json::object()); };
+    const auto copies = [&s, f] {
+      const Json* route = s.world.find(ref(Kind::HttpRoute, "m"));
+      if (!route || !rules(f).back().contains("filters")) return false;
+      const Json parents = route->value("status", Json::object()).value("parents", Json::array());
+      return !parents.empty() && parents[0]["conditions"][0]["observedGeneration"] == (*route)["metadata"]["generation"];
+    };
+    s.then("the gateway stops", [f] { return !f.to("m-v2").empty(); }, [&s] { s.world.has_gateway = false; });
+    const auto waits = [status] { return status().value("phase", "") == "Paused" && status().contains("mirroringSince"); };
+    s.then("the gateway is back", [f, waits] { return waits() || f.stable() == "m-v2"; },
+           [&s, f, waits]() mutable {
+             s.world.has_gateway = true;
+             if (waits()) f.resume(f.to("m-v2"));
+           });
+    s.patience = std::chrono::hours(2);
+    const auto first = std::make_shared<std::optional<TimePoint>>();
+    s.always = [status, copies, first, &s] {
+      if (!*first && copies()) *first = s.world.now;
+      if (status().value("weights", Json::object()).value("candidate", 0) == 0) return;
+      must(*first && s.world.now >= **first + std::chrono::hours(1), "it has requests too early: " + status().dump());
+    };
+    s.expect = [f] { f.must_serve("m-v2"); };
   });
 }
 

@@ -85,6 +85,7 @@ void Controllers::offer(std::vector<Step>& steps) {
   for (const ObjectRef& ref : w_.all(Kind::Deployment)) offer_deployment(steps, ref);
   for (const ObjectRef& ref : w_.all(Kind::Pod)) offer_pod(steps, *w_.truth.pods.get(ref.key));
   for (const ObjectRef& ref : w_.all(Kind::Job)) offer_job(steps, ref);
+  for (const ObjectRef& ref : w_.all(Kind::Workload)) offer_workload(steps, ref);
   for (const ObjectRef& ref : w_.all(Kind::HttpRoute)) offer_route(steps, ref);
   for (const ObjectRef& ref : w_.all(Kind::Service)) offer_endpoints(steps, ref);
   offer_garbage(steps);
@@ -230,6 +231,24 @@ void Controllers::offer_job(std::vector<Step>& steps, const ObjectRef& ref) {
                                 {"lastTransitionTime", format_time(w_.now)}}};
                          },
                          "kube-controller-manager");
+                   }});
+}
+
+// An engine, with JobSet's words.
+void Controllers::offer_workload(std::vector<Step>& steps, const ObjectRef& ref) {
+  if (w_.get(ref).contains("status")) return;
+  const JobFate fate = job_fate ? job_fate(ref.key.name) : JobFate{};
+  if (fate.is == JobFate::Is::Stuck || fate.is == JobFate::Is::Hangs) return;
+  steps.push_back({"engine: " + ref.key.name + " ends", [this, ref, fate] {
+                     const bool good = fate.is == JobFate::Is::Complete;
+                     w_.update(
+                         ref,
+                         [&](Json& o) {
+                           o["status"]["conditions"] = {{{"type", good ? "Completed" : "Failed"},
+                                                         {"status", "True"},
+                                                         {"message", good ? "jobset completed successfully" : "jobset failed due to one or more job failures"}}};
+                         },
+                         "engine");
                    }});
 }
 

@@ -27,7 +27,7 @@ class Controllers {
  public:
   explicit Controllers(World& world) : w_(world) {}
 
-  // What becomes of a pod, by its whole JSON; of a Job, by its name.
+  // What becomes of a pod, by its whole JSON; of a Job, or of an engine's object that trains, by its name.
   std::function<PodFate(const Json& pod)> pod_fate;
   std::function<JobFate(const std::string& job)> job_fate;
   // Whether EndpointSlices follow, by the Service's name.
@@ -43,6 +43,7 @@ class Controllers {
   void offer_foreign(std::vector<Step>& steps, const ObjectRef& ref, const api::Deployment& d);
   void offer_pod(std::vector<Step>& steps, const api::Pod& pod);
   void offer_job(std::vector<Step>& steps, const ObjectRef& ref);
+  void offer_workload(std::vector<Step>& steps, const ObjectRef& ref);
   void offer_route(std::vector<Step>& steps, const ObjectRef& ref);
   void offer_endpoints(std::vector<Step>& steps, const ObjectRef& service);
   void offer_garbage(std::vector<Step>& steps);

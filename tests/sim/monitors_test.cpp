@@ -143,6 +143,41 @@ TEST_CASE("a monitor by Jobs runs one at a time, keeps the last few, and breache
   });
 }
 
+// Written once, in a set of the cluster; the Model's own of that name is lax, and changes nothing while the set requires its own.
+TEST_CASE("a monitor of a set holds a rollout, and a change of the set lets it go on") {
+  explore<int>({0, 1, 2}, [](Sim& s, const int& variant) {
+    const ObjectRef set = ref(Kind::ClusterModelGateSet, "org");
+    const auto make = [&s, variant] {
+      Json strict = drift({"Hold"});
+      if (variant == 1) strict["required"] = true;
+      s.world.create({{"kind", "ClusterModelGateSet"}, {"metadata", {{"name", "org"}}}, {"spec", {{"monitors", {strict}}}}}, "kubectl");
+    };
+    Fixture f = usual(s, [variant](Json& spec) {
+      spec["monitorSets"] = {{{"name", "org"}, {"kind", "ClusterModelGateSet"}}};
+      if (variant == 0) return;
+      spec["monitors"] = {drift({"Hold"})};
+      spec["monitors"][0]["max"] = "0.9";
+    });
+    s.op.metrics["drift m-v1"] = s.op.metrics["drift m-v2"] = "0.4";
+    const bool held = variant != 2;  // the Model's own takes the place of one that is not required
+    s.then("makes the set", [f] { return f.ready() && f.reason("Healthy") == "GateSetNotFound"; }, make);
+    s.then("asks for m-v2", [f, held] { return monitor(f, "state") == (held ? "Breached" : "OK") && f.reason("Healthy") != "GateSetNotFound"; },
+           [f]() mutable { f.ask_for("m-v2"); });
+    if (held)
+      s.then("makes the set less strict", [f] { return f.phase(f.to("m-v2")) == "Paused"; }, [&s, f, set] {
+        must(f.stable() == "m-v1", "m-v2 serves in spite of the hold");
+        s.world.update(set, [](Json& o) { o["spec"]["monitors"][0]["max"] = "0.5"; }, "kubectl");
+      });
+    s.then("looks", [f] { return monitor(f, "version") == "m-v2" && monitor(f, "state") == "OK"; }, [] {});
+    s.until = [] { return true; };
+    s.expect = [f, held] {
+      must(f.stable() == "m-v2", "serves: " + f.stable());
+      must(monitor(f, "set") == (held ? "ClusterModelGateSet/org" : ""), "of set " + monitor(f, "set"));
+      must(f.condition("Healthy") == "True", f.reason("Healthy"));
+    };
+  });
+}
+
 TEST_CASE("a monitor without data says so and does nothing") {
   explore([](Sim& s) {
     Fixture f = drifting(s, "0.05");

@@ -5,6 +5,7 @@
 
 #include "operator/api/parse.h"
 #include "operator/evidence/adopted_words.h"
+#include "operator/evidence/workload_words.h"
 #include "operator/store/references.h"
 #include "reconcilers/model/observe.h"
 
@@ -45,7 +46,8 @@ void Operator::restart() {
   read_log();
   // A quorum list of everything.
   Mind fresh;
-  fresh.known = w_.objects();
+  for (const StoredPtr& object : w_.objects())
+    if (object->ref.kind != Kind::Workload) fresh.known.push_back(object);
   for (const StoredPtr& object : fresh.known)
     for (const ObjectKey& model : object->models) fresh.queue.insert(model);
   for (const auto& runtime : w_.truth.runtimes.all()) fresh.queue.insert(runtime->meta.key);
@@ -220,11 +222,12 @@ void Operator::act() {
     wake_at(flight.key, w_.now + *wait);
   } else {
     if (w_.traced) w_.say("  " + text_of(action));
-    observer_.before(action, flight.known);
+    const Result<void> confirmed = confirm_owner(action);
+    if (confirmed) observer_.before(action, flight.known);
     ++writes;
-    if (status && punctual && status->target.kind == Kind::Model)
+    if (status && punctual && (status->target.kind == Kind::Model || status->target.kind == Kind::ModelRollout))
       m_.told[status->uid] = w_.now;  // no other may wait
-    const Result<void> done = carry_out(action);
+    const Result<void> done = confirmed ? carry_out(action) : confirmed;
     if (!done) {
       w_.say("    -> " + done.error().message);
       return refuse(action, done.error());
@@ -233,6 +236,25 @@ void Operator::act() {
            std::holds_alternative<Apply>(action) || std::holds_alternative<Delete>(action));
   }
   if (flight.next == flight.plan->actions.size()) follow_up();
+}
+
+// As the executor does before it makes something for a Model whose status this plan has not written: it has to be as the plan saw it.
+Result<void> Operator::confirm_owner(const Action& action) {
+  const auto makes = [](const Action& it) {
+    const auto* apply = std::get_if<Apply>(&it);
+    return apply && apply->uid.empty();
+  };
+  const Flight& flight = *m_.flight;
+  if (!makes(action) || !flight.known) return {};
+  const auto begin = flight.plan->actions.begin();
+  const bool confirmed = std::any_of(begin, begin + static_cast<std::ptrdiff_t>(flight.next - 1), [&](const Action& before) {
+    return makes(before) || target_of(before).kind == Kind::Model;
+  });
+  if (confirmed) return {};
+  const auto is = w_.truth.models.get(flight.key);
+  if (is && is->meta.uid == flight.known->meta.uid && is->meta.resource_version == flight.known->meta.resource_version) return {};
+  keep({Kind::Model, flight.key});
+  return fail(ErrorKind::NotFound, "the Model has changed meanwhile");
 }
 
 Result<void> Operator::carry_out(const Action& action) {
@@ -244,7 +266,9 @@ Result<void> Operator::carry_out(const Action& action) {
     return removed;
   }
   const auto* apply = std::get_if<Apply>(&action);
-  const Result<void> stored = apply ? w_.apply(*apply)
+  const bool makes_workload = apply && target.kind == Kind::Workload;
+  const Result<void> stored = makes_workload ? w_.make_workload(*apply)
+                              : apply ? w_.apply(*apply)
                               : std::holds_alternative<Scale>(action)
                                   ? w_.scale(std::get<Scale>(action))
                               : std::holds_alternative<SetFinalizers>(action)
@@ -261,8 +285,15 @@ Result<void> Operator::carry_out(const Action& action) {
   return {};
 }
 
+// No watch tells of workloads: what was known of one before it was made or deleted is asked anew, as the controller does.
+void Operator::doubt(const ObjectKey& model, const Plan& plan) {
+  if (std::any_of(plan.actions.begin(), plan.actions.end(), [](const Action& action) { return target_of(action).kind == Kind::Workload; }))
+    std::erase_if(m_.answers, [&](const Mind::Kept& kept) { return kept.model == model && kept.of_objects; });
+}
+
 // The API server answers with the object as it is now, which goes into the store at once.
 void Operator::keep(const ObjectRef& target) {
+  if (target.kind == Kind::Workload) return;  // no store holds it
   if (const StoredPtr now = w_.stored(target))
     take({now, false});
   else if (const StoredPtr gone = find(m_.known, target))
@@ -316,6 +347,7 @@ void Operator::refuse(const Action& action, const Error& error) {
   m_.refusals[key] = refusals.of(key);
   const auto plan = m_.flight->plan;
   m_.flight.reset();
+  doubt(key, *plan);
   send(key, plan->asks);
   if (fresh)
     m_.queue.insert(key);
@@ -348,6 +380,7 @@ void Operator::follow_up() {
   std::erase_if(m_.answers, [&](const Mind::Kept& kept) {
     return kept.model == flight.key && kept.seen && !wanted.count(kept.id);
   });
+  doubt(flight.key, *flight.plan);
   send(flight.key, flight.plan->asks);
   for (const Event& event : flight.plan->events) w_.say("    event " + event.reason + ": " + event.note);
   if (flight.plan->at_once)
@@ -407,12 +440,23 @@ Answer Operator::answer_to(const Ask& ask) const {
                   (service ? *evidence::adopted_service(service->dump()) : "null") + R"(,"others":[]})";
   } else if (std::holds_alternative<AskQueue>(ask.question)) {
     answer.text = "";
-  } else if (std::holds_alternative<AskWorkload>(ask.question)) {
-    answer.problem = "this cluster knows no such kind";
+  } else if (const auto* workload = std::get_if<AskWorkload>(&ask.question)) {
+    answer.text = words_of(*workload);
   } else {
     answer.text = job_result(std::get<AskRunResult>(ask.question).job.name);
   }
   return answer;
+}
+
+// As the evidence room reads it; the pods of one that succeeded report what a Job of that name would.
+std::string Operator::words_of(const AskWorkload& question) const {
+  if (const Json* object = w_.find({Kind::Workload, {question.ns, question.name}})) {
+    const std::string words = evidence::workload_words(object->dump(), question).value_or("{}");
+    const bool by_pods = !question.result_pods.empty() && evidence::reports(words);
+    return by_pods ? evidence::with_result(words, job_result(question.name)) : words;
+  }
+  const Json kinds = {{"resources", {{{"name", question.resource}, {"kind", question.kind}, {"namespaced", true}}}}};
+  return *evidence::absent_workload(w_.has_engine ? kinds.dump() : "", question);
 }
 
 void Operator::answer(size_t index) {

@@ -110,8 +110,10 @@ class Operator {
   Plan runtime_plan(const Stores& stores, const ObjectKey& runtime) const;
   void reconcile(const ObjectKey& key);
   void act();
+  Result<void> confirm_owner(const Action& action);
   Result<void> carry_out(const Action& action);
   void keep(const ObjectRef& target);
+  void doubt(const ObjectKey& model, const Plan& plan);
   bool take(const Change& change);
   bool lost() const { return lose_answer && lose_answer(); }
   bool known_as_foreign(const ObjectRef& target) const;
@@ -123,6 +125,7 @@ class Operator {
   void retry(const ObjectKey& key, Duration at_least);
   void answer(size_t index);
   Answer answer_to(const Ask& ask) const;
+  std::string words_of(const AskWorkload& question) const;
   void wake_at(const ObjectKey& key, TimePoint at);
 
   World& w_;

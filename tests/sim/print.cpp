@@ -146,6 +146,8 @@ class Printer {
       const bool still = value.value("reason", Json()) == "NewReplicaSetAvailable" ||
                          value.value("reason", Json()) == "ProgressDeadlineExceeded";
       const bool measured = name == "gates" && value.value("verdict", Json()) != "Running";
+      // It is looked at every so often from its beginning on.
+      if (value.contains("workload") && value.value("phase", "") == "Running" && value.contains("startedAt")) time(Is::Age, value["startedAt"], kLongest);
       for (const auto& [key, member] : value.items()) {
         if (key == "lastUpdateTime" && still) continue;
         if (key == "measurements" && measured) continue;

@@ -1,55 +1,15 @@
 // What serves keeps its pod template until a rollout brings another: edits of the Model's template, of its ModelRuntime, and another operator.
 #include <catch2/catch.hpp>
 
-#include "tests/sim/fixture.h"
+#include "tests/sim/images.h"
 
 namespace mo::sim {
 namespace {
-
-void set_image(Json& spec, const std::string& image) {
-  spec["serving"]["template"] = {{"spec", {{"containers", {{{"name", "server"}, {"image", image}}}}}}};
-}
-
-// m-v1 serves with image one; then the spec asks for image two.
-Fixture asking_for_image(Sim& s, const std::function<void(Json& spec)>& edit = {}) {
-  s.op.metrics["accuracy m-v1"] = "0.95";
-  Fixture f = usual(s, [&](Json& spec) {
-    set_image(spec, "one");
-    if (edit) edit(spec);
-  });
-  s.then("asks for another image", f.serves("m-v1"), [f]() mutable { f.edit_spec([](Json& spec) { set_image(spec, "two"); }); });
-  return f;
-}
-
-std::string image_of(const Json& pods) {
-  for (const Json& container : pods["spec"]["containers"])
-    if (container["name"] == "server") return container["image"];
-  return "";
-}
-
-// That all ready pods of the version have.
-void must_run(const Fixture& f, const std::string& version, const std::string& image) {
-  int pods = 0;
-  for (const auto& pod : f.s.world.truth.pods.of_model({kNamespace, "m"})) {
-    if (pod->version != version || !pod->ready) continue;
-    ++pods;
-    const Json& it = f.s.world.get({Kind::Pod, pod->meta.key});
-    must(image_of(it) == image, pod->meta.key.name + " runs " + image_of(it));
-  }
-  must(pods > 0, "no pod of " + version + " is ready");
-}
-
-Json stable_revision(const Fixture& f) { return f.status().value("stableRevision", Json::object()); }
 
 std::vector<std::string> pods_now(const Fixture& f) {
   std::vector<std::string> names;
   for (const auto& pod : f.s.world.truth.pods.of_model({kNamespace, "m"})) names.push_back(pod->meta.key.name);
   return names;
-}
-
-void edit_runtime(World& world, const std::string& image) {
-  world.update({Kind::ModelRuntime, {"", "rules"}},
-               [&](Json& o) { o["spec"]["template"]["spec"]["containers"][0]["image"] = image; }, "kubectl");
 }
 
 struct Variant {
@@ -155,13 +115,43 @@ TEST_CASE("version and template in one edit are one rollout") {
   });
 }
 
+// The runtime's own values, and what the API server takes for granted.
 TEST_CASE("a template that means the same starts nothing") {
-  explore([](Sim& s) {
+  explore<std::string>({R"({"image": "model-server:dev"})", R"({"imagePullPolicy": "IfNotPresent", "resources": {}, "terminationMessagePolicy": "File"})"}, [](Sim& s, const std::string& words) {
     Fixture f = usual(s);
-    s.then("says what is so", f.serves("m-v1"), [f]() mutable { f.edit_spec([](Json& spec) { set_image(spec, "model-server:dev"); }); });
+    s.then("says what is so", f.serves("m-v1"), [f, words]() mutable {
+      Json server = Json::parse(words);
+      server["name"] = "server";
+      f.edit_spec([&](Json& spec) { spec["serving"]["template"] = {{"spec", {{"dnsPolicy", "ClusterFirst"}, {"containers", {server}}}}}; });
+    });
     s.expect = [f] {
       f.must_serve("m-v1");
       must(f.count_rollouts("m-v1") == 0, "a rollout was made");
+    };
+  });
+}
+
+TEST_CASE("replicas, autoscaling, hostnames, steps and labels of people are no revision and act at once") {
+  explore([](Sim& s) {
+    s.world.has_gateway = true;
+    Fixture f = usual(s, [](Json& spec) { spec["serving"]["route"] = {{"parentRefs", {{{"name", "gw"}}}}, {"hostnames", {"a.example.com"}}}; });
+    auto before = std::make_shared<std::vector<std::string>>();
+    s.then("says them", f.serves("m-v1"), [f, before, &s]() mutable {
+      *before = pods_now(f);
+      f.edit_spec([](Json& spec) {
+        spec["serving"]["replicas"] = 3, spec["serving"]["route"]["hostnames"] = {"b.example.com"};
+        spec["rollout"]["steps"] = Json::array();
+      });
+      s.world.update(ref(Kind::Model, "m"), [](Json& o) { o["metadata"]["labels"]["team"] = "payments"; }, "kubectl");
+    });
+    s.then("has it scaled", [f] { return f.is_ready()() && f.ready_pods("m-v1") == 3; },
+           [f]() mutable { f.edit_spec([](Json& spec) { spec["serving"]["autoscaling"] = {{"minReplicas", 3}, {"maxReplicas", 5}}; }); });
+    s.expect = [f, before] {
+      f.must_serve("m-v1");
+      const auto now = pods_now(f);
+      must(std::includes(now.begin(), now.end(), before->begin(), before->end()), "pods were made anew");
+      must(f.s.world.all(Kind::ModelRollout).empty(), "a rollout was made");
+      must(f.s.world.get(ref(Kind::HttpRoute, "m"))["spec"]["hostnames"] == Json({"b.example.com"}), "hostnames");
     };
   });
 }

@@ -101,6 +101,8 @@ void World::load(const State& state) {
   gone_ = state.gone;
   made_ = state.made;
   owner_went_ = state.owner_went;
+  words_read = state.words_read;
+  has_engine = state.has_engine;
   log.clear();
 }
 
@@ -142,6 +144,7 @@ StoredPtr intern(const ObjectRef& ref, Json object, const std::string& manager, 
   stored->manager = manager;
   stored->uid = object["metadata"]["uid"];
   stored->json = std::move(object);
+  stored->put = stored->drop = [](Stores&) { return false; };  // of a Workload, which no store holds
   with_store_member(ref.kind, [&](auto member) {
     using T = decltype(object_type(member));
     api::Coverage coverage;
@@ -185,7 +188,7 @@ void World::take(StoredPtr object) {
   put(objects_, object);
   if (leaves)
     log.push_back({before, true});
-  else
+  else if (object->ref.kind != Kind::Workload)  // which nobody watches
     log.push_back({std::move(object), false});
   ++changes;
 }
@@ -214,10 +217,14 @@ std::string World::next_uid(const ObjectRef& ref) {
 
 void World::create(Json object, const std::string& manager) {
   const ObjectRef target = ref_of(object);
+  object["apiVersion"] = info(target.kind).api_version();
+  create(target, std::move(object), manager);
+}
+
+void World::create(const ObjectRef& target, Json object, const std::string& manager) {
   if (find(target)) throw Violation("created twice: " + target.to_string());
   Json& metadata = object["metadata"];
   if (info(target.kind).namespaced) metadata["namespace"] = target.key.ns;
-  object["apiVersion"] = info(target.kind).api_version();
   metadata["uid"] = next_uid(target);
   metadata["generation"] = 1;
   metadata["creationTimestamp"] = format_time(now);
@@ -266,8 +273,27 @@ void World::remove(const ObjectRef& target) {
   object->drop(truth);
   owner_went_ |= target.kind == Kind::Model || target.kind == Kind::Deployment || target.kind == Kind::Job ||
                  target.kind == Kind::TrainingRun || target.kind == Kind::Service;
-  log.push_back({object, true});
+  if (target.kind != Kind::Workload) log.push_back({object, true});
   ++changes;
+}
+
+void World::remove_engine() {
+  has_engine = false;
+  for (const ObjectRef& workload : all(Kind::Workload)) remove(workload);
+}
+
+int64_t World::made(Kind kind) const {
+  const auto found = made_.find(kind);
+  return found == made_.end() ? 0 : found->second;
+}
+
+// One that is there already stays as it is, as with the executor.
+Result<void> World::make_workload(const Apply& apply) {
+  if (!has_engine) return fail(ErrorKind::Forbidden, "the server could not find the requested resource");
+  if (admission)
+    if (auto error = admission(apply)) return fail(*error);
+  if (!find(apply.target)) create(apply.target, Json::parse(apply.body), api::kFieldManager);
+  return {};
 }
 
 Result<void> World::apply(const Apply& apply) {

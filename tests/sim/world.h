@@ -63,8 +63,10 @@ class World {
     std::map<ObjectRef, int64_t> gone;  // the last version of names that are free again
     std::map<Kind, int64_t> made;
     bool owner_went = false;
+    std::map<std::string, Json> words_read;
+    bool has_engine = true;
   };
-  State save() const { return {now, objects_, gone_, made_, owner_went_}; }
+  State save() const { return {now, objects_, gone_, made_, owner_went_, words_read, has_engine}; }
   // The log is left empty.
   void load(const State& state);
 
@@ -76,6 +78,7 @@ class World {
   bool traced = true;
   bool has_gateway = false;  // somebody takes up HTTPRoutes
   bool gateway_mirrors = true;
+  bool has_engine = true;  // it serves the kind that a Model's spec.retraining.workload names
   std::vector<std::string> trace;
 
   // ---- for everybody ----
@@ -91,9 +94,14 @@ class World {
   // Changes any part; generation moves when spec does.
   void update(const ObjectRef& ref, const std::function<void(Json&)>& edit, const std::string& manager);
   void remove(const ObjectRef& ref);
+  // The engine's CRD is deleted, and all its objects with it.
+  void remove_engine();
+  // How many objects of a kind were ever made.
+  int64_t made(Kind kind) const;
 
   // ---- the verbs of the executor ----
   Result<void> apply(const Apply& apply);
+  Result<void> make_workload(const Apply& apply);
   Result<void> scale(const Scale& scale);
   Result<void> set_finalizers(const SetFinalizers& set);
   Result<void> remove(const Delete& removal);
@@ -104,6 +112,7 @@ class World {
   void say(const std::string& line);
 
  private:
+  void create(const ObjectRef& ref, Json object, const std::string& manager);
   void store(const ObjectRef& ref, Json object, const std::string& manager);
   // `whole`: the manager owns all of spec from now on.
   void update(const ObjectRef& ref, const std::function<void(Json&)>& edit, const std::string& manager,

@@ -310,4 +310,14 @@ TEST_CASE("gate sets, and a Model that names them", "[api]") {
   REQUIRE(m->rollout.gate_sets.size() == 2);
   CHECK(m->rollout.gate_sets[0].from("pay") == ObjectRef{Kind::ModelGateSet, {"pay", "shared"}});
   CHECK(m->rollout.gate_sets[1].from("pay") == ObjectRef{Kind::ClusterModelGateSet, {"", "org"}});
+
+  const auto watching = parse<ClusterModelGateSet>(
+      R"({"metadata":{"name":"org"},"spec":{"monitors":[{"name":"drift","prometheus":{"query":"q"},"max":"1","actions":["Hold"],"required":true}]}})");
+  REQUIRE(watching);
+  REQUIRE(watching->monitors.size() == 1);
+  CHECK((watching->monitors[0].figure.name == "drift" && watching->monitors[0].hold && watching->monitors[0].required));
+  const auto watched = parse<Model>(R"({"metadata":{"name":"m","namespace":"pay"},"spec":{"monitorSets":[{"name":"org","kind":"ClusterModelGateSet"}]}})");
+  REQUIRE(watched);
+  REQUIRE(watched->monitor_sets.size() == 1);
+  CHECK(watched->monitor_sets[0].from("pay") == ObjectRef{Kind::ClusterModelGateSet, {"", "org"}});
 }

@@ -274,6 +274,17 @@ TEST_CASE("what the operator pruned is told, and nothing else that is missing at
     REQUIRE_FALSE(row.verified.findings.empty());
     CHECK(row.verified.pruned == 0);
   }
+  // A second one waits for its signature yet: the first vouches as before.
+  auto twice = trail(4, four);
+  Entry again = entry("Pruned");
+  again.evidence = {{"through", 8}, {"head", eight}};
+  for (int i = 13; i <= 16; ++i) twice.push_back(seal(i == 13 ? again : entry("StepEntered"), i, kAt, hash_in(twice.back())).line);
+  auto all = segments(twice, 4, &*key);
+  all.erase(all.begin());
+  all.back().pending = true, all.back().signature.clear();
+  const auto waits = *verify(all, expected(twice, {kPublic}));
+  for (const Finding& finding : waits.findings) UNSCOPED_INFO(finding.what);
+  CHECK((waits.findings.empty() && waits.pruned == 4 && waits.pruned_by == 9));
   // A record that was edited says nothing.
   auto forged = trail(4, eight);
   forged[8] = replace(forged[8], eight, four);

@@ -30,7 +30,6 @@ const std::vector<Unread> kUnreadOfVersion = {
     {"spec.lineage.data[0].name", "a record for people and pipelines"},
     {"spec.lineage.data[0].rows", "a record for people and pipelines"},
     {"spec.lineage.run.kind", "a record for people and pipelines"},
-    {"spec.lineage.run.parameters", "a record for people and pipelines"},
     {"spec.lineage.run.seed", "a record for people and pipelines"},
     {"status.observedGeneration", "a ModelVersion's spec never changes"},
 };
@@ -117,23 +116,29 @@ TEST_CASE("the CRD and the parser of ModelRuntime agree", "[crd]") {
                                                              {"status.waiting", counted}, {"status.failed", counted}, {"status.declined", counted}, {"status.failures", counted}});
 }
 
-TEST_CASE("the CRDs and the parsers of gate sets agree, and their gates are a Model's", "[crd]") {
-  const std::vector<Unread> unread = {{"spec.description", "for people: a printer column"}};
+TEST_CASE("the CRDs and the parsers of gate sets agree, and their gates and monitors are a Model's", "[crd]") {
+  const std::vector<Unread> unread = {{"spec.description", "for people: a printer column"}, {"spec.monitors[0].about", "for people: reports"}};
   check_agreement<api::ModelGateSet>(full("modelgatesets"), unread);
   check_agreement<api::ClusterModelGateSet>(full("clustermodelgatesets"), unread);
-  const Json::json_pointer of_model("/properties/spec/properties/rollout/properties/gates");
-  const Json::json_pointer of_set("/properties/spec/properties/gates");
-  CHECK(crd::schema_of("modelgatesets")[of_set] == crd::schema_of("models")[of_model]);
-  // In a ClusterModelGateSet gates may be required: that alone is another rule.
-  Json model = crd::schema_of("models")[of_model], cluster = crd::schema_of("clustermodelgatesets")[of_set];
-  int others = 0;
-  for (Json* gates : {&model, &cluster}) {
-    Json& rules = (*gates)["items"]["x-kubernetes-validations"];
-    for (size_t i = rules.size(); i-- > 0;)
-      if (rules[i]["rule"].get<std::string>().starts_with("!has(self.required)")) rules.erase(i), ++others;
+  struct List {
+    const char *of_model, *of_set;
+    int rules_of_required;  // in both
+  };
+  for (const List& list : {List{"/properties/spec/properties/rollout/properties/gates", "/properties/spec/properties/gates", 2},
+                           List{"/properties/spec/properties/monitors", "/properties/spec/properties/monitors", 1}}) {
+    const Json::json_pointer of_model(list.of_model), of_set(list.of_set);
+    CHECK(crd::schema_of("modelgatesets")[of_set] == crd::schema_of("models")[of_model]);
+    // In a ClusterModelGateSet they may be required: that alone is another rule.
+    Json model = crd::schema_of("models")[of_model], cluster = crd::schema_of("clustermodelgatesets")[of_set];
+    int others = 0;
+    for (Json* items : {&model, &cluster}) {
+      Json& rules = (*items)["items"]["x-kubernetes-validations"];
+      for (size_t i = rules.size(); i-- > 0;)
+        if (rules[i]["rule"].get<std::string>().starts_with("!has(self.required)")) rules.erase(i), ++others;
+    }
+    CHECK(others == list.rules_of_required);
+    CHECK(cluster == model);
   }
-  CHECK(others == 2);
-  CHECK(cluster == model);
 }
 
 TEST_CASE("the CRD and the parser of ModelPolicy agree, and its gates and monitors are a Model's", "[crd]") {

@@ -74,6 +74,8 @@ TEST_CASE("evidence: a workload that succeeded without a RunResult says what is 
   const std::string before = *workload_words(done.dump(), q);
   CHECK(reports(before));
   CHECK(Json::parse(with_result(before, std::string("words")))["result"] == "words");
+  CHECK_FALSE(Json::parse(with_result(before, std::string("words"))).contains("awaited"));
+  CHECK(Json::parse(with_result(before, fail(ErrorKind::NotFound, "none yet"), true))["awaited"] == true);
   CHECK(Json::parse(with_result(before, std::string((1 << 20) + 1, 'x')))["resultProblem"] == "its RunResult is longer than 1 MiB");
 }
 
@@ -98,6 +100,22 @@ TEST_CASE("evidence: a workload that is not there says whether its kind is") {
   q.kind = "Jobset";
   CHECK(Json::parse(*absent_workload(list, q))["served"] == false);
   CHECK_FALSE(absent_workload("{}", q));
+}
+
+TEST_CASE("evidence: pods may report as long as one has not ended and none has reported") {
+  const auto list = [](std::initializer_list<Json> pods) { return Json{{"items", Json(pods)}}.dump(); };
+  const auto pod = [](const char* phase, const char* message = "") {
+    return Json{{"metadata", {{"name", "p"}}},
+                {"status", {{"phase", phase}, {"containerStatuses", {{{"state", {{"terminated", {{"exitCode", 0}, {"message", message}}}}}}}}}}};
+  };
+  const Json running = {{"metadata", {{"name", "leader"}}}, {"status", {{"phase", "Running"}}}}, pending = Json::object();
+  CHECK(may_yet_report(list({running})));
+  CHECK(may_yet_report(list({pending, pod("Succeeded", "bye")})));
+  CHECK_FALSE(may_yet_report(list({running, pod("Succeeded", R"({"kind": "RunResult"})")})));
+  CHECK_FALSE(may_yet_report(list({running, pod("Succeeded", "configmap://results/1")})));
+  CHECK_FALSE(may_yet_report(list({pod("Succeeded"), pod("Failed", "bye")})));
+  CHECK_FALSE(may_yet_report(list({})));
+  for (const char* odd : {"", "{", "3", "[]", R"({"items": 3})", R"({"items": {"a": 1}})"}) may_yet_report(odd);
 }
 
 TEST_CASE("evidence: of pods that train side by side the one that reports counts") {

@@ -15,7 +15,7 @@ constexpr const char* kFiles = "0/models/m-1/artifacts";
 // Answers as MLflow does.
 struct Mlflow {
   TempDir dir;
-  FakeHttp http;
+  FakeHttp http, store;  // MLflow, and an S3 store
   ImportOptions options;
   std::ostringstream log;
   std::stop_source stop;
@@ -93,7 +93,7 @@ struct Mlflow {
     return {200, found->second};
   }
 
-  int bring() { return import_from_mlflow(options, http, log, stop.get_token()); }
+  int bring() { return import_from_mlflow(options, http, store, log, stop.get_token()); }
   std::string said() { return read(options.result); }
   std::vector<std::string> stored() {
     std::vector<std::string> names;
@@ -118,8 +118,11 @@ TEST_CASE("a version of MLflow becomes an archive with its digest, metrics, para
   CHECK(result->artifact.size.empty());
   CHECK(result->artifact.format.name == "mlflow");
   CHECK(result->metrics == std::map<std::string, std::string>{{"auc", "1"}, {"f1", "0.93"}, {"loss", "1e-05"}});
-  CHECK(result->lineage["parameters"] ==
-        Json{{"C", "0.1"}, {"mlflow_model", "fraud model"}, {"mlflow_version", "7"}, {"mlflow_run_id", "r1"}});
+  CHECK(result->lineage["parameters"] == Json{{"C", "0.1"},
+                                              {"mlflow_url", "https://mlflow.example"},
+                                              {"mlflow_model", "fraud model"},
+                                              {"mlflow_version", "7"},
+                                              {"mlflow_run_id", "r1"}});
   CHECK(result->lineage["code"] == Json{{"revision", "9fceb02"}});
   CHECK(fs::is_empty(m.options.work));
 
@@ -205,6 +208,50 @@ TEST_CASE("credentials go by https alone", "[fetch][import]") {
   m.http.requests.clear();
   CHECK(m.bring() == kFetchUsage);
   CHECK(m.http.requests.empty());
+}
+
+TEST_CASE("a version goes into an S3 store, with the store's own keys", "[fetch][import][s3]") {
+  Mlflow m;
+  std::map<std::string, std::string> objects;
+  int status = 200;
+  m.store.respond = [&](const kube::HttpRequest& request) -> Attempt {
+    CHECK(request.sign.has_value());
+    if (status != 200) return {status, "<Error><Code>AccessDenied</Code></Error>"};
+    objects[request.method + " " + request.target] = request.body;
+    return {200};
+  };
+  m.options.uri = "s3://models/imported/";
+  CHECK(m.bring() == kFetchCredentials);
+  CHECK_THAT(m.said(), Contains("s3://models/imported/: s3:// needs registry.mlflow.store.credentials"));
+  CHECK(m.http.requests.empty());  // nothing is downloaded for a store that cannot be written to
+  m.options.store_credentials_dir = m.dir.path / "keys";
+  fs::create_directory(m.options.store_credentials_dir);
+  for (const auto& [key, value] :
+       {std::pair("AWS_ACCESS_KEY_ID", "id"), std::pair("AWS_SECRET_ACCESS_KEY", "s"),
+        std::pair("AWS_ENDPOINT_URL", "http://store")})
+    write(m.options.store_credentials_dir / key, value);
+  REQUIRE(m.bring() == 0);
+  CHECK(m.http.headers.size() == 0);  // MLflow got none of them
+  const auto result = api::parse_import_result(m.said());
+  REQUIRE(result);
+  CHECK_FALSE(api::parse_run_result(m.said()));  // of a Job that trains nobody knows the keys
+  REQUIRE(objects.size() == 1);
+  const std::string name = "imported/fraud-model-7-" + result->artifact.digest.substr(7, 12) + ".tar";
+  CHECK(objects.begin()->first == "PUT http://store/models/" + name);
+  CHECK(digest_of(objects.begin()->second) == result->artifact.digest);
+  CHECK(result->artifact.uri == "s3://models/" + name);
+  CHECK(fs::is_empty(m.options.work));
+  CHECK(m.stored().empty());
+  status = 403;
+  CHECK(m.bring() == kFetchCredentials);
+  CHECK_THAT(
+      m.said(),
+      Contains("allow them s3:PutObject, or name another Secret in registry.mlflow.store.credentials"));
+  CHECK(fs::is_empty(m.options.work));
+  m.options.uri = "s3://";
+  CHECK(m.bring() == kFetchUsage);
+  m.options.uri = "ftp://x";
+  CHECK(m.bring() == kFetchUsage);
 }
 
 // A termination message holds 4 KiB.

@@ -119,7 +119,7 @@ TEST_CASE("each verb as the API server wants it", "[kube][client]") {
 
   REQUIRE(f.client->put(fraud, "{}", "status", never));
   CHECK(f.last().method == "PUT");
-  CHECK_THAT(f.last().target, Catch::EndsWith("/models/fraud/status?fieldManager=model-operator"));
+  CHECK_THAT(f.last().target, Catch::EndsWith("/models/fraud/status?fieldManager=model-operator&fieldValidation=Ignore"));
 
   REQUIRE(f.client->post(Kind::Job, "payments", "{}", never));
   CHECK(f.last().method == "POST");

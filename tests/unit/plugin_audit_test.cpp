@@ -188,6 +188,18 @@ TEST_CASE("the parts of a version are in its evidence, and the trail vouches for
   CHECK(files.at("model-card.md").find("| Part lora | s3://m/lora, sha256:bbb") != std::string::npos);
   CHECK(Json::parse(files.at("bom.cdx.json"))["components"][0]["components"][0]["name"] == "lora");
   CHECK(check(files, {kPublic}).bad.empty());
+  // Parts that nobody can read were taken for none.
+  const Story whole;
+  for (const Json& bad : {Json("lora"), Json(7), Json::object({{"name", "lora"}}), Json::array({7}), Json::array({{{"name", "lora"}}}),
+                          Json::array({{{"name", "lora"}, {"artifact", "s3://m/lora"}}}), Json::array({{{"name", 7}, {"artifact", {{"digest", "sha256:1"}}}}})}) {
+    INFO(bad.dump());
+    Files forged = pack(whole.evidence());
+    Json version = Json::parse(forged["version.json"]);
+    version["spec"]["parts"] = bad;
+    forged["version.json"] = version.dump(2);
+    sum_anew(forged);
+    CHECK(says(check(forged, {kPublic}).bad, "version.json cannot be read as a ModelVersion, so nothing vouches for its digest"));
+  }
   const std::string was = std::string(64, 'b');
   for (auto& [name, text] : files)
     for (size_t at = text.find(was); at != std::string::npos; at = text.find(was)) text.replace(at, was.size(), std::string(64, 'e'));

@@ -225,6 +225,28 @@ TEST_CASE("plugin: a backtest asks for what served and shows when it would have 
   CHECK(told[0]["served"].size() == 2);
 }
 
+TEST_CASE("plugin: monitors of sets are tested too, those of the files first", "[plugin][backtest]") {
+  Scene scene;
+  const auto set = [](const std::string& most) {
+    return Json{{"apiVersion", "modelops.dev/v1alpha1"},
+                {"kind", "ModelGateSet"},
+                {"metadata", {{"name", "shared"}, {"namespace", "ns"}}},
+                {"spec", {{"monitors", {{{"name", "bias"}, {"prometheus", {{"query", "bias{version=\"{{stable}}\"}"}}}, {"max", most}}}}}}};
+  };
+  scene.model["spec"]["monitors"] = Json::array();
+  scene.model["spec"]["monitorSets"] = {{{"name", "shared"}, {"kind", "ModelGateSet"}}};
+  CHECK_THAT(scene.test({.since = "1h"}).err, Contains("ModelGateSet shared does not exist"));
+  scene.objects[Kind::ModelGateSet] = {set("0.2")};
+  const Said said = scene.test({.since = "1h"});
+  CHECK(said.code == kNo);
+  CHECK_THAT(said.out, Contains("bias") && Contains("max 0.2") && Contains("breached 1x"));
+  Backtesting asked{.since = "1h"};
+  asked.sources.names = {"-"};
+  Json model = scene.model;
+  model.erase("status");
+  CHECK_THAT(scene.test(asked, set("0.6").dump() + "\n---\n" + model.dump()).out, Contains("max 0.6"));
+}
+
 TEST_CASE("plugin: questions are bounded, and asked in parts", "[plugin][backtest]") {
   Scene scene;
   CHECK_THAT(scene.test({.since = "30d"}).out, Contains("is measured every 9m here, not every 30s"));

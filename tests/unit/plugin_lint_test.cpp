@@ -247,6 +247,26 @@ spec:
              Catch::Contains("-:5: spec.gates[0]: gate \"a\" has no bound"));
 }
 
+TEST_CASE("plugin: lint knows sets of monitors, and triggers by what they do not define", "[plugin][lint]") {
+  const std::string head = "apiVersion: modelops.dev/v1alpha1\nkind: ModelGateSet\nmetadata: {name: shared}\nspec:\n  monitors:\n";
+  const std::string set = head + "  - {name: drift, prometheus: {query: 'q{namespace=\"n\"}'}, max: '1', actions: [Retrain]}\n---\n";
+  const auto model = [](const std::string& monitor, const std::string& sets) {
+    return "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec:\n  monitorSets: [" + sets +
+           "]\n  retraining: {template: {spec: {template: {spec: {containers: [{name: c}]}}}}, triggers: [{name: t, monitor: {name: " + monitor + "}}]}\n";
+  };
+  CHECK(linted(set + model("drift", "{name: shared}")).empty());
+  CHECK(linted(model("drift", "{name: shared}")).empty());  // a set that is elsewhere may define anything
+  CHECK(linted(set + model("drifts", "{name: shared}")) ==
+        std::vector<std::string>{"-:12: spec.monitorSets: trigger t names monitor drifts, which neither spec.monitors nor ModelGateSet shared "
+                                 "defines: define it there or correct the name"});
+  CHECK_THAT(first(model("drift", "")), Catch::Contains("names a monitor that spec.monitors does not have"));
+  CHECK_THAT(first(head + "  - {name: a, prometheus: {query: 'q{namespace=\"{{namespace}}\"}'}, max: '1', required: true}\n"),
+             Catch::Contains("monitor \"a\" is required, which only a monitor of a ClusterModelGateSet can be"));
+  CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: ModelGateSet\nmetadata: {name: s}\nspec: {description: d}\n"), Catch::Contains("the set is empty"));
+  CHECK_THAT(first(head + "  - {name: a, max: '1', job: {metric: m, template: {metadata: {labels: {modelops.dev/gate: a}}, spec: {template: {spec: {containers: [{name: c}]}}}}}}\n"),
+             Catch::Contains("spec.monitors[0].job.template"));
+}
+
 TEST_CASE("plugin: an autoscaler that cannot be is refused offline too", "[plugin][lint]") {
   const auto model = [](const std::string& serving) {
     return "apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec: {serving: {" + serving + "}}\n";

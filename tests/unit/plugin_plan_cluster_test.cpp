@@ -104,6 +104,26 @@ TEST_CASE("plugin: plan tells a mistake instead of nothing to do", "[plugin][pla
              Catch::Contains("stalled") || Catch::Contains("would then"));
 }
 
+TEST_CASE("plugin: plan tells which monitors a set would bring, change and take away", "[plugin][plan]") {
+  Serving cluster;
+  cluster.objects[Kind::Model][0]["spec"]["monitorSets"] = {{{"name", "shared"}, {"kind", "ModelGateSet"}}};
+  const auto set = [](const std::string& name, const std::string& most) {
+    return file_of("ModelGateSet", "shared",
+                   {{"monitors", {{{"name", name}, {"prometheus", {{"query", "q"}}}, {"max", most}, {"actions", {"Alert", "Rollback"}}}}}});
+  };
+  const Said brings = plan_of(cluster, {set("drift", "0.2")});
+  CHECK(brings.code == kNo);
+  CHECK_THAT(brings.out, Catch::Contains("watches from then on: monitor drift of ModelGateSet/shared (Alert, Rollback)"));
+  Json live = set("drift", "0.2");
+  live["metadata"].update({{"namespace", "ns"}, {"uid", "u-s"}, {"resourceVersion", "3"}});
+  cluster.objects[Kind::ModelGateSet] = {live};
+  CHECK_THAT(plan_of(cluster, {set("drift", "0.3")}).out, Catch::Contains("watches differently: monitor drift of ModelGateSet/shared"));
+  CHECK_THAT(plan_of(cluster, {set("bias", "0.3")}).out,
+             Catch::Contains("watches from then on: monitor bias of") && Catch::Contains("watches no more: monitor drift of"));
+  const Json file = file_of("Model", "m", {{"version", "m-v1"}, {"monitorSets", {{{"name", "gone"}}}}});
+  CHECK_THAT(plan_of(cluster, {file}).out, Catch::Contains("! not Healthy: ModelGateSet gone does not exist in namespace ns: create it, or correct spec.monitorSets"));
+}
+
 TEST_CASE("plugin: plan goes on without what a person may not list", "[plugin][plan]") {
   Serving cluster;
   cluster.objects[Kind::Model][0]["spec"]["serving"] = {{"runtime", {{"name", "tiny"}}}};

@@ -79,6 +79,10 @@ TEST_CASE("plugin: a version is made again with the seed of its attempt and the 
                                 {"onSuccess", "Register"},
                                 {"parameters", {{"C", "0.1"}}}});
   CHECK((*made)["metadata"]["generateName"] == "m-again-");
+  Json model = model_named("m");
+  CHECK(kind_to_name(model) == "");
+  model["spec"]["retraining"]["workload"] = {{"resource", "jobsets"}, {"object", {{"apiVersion", "jobset.x-k8s.io/v1alpha2"}}}};
+  CHECK(kind_to_name(model) == "jobsets.jobset.x-k8s.io");
 }
 
 TEST_CASE("plugin: what nobody knows how to make again is refused, and says why", "[plugin][reproduce]") {

@@ -96,6 +96,10 @@ TEST_CASE("plugin: monitors with state, figure, bounds, since when, and why", "[
 │  └─ cost  not measured yet  (min 1, max 5)
 └─ Retraining: )tree"));
   CHECK_THAT(drawn(s, {.colour = false, .ticking = false}), Catch::Contains("(min 0.9)  since 2026-11-22T11:00:00Z\n"));
+  // Of sets, one of which is required in place of the Model's own.
+  s.model["status"]["monitors"][0]["set"] = "ClusterModelGateSet/org";
+  s.model["status"]["monitors"].push_back({{"name", "bias"}, {"set", "ModelGateSet/shared"}, {"state", "NoData"}});
+  CHECK_THAT(drawn(s), Catch::Contains("│  ├─ accuracy  OK  0.95  since 60m\n") && Catch::Contains("│  └─ bias  NoData\n"));
 }
 
 TEST_CASE("plugin: what is left of a pause and of a deadline", "[plugin]") {

@@ -81,7 +81,7 @@ TEST_CASE("a weight is reached before the next step begins") {
   Bench b;
   const Advanced a = b.go();
   CHECK(waits_at(b, 1, 10));
-  CHECK(a.wants_pods);
+  CHECK(a.target.candidate_pods);
   CHECK(b.r.status.stable_weight == 90);
   b.ground.candidate = {true, 1, 1, 1};
   b.ground.candidate_settled = true;
@@ -141,7 +141,7 @@ TEST_CASE("a failed gate gives the traffic back before it says RolledBack") {
   Bench b;
   b.to_gates();
   const Advanced a = b.measure("0.5");
-  CHECK(a.draining);
+  CHECK(a.target.draining);
   CHECK(b.r.status.phase == "Progressing");
   REQUIRE(b.r.status.ending);
   CHECK(b.r.status.ending->phase == "RolledBack");
@@ -480,7 +480,7 @@ TEST_CASE("a newer wish supersedes, and gives the traffic back first") {
   Bench b;
   b.to_gates();
   b.superseded_by = "the spec asks for m-v3";
-  CHECK(b.go().draining);
+  CHECK(b.go().target.draining);
   b.give(0);
   b.go();
   CHECK(b.r.status.phase == "Superseded");
@@ -501,8 +501,8 @@ TEST_CASE("gates before the first weight need pods but no traffic") {
   Bench b;
   b.policy.steps = {test::gates({"accuracy"}), test::weight(50)};
   Advanced a = b.go();
-  CHECK(a.wants_pods);
-  CHECK(a.warm_for == 50);
+  CHECK(a.target.candidate_pods);
+  CHECK(a.target.warm_for == 50);
   CHECK(a.asks.empty());
   b.ground.candidate = {true, 5, 5, 5};
   b.ground.candidate_settled = true;
@@ -514,8 +514,8 @@ TEST_CASE("gates on recorded metrics need not even pods") {
   Bench b;
   b.policy.steps = {test::gates({"recorded"}), test::weight(50)};
   b.candidate_metrics["f1"] = "0.5";
-  CHECK_FALSE(b.go().wants_pods);
-  CHECK_FALSE(b.go().wants_pods);
+  CHECK_FALSE(b.go().target.candidate_pods);
+  CHECK_FALSE(b.go().target.candidate_pods);
   CHECK(b.r.status.phase == "RolledBack");
 }
 
@@ -536,8 +536,8 @@ TEST_CASE("a first version skips weights, pauses and Prometheus, not recorded ga
   }
   SECTION("that fail") {
     b.candidate_metrics["f1"] = "0.5";
-    CHECK_FALSE(b.go().wants_pods);
-    CHECK_FALSE(b.go().wants_pods);
+    CHECK_FALSE(b.go().target.candidate_pods);
+    CHECK_FALSE(b.go().target.candidate_pods);
     CHECK(b.r.status.phase == "Failed");
     CHECK(b.r.status.candidate_weight == 0);
   }

@@ -1,5 +1,7 @@
 // Which records a plan adds to a trail, and what becomes of them.
 #include <catch2/catch.hpp>
+#include <map>
+#include <set>
 
 #include "operator/api/parse.h"
 #include "operator/audit/verify.h"
@@ -94,6 +96,72 @@ TEST_CASE("pauses, approvals, rejections and skipped gates are told with who did
   CHECK(r.decide(rejected).seq == end["seq"].get<int64_t>());
 }
 
+TEST_CASE("whoever pauses and resumes all day makes few records, which lose nobody's name", "[audit]") {
+  Rolling r;
+  r.decide([](auto& s) { s.candidate_weight = 10; });
+  r.rollout_->meta.generation = 2;
+  TimePoint now = kNow;
+  int flips = 0;
+  const auto decide = [&](const std::function<void(api::RolloutStatus&)>& edit) {
+    const Observed seen = r.observed();
+    api::RolloutStatus next = r.rollout_->status;
+    next.candidate_weight = 10;
+    edit(next);
+    r.model.status.audit = audit::record({seen, seen.model->status, r.rollout_, &next}, now);
+  };
+  const auto flip = [&](const std::string& who) {
+    now += std::chrono::seconds(10);
+    r.rollout_->steered_by = who + " " + format_time(now);
+    const bool pause = flips++ % 2 == 0;
+    decide([&](auto& s) {
+      if (pause) s.paused_at = now, s.pause_reason = "Requested", s.message = "paused by desiredState";
+    });
+  };
+  const auto actions = [&] {
+    std::map<std::string, int> count;
+    for (const std::string& line : r.model.status.audit.records) ++count[audit::action_of(line)];
+    return count;
+  };
+  for (int i = 0; i < 3000; ++i) flip(i % 3 ? "ann" : "bob");
+  CHECK((actions()["Paused"] == 10 && actions()["Resumed"] == 10));
+  CHECK(actions()["Steered"] == 8);  // one an hour, of eight hours and a third
+  CHECK(audit::counted_until(r.model.status.audit) > now);
+  // What is counted is in the status that decides, and read as it was written.
+  const Json object = {{"metadata", {{"name", "m"}}}, {"spec", Json::object()}, {"status", {{"audit", audit::to_json(r.model.status.audit)}}}};
+  CHECK(api::parse<api::Model>(object.dump())->status.audit.rollout == r.model.status.audit.rollout);
+  // Before anything follows from it, a record says so.
+  r.rollout_->steered_by = "cat " + format_time(now);
+  decide([](auto& s) { s.candidate_weight = 50; });
+  CHECK(r.model.status.audit.rollout.steering.empty());
+  const auto& records = r.model.status.audit.records;
+  REQUIRE(records.size() > 2);
+  const Json counted = Json::parse(records[records.size() - 2]);
+  CHECK((counted["action"] == "Steered" && last(r.model.status.audit)["action"] == "TrafficAdvanced"));
+  CHECK(counted["object"]["name"] == "m-v2-2");
+  int64_t all = 20;
+  std::set<std::string> who;
+  for (const std::string& line : records) {
+    const Json record = Json::parse(line);
+    if (record["action"] != "Steered") continue;
+    for (const Json& one : record["evidence"]["steering"]) all += one["count"].get<int64_t>(), who.insert(one["actor"]);
+  }
+  CHECK(all == 3000);
+  CHECK(who == std::set<std::string>{"ann", "bob"});
+  // More people than are counted apart: told at once, so that nobody's name is lost.
+  for (int i = 0; i < 100; ++i) flip("p" + std::to_string(i) + std::string(300, 'x'));
+  for (const std::string& line : r.model.status.audit.records) {
+    CHECK(line.size() <= audit::kLargestRecord);
+    CHECK(line.find("leftOut") == std::string::npos);
+  }
+  CHECK(actions()["Steered"] > 9);
+  const auto& trail = r.model.status.audit;
+  CHECK(audit::verify({{true, "", "ns/m", "uid-m", 1, trail.seq, "", trail.head, trail.records, "", ""}}, {"ns/m", "uid-m", trail.seq, trail.head})->findings.empty());
+  // The end tells the rest.
+  flip("dan");
+  decide([&](auto& s) { s.ending = api::Ending{"Aborted", "Aborted", "aborted by desiredState", now}; });
+  CHECK((r.model.status.audit.rollout.steering.empty() && last(r.model.status.audit)["action"] == "Aborted"));
+}
+
 TEST_CASE("a rollout that is deleted, or that ends without a decision of this plan, is told", "[audit]") {
   Rolling r;
   r.decide([](auto& s) { s.candidate_weight = 10; });
@@ -135,6 +203,11 @@ TEST_CASE("a segment ends with a rollout, is made by POST without an owner, and 
   CHECK(body["spec"]["last"] == 4);
   CHECK(body["spec"]["head"] == audit.head);
   CHECK_FALSE(body["spec"].contains("signature"));
+  CHECK_FALSE(body["metadata"].contains("annotations"));
+  audit::Settings named;
+  named.installation = "ops/model-operator";
+  const Json by = Json::parse(std::get<Apply>(audit::seal(r.observed(), audit, named)[0]).body);
+  CHECK(by["metadata"]["annotations"]["modelops.dev/installation"] == "ops/model-operator");
   const std::string name = body["metadata"]["name"];
   CHECK(name == "m-000004-" + audit.head.substr(7, 10));
   // What comes after does not change it.
@@ -149,6 +222,7 @@ TEST_CASE("a segment ends with a rollout, is made by POST without an owner, and 
   CHECK(audit::seal(r.observed(), audit, {}).empty());
   CHECK(audit::only_sealed(Json{{"seq", 6}, {"records", {"a"}}}, Json{{"seq", 6}}));
   CHECK_FALSE(audit::only_sealed(Json(), Json{{"seq", 1}}));
+  CHECK_FALSE(audit::only_sealed(Json{{"seq", 6}}, Json{{"seq", 6}, {"rollout", {{"toggles", 21}}}}));  // counted words are decisions
 }
 
 TEST_CASE("what cannot be sealed is told, bounded, and dropped with a record", "[audit]") {

@@ -4,9 +4,9 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
-#include "reconcilers/rollout/compare.h"
+#include "reconcilers/measure/compare.h"
 
-namespace mo::rollout {
+namespace mo::measure {
 namespace {
 
 Decimal dec(const char* text) { return *Decimal::parse(text); }
@@ -131,4 +131,4 @@ TEST_CASE("numbers for people") {
   CHECK(to_double(dec("-12")) == -12);
 }
 
-}  // namespace mo::rollout
+}  // namespace mo::measure

@@ -3,10 +3,10 @@
 
 #include "reconcilers/common/job.h"
 #include "reconcilers/model/plan.h"
-#include "reconcilers/rollout/gate_job.h"
+#include "reconcilers/measure/job.h"
 #include "tests/unit/reconcilers_bench.h"
 
-namespace mo::rollout {
+namespace mo::measure {
 namespace {
 
 using test::Bench;
@@ -214,4 +214,4 @@ TEST_CASE("what keeps a Job is told") {
 }
 
 }  // namespace
-}  // namespace mo::rollout
+}  // namespace mo::measure

@@ -2,9 +2,9 @@
 #include <catch2/catch.hpp>
 #include <set>
 
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
 
-namespace mo::rollout {
+namespace mo::measure {
 namespace {
 
 const TimePoint kStart = *parse_time("2026-11-22T09:00:00Z");
@@ -439,4 +439,4 @@ TEST_CASE("placeholders are replaced once, and what they bring is not read again
 }
 
 }  // namespace
-}  // namespace mo::rollout
+}  // namespace mo::measure

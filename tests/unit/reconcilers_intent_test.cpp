@@ -455,7 +455,7 @@ TEST_CASE("an inline artifact whose record says otherwise is a conflict") {
   }
   const SpecVersion spec = resolve_spec(s.observed());
   CHECK(spec.actions.empty());
-  CHECK(spec.reason == "VersionConflict");
+  CHECK(spec.problem_reason == "VersionConflict");
   CHECK(spec.problem.find("set spec.version to m-0123456789 instead") != std::string::npos);
 }
 

@@ -8,7 +8,7 @@ namespace mo::monitors {
 namespace {
 
 using State = api::MonitorStatus::State;
-using rollout::Measured;
+using measure::Measured;
 using test::kNow;
 
 api::Monitor monitor(int bad_for, int recover_after) {

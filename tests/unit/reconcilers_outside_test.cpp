@@ -191,6 +191,43 @@ TEST_CASE("another version behind the alias is imported by our own image, and be
   CHECK_FALSE(lineage.contains("environment"));  // our image says nothing of how it was made
 }
 
+TEST_CASE("what goes into an S3 store is fetched from there with the store's Secret, and from nowhere else") {
+  api::Trigger trigger = champion();
+  trigger.mlflow->claim.clear();
+  trigger.mlflow->folder.clear();
+  trigger.mlflow->store_uri = "s3://models/imported";
+  trigger.mlflow->store_secret = "store";
+  Watched w({trigger});
+  w.outside["https://mlflow.example"] = "7@100";
+  w.around();
+  w.outside["https://mlflow.example"] = "8@200";
+  w.around(minutes(1));
+  const Json pod = w.bodies["m-run-000001-train"]["spec"]["template"]["spec"];
+  CHECK(pod["containers"][0]["args"][5] == "--uri=s3://models/imported");
+  CHECK(pod["containers"][0]["args"].back() == "--store-credentials-dir=/store-credentials");
+  REQUIRE(pod["volumes"].size() == 2);
+  CHECK(pod["volumes"][0]["emptyDir"]["sizeLimit"] == std::to_string((20ull << 30) + (16ull << 20)));
+  CHECK(pod["volumes"][1]["secret"] == Json{{"secretName", "store"}, {"optional", true}});
+  const auto said = [](const std::string& uri) {
+    std::string text = result_of("{}");
+    return text.replace(text.find("http://x/y"), 10, uri);
+  };
+  w.end("m-run-000001-train", said("s3://models/imported/fraud-8.tar"));
+  w.around(minutes(2));
+  const Json artifact = w.bodies["m-1111111111"]["spec"]["artifact"];
+  CHECK(artifact["uri"] == "s3://models/imported/fraud-8.tar");
+  CHECK(artifact["credentials"]["secretName"] == "store");
+
+  for (const char* elsewhere : {"s3://other/x.tar", "s3://models/imported-too/x.tar"}) {
+    const auto read = read_import(*trigger.mlflow, said(elsewhere));
+    REQUIRE_FALSE(read);
+    CHECK_THAT(read.error().message,
+               Contains("registry.mlflow.store is another by now: s3://models/imported; import it again"));
+  }
+  CHECK_FALSE(read_import(*champion().mlflow, said("s3://models/imported/x.tar")));
+  CHECK(read_import(*champion().mlflow, said("pvc://models/x.tar"))->artifact.secret.empty());
+}
+
 TEST_CASE("the Secret is for the importing Job alone, and names go as they are") {
   api::MlflowRegistry from = *champion().mlflow;
   from.secret = "mlflow";

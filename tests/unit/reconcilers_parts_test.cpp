@@ -203,7 +203,7 @@ TEST_CASE("a record of the same bits from elsewhere says which field differs") {
   record.parts = adapters();
   record.parts[0].artifact.uri = "s3://archive/lora.tar";
   const SpecVersion spec = resolve_spec(s.observed());
-  CHECK(spec.reason == "VersionConflict");
+  CHECK(spec.problem_reason == "VersionConflict");
   CHECK(spec.problem.find("but spec.parts of the Model says otherwise") != std::string::npos);
 }
 
@@ -247,17 +247,49 @@ TEST_CASE("the ConfigMaps of parts wake their Model and are missed") {
   CHECK(serving::absent_configmap(s.observed(), v) == "");
 }
 
-TEST_CASE("templates take no name of a part's") {
-  const auto refused = [](const char* spec) {
-    const auto checked = serving::check_reserved(Json{{"spec", Json::parse(spec)}}, "t");
+TEST_CASE("templates take no name of a part's where the version has that part") {
+  const auto refused = [](const char* spec, const std::vector<std::string>& parts = {"prompt", "lora-2"}) {
+    const auto checked = serving::check_reserved(Json{{"spec", Json::parse(spec)}}, "t", parts);
     return checked ? "" : checked.error().message;
   };
-  CHECK(refused(R"({"volumes":[{"name":"modelops-source-lora"}]})") != "");
-  CHECK(refused(R"({"volumes":[{"name":"modelops-credentials-lora"}]})") != "");
-  CHECK(refused(R"({"initContainers":[{"name":"modelops-fetch-lora"}]})") != "");
-  CHECK(refused(R"({"containers":[{"name":"x","volumeMounts":[{"name":"modelops-credentials-lora","mountPath":"/x"}]}]})") != "");
-  CHECK(refused(R"({"containers":[{"name":"server","env":[{"name":"MODEL_PART_LORA","value":"/x"}]}]})") != "");
+  for (const char* spec : {R"({"volumes":[{"name":"modelops-source-lora-2"}]})", R"({"volumes":[{"name":"modelops-credentials-prompt"}]})",
+                           R"({"volumes":[{"name":"modelops-signature-prompt"}]})", R"({"initContainers":[{"name":"modelops-fetch-lora-2"}]})",
+                           R"({"containers":[{"name":"x","volumeMounts":[{"name":"modelops-credentials-prompt","mountPath":"/x"}]}]})",
+                           R"({"containers":[{"name":"server","env":[{"name":"MODEL_PART_LORA_2","value":"/x"}]}]})"}) {
+    CHECK(refused(spec) != "");
+    CHECK(refused(spec, {}) == "");
+    CHECK(refused(spec, {"lora"}) == "");
+  }
+  CHECK(refused(R"({"volumes":[{"name":"modelops-artifact-prompt"}]})") == "");  // parts lie in the artifact's own volume
   CHECK(refused(R"({"containers":[{"name":"server","env":[{"name":"MODEL_PARTS","value":"/x"}]}]})") == "");
+  CHECK(refused(R"({"volumes":[{"name":"modelops-source"}]})", {}) != "");
+}
+
+// Names with a suffix were the template's own before there were parts, and an upgrade of the operator changes no revision.
+TEST_CASE("without parts a template has its names, its ConfigMaps are pinned, and the revision is that of before parts") {
+  Scene s;
+  s.model.template_overlay = R"({"spec": {
+    "initContainers": [{"name": "modelops-fetch-lora", "image": "i", "volumeMounts": [{"name": "modelops-source-lora", "mountPath": "/settings"}]}],
+    "containers": [{"name": "server", "env": [{"name": "MODEL_PART_LORA", "value": "/x"}], "volumeMounts": [{"name": "modelops-source-lora", "mountPath": "/settings"}]}],
+    "volumes": [{"name": "modelops-source-lora", "configMap": {"name": "settings"}}, {"name": "modelops-signature-x", "configMap": {"name": "more", "optional": true}}]}})";
+  api::ModelVersion& v = s.version("m-v9");
+  const auto whole = [&] {
+    const auto revision = serving::make_revision(s.model, v, *s.o.runtimes.front(), test::kSettings);
+    const auto rendered = s.rendered("m-v9");
+    INFO((revision ? "" : revision.error().message));
+    REQUIRE((revision && rendered));
+    std::string unpinned;
+    for (const auto& [name, optional] : rendered->unpinned) unpinned += " " + name;
+    return revision->name + " " + hash_of(revision->pod_template) + " " + rendered->hash + unpinned;
+  };
+  v.artifact = {"configmap://artifacts/v9.json", digest('a'), {"rules", "1"}};
+  CHECK(whole() == "5788756560 235663286f0442c5 1aa363e2b48c4543 more settings");
+  v.artifact = {"s3://models/v9.tar.zst", digest('b'), {"rules", "1"}, "20Gi", "store", true, "configmap://signatures/v9", "KEY"};
+  CHECK(whole() == "9fdc885e1e ef1ec19a428b1289 f1337d50d7333874 more settings");
+  v.parts = {part("lora", "s3://models/lora.tar", 'b')};
+  const auto refused = serving::revision_name(s.model, v, *s.o.runtimes.front());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message == "spec.serving.template.spec.initContainers[modelops-fetch-lora] has a name of the operator's; choose another name");
 }
 
 TEST_CASE("who evaluates has the champion's parts, too") {

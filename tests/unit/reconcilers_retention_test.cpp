@@ -154,3 +154,36 @@ TEST_CASE("the trail of a Model that is gone goes as a whole", "[audit]") {
     CHECK(plan.requeue_after == kYear - hours(1));
   }
 }
+
+TEST_CASE("a gap in a trail stops its retention, which is told once", "[audit]") {
+  Kept k;
+  k.trail(5, 1);
+  const auto why = [&] { return audit::stopped(k.observed(), k.settings, kNow); };
+  CHECK(why() == "");
+  SECTION("one that is not exported yet may be what is missing") {
+    k.o.audit_objects.erase(k.o.audit_objects.begin() + 2);
+    k.sealed(12, kYear, false);
+    CHECK(why() == "");
+  }
+  SECTION("behind it nothing is old enough") {
+    k.o.audit_objects.erase(k.o.audit_objects.begin() + 4);
+    CHECK(why() == "");
+  }
+  SECTION("somebody deleted one") {
+    k.o.audit_objects.erase(k.o.audit_objects.begin() + 2);
+    CHECK_THAT(why(), Catch::Matchers::StartsWith("ModelAudits are kept for ever from record 13 on, because no ModelAudit holds records 9 to 12: somebody deleted it"));
+    const auto event = audit::tell_stopped(k.observed(), why());
+    REQUIRE(event);
+    CHECK((event->warning && event->reason == "RetentionStopped" && event->note == why()));
+    CHECK_FALSE(audit::tell_stopped(k.observed(), ""));
+    model::Settings settings = kSettings;
+    settings.audit = k.settings;
+    const auto told = [&] {
+      const Plan plan = model::plan(k.observed(), kNow, settings);
+      return std::count_if(plan.events.begin(), plan.events.end(), [](const Event& e) { return e.reason == "RetentionStopped"; });
+    };
+    CHECK(told() == 1);
+    k.model.status.conditions = {{"Audited", "False", audit::kRetentionStopped, why(), kNow, 1}};
+    CHECK(told() == 0);
+  }
+}

@@ -103,6 +103,30 @@ TEST_CASE("what serves is left alone by another image of the operator and by an 
   CHECK(actions<Apply>(plan, Kind::ModelRollout).empty());
 }
 
+// An upgrade would have rolled all of them out.
+TEST_CASE("what an operator named that counted the API server's defaults is the same revision") {
+  Scene s = serving_as(R"({"spec":{"restartPolicy":"Always","containers":[{"image":"one","name":"server"}]}})");
+  const auto names = serving::revision_names(s.model, *s.o.named.at("m-v1"), *s.o.runtimes[0]);
+  REQUIRE(names.size() == 2);
+  CHECK(names[0] == name_of(s));
+  s.model.status.stable_revision->name = names[1];
+  const Plan plan = model::plan(s.observed(), kNow, test::kSettings);
+  CHECK(actions<Apply>(plan, Kind::ModelRollout).empty());
+  CHECK(actions<Apply>(plan, Kind::Deployment).empty());
+  CHECK(status_of(plan).dump().find("RuntimeOutdated") == std::string::npos);
+}
+
+TEST_CASE("other words for what serves are put on record: by them it follows its runtime on") {
+  Scene s = serving_as(kOne);
+  s.model.meta.generation = 5;
+  s.model.template_overlay = kOneOtherwise;
+  const Plan plan = model::plan(s.observed(), kNow, test::kSettings);
+  CHECK(actions<Apply>(plan, Kind::ModelRollout).empty());
+  CHECK(status_of(plan)["stableRevision"]["asked"] == serving::asked_of(s.model));
+  s.model.template_overlay = kTwo;
+  CHECK(status_of(model::plan(s.observed(), kNow, test::kSettings))["stableRevision"]["asked"] != serving::asked_of(s.model));
+}
+
 TEST_CASE("another template is a rollout, another way to write it is none") {
   Scene s = serving_as(kOne);
   s.model.meta.generation = 5;

@@ -87,7 +87,24 @@ TEST_CASE("a rollout that is about to start is no override") {
   Scene s;
   s.serving("m-v1");
   s.model.version = "m-v2";
+  const Plan first = model::plan(s.observed(), kNow, test::kSettings);
+  REQUIRE(first.actions.size() == 1);
+  CHECK(std::get<Apply>(first.actions[0]).target == ObjectRef{Kind::ModelRollout, {"ns", "m-v2-1"}});
+  CHECK(first.at_once);
+  SECTION("once it is there") { s.rollout("m-v2-1", "m-v2", "spec"); }
+  SECTION("while one of that name is being deleted") { s.rollout("m-v2-1", "m-v2", "spec").meta.deleting = true; }
   check(status_of(s), {"Progressing", "False", "True", "False", "True", "RolloutInProgress"});
+}
+
+TEST_CASE("a rollout that cannot be made holds nothing else up, and the Model says why") {
+  Scene s;
+  s.serving("m-v1");
+  s.model.version = "m-v2";
+  const Apply make = std::get<Apply>(model::plan(s.observed(), kNow, test::kSettings).actions[0]);
+  s.o.refusals = {{make.target, Error{ErrorKind::Forbidden, "exceeded quota", 403, {}, {}}, make.hash, kNow}};
+  const Json status = status_of(s);
+  check(status, {"Degraded", "False", "False", "True", "True", "ApplyRefused"});
+  CHECK(status["intent"]["rollout"] == "m-v2-1");
 }
 
 TEST_CASE("what went wrong stalls, while what served serves on") {
@@ -99,7 +116,9 @@ TEST_CASE("what went wrong stalls, while what served serves on") {
     Scene s;
     s.serving("m-v1");
     s.model.version = "m-v2";
+    s.rollout("m-v2-1", "m-v2", "spec");
     const Json asked = status_of(s);
+    s.o.rollouts.clear();
     s.model.status.spec_version = "m-v2";
     s.model.status.spec_revision = asked["spec"]["revision"];
     s.model.status.intent = {"m-v2",      "Spec",       "m-v2-1",

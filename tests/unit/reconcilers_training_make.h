@@ -114,6 +114,7 @@ struct Trained : mo::test::Scene {
       api::TrainingRun& run = write_run(name, true);
       run.trigger = body["spec"]["trigger"]["name"];
       run.trigger_kind = body["spec"]["trigger"]["kind"];
+      run.workload = body["spec"].value("workload", "");
       run.parameters = body["spec"].value("parameters", std::map<std::string, std::string>{});
       run.on_success = body["spec"]["onSuccess"] == "Rollout" ? api::Retraining::OnSuccess::Rollout : api::Retraining::OnSuccess::Register;
     } else if (apply->target.kind == Kind::Job) {

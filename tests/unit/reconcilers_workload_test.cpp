@@ -148,6 +148,45 @@ TEST_CASE("a workload that fails, goes, or goes with its kind ends the run with 
   CHECK(t.bodies.count("m-1111111111") == 0);
 }
 
+TEST_CASE("a workload's RunResult that pods have yet to report is waited for, but not for ever") {
+  Running t;
+  const Json awaited = t.there({{"succeeded", true}, {"awaited", true}, {"resultProblem", "others have not ended"}});
+  t.say(awaited);
+  t.go(seconds(20));
+  CHECK(t.run_status().phase == "Training");
+  CHECK(t.message() == "JobSet m-run-000001-train succeeded; its RunResult is waited for until " + format_time(kNow + seconds(140)) + ", since pods of it have not ended");
+  CHECK(t.status().last_result == "Running: " + t.message());
+  CHECK(t.trial().phase == "Running");
+  CHECK(t.trial().finished == kNow + seconds(20));
+  SECTION("it comes") {
+    t.say(t.there({{"succeeded", true}, {"result", result_of(R"({"f1": "0.95"})")}}));
+    t.go(seconds(90));
+    CHECK(t.run_status().phase == "Succeeded");
+    CHECK(t.trial().finished == kNow + seconds(90));
+  }
+  SECTION("it comes at no time") {
+    t.go(seconds(130));
+    CHECK(t.run_status().phase == "Training");
+    t.go(seconds(140));
+    CHECK(t.run_status().phase == "Failed");
+    CHECK_THAT(t.status().last_result, Contains("JobSet m-run-000001-train succeeded, but others have not ended"));
+  }
+  SECTION("success was not its last word") {
+    t.say(t.there());
+    t.go(seconds(90));
+    CHECK_FALSE(t.trial().finished);
+    t.say(awaited);
+    t.go(seconds(200));
+    CHECK(t.run_status().phase == "Training");
+    CHECK(t.trial().finished == kNow + seconds(200));
+  }
+  SECTION("it is called off meanwhile") {
+    t.run().desired_state = "Cancelled";
+    t.go(seconds(30));
+    CHECK(t.deleted.back() == kTrain);
+  }
+}
+
 TEST_CASE("a workload whose end cannot be told goes on, and status says why") {
   Running t;
   t.say(t.there({{"problem", "success: no such field: conditions (at character 13)"}}));
@@ -243,6 +282,52 @@ TEST_CASE("a workload that waits is not made as another kind") {
   const Planned planned = e.go(seconds(10));
   CHECK(e.run_status().phase == "Failed");
   CHECK_THAT(e.message(), Contains("names another kind since JobSet " + kTrain + " was to be made"));
+}
+
+// Whoever may create TrainingRuns and Jobs, but none of the engine's objects, gets none made.
+TEST_CASE("a run makes a workload of no kind but the one that it names") {
+  Engine t;
+  t.spec().requested_at.reset();
+  api::TrainingRun& mine = t.write_run("mine");
+  SECTION("none") {
+    t.go();
+    CHECK(mine.status.phase == "Failed");
+    CHECK(mine.status.message == "Model m trains by jobsets.jobset.x-k8s.io (spec.retraining.workload), and spec.workload of this TrainingRun names no kind; "
+                                 "create another TrainingRun with spec.workload: jobsets.jobset.x-k8s.io");
+  }
+  SECTION("another one") {
+    mine.workload = "jobsets.other.io";
+    t.go();
+    CHECK_THAT(mine.status.message, Contains("spec.workload of this TrainingRun is jobsets.other.io; create another TrainingRun"));
+  }
+  SECTION("none, and it looks like the operator's") {
+    mine.meta.controller_uid = "uid-m";
+    t.spec().requested_at = kNow;
+    t.runs["m-run-000001"] = std::exchange(t.runs["mine"], nullptr);
+    t.runs.erase("mine");
+    t.runs["m-run-000001"]->meta = test::meta("m-run-000001");
+    t.runs["m-run-000001"]->meta.controller_uid = "uid-m";
+    t.go();
+    CHECK_THAT(t.status().last_result, Contains("names no kind"));
+  }
+  SECTION("none, but its Model trained by Jobs when it began") {
+    const auto workload = std::exchange(t.spec().workload, std::nullopt);
+    t.spec().job_template = t.spec().validate.emplace().job_template = kPlainTemplate;
+    t.go();
+    REQUIRE(t.made.back() == "mine-validate");
+    t.spec().workload = workload;
+    t.spec().job_template.clear();
+    t.end("mine-validate", report_of("{}"));
+    t.go(seconds(10));
+    CHECK(mine.status.phase == "Failed");
+    CHECK_THAT(mine.status.message, Contains("names no kind"));
+  }
+  for (const auto& [name, body] : t.bodies) CHECK(body["kind"] != "JobSet");
+  t.bodies.clear();
+  t.write_run("named").workload = "jobsets.jobset.x-k8s.io";
+  t.spec().validate.reset();
+  t.go(hours(1));
+  CHECK(t.bodies.count("named-train"));
 }
 
 // They stand in the middle of commands, and come from whoever may create a TrainingRun.

@@ -447,6 +447,18 @@ TEST_CASE("executor: a status that only counts waits until the last one is old e
   CHECK_FALSE(rig.run(status("m1", false)).held);
   CHECK_FALSE(rig.run(status("m2", true)).held);
   CHECK(rig.client.calls().size() == 3);
+  // A rollout's words wait, too; the plan comes again when the first of both is due.
+  Plan both = status("m2", true);
+  WriteStatus words{{Kind::ModelRollout, {"pay", "fraud-v2-2"}}, "r1", "7", R"({"message":"1/2"})", "words"};
+  both.actions.push_back(words);
+  CHECK(rig.run(both).held);  // nobody has written its status yet
+  CHECK(rig.client.calls().size() == 4);
+  words.may_wait = true;
+  both.actions.back() = words;
+  const Outcome again = rig.run(both);
+  REQUIRE(again.held);
+  CHECK(*again.held <= words.patience);
+  CHECK(rig.client.calls().size() == 4);
 }
 
 // A Service was once made for a Model that was gone: the watch of Services was the first to tell.
@@ -465,10 +477,37 @@ TEST_CASE("executor: what is made has an owner who is there") {
   CHECK((rig.client.calls()[0].verb == "get" && rig.client.calls()[1].verb == "apply"));
   CHECK(rig.run(apply_plan("u1")).kind == Outcome::Kind::Done);  // it has one
   CHECK(rig.client.calls().size() == 3);
+  // It has changed since the plan was made: that may ask for something else.
+  rig.stores.models.remove(kModel, "m1");
+  rig.stores.models.upsert(*api::parse<api::Model>(R"({"metadata":{"name":"fraud","namespace":"pay","uid":"m1","resourceVersion":"4"},"spec":{}})"));
+  CHECK(rig.run(apply_plan()).kind == Outcome::Kind::Conflict);
+  CHECK(rig.client.calls().back().verb == "get");
+  CHECK(rig.stores.models.get(kModel)->meta.resource_version == "5");
+  CHECK(rig.run(apply_plan()).kind == Outcome::Kind::Done);
   gone = true;
   CHECK(rig.run(apply_plan()).kind == Outcome::Kind::Retry);
   CHECK(rig.client.calls().back().verb == "get");
   CHECK_FALSE(rig.stores.models.get(kModel));
+}
+
+TEST_CASE("executor: what is made once is made by POST, and is not made twice") {
+  Rig rig;
+  const ObjectRef rollout{Kind::ModelRollout, {"pay", "fraud-v2-2"}};
+  rig.client.answer = [](const FakeClient::Call&) -> Result<std::string> {
+    return R"({"metadata":{"name":"fraud-v2-2","namespace":"pay","uid":"r1","resourceVersion":"9"},"spec":{"modelRef":{"name":"fraud"},"version":"fraud-v2"}})";
+  };
+  Plan plan;
+  plan.actions.push_back(Apply{rollout, R"({"metadata":{"name":"fraud-v2-2"}})", "", "h1", "spec asks for it"});
+  CHECK(rig.run(plan).kind == Outcome::Kind::Done);
+  CHECK(rig.client.calls()[0].verb == "post");
+  CHECK(rig.stores.rollouts.get(rollout.key));
+  rig.client.answer = [](const FakeClient::Call& call) -> Result<std::string> {
+    if (call.verb == "get") return fail(Error{ErrorKind::NotFound, "no", 404, {}, {}});
+    return fail(Error{ErrorKind::AlreadyExists, "modelrollouts \"fraud-v2-2\" already exists", 409, {}, {}});
+  };
+  const Outcome outcome = rig.run(plan);
+  CHECK(outcome.kind == Outcome::Kind::Refused);  // its owner is nobody that is known
+  CHECK(outcome.error->message == "there is one already, which is not this Model's");
 }
 
 // Found by exploring: stable was scaled down and the answer lost; with the old size still in the cache all

@@ -247,6 +247,11 @@ TEST_CASE("what Models name: the index follows them") {
   CHECK(index.models_of({Kind::ModelGateSet, {"pay", "shared"}}).size() == 1);
   CHECK(index.models_of({Kind::ModelGateSet, {"other", "shared"}}).empty());
   CHECK(index.models_of({Kind::ClusterModelGateSet, {"", "shared"}}).size() == 1);
+  model.rollout.gate_sets.clear();
+  model.monitor_sets = {{"shared", Kind::ModelGateSet}};
+  index.update(model, false);
+  CHECK(index.models_of({Kind::ModelGateSet, {"pay", "shared"}}).size() == 1);
+  CHECK(index.models_of({Kind::ClusterModelGateSet, {"", "shared"}}).empty());
   CHECK(index.models_of(data("pay", "data2")).size() == 1);
   api::ModelVersion version;
   version.meta.key = {"pay", "fraud-v1"};

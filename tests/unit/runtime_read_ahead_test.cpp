@@ -34,11 +34,11 @@ struct Rig : ExecutorBench {
       return R"({"metadata":{"name":"fraud","namespace":"pay","uid":"s1","resourceVersion":"7"}})";
     };
   }
-  // Looks first whether the Model is there.
+  // Looks first whether the Model is there, and as it was.
   void make_something() {
     Plan plan;
     plan.actions.push_back(Apply{{Kind::Service, kModel}, R"({"metadata":{"name":"fraud"}})", "", "h", "first"});
-    REQUIRE(executor.run(kModel, plan, TimePoint{}, {}).kind == Outcome::Kind::Done);
+    REQUIRE(executor.run(kModel, plan, TimePoint{}, {}).kind == Outcome::Kind::Conflict);
   }
   void write_status() {
     Plan plan;

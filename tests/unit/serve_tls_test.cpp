@@ -1,118 +1,215 @@
-// HTTPS of our own server, and what it makes of callers' certificates.
+// HTTPS of the small HTTP server: what is shown, what is refused, and how a certificate is replaced.
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <fstream>
 
-#include "operator/kube/credentials.h"
-#include "operator/kube/transport.h"
 #include "operator/serve/http_server.h"
-#include "tests/unit/kube_test_server.h"
-#include "tests/unit/temp_dir.h"
+#include "operator/serve/tls.h"
 
 using namespace mo;
 using namespace mo::serve;
-using Catch::Matchers::Contains;
-using kube::test::issue;
-using kube::test::KeyPair;
-using kube::test::make_ca;
+using namespace std::chrono_literals;
+using Catch::Contains;
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
 
 namespace {
 
-// Answers with what the server knows of its caller.
-struct Site {
-  TempDir dir;
-  KeyPair ca = make_ca("site CA"), clients = make_ca("proxies CA"), other = make_ca("another CA");
-  std::shared_ptr<Tls> tls;
-  std::unique_ptr<HttpServer> server;
+const TimePoint kNow = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
 
-  explicit Site(bool asks_clients = true) {
-    identity(issue(ca, "site"));
-    write("clients.crt", clients.cert);
-    auto read = Tls::read(files(asks_clients));
-    REQUIRE(read);
-    tls = *read;
-    auto started = HttpServer::start({"127.0.0.1", 0}, [](Request request, std::function<void(Reply)> answer) {
-      std::string text = request.certificate.holds() ? "holds" : request.certificate.shown ? "shown: " + request.certificate.problem : "none";
-      for (const std::string& name : request.certificate.names) text += "|" + name;
-      for (const auto& [name, value] : request.headers)
-        if (name == "X-One") text += "|" + value;
-      answer({200, "text/plain", text});
-    }, Limits{}, tls);
-    REQUIRE(started);
-    server = std::move(*started);
-  }
-  TlsFiles files(bool asks_clients) const {
-    return {dir.path / "tls.crt", dir.path / "tls.key", asks_clients ? (dir.path / "clients.crt").string() : ""};
-  }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(dir.path / name) << text; }
-  void identity(const KeyPair& pair) const {
-    write("tls.crt", pair.cert);
-    write("tls.key", pair.key);
+struct Client {
+  asio::io_context io;
+  asio::ssl::context context{asio::ssl::context::tls_client};
+  std::optional<asio::ssl::stream<tcp::socket>> stream;
+
+  // Empty if the certificate is trusted and for localhost, else why not.
+  std::string connect(uint16_t port, const std::string& trusted = "", int newest = TLS1_3_VERSION) {
+    SSL_CTX_set_max_proto_version(context.native_handle(), newest);
+    if (!trusted.empty()) {
+      context.set_verify_mode(asio::ssl::verify_peer);
+      context.add_certificate_authority(asio::buffer(trusted));
+      context.set_verify_callback(asio::ssl::host_name_verification("localhost"));
+    }
+    stream.emplace(io, context);
+    stream->next_layer().connect({asio::ip::address_v4::loopback(), port});
+    error_code error;
+    stream->handshake(asio::ssl::stream_base::client, error);
+    return error ? error.message() : "";
   }
 
-  Result<kube::HttpResponse> get(const std::optional<KeyPair>& client = {}, const std::string& trusted = "") const {
-    kube::Config config;
-    config.server = "https://127.0.0.1:" + std::to_string(server->port());
-    config.ca.data = trusted.empty() ? ca.cert : trusted;
-    if (client) config.client_cert.data = client->cert, config.client_key.data = client->key;
-    kube::HttpRequest request;
-    request.method = "GET";
-    request.target = "/";
-    request.headers = {{"X-One", "1"}, {"X-One", "2"}};
-    return kube::make_curl_transport(std::make_shared<kube::Credentials>(config))->send(request, {});
+  // Until the server closes.
+  std::string ask(const std::string& request) {
+    error_code error;
+    asio::write(*stream, asio::buffer(request), error);
+    std::string answer;
+    asio::read(*stream, asio::dynamic_buffer(answer), error);
+    return answer;
   }
-  std::string told(const std::optional<KeyPair>& client) const {
-    const auto response = get(client);
-    REQUIRE(response);
-    return response->body;
+};
+
+const std::string kAsk = "GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n";
+
+std::string plainly(uint16_t port, const std::string& request) {
+  asio::io_context io;
+  tcp::socket socket(io);
+  socket.connect({asio::ip::address_v4::loopback(), port});
+  asio::write(socket, asio::buffer(request));
+  std::string answer;
+  error_code error;
+  asio::read(socket, asio::dynamic_buffer(answer), error);
+  return answer;
+}
+
+std::unique_ptr<HttpServer> server(Tls tls, Limits limits = {}) {
+  const auto answer = [](std::string_view path) { return Reply{200, "text/plain", std::string(path) + std::string(100'000, 'x')}; };
+  auto started = HttpServer::start({"127.0.0.1", 0}, answer, limits, {}, std::move(tls));
+  REQUIRE(started);
+  return std::move(*started);
+}
+
+Tls always(const Certificate& certificate) {
+  auto context = make_context(certificate);
+  REQUIRE(context);
+  return [context = *context] { return context; };
+}
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "serve-tls-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()));
+    path_ = name;
   }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  const std::filesystem::path& path() const { return path_; }
+  void put(const std::string& name, const std::string& text) const { std::ofstream(path_ / name) << text; }
+  void put(const Certificate& certificate) const {
+    put("tls.crt", certificate.chain);
+    put("tls.key", certificate.key);
+  }
+
+ private:
+  std::filesystem::path path_;
 };
 
 }  // namespace
 
-TEST_CASE("a server with TLS knows what its caller's certificate says, and lets in who has none", "[serve][tls]") {
-  const Site site;
-  CHECK(site.told({}) == "none|1|2");
-  CHECK(site.told(issue(site.clients, "proxy", "DNS:proxy.svc,URI:spiffe://x/proxy,IP:10.0.0.1")) == "holds|proxy|proxy.svc|spiffe://x/proxy|1|2");
-  // The same name from another authority, or by nobody's authority at all.
-  CHECK_THAT(site.told(issue(site.other, "proxy")), Contains("shown: ") && Contains("|proxy|"));
-  CHECK_THAT(site.told(make_ca("proxy")), Contains("shown: "));
-  const Site open(false);
-  CHECK(open.told(issue(open.clients, "proxy")) == "none|1|2");  // not asked for
+TEST_CASE("serve: by HTTPS an answer comes whole, also the second on a connection") {
+  const Certificate own = self_signed(kNow);
+  const auto it = server(always(own));
+  Client client;
+  CHECK(client.connect(it->port(), own.chain) == "");
+  const std::string two = client.ask("GET /one HTTP/1.1\r\n\r\nGET /two HTTP/1.1\r\nConnection: close\r\n\r\n");
+  CHECK_THAT(two, Contains("\r\n\r\n/onexxx") && Contains("\r\n\r\n/twoxxx"));
+  CHECK(two.size() > 200'000);
 }
 
-TEST_CASE("a server's certificate is read again, and one that cannot be used changes nothing", "[serve][tls]") {
-  const Site site;
-  CHECK_FALSE(site.get({}, site.other.cert));
-  site.identity(issue(site.other, "site"));
-  REQUIRE(site.tls->refresh());
-  CHECK(site.get({}, site.other.cert));
-  CHECK_FALSE(site.get({}));
-  site.write("tls.key", issue(site.other, "site").key);  // not of that certificate
-  const auto refused = site.tls->refresh();
-  REQUIRE_FALSE(refused);
-  CHECK_THAT(refused.error().message, Contains("tls.key"));
-  CHECK(site.get({}, site.other.cert));
+TEST_CASE("serve: each certificate that it signs itself is another one, and no authority") {
+  const Certificate own = self_signed(kNow), other = self_signed(kNow);
+  CHECK(own.key != other.key);
+  const auto it = server(always(own));
+  CHECK_THAT(Client().connect(it->port(), other.chain), Contains("certificate verify failed"));
+  const Certificate over = self_signed(kNow - 24h * 3660);
+  const auto old = server(always(over));
+  CHECK_THAT(Client().connect(old->port(), over.chain), Contains("certificate verify failed"));
 }
 
-TEST_CASE("files that are no certificates are named", "[serve][tls]") {
-  for (const char* name : {"tls.crt", "tls.key", "clients.crt"}) {
-    const Site fresh;
-    fresh.write(name, "no PEM");
-    const auto read = Tls::read(fresh.files(true));
-    REQUIRE_FALSE(read);
-    CHECK(read.error().kind == ErrorKind::Invalid);
-    CHECK_THAT(read.error().message, Contains(name) && Contains("cannot be used"));
+TEST_CASE("serve: nothing older than TLS 1.2, and who speaks plain HTTP is told so") {
+  const auto it = server(always(self_signed(kNow)));
+  CHECK(Client().connect(it->port(), "", TLS1_2_VERSION) == "");
+  CHECK(Client().connect(it->port(), "", TLS1_1_VERSION) != "");
+  CHECK_THAT(plainly(it->port(), kAsk), Contains("HTTP/1.1 400") && Contains("this port speaks HTTPS"));
+  CHECK(plainly(it->port(), "no handshake at all\r\n").find("HTTP/") == std::string::npos);
+  Client client;
+  CHECK(client.connect(it->port()) == "");
+  CHECK_THAT(client.ask(kAsk), Contains("HTTP/1.1 200"));
+}
+
+TEST_CASE("serve: those who connect and shake no hands give way, and have a deadline") {
+  const auto it = server(always(self_signed(kNow)));
+  asio::io_context io;
+  std::vector<tcp::socket> silent;
+  for (int i = 0; i < 100; ++i) silent.emplace_back(io).connect({asio::ip::address_v4::loopback(), it->port()});
+  Client client;
+  CHECK(client.connect(it->port()) == "");
+  CHECK_THAT(client.ask(kAsk), Contains("HTTP/1.1 200"));
+  Limits limits;
+  limits.idle = 50ms;
+  const auto hasty = server(always(self_signed(kNow)), limits);
+  tcp::socket socket(io);
+  socket.connect({asio::ip::address_v4::loopback(), hasty->port()});
+  char byte;
+  error_code error;
+  socket.read_some(asio::buffer(&byte, 1), error);
+  CHECK(error);
+}
+
+TEST_CASE("serve: a pair that does not fit, or cannot be read, is no certificate") {
+  const Certificate own = self_signed(kNow), other = self_signed(kNow);
+  const auto said = [](const Certificate& certificate) {
+    const auto context = make_context(certificate);
+    return context ? std::string() : context.error().message;
+  };
+  CHECK(said(own) == "");
+  CHECK_THAT(said({own.chain, other.key}), Contains("the key is not the private key of the certificate"));
+  CHECK_THAT(said({"none", own.key}), Contains("there is no certificate in PEM"));
+  CHECK_THAT(said({own.chain, ""}), Contains("the key"));
+  CHECK_THAT(said({own.chain, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGb\n-----END ENCRYPTED PRIVATE KEY-----\n"}), Contains("without a passphrase"));
+}
+
+TEST_CASE("serve: a folder's certificate is replaced when its files change, and by nothing that cannot be used") {
+  const Folder folder;
+  auto clock = std::make_shared<std::chrono::steady_clock::time_point>(1h);
+  std::vector<std::string> told;
+  const auto open = [&] {
+    return CertificateFiles::open(CertificateFiles::in(folder.path()), [&](const std::string& problem) { told.push_back(problem); }, [clock] { return *clock; });
+  };
+  const auto absent = open();
+  REQUIRE_FALSE(absent);
+  CHECK(absent.error().message == "cannot read " + (folder.path() / "tls.crt").string());
+  const Certificate first = self_signed(kNow), second = self_signed(kNow);
+  folder.put(first);
+  auto certificates = open();
+  REQUIRE(certificates);
+  const auto it = server([&] { return (*certificates)->current(); });
+  CHECK(Client().connect(it->port(), first.chain) == "");
+
+  SECTION("renewed") {
+    folder.put(second);
+    CHECK(Client().connect(it->port(), first.chain) == "");  // it looks once a second
+    *clock += 1s;
+    CHECK(Client().connect(it->port(), second.chain) == "");
+    CHECK(Client().connect(it->port(), first.chain) != "");
+    CHECK(told.empty());
   }
-  CHECK_FALSE(Tls::read({"/none", "/none", ""}));
-}
-
-TEST_CASE("who speaks no TLS to a server with TLS gets no answer, and others do", "[serve][tls]") {
-  const Site site;
-  kube::Config config;
-  config.server = "http://127.0.0.1:" + std::to_string(site.server->port());
-  kube::HttpRequest request;
-  request.method = "GET";
-  request.target = "/";
-  CHECK_FALSE(kube::make_curl_transport(std::make_shared<kube::Credentials>(config))->send(request, {}));
-  CHECK(site.get());
+  SECTION("half renewed, gone, and there again") {
+    folder.put("tls.crt", second.chain);
+    for (int i = 0; i < 3; ++i) {
+      *clock += 1s;
+      CHECK(Client().connect(it->port(), first.chain) == "");
+    }
+    REQUIRE(told.size() == 1);
+    CHECK_THAT(told[0], Contains(folder.path().string()) && Contains("the key is not the private key"));
+    std::filesystem::remove(folder.path() / "tls.key");
+    *clock += 1s;
+    CHECK(Client().connect(it->port(), first.chain) == "");
+    CHECK(told.size() == 2);
+    folder.put(second);
+    *clock += 1s;
+    CHECK(Client().connect(it->port(), second.chain) == "");
+    CHECK(told.size() == 2);
+  }
+  SECTION("a file of any size") {
+    folder.put("tls.crt", std::string(1 << 20, 'x'));
+    *clock += 1s;
+    CHECK(Client().connect(it->port(), first.chain) == "");
+    REQUIRE(told.size() == 1);
+    CHECK_THAT(told[0], Contains("longer than 256 KiB"));
+  }
 }

@@ -2,10 +2,14 @@
  *
  *   tiny                serves on :8080. /ready answers by the artifact's first word: 503 for "unready"; the process ends for "crash".
  *                       Every other path answers with MODEL_VERSION, the artifact, and LEVEL if that is set. /metrics has tiny_requests_total.
+ *                       With $FRAGILE set the process ends at every other path.
  *   tiny files DIR      serves DIR's files on :8080.
+ *   tiny compare PATH QUESTION…   POSTs each to the candidate and to the stable version, and reports in which share of cases both gave the same
+ *                       "outputs", or the same text, as metric agreement. Who gives no answer agrees with nobody.
  *   tiny job            writes $RESULT to $MODELOPS_RESULT, $RESULT_REPEAT times, and ends with $EXIT. With $HOLD set it runs until that file is there.
  */
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +42,43 @@ static int job(void) {
     return atoi(env("EXIT", "0"));
 }
 
+/* The outputs in the answer of the server at http://HOST, or all of it if it tells none; empty if there is no answer. */
+static void ask(const char *url, const char *path, const char *question, char *outputs, size_t size) {
+    char host[256] = "", text[70000];
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found = NULL;
+    outputs[0] = 0;
+    if (sscanf(url, "http://%255[^:/]", host) != 1 || getaddrinfo(host, "80", &hints, &found)) return;
+    int server = socket(AF_INET, SOCK_STREAM, 0), length = snprintf(text, sizeof text,
+        "POST %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", path, host, strlen(question), question);
+    struct timeval limit = {5, 0};
+    setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    if (connect(server, found->ai_addr, found->ai_addrlen) == 0 && write(server, text, length) == length) {
+        size_t got = 0;
+        for (ssize_t more; got < sizeof text - 1 && (more = read(server, text + got, sizeof text - 1 - got)) > 0;) got += more;
+        text[got] = 0;
+        const char *from = strstr(text, "\"outputs\""), *whole = strstr(text, "\r\n\r\n");
+        if (!from) from = whole;
+        if (from && strncmp(text, "HTTP/1.1 200", 12) == 0) snprintf(outputs, size, "%s", from);
+    }
+    close(server);
+    freeaddrinfo(found);
+}
+
+static int compare(const char *path, char **questions) {
+    static char candidate[65536], stable[65536];
+    int count = 0, same = 0;
+    for (; questions[count]; count++) {
+        ask(env("MODELOPS_CANDIDATE_URL", ""), path, questions[count], candidate, sizeof candidate);
+        ask(env("MODELOPS_STABLE_URL", ""), path, questions[count], stable, sizeof stable);
+        same += *candidate && strcmp(candidate, stable) == 0;
+        printf("%s\n  candidate %s\n  stable    %s\n", questions[count], candidate, stable);
+    }
+    FILE *file = fopen(env("MODELOPS_RESULT", "/dev/termination-log"), "w");
+    if (!file) return 1;
+    fprintf(file, "{\"apiVersion\": \"modelops.dev/v1alpha1\", \"kind\": \"RunResult\", \"metrics\": {\"agreement\": \"%.4f\"}}", count ? (double)same / count : 0.0);
+    return fclose(file);
+}
+
 static int answer(const char *request, const char *folder, long *served) {
     char path[512] = "", file[1024];
     sscanf(request, "GET %511s", path);
@@ -52,6 +93,8 @@ static int answer(const char *request, const char *folder, long *served) {
     }
     if (strncmp(path, "/metrics", 8) == 0)
         snprintf(body, sizeof body, "# TYPE tiny_requests_total counter\ntiny_requests_total %ld\n", *served);
+    else if (*env("FRAGILE", ""))
+        _exit(4);
     else
         ++*served, snprintf(body, sizeof body, "%s %s%s%s\n", env("MODEL_VERSION", "none"), artifact, *env("LEVEL", "") ? " " : "", env("LEVEL", ""));
     return 200;
@@ -61,6 +104,7 @@ int main(int count, char **words) {
     signal(SIGTERM, stop);
     signal(SIGPIPE, SIG_IGN);
     if (count > 1 && strcmp(words[1], "job") == 0) return job();
+    if (count > 2 && strcmp(words[1], "compare") == 0) return compare(words[2], words + 3);
     const char *folder = count > 2 ? words[2] : NULL;
     char inside[1024];  // of an artifact that is a folder
     snprintf(inside, sizeof inside, "%s/model", env("MODEL_PATH", "/none"));

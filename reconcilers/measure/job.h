@@ -4,9 +4,9 @@
 #include "operator/core/result.h"
 #include "operator/json/json.h"
 #include "reconcilers/common/job.h"
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
 
-namespace mo::rollout {
+namespace mo::measure {
 
 // How many finished Jobs of each gate stay, beside the one that is being measured by.
 inline constexpr size_t kFinishedJobsKept = 3;
@@ -31,4 +31,4 @@ Result<Json> render_measuring_job(const api::Model& model, const api::Gate& figu
 std::vector<Action> tidy_gate_jobs(const std::map<std::string, Ref<api::Job>>& jobs, const std::string& rollout_uid,
                                    const std::map<std::string, std::string>& measuring);
 
-}  // namespace mo::rollout
+}  // namespace mo::measure

@@ -14,7 +14,7 @@
 
 #include "reconcilers/common/observed.h"
 
-namespace mo::rollout {
+namespace mo::measure {
 
 struct GateContext {
   std::string id_prefix;  // of Ask ids: unique to this attempt at this step
@@ -72,4 +72,4 @@ std::string taken_job(const std::string& name);
 // {{model}} {{namespace}} {{stable}} {{candidate}} {{stableRevision}} {{candidateRevision}} replaced.
 std::string expand(const std::string& query, const GateContext& context);
 
-}  // namespace mo::rollout
+}  // namespace mo::measure

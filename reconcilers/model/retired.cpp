@@ -1,4 +1,4 @@
-#include "reconcilers/lifecycle/retire.h"
+#include "reconcilers/model/retired.h"
 
 #include "operator/core/text.h"
 #include "reconcilers/audit/retention.h"
@@ -8,25 +8,28 @@
 #include "reconcilers/model/status.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/status.h"
+#include "reconcilers/training/mirror.h"
 #include "reconcilers/serving/retired_route.h"
 #include "reconcilers/serving/route.h"
 #include "reconcilers/training/run.h"
 #include "reconcilers/training/workload.h"
 #include "reconcilers/version/phase.h"
 
-namespace mo::lifecycle {
+namespace mo::model {
 namespace {
 
 constexpr size_t kLongestMessage = 1024;
 
 class Retiring {
  public:
-  Retiring(const Observed& o, const Decision& decision, TimePoint now, const serving::Settings& settings)
+  Retiring(const Observed& o, const lifecycle::Decision& decision, TimePoint now, const serving::Settings& settings)
       : o_(o), m_(*o.model), decision_(decision), settings_(settings), now_(now), status_(o.model->status), route_(serving::retire_route(o)) {}
 
   Plan run() {
     status_.lifecycle = decision_.status;
     forget_what_was_under_way();
+    training::Mirrored mirrored = training::mirror(o_, {.retired = true}, settings_, now_);
+    status_.retraining.mirror = mirrored.status;
     write_model();
     for (const auto& r : o_.rollouts) end_rollout(*r);
     for (const auto& run : o_.runs) cancel(*run);
@@ -42,7 +45,13 @@ class Retiring {
       for (Action& action : audit::prune(o_, &status_.audit, settings_.audit, now_)) plan_.actions.push_back(std::move(action));
       if (const auto at = audit::prunes_next(o_, settings_.audit, now_); at && (!again || *at < *again)) again = at;
     }
+    sooner(again, mirrored.look_again);
+    append(plan_.actions, std::move(mirrored.actions));
+    append(plan_.asks, std::move(mirrored.asks));
     plan_.events = decision_.events;
+    append(plan_.events, std::move(mirrored.events));
+    if (settings_.audit.on)
+      if (auto event = audit::tell_stopped(o_, audit::stopped(o_, settings_.audit, now_))) plan_.events.push_back(std::move(*event));
     for (const Action& action : plan_.actions) plan_.at_once |= std::holds_alternative<WriteStatus>(action);
     if (again) plan_.requeue_after = std::max(Duration(0), *again - now_);
     return std::move(plan_);
@@ -61,7 +70,7 @@ class Retiring {
       status_.retraining.last_result = "cancelled: the Model is retired";
       status_.retraining.last_finished = now_;
     }
-    if (!model::under_way(status_.intent)) return;
+    if (!under_way(status_.intent)) return;
     status_.spec_version.clear();
     status_.spec_revision.clear();
     status_.intent = status_.stable_version.empty() ? api::Intent{}
@@ -71,11 +80,12 @@ class Retiring {
   void write_model() {
     if (!settings_.installation.name.empty()) status_.handled_by = settings_.installation.name;
     if (settings_.audit.on) status_.audit = audit::record({.observed = o_, .next = status_, .settings = &settings_.audit}, now_);
-    const model::SpecVersion spec;
-    model::Findings findings{.observed = o_, .spec = spec, .status = status_};
+    const SpecVersion spec;
+    Findings findings{.observed = o_, .spec = spec, .status = status_};
     findings.lifecycle = &decision_;
     findings.refused = route_refused();
-    const Json next = model::render_status(findings, now_);
+    if (settings_.audit.on) findings.retention_stopped = audit::stopped(o_, settings_.audit, now_);
+    const Json next = render_status(findings, now_);
     write_status(plan_.actions, Kind::Model, m_.meta, m_.status.raw, next.dump(), next["message"].get<std::string>());
   }
 
@@ -176,7 +186,7 @@ class Retiring {
 
   const Observed& o_;
   const api::Model& m_;
-  const Decision& decision_;
+  const lifecycle::Decision& decision_;
   const serving::Settings& settings_;
   TimePoint now_;
   api::ModelStatus status_;
@@ -188,8 +198,8 @@ class Retiring {
 
 }  // namespace
 
-Plan retire(const Observed& observed, const Decision& decision, TimePoint now, const serving::Settings& settings) {
+Plan retire(const Observed& observed, const lifecycle::Decision& decision, TimePoint now, const serving::Settings& settings) {
   return Retiring(observed, decision, now, settings).run();
 }
 
-}  // namespace mo::lifecycle
+}  // namespace mo::model

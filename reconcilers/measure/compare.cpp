@@ -1,12 +1,12 @@
 // Compiled without fused multiply-add (CMakeLists.txt): it would round differently where a machine has it.
-#include "reconcilers/rollout/compare.h"
+#include "reconcilers/measure/compare.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <string>
 
-namespace mo::rollout {
+namespace mo::measure {
 namespace {
 
 // E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
@@ -60,4 +60,4 @@ Interval difference(const Share& a, const Share& b, double z) {
           std::min(1.0, d + length(of_a.high - a.value, b.value - of_b.low))};
 }
 
-}  // namespace mo::rollout
+}  // namespace mo::measure

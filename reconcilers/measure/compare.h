@@ -17,7 +17,7 @@
 
 #include "operator/core/decimal.h"
 
-namespace mo::rollout {
+namespace mo::measure {
 
 struct Share {
   double value = 0;    // 0 to 1
@@ -44,4 +44,4 @@ Decimal rounded(double value);
 // Exact to the last bit of a double; infinite for nothing that a Decimal can be.
 double to_double(const Decimal& value);
 
-}  // namespace mo::rollout
+}  // namespace mo::measure

@@ -4,10 +4,10 @@
 #include "reconcilers/lifecycle/lifecycle.h"
 #include "reconcilers/serving/render.h"
 
-namespace mo::lifecycle {
+namespace mo::model {
 
 // Statuses first, then the route, Services, Deployments and Jobs that run, each only as it was seen. What the Model adopted
 // (spec.serving.adopt) is not its own and stays.
-Plan retire(const Observed& observed, const Decision& decision, TimePoint now, const serving::Settings& settings);
+Plan retire(const Observed& observed, const lifecycle::Decision& decision, TimePoint now, const serving::Settings& settings);
 
-}  // namespace mo::lifecycle
+}  // namespace mo::model

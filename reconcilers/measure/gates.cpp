@@ -1,14 +1,14 @@
-#include "reconcilers/rollout/gates.h"
+#include "reconcilers/measure/gates.h"
 
 #include <algorithm>
 
 #include "operator/api/run_result.h"
 #include "operator/json/json.h"
 #include "reconcilers/common/job.h"
-#include "reconcilers/rollout/compare.h"
-#include "reconcilers/rollout/gate_job.h"
+#include "reconcilers/measure/compare.h"
+#include "reconcilers/measure/job.h"
 
-namespace mo::rollout {
+namespace mo::measure {
 namespace {
 
 constexpr size_t kMeasurementsKept = 5;
@@ -346,4 +346,4 @@ GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const
   return progress;
 }
 
-}  // namespace mo::rollout
+}  // namespace mo::measure

@@ -1,11 +1,11 @@
-#include "reconcilers/rollout/gate_job.h"
+#include "reconcilers/measure/job.h"
 
 #include <algorithm>
 #include <tuple>
 
 #include "reconcilers/common/names.h"
 
-namespace mo::rollout {
+namespace mo::measure {
 namespace {
 
 constexpr size_t kLongestName = 63;  // the name is a label's value on the Job's pods
@@ -81,4 +81,4 @@ std::vector<Action> tidy_gate_jobs(const std::map<std::string, Ref<api::Job>>& j
   return actions;
 }
 
-}  // namespace mo::rollout
+}  // namespace mo::measure

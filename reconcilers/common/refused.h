@@ -1,0 +1,15 @@
+// What the API server said no to, and whether a plan would write it again. Pure.
+#pragma once
+
+#include <vector>
+
+#include "operator/core/plan.h"
+#include "operator/store/refusals.h"
+
+namespace mo {
+
+// Whether what was refused is among these.
+bool repeats(const Refusal& refusal, const std::vector<Action>& actions);
+bool repeats_any(const std::vector<Refusal>& refusals, const std::vector<Action>& actions);
+
+}  // namespace mo
