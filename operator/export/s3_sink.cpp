@@ -11,7 +11,7 @@
 namespace mo::audit {
 namespace {
 
-constexpr std::chrono::seconds kDeadline{30};
+constexpr std::chrono::seconds kPutDeadline{30};
 constexpr size_t kLargestAnswer = 64u << 10;
 constexpr size_t kHashInName = 16;
 constexpr size_t kLongestPrefix = 400;  // a key has at most 1024 bytes
@@ -53,7 +53,7 @@ class S3 final : public Sink {
     const std::string key = prefix_ + batch.path + "-" + hash.substr(0, kHashInName) + ".jsonl";
     kube::HttpRequest request = fetch::s3_request(*bucket, "PUT", key, "", hash);
     request.body = batch.lines;
-    request.deadline = kDeadline;
+    request.deadline = kPutDeadline;
     request.max_body = kLargestAnswer;
     request.headers.emplace_back("Content-Type", "application/x-ndjson");
     request.headers.emplace_back("If-None-Match", "*");

@@ -19,7 +19,6 @@ namespace mo::model {
 namespace {
 
 constexpr size_t kOtherRuns = 20;  // whose statuses one plan writes
-constexpr size_t kSealedKept = 8u << 10;  // bytes of records that a status may go on to hold although a ModelAudit has them
 
 class Planner {
  public:

@@ -28,7 +28,7 @@ Json owned_by(const api::TrainingRun& run) {
                        {"blockOwnerDeletion", true}}});
 }
 
-Environment environment_of(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable) {
+Environment environment_of(const api::Model& model, const api::TrainingRun& run, const StageJob& part, const std::string& stable) {
   const ObjectKey& key = model.meta.key;
   Environment env = {{"MODELOPS_MODEL", key.name},
                      {"MODELOPS_NAMESPACE", key.ns},
@@ -50,7 +50,7 @@ std::string parameter_variable(const std::string& name) {
   return variable;
 }
 
-Result<Json> render_job(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable) {
+Result<Json> render_job(const api::Model& model, const api::TrainingRun& run, const StageJob& part, const std::string& stable) {
   const api::Retraining& spec = *model.retraining;
   const bool validates = part.stage == "validate", evaluates = part.stage == "evaluate";
   const RawJson& job_template = !part.job_template.empty() ? part.job_template : validates ? spec.validate->job_template : evaluates ? spec.evaluate->job_template : spec.job_template;

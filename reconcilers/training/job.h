@@ -19,7 +19,7 @@ inline constexpr const char* kEvaluateTemplate = "spec.retraining.evaluate.templ
 inline constexpr const char* kQueueLabel = "kueue.x-k8s.io/queue-name";
 
 // One Job of a run.
-struct Part {
+struct StageJob {
   std::string stage;  // validate | train | evaluate
   std::string name;   // of the Job
   int trial = 0;
@@ -32,7 +32,7 @@ struct Part {
 // name), MODELOPS_TRIGGER, MODELOPS_STAGE, MODELOPS_TRIAL, MODELOPS_ATTEMPT, MODELOPS_SEED, MODELOPS_PARAM_<NAME>, MODELOPS_OUTPUT (a
 // path of this Job's own to write the artifact under, below whatever volume the template mounts) and MODELOPS_RESULT (the file that
 // takes the RunResult: the container's termination message). Errors as those of read_job().
-Result<Json> render_job(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable);
+Result<Json> render_job(const api::Model& model, const api::TrainingRun& run, const StageJob& part, const std::string& stable);
 
 // Brings both artifacts, verified, to the containers of an evaluating Job and tells them the paths: MODELOPS_CANDIDATE_PATH and
 // MODELOPS_CHAMPION_PATH (empty without a champion), MODELOPS_CANDIDATE_FORMAT and MODELOPS_CHAMPION_FORMAT,
@@ -40,7 +40,7 @@ Result<Json> render_job(const api::Model& model, const api::TrainingRun& run, co
 Result<void> mount_artifacts(Json& job, const api::Artifact& candidate, const api::ModelVersion* champion, const serving::Settings& settings);
 
 // What each container of a Job is told, but for MODELOPS_RESULT.
-Environment environment_of(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable);
+Environment environment_of(const api::Model& model, const api::TrainingRun& run, const StageJob& part, const std::string& stable);
 
 // The owner references of what a run makes.
 Json owned_by(const api::TrainingRun& run);

@@ -201,7 +201,7 @@ class Mirror {
     if (!registry_->secret.empty()) job.flag("--credentials-dir", "/credentials");
     job.secret("credentials", "/credentials", registry_->secret);
     Result<Json> out =
-        render_job(model_, known.job, job.job_template(kMirrorPodsAgain), "registry.mlflow.mirror", {});
+        mo::render_job(model_, known.job, job.job_template(kMirrorPodsAgain), "registry.mlflow.mirror", {});
     if (!out) return out;
     (*out)["metadata"]["labels"][api::kLabelMirrorOf] = model_.meta.uid;
     (*out)["spec"]["activeDeadlineSeconds"] = kMirrorDeadline;

@@ -26,7 +26,7 @@ struct Serves {
   bool retired = false;      // the Model
 };
 
-struct Mirrored : Part {
+struct Mirrored : mo::Part {
   api::MirrorStatus status;
 };
 

@@ -10,7 +10,7 @@
 namespace mo::training {
 
 // What became of a Job, which is made if it is not on record that it was there.
-Run::Seen Run::follow(const std::string& job_name, std::string& uid, const Part& part) {
+Run::Seen Run::follow(const std::string& job_name, std::string& uid, const StageJob& part) {
   under_way_.push_back(job_name);
   auto found = o_.jobs.find(job_name);
   const bool there = found != o_.jobs.end();
@@ -44,7 +44,7 @@ RawJson Run::importing() const {
   return import_template(*imports_->mlflow, metrics, in_.settings);
 }
 
-Run::Seen Run::make_job(Part part) {
+Run::Seen Run::make_job(StageJob part) {
   if (imports_ && part.stage == "train") part.job_template = importing();
   Result<Json> job = render_job(*o_.model, run_, part, in_.stable);
   if (job && part.stage == "evaluate") {

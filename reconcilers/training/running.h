@@ -93,10 +93,10 @@ class Run {
 
   // ---- Jobs: run_jobs.cpp ----
 
-  Seen follow(const std::string& job_name, std::string& uid, const Part& part);
+  Seen follow(const std::string& job_name, std::string& uid, const StageJob& part);
   std::string mismatch(const api::Job& job) const;
   RawJson importing() const;
-  Seen make_job(Part part);
+  Seen make_job(StageJob part);
   void apply(Kind kind, const Json& body, const std::string& why);
   void tell_taken(const std::string& job);
   Seen watch_start(const Ref<api::Job>& job);

@@ -71,7 +71,7 @@ void tell(Json& value, const Environment& variables) {
     for (Json& part : value) tell(part, variables);
 }
 
-Environment variables_of(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable) {
+Environment variables_of(const api::Model& model, const api::TrainingRun& run, const StageJob& part, const std::string& stable) {
   Environment all = environment_of(model, run, part, stable);
   all.emplace_back("MODELOPS_NAME", part.name);
   all.emplace_back("MODELOPS_RESULT", "/dev/termination-log");
@@ -79,7 +79,7 @@ Environment variables_of(const api::Model& model, const api::TrainingRun& run, c
 }
 
 // They stand in the middle of texts, commands among them, and come from whoever made the run.
-Result<void> check_parameters(const Part& part) {
+Result<void> check_parameters(const StageJob& part) {
   for (const auto& [name, value] : part.parameters)
     if (!std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isalnum(c) || (c && std::strchr("-_.,:/=+", c)); }))
       return fail(ErrorKind::Invalid, "parameter " + name + " is \"" + whole_characters(value, 128) +
@@ -202,7 +202,7 @@ Result<Json> read_workload(const api::TrainingWorkload& spec) {
   return object;
 }
 
-Result<Json> render_workload(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable) {
+Result<Json> render_workload(const api::Model& model, const api::TrainingRun& run, const StageJob& part, const std::string& stable) {
   const api::Retraining& spec = *model.retraining;
   Result<Json> read = read_workload(*spec.workload);
   if (!read) return read;
@@ -238,7 +238,7 @@ WorkloadSeen look_at(const Observed& o, const api::TrainingWorkload& spec, const
   question.success = spec.success;
   question.failure = spec.failure;
   question.result = spec.result.expression;
-  const Part part{"train", trial.job, trial.index, trial.parameters};
+  const StageJob part{"train", trial.job, trial.index, trial.parameters};
   if (question.result.empty()) question.result_pods = selector_of(spec.result.pods, variables_of(*o.model, run, part, stable));
   // Another question is not answered by what was said to the one before.
   const std::string prefix = "workload/" + run.meta.uid + "/" + trial.job + "/" +

@@ -30,7 +30,7 @@ std::string name_of(const api::TrialStatus& trial);
 api::WorkloadRef ref_of(const api::TrainingWorkload& spec);
 
 // As render_job() does it, but what a Job is told by its environment stands in the texts of the object, as $(MODELOPS_SEED).
-Result<Json> render_workload(const api::Model& model, const api::TrainingRun& run, const Part& part, const std::string& stable);
+Result<Json> render_workload(const api::Model& model, const api::TrainingRun& run, const StageJob& part, const std::string& stable);
 Apply create_workload(const api::TrialStatus& trial, const std::string& ns, const Json& body, const std::string& why);
 
 // What the newest look at a trial's object found.

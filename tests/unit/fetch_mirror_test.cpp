@@ -1,4 +1,5 @@
 // Telling MLflow what serves: alias and tags, nothing twice, nothing of somebody else's.
+#include "operator/json/json.h"
 #include "operator/fetch/mirror.h"
 #include "tests/unit/fetch_bench.h"
 

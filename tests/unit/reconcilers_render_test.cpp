@@ -382,7 +382,7 @@ api::TrainingRun run() {
   r.status.seed = 7;
   return r;
 }
-const training::Part kTrain{"train", "m-run-000007-train", 2, {{"learning_rate", "0.1"}}};
+const training::StageJob kTrain{"train", "m-run-000007-train", 2, {{"learning_rate", "0.1"}}};
 
 Json job(const std::string& job_template, const std::string& stable = "m-v1") {
   api::Model m = model();
