@@ -301,12 +301,13 @@ TEST_CASE("a run makes a workload of no kind but the one that it names") {
     CHECK_THAT(mine.status.message, Contains("spec.workload of this TrainingRun is jobsets.other.io; create another TrainingRun"));
   }
   SECTION("none, and it looks like the operator's") {
-    mine.meta.controller_uid = "uid-m";
-    t.spec().requested_at = kNow;
-    t.runs["m-run-000001"] = std::exchange(t.runs["mine"], nullptr);
+    // It has the name of the operator's next run, and was there before that.
     t.runs.erase("mine");
-    t.runs["m-run-000001"]->meta = mo::test::meta("m-run-000001");
-    t.runs["m-run-000001"]->meta.controller_uid = "uid-m";
+    t.spec().requested_at = kNow;
+    t.refuse = true;
+    t.look();
+    t.refuse = false;
+    t.write_run("m-run-000001", true);
     t.go();
     CHECK_THAT(t.status().last_result, Contains("names no kind"));
   }
