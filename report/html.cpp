@@ -191,7 +191,7 @@ h2{font-size:18px;margin:32px 0 10px;letter-spacing:-.005em}h3{font-size:15px;ma
 .unknown{color:var(--soft);font-style:italic}.empty,.more{color:var(--soft)}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:12px}
 table{border-collapse:collapse;width:100%;font-size:13px}
-th,td{text-align:left;padding:9px 7px;vertical-align:top;border-top:1px solid var(--line);overflow-wrap:break-word}
+th,td{text-align:left;padding:9px 6px;vertical-align:top;border-top:1px solid var(--line);overflow-wrap:break-word}
 td a,td[data-label=Model],td[data-label=Version],td[data-label=Rollout],td[data-label=From],td[data-label=To],td[data-label=Took],td[data-label=Since],td[data-label=Run],td[data-label=Parent],td[data-label=Digest]{white-space:nowrap}
 th:first-child,td:first-child{padding-left:14px}.t{white-space:nowrap}
 thead th{border-top:0;font-size:12.5px;font-weight:600;color:var(--soft);white-space:nowrap}
@@ -231,12 +231,13 @@ dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin:0 0 8px}}
 @media print{:root{color-scheme:light;--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--link:#000;--focus:#000;
 --good:#116149;--good-bg:#e2f4ec;--warn:#7a4b00;--warn-bg:#fdf0d5;--bad:#a1182a;--bad-bg:#fde6e8;--dim:#444;--dim-bg:#eceef2;
 --bar:#3f6fd1;--bar-2:#8fa9dd;--bar-bad:#c8394c;--bar-dim:#a9b1c0}body{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-td,td a,td[data-label]{white-space:normal!important;overflow-wrap:break-word;min-width:0!important}.plot.wide svg{min-width:0}.plot,.scroll{overflow:visible}
-td{max-width:15ch}td[data-label=Why],td[data-label=Gates],td[data-label=Says],td[data-label=Finding],td[data-label=Figures],td[data-label=Digest]{max-width:none;overflow-wrap:anywhere}
+td,td a,td[data-label]{white-space:normal!important;overflow-wrap:anywhere;min-width:0!important}.plot.wide svg{min-width:0}.plot,.scroll{overflow:visible}
+td[data-label=Class],td[data-label=Tier],td[data-label=Stage],td[data-label=Phase],td[data-label=State],td[data-label=Severity],td[data-label=Since],td[data-label="Asked by"]{overflow-wrap:normal}
+td[data-label=Model],td[data-label=Model] a,td[data-label=Owner]{overflow-wrap:break-word;max-width:10ch}
 .grid.charts{grid-template-columns:1fr 1fr}.grid.four{grid-template-columns:1fr 1fr}.tiles{grid-template-columns:repeat(4,1fr)}
 .top{background:none;color:#000;border-bottom:2px solid #000}.brand{color:#000}.top nav,form.filter,.files,.skip{display:none}
 main,footer,.top .in{max-width:none;padding-left:0;padding-right:0}
-.tile,.card,.needs li,tr,svg{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}table{font-size:9.5px}th,td{padding:4px 3px}th:first-child,td:first-child{padding-left:8px}thead th{font-size:9px;white-space:normal;overflow-wrap:normal}.badge{padding:0 4px;font-size:9.5px;overflow-wrap:normal}
+.tile,.card,.needs li,tr,svg{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}table{font-size:9px}th,td{padding:4px 2.5px}th:first-child,td:first-child{padding-left:8px}thead th{font-size:8.5px;white-space:normal;overflow-wrap:normal}.badge{padding:0 4px;font-size:9px;overflow-wrap:normal}
 details.more::details-content{content-visibility:visible;height:auto;display:block}.model{break-before:page}a{text-decoration:none}@page{margin:14mm}}
 )";
   return css;

@@ -243,6 +243,8 @@ class Status {
     if (ground_.routed && m_.replicas > 0 && !ground_.route_reaches)
       return reconciling("Progressing", "Deploying",
                          "Service " + m_.meta.key.name + " waits for its endpoints to name the pods of " + stable());
+    if (ground_.routed && m_.replicas > 0 && serving::answers_for_retired(o_))
+      return reconciling("Progressing", "Deploying", "HTTPRoute " + m_.meta.key.name + " is about to lead callers to " + stable() + " again");
     if (o_.rival)
       return stalled(hurt(), "HostnameTaken",
                      (o_.rival->hostname == "*" ? "requests for any hostname" : "requests for hostname " + o_.rival->hostname) + " on this Gateway go to Model " +

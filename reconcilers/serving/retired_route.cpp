@@ -33,6 +33,9 @@ std::optional<Apply> retire_route(const Observed& o) {
   return action;
 }
 
-bool answers_for_retired(const api::HttpRoute& route) { return route.weights.empty(); }
+bool answers_for_retired(const Observed& o) {
+  const auto it = o.routes.find(o.key.name);
+  return it != o.routes.end() && it->second.object->weights.empty() && it->second.object->chosen.empty();
+}
 
 }  // namespace mo::serving

@@ -20,6 +20,6 @@ Result<Rendered> render_retired_route(const api::Model& model);
 std::optional<Apply> retire_route(const Observed& observed);
 
 // Callers of what was retired get their answer until pods can give a better one.
-bool answers_for_retired(const api::HttpRoute& route);
+bool answers_for_retired(const Observed& observed);
 
 }  // namespace mo::serving

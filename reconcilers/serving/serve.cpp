@@ -217,7 +217,7 @@ class Serve {
                         "the Gateway API's experimental channel and take annotation " + std::string(api::kAnnotationNotSticky) +
                         " off HTTPRoute " + o_.key.name + ", or remove the field";
     if (there && (it->second.applied == rendered->hash || it->second.object->meta.deleting)) return;
-    if (there && answers_for_retired(*it->second.object) && route_.main_reaches == 0 && n_ > 0) return;
+    if (answers_for_retired(o_) && route_.main_reaches == 0 && n_ > 0) return;
     std::string why;
     for (const auto& [service, weight] : turn.weights)
       why += (why.empty() ? "traffic: " : ", ") + service + " " + std::to_string(weight) + "%";

@@ -122,7 +122,10 @@ def whole(world, case):
     world.until(world.trails_are_sealed, "what a ModelAudit holds has left the statuses")
     audit = world.status().get("audit", {})
     sealed = sorted((a["spec"] for a in world.all("ModelAudit")), key=lambda spec: spec["first"])
-    records = [json.loads(line) for spec in sealed for line in spec["records"]] + [json.loads(line) for line in audit.get("records", [])]
+    told = {}
+    for line in [line for spec in sealed for line in spec["records"]] + audit.get("records", []):   # the last may be sealed by now
+        assert told.setdefault(json.loads(line)["seq"], line) == line, f"two records of one number: {line}"
+    records = [json.loads(told[seq]) for seq in sorted(told)]
     assert [r["seq"] for r in records] == list(range(1, audit["seq"] + 1)), [r["seq"] for r in records]
     assert all(after["prev"] == before["hash"] for before, after in zip(records, records[1:])) and records[-1]["hash"] == audit["head"]
     for action in ("RolloutStarted", "Approved", "Succeeded", "RolledBack"):

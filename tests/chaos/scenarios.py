@@ -460,6 +460,15 @@ def governed(world, *roles):
     world.of_cluster.append(("ModelPolicy", name))
     world.kube.apply({"apiVersion": "modelops.dev/v1alpha1", "kind": "ModelPolicy", "metadata": {"name": name},
                       "spec": {"appliesTo": {"namespaces": [name]}, "approvals": [{"role": role} for role in roles]}})
+    account = world.kube.as_service_account(name, "model-operator")
+
+    def may_look():
+        try:
+            return account.list("ModelPolicy")
+        except ApiError as error:
+            if error.code != 403:
+                raise
+    world.until(may_look, "the operator may look at ModelPolicies")
     world.operator.end()
     world.operator.start()
 

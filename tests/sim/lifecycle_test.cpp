@@ -78,8 +78,8 @@ TEST_CASE("the route of a retired Model answers by its filter, and serves again 
       must(answers(), "the filter answers");
       back();
     });
-    s.until = f.serves("m-v1");
-    s.expect = [f, &s, answers] {
+    s.until = [f] { return phase(f) == "Ready"; };
+    s.expect = [f, answers] {
       must(!answers(), "the filter answers still");
       f.must_serve("m-v1");
     };

@@ -1,4 +1,6 @@
 // Files on their way into S3 stores: whole or not at all, in parts that are tried again by themselves.
+#include <map>
+
 #include "operator/fetch/s3_upload.h"
 #include "tests/unit/fetch_bench.h"
 

@@ -6,7 +6,8 @@
 #include "reconcilers/measure/job.h"
 #include "tests/unit/reconcilers_bench.h"
 
-namespace mo::measure {
+namespace mo::rollout {
+using namespace measure;
 namespace {
 
 using test::Bench;
@@ -214,4 +215,4 @@ TEST_CASE("what keeps a Job is told") {
 }
 
 }  // namespace
-}  // namespace mo::measure
+}  // namespace mo::rollout

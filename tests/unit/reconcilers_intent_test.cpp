@@ -476,11 +476,11 @@ TEST_CASE("what is wrong with the spec's version is said") {
   Scene s;
   s.version("other-v1", "other");
   s.model.version = "other-v1";
-  CHECK(resolve_spec(s.observed()).reason == "VersionOfAnotherModel");
+  CHECK(resolve_spec(s.observed()).problem_reason == "VersionOfAnotherModel");
   s.model.version = "m-v9";
-  CHECK(resolve_spec(s.observed()).reason == "VersionNotFound");
+  CHECK(resolve_spec(s.observed()).problem_reason == "VersionNotFound");
   s.model.problem = "spec.rollout.steps[0].weight: is not a whole number";
-  CHECK(resolve_spec(s.observed()).reason == "InvalidSpec");
+  CHECK(resolve_spec(s.observed()).problem_reason == "InvalidSpec");
 }
 
 TEST_CASE("nothing is skipped while nobody knows what is required") {

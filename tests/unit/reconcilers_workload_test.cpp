@@ -305,7 +305,7 @@ TEST_CASE("a run makes a workload of no kind but the one that it names") {
     t.spec().requested_at = kNow;
     t.runs["m-run-000001"] = std::exchange(t.runs["mine"], nullptr);
     t.runs.erase("mine");
-    t.runs["m-run-000001"]->meta = test::meta("m-run-000001");
+    t.runs["m-run-000001"]->meta = mo::test::meta("m-run-000001");
     t.runs["m-run-000001"]->meta.controller_uid = "uid-m";
     t.go();
     CHECK_THAT(t.status().last_result, Contains("names no kind"));
@@ -333,7 +333,7 @@ TEST_CASE("a run makes a workload of no kind but the one that it names") {
 // They stand in the middle of commands, and come from whoever may create a TrainingRun.
 TEST_CASE("a parameter that could be a command is told to no workload") {
   Engine e;
-  const Part part{"train", kTrain, 0, {{"C", "1; curl evil"}}};
+  const StageJob part{"train", kTrain, 0, {{"C", "1; curl evil"}}};
   const auto body = render_workload(e.model, api::TrainingRun{}, part, "m-v1");
   REQUIRE_FALSE(body);
   CHECK_THAT(body.error().message, StartsWith("parameter C is \"1; curl evil\""));
