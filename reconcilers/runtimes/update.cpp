@@ -36,17 +36,26 @@ bool can_begin(const api::Model& model, const std::vector<Ref<api::ModelRollout>
          std::none_of(rollouts.begin(), rollouts.end(), [](const auto& r) { return !rollout::is_over(r->status.phase); });
 }
 
+// A rollout that a runtime began takes a place whatever the runtime says by now: else each edit on the way let as many more begin.
+std::optional<State> begun_by_runtime(const std::vector<Ref<api::ModelRollout>>& rollouts, TimePoint now) {
+  for (const auto& r : rollouts) {
+    if (r->origin != api::kOriginRuntime || r->meta.deleting || rollout::is_over(r->status.phase)) continue;
+    const bool slow = r->status.phase == "Paused" || now >= r->status.started.value_or(r->meta.created) + kPlaceKept;
+    return slow ? State::Slow : State::Rolling;
+  }
+  return {};
+}
+
 State state_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime,
                const std::vector<Ref<api::ModelRollout>>& rollouts, TimePoint now) {
+  if (const auto begun = begun_by_runtime(rollouts, now)) return *begun;
   const auto refresh = refresh_of(model, model.status, version, runtime, rollouts);
   if (!refresh) return State::Updated;
   if (!refresh->tried) return can_begin(model, rollouts) ? State::Waiting : State::Busy;
   const api::RolloutStatus& tried = refresh->tried->status;
   if (tried.phase == "RolledBack" || tried.phase == "Failed") return State::Failed;
   if (tried.phase == "Succeeded" && now < tried.finished.value_or(now) + kHeardOf) return State::Rolling;
-  if (rollout::is_over(tried.phase)) return State::Declined;
-  const bool slow = tried.phase == "Paused" || now >= tried.started.value_or(refresh->tried->meta.created) + kPlaceKept;
-  return slow ? State::Slow : State::Rolling;
+  return rollout::is_over(tried.phase) ? State::Declined : State::Busy;
 }
 
 // The least critical first. Who says nothing of it is no less so than low.

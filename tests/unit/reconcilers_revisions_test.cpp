@@ -112,7 +112,6 @@ TEST_CASE("what an operator named that counted the API server's defaults is the 
   s.model.status.stable_revision->name = names[1];
   const Plan plan = model::plan(s.observed(), kNow, test::kSettings);
   CHECK(actions<Apply>(plan, Kind::ModelRollout).empty());
-  CHECK(actions<Apply>(plan, Kind::Deployment).empty());
   CHECK(status_of(plan).dump().find("RuntimeOutdated") == std::string::npos);
 }
 
