@@ -2,6 +2,7 @@
 
 #include "reconcilers/audit/retention.h"
 #include "reconcilers/common/status_write.h"
+#include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/status.h"
 #include "reconcilers/training/training.h"
 #include "reconcilers/version/phase.h"
