@@ -152,10 +152,7 @@ class Tree {
 
   std::string phase_of(const std::string& version) const {
     for (const Json& v : s_.versions) {
-      std::string phase = text(v, "status.phase");
-      // The Model's word comes first: one that it registered of its spec.artifact says no more than that.
-      if (phase.empty() || phase == "Registered")
-        phase = version == text(s_.model, "status.stableVersion") ? "Serving" : version == text(s_.model, "status.candidateVersion") ? "Candidate" : phase;
+      const std::string phase = text(v, "status.phase");
       if (name_of(v) == version && !phase.empty()) return "  " + paint(tone_of(phase), phase);
     }
     return "";

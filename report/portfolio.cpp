@@ -124,12 +124,6 @@ Portfolio Collector::finish(TimePoint now, const std::string& scope) && {
     std::stable_sort(m.versions.begin(), m.versions.end(), [](const Version& a, const Version& b) { return a.created > b.created; });
     std::stable_sort(m.runs.begin(), m.runs.end(), [](const Run& a, const Run& b) { return a.created > b.created; });
     tell_since(m);
-    // One that was made of spec.artifact leaves that to the status of the Model.
-    for (Version& v : m.versions) {
-      const bool untold = v.phase.empty() || v.phase == "Registered";
-      if (untold && v.name == m.version && !m.retired()) v.phase = "Serving", v.served = true;
-      if (untold && v.name == m.candidate && v.name != m.version) v.phase = "Candidate";
-    }
     const auto governed = std::find_if(m.rollouts.begin(), m.rollouts.end(), [](const Rollout& r) { return !r.policies.empty(); });
     if (governed != m.rollouts.end()) m.policies = governed->policies;
     if (const Version* record = m.record()) m.evaluated = record->evaluated;

@@ -150,17 +150,18 @@ bool Exporter::pass(std::stop_token stop) {
     std::erase_if(trouble_, [&](const auto& entry) {
       return std::none_of(all.begin(), all.end(), [&](const Audit& audit) { return audit->meta.uid == entry.second.uid; });
     });
+  bool arrived = false;
   for (const Audit& audit : all) {
     const ObjectKey model{audit->meta.key.ns, audit->model};
     if (stop.stop_requested()) return true;
     if (put_back_.contains(model)) continue;
     const Came came = bring(audit, stop);
     if (came == Came::Arrived)
-      back_again(started), trouble_.erase(model);
+      arrived = true, back_again(started), trouble_.erase(model);
     else if (!put_back(audit, came, started))
       return away_ = true, false;
   }
-  away_ = false;
+  if (arrived) away_ = false;
   if (put_back_.empty()) told_.clear();
   return true;
 }
@@ -177,7 +178,8 @@ bool Exporter::put_back(const Audit& audit, Came came, Steady started) {
   if (trouble.times == kTold)
     spdlog::warn("--audit-export: {} did not pass {} times, and later records of its Model wait for it",
                  ObjectRef{Kind::ModelAudit, audit->meta.key}.to_string(), kTold);
-  const auto wait = options_.longest_retry * (1 << std::min(trouble.times - 2, kDoublings));
+  // As long as nothing passes it is the sink that is away: each is tried as soon as that may be over.
+  const auto wait = away_ ? options_.longest_retry : options_.longest_retry * (1 << std::min(trouble.times - 2, kDoublings));
   put_back_[model] = started + std::min<std::chrono::milliseconds>(wait, options_.refused_retry);
   return true;
 }

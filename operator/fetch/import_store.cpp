@@ -95,7 +95,8 @@ class Bucket final : public ImportStore {
     if (name_.empty())
       return fail(ErrorKind::Invalid, "--uri must name a bucket, it is " + redact_uri(options_.uri));
     const auto bucket = s3_bucket(name_, options_.store_credentials_dir);
-    return bucket ? Result<void>{} : fail(in_words(bucket.error()));
+    if (!bucket) return fail(in_words(bucket.error()));
+    return has_keys(*bucket);
   }
 
   // What is there already under its name is written once more: it may be the work of somebody else.
@@ -108,6 +109,7 @@ class Bucket final : public ImportStore {
     const auto bucket =
         s3_bucket(name_, options_.store_credentials_dir);  // read again: keys may have been renewed
     if (!bucket) return fail(in_words(bucket.error()));
+    if (const auto keys = has_keys(*bucket); !keys) return fail(keys.error());
     const std::string key = (prefix_.empty() ? "" : prefix_ + "/") + name_of(begin, *packed);
     const auto done = s3_upload(http_, *bucket, key, archive, deadline_, options_.first_retry, log_);
     fs::remove(archive, error);
@@ -116,6 +118,13 @@ class Bucket final : public ImportStore {
   }
 
  private:
+  // Before anything is downloaded; what nobody signs anybody could write.
+  static Result<void> has_keys(const S3Bucket& bucket) {
+    if (bucket.keys) return {};
+    return fail(ErrorKind::Unauthorized,
+                "the Secret of registry.mlflow.store.credentials does not exist, or has no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+  }
+
   static Error in_words(Error error) {
     for (const auto& [from, to] : {std::pair("artifact.credentials", "registry.mlflow.store.credentials"),
                                    std::pair("artifact.uri", "registry.mlflow.store.uri")})

@@ -67,6 +67,7 @@ void set_headers(CURL* easy, const HttpRequest& request, Slist& headers) {
   if (!request.body.empty()) {
     // No 100-continue dance. Of a signed request libcurl would sign the header that it then leaves out.
     if (!request.sign) headers.add("Expect:");
+    if (request.sign) set(easy, CURLOPT_EXPECT_100_TIMEOUT_MS, 100L);
     if (!typed) headers.add("Content-Type:");
   }
   set(easy, CURLOPT_HTTPHEADER, headers.list);

@@ -76,7 +76,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void decided(std::optional<Reply> instead) {
-    answer(instead ? std::move(*instead) : reply(), !parser_->get().keep_alive());
+    answer(instead ? std::move(*instead) : reply(), last_ || !parser_->get().keep_alive());
   }
 
   // Without TLS' word of farewell: an answer says its length, so nothing can be cut off unseen.
@@ -101,6 +101,13 @@ class Session : public std::enable_shared_from_this<Session> {
     if (verdict != X509_V_OK && certified_.problem.empty()) certified_.problem = X509_verify_cert_error_string(verdict);
     certified_.names = names_of_certificate(shown);
     X509_free(shown);
+  }
+
+  // A connection may live for days, and the authorities may be others by then.
+  void judge_again() {
+    if (!tls_ || !certified_.holds() || room_.tls() == context_) return;
+    certified_.problem = "certificates have changed since this connection began; connect anew";
+    last_ = true;
   }
 
   void on_handshake(error_code error) {
@@ -135,6 +142,7 @@ class Session : public std::enable_shared_from_this<Session> {
     const size_t mark = std::min(target.find('?'), target.size());
     Request asked{target.substr(0, mark), target.substr(std::min(mark + 1, target.size())), std::string(request[http::field::authorization])};
     for (const auto& header : request) asked.headers.emplace_back(std::string(header.name_string()), std::string(header.value()));
+    judge_again();
     asked.certificate = certified_;
     room_.service(std::move(asked), [decide = room_.decision_for(id_)](Reply reply) { decide(std::move(reply)); });
   }
@@ -180,6 +188,7 @@ class Session : public std::enable_shared_from_this<Session> {
   beast::tcp_stream stream_;
   TlsContext context_;
   Certified certified_;
+  bool last_ = false;  // the connection ends with the answer
   std::optional<asio::ssl::stream<beast::tcp_stream&>> tls_;  // over stream_, with its deadlines
   Room& room_;
   Clock::time_point silent_since_ = Clock::now();

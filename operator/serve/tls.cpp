@@ -82,8 +82,11 @@ bool ask_for_certificates(ssl::context& context, const std::string& authorities)
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(native), authority.get()) != 1 || SSL_CTX_add_client_CA(native, authority.get()) != 1) return false;
     ++count;
   }
-  ERR_clear_error();  // the end of the text
-  if (count == 0) return false;
+  const bool ended = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;  // and not in the middle of one
+  ERR_clear_error();
+  if (count == 0 || !ended) return false;
+  // The authority that is named is trusted, be it a root or an intermediate one: nobody has to let in all that a root signs.
+  X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(native), X509_V_FLAG_PARTIAL_CHAIN);
   error_code error;
   context.set_verify_mode(ssl::verify_peer, error);
   return !error;

@@ -57,7 +57,7 @@ class Planner {
   // and everything else comes after that. One that cannot be made holds nothing up: then the intent is on record without it.
   bool makes_rollout_first() const {
     const bool ours = !m_.status.raw.empty() && (settings_.installation.name.empty() || m_.status.handled_by == settings_.installation.name);
-    return d_.intent.rollout_first && ours && !repeats_any(o_.refusals, d_.intent.actions);
+    return d_.intent.rollout_first && ours && !repeats_any(o_.refusals, d_.intent.actions) && !repeats_any(o_.refusals, d_.spec.actions);
   }
 
   Plan make_rollout_first() {

@@ -134,7 +134,7 @@ class Retiring {
     role.stable = m_.status.stable_version;  // whether its record said so yet or not
     role.retired = true;
     for (const auto& v : o_.versions) {
-      if (v->meta.deleting) continue;
+      if (v->meta.deleting || v->meta.uid.empty()) continue;
       const auto next = version::next_status(*v, role, o_, now_);
       if (next) write_status(plan_.actions, Kind::ModelVersion, v->meta, v->status_raw, next->dump(), (*next)["phase"].get<std::string>());
     }

@@ -35,13 +35,37 @@ bool own_name_taken(const api::ModelStatus& status, const std::string& version) 
   return version == status.stable_version || std::find(status.warm.begin(), status.warm.end(), version) != status.warm.end();
 }
 
+// Of its names the one by which it is known already: what an operator of before made, let through and kept warm under it still counts.
+const std::string& known_as(const Observed& o, const std::string& version, const std::vector<std::string>& names) {
+  const auto is_known = [&](const std::string& name) {
+    const auto bears = [&](const auto& named) { return named.second.object->version == version && named.second.object->revision == name; };
+    const auto is = [&](const std::string& of, const std::optional<api::Revision>& revision) { return of == version && revision && revision->name == name; };
+    return std::any_of(o.deployments.begin(), o.deployments.end(), bears) || std::any_of(o.rollouts.begin(), o.rollouts.end(), [&](const auto& r) {
+             return is(r->version, r->status.revision) || is(r->status.from_version, r->status.from_revision);
+           });
+  };
+  if (names.size() == 1) return names.front();
+  const auto known = std::find_if(names.begin(), names.end(), is_known);
+  return known == names.end() ? names.front() : *known;
+}
+
+Result<api::Revision> make_known(const Observed& o, const Sources& sources, const std::string& version, const serving::Settings& settings, bool unlabelled) {
+  Result<api::Revision> made = serving::make_revision(*o.model, *sources.version, *sources.runtime, settings, unlabelled);
+  if (!made || unlabelled) return made;
+  const std::vector<std::string> names = serving::revision_names(*o.model, *sources.version, *sources.runtime);
+  if (names.size() < 2) return made;
+  api::Revision named = *made;
+  named.name = known_as(o, version, names);
+  return named.name == made->name ? made : serving::make_revision_as(*o.model, *sources.version, *sources.runtime, settings, named);
+}
+
 }  // namespace
 
 std::optional<std::string> asked_revision(const Observed& o, const std::string& version) {
   const auto sources = sources_of(o, version);
   if (!sources) return {};
-  Result<std::string> name = serving::revision_name(*o.model, *sources->version, *sources->runtime);
-  return name ? std::optional(std::move(*name)) : std::nullopt;
+  const std::vector<std::string> names = serving::revision_names(*o.model, *sources->version, *sources->runtime);
+  return names.empty() ? std::nullopt : std::optional(known_as(o, version, names));
 }
 
 api::Revision taken_over(const Observed& o, const std::string& version) {
@@ -115,7 +139,7 @@ std::optional<api::Revision> brought_by(const Observed& o, const api::ModelRollo
   // It began under an operator that knew no revisions.
   const bool unlabelled = r.status.started && r.version != status.stable_version && there != o.deployments.end() &&
                           there->second.object->revision.empty();
-  Result<api::Revision> revision = serving::make_revision(*o.model, *sources->version, *sources->runtime, settings, unlabelled);
+  Result<api::Revision> revision = make_known(o, *sources, r.version, settings, unlabelled);
   if (!revision) return {};
   if (unlabelled) revision->pod_template.clear();
   // One that was kept warm with this very template takes over as it is.
@@ -127,7 +151,7 @@ std::optional<api::Revision> brought_by(const Observed& o, const api::ModelRollo
 std::optional<api::Revision> first_revision(const Observed& o, const std::string& version, const serving::Settings& settings) {
   const auto sources = sources_of(o, version);
   if (!sources) return {};
-  Result<api::Revision> revision = serving::make_revision(*o.model, *sources->version, *sources->runtime, settings);
+  Result<api::Revision> revision = make_known(o, *sources, version, settings, false);
   return revision ? std::optional(std::move(*revision)) : std::nullopt;
 }
 

@@ -76,11 +76,11 @@ class Roll {
     return input;
   }
 
-  // Who looks at the Model hears of what people have to act on.
+  // People look at the Model, too.
   void tell(const std::vector<Event>& events) {
     for (const Event& event : events) {
       out_.events.push_back(event);
-      if (event.warning) out_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, true, event.reason, event.note});
+      out_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, event.warning, event.reason, event.note});
     }
   }
 

@@ -49,6 +49,8 @@ void Turn::mend_record() {
   if (!s().from_revision && in_.stable == s().from_version) s().from_revision = in_.stable_revision;
   // The version before knew people's words by the generation alone.
   if (s().observed_state.empty()) s().observed_state = in_.rollout.meta.generation > s().step_generation ? "Paused" : state();
+  // The version before did not write it down; chosen callers come after the shadow.
+  if (s().mirroring_since && !s().mirrored_since && !ground_.route_apart.chosen.empty()) s().mirrored_since = s().mirroring_since;
   s().step_count = count();
   s().step_index = std::clamp(s().step_index, 1, count() + 1);
   ground_.candidate_replicas = candidate_replicas();

@@ -174,6 +174,9 @@ std::string kind_named(const api::TrainingWorkload& spec) { return spec.resource
 std::string not_allowed(const api::TrainingWorkload& spec, const api::TrainingRun& run) {
   const std::string kind = kind_named(spec);
   if (run.workload == kind) return "";
+  // Runs of before could not name it. The Model's author was asked for the operator's own, and what one of people's has made was allowed then.
+  const auto made = [&](const api::TrialStatus& trial) { return !trial.job_uid.empty() && trial.workload == ref_of(spec); };
+  if (run.workload.empty() && (run.changed_by == api::kOperatorAuthor || std::any_of(run.status.trials.begin(), run.status.trials.end(), made))) return "";
   return "Model " + run.model + " trains by " + kind + " (" + kWorkload + "), and spec.workload of this TrainingRun " +
          (run.workload.empty() ? "names no kind" : "is " + run.workload) + "; create another TrainingRun with spec.workload: " + kind;
 }

@@ -21,24 +21,8 @@ Ref<api::ModelRollout> failed_rollout(const std::string& version, const Observed
   return last && failed(*last) ? last : nullptr;
 }
 
-// The record of an artifact that a Model had in its spec, of which nothing has been written yet. As long as it is rolled out or serves the
-// Model's status says so, and it alone.
-bool told_by_its_model(const api::ModelVersion& version, const Observed& o) {
-  const bool untold = version.phase.empty() || (version.phase == "Registered" && version.conditions.empty());  // the CRD's default
-  return untold && o.model && is_of_spec(version, *o.model);
-}
-
 bool gave_traffic(const std::string& version, const Observed& o) {
   return std::any_of(o.rollouts.begin(), o.rollouts.end(), [&](const auto& r) { return r->status.from_version == version; });
-}
-
-Phase decide_untold(const api::ModelVersion& version, const Role& role, const Observed& o) {
-  const std::string& name = version.meta.key.name;
-  if (const auto failed = failed_rollout(name, o)) return {"Rejected", failed->status.message};
-  const auto& previous = o.model->status.previous;
-  const bool served = o.model->status.stable_version == name || (previous && previous->version == name) || gave_traffic(name, o);
-  if (served) return {"Superseded", role.stable.empty() ? "" : "after it came " + role.stable};
-  return {"Registered", ""};
 }
 
 Phase decide(const api::ModelVersion& version, const Role& role, const Observed& o) {
@@ -56,7 +40,6 @@ Phase decide(const api::ModelVersion& version, const Role& role, const Observed&
     const auto last = o.last_rollout(name);
     return {"Registered", last ? "its last rollout ended as " + last->status.phase : ""};
   }
-  if (told_by_its_model(version, o)) return decide_untold(version, role, o);
   return {version.phase.empty() ? "Registered" : version.phase, version.message};
 }
 
@@ -71,7 +54,7 @@ std::string failed_rollout(const api::ModelVersion& version, const std::string& 
 // So may those be that it gave its traffic to.
 bool served(const api::ModelVersion& version, const std::string& phase, const Observed& o) {
   return version.served || phase == "Serving" || version.phase == "Serving" || version.phase == "Superseded" ||
-         version.phase == "Retired" || phase == "Superseded" || gave_traffic(version.meta.key.name, o);
+         version.phase == "Retired" || gave_traffic(version.meta.key.name, o);
 }
 
 }  // namespace
@@ -89,7 +72,6 @@ std::optional<Json> next_status(const api::ModelVersion& version, const Role& ro
   const bool evaluated = version.meta.key.name == role.evaluated;
   const bool same = phase.name == version.phase && phase.message == version.message;
   if (!evaluated && same && failed == version.failed_rollout && served == version.served) return {};
-  if (!evaluated && (phase.name == "Serving" || phase.name == "Candidate") && told_by_its_model(version, o)) return {};
   if (!evaluated && first && phase.name == "Registered" && phase.message.empty() && !served) return {};
   const bool rejected = phase.name == "Rejected";
   Conditions conditions(version.conditions, version.meta.generation, now);

@@ -22,8 +22,7 @@ struct Role {
 bool is_of_spec(const api::ModelVersion& version, const api::Model& model);
 
 // The new status, or nothing if it stays as it is. Phases: Registered -> Candidate -> Serving -> Superseded or, with its Model, Retired;
-// Rejected after a rollout that failed on evidence. One that is_of_spec() stays as it is made while it is the first time Candidate and Serving:
-// the Model's status says that.
+// Rejected after a rollout that failed on evidence.
 std::optional<Json> next_status(const api::ModelVersion& version, const Role& role, const Observed& observed,
                                 TimePoint now);
 

@@ -204,10 +204,7 @@ void Fixture::must_serve(const std::string& version) const {
        "traffic: " + status()["traffic"].dump());
   must(status()["phase"] == "Ready" && condition("Available") == "True",
        "phase and Available: " + status().dump(1));
-  // Of one that was made of spec.artifact the Model's status alone says that it serves, the first time.
-  const Json* record = s.world.find(ref(Kind::ModelVersion, version));
-  const bool of_spec = model()["spec"].contains("artifact") && record && (*record)["metadata"].contains("ownerReferences");
-  must(version_phase(version) == "Serving" || (of_spec && version_phase(version) == "Registered"), version + " is " + version_phase(version));
+  must(version_phase(version) == "Serving", version + " is " + version_phase(version));
 }
 
 void Fixture::must_be_degraded(const std::string& why, const std::string& serving) const {

@@ -158,24 +158,20 @@ TEST_CASE("a firing that was skipped stays told until the next run, and who wait
   CHECK(status.suppressed == "trigger requested waits: TrainingRun m-run-000001 is still running");
 }
 
-TEST_CASE("what people have to act on in a rollout is told of its Model, too") {
+TEST_CASE("what happens to a rollout is told of its Model, too") {
   Scene s;
   s.serving("m-v1");
   s.model.version = s.model.status.spec_version = "m-v2";
   s.model.status.intent = {"m-v2", "Spec", "m-v2-2", "", "", "", kNow};
-  const bool aborts = GENERATE(false, true);
-  api::ModelRollout& r = s.rollout("m-v2-2", "m-v2", "spec");
-  if (aborts) r.desired_state = "Aborted";
+  s.rollout("m-v2-2", "m-v2", "spec");
   const Plan p = plan(s.observed(), kNow, test::kSettings);
   std::vector<Event> of_model, of_rollout;
   for (const Event& event : p.events) (event.regarding.kind == Kind::Model ? of_model : of_rollout).push_back(event);
-  REQUIRE(of_rollout.size() == (aborts ? 2 : 1));
-  CHECK(of_rollout[0].reason == "RolloutStarted");
-  REQUIRE(of_model.size() == (aborts ? 1 : 0));
-  if (!aborts) return;
+  REQUIRE(of_rollout.size() == 1);
+  REQUIRE(of_model.size() == 1);
   CHECK(of_model[0].uid == "uid-m");
-  CHECK(of_model[0].reason == "Aborted");
-  CHECK(of_model[0].note == of_rollout[1].note);
+  CHECK(of_model[0].reason == "RolloutStarted");
+  CHECK(of_model[0].note == of_rollout[0].note);
 }
 
 TEST_CASE("the Model knows which rollout runs, and of which bytes, before it runs") {

@@ -385,38 +385,5 @@ TEST_CASE("a version's phases") {
   }
 }
 
-// Its phase would be written twice in each rollout, and only say what status.stableVersion and status.candidateVersion do.
-TEST_CASE("a version of spec.artifact leaves it to the Model that it is rolled out and serves, the first time") {
-  struct Row {
-    const char *before, *was_stable, *stable, *candidate, *last_rollout, *after;  // after "": stays
-  };
-  const Row rows[] = {
-      {"", "", "m-v2", "", "", ""},
-      {"Registered", "m-v1", "m-v1", "m-v2", "", ""},
-      {"Registered", "m-v1", "m-v2", "", "Succeeded", ""},
-      {"Registered", "m-v2", "m-v3", "", "", "Superseded"},
-      {"Registered", "m-v1", "m-v1", "", "RolledBack", "Rejected"},
-      {"Registered", "m-v1", "m-v1", "", "Aborted", ""},
-      {"Rejected", "m-v1", "m-v1", "m-v2", "RolledBack", "Candidate"},
-      {"Superseded", "m-v1", "m-v2", "", "Succeeded", "Serving"},
-  };
-  for (const Row& row : rows) {
-    INFO(row.before << ": " << row.was_stable << " served, now " << row.stable << " after " << row.last_rollout);
-    Scene s;
-    s.model.status.stable_version = row.was_stable;
-    if (*row.last_rollout) {
-      api::ModelRollout& r = s.rollout("r", "m-v2");
-      r.status.phase = row.last_rollout;
-      r.status.finished = kNow;
-    }
-    api::ModelVersion v = *s.o.named["m-v2"];
-    v.meta.controller_uid = s.model.meta.uid;
-    v.phase = row.before;
-    const auto next = version::next_status(v, {row.stable, row.candidate}, s.observed(), kNow);
-    CHECK((next ? (*next)["phase"].get<std::string>() : "") == row.after);
-    if (next && (*next)["phase"] == "Superseded") CHECK((*next)["served"] == true);
-  }
-}
-
 }  // namespace
 }  // namespace mo
