@@ -488,10 +488,6 @@ Json render_status(const Findings& findings, TimePoint now) { return Status(find
 
 bool same_but_running(const Json& a, const Json& b) { return same_but("replicas", a, b); }
 
-bool same_but_sealed(const Json& a, const Json& b) {
-  return same_but("audit", a, b) && audit::only_sealed(a.value("audit", Json()), b.value("audit", Json()));
-}
-
 bool only_counts_differ(const Json& a, const Json& b) {
   Json x = a, y = b;
   for (Json* j : {&x, &y})

@@ -35,7 +35,5 @@ Json render_status(const Findings& findings, TimePoint now);
 bool only_counts_differ(const Json& a, const Json& b);
 // They differ in nothing but the number of pods that run, ready or not.
 bool same_but_running(const Json& a, const Json& b);
-// They differ in nothing but records that a ModelAudit holds by now.
-bool same_but_sealed(const Json& a, const Json& b);
 
 }  // namespace mo::model

@@ -19,7 +19,6 @@ namespace {
 
 // A Model that cannot get on by itself is looked at again now and then, for what no watch tells.
 constexpr Duration kStalledPoll = std::chrono::seconds(30);
-constexpr size_t kSealedKept = 8u << 10;  // bytes of records that a status may go on to hold although a ModelAudit has them
 
 template <class Map>
 const typename Map::mapped_type* find(const Map& map, const std::string& name) {
@@ -88,8 +87,6 @@ class Writing {
     std::string text = next.dump();
     if (text == m_.status.raw) return;
     const Result<Json> before = parse_json(m_.status.raw.empty() ? "{}" : m_.status.raw, 1 << 22);
-    // Records that are sealed leave with the next write.
-    if (before && m_.status.raw.size() < text.size() + kSealedKept && same_but_sealed(*before, next)) return;
     WriteStatus* write = write_status(out_.actions, Kind::Model, m_.meta, m_.status.raw, std::move(text), next["message"].get<std::string>());
     write->may_wait = before && only_counts_differ(*before, next);
     // That pods have been made which are not ready yet is worth no write of its own, unless they stay so.

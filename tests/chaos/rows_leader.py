@@ -125,6 +125,7 @@ def stopped(world, case):
 
 def quiet(world, operator):
     """Until a reconcile that was asked for writes nothing."""
+    world.until(world.trails_are_sealed, "what a ModelAudit holds has left the statuses")
     def calm():
         before, done = len(operator.proxy.exchanges), operator.operator.reconciles()
         world.kube.patch("Model", "m", {"metadata": {"annotations": {"chaos/nudge": str(time.monotonic_ns())}}}, world.namespace)

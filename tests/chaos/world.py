@@ -242,6 +242,7 @@ class World(Case):
 
     def settled(self):
         """Waits until a reconcile that was asked for writes nothing any more (I5), and that this stays so for another."""
+        self.until(self.trails_are_sealed, "what a ModelAudit holds has left the statuses, a write that may wait")
         deadline = time.monotonic() + QUIET * self.patience
         calm, before = 0, len(self.proxy.exchanges)
         while calm < 2:
@@ -251,6 +252,14 @@ class World(Case):
             calm = 0 if written else calm + 1
             if time.monotonic() > deadline:
                 raise AssertionError("I5: still writing after the end was reached:\n" + "\n".join(map(str, written)))
+
+    def trails_are_sealed(self):
+        for model in self.all("Model"):
+            audit = model.get("status", {}).get("audit", {})
+            sealed = [a["spec"]["last"] for a in self.all("ModelAudit") if a["spec"]["model"]["uid"] == model["metadata"]["uid"]]
+            if audit.get("records") and sealed and audit["seq"] - len(audit["records"]) < max(sealed):
+                return False
+        return True
 
     def _reconciled_again(self):
         """Touches every Model, and waits for the reconciles."""

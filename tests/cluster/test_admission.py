@@ -474,7 +474,7 @@ BAD = {
     "nine gate sets": (with_sets(*({"name": f"a{i}"} for i in range(9))), ["spec.rollout.gateSets", "at most 8"]),
     "own gates without a record in retraining, beside sets": (
         model(spec__rollout__gateSets=[{"name": "shared"}], spec__retraining__gates=["latency"]), ['gate "latency" reads no recorded metric']),
-    "a ModelGateSet without gates": (changed(GATE_SET, spec__gates=REMOVED), ["spec.gates", "Required value"]),
+    "a ModelGateSet without gates and monitors": (changed(GATE_SET, spec__gates=REMOVED, spec__monitors=REMOVED), ["the set is empty; give it gates, monitors or both"]),
     "a ModelGateSet with two gates of one name": (changed(GATE_SET, spec__gates__1__name="accuracy"), ["spec.gates[1]", "Duplicate"]),
     "a ModelGateSet's gate without a bound": (changed(GATE_SET, spec__gates__1__min=REMOVED), ["spec.gates[1]", 'gate "recorded"', "no bound"]),
     "a ModelGateSet's gate with two sources": (changed(GATE_SET, spec__gates__0__version={"metric": "x"}), ["spec.gates[0]", "one of prometheus, version, job and web"]),

@@ -46,7 +46,7 @@ def test_the_api_reference_is_fresh():
 
 
 @pytest.mark.parametrize("folder", ["manifests", "manifests/namespaced", "manifests/samples", "manifests/samples/retraining", "manifests/network/egress", "manifests/network/models",
-                                    "manifests/runtimes/catalog", "manifests/report", "manifests/report/proxy", "manifests/dashboards", "manifests/change-control"])
+                                    "manifests/runtimes/catalog", "manifests/report", "manifests/report-proxy", "manifests/dashboards", "manifests/change-control"])
 def test_a_kustomization_is_accepted(kube, namespace, folder):
     present = {"Namespace", "CustomResourceDefinition"}
     for document in kube.render(folder):
