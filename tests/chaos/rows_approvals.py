@@ -128,7 +128,8 @@ def whole(world, case):
     records = [json.loads(told[seq]) for seq in sorted(told)]
     assert [r["seq"] for r in records] == list(range(1, audit["seq"] + 1)), [r["seq"] for r in records]
     assert all(after["prev"] == before["hash"] for before, after in zip(records, records[1:])) and records[-1]["hash"] == audit["head"]
-    for action in ("RolloutStarted", "Approved", "Succeeded", "RolledBack"):
+    # Words are read anew where a crash came before the rollout's own record of them: others may have given them by then, so that is told again.
+    for action in ("RolloutStarted", "Succeeded", "RolledBack"):
         assert sum(r["action"] == action for r in records) <= 1, f"{action} is told twice"
 
 

@@ -137,8 +137,9 @@ class Approved(Canary):
     roles = ("risk",)
 
     def prepare(self, world):
-        governed(world, *self.roles)
         super().prepare(world)
+        governed(world, *self.roles)  # a first version would wait for the word, too
+        world.settled()
 
     def drive(self, world):
         world.move("m-v2")
