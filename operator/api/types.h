@@ -14,7 +14,9 @@
 #include "operator/api/artifact.h"
 #include "operator/api/audit.h"
 #include "operator/api/governance.h"
+#include "operator/api/kubernetes.h"
 #include "operator/api/lifecycle.h"
+#include "operator/api/meta.h"
 #include "operator/api/mirror.h"
 #include "operator/api/retraining_spec.h"
 #include "operator/api/revision.h"
@@ -24,62 +26,6 @@
 #include "operator/core/time.h"
 
 namespace mo::api {
-
-inline constexpr const char* kGroup = "modelops.dev";
-inline constexpr const char* kApiVersion = "modelops.dev/v1alpha1";
-inline constexpr const char* kFieldManager = "model-operator";
-inline constexpr const char* kLabelManagedBy = "app.kubernetes.io/managed-by";
-inline constexpr const char* kLabelModel = "modelops.dev/model";
-inline constexpr const char* kLabelVersion = "modelops.dev/version";
-inline constexpr const char* kLabelService = "kubernetes.io/service-name";  // on EndpointSlices
-// On a Model that has something to give back before it goes.
-inline constexpr const char* kFinalizer = "modelops.dev/give-back";
-inline constexpr const char* kAnnotationApplied = "modelops.dev/applied";  // hash of what we last applied
-inline constexpr const char* kAnnotationNotSticky =
-    "modelops.dev/session-persistence-refused";  // on an HTTPRoute: hash of the sessionPersistence that the API server would not have
-inline constexpr const char* kAnnotationCopyOf = "modelops.dev/copy-of";  // on our copy: the ConfigMap that it is of
-inline constexpr const char* kAnnotationCopiedAt = "modelops.dev/copied-at";  // its resourceVersion; "": none
-inline constexpr const char* kLabelGateOf = "modelops.dev/gate-of";  // on the Jobs of gates: UID of the ModelRollout
-inline constexpr const char* kAnnotationGate = "modelops.dev/gate";  // on the Jobs of gates: the gate's name
-inline constexpr const char* kLabelMirrorOf =
-    "modelops.dev/mirror-of";  // on the Jobs that tell a registry what serves: UID of the Model
-inline constexpr const char* kLabelJobOf = "modelops.dev/job-of";  // on the pods of our Jobs: the Model
-// On ModelRollouts that the operator wrote: spec | retraining. On those that a person made by a program of ours: the next two.
-inline constexpr const char* kLabelOrigin = "modelops.dev/origin";
-inline constexpr const char* kOriginPlugin = "kubectl-model";
-inline constexpr const char* kOriginRuntime = "runtime";  // the operator, of a ModelRuntime with update.policy Automatic
-inline constexpr const char* kOriginArgoCd = "argocd";  // the action retry
-
-// Who wrote the spec of a Model, a ModelRollout or a ModelVersion last. Admission lets nobody write another's name.
-inline constexpr const char* kAnnotationChangedBy = "modelops.dev/changed-by";
-inline constexpr const char* kOperatorAuthor = "model-operator";  // its value for what the operator writes on its own account
-// On a ModelRollout: who set desiredState or resumeRequestedAt last. Admission lets nobody write another's name.
-inline constexpr const char* kAnnotationSteeredBy = "modelops.dev/steered-by";
-// On a ModelAudit: the installation that made it, and exports it whatever becomes of its Model.
-inline constexpr const char* kAnnotationInstallation = "modelops.dev/installation";
-// On a ModelAudit, by the operator, once its records are where --audit-export says: "TIME UID FIRST LAST HEAD", of its Model and records.
-inline constexpr const char* kAnnotationExported = "modelops.dev/exported";
-
-struct ObjectMeta {
-  ObjectKey key;
-  std::string uid;
-  std::string resource_version;
-  int64_t generation = 0;
-  TimePoint created{};
-  bool deleting = false;       // metadata.deletionTimestamp is set
-  std::string controller_uid;  // UID of the owner with controller: true
-  std::vector<std::string> finalizers;
-  bool held() const { return std::find(finalizers.begin(), finalizers.end(), kFinalizer) != finalizers.end(); }
-};
-
-struct Condition {
-  std::string type;
-  std::string status;  // True | False | Unknown
-  std::string reason;
-  std::string message;
-  TimePoint last_transition{};
-  int64_t observed_generation = 0;
-};
 
 // ---- rollout policy, on Model.spec.rollout and as the snapshot in ModelRollout.status.policy ----
 
@@ -131,12 +77,6 @@ struct Gate {
 };
 
 // What a request's header must say.
-struct HeaderMatch {
-  std::string name, value;
-  bool regular_expression = false;
-  bool operator==(const HeaderMatch&) const = default;
-};
-
 struct Step {  // exactly one of the six
   std::optional<int> weight;
   struct Pause {
@@ -510,110 +450,6 @@ struct ModelAudit {
   std::string model;     // from our label
   std::string exported;  // annotation modelops.dev/exported; empty: it was not exported
   std::string installation;  // annotation modelops.dev/installation: which one made it; empty: one that did not say so yet
-};
-
-// ---- what we write and watch ----
-
-struct Deployment {
-  ObjectMeta meta;
-  std::string model, version, revision;  // from our labels
-  int replicas = 0;            // spec
-  int64_t observed_generation = 0;
-  int status_replicas = 0, updated_replicas = 0, ready_replicas = 0, available_replicas = 0;
-  std::string progressing_reason;  // condition Progressing
-  std::string replica_failure;     // message of condition ReplicaFailure: quota, admission, accounts
-  std::string applied_hash;        // our annotation
-  std::string spec_hash;           // of spec without replicas, as stored
-  bool foreign_spec_manager =
-      false;  // somebody else owns a field of spec (other than replicas through /scale or status)
-};
-
-struct Service {
-  ObjectMeta meta;
-  std::string model;
-  std::map<std::string, std::string> selector;
-  std::string applied_hash, spec_hash;
-  bool foreign_spec_manager = false;
-  std::optional<TimePoint> applied_at;  // when we last changed it, by the API server's clock
-};
-
-// The rules of ours that a Model's route has, and what its gateways made of it.
-struct HttpRoute {
-  ObjectMeta meta;
-  std::string model;
-  // of the rule for everybody
-  std::map<std::string, int> weights;  // by Service
-  bool mirrored = false;               // some Service gets copies
-  std::vector<HeaderMatch> chosen;     // whom the rule is for that comes before it; empty: there is none
-  struct Parent {
-    std::string name;  // of the Gateway
-    bool accepted = false, resolved = true;
-    int64_t observed_generation = 0;
-    std::string problem;  // in the gateway's words, of the condition that isn't True
-  };
-  std::vector<Parent> parents;
-  std::string sessions_refused;  // hash of the sessionPersistence that it goes without
-  std::string applied_hash, spec_hash;
-  bool foreign_spec_manager = false;
-  std::optional<TimePoint> applied_at;  // when we last changed it, by the API server's clock
-};
-
-// Whom requests to a Service reach, so far.
-struct EndpointSlice {
-  ObjectMeta meta;
-  std::string model, service;
-  std::vector<std::string> pods;  // that are ready, by name
-};
-
-struct Autoscaler {  // a HorizontalPodAutoscaler
-  ObjectMeta meta;
-  std::string model;
-  std::string problem;  // why it cannot scale, in its own words
-  std::string applied_hash, spec_hash;
-  bool foreign_spec_manager = false;
-};
-
-struct Job {
-  ObjectMeta meta;
-  std::string model;
-  bool complete = false, failed = false;
-  bool suspended = false;  // spec.suspend: a queue holds it back
-  int active = 0;          // pods that are pending or run
-  std::string failure_message;  // condition Failed: reason and message
-  std::optional<TimePoint> started, finished;
-  std::string image;  // of the first container
-  std::string gate_of;  // UID of the ModelRollout whose gate it measures; empty: it trains, and a TrainingRun controls it
-  std::string gate;     // name of that gate; empty on Jobs of an operator before it was told
-  std::string mirror_of;  // UID of the Model of which it tells a registry
-};
-
-struct Pod {
-  ObjectMeta meta;  // controller_uid: of the ReplicaSet, or of the Job
-  std::string model, version, revision;
-  std::string template_hash;  // the cluster's own label, on a pod without a revision
-  std::string job_of;  // the Model whose Job it belongs to; model is empty then
-  bool ready = false;
-  bool begun = false;  // some container of it runs, or did
-  bool ended = false;  // Succeeded or Failed (evicted, say): a record, which holds no room any more
-  // The first thing that keeps it from being ready: "ImagePullBackOff: …", "CrashLoopBackOff: …", the last
-  // words of our fetch container.
-  std::string problem;
-  // Since when it fetches what it serves, as long as no fetch container has had to try again; and when the last of them was done.
-  std::optional<TimePoint> fetching_since = {}, fetched_at = {};
-  bool digest_mismatch = false;  // our fetch container said so
-  bool bad_signature = false;    // likewise
-};
-
-// Metadata only: which version of a ConfigMap is there. The data is read by AskConfigMap or AskConfig when it is
-// wanted.
-struct ConfigMap {
-  ObjectMeta meta;
-  struct Copy {
-    std::string model, version, revision;  // whose pods read it
-    std::string source;           // the ConfigMap that it is a copy of
-    std::string source_version;   // resourceVersion of that one then
-  };
-  std::shared_ptr<const Copy> copy;  // set if it is one of our copies
 };
 
 }  // namespace mo::api

@@ -153,24 +153,8 @@ class Import {
 
   Imported failed(const Error& error) const { return failed(error, redact_uri(url_)); }
   Imported failed(const Error& error, const std::string& shown) const {
-    const std::string sentence = shown + ": " + error.message;
-    if (stop_.stop_requested()) return {kFetchStopped, shown + ": stopped before the version was complete", ""};
-    switch (error.kind) {
-      case ErrorKind::Invalid:
-        return {kFetchUsage, sentence, ""};
-      case ErrorKind::Forbidden:
-        return {kFetchOutput, sentence, ""};  // a Folder's word for a volume that cannot be written
-      case ErrorKind::Unauthorized:
-        return {kFetchCredentials, sentence, ""};
-      case ErrorKind::Cancelled:
-        return {kFetchNetwork, shown + ": not complete within " + format_duration(options_.timeout), ""};
-      case ErrorKind::Transport:
-      case ErrorKind::ServerError:
-        return {kFetchNetwork, sentence + (deadline_.passed() ? "; given up after " + format_duration(options_.timeout) : ""),
-                ""};
-      default:
-        return {kFetchNoSource, sentence, ""};
-    }
+    const fetch::JobEnd end = fetch::job_end(error, shown, "not complete", options_.timeout, stop_.stop_requested(), deadline_.passed());
+    return {end.code, end.sentence, ""};
   }
 
   const ImportOptions& options_;

@@ -16,11 +16,6 @@ using fetch::Deadline;
 constexpr size_t kLargestState = 16u << 10;  // bytes
 constexpr size_t kLongestSentence = 4000;    // Kubernetes keeps 4096 bytes of a termination message
 
-struct Told {
-  int code = kFetchOk;
-  std::string sentence;
-};
-
 struct State {
   std::string version, model_version, state, reason;
 };
@@ -45,7 +40,7 @@ class Mirror {
   Mirror(const MirrorOptions& options, kube::PlainTransport& http, std::ostream& log, std::stop_token stop)
       : options_(options), http_(http), log_(log), stop_(stop), deadline_(options.timeout, stop) {}
 
-  Told run() {
+  fetch::JobEnd run() {
     while (url_.ends_with('/')) url_.pop_back();
     if (!url_.starts_with("http://") && !url_.starts_with("https://"))
       return {kFetchUsage,
@@ -108,24 +103,8 @@ class Mirror {
     return tags->contains(key()) ? mlflow.delete_alias(options_.model, options_.alias) : Result<void>{};
   }
 
-  Told failed(const Error& error) const {
-    const std::string shown = redact_uri(url_), sentence = shown + ": " + error.message;
-    if (stop_.stop_requested()) return {kFetchStopped, shown + ": stopped before all was written"};
-    switch (error.kind) {
-      case ErrorKind::Invalid:
-        return {kFetchUsage, sentence};
-      case ErrorKind::Unauthorized:
-        return {kFetchCredentials, sentence};
-      case ErrorKind::Cancelled:
-        return {kFetchNetwork, shown + ": not written within " + format_duration(options_.timeout)};
-      case ErrorKind::Transport:
-      case ErrorKind::ServerError:
-        return {
-            kFetchNetwork,
-            sentence + (deadline_.passed() ? "; given up after " + format_duration(options_.timeout) : "")};
-      default:
-        return {kFetchNoSource, sentence};
-    }
+  fetch::JobEnd failed(const Error& error) const {
+    return fetch::job_end(error, redact_uri(url_), "not written", options_.timeout, stop_.stop_requested(), deadline_.passed());
   }
 
   const MirrorOptions& options_;
@@ -140,7 +119,7 @@ class Mirror {
 
 int mirror_to_mlflow(const MirrorOptions& options, kube::PlainTransport& http, std::ostream& log,
                      std::stop_token stop) {
-  Told outcome;
+  fetch::JobEnd outcome;
   try {
     outcome = Mirror(options, http, log, stop).run();
   } catch (const std::exception& e) {

@@ -7,6 +7,7 @@
 #include "operator/core/percent.h"
 #include "operator/core/text.h"
 #include "operator/fetch/credentials.h"
+#include "operator/fetch/fetch.h"
 
 namespace mo::fetch {
 namespace {
@@ -286,6 +287,26 @@ Result<Record> Mlflow::record_of(const RegisteredVersion& version) {
     logged_model = std::move(*got);
   }
   return read_record(run, logged_model);
+}
+
+JobEnd job_end(const Error& error, const std::string& shown, const std::string& unfinished, Duration timeout, bool stopped, bool too_late) {
+  const std::string sentence = shown + ": " + error.message;
+  if (stopped) return {kFetchStopped, shown + ": stopped, " + unfinished};
+  switch (error.kind) {
+    case ErrorKind::Invalid:
+      return {kFetchUsage, sentence};
+    case ErrorKind::Forbidden:
+      return {kFetchOutput, sentence};  // a Folder's word for a volume that cannot be written
+    case ErrorKind::Unauthorized:
+      return {kFetchCredentials, sentence};
+    case ErrorKind::Cancelled:
+      return {kFetchNetwork, shown + ": " + unfinished + " within " + format_duration(timeout)};
+    case ErrorKind::Transport:
+    case ErrorKind::ServerError:
+      return {kFetchNetwork, sentence + (too_late ? "; given up after " + format_duration(timeout) : "")};
+    default:
+      return {kFetchNoSource, sentence};
+  }
 }
 
 }  // namespace mo::fetch

@@ -37,6 +37,14 @@ Record read_record(const Json& run, const Json& logged_model);
 // https://.
 Result<std::string> mlflow_authorization(const std::filesystem::path& folder, const std::string& url);
 
+// How a Job that talks to MLflow ends.
+struct JobEnd {
+  int code = 0;  // of fetch (fetch.h)
+  std::string sentence;
+};
+// Of one that failed. `shown`: what failed, for the sentence; `unfinished`: what is not so once time is over, such as "not complete". Pure.
+JobEnd job_end(const Error& error, const std::string& shown, const std::string& unfinished, Duration timeout, bool stopped, bool too_late);
+
 using Tags = std::map<std::string, std::string>;
 
 // Not thread-safe. Every call may block until the deadline. Errors: ErrorKind::NotFound, Unauthorized or Invalid for what another

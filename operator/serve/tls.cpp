@@ -177,9 +177,8 @@ TlsContext CertificateFiles::current() {
   return context_;
 }
 
-std::vector<std::string> names_of_certificate(void* x509) {
+std::vector<std::string> names_of_certificate(const x509_st* certificate) {
   std::vector<std::string> names;
-  auto* certificate = static_cast<X509*>(x509);
   if (!certificate) return names;
   const auto add = [&names](const ASN1_STRING* string) {
     if (string && names.size() < kNames) names.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)), static_cast<size_t>(ASN1_STRING_length(string)));

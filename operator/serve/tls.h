@@ -11,6 +11,8 @@
 #include "operator/core/result.h"
 #include "operator/core/time.h"
 
+struct x509_st;  // OpenSSL's X509
+
 namespace boost::asio::ssl {
 class context;
 }
@@ -37,8 +39,8 @@ struct Certified {
   std::vector<std::string> names;  // its common name, DNS names and URIs
   bool holds() const { return shown && problem.empty(); }
 };
-// The names that a certificate bears: an X509*, or null.
-std::vector<std::string> names_of_certificate(void* x509);
+// Null bears none.
+std::vector<std::string> names_of_certificate(const x509_st* certificate);
 
 // TLS 1.2 and later. ErrorKind::Invalid if these are no certificate and its private key without a passphrase.
 Result<TlsContext> make_context(const Certificate& certificate);

@@ -29,6 +29,13 @@ struct Part {
   std::string problem_reason, problem;  // why it cannot do what the spec asks for: a reason in CamelCase, and a sentence; empty: it can
 
   void look_again_at(const std::optional<TimePoint>& at) { sooner(look_again, at); }
+  // All that `other` says, but for its problem: what becomes of that each part decides.
+  void take(Part&& other) {
+    append(actions, std::move(other.actions));
+    append(asks, std::move(other.asks));
+    append(events, std::move(other.events));
+    look_again_at(other.look_again);
+  }
 };
 
 }  // namespace mo

@@ -35,29 +35,27 @@ class Retiring {
     for (const auto& run : o_.runs) cancel(*run);
     write_versions();
     take_down();
-    if (settings_.audit.on)
-      for (Action& action : audit::seal(o_, status_.audit, settings_.audit)) plan_.actions.push_back(std::move(action));
-    for (Action& action : history::prune(o_, status_, "", false)) plan_.actions.push_back(std::move(action));
+    if (settings_.audit.on) append(plan_.actions, audit::seal(o_, status_.audit, settings_.audit));
+    append(plan_.actions, history::prune(o_, status_, "", false));
     if (!route_refused().empty()) plan_.actions.push_back(*route_);
-    auto again = decision_.look_again;
-    if (look_again_ && (!again || *look_again_ < *again)) again = look_again_;
-    if (settings_.audit.on) {
-      for (Action& action : audit::prune(o_, &status_.audit, settings_.audit, now_)) plan_.actions.push_back(std::move(action));
-      if (const auto at = audit::prunes_next(o_, settings_.audit, now_); at && (!again || *at < *again)) again = at;
-    }
-    sooner(again, mirrored.look_again);
-    append(plan_.actions, std::move(mirrored.actions));
-    append(plan_.asks, std::move(mirrored.asks));
-    plan_.events = decision_.events;
-    append(plan_.events, std::move(mirrored.events));
-    if (settings_.audit.on)
-      if (auto event = audit::tell_stopped(o_, audit::stopped(o_, settings_.audit, now_))) plan_.events.push_back(std::move(*event));
+    if (settings_.audit.on) prune_records();
+    rest_.take(std::move(mirrored));
+    rest_.take(Part(decision_));
+    append(plan_.actions, std::move(rest_.actions));
+    plan_.asks = std::move(rest_.asks);
+    plan_.events = std::move(rest_.events);
     for (const Action& action : plan_.actions) plan_.at_once |= std::holds_alternative<WriteStatus>(action);
-    if (again) plan_.requeue_after = std::max(Duration(0), *again - now_);
+    if (rest_.look_again) plan_.requeue_after = std::max(Duration(0), *rest_.look_again - now_);
     return std::move(plan_);
   }
 
  private:
+  void prune_records() {
+    append(plan_.actions, audit::prune(o_, &status_.audit, settings_.audit, now_));
+    rest_.look_again_at(audit::prunes_next(o_, settings_.audit, now_));
+    if (auto event = audit::tell_stopped(o_, audit::stopped(o_, settings_.audit, now_))) rest_.events.push_back(std::move(*event));
+  }
+
   // What failed stays on record, so that a Model that comes back does not try it again by itself. What was under way is
   // decided anew.
   void forget_what_was_under_way() {
@@ -116,9 +114,8 @@ class Retiring {
     const std::string why = "Model " + run.model + " is retired";
     training::Ending ending = training::end_workloads(o_, run, {}, now_);
     if (!ending.waits_for.empty()) {
-      std::move(ending.asks.begin(), ending.asks.end(), std::back_inserter(plan_.asks));
-      std::move(ending.actions.begin(), ending.actions.end(), std::back_inserter(workloads_));
-      if (ending.look_again && (!look_again_ || *ending.look_again < *look_again_)) look_again_ = ending.look_again;
+      append(workloads_, std::move(ending.actions));
+      rest_.take(std::move(ending));
       next.message = "ends as Cancelled: " + why + "; " + ending.waits_for + " is being deleted";
     } else {
       next.phase = "Cancelled";
@@ -149,7 +146,7 @@ class Retiring {
     }
     for (const auto& [name, job] : o_.jobs)
       if (!job->complete && !job->failed) remove(Kind::Job, job->meta);
-    for (Action& action : workloads_) plan_.actions.push_back(std::move(action));
+    append(plan_.actions, std::move(workloads_));
   }
 
   // False: gateways may still send callers to pods.
@@ -160,12 +157,9 @@ class Retiring {
       if (!kept || name != o_.key.name) remove(Kind::HttpRoute, owned.object->meta);
     if (!kept || refused) return true;
     const serving::RouteView view = serving::view_route(o_, now_);
-    look_again(view.calm_at);
-    look_again(view.problem_at);  // a filter that its gateway does not know
+    rest_.look_again_at(view.calm_at);
+    rest_.look_again_at(view.problem_at);  // a filter that its gateway does not know
     return !route_ && !view.calm_at;
-  }
-  void look_again(const std::optional<TimePoint>& at) {
-    if (at && (!look_again_ || *at < *look_again_)) look_again_ = at;
   }
 
   // What the API server had against the route that is wanted now.
@@ -192,7 +186,7 @@ class Retiring {
   api::ModelStatus status_;
   const std::optional<Apply> route_;  // what its HTTPRoute still has to say
   std::vector<Action> workloads_;  // deletes of what trains
-  std::optional<TimePoint> look_again_;
+  Part rest_;                      // beside what is taken down, last
   Plan plan_;
 };
 

@@ -1,14 +1,11 @@
 #include "reconcilers/model/spec_version.h"
 
-#include <algorithm>
 #include <memory>
 
 #include "operator/api/parse.h"
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/object.h"
-#include "reconcilers/rollout/advance.h"
-#include "reconcilers/version/phase.h"
 
 namespace mo::model {
 namespace {
@@ -61,12 +58,6 @@ SpecVersion resolve_tag(const Observed& o, const std::string& tag) {
   return out;
 }
 
-bool is_candidate(const api::ModelVersion& version, const Observed& o) {
-  return version.phase == "Candidate" || std::any_of(o.rollouts.begin(), o.rollouts.end(), [&](const auto& r) {
-           return r->version == version.meta.key.name && r->status.started && !rollout::is_over(r->status.phase);
-         });
-}
-
 }  // namespace
 
 std::string check_owner(const api::ModelVersion& version, const std::string& model) {
@@ -103,9 +94,10 @@ SpecVersion resolve_spec(const Observed& o) {
     if (!out.problem.empty()) out.problem_reason = "VersionOfAnotherModel";
     // The record of an inline artifact that was mended before it ever served: the same bits, from elsewhere. One that a run
     // registered knows how good they are and where they came from, and stays.
-    if (!out.problem.empty() || !m.artifact || (record->artifact == *m.artifact && record->parts == m.parts) || record->meta.deleting || is_candidate(*record, o))
+    if (!out.problem.empty() || !m.artifact || (record->artifact == *m.artifact && record->parts == m.parts) || record->meta.deleting || record->phase == "Candidate")
       return out;
-    if (version::is_of_spec(*record, m) && out.name != m.status.stable_version) {
+    const bool ours = record->meta.controller_uid == m.meta.uid && record->figures().empty() && record->parent.empty();
+    if (ours && out.name != m.status.stable_version) {
       out.actions.push_back(Delete{{Kind::ModelVersion, record->meta.key},
                                    record->meta.uid,
                                    "spec.artifact has changed; registered anew"});

@@ -474,37 +474,8 @@ class Status {
   Ground ground_;
 };
 
-bool same_but(const char* field, const Json& a, const Json& b) {
-  if (!a.is_object() || !b.is_object()) return false;
-  Json x = a, y = b;
-  x.erase(field);
-  y.erase(field);
-  return x == y;
-}
-
 }  // namespace
 
 Json render_status(const Findings& findings, TimePoint now) { return Status(findings, now).render(); }
-
-bool same_but_running(const Json& a, const Json& b) { return same_but("replicas", a, b); }
-
-bool only_counts_differ(const Json& a, const Json& b) {
-  Json x = a, y = b;
-  for (Json* j : {&x, &y})
-    if (!j->is_object()) return false;
-  if (audit::only_sealed(x.value("audit", Json()), y.value("audit", Json()))) {
-    x.erase("audit");
-    y.erase("audit");
-  }
-  for (Json* j : {&x, &y}) {
-    // While pods are counted up the message counts too; what people must see at once moves phase or a
-    // condition's status or reason.
-    for (const char* count : {"replicas", "readyReplicas", "ready", "message"}) j->erase(count);
-    if (j->contains("conditions") && (*j)["conditions"].is_array())
-      for (Json& c : (*j)["conditions"])
-        if (c.is_object()) c.erase("message");
-  }
-  return x == y;
-}
 
 }  // namespace mo::model

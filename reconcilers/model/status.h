@@ -31,9 +31,4 @@ struct Findings {
 
 Json render_status(const Findings& findings, TimePoint now);
 
-// The two differ in nothing but counts of pods, and records that a ModelAudit holds: that may wait a moment.
-bool only_counts_differ(const Json& a, const Json& b);
-// They differ in nothing but the number of pods that run, ready or not.
-bool same_but_running(const Json& a, const Json& b);
-
 }  // namespace mo::model

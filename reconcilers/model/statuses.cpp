@@ -193,6 +193,33 @@ class Writing {
 
 }  // namespace
 
+bool same_but_running(const Json& a, const Json& b) {
+  if (!a.is_object() || !b.is_object()) return false;
+  Json x = a, y = b;
+  x.erase("replicas");
+  y.erase("replicas");
+  return x == y;
+}
+
+bool only_counts_differ(const Json& a, const Json& b) {
+  Json x = a, y = b;
+  for (Json* j : {&x, &y})
+    if (!j->is_object()) return false;
+  if (audit::only_sealed(x.value("audit", Json()), y.value("audit", Json()))) {
+    x.erase("audit");
+    y.erase("audit");
+  }
+  for (Json* j : {&x, &y}) {
+    // While pods are counted up the message counts too; what people must see at once moves phase or a
+    // condition's status or reason.
+    for (const char* count : {"replicas", "readyReplicas", "ready", "message"}) j->erase(count);
+    if (j->contains("conditions") && (*j)["conditions"].is_array())
+      for (Json& c : (*j)["conditions"])
+        if (c.is_object()) c.erase("message");
+  }
+  return x == y;
+}
+
 Part write_statuses(const Observed& observed, Decisions& decisions, const serving::Settings& settings, TimePoint now) {
   return Writing(observed, decisions, settings, now).run();
 }

@@ -239,9 +239,7 @@ class Watch {
   void event(const std::string& reason, const std::string& note, bool warning = false) {
     out_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, warning, reason, note});
   }
-  void look_again(TimePoint at) {
-    if (!out_.look_again || at < *out_.look_again) out_.look_again = at;
-  }
+  void look_again(TimePoint at) { out_.look_again_at(at); }
 
   const Observed& o_;
   const api::Model& m_;

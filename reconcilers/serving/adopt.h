@@ -8,17 +8,14 @@
 
 #include "operator/json/json.h"
 #include "reconcilers/common/observed.h"
+#include "reconcilers/common/part.h"
 
 namespace mo::serving {
 
-struct Adoption {
+struct Adoption : Part {
   std::optional<api::Adopted> status;  // what is to be on record
   bool holds_service = false;          // the Service of the Model's name is not to be touched yet
   api::ObjectMeta service;             // the UID and resourceVersion of the one that is to be taken over now; empty: none is
-  std::vector<Action> actions;
-  std::vector<Ask> asks;
-  std::string problem;  // for people
-  std::optional<TimePoint> look_again;
 };
 
 // Who may have the traffic of the Model's Service.

@@ -11,7 +11,6 @@
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/side.h"
 #include "reconcilers/serving/fetching.h"
-#include "reconcilers/serving/merged_lately.h"
 #include "reconcilers/serving/reserved.h"
 
 namespace mo::serving {
@@ -93,7 +92,8 @@ Result<Json> read_free(const RawJson& pod_template, const std::string& where, Te
   return read;
 }
 
-Result<Json> merge(const api::Model& model, const api::ModelRuntime& runtime) {
+// The runtime's template with the Model's laid over it: what people want, before the operator adds to it.
+Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& runtime) {
   Result<Json> base = read_template(runtime);
   if (!base || model.template_overlay.empty()) return base;
   const Result<Json> overlay = read_template(model);
@@ -101,16 +101,6 @@ Result<Json> merge(const api::Model& model, const api::ModelRuntime& runtime) {
   Json merged = merge_pod_template(std::move(*base), *overlay);
   // Each by itself is free of what is reserved, but a mount may have lost its readOnly.
   if (const auto free = check_reserved(merged, kOverlay); !free) return fail(free.error());
-  return merged;
-}
-
-// The runtime's template with the Model's laid over it: what people want, before the operator adds to it.
-Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& runtime) {
-  static thread_local MergedLately lately;
-  const std::string& name = runtime.meta.key.name;
-  if (const Result<Json>* known = lately.find(name, runtime.pod_template, model.template_overlay)) return *known;
-  Result<Json> merged = merge(model, runtime);
-  lately.keep(name, runtime.pod_template, model.template_overlay, merged);
   return merged;
 }
 

@@ -72,7 +72,7 @@ class Serve {
       out_.problem = adoption_.problem;
       out_.problem_reason = "AdoptionBlocked";
     }
-    out_.asks = std::move(adoption_.asks);
+    out_.asks = std::move(adoption_.asks);  // its actions come last
     out_.look_again = adoption_.look_again;
   }
 
@@ -479,9 +479,7 @@ class Serve {
     return side_of(*owned.object) == side || (record && record->deployment == name);
   }
 
-  void look_again(TimePoint at) {
-    if (!out_.look_again || at < *out_.look_again) out_.look_again = at;
-  }
+  void look_again(TimePoint at) { out_.look_again_at(at); }
 
   const Observed& o_;
   const Wanted& w_;

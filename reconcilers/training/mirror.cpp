@@ -61,9 +61,7 @@ class Mirror {
  private:
   api::MirrorStatus& s() { return out_.status; }
   std::string here(const std::string& name) const { return o_.key.ns + "/" + name; }
-  void look_again(const std::optional<TimePoint>& at) {
-    if (at && (!out_.look_again || *at < *out_.look_again)) out_.look_again = at;
-  }
+  void look_again(const std::optional<TimePoint>& at) { out_.look_again_at(at); }
   void event(const std::string& reason, const std::string& note, bool warning) {
     out_.events.push_back({{Kind::Model, o_.key}, model_.meta.uid, warning, reason, note});
   }

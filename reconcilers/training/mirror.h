@@ -26,7 +26,7 @@ struct Serves {
   bool retired = false;      // the Model
 };
 
-struct Mirrored : mo::Part {
+struct Mirrored : Part {
   api::MirrorStatus status;
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "reconcilers/common/observed.h"
+#include "reconcilers/common/part.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/serving/render.h"
 
@@ -30,14 +31,10 @@ struct RunInput {
   const serving::Settings& settings;
 };
 
-struct RunPlan {
+// Its problem is what keeps it, for the Model's conditions.
+struct RunPlan : Part {
   api::TrainingRunStatus status;
-  std::vector<Action> actions;  // to run after status is written
-  std::vector<Ask> asks;
-  std::vector<Event> events;
-  std::optional<TimePoint> look_again;
-  std::string problem_reason, problem;  // what keeps it, for the Model's conditions
-  std::string told;                     // what a Model says of it in one line; empty: it gets on
+  std::string told;  // what a Model says of it in one line; empty: it gets on
   // A version whose recorded metrics did not pass, and why; and one that was made once more, with other figures.
   std::string rejected_version, rejected_message, evaluated_version;
   api::Evaluation evaluation;

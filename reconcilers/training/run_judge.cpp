@@ -4,7 +4,6 @@
 
 #include "reconcilers/common/names.h"
 #include "reconcilers/measure/gates.h"
-#include "reconcilers/rollout/advance.h"
 
 namespace mo::training {
 
@@ -139,11 +138,7 @@ void Run::judge(const api::ModelVersion& record) {
 void Run::reject(const api::ModelVersion& record, const std::string& why) {
   out_.rejected_version = record.meta.key.name;
   out_.rejected_message = why;
-  const bool serves = record.meta.key.name == o_.model->status.stable_version;
-  const bool rolled_out = std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) {
-    return r->version == record.meta.key.name && r->status.started && !rollout::is_over(r->status.phase);
-  });
-  if (record.phase == "Rejected" || serves || rolled_out)
+  if (record.phase == "Rejected" || record.phase == "Candidate" || record.phase == "Serving")
     end("Rejected", record.meta.key.name + ": " + why);
   else
     look_again(now_);

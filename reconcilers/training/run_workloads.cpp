@@ -98,9 +98,7 @@ void Run::end_what_runs() {
   s().message = whole_characters("ends as " + end + "; " + ending.waits_for + " is being deleted", kResultKept);
   out_.told = s().message;
   out_.events.clear();
-  std::move(ending.asks.begin(), ending.asks.end(), std::back_inserter(out_.asks));
-  std::move(ending.actions.begin(), ending.actions.end(), std::back_inserter(out_.actions));
-  look_again(*ending.look_again);
+  out_.take(std::move(ending));
 }
 
 // No time of its own is known of a workload; that which it waited for its quota counts, too.

@@ -32,9 +32,7 @@ class Run {
   api::TrainingRunStatus& s() { return out_.status; }
   const std::string& name() const { return run_.meta.key.name; }
   bool ended() const { return ended_; }
-  void look_again(TimePoint at) {
-    if (!out_.look_again || at < *out_.look_again) out_.look_again = at;
-  }
+  void look_again(TimePoint at) { out_.look_again_at(at); }
 
   // ---- stages: run.cpp ----
 

@@ -26,9 +26,7 @@ Planned taken_away(const Observed& o, TimePoint now) {
     const bool was_under_way = (s.run && s.run->name == run->meta.key.name) || is_of_operator(*run, *o.model) || next.attempt > 0;
     Ending ending = end_workloads(o, *run, {}, now);
     if (!ending.waits_for.empty()) {
-      append(out.asks, std::move(ending.asks));
-      append(out.actions, std::move(ending.actions));
-      out.look_again_at(ending.look_again);
+      out.take(std::move(ending));
       next.message = whole_characters("ends as Cancelled: " + gone(run->meta.key.name) + "; " + ending.waits_for + " is being deleted", kResultKept);
       if (s.run && s.run->name == run->meta.key.name) stays = true;
       out.others.emplace_back(run, std::move(next));

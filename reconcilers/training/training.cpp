@@ -71,9 +71,7 @@ class Training {
  private:
   api::RetrainingStatus& s() { return out_.status; }
 
-  void look_again(const std::optional<TimePoint>& at) {
-    out_.look_again_at(at);
-  }
+  void look_again(const std::optional<TimePoint>& at) { out_.look_again_at(at); }
   void event(const std::string& reason, const std::string& note, bool warning = false) {
     out_.events.push_back({{Kind::Model, o_.key}, o_.model->meta.uid, warning, reason, note});
   }
@@ -112,8 +110,7 @@ class Training {
 
   void read() {
     triggers_ = read_triggers(o_, s(), now_);
-    std::move(triggers_.asks.begin(), triggers_.asks.end(), std::back_inserter(out_.asks));
-    look_again(triggers_.look_again);
+    out_.take(std::move(triggers_));
     if (!triggers_.problem.empty()) problem("InvalidSchedule", triggers_.problem);
     // The first digest of a Model that has a version is what that version was made from, as far as anybody
     // knows.
@@ -312,10 +309,7 @@ class Training {
   }
 
   void take(const Ref<api::TrainingRun>& run, RunPlan planned) {
-    append(out_.actions, std::move(planned.actions));
-    append(out_.asks, std::move(planned.asks));
-    append(out_.events, std::move(planned.events));
-    look_again(planned.look_again);
+    out_.take(std::move(planned));
     if (!planned.problem_reason.empty()) problem(planned.problem_reason, planned.problem);
     out_.rejected_version = planned.rejected_version;
     out_.rejected_message = planned.rejected_message;

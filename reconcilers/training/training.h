@@ -18,7 +18,7 @@
 namespace mo::training {
 
 // Its problem is shown as Stalled: a template or schedule that cannot be used, or gates without which no run can be judged.
-struct Planned : mo::Part {
+struct Planned : Part {
   api::RetrainingStatus status;
   using Told = std::pair<Ref<api::TrainingRun>, api::TrainingRunStatus>;  // whose status may have changed
   std::optional<Told> run;   // the one under way: before anything that follows from it

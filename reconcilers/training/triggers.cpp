@@ -34,9 +34,7 @@ class Reading {
   }
 
  private:
-  void look_again(TimePoint at) {
-    if (!out_.look_again || at < *out_.look_again) out_.look_again = at;
-  }
+  void look_again(TimePoint at) { out_.look_again_at(at); }
 
   void wait(const api::Trigger& trigger, const std::string& why) {
     out_.waiting += (out_.waiting.empty() ? "trigger " : "; trigger ") + trigger.name + ": " + why;

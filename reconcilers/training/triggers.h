@@ -7,18 +7,17 @@
 #include <vector>
 
 #include "reconcilers/common/observed.h"
+#include "reconcilers/common/part.h"
 
 namespace mo::training {
 
-struct Triggers {
+// Its problem is a schedule that cannot be used.
+struct Triggers : Part {
   std::map<std::string, std::string> digests;  // by trigger: of the data, the version that another Model promoted, or what a registry's alias names
   std::string due;                             // the trigger whose schedule has come
   TimePoint due_at{};                          // and for when
   std::string waiting;                         // the triggers that cannot be read, and why
   std::string missed;                          // a firing beyond its startingDeadline, a sentence
-  std::string problem;                         // a schedule that cannot be used
-  std::vector<Ask> asks;
-  std::optional<TimePoint> look_again;
 };
 
 // Brings in `status` the bookkeeping of schedules up to date.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "reconcilers/common/observed.h"
+#include "reconcilers/common/part.h"
 #include "reconcilers/training/job.h"
 
 namespace mo::training {
@@ -56,12 +57,9 @@ std::string await_result(api::TrialStatus& trial, const WorkloadSeen& seen, Time
 std::string why_queued(const Observed& observed, const api::Job& job, TimePoint now, std::vector<Ask>& asks, std::optional<TimePoint>& look_again);
 
 // The objects of a run that is to end: they go before its end is on record, or a crash in between would leave them to run for nobody.
-struct Ending {
+struct Ending : Part {
   std::string waits_for;  // empty: all are gone, or cannot be deleted
   std::string left;       // which of them cannot be, and why
-  std::vector<Action> actions;
-  std::vector<Ask> asks;
-  std::optional<TimePoint> look_again;
 };
 // `over`: names of those that ended by themselves, which stay for people to look at.
 Ending end_workloads(const Observed& observed, const api::TrainingRun& run, const std::set<std::string>& over, TimePoint now);

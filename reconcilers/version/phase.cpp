@@ -59,10 +59,6 @@ bool served(const api::ModelVersion& version, const std::string& phase, const Ob
 
 }  // namespace
 
-bool is_of_spec(const api::ModelVersion& version, const api::Model& model) {
-  return version.meta.controller_uid == model.meta.uid && version.figures().empty() && version.parent.empty();
-}
-
 std::optional<Json> next_status(const api::ModelVersion& version, const Role& role, const Observed& o,
                                 TimePoint now) {
   const Phase phase = decide(version, role, o);

@@ -18,9 +18,6 @@ struct Role {
   bool retired = false;                    // the Model: `stable` served last, nothing of it serves any more
 };
 
-// Whether the Model made it of its own spec.artifact; what a run registered knows how good it is and where it came from.
-bool is_of_spec(const api::ModelVersion& version, const api::Model& model);
-
 // The new status, or nothing if it stays as it is. Phases: Registered -> Candidate -> Serving -> Superseded or, with its Model, Retired;
 // Rejected after a rollout that failed on evidence.
 std::optional<Json> next_status(const api::ModelVersion& version, const Role& role, const Observed& observed,

@@ -283,7 +283,11 @@ def main():
     parser.add_argument("--window", type=int, default=30, help="seconds in which nothing may be written once all is done")
     parser.add_argument("--rollouts", type=int, default=100, help="so many are aborted, and of as many a gate is breached")
     parser.add_argument("--keep", action="store_true", help="leave the cluster running")
-    options = parser.parse_args()
+    return bench("scale", parser.parse_args(), measure, problems, show)
+
+
+def bench(name, options, measure, problems, show):
+    """On a cluster of its own: what was measured goes to build/bench/NAME.json. The exit code."""
     OUT.mkdir(parents=True, exist_ok=True)
     rig("down")
     rig("up", "--node", "fake")
@@ -293,7 +297,7 @@ def main():
         if not options.keep:
             rig("down")
     result["problems"] = problems(result)
-    (OUT / "scale.json").write_text(json.dumps(result, indent=2) + "\n")
+    (OUT / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
     show(result)
     for problem in result["problems"]:
         print(f"NOT HELD: {problem}")

@@ -186,6 +186,17 @@ TEST_CASE("one ModelAudit with which nothing passes holds up no other Model, and
   CHECK_THAT(texts.back(), Contains("\"seq\":3,\"model\":\"a\""));
 }
 
+// Waits of the time in which nothing passed at all had doubled on, up to ten minutes.
+TEST_CASE("a sink that was away for long is tried again as often as before", "[export]") {
+  World w;
+  w.seal("a", 1, 2, 0);
+  int left = 14;  // doubled, they would last for minutes
+  w.got.answer = [&](const std::string&) -> Result<void> { return --left > 0 ? fail(ErrorKind::Transport, "connection refused") : Result<void>(); };
+  const auto exporter = w.exporter([](const auto&) { return true; }, {1ms, 1ms, 40ms, 3'600'000ms});
+  std::jthread thread([&](std::stop_token stop) { exporter->run(stop); });
+  wait_for([&] { return w.marked() == 1; });
+}
+
 TEST_CASE("a ModelAudit is exported by the installation that made it, whatever becomes of its Model", "[export]") {
   api::ModelAudit audit;
   audit.meta.key = {"pay", "m-000004-abc"};

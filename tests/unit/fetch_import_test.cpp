@@ -226,6 +226,9 @@ TEST_CASE("a version goes into an S3 store, with the store's own keys", "[fetch]
   CHECK(m.http.requests.empty());  // nothing is downloaded for a store that cannot be written to
   m.options.store_credentials_dir = m.dir.path / "keys";
   fs::create_directory(m.options.store_credentials_dir);
+  CHECK(m.bring() == kFetchCredentials);
+  CHECK_THAT(m.said(), Contains("the Secret of registry.mlflow.store.credentials does not exist, or has no AWS_ACCESS_KEY_ID"));
+  CHECK(m.http.requests.empty());
   for (const auto& [key, value] :
        {std::pair("AWS_ACCESS_KEY_ID", "id"), std::pair("AWS_SECRET_ACCESS_KEY", "s"),
         std::pair("AWS_ENDPOINT_URL", "http://store")})

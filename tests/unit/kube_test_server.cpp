@@ -55,7 +55,7 @@ void extend(X509* cert, X509* issuer, int nid, const std::string& value) {
   X509_EXTENSION_free(extension);
 }
 
-KeyPair make(const std::string& name, const std::string& names, const KeyPair* ca) {
+KeyPair make(const std::string& name, const std::string& names, const KeyPair* ca, bool is_ca) {
   static std::atomic<long> serial{1};
   const Key key(EVP_EC_gen("P-256"), &EVP_PKEY_free);
   const Cert cert(X509_new(), &X509_free);
@@ -70,7 +70,7 @@ KeyPair make(const std::string& name, const std::string& names, const KeyPair* c
   const Key issuer_key = ca ? read_key(ca->key) : Key(nullptr, &EVP_PKEY_free);
   X509* const signer = issuer ? issuer.get() : cert.get();
   X509_set_issuer_name(cert.get(), X509_get_subject_name(signer));
-  extend(cert.get(), signer, NID_basic_constraints, ca ? "CA:FALSE" : "critical,CA:TRUE");
+  extend(cert.get(), signer, NID_basic_constraints, is_ca ? "critical,CA:TRUE" : "CA:FALSE");
   if (!names.empty()) extend(cert.get(), signer, NID_subject_alt_name, names);
   check(X509_sign(cert.get(), issuer_key ? issuer_key.get() : key.get(), EVP_sha256()) > 0, "X509_sign");
   const Bio cert_out = memory(), key_out = memory();
@@ -95,9 +95,9 @@ Context context_of(const ServerTls& tls) {
 
 }  // namespace
 
-KeyPair make_ca(const std::string& name) { return make(name, "", nullptr); }
+KeyPair make_ca(const std::string& name, const KeyPair* root) { return make(name, "", root, true); }
 KeyPair issue(const KeyPair& ca, const std::string& name, const std::string& names) {
-  return make(name, names, &ca);
+  return make(name, names, &ca, false);
 }
 
 struct TestServer::Impl {

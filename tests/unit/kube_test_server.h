@@ -21,7 +21,8 @@ namespace mo::kube::test {
 struct KeyPair {
   std::string cert, key;  // PEM
 };
-KeyPair make_ca(const std::string& name);
+// A root, or an intermediate authority of `root`.
+KeyPair make_ca(const std::string& name, const KeyPair* root = nullptr);
 // `names` as OpenSSL writes them: "IP:127.0.0.1,DNS:localhost".
 KeyPair issue(const KeyPair& ca, const std::string& common_name,
               const std::string& names = "IP:127.0.0.1,DNS:localhost");

@@ -77,6 +77,18 @@ TEST_CASE("a status that lost a part is mended, not believed") {
   CHECK(b.r.status.step_index <= 5);
 }
 
+// An upgrade had taken the chosen callers off the candidate until the shadow was over once more.
+TEST_CASE("a shadow that was over under the version before is over") {
+  Bench b;
+  b.policy.strategy = api::RolloutPolicy::Strategy::Shadow;
+  b.go();
+  b.r.status.mirroring_since = kNow - minutes(90);
+  const bool chosen = GENERATE(false, true);
+  if (chosen) b.ground.route_apart.chosen = {{"x-tester", "yes"}};
+  b.go();
+  CHECK((b.r.status.mirrored_since == b.r.status.mirroring_since) == chosen);
+}
+
 TEST_CASE("a weight is reached before the next step begins") {
   Bench b;
   const Advanced a = b.go();

@@ -193,6 +193,27 @@ struct Answered : Life {
 
 }  // namespace
 
+// The plan is made as if a record that it registers were there, and for good it ended at a status of one that is not.
+TEST_CASE("a retired Model whose record is gone is taken down all the same", "[lifecycle]") {
+  Scene s;
+  s.model.version.reset();
+  s.model.artifact = api::Artifact{"http://x/y", "sha256:0123456789abcdef", {"rules", "1"}};
+  s.model.lifecycle = api::Lifecycle{};
+  s.model.lifecycle->stage = Stage::Retired;
+  s.model.status.stable_version = "m-0123456789";
+  s.version("m-0123456789");
+  s.deployment("m-0123456789", 2);
+  s.o.named.erase("m-0123456789");
+  std::erase_if(s.o.versions, [](const auto& v) { return v->meta.key.name == "m-0123456789"; });
+  const Plan plan = model::plan(s.observed(), kNow, kSettings);
+  for (const Action& a : plan.actions)
+    if (const auto* write = std::get_if<WriteStatus>(&a)) CHECK_FALSE(write->uid.empty());
+  CHECK(std::any_of(plan.actions.begin(), plan.actions.end(), [](const Action& a) {
+    const auto* removal = std::get_if<Delete>(&a);
+    return removal && removal->target.kind == Kind::Deployment;
+  }));
+}
+
 TEST_CASE("callers of a retired Model are answered by the filter that its route names", "[lifecycle]") {
   Answered life;
   life.deployment("m-v1", 2);

@@ -170,4 +170,16 @@ struct Scene {
   Observed o;
 };
 
+// Version `alias` of registered model fraud is imported into a claim.
+inline api::Trigger mlflow_trigger() {
+  api::Trigger trigger;
+  trigger.name = "champion";
+  trigger.mlflow.emplace();
+  trigger.mlflow->url = "https://mlflow.example";
+  trigger.mlflow->model = "fraud";
+  trigger.mlflow->alias = "champion";
+  trigger.mlflow->claim = "models";
+  return trigger;
+}
+
 }  // namespace mo::test

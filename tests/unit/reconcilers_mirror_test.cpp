@@ -17,13 +17,7 @@ using std::chrono::minutes;
 struct Told : mo::test::Scene {
   Told() {
     model.retraining.emplace();
-    api::Trigger trigger;
-    trigger.name = "champion";
-    trigger.mlflow.emplace();
-    trigger.mlflow->url = "https://mlflow.example";
-    trigger.mlflow->model = "fraud";
-    trigger.mlflow->alias = "champion";
-    trigger.mlflow->claim = "models";
+    api::Trigger trigger = mo::test::mlflow_trigger();
     trigger.mlflow->serving_alias = "serving";
     trigger.mlflow->secret = "mlflow";
     model.retraining->triggers = {trigger};

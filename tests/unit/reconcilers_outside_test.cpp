@@ -28,13 +28,7 @@ api::Trigger tag() {
   return trigger;
 }
 api::Trigger champion() {
-  api::Trigger trigger;
-  trigger.name = "champion";
-  trigger.mlflow.emplace();
-  trigger.mlflow->url = "https://mlflow.example";
-  trigger.mlflow->model = "fraud";
-  trigger.mlflow->alias = "champion";
-  trigger.mlflow->claim = "models";
+  api::Trigger trigger = mo::test::mlflow_trigger();
   trigger.mlflow->folder = "imported";
   return trigger;
 }

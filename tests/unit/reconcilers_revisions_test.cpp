@@ -115,6 +115,25 @@ TEST_CASE("what an operator named that counted the API server's defaults is the 
   CHECK(status_of(plan).dump().find("RuntimeOutdated") == std::string::npos);
 }
 
+// With another name a way back was none any more after an upgrade, and what was kept warm was left cold.
+TEST_CASE("a revision keeps the name that an operator of before made known") {
+  Scene s = serving_as(R"({"spec":{"restartPolicy":"Always","containers":[{"image":"one","name":"server"}]}})");
+  const auto names = serving::revision_names(s.model, *s.o.named.at("m-v2"), *s.o.runtimes[0]);
+  REQUIRE(names.size() == 2);
+  api::ModelRollout& back = s.rollout("back", "m-v2");
+  const auto brought = [&] { return *model::brought_by(s.observed(), back, s.model.status, test::kSettings); };
+  CHECK(brought().name == names[0]);
+  SECTION("by a rollout") {
+    api::ModelRollout& before = s.rollout("before", "m-v2");
+    before.status.phase = "Succeeded";
+    before.status.revision = api::Revision{names[1], "m-v2"};
+  }
+  SECTION("by a Deployment that is kept warm") { s.deployment("m-v2", 2).revision = names[1]; }
+  CHECK(brought().name == names[1]);
+  CHECK(brought().pod_template.find(names[1]) != std::string::npos);
+  CHECK(model::asked_revision(s.observed(), "m-v2") == names[1]);
+}
+
 TEST_CASE("other words for what serves are put on record: by them it follows its runtime on") {
   Scene s = serving_as(kOne);
   s.model.meta.generation = 5;

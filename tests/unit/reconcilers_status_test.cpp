@@ -3,6 +3,7 @@
 
 #include "reconcilers/model/plan.h"
 #include "reconcilers/model/status.h"
+#include "reconcilers/model/statuses.h"
 #include "reconcilers/rollout/status.h"
 #include "reconcilers/version/phase.h"
 #include "tests/unit/reconcilers_make.h"
@@ -105,6 +106,24 @@ TEST_CASE("a rollout that cannot be made holds nothing else up, and the Model sa
   const Json status = status_of(s);
   check(status, {"Degraded", "False", "False", "True", "True", "ApplyRefused"});
   CHECK(status["intent"]["rollout"] == "m-v2-1");
+}
+
+// A ModelRollout is made before any status, after the delete of a record that is registered anew; refused, that delete had held up everything.
+TEST_CASE("a record that cannot be deleted holds nothing else up") {
+  Scene s;
+  s.serving("m-v1");
+  s.model.version.reset();
+  s.model.artifact = api::Artifact{"http://x/y", "sha256:0123456789abcdef", {"rules", "1"}};
+  api::ModelVersion& record = s.version("m-0123456789");
+  record.artifact = *s.model.artifact;
+  record.artifact.uri = "http://elsewhere/y";
+  record.meta.controller_uid = s.model.meta.uid;
+  const Plan first = model::plan(s.observed(), kNow, test::kSettings);
+  REQUIRE_FALSE(first.actions.empty());
+  const auto* removal = std::get_if<Delete>(&first.actions[0]);
+  REQUIRE(removal);
+  s.o.refusals = {{removal->target, Error{ErrorKind::Forbidden, "nobody deletes records", 403, {}, {}}, "", kNow}};
+  CHECK(status_of(s)["message"].get<std::string>().find("nobody deletes records") != std::string::npos);
 }
 
 TEST_CASE("what went wrong stalls, while what served serves on") {

@@ -41,7 +41,7 @@ struct Engine : Trained {
         asked = *question;
         Answer answer;
         if (problem.empty())
-          answer.text = said.dump();
+          answer.text = (question->name == absent ? Json{{"there", false}, {"served", true}} : said).dump();
         else
           answer.problem = problem;
         fresh |= !o.answers.count(ask.id);
@@ -60,7 +60,7 @@ struct Engine : Trained {
   const std::string& message() { return run_status().message; }
 
   Json said = {{"there", false}, {"served", true}};
-  std::string problem;
+  std::string problem, absent;  // `absent`: the name of an object that is not there whatever is said
   AskWorkload asked;
 };
 
@@ -329,6 +329,32 @@ TEST_CASE("a run makes a workload of no kind but the one that it names") {
   t.spec().validate.reset();
   t.go(hours(1));
   CHECK(t.bodies.count("named-train"));
+}
+
+// An upgrade had ended them, with what they ran.
+TEST_CASE("a run of before, which could not name its kind, goes on") {
+  Engine t;
+  t.spec().trials = api::Trials{.parameters = {{"C", {"0.1", "1"}}}, .objective = {"f1"}};
+  t.spec().trials->parallelism = 1;
+  SECTION("somebody's, of which a trial was made") {
+    t.go();
+    t.say(t.there());
+    t.go(seconds(10));
+    t.run().workload.clear();
+    t.run().changed_by = "jane";
+    t.absent = kTrain + "-t1";
+    t.say(t.there({{"succeeded", true}, {"result", result_of(R"({"f1": "0.95"})")}}));
+    t.go(seconds(20));
+    CHECK(t.bodies.count(kTrain + "-t1"));
+  }
+  SECTION("the operator's, of which none was made yet") {
+    t.refuse = true;
+    t.look();
+    t.refuse = false;
+    t.write_run("m-run-000001", true).changed_by = api::kOperatorAuthor;
+    t.go();
+    CHECK(t.bodies.count(kTrain + "-t0"));
+  }
 }
 
 // They stand in the middle of commands, and come from whoever may create a TrainingRun.

@@ -25,9 +25,11 @@ struct Site {
   std::string told_problem;
   std::unique_ptr<HttpServer> server;
 
-  explicit Site(bool asks_clients = true) {
+  explicit Site(const std::function<void(const Site&)>& before) : Site(true, before) {}
+  explicit Site(bool asks_clients = true, const std::function<void(const Site&)>& before = {}) {
     identity(issue(ca, "site"));
     write("clients.crt", clients.cert);
+    if (before) before(*this);
     auto read = CertificateFiles::open(files(asks_clients), [this](const std::string& problem) { told_problem = problem; }, [this] { return now; });
     REQUIRE(read);
     auto started = HttpServer::start({"127.0.0.1", 0}, [](Request request, std::function<void(Reply)> answer) {
@@ -115,4 +117,39 @@ TEST_CASE("who speaks no TLS to a server with TLS is told nothing else, and othe
   const auto plain = kube::make_curl_transport(std::make_shared<kube::Credentials>(config))->send(request, {});
   CHECK((!plain || plain->status == 400));
   CHECK(site.get());
+}
+
+// Else the root had to be named, and all that it signs could name anybody.
+TEST_CASE("an intermediate authority counts, and not its root's others", "[serve][tls]") {
+  const KeyPair root = make_ca("root"), proxies = make_ca("proxies", &root), others = make_ca("others", &root);
+  const Site site([&](const Site& s) { s.write("clients.crt", proxies.cert); });
+  CHECK_THAT(site.told(issue(proxies, "proxy", "DNS:proxy")), Contains("holds|proxy"));
+  CHECK_THAT(site.told(issue(others, "proxy", "DNS:proxy")), Contains("shown: "));
+}
+
+TEST_CASE("a bundle whose second authority is cut off is refused", "[serve][tls]") {
+  const Site site;
+  site.write("clients.crt", site.clients.cert + site.other.cert.substr(0, site.other.cert.size() / 2));
+  const auto read = CertificateFiles::open(site.files(true), {});
+  REQUIRE_FALSE(read);
+  CHECK_THAT(read.error().message, Contains("clients.crt"));
+}
+
+TEST_CASE("a certificate counts no longer than its authority does, on a connection of before, too", "[serve][tls]") {
+  Site site;
+  kube::Config config;
+  config.server = "https://127.0.0.1:" + std::to_string(site.server->port());
+  config.ca.data = site.ca.cert;
+  const KeyPair client = issue(site.clients, "proxy", "DNS:proxy");
+  config.client_cert.data = client.cert, config.client_key.data = client.key;
+  const auto transport = kube::make_curl_transport(std::make_shared<kube::Credentials>(config));
+  kube::HttpRequest request;
+  request.method = "GET";
+  request.target = "/";
+  const auto ask = [&] { return transport->send(request, {}).value().body; };
+  CHECK_THAT(ask(), Contains("holds|proxy"));
+  site.write("clients.crt", site.other.cert);
+  site.now += std::chrono::seconds(2);
+  CHECK_THAT(ask(), Contains("certificates have changed since this connection began"));
+  CHECK_THAT(ask(), Contains("shown: ") && !Contains("certificates have changed"));  // on a connection of its own
 }
