@@ -1,35 +1,39 @@
 // Model.status.audit and ModelAudits.
 #include "operator/api/parse.h"
-#include "operator/api/read.h"
+#include "operator/api/statuses.h"
+#include "operator/api/stored.h"
 
 namespace mo::api {
 namespace read {
 
-constexpr Field<CountedSteering> kCounted[] = {{"actor", member<&CountedSteering::actor>},
-                                              {"action", member<&CountedSteering::action>},
-                                              {"reason", member<&CountedSteering::reason>},
-                                              {"count", member<&CountedSteering::count>},
-                                              {"last", member<&CountedSteering::last>}};
+constexpr Field<CountedSteering> kCounted[] = {always<&CountedSteering::actor>("actor"),
+                                              always<&CountedSteering::action>("action"),
+                                              stored<&CountedSteering::reason>("reason"),
+                                              always<&CountedSteering::count>("count"),
+                                              always<&CountedSteering::last>("last")};
 bool read(value& v, CountedSteering& out, const Path& at) { return read_object(v, out, kCounted, at); }
+bool write(const CountedSteering& from, Out out) { return write_object(from, kCounted, out); }
 
 constexpr Field<AuditedRollout> kAuditedRollout[] = {
-    {"uid", member<&AuditedRollout::uid>},         {"name", member<&AuditedRollout::name>},
-    {"version", member<&AuditedRollout::version>}, {"step", member<&AuditedRollout::step>},
-    {"weight", member<&AuditedRollout::weight>},   {"attempt", member<&AuditedRollout::attempt>},
-    {"cleared", member<&AuditedRollout::cleared>}, {"mirrored", member<&AuditedRollout::mirrored>},
-    {"baking", member<&AuditedRollout::baking>},   {"pause", member<&AuditedRollout::pause>},
-    {"state", member<&AuditedRollout::state>},     {"resumed", member<&AuditedRollout::resumed>},
-    {"steered", member<&AuditedRollout::steered>}, {"ended", member<&AuditedRollout::ended>},
-    {"toggles", member<&AuditedRollout::toggles>}, {"steering", member<&AuditedRollout::steering>},
-    {"steeringSince", member<&AuditedRollout::steering_since>}};
+    always<&AuditedRollout::uid>("uid"),         always<&AuditedRollout::name>("name"),
+    always<&AuditedRollout::version>("version"), always<&AuditedRollout::step>("step"),
+    always<&AuditedRollout::weight>("weight"),   stored<&AuditedRollout::attempt>("attempt"),
+    stored<&AuditedRollout::cleared>("cleared"), stored<&AuditedRollout::mirrored>("mirrored"),
+    stored<&AuditedRollout::baking>("baking"),   stored<&AuditedRollout::pause>("pause"),
+    stored<&AuditedRollout::state>("state"),     stored<&AuditedRollout::resumed>("resumed"),
+    stored<&AuditedRollout::steered>("steered"), stored<&AuditedRollout::ended>("ended"),
+    stored<&AuditedRollout::toggles>("toggles"), stored<&AuditedRollout::steering>("steering"),
+    stored<&AuditedRollout::steering_since>("steeringSince")};
 bool read(value& v, AuditedRollout& out, const Path& at) { return read_object(v, out, kAuditedRollout, at); }
+bool write(const AuditedRollout& from, Out out) { return write_object(from, kAuditedRollout, out) && !from.uid.empty(); }
 
-constexpr Field<AuditStatus> kAudit[] = {{"seq", member<&AuditStatus::seq>},
-                                         {"head", member<&AuditStatus::head>},
-                                         {"records", member<&AuditStatus::records>},
-                                         {"rollout", member<&AuditStatus::rollout>},
-                                         {"prunedThrough", member<&AuditStatus::pruned>}};
+constexpr Field<AuditStatus> kAudit[] = {always<&AuditStatus::seq>("seq"),
+                                         always<&AuditStatus::head>("head"),
+                                         stored<&AuditStatus::records>("records"),
+                                         stored<&AuditStatus::rollout>("rollout"),
+                                         stored<&AuditStatus::pruned>("prunedThrough")};
 bool read(value& v, AuditStatus& out, const Path& at) { return read_object(v, out, kAudit, at); }
+bool write(const AuditStatus& from, Out out) { return write_object(from, kAudit, out) && from.seq > 0; }
 
 // Its records are for people and for kubectl model: the watch leaves the spec out.
 constexpr Field<Root<ModelAudit>> kModelAudit[] = {
@@ -46,6 +50,17 @@ Result<ModelAudit> parse<ModelAudit>(std::string_view json, Coverage* coverage) 
   root->object.exported = std::move(root->extra.exported);
   root->object.installation = std::move(root->extra.installation);
   return std::move(root->object);
+}
+
+Json to_json(const AuditStatus& audit) {
+  Json out;
+  read::write(audit, read::Out{out});
+  return out;
+}
+Json to_json(const std::vector<CountedSteering>& counted) {
+  Json out;
+  read::write(counted, read::Out{out});
+  return out;
 }
 
 }  // namespace mo::api

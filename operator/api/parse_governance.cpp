@@ -59,10 +59,11 @@ constexpr Field<ModelPolicy> kRequire[] = {{"beforeTraffic", member<&ModelPolicy
                                            {"runtimes", member<&ModelPolicy::runtimes>},
                                            {"signedBy", read_keys}};
 
-constexpr Field<ApprovalDemand> kDemand[] = {{"role", member<&ApprovalDemand::role>},
-                                             {"count", member<&ApprovalDemand::count>},
-                                             {"before", member<&ApprovalDemand::before>}};
+constexpr Field<ApprovalDemand> kDemand[] = {always<&ApprovalDemand::role>("role"),
+                                             always<&ApprovalDemand::count>("count"),
+                                             always<&ApprovalDemand::before>("before")};
 bool read(value& v, ApprovalDemand& out, const Path& at) { return read_object(v, out, kDemand, at); }
+bool write(const ApprovalDemand& from, Out out) { return write_object(from, kDemand, out); }
 
 constexpr Field<FreezeWindow> kFreeze[] = {{"name", member<&FreezeWindow::name>},
                                            {"from", member<&FreezeWindow::from>},
@@ -120,43 +121,49 @@ constexpr Field<Root<ModelApproval>> kApproval[] = {
 // ---- ModelRollout.status ----
 
 constexpr Field<PolicyRef> kPolicyRef[] = {
-    {"name", member<&PolicyRef::name>}, {"uid", member<&PolicyRef::uid>}, {"generation", member<&PolicyRef::generation>}};
+    always<&PolicyRef::name>("name"), always<&PolicyRef::uid>("uid"), always<&PolicyRef::generation>("generation")};
 bool read(value& v, PolicyRef& out, const Path& at) { return read_object(v, out, kPolicyRef, at); }
+bool write(const PolicyRef& from, Out out) { return write_object(from, kPolicyRef, out); }
 
-constexpr Field<UsedApproval> kUsed[] = {{"role", member<&UsedApproval::role>},
-                                         {"approver", member<&UsedApproval::approver>},
-                                         {"name", member<&UsedApproval::name>},
-                                         {"uid", member<&UsedApproval::uid>}};
+constexpr Field<UsedApproval> kUsed[] = {always<&UsedApproval::role>("role"),
+                                         always<&UsedApproval::approver>("approver"),
+                                         always<&UsedApproval::name>("name"),
+                                         always<&UsedApproval::uid>("uid")};
 bool read(value& v, UsedApproval& out, const Path& at) { return read_object(v, out, kUsed, at); }
+bool write(const UsedApproval& from, Out out) { return write_object(from, kUsed, out); }
 
-constexpr Field<Clearance> kClearance[] = {{"before", member<&Clearance::before>},
-                                           {"at", member<&Clearance::at>},
-                                           {"subject", member<&Clearance::subject>},
-                                           {"approvals", member<&Clearance::approvals>}};
+constexpr Field<Clearance> kClearance[] = {always<&Clearance::before>("before"),
+                                           always<&Clearance::at>("at"),
+                                           always<&Clearance::subject>("subject"),
+                                           always<&Clearance::approvals>("approvals")};
 bool read(value& v, Clearance& out, const Path& at) { return read_object(v, out, kClearance, at); }
+bool write(const Clearance& from, Out out) { return write_object(from, kClearance, out); }
 
-constexpr Field<GovernanceRecord> kRecord[] = {{"policies", member<&GovernanceRecord::policies>},
-                                               {"beforeTraffic", member<&GovernanceRecord::before_traffic>},
-                                               {"approvals", member<&GovernanceRecord::approvals>},
-                                               {"minBake", member<&GovernanceRecord::min_bake>},
-                                               {"minShadow", member<&GovernanceRecord::min_shadow>},
-                                               {"separateAuthor", member<&GovernanceRecord::separate_author>},
-                                               {"separateTrainer", member<&GovernanceRecord::separate_trainer>},
-                                               {"approvalValidFor", member<&GovernanceRecord::approval_valid_for>},
-                                               {"authors", member<&GovernanceRecord::authors>},
-                                               {"cleared", member<&GovernanceRecord::cleared>}};
+constexpr Field<GovernanceRecord> kRecord[] = {always<&GovernanceRecord::policies>("policies"),
+                                               stored<&GovernanceRecord::before_traffic>("beforeTraffic"),
+                                               stored<&GovernanceRecord::approvals>("approvals"),
+                                               stored<&GovernanceRecord::min_bake>("minBake"),
+                                               stored<&GovernanceRecord::min_shadow>("minShadow"),
+                                               always<&GovernanceRecord::separate_author>("separateAuthor"),
+                                               stored<&GovernanceRecord::separate_trainer>("separateTrainer"),
+                                               stored<&GovernanceRecord::approval_valid_for>("approvalValidFor"),
+                                               stored<&GovernanceRecord::authors>("authors"),
+                                               stored<&GovernanceRecord::cleared>("cleared")};
 bool read(value& v, GovernanceRecord& out, const Path& at) { return read_object(v, out, kRecord, at); }
+bool write(const GovernanceRecord& from, Out out) { return write_object(from, kRecord, out); }
 
-constexpr Field<AwaitedApproval::Role> kAwaitedRole[] = {{"role", member<&AwaitedApproval::Role::role>},
-                                                         {"count", member<&AwaitedApproval::Role::count>},
-                                                         {"given", member<&AwaitedApproval::Role::given>}};
+constexpr Field<AwaitedApproval::Role> kAwaitedRole[] = {always<&AwaitedApproval::Role::role>("role"),
+                                                         always<&AwaitedApproval::Role::count>("count"),
+                                                         always<&AwaitedApproval::Role::given>("given")};
 bool read(value& v, AwaitedApproval::Role& out, const Path& at) { return read_object(v, out, kAwaitedRole, at); }
+bool write(const AwaitedApproval::Role& from, Out out) { return write_object(from, kAwaitedRole, out); }
 
-constexpr Field<AwaitedApproval> kAwaited[] = {{"reason", member<&AwaitedApproval::reason>},
-                                               {"subject", member<&AwaitedApproval::subject>},
-                                               {"before", member<&AwaitedApproval::before>},
-                                               {"roles", member<&AwaitedApproval::roles>}};
+constexpr Field<AwaitedApproval> kAwaited[] = {always<&AwaitedApproval::reason>("reason"),
+                                               always<&AwaitedApproval::subject>("subject"),
+                                               always<&AwaitedApproval::before>("before"),
+                                               always<&AwaitedApproval::roles>("roles")};
 bool read(value& v, AwaitedApproval& out, const Path& at) { return read_object(v, out, kAwaited, at); }
+bool write(const AwaitedApproval& from, Out out) { return write_object(from, kAwaited, out); }
 
 }  // namespace read
 

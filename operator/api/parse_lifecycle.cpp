@@ -1,6 +1,6 @@
 // spec.lifecycle and status.lifecycle of a Model.
 #include "operator/api/parse.h"
-#include "operator/api/read.h"
+#include "operator/api/stored.h"
 
 namespace mo::api::read {
 
@@ -20,11 +20,12 @@ constexpr Field<Lifecycle> kLifecycle[] = {
 bool read(value& v, Lifecycle& out, const Path& at) { return read_object(v, out, kLifecycle, at); }
 
 constexpr Field<LifecycleStatus> kLifecycleStatus[] = {
-    {"stage", member<&LifecycleStatus::stage>},
-    {"since", member<&LifecycleStatus::since>},
-    {"notices", member<&LifecycleStatus::notices>},
-    {"announced", member<&LifecycleStatus::announced>},
+    always<&LifecycleStatus::stage>("stage"),
+    stored<&LifecycleStatus::since>("since"),
+    stored<&LifecycleStatus::notices>("notices"),
+    stored<&LifecycleStatus::announced>("announced"),
 };
 bool read(value& v, LifecycleStatus& out, const Path& at) { return read_object(v, out, kLifecycleStatus, at); }
+bool write(const LifecycleStatus& from, Out out) { return write_object(from, kLifecycleStatus, out) && !from.stage.empty(); }
 
 }  // namespace mo::api::read

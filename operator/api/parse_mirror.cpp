@@ -1,24 +1,26 @@
 // What a Model remembers of a registry that it tells what serves, and where a version was imported from. The
 // tables are those of the CRDs, as in parse_modelops.cpp.
-#include "operator/api/read.h"
+#include "operator/api/stored.h"
 
 namespace mo::api::read {
 
-constexpr Field<MirroredVersion> kMirrored[] = {{"version", member<&MirroredVersion::version>},
-                                                {"modelVersion", member<&MirroredVersion::name>},
-                                                {"state", member<&MirroredVersion::state>},
-                                                {"reason", member<&MirroredVersion::reason>}};
+constexpr Field<MirroredVersion> kMirrored[] = {always<&MirroredVersion::version>("version"),
+                                                always<&MirroredVersion::name>("modelVersion"),
+                                                always<&MirroredVersion::state>("state"),
+                                                always<&MirroredVersion::reason>("reason")};
 bool read(value& v, MirroredVersion& out, const Path& at) {
   return read_object(v, out, kMirrored, at) && !out.version.empty();
 }
+bool write(const MirroredVersion& from, Out out) { return write_object(from, kMirrored, out); }
 
 constexpr Field<MirrorStatus> kMirror[] = {
-    {"registry", member<&MirrorStatus::registry>}, {"versions", member<&MirrorStatus::versions>},
-    {"change", member<&MirrorStatus::change>},     {"written", member<&MirrorStatus::written>},
-    {"writing", member<&MirrorStatus::writing>},   {"job", member<&MirrorStatus::job>},
-    {"attempts", member<&MirrorStatus::attempts>}, {"retryAt", member<&MirrorStatus::retry_at>},
-    {"message", member<&MirrorStatus::message>}};
+    always<&MirrorStatus::registry>("registry"), stored<&MirrorStatus::versions>("versions"),
+    always<&MirrorStatus::change>("change"),     always<&MirrorStatus::written>("written"),
+    stored<&MirrorStatus::writing>("writing"),   stored<&MirrorStatus::job>("job"),
+    stored<&MirrorStatus::attempts>("attempts"), stored<&MirrorStatus::retry_at>("retryAt"),
+    stored<&MirrorStatus::message>("message")};
 bool read(value& v, MirrorStatus& out, const Path& at) { return read_object(v, out, kMirror, at); }
+bool write(const MirrorStatus& from, Out out) { return write_object(from, kMirror, out) && !from.registry.empty() && (from.change > 0 || !from.versions.empty()); }
 
 // Of spec.lineage.run.parameters, which may be a hundred, and none of which anybody else reads.
 void read_origin(value& v, LineageFacts& out, const Path& at) {

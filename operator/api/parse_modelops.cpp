@@ -1,6 +1,7 @@
 // Models, ModelVersions and ModelRuntimes. Each table below is one object of the CRDs, its names in their order.
 #include "operator/api/parse.h"
 #include "operator/api/readers.h"
+#include "operator/api/statuses.h"
 #include "operator/json/pod_config.h"
 
 namespace mo::api {
@@ -10,14 +11,15 @@ namespace read {
 // ---- shared ----
 
 constexpr Field<Condition> kCondition[] = {
-    {"type", member<&Condition::type>},
-    {"status", member<&Condition::status>},
-    {"reason", member<&Condition::reason>},
-    {"message", member<&Condition::message>},
-    {"lastTransitionTime", member<&Condition::last_transition>},
-    {"observedGeneration", member<&Condition::observed_generation>},
+    always<&Condition::type>("type"),
+    always<&Condition::status>("status"),
+    always<&Condition::reason>("reason"),
+    always<&Condition::message>("message"),
+    always<&Condition::last_transition>("lastTransitionTime"),
+    always<&Condition::observed_generation>("observedGeneration"),
 };
 bool read(value& v, Condition& out, const Path& at) { return read_object(v, out, kCondition, at); }
+bool write(const Condition& from, Out out) { return write_object(from, kCondition, out); }
 
 constexpr Field<Format> kFormat[] = {{"name", member<&Format::name>}, {"version", member<&Format::version>}};
 bool read(value& v, Format& out, const Path& at) { return read_object(v, out, kFormat, at); }
@@ -121,58 +123,65 @@ constexpr Field<Model> kModelSpec[] = {
 // ---- Model.status ----
 
 constexpr Field<Revision> kRevision[] = {
-    {"name", member<&Revision::name>},   {"deployment", member<&Revision::deployment>},
-    {"unlabelled", member<&Revision::unlabelled>}, {"unpinned", member<&Revision::unpinned>}, {"asked", member<&Revision::asked>},
-    {"template", raw_member<&Revision::pod_template>},
+    stored<&Revision::name>("name"),   always<&Revision::deployment>("deployment"),
+    stored<&Revision::unlabelled>("unlabelled"), stored<&Revision::unpinned>("unpinned"), stored<&Revision::asked>("asked"),
+    stored_raw<&Revision::pod_template>("template"),
 };
 // Without the name of its Deployment, of a status that somebody else wrote, it is none.
 bool read(value& v, Revision& out, const Path& at) {
   return read_object(v, out, kRevision, at) && !out.deployment.empty();
 }
+bool write(const Revision& from, Out out) { return write_object(from, kRevision, out); }
 constexpr Field<Served> kServed[] = {
-    {"version", member<&Served::version>}, {"digest", member<&Served::digest>}, {"revision", member<&Served::revision>}};
+    always<&Served::version>("version"), stored<&Served::digest>("digest"), always<&Served::revision>("revision")};
 bool read(value& v, Served& out, const Path& at) {
   return read_object(v, out, kServed, at) && !out.version.empty() && !out.revision.deployment.empty();
 }
+bool write(const Served& from, Out out) { return write_object(from, kServed, out); }
 
-constexpr Field<Pinned> kPinned[] = {{"uri", member<&Pinned::uri>}, {"digest", member<&Pinned::digest>}};
+constexpr Field<Pinned> kPinned[] = {always<&Pinned::uri>("uri"), always<&Pinned::digest>("digest")};
 bool read(value& v, Pinned& out, const Path& at) { return read_object(v, out, kPinned, at) && !out.digest.empty(); }
+bool write(const Pinned& from, Out out) { return write_object(from, kPinned, out); }
 
-constexpr Field<TrafficShare> kTrafficShare[] = {{"version", member<&TrafficShare::version>},
-                                                 {"revision", member<&TrafficShare::revision>},
-                                                 {"weight", member<&TrafficShare::weight>}};
+constexpr Field<TrafficShare> kTrafficShare[] = {always<&TrafficShare::version>("version"),
+                                                 stored<&TrafficShare::revision>("revision"),
+                                                 always<&TrafficShare::weight>("weight")};
 bool read(value& v, TrafficShare& out, const Path& at) { return read_object(v, out, kTrafficShare, at); }
+bool write(const TrafficShare& from, Out out) { return write_object(from, kTrafficShare, out); }
 
-constexpr Field<ModelStatus> kSpecIntent[] = {{"version", member<&ModelStatus::spec_version>},
-                                              {"revision", member<&ModelStatus::spec_revision>},
-                                              {"generation", member<&ModelStatus::spec_generation>},
-                                              {"authors", member<&ModelStatus::spec_authors>}};
+constexpr Field<ModelStatus> kSpecIntent[] = {stored<&ModelStatus::spec_version>("version"),
+                                              stored<&ModelStatus::spec_revision>("revision"),
+                                              stored<&ModelStatus::spec_generation>("generation"),
+                                              stored<&ModelStatus::spec_authors>("authors")};
 
 constexpr Field<Intent> kIntent[] = {
-    {"version", member<&Intent::version>}, {"origin", member<&Intent::origin>},
-    {"rollout", member<&Intent::rollout>}, {"outcome", member<&Intent::outcome>},
-    {"reason", member<&Intent::reason>},   {"message", member<&Intent::message>},
-    {"since", member<&Intent::since>},     {"rolloutUID", member<&Intent::rollout_uid>},
-    {"revision", member<&Intent::revision>},
+    always<&Intent::version>("version"), always<&Intent::origin>("origin"),
+    stored<&Intent::rollout>("rollout"), stored<&Intent::outcome>("outcome"),
+    stored<&Intent::reason>("reason"),   stored<&Intent::message>("message"),
+    stored<&Intent::since>("since"),     stored<&Intent::rollout_uid>("rolloutUID"),
+    stored<&Intent::revision>("revision"),
 };
 bool read(value& v, Intent& out, const Path& at) { return read_object(v, out, kIntent, at); }
+bool write(const Intent& from, Out out) { return write_object(from, kIntent, out) && !from.version.empty(); }
 
 constexpr Field<RetrainingRun> kRun[] = {
-    {"number", member<&RetrainingRun::number>},   {"name", member<&RetrainingRun::name>},
-    {"trigger", member<&RetrainingRun::trigger>}, {"startedAt", member<&RetrainingRun::started>},
-    {"uid", member<&RetrainingRun::uid>},         {"job", member<&RetrainingRun::job>},
-    {"jobUID", member<&RetrainingRun::job_uid>},
+    always<&RetrainingRun::number>("number"),   always<&RetrainingRun::name>("name"),
+    always<&RetrainingRun::trigger>("trigger"), always<&RetrainingRun::started>("startedAt"),
+    stored<&RetrainingRun::uid>("uid"),         stored<&RetrainingRun::job>("job"),
+    stored<&RetrainingRun::job_uid>("jobUID"),
 };
 // A run without a name, of a status that somebody else wrote, is none: there is no Job to look for.
 bool read(value& v, RetrainingRun& out, const Path& at) {
   return read_object(v, out, kRun, at) && !out.name.empty();
 }
+bool write(const RetrainingRun& from, Out out) { return write_object(from, kRun, out); }
 
 struct DatasetDigest {
   std::string trigger, digest;
 };
-constexpr Field<DatasetDigest> kDatasetDigest[] = {{"trigger", member<&DatasetDigest::trigger>},
-                                                   {"digest", member<&DatasetDigest::digest>}};
+constexpr Field<DatasetDigest> kDatasetDigest[] = {always<&DatasetDigest::trigger>("trigger"),
+                                                   always<&DatasetDigest::digest>("digest")};
+bool write(const DatasetDigest& from, Out out) { return write_object(from, kDatasetDigest, out); }
 void read_datasets(value& v, RetrainingStatus& out, const Path& at) {
   each_item(v, at, [&](value& item, const Path& here) {
     DatasetDigest found;
@@ -180,86 +189,97 @@ void read_datasets(value& v, RetrainingStatus& out, const Path& at) {
   });
 }
 
+void write_datasets(const RetrainingStatus& from, Json& object, std::string_view name) {
+  std::vector<DatasetDigest> all;
+  for (const auto& [trigger, digest] : from.datasets) all.push_back({trigger, digest});
+  Json list;
+  const bool says = write(all, Out{list});
+  put(object, name, says, std::move(list));
+}
+
 constexpr Field<RetrainingStatus> kRetrainingStatus[] = {
-    {"lastTrigger", member<&RetrainingStatus::last_trigger>},
-    {"lastRun", member<&RetrainingStatus::last_run>},
-    {"lastResult", member<&RetrainingStatus::last_result>},
-    {"nextScheduled", member<&RetrainingStatus::next_scheduled>},
-    {"lastRetrained", member<&RetrainingStatus::last_retrained>},
-    {"runsToday", member<&RetrainingStatus::runs_today>},
-    {"day", member<&RetrainingStatus::day>},
-    {"jobSecondsToday", member<&RetrainingStatus::job_seconds_today>},
-    {"suppressed", member<&RetrainingStatus::suppressed>},
-    {"runNumber", member<&RetrainingStatus::run_number>},
-    {"run", member<&RetrainingStatus::run>},
-    {"lastStarted", member<&RetrainingStatus::last_started>},
-    {"lastFinished", member<&RetrainingStatus::last_finished>},
-    {"observedRequest", member<&RetrainingStatus::observed_request>},
-    {"scheduleChecked", member<&RetrainingStatus::schedule_checked>},
-    {"schedules", member<&RetrainingStatus::schedules>},
-    {"datasets", read_datasets},
-    {"mirror", member<&RetrainingStatus::mirror>},
+    stored<&RetrainingStatus::last_trigger>("lastTrigger"),
+    stored<&RetrainingStatus::last_run>("lastRun"),
+    stored<&RetrainingStatus::last_result>("lastResult"),
+    stored<&RetrainingStatus::next_scheduled>("nextScheduled"),
+    stored<&RetrainingStatus::last_retrained>("lastRetrained"),
+    always<&RetrainingStatus::runs_today>("runsToday"),
+    always<&RetrainingStatus::day>("day"),
+    stored<&RetrainingStatus::job_seconds_today>("jobSecondsToday"),
+    stored<&RetrainingStatus::suppressed>("suppressed"),
+    always<&RetrainingStatus::run_number>("runNumber"),
+    stored<&RetrainingStatus::run>("run"),
+    stored<&RetrainingStatus::last_started>("lastStarted"),
+    stored<&RetrainingStatus::last_finished>("lastFinished"),
+    exact<&RetrainingStatus::observed_request>("observedRequest"),
+    stored<&RetrainingStatus::schedule_checked>("scheduleChecked"),
+    stored<&RetrainingStatus::schedules>("schedules"),
+    {"datasets", read_datasets, write_datasets},
+    stored<&RetrainingStatus::mirror>("mirror"),
 };
 bool read(value& v, RetrainingStatus& out, const Path& at) {
   return read_object(v, out, kRetrainingStatus, at);
 }
+bool write(const RetrainingStatus& from, Out out) { return write_object(from, kRetrainingStatus, out); }
 
 constexpr Words<MonitorStatus::State> kMonitorStates[] = {{"NoData", MonitorStatus::State::NoData},
                                                           {"OK", MonitorStatus::State::Ok},
                                                           {"Pending", MonitorStatus::State::Pending},
                                                           {"Breached", MonitorStatus::State::Breached}};
 constexpr Field<MonitorStatus> kMonitorStatus[] = {
-    {"name", member<&MonitorStatus::name>},
-    {"state", word<&MonitorStatus::state, kMonitorStates>},
-    {"value", member<&MonitorStatus::value>},
-    {"version", member<&MonitorStatus::version>},
-    {"message", member<&MonitorStatus::message>},
-    {"since", member<&MonitorStatus::since>},
-    {"lastChecked", member<&MonitorStatus::last_checked>},
-    {"goodSince", member<&MonitorStatus::good_since>},
-    {"attempts", member<&MonitorStatus::attempts>},
-    {"rollback", member<&MonitorStatus::rollback>},
-    {"rollbackMade", member<&MonitorStatus::rollback_made>},
-    {"job", member<&MonitorStatus::job>},
-    {"jobStartedAt", member<&MonitorStatus::job_started>},
-    {"jobDone", member<&MonitorStatus::job_done>},
-    {"policy", member<&MonitorStatus::policy>},
-    {"set", member<&MonitorStatus::set>},
+    always<&MonitorStatus::name>("name"),
+    stored_word<&MonitorStatus::state, kMonitorStates>("state"),
+    stored<&MonitorStatus::value>("value"),
+    stored<&MonitorStatus::version>("version"),
+    stored<&MonitorStatus::message>("message"),
+    stored<&MonitorStatus::since>("since"),
+    stored<&MonitorStatus::last_checked>("lastChecked"),
+    stored<&MonitorStatus::good_since>("goodSince"),
+    stored<&MonitorStatus::attempts>("attempts"),
+    stored<&MonitorStatus::rollback>("rollback"),
+    stored<&MonitorStatus::rollback_made>("rollbackMade"),
+    stored<&MonitorStatus::job>("job"),
+    stored<&MonitorStatus::job_started>("jobStartedAt"),
+    stored<&MonitorStatus::job_done>("jobDone"),
+    stored<&MonitorStatus::policy>("policy"),
+    stored<&MonitorStatus::set>("set"),
 };
 bool read(value& v, MonitorStatus& out, const Path& at) { return read_object(v, out, kMonitorStatus, at); }
+bool write(const MonitorStatus& from, Out out) { return write_object(from, kMonitorStatus, out); }
 
 constexpr Field<Adopted> kAdopted[] = {
-    {"deployment", member<&Adopted::deployment>}, {"deploymentUID", member<&Adopted::deployment_uid>},
-    {"replicas", member<&Adopted::replicas>},     {"serviceUID", member<&Adopted::service_uid>},
-    {"service", raw_member<&Adopted::service>},   {"phase", member<&Adopted::phase>},
-    {"since", member<&Adopted::since>},
+    always<&Adopted::deployment>("deployment"), always<&Adopted::deployment_uid>("deploymentUID"),
+    always<&Adopted::replicas>("replicas"),     stored<&Adopted::service_uid>("serviceUID"),
+    stored_raw<&Adopted::service>("service"),   always<&Adopted::phase>("phase"),
+    stored<&Adopted::since>("since"),
 };
 bool read(value& v, Adopted& out, const Path& at) {
   return read_object(v, out, kAdopted, at) && !out.deployment_uid.empty();
 }
+bool write(const Adopted& from, Out out) { return write_object(from, kAdopted, out); }
 
 constexpr Field<ModelStatus> kModelStatus[] = {
-    {"observedGeneration", member<&ModelStatus::observed_generation>},
-    {"phase", member<&ModelStatus::phase>},
-    {"message", member<&ModelStatus::message>},
-    {"conditions", member<&ModelStatus::conditions>},
-    {"stableVersion", member<&ModelStatus::stable_version>},
-    {"stableDigest", member<&ModelStatus::stable_digest>},
-    {"pinned", member<&ModelStatus::pinned>},
-    {"stableRevision", member<&ModelStatus::stable_revision>},
-    {"previous", member<&ModelStatus::previous>},
-    {"candidateVersion", member<&ModelStatus::candidate_version>},
-    {"rollout", member<&ModelStatus::rollout>},
-    {"traffic", member<&ModelStatus::traffic>},
-    {"warmVersions", member<&ModelStatus::warm>},
-    {"spec", into<kSpecIntent>},
-    {"intent", member<&ModelStatus::intent>},
-    {"retraining", member<&ModelStatus::retraining>},
-    {"monitors", member<&ModelStatus::monitors>},
-    {"adopted", member<&ModelStatus::adopted>},
-    {"lifecycle", member<&ModelStatus::lifecycle>},
-    {"audit", member<&ModelStatus::audit>},
-    {"operator", member<&ModelStatus::handled_by>},
+    always<&ModelStatus::observed_generation>("observedGeneration"),
+    always<&ModelStatus::phase>("phase"),
+    always<&ModelStatus::message>("message"),
+    always<&ModelStatus::conditions>("conditions"),
+    stored<&ModelStatus::stable_version>("stableVersion"),
+    stored<&ModelStatus::stable_digest>("stableDigest"),
+    stored<&ModelStatus::pinned>("pinned"),
+    stored<&ModelStatus::stable_revision>("stableRevision"),
+    stored<&ModelStatus::previous>("previous"),
+    stored<&ModelStatus::candidate_version>("candidateVersion"),
+    stored<&ModelStatus::rollout>("rollout"),
+    always<&ModelStatus::traffic>("traffic"),
+    stored<&ModelStatus::warm>("warmVersions"),
+    group<kSpecIntent>("spec"),
+    stored<&ModelStatus::intent>("intent"),
+    stored<&ModelStatus::retraining>("retraining"),
+    stored<&ModelStatus::monitors>("monitors"),
+    stored<&ModelStatus::adopted>("adopted"),
+    stored<&ModelStatus::lifecycle>("lifecycle"),
+    stored<&ModelStatus::audit>("audit"),
+    stored<&ModelStatus::handled_by>("operator"),
 };
 bool read(value& v, ModelStatus& out, const Path& at) {
   return read_object_and_raw(v, out, out.raw, kModelStatus, at);
@@ -307,15 +327,16 @@ constexpr Field<ModelVersion> kVersionSpec[] = {
     {"metrics", member<&ModelVersion::metrics>},
 };
 constexpr Field<Evaluation> kEvaluation[] = {
-    {"run", member<&Evaluation::run>}, {"at", member<&Evaluation::at>}, {"metrics", member<&Evaluation::metrics>}};
+    always<&Evaluation::run>("run"), always<&Evaluation::at>("at"), always<&Evaluation::metrics>("metrics")};
 bool read(value& v, Evaluation& out, const Path& at) { return read_object(v, out, kEvaluation, at); }
+bool write(const Evaluation& from, Out out) { return write_object(from, kEvaluation, out); }
 constexpr Field<ModelVersion> kVersionStatus[] = {
-    {"evaluation", member<&ModelVersion::evaluation>},
-    {"phase", member<&ModelVersion::phase>},
-    {"message", member<&ModelVersion::message>},
-    {"failedRollout", member<&ModelVersion::failed_rollout>},
-    {"served", member<&ModelVersion::served>},
-    {"conditions", member<&ModelVersion::conditions>},
+    stored<&ModelVersion::evaluation>("evaluation"),
+    always<&ModelVersion::phase>("phase"),
+    stored<&ModelVersion::message>("message"),
+    stored<&ModelVersion::failed_rollout>("failedRollout"),
+    stored<&ModelVersion::served>("served"),
+    always<&ModelVersion::conditions>("conditions"),
 };
 
 // ---- ModelRuntime ----
@@ -339,7 +360,7 @@ constexpr Field<ModelRuntime> kRuntimeSpec[] = {
 };
 
 // The counts are for people: decisions count anew.
-constexpr Field<RuntimeStatus> kRuntimeStatus[] = {{"rolling", member<&RuntimeStatus::rolling>}, {"conditions", member<&RuntimeStatus::conditions>}};
+constexpr Field<RuntimeStatus> kRuntimeStatus[] = {stored<&RuntimeStatus::rolling>("rolling"), always<&RuntimeStatus::conditions>("conditions")};
 
 // ---- roots ----
 
@@ -401,6 +422,49 @@ Result<ModelRuntime> parse<ModelRuntime>(std::string_view json, Coverage* covera
   if (!root) return fail(root.error());
   root->object.configmaps = configmaps_of(root->object.pod_template);
   return std::move(root->object);
+}
+
+Json to_json(const ModelStatus& status) {
+  Json out;
+  read::write_object(status, read::kModelStatus, read::Out{out});
+  return out;
+}
+Json status_json(const ModelVersion& version) {
+  Json out;
+  read::write_object(version, read::kVersionStatus, read::Out{out});
+  return out;
+}
+Json to_json(const RuntimeStatus& status) {
+  Json out;
+  read::write_object(status, read::kRuntimeStatus, read::Out{out});
+  return out;
+}
+Json to_json(const Adopted& adopted) {
+  Json out;
+  read::write(adopted, read::Out{out});
+  return out;
+}
+Json to_json(const std::vector<MonitorStatus>& monitors) {
+  Json out;
+  read::write(monitors, read::Out{out});
+  return out;
+}
+
+Json to_json(const Artifact& artifact) {
+  Json out = {{"uri", artifact.uri}, {"digest", artifact.digest}};
+  if (!artifact.format.name.empty()) out["format"]["name"] = artifact.format.name;
+  if (!artifact.format.version.empty()) out["format"]["version"] = artifact.format.version;
+  if (!artifact.size.empty()) out["size"] = artifact.size;
+  if (artifact.unpack) out["unpack"] = true;
+  if (!artifact.signature_uri.empty()) out["signature"] = {{"uri", artifact.signature_uri}, {"publicKey", artifact.public_key}};
+  if (!artifact.secret.empty()) out["credentials"] = {{"secretName", artifact.secret}};
+  return out;
+}
+
+Json to_json(const std::vector<Part>& parts) {
+  Json out = Json::array();
+  for (const Part& part : parts) out.push_back({{"name", part.name}, {"path", part.path}, {"artifact", to_json(part.artifact)}});
+  return out;
 }
 
 }  // namespace mo::api

@@ -1,6 +1,7 @@
 // ModelRollouts.
 #include "operator/api/parse.h"
 #include "operator/api/readers.h"
+#include "operator/api/statuses.h"
 
 namespace mo::api {
 
@@ -15,68 +16,73 @@ constexpr Field<ModelRollout> kRolloutSpec[] = {
     {"resumeRequestedAt", member<&ModelRollout::resume_requested_at>},
 };
 
-constexpr Field<Measurement> kMeasurement[] = {{"at", member<&Measurement::at>},
-                                               {"value", member<&Measurement::value>},
-                                               {"verdict", member<&Measurement::verdict>}};
+constexpr Field<Measurement> kMeasurement[] = {always<&Measurement::at>("at"),
+                                               stored<&Measurement::value>("value"),
+                                               always<&Measurement::verdict>("verdict")};
 bool read(value& v, Measurement& out, const Path& at) { return read_object(v, out, kMeasurement, at); }
+bool write(const Measurement& from, Out out) { return write_object(from, kMeasurement, out); }
 
 constexpr Field<GateStatus> kGateStatus[] = {
-    {"name", member<&GateStatus::name>},
-    {"verdict", member<&GateStatus::verdict>},
-    {"value", member<&GateStatus::value>},
-    {"stableValue", member<&GateStatus::stable_value>},
-    {"passed", member<&GateStatus::passed>},
-    {"failed", member<&GateStatus::failed>},
-    {"inconclusive", member<&GateStatus::inconclusive>},
-    {"measurements", member<&GateStatus::measurements>},
-    {"message", member<&GateStatus::message>},
-    {"startedAt", member<&GateStatus::started>},
+    always<&GateStatus::name>("name"),
+    always<&GateStatus::verdict>("verdict"),
+    stored<&GateStatus::value>("value"),
+    stored<&GateStatus::stable_value>("stableValue"),
+    always<&GateStatus::passed>("passed"),
+    always<&GateStatus::failed>("failed"),
+    always<&GateStatus::inconclusive>("inconclusive"),
+    always<&GateStatus::measurements>("measurements"),
+    stored<&GateStatus::message>("message"),
+    stored<&GateStatus::started>("startedAt"),
 };
 bool read(value& v, GateStatus& out, const Path& at) { return read_object(v, out, kGateStatus, at); }
+bool write(const GateStatus& from, Out out) { return write_object(from, kGateStatus, out); }
 
-constexpr Field<Ending> kEnding[] = {{"phase", member<&Ending::phase>},
-                                     {"reason", member<&Ending::reason>},
-                                     {"message", member<&Ending::message>},
-                                     {"at", member<&Ending::at>}};
+constexpr Field<Ending> kEnding[] = {always<&Ending::phase>("phase"),
+                                     always<&Ending::reason>("reason"),
+                                     always<&Ending::message>("message"),
+                                     always<&Ending::at>("at")};
 bool read(value& v, Ending& out, const Path& at) { return read_object(v, out, kEnding, at); }
+bool write(const Ending& from, Out out) { return write_object(from, kEnding, out); }
 
-constexpr Field<RolloutStatus> kStepStatus[] = {{"index", member<&RolloutStatus::step_index>},
-                                                {"count", member<&RolloutStatus::step_count>}};
-constexpr Field<RolloutStatus> kWeights[] = {{"stable", member<&RolloutStatus::stable_weight>},
-                                             {"candidate", member<&RolloutStatus::candidate_weight>}};
+bool write(const RolloutPolicy& from, Out out) { return write_raw(from.raw, out); }  // the snapshot is what was read
+
+constexpr Field<RolloutStatus> kStepStatus[] = {always<&RolloutStatus::step_index>("index"),
+                                                always<&RolloutStatus::step_count>("count")};
+constexpr Field<RolloutStatus> kWeights[] = {always<&RolloutStatus::stable_weight>("stable"),
+                                             always<&RolloutStatus::candidate_weight>("candidate")};
 constexpr Field<RolloutStatus> kRolloutStatus[] = {
-    {"observedGeneration", member<&RolloutStatus::observed_generation>},
-    {"phase", member<&RolloutStatus::phase>},
-    {"message", member<&RolloutStatus::message>},
-    {"conditions", member<&RolloutStatus::conditions>},
-    {"fromVersion", member<&RolloutStatus::from_version>},
-    {"attempt", member<&RolloutStatus::attempt>},
-    {"fromDigest", member<&RolloutStatus::from_digest>},
-    {"specHash", member<&RolloutStatus::spec_hash>},
-    {"revision", member<&RolloutStatus::revision>},
-    {"fromRevision", member<&RolloutStatus::from_revision>},
-    {"digest", member<&RolloutStatus::digest>},
-    {"step", into<kStepStatus>},
-    {"weights", into<kWeights>},
-    {"gates", member<&RolloutStatus::gates>},
-    {"startedAt", member<&RolloutStatus::started>},
-    {"finishedAt", member<&RolloutStatus::finished>},
-    {"stepStartedAt", member<&RolloutStatus::step_started>},
-    {"mirroringSince", member<&RolloutStatus::mirroring_since>},
-    {"mirroredSince", member<&RolloutStatus::mirrored_since>},
-    {"bakingSince", member<&RolloutStatus::baking_since>},
-    {"waitingSince", member<&RolloutStatus::waiting_since>},
-    {"stepGeneration", member<&RolloutStatus::step_generation>},
-    {"observedResume", member<&RolloutStatus::observed_resume>},
-    {"observedState", member<&RolloutStatus::observed_state>},
-    {"pausedAt", member<&RolloutStatus::paused_at>},
-    {"pauseReason", member<&RolloutStatus::pause_reason>},
-    {"pauseMessage", member<&RolloutStatus::pause_message>},
-    {"policy", member<&RolloutStatus::policy>},
-    {"clusterGates", member<&RolloutStatus::cluster_gates>},
-    {"governance", member<&RolloutStatus::governance>},
-    {"approval", member<&RolloutStatus::approval>},
-    {"ending", member<&RolloutStatus::ending>},
+    always<&RolloutStatus::observed_generation>("observedGeneration"),
+    always<&RolloutStatus::phase>("phase"),
+    always<&RolloutStatus::message>("message"),
+    always<&RolloutStatus::conditions>("conditions"),
+    stored<&RolloutStatus::from_version>("fromVersion"),
+    stored<&RolloutStatus::attempt>("attempt"),
+    stored<&RolloutStatus::from_digest>("fromDigest"),
+    stored<&RolloutStatus::spec_hash>("specHash"),
+    stored<&RolloutStatus::revision>("revision"),
+    stored<&RolloutStatus::from_revision>("fromRevision"),
+    stored<&RolloutStatus::digest>("digest"),
+    group<kStepStatus>("step"),
+    group<kWeights>("weights"),
+    stored<&RolloutStatus::gates>("gates"),
+    stored<&RolloutStatus::started>("startedAt"),
+    stored<&RolloutStatus::finished>("finishedAt"),
+    stored<&RolloutStatus::step_started>("stepStartedAt"),
+    stored<&RolloutStatus::mirroring_since>("mirroringSince"),
+    stored<&RolloutStatus::mirrored_since>("mirroredSince"),
+    stored<&RolloutStatus::baking_since>("bakingSince"),
+    stored<&RolloutStatus::waiting_since>("waitingSince"),
+    always<&RolloutStatus::step_generation>("stepGeneration"),
+    exact<&RolloutStatus::observed_resume>("observedResume"),
+    stored<&RolloutStatus::observed_state>("observedState"),
+    stored<&RolloutStatus::paused_at>("pausedAt"),
+    stored<&RolloutStatus::pause_reason>("pauseReason"),
+    stored<&RolloutStatus::pause_message>("pauseMessage"),
+    stored<&RolloutStatus::policy>("policy"),
+    stored<&RolloutStatus::cluster_gates>("clusterGates"),
+    stored<&RolloutStatus::governance>("governance"),
+    stored<&RolloutStatus::approval>("approval"),
+    stored<&RolloutStatus::ending>("ending"),
 };
 bool read(value& v, RolloutStatus& out, const Path& at) {
   return read_object_and_raw(v, out, out.raw, kRolloutStatus, at);
@@ -121,6 +127,12 @@ Result<ModelRollout> parse<ModelRollout>(std::string_view json, Coverage* covera
   root->object.problem = std::move(report.problem);
   forget_the_way(root->object);
   return std::move(root->object);
+}
+
+Json to_json(const RolloutStatus& status) {
+  Json out;
+  read::write_object(status, read::kRolloutStatus, read::Out{out});
+  return out;
 }
 
 }  // namespace mo::api

@@ -1,6 +1,7 @@
 // TrainingRuns, and how a Model says that it is to be trained anew. The tables are those of the CRDs, as in parse_modelops.cpp.
 #include "operator/api/parse.h"
-#include "operator/api/read.h"
+#include "operator/api/readers.h"
+#include "operator/api/statuses.h"
 
 namespace mo::api {
 
@@ -149,54 +150,59 @@ constexpr Field<TrainingRun> kRunSpec[] = {{"modelRef", into<kRunModel>},
                                            {"onSuccess", word<&TrainingRun::on_success, kOnSuccess>},
                                            {"desiredState", member<&TrainingRun::desired_state>}};
 
-constexpr Field<StageStatus> kStageJob[] = {{"name", member<&StageStatus::job>}, {"uid", member<&StageStatus::job_uid>}};
+constexpr Field<StageStatus> kStageJob[] = {stored<&StageStatus::job>("name"), stored<&StageStatus::job_uid>("uid")};
 constexpr Field<StageStatus> kStageStatus[] = {
-    {"name", member<&StageStatus::name>},          {"phase", member<&StageStatus::phase>},
-    {"job", into<kStageJob>},                      {"startedAt", member<&StageStatus::started>},
-    {"finishedAt", member<&StageStatus::finished>}, {"metrics", member<&StageStatus::metrics>},
-    {"message", member<&StageStatus::message>}};
+    always<&StageStatus::name>("name"),          always<&StageStatus::phase>("phase"),
+    group<kStageJob>("job"),                      stored<&StageStatus::started>("startedAt"),
+    stored<&StageStatus::finished>("finishedAt"), stored<&StageStatus::metrics>("metrics"),
+    stored<&StageStatus::message>("message")};
 bool read(value& v, StageStatus& out, const Path& at) { return read_object(v, out, kStageStatus, at) && !out.name.empty(); }
+bool write(const StageStatus& from, Out out) { return write_object(from, kStageStatus, out); }
 
-constexpr Field<TrialStatus> kTrialJob[] = {{"name", member<&TrialStatus::job>}, {"uid", member<&TrialStatus::job_uid>}};
+constexpr Field<TrialStatus> kTrialJob[] = {stored<&TrialStatus::job>("name"), stored<&TrialStatus::job_uid>("uid")};
 constexpr Field<WorkloadRef> kWorkloadRef[] = {
-    {"apiVersion", member<&WorkloadRef::api_version>}, {"kind", member<&WorkloadRef::kind>}, {"resource", member<&WorkloadRef::resource>}};
+    always<&WorkloadRef::api_version>("apiVersion"), always<&WorkloadRef::kind>("kind"), always<&WorkloadRef::resource>("resource")};
 bool read(value& v, WorkloadRef& out, const Path& at) { return read_object(v, out, kWorkloadRef, at); }
+bool write(const WorkloadRef& from, Out out) { return write_object(from, kWorkloadRef, out) && !from.empty(); }
 constexpr Field<TrialStatus> kTrialStatus[] = {
-    {"attempt", member<&TrialStatus::attempt>},     {"index", member<&TrialStatus::index>},
-    {"parameters", member<&TrialStatus::parameters>}, {"phase", member<&TrialStatus::phase>},
-    {"job", into<kTrialJob>},                       {"workload", member<&TrialStatus::workload>},
-    {"startedAt", member<&TrialStatus::started>},
-    {"finishedAt", member<&TrialStatus::finished>}, {"metrics", member<&TrialStatus::metrics>},
-    {"message", member<&TrialStatus::message>}};
+    always<&TrialStatus::attempt>("attempt"),     always<&TrialStatus::index>("index"),
+    stored<&TrialStatus::parameters>("parameters"), always<&TrialStatus::phase>("phase"),
+    group<kTrialJob>("job"),                       stored<&TrialStatus::workload>("workload"),
+    stored<&TrialStatus::started>("startedAt"),
+    stored<&TrialStatus::finished>("finishedAt"), stored<&TrialStatus::metrics>("metrics"),
+    stored<&TrialStatus::message>("message")};
 bool read(value& v, TrialStatus& out, const Path& at) { return read_object(v, out, kTrialStatus, at); }
+bool write(const TrialStatus& from, Out out) { return write_object(from, kTrialStatus, out); }
 
-constexpr Field<TrainedResult> kResult[] = {{"trial", member<&TrainedResult::trial>},
-                                            {"artifact", member<&TrainedResult::artifact>},
-                                            {"metrics", member<&TrainedResult::metrics>},
-                                            {"lineage", raw_member<&TrainedResult::lineage>},
-                                            {"image", member<&TrainedResult::image>}};
+constexpr Field<TrainedResult> kResult[] = {always<&TrainedResult::trial>("trial"),
+                                            always<&TrainedResult::artifact>("artifact"),
+                                            stored<&TrainedResult::metrics>("metrics"),
+                                            stored_raw<&TrainedResult::lineage>("lineage"),
+                                            stored<&TrainedResult::image>("image")};
 // Without a digest nothing could be proved of it.
 bool read(value& v, TrainedResult& out, const Path& at) {
   return read_object(v, out, kResult, at) && !out.artifact.digest.empty();
 }
+bool write(const Artifact& from, Out out) { return out.json = to_json(from), true; }
+bool write(const TrainedResult& from, Out out) { return write_object(from, kResult, out); }
 
 constexpr Field<TrainingRunStatus> kRunStatus[] = {
-    {"observedGeneration", member<&TrainingRunStatus::observed_generation>},
-    {"phase", member<&TrainingRunStatus::phase>},
-    {"message", member<&TrainingRunStatus::message>},
-    {"conditions", member<&TrainingRunStatus::conditions>},
-    {"stages", member<&TrainingRunStatus::stages>},
-    {"trials", member<&TrainingRunStatus::trials>},
-    {"attempt", member<&TrainingRunStatus::attempt>},
-    {"seed", member<&TrainingRunStatus::seed>},
-    {"result", member<&TrainingRunStatus::result>},
-    {"champion", member<&TrainingRunStatus::champion>},
-    {"version", member<&TrainingRunStatus::version>},
-    {"score", member<&TrainingRunStatus::score>},
-    {"startedAt", member<&TrainingRunStatus::started>},
-    {"finishedAt", member<&TrainingRunStatus::finished>},
-    {"retryAt", member<&TrainingRunStatus::retry_at>},
-    {"jobSeconds", member<&TrainingRunStatus::job_seconds>},
+    always<&TrainingRunStatus::observed_generation>("observedGeneration"),
+    always<&TrainingRunStatus::phase>("phase"),
+    always<&TrainingRunStatus::message>("message"),
+    always<&TrainingRunStatus::conditions>("conditions"),
+    stored<&TrainingRunStatus::stages>("stages"),
+    stored<&TrainingRunStatus::trials>("trials"),
+    stored<&TrainingRunStatus::attempt>("attempt"),
+    always<&TrainingRunStatus::seed>("seed"),
+    stored<&TrainingRunStatus::result>("result"),
+    stored<&TrainingRunStatus::champion>("champion"),
+    stored<&TrainingRunStatus::version>("version"),
+    stored<&TrainingRunStatus::score>("score"),
+    stored<&TrainingRunStatus::started>("startedAt"),
+    stored<&TrainingRunStatus::finished>("finishedAt"),
+    stored<&TrainingRunStatus::retry_at>("retryAt"),
+    stored<&TrainingRunStatus::job_seconds>("jobSeconds"),
 };
 void read_run_status(value& v, Root<TrainingRun>& out, const Path& at) {
   TrainingRunStatus& status = out.object.status;
@@ -232,6 +238,12 @@ Result<TrainingRun> parse<TrainingRun>(std::string_view json, Coverage* coverage
   root->object.problem = std::move(report.problem);
   read::forget_the_way(root->object);
   return std::move(root->object);
+}
+
+Json to_json(const TrainingRunStatus& status) {
+  Json out;
+  read::write_object(status, read::kRunStatus, read::Out{out});
+  return out;
 }
 
 }  // namespace mo::api

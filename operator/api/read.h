@@ -20,6 +20,7 @@
 #include "operator/api/parse.h"
 #include "operator/api/types.h"
 #include "operator/core/result.h"
+#include "operator/json/json.h"
 
 namespace mo::api::read {
 
@@ -76,8 +77,10 @@ bool canonical(std::string_view text, RawJson& out, const Path& at);
 
 template <class T>
 struct Field {
+  using Owner = T;
   std::string_view name;
   void (*reader)(value& v, T& out, const Path& at);
+  void (*writer)(const T& from, Json& object, std::string_view name) = nullptr;  // of a status (stored.h)
 };
 
 template <class Visitor>

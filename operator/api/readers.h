@@ -2,7 +2,7 @@
 #pragma once
 
 #include "operator/api/policies.h"
-#include "operator/api/read.h"
+#include "operator/api/stored.h"
 
 namespace mo::api::read {
 
@@ -19,5 +19,10 @@ bool read(value& v, Monitor& out, const Path& at);
 bool read(value& v, GateSetRef& out, const Path& at);
 bool read(value& v, GovernanceRecord& out, const Path& at);  // parse_governance.cpp
 bool read(value& v, AwaitedApproval& out, const Path& at);
+
+bool write(const Condition& from, Out out);
+bool write(const Revision& from, Out out);
+bool write(const GovernanceRecord& from, Out out);
+bool write(const AwaitedApproval& from, Out out);
 
 }  // namespace mo::api::read

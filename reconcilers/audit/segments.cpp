@@ -97,27 +97,6 @@ std::string unsealed(const Observed& o, const api::AuditStatus& audit) {
   return "";
 }
 
-Json to_json(const api::AuditStatus& audit) {
-  Json out = {{"seq", audit.seq}, {"head", audit.head}};
-  if (!audit.records.empty()) out["records"] = audit.records;
-  if (audit.pruned > 0) out["prunedThrough"] = audit.pruned;
-  const api::AuditedRollout& r = audit.rollout;
-  if (r.uid.empty()) return out;
-  Json rollout = {{"uid", r.uid}, {"name", r.name}, {"version", r.version}, {"step", r.step}, {"weight", r.weight}};
-  if (r.attempt > 0) rollout["attempt"] = r.attempt;
-  if (r.cleared > 0) rollout["cleared"] = r.cleared;
-  if (r.mirrored) rollout["mirrored"] = true;
-  if (r.baking) rollout["baking"] = true;
-  for (const auto& [name, value] : {std::pair("pause", &r.pause), std::pair("state", &r.state), std::pair("resumed", &r.resumed),
-                                    std::pair("steered", &r.steered), std::pair("ended", &r.ended)})
-    if (!value->empty()) rollout[name] = *value;
-  if (r.toggles > 0) rollout["toggles"] = r.toggles;
-  if (!r.steering.empty()) rollout["steering"] = to_json(r.steering);
-  if (r.steering_since) rollout["steeringSince"] = format_time(*r.steering_since);
-  out["rollout"] = std::move(rollout);
-  return out;
-}
-
 bool only_sealed(const Json& before, const Json& after) {
   const auto decided = [](const Json& audit) {
     return audit.is_object() ? std::pair(audit.value("seq", Json()), audit.value("rollout", Json())) : std::pair(Json(), Json());

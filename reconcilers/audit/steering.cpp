@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "operator/api/statuses.h"
+
 namespace mo::audit {
 namespace {
 
@@ -40,15 +42,6 @@ std::string who_was_counted(const api::AuditedRollout& told) {
   for (const api::CountedSteering& one : told.steering)
     if (actors.insert(one.actor).second) all += (all.empty() ? "" : ", ") + one.actor;
   return all;
-}
-
-Json to_json(const std::vector<api::CountedSteering>& counted) {
-  Json out = Json::array();
-  for (const api::CountedSteering& one : counted) {
-    out.push_back({{"actor", one.actor}, {"action", one.action}, {"count", one.count}, {"last", format_time(one.last)}});
-    if (!one.reason.empty()) out.back()["reason"] = one.reason;
-  }
-  return out;
 }
 
 }  // namespace mo::audit

@@ -24,6 +24,5 @@ void count(api::AuditedRollout& told, api::CountedSteering one);
 // The record's why, actors and evidence.
 std::string what_was_counted(const api::AuditedRollout& told);
 std::string who_was_counted(const api::AuditedRollout& told);
-Json to_json(const std::vector<api::CountedSteering>& counted);
 
 }  // namespace mo::audit

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "operator/api/statuses.h"
 #include "operator/core/digest.h"
 #include "operator/core/text.h"
 #include "reconcilers/audit/retention.h"

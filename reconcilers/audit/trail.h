@@ -56,8 +56,6 @@ std::vector<Action> seal(const Observed& observed, const api::AuditStatus& audit
 // Why segments that are complete are in no ModelAudit, a sentence with the way out; empty if that is not so.
 std::string unsealed(const Observed& observed, const api::AuditStatus& audit);
 
-Json to_json(const api::AuditStatus& audit);
-
 // Two status.audit differ in nothing but what a ModelAudit holds by now.
 bool only_sealed(const Json& before, const Json& after);
 

@@ -12,16 +12,4 @@ void Conditions::set(const std::string& type, const Verdict& verdict) {
   after_.push_back(std::move(c));
 }
 
-Json to_json(const std::vector<api::Condition>& conditions) {
-  Json list = Json::array();
-  for (const api::Condition& c : conditions)
-    list.push_back({{"type", c.type},
-                    {"status", c.status},
-                    {"reason", c.reason},
-                    {"message", c.message},
-                    {"lastTransitionTime", format_time(c.last_transition)},
-                    {"observedGeneration", c.observed_generation}});
-  return list;
-}
-
 }  // namespace mo

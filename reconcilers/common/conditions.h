@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "operator/api/types.h"
-#include "operator/json/json.h"
 
 namespace mo {
 
@@ -31,7 +30,5 @@ class Conditions {
   TimePoint now_;
   std::vector<api::Condition> after_;
 };
-
-Json to_json(const std::vector<api::Condition>& conditions);
 
 }  // namespace mo

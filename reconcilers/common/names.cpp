@@ -58,21 +58,4 @@ std::string runtime_rollout_name(const std::string& model, const std::string& ve
   return deployment_name(model, version).substr(0, kLongest - mark.size()) + mark;
 }
 
-Json to_json(const api::Artifact& artifact) {
-  Json out = {{"uri", artifact.uri}, {"digest", artifact.digest}};
-  if (!artifact.format.name.empty()) out["format"]["name"] = artifact.format.name;
-  if (!artifact.format.version.empty()) out["format"]["version"] = artifact.format.version;
-  if (!artifact.size.empty()) out["size"] = artifact.size;
-  if (artifact.unpack) out["unpack"] = true;
-  if (!artifact.signature_uri.empty()) out["signature"] = {{"uri", artifact.signature_uri}, {"publicKey", artifact.public_key}};
-  if (!artifact.secret.empty()) out["credentials"] = {{"secretName", artifact.secret}};
-  return out;
-}
-
-Json to_json(const std::vector<api::Part>& parts) {
-  Json out = Json::array();
-  for (const api::Part& part : parts) out.push_back({{"name", part.name}, {"path", part.path}, {"artifact", to_json(part.artifact)}});
-  return out;
-}
-
 }  // namespace mo

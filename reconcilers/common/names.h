@@ -33,9 +33,4 @@ std::string old_run_job_name(const std::string& model, int64_t run);
 std::string runtime_rollout_name(const std::string& model, const std::string& version, const std::string& runtime_uid, int64_t generation,
                                  const std::string& revision);
 
-// As spec.artifact of a ModelVersion.
-Json to_json(const api::Artifact& artifact);
-// As spec.parts of it.
-Json to_json(const std::vector<api::Part>& parts);
-
 }  // namespace mo

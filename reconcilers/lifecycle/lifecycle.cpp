@@ -205,14 +205,6 @@ std::string word(Stage stage) {
   return "";
 }
 
-Json to_json(const api::LifecycleStatus& status) {
-  Json out = {{"stage", status.stage}};
-  if (status.since) out["since"] = format_time(*status.since);
-  if (!status.notices.empty()) out["notices"] = status.notices;
-  if (!status.announced.empty()) out["announced"] = status.announced;
-  return out;
-}
-
 Decision decide(const Observed& observed, TimePoint now) { return Decide(observed, now).run(); }
 
 }  // namespace mo::lifecycle

@@ -26,6 +26,5 @@ Decision decide(const Observed& observed, TimePoint now);
 
 // "Retired": the word that the CRD has for it.
 std::string word(api::Lifecycle::Stage stage);
-Json to_json(const api::LifecycleStatus& status);
 
 }  // namespace mo::lifecycle

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/api/statuses.h"
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/revision.h"

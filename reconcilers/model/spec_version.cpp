@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "operator/api/parse.h"
+#include "operator/api/statuses.h"
 #include "operator/json/json.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/object.h"

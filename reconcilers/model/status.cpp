@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
+#include "operator/api/statuses.h"
 #include "reconcilers/audit/retention.h"
 #include "reconcilers/audit/trail.h"
 #include "reconcilers/common/conditions.h"
-#include "reconcilers/common/names.h"
-#include "reconcilers/common/revision.h"
 #include "reconcilers/common/side.h"
 #include "reconcilers/governance/policies.h"
 #include "reconcilers/model/revisions.h"
@@ -17,7 +16,6 @@
 #include "reconcilers/serving/config.h"
 #include "reconcilers/serving/retired_route.h"
 #include "reconcilers/serving/survey.h"
-#include "reconcilers/training/mirror.h"
 
 namespace mo::model {
 namespace {
@@ -48,18 +46,25 @@ class Status {
 
   Json render() {
     const Standing standing = this->standing();
-    Json out = {
-        {"observedGeneration", m_.meta.generation}, {"phase", standing.phase}, {"message", standing.message}};
-    put_versions(out);
-    put_pods(out);
-    put_intent(out);
-    put_retraining(out);
-    if (!f_.status.monitors.empty()) out["monitors"] = monitors::to_json(f_.status.monitors);
-    if (!f_.status.handled_by.empty()) out["operator"] = f_.status.handled_by;
-    if (!f_.status.lifecycle.stage.empty()) out["lifecycle"] = lifecycle::to_json(f_.status.lifecycle);
-    if (f_.status.audit.seq > 0) out["audit"] = audit::to_json(f_.status.audit);
-    if (f_.status.adopted) out["adopted"] = serving::to_json(*f_.status.adopted);
-    out["conditions"] = conditions(standing);
+    const bool serves = !stable().empty();
+    api::ModelStatus shown = f_.status;
+    shown.observed_generation = m_.meta.generation;
+    shown.phase = standing.phase;
+    shown.message = standing.message;
+    shown.candidate_version = first();
+    if (is_or_will_be(f_.rollout_name)) shown.rollout = f_.rollout_name;
+    shown.traffic = traffic();
+    shown.conditions = conditions(standing);
+    if (!serves) {
+      shown.stable_digest.clear();
+      shown.stable_revision.reset();
+      shown.previous.reset();
+      if (shown.spec_version.empty()) shown.spec_revision.clear();
+    }
+    if (shown.spec_version.empty() && shown.spec_revision.empty()) shown.spec_generation = 0;
+    Json out = api::to_json(shown);
+    if (!m_.retraining && f_.status.retraining.run_number == 0) out.erase("retraining");  // numbers and requests are not used twice
+    put_summaries(out, shown.traffic);
     return out;
   }
 
@@ -327,29 +332,19 @@ class Status {
            (f_.spec.problem.empty() || std::any_of(o_.rollouts.begin(), o_.rollouts.end(), is_there));
   }
 
-  void put_versions(Json& out) const {
-    if (!stable().empty()) out["stableVersion"] = stable();
-    if (!stable().empty() && !f_.status.stable_digest.empty()) out["stableDigest"] = f_.status.stable_digest;
-    if (f_.status.pinned) out["pinned"] = {{"uri", f_.status.pinned->uri}, {"digest", f_.status.pinned->digest}};
-    if (!stable().empty() && f_.status.stable_revision) out["stableRevision"] = to_json(*f_.status.stable_revision);
-    if (!stable().empty() && f_.status.previous) out["previous"] = to_json(*f_.status.previous);
-    if (!first().empty()) out["candidateVersion"] = first();
-    const std::string& rollout = is_or_will_be(f_.rollout_name) ? f_.rollout_name : f_.status.rollout;
-    if (!rollout.empty()) out["rollout"] = rollout;
-    Json shares = Json::array();
+  // ---- for people ----
+
+  void put_summaries(Json& out, const std::vector<api::TrafficShare>& traffic) const {
     std::string summary;
-    for (const api::TrafficShare& share : traffic()) {
-      shares.push_back({{"version", share.version}, {"weight", share.weight}});
-      if (!share.revision.empty()) shares.back()["revision"] = share.revision;
+    for (const api::TrafficShare& share : traffic) {
       const std::string side = side_of(share.version, share.revision);
       summary += (summary.empty() ? "" : " / ") + shown(side, side == f_.candidate_side ? f_.stable_side : f_.candidate_side) + " " +
                  std::to_string(share.weight) + "%";
     }
     if (ground_.route_apart.mirrored) summary += " / " + candidate_text() + " shadow";
     if (!ground_.route_apart.chosen.empty()) summary += " / " + candidate_text() + " chosen callers";
-    out["traffic"] = std::move(shares);
-    if (!f_.status.warm.empty()) out["warmVersions"] = f_.status.warm;
     out["trafficSummary"] = summary;
+    put_pods(out);
   }
 
   void put_pods(Json& out) const {
@@ -370,65 +365,6 @@ class Status {
     out["selector"] = std::string(api::kLabelModel) + "=" + m_.meta.key.name;
   }
 
-  void put_intent(Json& out) const {
-    const api::ModelStatus& s = f_.status;
-    if (!s.spec_version.empty()) out["spec"]["version"] = s.spec_version;
-    if (!s.spec_version.empty() || (!s.spec_revision.empty() && !stable().empty())) {
-      out["spec"]["revision"] = s.spec_revision;
-      out["spec"]["generation"] = s.spec_generation;
-    }
-    if (!s.spec_authors.empty()) out["spec"]["authors"] = s.spec_authors;
-    const api::Intent& i = s.intent;
-    if (i.version.empty()) return;
-    Json intent = {{"version", i.version}, {"origin", i.origin}};
-    if (!i.rollout.empty()) intent["rollout"] = i.rollout;
-    if (!i.outcome.empty()) intent["outcome"] = i.outcome;
-    if (!i.reason.empty()) intent["reason"] = i.reason;
-    if (!i.message.empty()) intent["message"] = i.message;
-    if (i.since) intent["since"] = format_time(*i.since);
-    if (!i.rollout_uid.empty()) intent["rolloutUID"] = i.rollout_uid;
-    if (!i.revision.empty()) intent["revision"] = i.revision;
-    out["intent"] = std::move(intent);
-  }
-
-  void put_retraining(Json& out) const {
-    const api::RetrainingStatus& r = f_.status.retraining;
-    if (!m_.retraining && r.run_number == 0) return;  // numbers and requests are not used twice
-    Json t = {{"runsToday", r.runs_today}, {"day", r.day}, {"runNumber", r.run_number}};
-    const auto text = [&](const char* name, const std::string& value) {
-      if (!value.empty()) t[name] = value;
-    };
-    const auto time = [&](const char* name, const std::optional<TimePoint>& value) {
-      if (value) t[name] = format_time(*value);
-    };
-    if (r.job_seconds_today > 0) t["jobSecondsToday"] = r.job_seconds_today;
-    text("lastTrigger", r.last_trigger);
-    text("lastRun", r.last_run);
-    text("lastResult", r.last_result);
-    text("suppressed", r.suppressed);
-    time("nextScheduled", r.next_scheduled);
-    time("lastRetrained", r.last_retrained);
-    time("lastStarted", r.last_started);
-    time("lastFinished", r.last_finished);
-    // Whole: with its fraction cut off, a request made in the middle of a second would be a new one for ever.
-    if (r.observed_request) t["observedRequest"] = format_exact_time(*r.observed_request);
-    time("scheduleChecked", r.schedule_checked);
-    text("schedules", r.schedules);
-    if (r.run) {
-      t["run"] = {{"number", r.run->number},
-                  {"name", r.run->name},
-                  {"trigger", r.run->trigger},
-                  {"startedAt", format_time(r.run->started)}};
-      const std::pair<const char*, const std::string*> texts[] = {{"uid", &r.run->uid}, {"job", &r.run->job}, {"jobUID", &r.run->job_uid}};
-      for (const auto& [name, value] : texts)
-        if (!value->empty()) t["run"][name] = *value;
-    }
-    for (const auto& [trigger, digest] : r.datasets)
-      t["datasets"].push_back({{"trigger", trigger}, {"digest", digest}});
-    if (Json mirror = training::mirror_json(r.mirror); !mirror.is_null()) t["mirror"] = std::move(mirror);
-    out["retraining"] = std::move(t);
-  }
-
   Verdict available() const {
     if (ground_.selected == Ground::Selected::Nobody) return {false, "NoTraffic", "no version serves"};
     if (m_.replicas == 0) return {true, "ScaledToZero", "spec.serving.replicas is 0"};
@@ -444,7 +380,7 @@ class Status {
     return {ready >= needed, ready >= needed ? "Serving" : "TooFewReady", ready >= needed ? "" : count};
   }
 
-  Json conditions(const Standing& standing) const {
+  std::vector<api::Condition> conditions(const Standing& standing) const {
     using Is = Standing::Is;
     Conditions conditions(m_.status.conditions, m_.meta.generation, now_);
     conditions.set("Ready", {standing.is == Is::Ready, standing.reason, standing.message});
@@ -464,7 +400,7 @@ class Status {
     else if (!f_.retention_stopped.empty())
       conditions.set("Audited", {false, audit::kRetentionStopped, f_.retention_stopped});
     if (const auto compliant = governance::compliant(o_, f_.status, now_)) conditions.set("Compliant", *compliant);
-    return to_json(conditions.get());
+    return conditions.get();
   }
 
   const Findings& f_;

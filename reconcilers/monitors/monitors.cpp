@@ -295,35 +295,6 @@ Health health_of(const std::vector<api::MonitorStatus>& monitors, const std::str
   return {true, "MonitorsOK", ""};
 }
 
-Json to_json(const std::vector<api::MonitorStatus>& monitors) {
-  Json list = Json::array();
-  for (const api::MonitorStatus& s : monitors) {
-    Json one = {{"name", s.name}, {"state", word(s.state)}};
-    if (!s.policy.empty()) one["policy"] = s.policy;
-    if (!s.set.empty()) one["set"] = s.set;
-    const auto text = [&](const char* name, const std::string& value) {
-      if (!value.empty()) one[name] = value;
-    };
-    const auto time = [&](const char* name, const std::optional<TimePoint>& value) {
-      if (value) one[name] = format_time(*value);
-    };
-    text("value", s.value);
-    text("version", s.version);
-    text("message", s.message);
-    time("since", s.since);
-    time("lastChecked", s.last_checked);
-    time("goodSince", s.good_since);
-    if (s.attempts > 0) one["attempts"] = s.attempts;
-    text("rollback", s.rollback);
-    if (s.rollback_made) one["rollbackMade"] = true;
-    text("job", s.job);
-    time("jobStartedAt", s.job_started);
-    if (s.job_done) one["jobDone"] = true;
-    list.push_back(std::move(one));
-  }
-  return list;
-}
-
 Decision watch(const Observed& observed, const std::string& stable, TimePoint now) { return Watch(observed, stable, now).run(); }
 
 }  // namespace mo::monitors

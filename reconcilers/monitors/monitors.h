@@ -41,6 +41,4 @@ struct Health {
 };
 Health health_of(const std::vector<api::MonitorStatus>& monitors, const std::string& problem_reason = {}, const std::string& problem = {});
 
-Json to_json(const std::vector<api::MonitorStatus>& monitors);
-
 }  // namespace mo::monitors

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
+#include "operator/api/statuses.h"
 #include "reconcilers/common/conditions.h"
-#include "reconcilers/common/revision.h"
 #include "reconcilers/common/side.h"
-#include "reconcilers/governance/record.h"
 #include "reconcilers/rollout/advance.h"
 #include "reconcilers/rollout/policy.h"
 #include "reconcilers/rollout/steps.h"
@@ -52,23 +51,6 @@ Verdict reconciling(const api::RolloutStatus& s, const Verdict& stalled) {
   return {true, s.approval ? kAwaits : s.phase == "Paused" ? "Paused" : "InProgress", s.message};
 }
 
-Json gate_json(const api::GateStatus& g) {
-  Json measurements = Json::array();
-  for (const api::Measurement& m : g.measurements) {
-    Json one = {{"at", format_time(m.at)}, {"verdict", m.verdict}};
-    if (!m.value.empty()) one["value"] = m.value;
-    measurements.push_back(std::move(one));
-  }
-  Json out = {
-      {"name", g.name},     {"verdict", g.verdict},           {"passed", g.passed},
-      {"failed", g.failed}, {"inconclusive", g.inconclusive}, {"measurements", std::move(measurements)}};
-  if (!g.value.empty()) out["value"] = g.value;
-  if (!g.stable_value.empty()) out["stableValue"] = g.stable_value;
-  if (!g.message.empty()) out["message"] = g.message;
-  if (g.started) out["startedAt"] = format_time(*g.started);
-  return out;
-}
-
 std::string step_description(const api::RolloutStatus& s) {
   if (s.phase == "Succeeded") return "done";
   if (s.baking_since) return "bake";
@@ -77,52 +59,26 @@ std::string step_description(const api::RolloutStatus& s) {
   return describe(s.policy->steps[s.step_index - 1]);
 }
 
-void put(Json& out, const char* name, const std::optional<TimePoint>& t) {
-  if (t) out[name] = format_time(*t);
-}
-void put(Json& out, const char* name, const std::string& text) {
-  if (!text.empty()) out[name] = text;
-}
-
 std::string name_of(const std::optional<api::Revision>& revision) { return revision ? revision->name : ""; }
 
-void put_progress(Json& out, const api::RolloutStatus& s) {
-  if (!s.started) return;
-  if (s.revision) out["revision"] = to_json(*s.revision);
-  if (s.from_revision) out["fromRevision"] = to_json(*s.from_revision);
-  put(out, "fromVersion", s.from_version);
-  put(out, "fromDigest", s.from_digest);
-  put(out, "specHash", s.spec_hash);
-  put(out, "digest", s.digest);
-  out["step"] = {{"index", s.step_index}, {"count", s.step_count}, {"description", step_description(s)}};
-  out["stepSummary"] =
-      std::to_string(std::min(s.step_index, s.step_count)) + "/" + std::to_string(s.step_count);
-  out["weights"] = {{"stable", s.stable_weight}, {"candidate", s.candidate_weight}};
-  if (s.attempt > 0) out["attempt"] = s.attempt;
-  out["stepGeneration"] = s.step_generation;
-  if (!s.gates.empty()) {
-    out["gates"] = Json::array();
-    for (const api::GateStatus& g : s.gates) out["gates"].push_back(gate_json(g));
+// One that has not started has nothing to keep, and nothing to show but why.
+api::RolloutStatus kept(const api::RolloutStatus& s) {
+  if (s.started) return s;
+  api::RolloutStatus bare;
+  bare.phase = s.phase, bare.message = s.message, bare.finished = s.finished, bare.ending = s.ending;
+  return bare;
+}
+
+// For people.
+void put_summaries(Json& out, const std::string& version, const api::RolloutStatus& s) {
+  if (const std::string from = from_text(version, s); !from.empty()) out["from"] = from;
+  if (const std::string to = to_text(version, s); !to.empty()) out["to"] = to;
+  if (s.started) {
+    out["step"]["description"] = step_description(s);
+    out["stepSummary"] = std::to_string(std::min(s.step_index, s.step_count)) + "/" + std::to_string(s.step_count);
+  } else {
+    for (const char* name : {"step", "weights", "stepGeneration"}) out.erase(name);
   }
-  put(out, "startedAt", s.started);
-  put(out, "stepStartedAt", s.step_started);
-  put(out, "mirroringSince", s.mirroring_since);
-  put(out, "mirroredSince", s.mirrored_since);
-  put(out, "bakingSince", s.baking_since);
-  put(out, "pausedAt", s.paused_at);
-  put(out, "pauseReason", s.pause_reason);
-  put(out, "pauseMessage", s.pause_message);
-  put(out, "waitingSince", s.waiting_since);
-  put(out, "observedState", s.observed_state);
-  // As exact as it was asked: with its fraction cut off it would be a new one for ever.
-  if (s.observed_resume) out["observedResume"] = format_exact_time(*s.observed_resume);
-  if (s.policy) {
-    Result<Json> policy = parse_json(s.policy->raw, kLargestPolicy);
-    if (policy) out["policy"] = std::move(*policy);
-  }
-  if (!s.cluster_gates.empty()) out["clusterGates"] = s.cluster_gates;
-  if (s.governance) out["governance"] = governance::to_json(*s.governance);
-  if (s.approval) out["approval"] = governance::to_json(*s.approval);
 }
 
 }  // namespace
@@ -137,20 +93,10 @@ std::string to_text(const std::string& version, const api::RolloutStatus& s) {
 
 Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& s, const Waiting& waiting,
                    const std::string& problem, TimePoint now) {
-  api::RolloutStatus shown = s;
+  api::RolloutStatus shown = kept(s);
+  shown.observed_generation = rollout.meta.generation;
   if (!waiting.message.empty()) shown.message = waiting.message;
   if (!problem.empty() && !is_over(s.phase)) shown.message = problem;
-  Json out = {
-      {"observedGeneration", rollout.meta.generation}, {"phase", shown.phase}, {"message", shown.message}};
-  put(out, "from", from_text(rollout.version, s));
-  put(out, "to", to_text(rollout.version, s));
-  put_progress(out, shown);
-  put(out, "finishedAt", s.finished);
-  if (s.ending)
-    out["ending"] = {{"phase", s.ending->phase},
-                     {"reason", s.ending->reason},
-                     {"message", s.ending->message},
-                     {"at", format_time(s.ending->at)}};
   Conditions conditions(rollout.status.conditions, rollout.meta.generation, now);
   const Verdict stall = stalled(shown, waiting, problem);
   conditions.set("Ready", ready(shown, stall));
@@ -158,7 +104,9 @@ Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& s
   conditions.set("Stalled", stall);
   conditions.set("Complete", complete(shown));
   conditions.set("Succeeded", succeeded(shown));
-  out["conditions"] = to_json(conditions.get());
+  shown.conditions = conditions.get();
+  Json out = api::to_json(shown);
+  put_summaries(out, rollout.version, s);
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <tuple>
 
+#include "operator/api/statuses.h"
 #include "operator/core/text.h"
 #include "operator/json/json.h"
 #include "reconcilers/common/conditions.h"
@@ -135,15 +136,14 @@ class Update {
     conditions.set("Ready", {done, reason, stopped ? stop : progress});
     conditions.set("Reconciling", {!done && !stopped, reason, done || stopped ? "" : progress});
     conditions.set("Stalled", {stopped, reason, stop});
-    Json status = {{"observedGeneration", r_.meta.generation},
+    Json status = api::to_json(api::RuntimeStatus{rolling_, conditions.get()});
+    status.update({{"observedGeneration", r_.meta.generation},
                    {"following", all},
                    {"updated", updated},
                    {"waiting", all - updated - failed_ - declined},
                    {"failed", failed_},
                    {"declined", declined},
-                   {"rolling", rolling_},
-                   {"failures", failures()},
-                   {"conditions", to_json(conditions.get())}};
+                   {"failures", failures()}});
     if (!write_status(plan_.actions, Kind::ModelRuntime, r_.meta, r_.status.raw, status.dump(), stopped ? stop : progress)) return;
     // They hear of it by nobody else.
     for (const Follower& follower : f_.followers)
@@ -195,8 +195,9 @@ Plan plan(const Fleet& fleet, TimePoint now) {
   conditions.set("Ready", {true, "OnNextRollout", "an edit reaches each Model with its next rollout"});
   conditions.set("Reconciling", {false, "OnNextRollout", ""});
   conditions.set("Stalled", {false, "OnNextRollout", ""});
-  const std::string text = Json{{"observedGeneration", r.meta.generation}, {"conditions", to_json(conditions.get())}}.dump();
-  if (r.status.raw != "{}") write_status(plan.actions, Kind::ModelRuntime, r.meta, r.status.raw, text, "update.policy is OnNextRollout");
+  Json status = api::to_json(api::RuntimeStatus{{}, conditions.get()});
+  status["observedGeneration"] = r.meta.generation;
+  if (r.status.raw != "{}") write_status(plan.actions, Kind::ModelRuntime, r.meta, r.status.raw, status.dump(), "update.policy is OnNextRollout");
   return plan;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/api/statuses.h"
 #include "reconcilers/common/status_write.h"
 #include "reconcilers/serving/render.h"
 #include "reconcilers/serving/route.h"
@@ -400,19 +401,6 @@ class Returning {
 };
 
 }  // namespace
-
-Json to_json(const api::Adopted& adopted) {
-  Json out = {{"deployment", adopted.deployment},
-              {"deploymentUID", adopted.deployment_uid},
-              {"replicas", adopted.replicas},
-              {"phase", adopted.phase}};
-  if (!adopted.service_uid.empty()) {
-    out["serviceUID"] = adopted.service_uid;
-    if (const Result<Json> service = parse_json(adopted.service, 1 << 16)) out["service"] = *service;
-  }
-  if (adopted.since) out["since"] = format_time(*adopted.since);
-  return out;
-}
 
 Adoption adopt(const Observed& o, Successor successor, TimePoint now) {
   if (o.model->adopt) return Adopting(o, successor, now).run();

@@ -27,8 +27,6 @@ enum class Successor {
 
 Adoption adopt(const Observed& observed, Successor successor, TimePoint now);
 
-Json to_json(const api::Adopted& adopted);
-
 // For a Model that is being deleted. It goes once nothing is left to do, or ten minutes after it began.
 Plan give_back(const Observed& observed, TimePoint now);
 

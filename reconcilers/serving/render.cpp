@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/api/statuses.h"
 #include "operator/core/size.h"
 #include "operator/core/text.h"
 #include "operator/json/pod_config.h"
@@ -120,10 +121,10 @@ struct Ingredients {
 };
 
 std::string name_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime, const Json& pods) {
-  Json of = {version.meta.key.name, mo::to_json(version.artifact), pods, runtime.port};
+  Json of = {version.meta.key.name, api::to_json(version.artifact), pods, runtime.port};
   if (runtime.metrics_port) of.insert(of.end(), {*runtime.metrics_port, runtime.metrics_path});
   if (!model.pin_config) of.push_back("unpinned");
-  if (!version.parts.empty()) of.push_back(mo::to_json(version.parts));
+  if (!version.parts.empty()) of.push_back(api::to_json(version.parts));
   return hash_of(of.dump()).substr(0, kRevisionDigits);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/api/statuses.h"
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/training/workload.h"

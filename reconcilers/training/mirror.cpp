@@ -288,19 +288,4 @@ Mirrored mirror(const Observed& observed, const Serves& serves, const serving::S
   return Mirror(observed, serves, settings, now).run();
 }
 
-Json mirror_json(const api::MirrorStatus& s) {
-  if (s.registry.empty() || (s.versions.empty() && s.change == 0)) return nullptr;
-  Json out = {{"registry", s.registry}, {"change", s.change}, {"written", s.written}};
-  for (const api::MirroredVersion& word : s.versions)
-    out["versions"].push_back({{"version", word.version},
-                               {"modelVersion", word.name},
-                               {"state", word.state},
-                               {"reason", word.reason}});
-  if (!s.job.empty()) out["job"] = s.job, out["writing"] = s.writing;
-  if (s.attempts > 0) out["attempts"] = s.attempts;
-  if (s.retry_at) out["retryAt"] = format_time(*s.retry_at);
-  if (!s.message.empty()) out["message"] = s.message;
-  return out;
-}
-
 }  // namespace mo::training

@@ -33,7 +33,4 @@ struct Mirrored : Part {
 Mirrored mirror(const Observed& observed, const Serves& serves, const serving::Settings& settings,
                 TimePoint now);
 
-// Null for one that says nothing.
-Json mirror_json(const api::MirrorStatus& mirror);
-
 }  // namespace mo::training

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/api/statuses.h"
 #include "reconcilers/common/conditions.h"
 
 namespace mo::version {
@@ -74,15 +75,15 @@ std::optional<Json> next_status(const api::ModelVersion& version, const Role& ro
   conditions.set("Ready", {!rejected, phase.name, phase.message});
   conditions.set("Reconciling", {false, phase.name, ""});
   conditions.set("Stalled", {rejected, phase.name, rejected ? phase.message : ""});
-  Json status = {{"observedGeneration", version.meta.generation},
-                 {"phase", phase.name},
-                 {"conditions", to_json(conditions.get())}};
-  if (!phase.message.empty()) status["message"] = phase.message;
-  if (!failed.empty()) status["failedRollout"] = failed;
-  if (served) status["served"] = true;
-  const api::Evaluation* evaluation = evaluated ? &role.evaluation : version.evaluation ? &*version.evaluation : nullptr;
-  if (evaluation)
-    status["evaluation"] = {{"run", evaluation->run}, {"at", format_time(evaluation->at)}, {"metrics", evaluation->metrics}};
+  api::ModelVersion next;
+  next.phase = phase.name;
+  next.message = phase.message;
+  next.conditions = conditions.get();
+  next.failed_rollout = failed;
+  next.served = served;
+  next.evaluation = evaluated ? role.evaluation : version.evaluation;
+  Json status = api::status_json(next);
+  status["observedGeneration"] = version.meta.generation;
   return status;
 }
 

@@ -143,7 +143,7 @@ MUTANTS = [
      "  if (BROKEN) {\n    const auto renewed = parse_time(seen.renew_time);\n"
      "    return renewed && std::chrono::system_clock::now() - *renewed > seen.duration;\n  }\n  const std::string mark = seen.holder +", ["37/own/3"]),
     (38, "status names a rollout that never was", "reconcilers/model/status.cpp",
-     "= is_or_will_be(f_.rollout_name) ?", "= is_or_will_be(f_.rollout_name) || (BROKEN && !f_.rollout_name.empty()) ?", ["38/own/2"]),
+     "if (is_or_will_be(f_.rollout_name)) shown", "if (is_or_will_be(f_.rollout_name) || (BROKEN && !f_.rollout_name.empty())) shown", ["38/own/2"]),
     (39, "an object that cannot be read ends its watch", "operator/runtime/watcher.cpp",
      "  if (taken) return;\n", "  if (taken) return;\n  if (BROKEN) throw std::runtime_error(\"unreadable\");\n", ["39/own/9", "39/own/10"]),
     (40, "a Model that is being deleted is looked after", "reconcilers/model/plan.cpp",

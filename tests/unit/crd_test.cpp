@@ -6,6 +6,7 @@
 #include <set>
 
 #include "operator/api/parse.h"
+#include "operator/api/statuses.h"
 #include "tests/unit/crd_schema.h"
 
 using namespace mo;
@@ -39,6 +40,12 @@ const std::vector<Unread> kUnreadOfRollout = {
     {"status.from", "a printer column, written from the revisions"},
     {"status.to", "a printer column, written from the revisions"},
 };
+
+const std::vector<Unread> kUnreadOfRun = {{"status.stage", "a printer column, written from stages"}};
+const char* const kCounted = "for people: decisions count anew";
+const std::vector<Unread> kUnreadOfRuntime = {{"status.observedGeneration", kCounted}, {"status.following", kCounted}, {"status.updated", kCounted},
+                                              {"status.waiting", kCounted}, {"status.failed", kCounted}, {"status.declined", kCounted},
+                                              {"status.failures", kCounted}};
 
 bool lies_under(const std::string& path, const std::string& root) {
   return path == root || (path.rfind(root, 0) == 0 && (path[root.size()] == '.' || path[root.size()] == '['));
@@ -107,13 +114,34 @@ TEST_CASE("the CRD and the parser of ModelRollout agree", "[crd]") {
 }
 
 TEST_CASE("the CRD and the parser of TrainingRun agree", "[crd]") {
-  check_agreement<api::TrainingRun>(full("trainingruns"), {{"status.stage", "a printer column, written from stages"}});
+  check_agreement<api::TrainingRun>(full("trainingruns"), kUnreadOfRun);
 }
 
 TEST_CASE("the CRD and the parser of ModelRuntime agree", "[crd]") {
-  const char* counted = "for people: decisions count anew";
-  check_agreement<api::ModelRuntime>(full("modelruntimes"), {{"status.observedGeneration", counted}, {"status.following", counted}, {"status.updated", counted},
-                                                             {"status.waiting", counted}, {"status.failed", counted}, {"status.declined", counted}, {"status.failures", counted}});
+  check_agreement<api::ModelRuntime>(full("modelruntimes"), kUnreadOfRuntime);
+}
+
+// What a status is read from and what it is written to are one row of a table. A row that only reads would forget its field with the next write.
+TEST_CASE("what the operator reads of a status it writes again, field by field", "[crd]") {
+  const auto kept = [](Json status, const std::vector<Unread>& for_people) {
+    for (const Unread& field : for_people) {
+      std::string pointer = field.path;
+      if (!pointer.starts_with("status.")) continue;
+      pointer = pointer.substr(6);
+      std::replace(pointer.begin(), pointer.end(), '.', '/');
+      const Json::json_pointer at(pointer);
+      status[at.parent_pointer()].erase(at.back());
+    }
+    return status;
+  };
+  const Json model = full("models"), version = full("modelversions"), runtime = full("modelruntimes"), run = full("trainingruns");
+  Json rollout = full("modelrollouts");
+  rollout["status"]["policy"] = model["spec"]["rollout"];
+  CHECK(api::to_json(api::parse<api::Model>(model.dump())->status) == kept(model["status"], kUnreadOfModel));
+  CHECK(api::to_json(api::parse<api::ModelRollout>(rollout.dump())->status) == kept(rollout["status"], kUnreadOfRollout));
+  CHECK(api::status_json(*api::parse<api::ModelVersion>(version.dump())) == kept(version["status"], kUnreadOfVersion));
+  CHECK(api::to_json(api::parse<api::TrainingRun>(run.dump())->status) == kept(run["status"], kUnreadOfRun));
+  CHECK(api::to_json(api::parse<api::ModelRuntime>(runtime.dump())->status) == kept(runtime["status"], kUnreadOfRuntime));
 }
 
 TEST_CASE("the CRDs and the parsers of gate sets agree, and their gates and monitors are a Model's", "[crd]") {

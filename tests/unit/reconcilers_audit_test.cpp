@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "operator/api/statuses.h"
 #include "operator/api/parse.h"
 #include "operator/audit/verify.h"
 #include "reconcilers/audit/trail.h"
@@ -127,7 +128,7 @@ TEST_CASE("whoever pauses and resumes all day makes few records, which lose nobo
   CHECK(actions()["Steered"] == 8);  // one an hour, of eight hours and a third
   CHECK(audit::counted_until(r.model.status.audit) > now);
   // What is counted is in the status that decides, and read as it was written.
-  const Json object = {{"metadata", {{"name", "m"}}}, {"spec", Json::object()}, {"status", {{"audit", audit::to_json(r.model.status.audit)}}}};
+  const Json object = {{"metadata", {{"name", "m"}}}, {"spec", Json::object()}, {"status", {{"audit", api::to_json(r.model.status.audit)}}}};
   CHECK(api::parse<api::Model>(object.dump())->status.audit.rollout == r.model.status.audit.rollout);
   // Before anything follows from it, a record says so.
   r.rollout_->steered_by = "cat " + format_time(now);
@@ -247,7 +248,7 @@ TEST_CASE("what cannot be sealed is told, bounded, and dropped with a record", "
 TEST_CASE("status.audit is read as it was written", "[audit]") {
   Rolling r;
   const auto audit = r.decide([](auto& s) { s.candidate_weight = 10, s.mirroring_since = kNow, s.attempt = 2; });
-  const Json object = {{"metadata", {{"name", "m"}}}, {"spec", Json::object()}, {"status", {{"audit", audit::to_json(audit)}}}};
+  const Json object = {{"metadata", {{"name", "m"}}}, {"spec", Json::object()}, {"status", {{"audit", api::to_json(audit)}}}};
   const auto parsed = api::parse<api::Model>(object.dump());
   REQUIRE(parsed);
   CHECK(parsed->status.audit.seq == audit.seq);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "operator/api/statuses.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/serving/fetching.h"
 #include "reconcilers/serving/render.h"

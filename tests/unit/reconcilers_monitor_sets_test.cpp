@@ -1,6 +1,7 @@
 // Which monitor a name means, and what is wrong with the sets of monitors that a Model names.
 #include <catch2/catch.hpp>
 
+#include "operator/api/statuses.h"
 #include "reconcilers/monitors/monitors.h"
 #include "reconcilers/monitors/sets.h"
 #include "tests/unit/reconcilers_make.h"

@@ -1,6 +1,7 @@
 // Monitors as tables: measurements in, states out; and where a Model goes back to.
 #include <catch2/catch.hpp>
 
+#include "operator/api/statuses.h"
 #include "reconcilers/monitors/monitors.h"
 #include "tests/unit/reconcilers_make.h"
 

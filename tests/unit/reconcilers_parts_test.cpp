@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <set>
 
+#include "operator/api/statuses.h"
 #include "operator/api/parse.h"
 #include "operator/store/references.h"
 #include "reconcilers/common/names.h"

@@ -1,6 +1,7 @@
 // Which ModelAudits are deleted, and when; never one that was not exported, nor one that a record does not tell of.
 #include <catch2/catch.hpp>
 
+#include "operator/api/statuses.h"
 #include "reconcilers/audit/retention.h"
 #include "reconcilers/model/plan.h"
 #include "tests/unit/reconcilers_make.h"
@@ -112,7 +113,7 @@ TEST_CASE("a record says so before they are deleted, and every prefix of that is
   CHECK((record["action"] == "Pruned" && record["seq"] == 41 && record["prev"] == "sha256:40"));
   CHECK((record["evidence"]["through"] == 12 && record["evidence"]["head"] == "sha256:12" && record["evidence"]["serves"]["version"] == "m-v1"));
   CHECK(next.pruned == 12);
-  CHECK(audit::to_json(next)["prunedThrough"] == 12);
+  CHECK(api::to_json(next)["prunedThrough"] == 12);
   CHECK(audit::seal(k.observed(), next, k.settings).size() == 1);  // at once, so that it is signed
   k.model.status.audit = next;
   CHECK(k.deleted() == std::vector<std::string>{"m-4-uid-m", "m-8-uid-m", "m-12-uid-m"});
