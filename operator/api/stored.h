@@ -45,6 +45,7 @@ bool write(const std::vector<T>& values, Out out) {
 bool write(const LifecycleStatus& from, Out out);
 bool write(const MirrorStatus& from, Out out);
 bool write(const AuditStatus& from, Out out);
+bool write(const Artifact& from, Out out);
 
 // JSON that was kept as text.
 inline bool write_raw(const RawJson& text, Out out) {
