@@ -395,7 +395,7 @@ int backtest(Session& session, const Backtesting& asked, std::istream& in, kube:
       continue;
     }
     if (subject.observed.key.name != subjects->front().observed.key.name) session.out << "\n";
-    for (const std::string& line : lines_of(*report, session.look())) session.out << line << "\n";
+    for (const std::string& line : lines_of(*report, session.display())) session.out << line << "\n";
   }
   if (!asked.output.empty()) session.out << all.dump(2) << "\n";
   return code;

@@ -113,7 +113,7 @@ void add_figures(const Report& report, std::vector<std::string>& lines) {
             rows, lines);
 }
 
-void add_charts(const Report& report, const Look& look, std::vector<std::string>& lines) {
+void add_charts(const Report& report, const DisplayOptions& display, std::vector<std::string>& lines) {
   size_t widest = 0;
   for (const Tested& t : report.tested) widest = std::max(widest, t.figure.gate().name.size());
   for (const Tested& t : report.tested) {
@@ -121,7 +121,7 @@ void add_charts(const Report& report, const Look& look, std::vector<std::string>
     if (!chart.low) continue;
     std::string line = printable(t.figure.gate().name) + std::string(widest + 2 - t.figure.gate().name.size(), ' ');
     for (size_t i = 0; i < chart.cells.size(); ++i)
-      line += look.colour && chart.failed[i] ? "\x1b[31m" + chart.cells[i] + "\x1b[0m" : chart.cells[i];
+      line += display.colour && chart.failed[i] ? "\x1b[31m" + chart.cells[i] + "\x1b[0m" : chart.cells[i];
     lines.push_back(line + "  " + shown(chart.low) + (chart.low == chart.high ? "" : " to " + shown(chart.high)));
   }
 }
@@ -176,7 +176,7 @@ Json figure_json(const Report& report, const Tested& t) {
 
 }  // namespace
 
-std::vector<std::string> lines_of(const Report& report, const Look& look) {
+std::vector<std::string> lines_of(const Report& report, const DisplayOptions& display) {
   std::vector<std::string> lines = {"Model " + report.ns + "/" + report.model + ", " + format_time(report.from) + " to " +
                                     format_time(report.to)};
   for (const std::string& line : served(report)) lines.push_back("  " + line);
@@ -184,7 +184,7 @@ std::vector<std::string> lines_of(const Report& report, const Look& look) {
   add_figures(report, lines);
   lines.emplace_back();
   const size_t charts = lines.size();
-  add_charts(report, look, lines);
+  add_charts(report, display, lines);
   for (size_t i = 0; i < charts; ++i) lines[i] = printable(lines[i]);
   const size_t rest = lines.size();
   add_breaches(report, lines);

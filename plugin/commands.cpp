@@ -75,7 +75,7 @@ class Commands {
   }
 
   int complete(const std::vector<std::string>& args) {
-    const auto lookup = [this](const std::string& what, const Words& words) { return names_of(what, words); };
+    const auto lookup = [this](const std::string& what, const CompletionContext& words) { return names_of(what, words); };
     for (const std::string& line : plugin::complete(app_, args, lookup)) console_.out << line << "\n";
     return kDone;
   }
@@ -90,7 +90,7 @@ class Commands {
   }
 
   // Nothing if the cluster does not answer: a shell is waiting.
-  std::vector<std::string> names_of(const std::string& what, const Words& words) {
+  std::vector<std::string> names_of(const std::string& what, const CompletionContext& words) {
     const ClusterOptions options{.kubeconfig = words.value("--kubeconfig"),
                                  .context = words.value("--context"),
                                  .ns = words.value("--namespace"),
@@ -106,7 +106,7 @@ class Commands {
     return objects_to_name(session, what, words);
   }
 
-  static std::vector<std::string> objects_to_name(Session& session, const std::string& what, const Words& words) {
+  static std::vector<std::string> objects_to_name(Session& session, const std::string& what, const CompletionContext& words) {
     kube::ListOptions of_model;
     const auto model = words.names.empty() ? Result<std::string>("") : name_as(Kind::Model, words.names.front());
     if (what != "models" && model && !model->empty()) of_model.field_selector = "spec.modelRef.name=" + *model;

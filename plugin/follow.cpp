@@ -108,7 +108,7 @@ class Follow {
 
  private:
   void draw(const Snapshot& snapshot, const std::string& problem, bool last) {
-    auto lines = render(snapshot, session_.now(), session_.look());
+    auto lines = render(snapshot, session_.now(), session_.display());
     if (!problem.empty()) lines.push_back("! this may be out of date: " + printable(problem));
     screen_.draw(lines, last);
   }
@@ -196,7 +196,7 @@ int status_of(Session& session, const Following& following, const std::vector<Ta
     for (Json& object : objects_of(*snapshot)) objects.push_back(std::move(object));
     if (!following.output.empty()) continue;
     if (target != found.front()) session.out << "\n";
-    for (const std::string& line : render(*snapshot, session.now(), session.look())) session.out << line << "\n";
+    for (const std::string& line : render(*snapshot, session.now(), session.display())) session.out << line << "\n";
   }
   if (!following.output.empty() && !objects.empty()) print_objects(session.out, objects, following.output, true);
   if (found.size() > 1) session.err << tally(codes) << "\n";

@@ -145,7 +145,7 @@ Result<std::string> served_before(const Rollouts& rollouts) {
   std::vector<Move> moves;
   for (auto r = done.rbegin(); r != done.rend(); ++r) moves.push_back({text(**r, "status.fromVersion"), text(**r, "spec.version")});
   const std::string stable = rollouts.stable();
-  for (const std::string& version : ways_back(moves, stable))
+  for (const std::string& version : rollback_targets(moves, stable))
     if (is_version(rollouts, version)) return version;
   std::string others;
   std::set<std::string> told{"", stable};

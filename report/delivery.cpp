@@ -57,7 +57,7 @@ class Count {
   }
 
   // Of the one before it, newest first: what it brought was taken away again.
-  static bool is_way_back(const Rollout& later, const Rollout& before) {
+  static bool is_rollback_of(const Rollout& later, const Rollout& before) {
     return later.phase == "Succeeded" && before.phase == "Succeeded" && !before.from.empty() && later.from == before.to && later.to == before.from;
   }
   static const Rollout* succeeded_before(const Model& m, size_t i) {
@@ -67,11 +67,11 @@ class Count {
   }
   static bool went_back(const Model& m, size_t i) {
     const Rollout* before = succeeded_before(m, i);
-    return before && is_way_back(m.rollouts[i], *before);
+    return before && is_rollback_of(m.rollouts[i], *before);
   }
   static const Rollout* taken_back(const Model& m, size_t i) {
     for (size_t k = i; k-- > 0;)
-      if (m.rollouts[k].phase == "Succeeded") return is_way_back(m.rollouts[k], m.rollouts[i]) ? &m.rollouts[k] : nullptr;
+      if (m.rollouts[k].phase == "Succeeded") return is_rollback_of(m.rollouts[k], m.rollouts[i]) ? &m.rollouts[k] : nullptr;
     return nullptr;
   }
 

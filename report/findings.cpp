@@ -17,9 +17,9 @@ std::string few(const std::vector<std::string>& names) {
   return text + (names.size() > 5 ? " and " + std::to_string(names.size() - 5) + " more" : "");
 }
 
-class Look {
+class ModelFindings {
  public:
-  Look(Model& m, TimePoint now) : m_(m), now_(now) {}
+  ModelFindings(Model& m, TimePoint now) : m_(m), now_(now) {}
 
   void run() {
     m_.findings.clear();
@@ -122,7 +122,7 @@ const char* word(Severity severity) {
 
 void find(Portfolio& p) {
   p.findings.clear();
-  for (Model& m : p.models) Look(m, p.at).run();
+  for (Model& m : p.models) ModelFindings(m, p.at).run();
   find_duplicates(p);
   const auto worse = [](const Finding& a, const Finding& b) { return a.severity < b.severity; };
   for (Model& m : p.models) std::stable_sort(m.findings.begin(), m.findings.end(), worse);

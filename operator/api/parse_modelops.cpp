@@ -204,7 +204,7 @@ bool read(value& v, RetrainingStatus& out, const Path& at) {
   return read_object(v, out, kRetrainingStatus, at);
 }
 
-constexpr Words<MonitorStatus::State> kMonitorStates[] = {{"NoData", MonitorStatus::State::NoData},
+constexpr EnumNames<MonitorStatus::State> kMonitorStates[] = {{"NoData", MonitorStatus::State::NoData},
                                                           {"OK", MonitorStatus::State::Ok},
                                                           {"Pending", MonitorStatus::State::Pending},
                                                           {"Breached", MonitorStatus::State::Breached}};

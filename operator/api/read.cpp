@@ -305,7 +305,7 @@ bool read_raw(value& v, RawJson& out, const Path& at) {
 }
 
 namespace {
-constexpr Words<bool> kHeaderMatch[] = {{"Exact", false}, {"RegularExpression", true}};
+constexpr EnumNames<bool> kHeaderMatch[] = {{"Exact", false}, {"RegularExpression", true}};
 constexpr Field<HeaderMatch> kHeader[] = {{"name", member<&HeaderMatch::name>},
                                           {"value", member<&HeaderMatch::value>},
                                           {"type", word<&HeaderMatch::regular_expression, kHeaderMatch>}};

@@ -84,7 +84,7 @@ struct Event {
   std::string note;    // a sentence
 };
 
-// Questions that need I/O. The worker loop hands them to the evidence room; the answer comes back in a later
+// Questions that need I/O. The worker loop hands them to the evidence module; the answer comes back in a later
 // Observed under the same id.
 struct AskPrometheus {
   std::string query;                        // the candidate's value

@@ -7,11 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include "operator/api/run_result.h"
-#include "operator/evidence/adopted_words.h"
-#include "operator/evidence/approval_words.h"
-#include "operator/evidence/gateway_words.h"
-#include "operator/evidence/job_words.h"
-#include "operator/evidence/workload_words.h"
+#include "operator/evidence/adopted_objects.h"
+#include "operator/evidence/approval_objects.h"
+#include "operator/evidence/gateway_status.h"
+#include "operator/evidence/job_results.h"
+#include "operator/evidence/workload_status.h"
 
 namespace mo::evidence {
 namespace {
@@ -193,7 +193,7 @@ Result<std::string> Evidence::read(const AskRunResult& question, std::stop_token
   options.ns = question.job.ns;
   options.label_selector = "batch.kubernetes.io/controller-uid=" + question.job_uid;
   const auto words = client_.list(Kind::Pod, options, stop).and_then([](const std::string& list) {
-    return last_words(list);
+    return termination_message(list);
   });
   if (!words) return words;
   const auto named = api::result_reference(*words);
@@ -211,7 +211,7 @@ Result<std::string> Evidence::read(const AskQueue& question, std::stop_token sto
                                         "/workloads?limit=10&labelSelector=kueue.x-k8s.io%2Fjob-uid%3D" + question.job_uid,
                                     stop);
   if (!list && list.error().kind != ErrorKind::NotFound && list.error().kind != ErrorKind::Forbidden) return list;
-  return list ? queue_words(*list) : "";
+  return list ? queue_reason(*list) : "";
 }
 
 Result<std::string> Evidence::read(const AskWorkload& question, std::stop_token stop) {
@@ -228,7 +228,7 @@ Result<std::string> Evidence::read(const AskWorkload& question, std::stop_token 
     if (!resources && resources.error().kind != ErrorKind::NotFound) return unread(resources.error());
     return absent_workload(resources ? *resources : "", question);
   }
-  auto words = workload_words(*object, question);
+  auto words = workload_status(*object, question);
   if (!words || question.result_pods.empty() || !reports(*words)) return words;
   kube::ListOptions options{question.ns};
   options.label_selector = question.result_pods;
@@ -242,7 +242,7 @@ Result<std::string> Evidence::read(const AskWorkload& question, std::stop_token 
 }
 
 Result<std::string> Evidence::result_of(const AskWorkload& question, const std::string& pods, std::stop_token stop) {
-  const auto words = last_words(pods, question.kind + " " + question.name);
+  const auto words = termination_message(pods, question.kind + " " + question.name);
   if (!words) return words;
   const auto named = api::result_reference(*words);
   return named ? read_configmap(ObjectKey{question.ns, named->name}, named->key, stop) : words;

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "operator/core/text.h"
-#include "reconcilers/common/way_back.h"
+#include "reconcilers/common/rollback_targets.h"
 #include "reconcilers/governance/freeze.h"
 #include "operator/core/pattern.h"
 #include "reconcilers/serving/render.h"

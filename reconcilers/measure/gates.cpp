@@ -15,12 +15,12 @@ constexpr size_t kMeasurementsKept = 5;
 // Prometheus has figures some scrapes after the traffic that they are about.
 constexpr int kPrometheusInconclusive = 5;
 
-struct Outcome {
+struct GateVerdict {
   std::string verdict;  // Passed | Failed | Inconclusive
   std::string value, stable_value, message;
 };
 
-Outcome inconclusive(std::string message) { return {"Inconclusive", "", "", std::move(message)}; }
+GateVerdict inconclusive(std::string message) { return {"Inconclusive", "", "", std::move(message)}; }
 
 // "0.85 is below min 0.92"; empty within the bounds.
 std::string out_of_bounds(const api::Gate& gate, const Decimal& value) {
@@ -34,7 +34,7 @@ bool less_is_better(const api::Gate& gate) { return gate.max && !gate.min; }
 
 // As a point against a point.
 void compare_values(const api::Gate& gate, const Decimal& value, const Decimal& stable, const std::string& stable_name,
-                    Outcome& out) {
+                    GateVerdict& out) {
   const Decimal worse_by = less_is_better(gate) ? value - stable : stable - value;
   if (worse_by <= gate.versus_stable->max_regression) return;
   out.verdict = "Failed";
@@ -44,7 +44,7 @@ void compare_values(const api::Gate& gate, const Decimal& value, const Decimal& 
 
 // As shares of so many samples each: what these do not prove either way is inconclusive.
 void compare_shares(const api::Gate& gate, const Decimal& value, const Decimal& stable, const Answer& answer,
-                    const std::string& stable_name, Outcome& out) {
+                    const std::string& stable_name, GateVerdict& out) {
   out.verdict = "Inconclusive";
   const std::string confidence = gate.versus_stable->confidence->to_string();
   const auto z = one_sided_z(*gate.versus_stable->confidence);
@@ -80,8 +80,8 @@ void compare_shares(const api::Gate& gate, const Decimal& value, const Decimal& 
                 gate.versus_stable->max_regression.to_string();
 }
 
-Outcome judge(const api::Gate& gate, const Decimal& value, const Answer& answer, const GateContext& context) {
-  Outcome out{"Passed", value.to_string(), "", ""};
+GateVerdict judge(const api::Gate& gate, const Decimal& value, const Answer& answer, const GateContext& context) {
+  GateVerdict out{"Passed", value.to_string(), "", ""};
   const auto& stable = answer.stable.value;
   if (stable) out.stable_value = stable->to_string();
   out.message = out_of_bounds(gate, value);
@@ -100,7 +100,7 @@ Outcome judge(const api::Gate& gate, const Decimal& value, const Answer& answer,
   return out;
 }
 
-Outcome judge_answer(const api::Gate& gate, const Answer& answer, const GateContext& context) {
+GateVerdict judge_answer(const api::Gate& gate, const Answer& answer, const GateContext& context) {
   if (gate.samples) {
     if (!answer.samples.value) return inconclusive("samples: " + answer.samples.problem);
     const auto wanted = Decimal::parse(std::to_string(gate.samples->min));
@@ -118,7 +118,7 @@ std::optional<Decimal> recorded(const std::map<std::string, std::string>* metric
   return it == metrics->end() ? std::nullopt : Decimal::parse(it->second);
 }
 
-void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, const GateContext& context,
+void take_in(const api::Gate& gate, const GateVerdict& outcome, TimePoint at, const GateContext& context,
              api::GateStatus& status) {
   status.measurements.push_back({at, outcome.value, outcome.verdict});
   if (status.measurements.size() > kMeasurementsKept) status.measurements.erase(status.measurements.begin());
@@ -176,7 +176,7 @@ TimePoint first_due(const api::Gate& gate, const GateContext& context, TimePoint
 }
 
 // What a gate's Job reported, if it has.
-Outcome judge_report(const api::Gate& gate, const Answer& answer, const api::Job& job, const GateContext& context) {
+GateVerdict judge_report(const api::Gate& gate, const Answer& answer, const api::Job& job, const GateContext& context) {
   const std::string who = "Job " + job.meta.key.name;
   const auto result = answer.text ? api::parse_run_result(*answer.text, true)
                                   : Result<api::RunResult>(fail(ErrorKind::NotFound, answer.problem));
@@ -260,7 +260,7 @@ Ask ask_figure(const api::Gate& figure, const GateContext& context, const std::s
 }
 
 namespace {
-Measured as_figure(Outcome outcome) {
+Measured as_figure(GateVerdict outcome) {
   using Verdict = Measured::Verdict;
   const Verdict verdict = outcome.verdict == "Passed" ? Verdict::Good : outcome.verdict == "Failed" ? Verdict::Bad : Verdict::None;
   return {verdict, std::move(outcome.value), std::move(outcome.message)};

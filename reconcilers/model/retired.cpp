@@ -112,7 +112,7 @@ class Retiring {
     api::TrainingRunStatus next = run.status;
     next.observed_generation = run.meta.generation;
     const std::string why = "Model " + run.model + " is retired";
-    training::Ending ending = training::end_workloads(o_, run, {}, now_);
+    training::WorkloadCleanup cleanup = training::end_workloads(o_, run, {}, now_);
     if (!ending.waits_for.empty()) {
       append(workloads_, std::move(ending.actions));
       rest_.take(std::move(ending));

@@ -22,7 +22,7 @@
 namespace mo::model {
 namespace {
 
-using serving::Ground;
+using serving::ServingState;
 
 // One word on where the Model stands. `ready`, `reconciling` and `stalled` exclude each other.
 struct Standing {
@@ -44,7 +44,7 @@ class Status {
         o_(f.observed),
         m_(*f.observed.model),
         now_(now),
-        ground_(serving::survey(o_, f.stable_side, f.candidate_side, now)) {}
+        serving_(serving::survey(o_, f.stable_side, f.candidate_side, now)) {}
 
   Json render() {
     const Standing standing = this->standing();
@@ -81,7 +81,7 @@ class Status {
     if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.problem_reason, f_.spec.problem);
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
     if (!f_.serve_problem.empty()) return stalled(hurt(), f_.serve_reason, f_.serve_problem);
-    if (!ground_.route_problem.empty()) return stalled(hurt(), "RouteNotServed", ground_.route_problem);
+    if (!serving_.route_problem.empty()) return stalled(hurt(), "RouteNotServed", serving_.route_problem);
     if (f_.waiting.stalled)
       return stalled(hurt(), f_.waiting.reason, f_.rollout_name + ": " + f_.waiting.message);
     if (f_.rollout) return rolling();
@@ -100,7 +100,7 @@ class Status {
     if (!f_.refused.empty()) return stalled("Retired", "ApplyRefused", f_.refused);
     if (o_.routes.size() != size_t{kept} || !o_.deployments.empty() || serving::retire_route(o_))
       return reconciling("Retired", "Retiring", "is retired: what served is being taken down");
-    if (kept && !ground_.route_problem.empty()) return stalled("Retired", "RouteNotServed", ground_.route_problem);
+    if (kept && !serving_.route_problem.empty()) return stalled("Retired", "RouteNotServed", serving_.route_problem);
     const std::string& successor = m_.lifecycle ? m_.lifecycle->successor : "";
     return {Standing::Is::Ready, "Retired", "Retired",
             "retired: nothing serves" + (successor.empty() ? "" : "; its successor is Model " + successor) +
@@ -235,15 +235,15 @@ class Status {
   Standing serving() const {
     const serving::Pods pods = serving::pods_of(o_, f_.stable_side);
     if (!serving::settled(o_, f_.stable_side) || pods.wanted != m_.replicas ||
-        ground_.selected != Ground::Selected::Stable)
+        serving_.selected != ServingState::Selected::Stable)
       return deploying(stable());
-    if (ground_.routed && !ground_.route_taken_up)
+    if (serving_.routed && !serving_.route_taken_up)
       return reconciling("Progressing", "Deploying",
                          "HTTPRoute " + m_.meta.key.name + " waits for its Gateway to take it up");
-    if (ground_.routed && m_.replicas > 0 && !ground_.route_reaches)
+    if (serving_.routed && m_.replicas > 0 && !serving_.route_reaches)
       return reconciling("Progressing", "Deploying",
                          "Service " + m_.meta.key.name + " waits for its endpoints to name the pods of " + stable());
-    if (ground_.routed && m_.replicas > 0 && serving::answers_for_retired(o_))
+    if (serving_.routed && m_.replicas > 0 && serving::answers_for_retired(o_))
       return reconciling("Progressing", "Deploying", "HTTPRoute " + m_.meta.key.name + " is about to lead callers to " + stable() + " again");
     if (o_.rival)
       return stalled(hurt(), "HostnameTaken",
@@ -298,17 +298,17 @@ class Status {
   // What serves people right now. It is taken over from the rollout once that weight is reached, not while it
   // is on the way.
   std::vector<api::TrafficShare> traffic() const {
-    switch (ground_.selected) {
-      case Ground::Selected::Stable:
+    switch (serving_.selected) {
+      case ServingState::Selected::Stable:
         return {{stable(), 100}};
-      case Ground::Selected::Candidate:
-        if (stable().empty() && ground_.candidate.ready == 0) return {};
+      case ServingState::Selected::Candidate:
+        if (stable().empty() && serving_.candidate.ready == 0) return {};
         return {{f_.candidate, 100}};
-      case Ground::Selected::Both:
-        if (ground_.routed) return shares(ground_.route_weight);
-        if (f_.rollout && ground_.at(f_.rollout->candidate_weight)) return shares(f_.rollout->candidate_weight);
+      case ServingState::Selected::Both:
+        if (serving_.routed) return shares(serving_.route_weight);
+        if (f_.rollout && serving_.at(f_.rollout->candidate_weight)) return shares(f_.rollout->candidate_weight);
         return m_.status.traffic.size() == 2 || !f_.rollout ? m_.status.traffic : shares(f_.rollout->candidate_weight);
-      case Ground::Selected::Nobody:
+      case ServingState::Selected::Nobody:
         return {};
     }
     return {};
@@ -345,8 +345,8 @@ class Status {
       summary += (summary.empty() ? "" : " / ") + shown(side, side == f_.candidate_side ? f_.stable_side : f_.candidate_side) + " " +
                  std::to_string(share.weight) + "%";
     }
-    if (ground_.route_apart.mirrored) summary += " / " + candidate_text() + " shadow";
-    if (!ground_.route_apart.chosen.empty()) summary += " / " + candidate_text() + " chosen callers";
+    if (serving_.route_rules.mirrored) summary += " / " + candidate_text() + " shadow";
+    if (!serving_.route_rules.header_matches.empty()) summary += " / " + candidate_text() + " chosen callers";
     out["traffic"] = std::move(shares);
     if (!f_.status.warm.empty()) out["warmVersions"] = f_.status.warm;
     out["trafficSummary"] = summary;
@@ -355,7 +355,7 @@ class Status {
   void put_pods(Json& out) const {
     serving::Pods sum = serving::pods_of(o_, f_.stable_side);
     const bool candidate_serves =
-        ground_.selected == Ground::Selected::Both || ground_.selected == Ground::Selected::Candidate;
+        serving_.selected == ServingState::Selected::Both || serving_.selected == ServingState::Selected::Candidate;
     if (candidate_serves) {
       const serving::Pods more = serving::pods_of(o_, f_.candidate_side);
       sum.wanted = serving::plus(sum.wanted, more.wanted);
@@ -430,10 +430,10 @@ class Status {
   }
 
   Verdict available() const {
-    if (ground_.selected == Ground::Selected::Nobody) return {false, "NoTraffic", "no version serves"};
+    if (serving_.selected == ServingState::Selected::Nobody) return {false, "NoTraffic", "no version serves"};
     if (m_.replicas == 0) return {true, "ScaledToZero", "spec.serving.replicas is 0"};
-    const bool stable_serves = ground_.selected != Ground::Selected::Candidate;
-    const bool candidate_serves = ground_.selected != Ground::Selected::Stable;
+    const bool stable_serves = serving_.selected != ServingState::Selected::Candidate;
+    const bool candidate_serves = serving_.selected != ServingState::Selected::Stable;
     const int ready = (stable_serves ? serving::pods_of(o_, f_.stable_side).ready : 0) +
                       (candidate_serves ? serving::pods_of(o_, f_.candidate_side).ready : 0);
     if (ready == 0 && stable().empty()) return {false, "NoTraffic", "no version serves"};
@@ -471,7 +471,7 @@ class Status {
   const Observed& o_;
   const api::Model& m_;
   TimePoint now_;
-  Ground ground_;
+  ServingState serving_;
 };
 
 }  // namespace

@@ -14,14 +14,14 @@ using measure::Measured;
 constexpr Duration kLongestJob = std::chrono::hours(1);  // where its template says nothing
 constexpr size_t kNoteKept = 512;                        // bytes
 
-class Turn {
+class JobMonitor {
  public:
-  Turn(const Observed& o, const api::Monitor& monitor, const api::MonitorStatus& before, TimePoint now)
+  JobMonitor(const Observed& o, const api::Monitor& monitor, const api::MonitorStatus& before, TimePoint now)
       : o_(o), model_(*o.model), figure_(monitor.figure), now_(now) {
     out_.status = before;
   }
 
-  JobTurn run() {
+  JobMeasurement run() {
     if (is_due()) begin();
     if (s().job_done) {
       out_.look_again = *s().job_started + figure_.interval;
@@ -105,13 +105,13 @@ class Turn {
   const api::Model& model_;
   const api::Gate& figure_;
   TimePoint now_;
-  JobTurn out_;
+  JobMeasurement out_;
 };
 
 }  // namespace
 
-JobTurn measure_by_job(const Observed& observed, const api::Monitor& monitor, const api::MonitorStatus& before, TimePoint now) {
-  return Turn(observed, monitor, before, now).run();
+JobMeasurement measure_by_job(const Observed& observed, const api::Monitor& monitor, const api::MonitorStatus& before, TimePoint now) {
+  return JobMonitor(observed, monitor, before, now).run();
 }
 
 std::vector<Action> tidy_jobs(const Observed& observed, const std::vector<api::MonitorStatus>& now) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "operator/core/text.h"
-#include "reconcilers/common/way_back.h"
+#include "reconcilers/common/rollback_targets.h"
 #include "reconcilers/monitors/job_monitor.h"
 #include "reconcilers/monitors/sets.h"
 #include "reconcilers/serving/render.h"
@@ -107,15 +107,15 @@ class Watch {
   }
 
   api::MonitorStatus watch_by_job(const api::Monitor& monitor, const api::MonitorStatus& before) {
-    JobTurn turn = measure_by_job(o_, monitor, before, now_);
-    api::MonitorStatus next = turn.status;
-    if (turn.measured) {
-      next = take_in(monitor, turn.status, *turn.measured, std::chrono::ceil<std::chrono::seconds>(turn.measured_at));
+    JobMeasurement measurement = measure_by_job(o_, monitor, before, now_);
+    api::MonitorStatus next = measurement.status;
+    if (measurement.measured) {
+      next = take_in(monitor, measurement.status, *measurement.measured, std::chrono::ceil<std::chrono::seconds>(measurement.measured_at));
       tell(monitor, before, next);
     }
-    if (turn.ask) out_.asks.push_back(std::move(*turn.ask));
-    if (turn.look_again) look_again(*turn.look_again);
-    for (Action& action : turn.actions) out_.jobs.push_back(std::move(action));
+    if (measurement.ask) out_.asks.push_back(std::move(*measurement.ask));
+    if (measurement.look_again) look_again(*measurement.look_again);
+    for (Action& action : measurement.actions) out_.jobs.push_back(std::move(action));
     act(monitor, next);
     return next;
   }
@@ -213,7 +213,7 @@ class Watch {
     };
     const bool on_record = previous && !previous->revision.pod_template.empty() && is_there(previous->version);
     if (on_record && previous->version == stable_) return {stable_, previous->revision.name, true};
-    for (const std::string& name : ways_back(moves_of(o_.rollouts), stable_))
+    for (const std::string& name : rollback_targets(moves_of(o_.rollouts), stable_))
       if (is_there(name)) return on_record && previous->version == name ? Target{name, previous->revision.name, true} : Target{name, "", served_so(name)};
     return {};
   }

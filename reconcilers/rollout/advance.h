@@ -14,7 +14,7 @@
 
 #include "reconcilers/common/observed.h"
 #include "reconcilers/common/part.h"
-#include "reconcilers/serving/ground.h"
+#include "reconcilers/serving/serving_state.h"
 
 namespace mo::rollout {
 
@@ -26,7 +26,7 @@ struct Input {
   const api::ModelRollout& rollout;
   const api::RolloutPolicy& policy;  // the Model's, with its sets' gates; taken as the snapshot at the start
   std::string stable;                // the Model's stable version, empty for a first version
-  serving::Ground ground;
+  serving::ServingState serving_state;
   const std::map<std::string, std::string>* candidate_metrics = nullptr;
   const std::map<std::string, std::string>* stable_metrics = nullptr;
   const std::map<std::string, Answer>& answers;

@@ -40,7 +40,7 @@ struct RouteView {
   int main_reaches = 0, side_reaches = 0;  // ready pods of that side; 0 as long as they reach others' too
   bool side_named = false;  // the route names <model>-candidate
   int side_weight = 0;
-  Apart apart;
+  RouteRules rules;
   bool taken_up = false;
   std::string problem;
   std::optional<TimePoint> calm_at;       // when what the route said before last is of no matter any more; empty: now
@@ -56,21 +56,21 @@ std::optional<std::string> shared_hostname(const api::Model& one, const api::Mod
 
 RouteView view_route(const Observed& observed, TimePoint now);
 
-Ground::Selected selected_by_route(const RouteView& view, const std::string& stable,
+ServingState::Selected selected_by_route(const RouteView& view, const std::string& stable,
                                    const std::string& candidate);
 
 // What the Services and the route are to say now.
-struct Turn {
+struct RouteUpdate {
   std::string main;                       // side
   std::optional<std::string> side;        // side; empty: <model>-candidate is to go; nothing: leave it
   std::map<std::string, int> weights;     // by Service
-  Apart apart;
+  RouteRules rules;
   bool calm = false;                      // nobody sends anything to any other pods
   std::optional<TimePoint> look_again;
 };
 
 // `side_wanted`: the candidate is to be reached by <model>-candidate. `rolls`: its template changes in this very plan.
-Turn turn(const RouteView& view, const Wanted& wanted, const Ground& ground, const std::string& model,
+RouteUpdate plan_route_update(const RouteView& view, const Wanted& wanted, const ServingState& state, const std::string& model,
           bool side_wanted, bool rolls, TimePoint now);
 
 }  // namespace mo::serving

@@ -8,7 +8,7 @@
 
 #include "reconcilers/common/observed.h"
 #include "reconcilers/common/part.h"
-#include "reconcilers/serving/ground.h"
+#include "reconcilers/serving/serving_state.h"
 #include "reconcilers/serving/render.h"
 
 namespace mo::serving {

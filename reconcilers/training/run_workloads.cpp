@@ -89,16 +89,16 @@ void Run::end_what_runs() {
     const auto* made = std::get_if<Apply>(&action);
     return made && made->target.kind == Kind::Workload;
   });
-  Ending ending = end_workloads(o_, in_.run, over_, now_);
-  if (!ending.left.empty()) s().message = whole_characters(s().message + "; " + ending.left, kResultKept);
-  if (ending.waits_for.empty()) return;
+  WorkloadCleanup cleanup = end_workloads(o_, in_.run, over_, now_);
+  if (!cleanup.left.empty()) s().message = whole_characters(s().message + "; " + cleanup.left, kResultKept);
+  if (cleanup.waits_for.empty()) return;
   const std::string end = s().phase + ": " + s().message;
   s() = in_.run.status;
   s().observed_generation = run_.meta.generation;
-  s().message = whole_characters("ends as " + end + "; " + ending.waits_for + " is being deleted", kResultKept);
+  s().message = whole_characters("ends as " + end + "; " + cleanup.waits_for + " is being deleted", kResultKept);
   out_.told = s().message;
   out_.events.clear();
-  out_.take(std::move(ending));
+  out_.take(std::move(cleanup));
 }
 
 // No time of its own is known of a workload; that which it waited for its quota counts, too.

@@ -20,9 +20,9 @@ namespace mo::training {
 // Its problem is shown as Stalled: a template or schedule that cannot be used, or gates without which no run can be judged.
 struct Planned : Part {
   api::RetrainingStatus status;
-  using Told = std::pair<Ref<api::TrainingRun>, api::TrainingRunStatus>;  // whose status may have changed
-  std::optional<Told> run;   // the one under way: before anything that follows from it
-  std::vector<Told> others;  // as many as people have written: after all else
+  using StatusWrite = std::pair<Ref<api::TrainingRun>, api::TrainingRunStatus>;  // whose status may have changed
+  std::optional<StatusWrite> run;   // the one under way: before anything that follows from it
+  std::vector<StatusWrite> others;  // as many as people have written: after all else
   // A version whose recorded metrics did not pass, and why.
   std::string rejected_version, rejected_message;
   bool started = false;  // a run starts now, which answers whatever asked for one

@@ -269,8 +269,8 @@ std::string why_queued(const Observed& o, const api::Job& job, TimePoint now, st
   return asked.answer && asked.answer->text ? *asked.answer->text : "";
 }
 
-Ending end_workloads(const Observed& o, const api::TrainingRun& run, const std::set<std::string>& over, TimePoint now) {
-  Ending out;
+WorkloadCleanup end_workloads(const Observed& o, const api::TrainingRun& run, const std::set<std::string>& over, TimePoint now) {
+  WorkloadCleanup out;
   for (const api::TrialStatus& trial : run.status.trials) {
     if (trial.phase != "Running" || trial.workload.empty() || over.count(trial.job)) continue;
     Asked asked = ask_each(o, "gone/" + run.meta.uid + "/" + trial.job + "@", question_about(trial, o.key.ns), kLookGone, trial.started.value_or(now), now);

@@ -57,11 +57,11 @@ std::string await_result(api::TrialStatus& trial, const WorkloadSeen& seen, Time
 std::string why_queued(const Observed& observed, const api::Job& job, TimePoint now, std::vector<Ask>& asks, std::optional<TimePoint>& look_again);
 
 // The objects of a run that is to end: they go before its end is on record, or a crash in between would leave them to run for nobody.
-struct Ending : Part {
+struct WorkloadCleanup : Part {
   std::string waits_for;  // empty: all are gone, or cannot be deleted
   std::string left;       // which of them cannot be, and why
 };
 // `over`: names of those that ended by themselves, which stay for people to look at.
-Ending end_workloads(const Observed& observed, const api::TrainingRun& run, const std::set<std::string>& over, TimePoint now);
+WorkloadCleanup end_workloads(const Observed& observed, const api::TrainingRun& run, const std::set<std::string>& over, TimePoint now);
 
 }  // namespace mo::training

@@ -167,7 +167,7 @@ TEST_CASE("plugin: the versions to go back to", "[plugin]") {
     std::string text;
     for (const Move& move : row.moves) text += move.from + " -> " + move.to + ", ";
     INFO(text << "stable " << row.stable);
-    CHECK(ways_back(row.moves, row.stable) == row.back);
+    CHECK(rollback_targets(row.moves, row.stable) == row.back);
   }
 }
 

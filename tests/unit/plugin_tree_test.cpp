@@ -56,9 +56,9 @@ Snapshot canary() {
   return s;
 }
 
-std::string drawn(const Snapshot& s, const Look& look = {}) {
+std::string drawn(const Snapshot& s, const DisplayOptions& display = {}) {
   std::string all;
-  for (const std::string& line : render(s, kNoon, look)) all += line + "\n";
+  for (const std::string& line : render(s, kNoon, display)) all += line + "\n";
   return all;
 }
 

@@ -90,7 +90,7 @@ TEST_CASE("plugin: how long to wait for an answer", "[plugin][words]") {
 TEST_CASE("plugin: completion of names, namespaces and choices", "[plugin][words]") {
   Line line;
   std::string asked;
-  const auto lookup = [&](const std::string& what, const Words& words) {
+  const auto lookup = [&](const std::string& what, const CompletionContext& words) {
     asked = what + " of " + words.value("--namespace") + (words.names.empty() ? "" : " " + words.names.front());
     return what == "rollouts" ? Texts{"r1", "r2"} : Texts{"blue", "green"};
   };

@@ -15,7 +15,7 @@ using Catch::StartsWith;
 
 const std::string kTrain = "m-run-000001-train";
 
-// The engine's objects, answered for as the evidence room does.
+// The engine's objects, answered for as the evidence module does.
 struct Engine : Trained {
   Engine() {
     spec().job_template.clear();

@@ -1,4 +1,4 @@
-#include "operator/evidence/approval_words.h"
+#include "operator/evidence/approval_objects.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // What advance() is made of: one turn of one rollout, from the status on record to the next. For advance.cpp,
-// turn_steps.cpp, turn_gates.cpp and turn_governance.cpp alone. Pure.
+// advance_steps.cpp, advance_gates.cpp and advance_governance.cpp alone. Pure.
 #pragma once
 
 #include <optional>
@@ -18,9 +18,9 @@ namespace mo::rollout {
 inline TimePoint whole_second(TimePoint t) { return std::chrono::ceil<std::chrono::seconds>(t); }
 
 // Good for one run(). Keeps a reference to `in`. What goes wrong in a rollout is written to its status.
-class Turn {
+class RolloutAdvance {
  public:
-  Turn(const Input& in, TimePoint now) : in_(in), now_(now), ground_(in.ground) {
+  RolloutAdvance(const Input& in, TimePoint now) : in_(in), now_(now), serving_(in.serving_state) {
     out_.status = in.rollout.status;
     s().observed_generation = in.rollout.meta.generation;
   }
@@ -91,7 +91,7 @@ class Turn {
 
   void announce_needs();
 
-  // ---- turn_steps.cpp ----
+  // ---- advance_steps.cpp ----
 
   std::string where();
   void walk();
@@ -101,7 +101,7 @@ class Turn {
   bool wait_out(const api::Step::Pause& pause);
   bool choose_callers();
   bool grow(int pods);
-  serving::Apart apart();
+  serving::RouteRules route_rules();
   std::optional<int> candidate_replicas();
   bool shadows() { return policy().strategy == api::RolloutPolicy::Strategy::Shadow; }
   bool recreates() { return policy().strategy == api::RolloutPolicy::Strategy::Recreate; }
@@ -117,7 +117,7 @@ class Turn {
   void final();
   void bake(bool there);
 
-  // ---- turn_gates.cpp ----
+  // ---- advance_gates.cpp ----
 
   bool pass_gates();
   std::vector<std::string> required_gates();
@@ -137,9 +137,9 @@ class Turn {
   measure::GateContext gate_context(const Attempt& attempt);
   bool pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching = false, bool background = false);
 
-  // ---- turn_governance.cpp: whether ModelPolicies let it go on; as long as not, status says what is waited for ----
+  // ---- advance_governance.cpp: whether ModelPolicies let it go on; as long as not, status says what is waited for ----
 
-  bool way_back() const;  // policies hold up none
+  bool is_rollback() const;  // policies hold up none
   bool has_cleared(const char* before);
   bool may_serve();
   bool may_have_all();
@@ -154,7 +154,7 @@ class Turn {
 
   const Input& in_;
   TimePoint now_;
-  serving::Ground ground_;
+  serving::ServingState serving_;
   bool waits_ = false;  // for pods or the route
   Advanced out_;
 };

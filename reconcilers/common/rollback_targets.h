@@ -15,7 +15,7 @@ struct Move {
 
 // The versions that one may go back to from `stable`, the nearest first: each was promoted before the next, and nobody has gone back
 // from it since. `moves` are all, the oldest first.
-std::vector<std::string> ways_back(const std::vector<Move>& moves, const std::string& stable);
+std::vector<std::string> rollback_targets(const std::vector<Move>& moves, const std::string& stable);
 
 // The rollouts that succeeded, the oldest first.
 std::vector<Move> moves_of(const std::vector<Ref<api::ModelRollout>>& rollouts);

@@ -1,4 +1,4 @@
-// What serving looks like right now, as far as rollouts have to know.
+// What serves now, as far as rollouts have to know.
 #pragma once
 
 #include <optional>
@@ -10,12 +10,12 @@
 
 namespace mo::serving {
 
-// What a route gives the candidate apart from its weight.
-struct Apart {
-  std::vector<api::HeaderMatch> chosen;  // callers whose requests all go to it; empty: nobody's
-  bool mirrored = false;                 // a copy of everybody's, whose answer nobody sees
-  bool any() const { return mirrored || !chosen.empty(); }
-  bool operator==(const Apart&) const = default;
+// What the HTTPRoute sends to the candidate beside its weight.
+struct RouteRules {
+  std::vector<api::HeaderMatch> header_matches;  // requests with all of these headers go to the candidate; empty: no such rule
+  bool mirrored = false;  // the candidate gets a copy of each request; its answers are dropped
+  bool any() const { return mirrored || !header_matches.empty(); }
+  bool operator==(const RouteRules&) const = default;
 };
 
 // What serving is to do: written by a rollout, carried out by serving.
@@ -25,7 +25,7 @@ struct TrafficTarget {
   bool reach_candidate = true;            // by a Service of its own before it has traffic; with a route in any case
   int warm_for = 0;                       // at weight 0: the weight whose pods the candidate gets ready for
   std::optional<int> candidate_replicas;  // instead, until it has all traffic; with a route alone
-  Apart apart;                            // with a route alone
+  RouteRules rules;                            // with a route alone
   bool keep_stable = false;               // the candidate has all traffic, and stable all its pods, to go back to at once
   bool draining = false;                  // back to stable alone
   bool recreate = false;                  // one version's pods go before the other's come
@@ -42,7 +42,7 @@ struct Fetching {
   TimePoint counts_from(TimePoint waiting) const;
 };
 
-struct Ground {
+struct ServingState {
   int replicas = 0;        // that the Model asks for
   std::optional<int> limit;  // pods that there may be, with spec.serving.maxSurge
   int elsewhere = 0;         // pods of neither version
@@ -52,7 +52,7 @@ struct Ground {
   // With spec.serving.route the weights are the HTTPRoute's, exactly; without it replicas are.
   bool routed = false;
   int route_weight = 0;         // that the HTTPRoute gives the candidate
-  Apart route_apart;
+  RouteRules route_rules;
   bool route_taken_up = false;  // by its gateways, as it is now
   bool route_reaches = false;   // the Service <model> leads to some pod of whom it selects
   std::string route_problem;    // why they don't, once that is no matter of moments

@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 #include <functional>
 
-#include "operator/evidence/approval_words.h"
+#include "operator/evidence/approval_objects.h"
 #include "operator/json/json.h"
 #include "operator/yaml/yaml.h"
 
