@@ -37,7 +37,7 @@ Duration time_in(const std::vector<Breach>& breaches) {
 }
 
 std::string says(const Tested& tested) {
-  if (!tested.problem.empty()) return "cannot be told";
+  if (!tested.problem.empty()) return "unknown";
   const Played& played = tested.played;
   if (tested.figure.is_monitor)
     return played.breaches.empty()
@@ -68,12 +68,12 @@ std::string actions_of(const api::Monitor& monitor) {
 std::vector<std::string> served(const Report& report) {
   std::vector<std::string> lines;
   for (const Period& p : report.periods) {
-    if (p.stable.empty() && p.candidate.empty()) return {"no version served, as far as is known"};
+    if (p.stable.empty() && p.candidate.empty()) return {"no version is known to have served"};
     const std::string line =
         format_time(p.from) + " to " + format_time(p.to) + ": " + (p.stable.empty() ? "nothing" : p.stable) + " is {{stable}}";
     lines.push_back(line + (p.candidate == p.stable ? " and {{candidate}}" : ", " + p.candidate + " is {{candidate}}"));
   }
-  return lines.empty() ? std::vector<std::string>{"no version served, as far as is known"} : lines;
+  return lines.empty() ? std::vector<std::string>{"no version is known to have served"} : lines;
 }
 
 // What is to be known of one figure beside its row.
@@ -83,8 +83,8 @@ std::vector<std::string> notes_on(const Tested& tested) {
   std::vector<std::string> notes;
   if (tested.coarser)
     notes.push_back(who + " is measured every " + format_duration(tested.step) + " here, not every " +
-                    format_duration(tested.figure.gate().interval) + ": what is shorter does not show. --step " +
-                    format_duration(tested.figure.gate().interval) + " shows it");
+                    format_duration(tested.figure.gate().interval) + ": shorter breaches are not visible; use --step " +
+                    format_duration(tested.figure.gate().interval));
   std::vector<std::pair<size_t, std::string>> reasons;
   for (const auto& [why, n] : tested.played.why_inconclusive) reasons.emplace_back(n, why);
   std::sort(reasons.rbegin(), reasons.rend());

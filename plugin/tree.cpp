@@ -86,7 +86,7 @@ class Tree {
   std::string seen() const {
     const bool current =
         number(s_.model, "status.observedGeneration", -1) == number(s_.model, "metadata.generation");
-    return current ? "" : paint(Tone::Now, "  (the operator has not seen the latest change yet)");
+    return current ? "" : paint(Tone::Now, "  (the operator has not observed the latest change yet)");
   }
 
   // "3m left" or "until …", "in 3m" or "at …".
@@ -136,7 +136,7 @@ class Tree {
                                   phase_of(version) + (is_warm(version) ? "  warm" : ""),
                               {}});
     }
-    if (branch.twigs.empty()) branch.text += ": none serves";
+    if (branch.twigs.empty()) branch.text += ": no version serves";
     return branch;
   }
 
@@ -251,10 +251,10 @@ class Tree {
     const Json& steps = items(policy, "steps");
     const Json* step =
         index >= 1 && index <= static_cast<int64_t>(steps.size()) ? &steps[index - 1] : nullptr;
-    const bool waits_for_pods = text(r, "status.message").starts_with("waiting for ");
+    const bool waits_for_pods = field(r, "status.waitingSince") != nullptr;
     if (step && field(*step, "pause") && !waits_for_pods) {
       const auto duration = parse_duration(text(*step, "pause.duration"));
-      return paint(Tone::Now, duration ? "  " + left(*began + *duration) : "  waits for a person");
+      return paint(Tone::Now, duration ? "  " + left(*began + *duration) : "  waits for resume");
     }
     if (!waits_for_pods) return "";
     const auto limit = std::chrono::seconds(number(policy, "progressDeadlineSeconds", 600));
@@ -327,7 +327,7 @@ class Tree {
     const Json& t = found ? *found : none;
     if (const std::string run = text(t, "run.name"); !run.empty()) {
       const auto began = time_of(t, "run.startedAt");
-      parts.push_back("run " + run + " (" + text(t, "run.trigger") + ") is under way" +
+      parts.push_back("run " + run + " (" + text(t, "run.trigger") + ") is running" +
                       (began ? " " + since(*began) : ""));
     }
     if (const std::string last = text(t, "lastResult"); !last.empty())

@@ -111,15 +111,15 @@ std::vector<Week> weeks_of(const std::vector<const Model*>& models, TimePoint no
 
 const std::vector<Definition>& delivery_definitions() {
   static const std::vector<Definition> all = {
-      {"Deployments", "Rollouts that ended as Succeeded within the last 90 days, ways back left out."},
+      {"Deployments", "Rollouts that ended as Succeeded within the last 90 days, without rollbacks."},
       {"Deployment frequency", "Deployments per week, over these 90 days."},
-      {"Lead time", "From when a version was registered until its rollout was through. The median of all deployments."},
+      {"Lead time", "From the registration of a version to the end of its rollout. The median of all deployments."},
       {"Change failure rate",
-       "Rollouts that were rolled back or failed, and deployments that the next one took back, among all that ended so or as deployments. "
-       "Those that a person aborted or a newer one superseded count as neither."},
+       "Share of rollouts that failed, were rolled back, or were reverted by the next one. "
+       "Aborted and superseded rollouts do not count."},
       {"Time to restore",
-       "From when a rollout was judged to have failed, or a bad version had all traffic, until the version before had it all again. The median."},
-      {"What is counted", "ModelRollouts that the cluster still holds: spec.history.rollouts of each Model says how many are kept."}};
+       "From the failure of a rollout, or from when a bad version had all traffic, until the earlier version has all traffic again. The median."},
+      {"What is counted", "ModelRollouts that the cluster still holds: spec.history.rollouts of each Model sets how many are kept."}};
   return all;
 }
 

@@ -50,7 +50,7 @@ class ModelFindings {
   }
 
   void about_serving() {
-    if (m_.phase == "Degraded") say(Severity::High, "degraded", m_.message.empty() ? "it is Degraded" : m_.message);
+    if (m_.phase == "Degraded") say(Severity::High, "degraded", m_.message.empty() ? "the Model is Degraded" : m_.message);
     bool asked = false;
     for (const Rollout& r : m_.rollouts) {
       if (r.over() || r.awaits != "AwaitingApproval") continue;
@@ -58,7 +58,7 @@ class ModelFindings {
       asked = true;
     }
     if (m_.phase == "Paused" && !asked) say(Severity::Medium, "paused", m_.message);
-    if (m_.version.empty() && m_.phase == "Pending") say(Severity::Medium, "never-served", "nothing of it ever served: " + m_.message);
+    if (m_.version.empty() && m_.phase == "Pending") say(Severity::Medium, "never-served", "no version has served yet: " + m_.message);
   }
 
   void about_monitors() {
@@ -68,7 +68,7 @@ class ModelFindings {
       if (monitor.state == "NoData") say(Severity::Medium, "no-data", "monitor " + monitor.name + " has no data: " + monitor.message);
     }
     if (m_.monitors.empty() && !m_.version.empty() && m_.stage != "Development" && m_.stage != "Staging")
-      say(Severity::Low, "not-monitored", "it serves without any monitor: how good its answers are is unknown");
+      say(Severity::Low, "not-monitored", "it serves without a monitor: the quality of its answers is unknown");
   }
 
   void about_rules() {
@@ -77,12 +77,12 @@ class ModelFindings {
 
   void about_people() {
     if (m_.team.empty() && m_.contact.empty())
-      say(Severity::Medium, "no-owner", "nobody answers for it: set spec.owner");
+      say(Severity::Medium, "no-owner", "it has no owner: set spec.owner");
     if (m_.review_by && *m_.review_by < now_) say(Severity::Medium, "past-review", "its review was due on " + day(*m_.review_by));
   }
 
   void about_end_of_life() {
-    const std::string successor = m_.successor.empty() ? "; no successor is named" : "; callers should move to " + m_.successor;
+    const std::string successor = m_.successor.empty() ? "; no successor is named" : "; callers should switch to " + m_.successor;
     if (m_.retire_at && *m_.retire_at - now_ <= hours(24 * 30))
       say(Severity::Medium, "retires-soon", "it retires on " + day(*m_.retire_at) + successor);
     else if (m_.stage == "Deprecated")
@@ -129,7 +129,7 @@ void find(Portfolio& p) {
   for (const Model& m : p.models) p.findings.insert(p.findings.end(), m.findings.begin(), m.findings.end());
   for (const Server& s : p.servers)
     p.findings.push_back({Severity::Medium, "unknown-server", s.ns, "",
-                          s.kind + " " + s.ns + "/" + s.name + " looks like a model server (" + s.product + ", by its " + s.why + "), and no Model knows it"});
+                          s.kind + " " + s.ns + "/" + s.name + " looks like a model server (" + s.product + ", by its " + s.why + "), but no Model manages it"});
   std::stable_sort(p.findings.begin(), p.findings.end(), worse);
 }
 

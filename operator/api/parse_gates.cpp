@@ -127,7 +127,7 @@ void read_actions(value& v, Monitor& out, const Path& at) {
     if (action == "Retrain") out.retrain = true;
     else if (action == "Rollback") out.roll_back = true;
     else if (action == "Hold") out.hold = true;
-    else if (action != "Alert") here.blame("\"" + action + "\" is none of Alert, Retrain, Rollback, Hold");
+    else if (action != "Alert") here.blame("\"" + action + "\" is not one of Alert, Retrain, Rollback, Hold");
   });
 }
 void read_monitor_job(value& v, Monitor& out, const Path& at) {

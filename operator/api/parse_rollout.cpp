@@ -37,7 +37,8 @@ bool read(value& v, GateStatus& out, const Path& at) { return read_object(v, out
 constexpr Field<Ending> kEnding[] = {{"phase", member<&Ending::phase>},
                                      {"reason", member<&Ending::reason>},
                                      {"message", member<&Ending::message>},
-                                     {"at", member<&Ending::at>}};
+                                     {"at", member<&Ending::at>},
+                                     {"approval", member<&Ending::approval>}};
 bool read(value& v, Ending& out, const Path& at) { return read_object(v, out, kEnding, at); }
 
 constexpr Field<RolloutStatus> kStepStatus[] = {{"index", member<&RolloutStatus::step_index>},

@@ -206,7 +206,7 @@ void word(value& v, typename OwnerOf<decltype(Member)>::type& out, const Path& a
   }
   std::string wanted;
   for (const auto& entry : Table) wanted += (wanted.empty() ? "" : ", ") + std::string(entry.first);
-  at.blame("\"" + text + "\" is none of " + wanted);
+  at.blame("\"" + text + "\" is not one of " + wanted);
 }
 
 bool read(value& v, HeaderMatch& out, const Path& at);

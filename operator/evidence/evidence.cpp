@@ -73,7 +73,7 @@ void Evidence::start(Question question, milliseconds delay) {
 void Evidence::give_up(const Question& question) {
   Answer answer;
   answer.value.problem = "overdue: not measured within " + format_duration(options_.patience) + ", for earlier measurements of namespace " +
-                         question.model.ns + " have not ended; look whether the servers that its gates ask still answer, or measure less often";
+                         question.model.ns + " have not ended; check that the servers that its gates query answer, or set a longer interval";
   answer.stable.problem = answer.samples.problem = answer.stable_samples.problem = answer.value.problem;
   if (std::holds_alternative<AskOutside>(question.ask.question)) answer.problem = answer.value.problem;
   put(question, std::move(answer));
@@ -131,7 +131,7 @@ void Evidence::work_on(Question question, std::stop_token stop) {
     }
   } catch (const std::exception& e) {
     answer = Answer{};
-    answer.problem = answer.value.problem = std::string("an error of the operator: ") + e.what();
+    answer.problem = answer.value.problem = std::string("internal error of the operator: ") + e.what();
   }
   if (!stop.stop_requested()) put(question, std::move(answer));  // what was cancelled is no answer
 }
@@ -150,7 +150,7 @@ Answer Evidence::ask_prometheus(const AskPrometheus& question, std::stop_token s
     unreached = queried.reading.problem;
     if (Steady::now() - begin < kSlow) return std::move(queried.reading);
     if (costs_too_much(stop))
-      queried.reading.problem = unreached = "Prometheus did not answer the query in time, but answers others: make it cheaper, for instance by a recording rule";
+      queried.reading.problem = unreached = "Prometheus did not answer this query in time, but it answers others: simplify it, for example with a recording rule";
     else
       distrust(unreached);
     return std::move(queried.reading);
@@ -235,7 +235,7 @@ Result<std::string> Evidence::read(const AskWorkload& question, std::stop_token 
   options.limit = kMostPods;
   const auto pods = client_.list(Kind::Pod, options, stop);
   if (pods && may_yet_report(*pods))
-    return with_result(*words, fail(ErrorKind::NotFound, "none of its pods has reported a RunResult, and not all of them have ended"), true);
+    return with_result(*words, fail(ErrorKind::NotFound, "no pod has reported a RunResult yet, and some pods are still running"), true);
   const auto result = pods ? result_of(question, *pods, stop) : pods;
   if (!result && retry_after(result.error(), 0)) return result;
   return with_result(*words, result);
@@ -290,9 +290,9 @@ Result<std::string> Evidence::read(const AskGateways& question, std::stop_token 
     const auto features = client_.get(of, stop).and_then(features_of_class);
     if (!features) return unread(of, features.error());
     if (std::find(features->begin(), features->end(), question.feature) == features->end())
-      return fail(ErrorKind::Invalid, gateway.to_string() + " doesn't offer " + question.feature + ": " + of.to_string() +
-                                          (features->empty() ? " says nothing of what it supports"
-                                                             : " doesn't list it in status.supportedFeatures"));
+      return fail(ErrorKind::Invalid, gateway.to_string() + " does not support " + question.feature + ": " + of.to_string() +
+                                          (features->empty() ? " has no status.supportedFeatures"
+                                                             : " does not list it in status.supportedFeatures"));
   }
   return question.feature;
 }

@@ -94,7 +94,7 @@ Result<std::string> termination_message(std::string_view pod_list, const std::st
     for (EndedPod& pod : pods) pod.speaks = speaks(pod);
   if (pods.empty())
     return fail(ErrorKind::NotFound,
-                who + " ended without a RunResult: none of its pods is left to say what it reported");
+                who + " ended without a RunResult: all of its pods are deleted, so there is no termination message");
   const auto& newest = *std::max_element(pods.begin(), pods.end(),
                                          [](const auto& a, const auto& b) { return a.rank() < b.rank(); });
   // The first of several that rank alike: containers stand in the order of the pod's spec.

@@ -61,7 +61,7 @@ Result<Download> http_download(const Wanted& wanted) {
   out.refused = [with = !wanted.credentials_dir.empty()](const auto& answer) { return answered(answer, with); };
   if (wanted.credentials_dir.empty()) return out;
   if (!wanted.uri.starts_with("https://"))
-    return fail(ErrorKind::Invalid, "credentials are sent to https:// addresses alone, and --uri is " + redact_uri(wanted.uri));
+    return fail(ErrorKind::Invalid, "credentials are sent only to https:// addresses, but --uri is " + redact_uri(wanted.uri));
   const auto authorization = fetch::read_authorization(wanted.credentials_dir);
   if (!authorization) return fail(authorization.error());
   out.request.headers.emplace_back("Authorization", *authorization);
@@ -99,9 +99,9 @@ class Fetch {
     const auto source = fetch::parse_source(options_.uri);
     if (!source) return {kFetchUsage, source.error().message};
     if (!fetch::is_digest(options_.digest))
-      return {kFetchUsage, "--digest must be sha256: and 64 hexadecimal digits in lower case, it is " + options_.digest};
+      return {kFetchUsage, "--digest must be sha256: and 64 hexadecimal digits in lower case, but is " + options_.digest};
     if (options_.output.filename().empty())
-      return {kFetchUsage, "--output must name a file, it is " + options_.output.string()};
+      return {kFetchUsage, "--output must name a file, but is " + options_.output.string()};
     if (!options_.signature_uri.empty())
       if (auto wrong = read_signature()) return *wrong;
     std::error_code error;
@@ -157,7 +157,7 @@ class Fetch {
 
   FetchResult pull() {
     if (!options_.uri.ends_with("@" + options_.digest))
-      return {kFetchUsage, "--digest must be the digest that --uri names, it is " + options_.digest};
+      return {kFetchUsage, "--digest must be the digest in --uri, but is " + options_.digest};
     fetch::Folder folder(options_.output, options_.max_bytes);
     auto done = fetch::pull(http_, options_.uri, options_.credentials_dir, options_.max_bytes, folder, deadline_,
                             options_.first_retry, log_);

@@ -20,7 +20,7 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 Result<Json> read_job(const RawJson& job_template, const std::string& where);
 
 // From a JobTemplateSpec, read as above, owned by the Model. Every container gets `environment`, which the template may override, and
-// MODELOPS_RESULT: the file that takes the RunResult (the container's termination message).
+// MODELOPS_RESULT: the file for the RunResult (the container's termination message).
 Result<Json> render_job(const api::Model& model, const std::string& name, const RawJson& job_template,
                         const std::string& where, const Environment& environment);
 

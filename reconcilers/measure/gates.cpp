@@ -49,7 +49,7 @@ void compare_shares(const api::Gate& gate, const Decimal& value, const Decimal& 
   const std::string confidence = gate.versus_stable->confidence->to_string();
   const auto z = one_sided_z(*gate.versus_stable->confidence);
   if (!z) {
-    out.message = "confidence " + confidence + " is none that this operator knows";
+    out.message = "confidence " + confidence + " is not supported by this operator";
     return;
   }
   const auto take = [&](const Decimal& figure, const Reading& samples, const std::string& whose) {
@@ -59,8 +59,8 @@ void compare_shares(const api::Gate& gate, const Decimal& value, const Decimal& 
     }
     const auto found = share(figure, *samples.value);
     if (!found)
-      out.message = "confidence is about shares between 0 and 1 of one sample or more, and " + whose +
-                    figure.to_string() + " of " + samples.value->to_string() + " is none";
+      out.message = "confidence needs shares between 0 and 1 and at least one sample, but got " + whose +
+                    figure.to_string() + " of " + samples.value->to_string() + " samples";
     return found;
   };
   const auto candidate = take(value, answer.samples, "");
@@ -76,7 +76,7 @@ void compare_shares(const api::Gate& gate, const Decimal& value, const Decimal& 
                 answer.samples.value->to_string() + " and " + answer.stable_samples.value->to_string() + " samples), " +
                 (out.verdict == "Passed"   ? "within maxRegression "
                  : out.verdict == "Failed" ? "more than maxRegression "
-                                           : "too few to decide about maxRegression ") +
+                                           : "too few samples to decide about maxRegression ") +
                 gate.versus_stable->max_regression.to_string();
 }
 
@@ -91,7 +91,7 @@ GateVerdict judge(const api::Gate& gate, const Decimal& value, const Answer& ans
     return out;
   } else if (!stable) {
     out.verdict = "Inconclusive";
-    out.message = "nothing to compare with for " + context.stable + ": " + answer.stable.problem;
+    out.message = "no figure of stable version " + context.stable + " to compare with: " + answer.stable.problem;
   } else if (gate.versus_stable->confidence) {
     compare_shares(gate, value, *stable, answer, context.stable, out);
   } else {
@@ -171,7 +171,7 @@ TimePoint first_due(const api::Gate& gate, const GateContext& context, TimePoint
   if (gate.initial_delay == Duration(0)) return context.attempt_started;
   if (context.watching && !status.started) status.started = std::chrono::ceil<std::chrono::seconds>(now);
   const TimePoint due = status.started.value_or(context.attempt_started) + gate.initial_delay;
-  if (now < due) status.message = "is measured from " + format_time(due) + " on, after initialDelay " + format_duration(gate.initial_delay);
+  if (now < due) status.message = "is measured from " + format_time(due) + ", after initialDelay " + format_duration(gate.initial_delay);
   return due;
 }
 
@@ -202,7 +202,7 @@ Ask question(const api::Gate& gate, const GateContext& context, const std::strin
 std::string doing(const api::Job& job, const GateContext& context) {
   const std::string& name = job.meta.key.name;
   const auto trouble = context.job_troubles->find(name);
-  return trouble == context.job_troubles->end() ? "Job " + name + " runs" : trouble->second;
+  return trouble == context.job_troubles->end() ? "Job " + name + " is running" : trouble->second;
 }
 
 // The Job that the measurement is made by, once it is over; until then status says what is waited for.
@@ -211,7 +211,7 @@ const api::Job* finished_job(const api::Gate& gate, const GateContext& context, 
   const auto found = context.jobs->find(progress.job);
   if (found == context.jobs->end()) {
     progress.starts_job = true;
-    progress.status.message = "Job " + progress.job + " is about to start";
+    progress.status.message = "Job " + progress.job + " is being created";
     return nullptr;
   }
   const api::Job& job = *found->second;
@@ -227,7 +227,7 @@ const api::Job* finished_job(const api::Gate& gate, const GateContext& context, 
 }  // namespace
 
 std::string taken_job(const std::string& name) {
-  return "Job " + name + " exists already and is not the operator's, so its result does not count; delete it";
+  return "Job " + name + " already exists and does not belong to the operator, so its result is ignored; delete it";
 }
 
 int inconclusive_limit(const api::Gate& gate) {

@@ -130,7 +130,7 @@ class Roll {
       const bool wanted = out_.under_way() && decided_.active->meta.uid == job->gate_of;
       const bool of_monitor = job->gate_of == m_.meta.uid;
       if (job->gate_of.empty() || of_monitor || wanted || job->complete || job->failed || job->meta.deleting) continue;
-      out_.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "its rollout is over"});
+      out_.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "its rollout has finished"});
     }
   }
 

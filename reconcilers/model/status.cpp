@@ -99,12 +99,12 @@ class Status {
     const bool kept = serving::keeps_route(m_);
     if (!f_.refused.empty()) return stalled("Retired", "ApplyRefused", f_.refused);
     if (o_.routes.size() != size_t{kept} || !o_.deployments.empty() || serving::retire_route(o_))
-      return reconciling("Retired", "Retiring", "is retired: what served is being taken down");
+      return reconciling("Retired", "Retiring", "retiring: deleting the Deployments, Services and routes that served");
     if (kept && !serving_.route_problem.empty()) return stalled("Retired", "RouteNotServed", serving_.route_problem);
     const std::string& successor = m_.lifecycle ? m_.lifecycle->successor : "";
     return {Standing::Is::Ready, "Retired", "Retired",
-            "retired: nothing serves" + (successor.empty() ? "" : "; its successor is Model " + successor) +
-                ". To bring it back, change spec.lifecycle"};
+            "retired: no version serves" + (successor.empty() ? "" : "; its successor is Model " + successor) +
+                ". To serve again, change spec.lifecycle.stage"};
   }
 
   Standing rolling() const {
@@ -121,7 +121,7 @@ class Status {
     const api::Intent& i = f_.status.intent;
     return reconciling(stable().empty() ? "Pending" : "Progressing", "RolloutInProgress",
                        "ModelRollout " + i.rollout + " to " + i.version +
-                           (f_.waiting.message.empty() ? " is about to start" : " " + f_.waiting.message));
+                           (f_.waiting.message.empty() ? " is starting" : ": " + f_.waiting.message));
   }
 
   bool failed() const {
@@ -139,12 +139,12 @@ class Status {
     const std::string reason = i.outcome == "RolledBack" ? "RolledBack"
                                : i.outcome == "Aborted"  ? "RolloutAborted"
                                                          : "RolloutFailed";
-    const std::string serves = stable().empty() ? "nothing serves" : stable() + " serves on";
+    const std::string serves = stable().empty() ? "no version serves" : stable() + " keeps serving";
     return stalled("Degraded", reason,
                    "the rollout of " + attempted() + " was " +
                        (i.outcome == "Aborted"      ? "aborted"
                         : i.outcome == "RolledBack" ? "rolled back"
-                                                    : "given up") +
+                                                    : "stopped") +
                        ": " + i.message + "; " + serves + ". " + way_out());
   }
 
@@ -159,8 +159,8 @@ class Status {
     const std::string retry = "kubectl model retry " + m_.meta.key.name;
     for (const auto& r : o_.rollouts)
       if (r->meta.key.name == f_.status.intent.rollout && !r->status.spec_hash.empty() && r->status.spec_hash != hash_of(m_.rollout.raw))
-        return "spec.rollout has changed since; " + retry + " uses it";
-    return "Change what the spec asks for, or run " + retry + " to try again";
+        return "spec.rollout has changed since; run " + retry + " to use it";
+    return "Change the spec, or run " + retry + " to try again";
   }
 
   Standing first_version() const {
@@ -168,9 +168,9 @@ class Status {
     if (version.empty()) {
       if (m_.retraining)
         return reconciling("Pending", "AwaitingRetraining",
-                           "waits for its first version from retraining" + retraining_note());
+                           "waiting for retraining to produce the first version" + retraining_note());
       return stalled("Pending", "NoVersion",
-                     "spec names neither a version nor an artifact, and there is no retraining to make one");
+                     "spec has neither version nor artifact, and no retraining that would produce a version; set one of them");
     }
     return deploying(version);
   }
@@ -218,7 +218,7 @@ class Status {
 
   std::string adoption_note() const {
     const bool serves = m_.adopt && f_.status.adopted && f_.status.adopted->phase == "Serving" && !o_.services.count(m_.meta.key.name);
-    return serves ? "; until then Deployment " + *m_.adopt + " serves" : "";
+    return serves ? "; until then, Deployment " + *m_.adopt + " serves" : "";
   }
 
   bool overridden() const {
@@ -239,27 +239,27 @@ class Status {
       return deploying(stable());
     if (serving_.routed && !serving_.route_taken_up)
       return reconciling("Progressing", "Deploying",
-                         "HTTPRoute " + m_.meta.key.name + " waits for its Gateway to take it up");
+                         "HTTPRoute " + m_.meta.key.name + " is waiting for its Gateway to accept it");
     if (serving_.routed && m_.replicas > 0 && !serving_.route_reaches)
       return reconciling("Progressing", "Deploying",
-                         "Service " + m_.meta.key.name + " waits for its endpoints to name the pods of " + stable());
+                         "Service " + m_.meta.key.name + " is waiting for EndpointSlices with the pods of " + stable());
     if (serving_.routed && m_.replicas > 0 && serving::answers_for_retired(o_))
-      return reconciling("Progressing", "Deploying", "HTTPRoute " + m_.meta.key.name + " is about to lead callers to " + stable() + " again");
+      return reconciling("Progressing", "Deploying", "HTTPRoute " + m_.meta.key.name + " is being changed to route requests to " + stable() + " again");
     if (o_.rival)
       return stalled(hurt(), "HostnameTaken",
                      (o_.rival->hostname == "*" ? "requests for any hostname" : "requests for hostname " + o_.rival->hostname) + " on this Gateway go to Model " +
-                         o_.rival->model.to_string() + ", whose HTTPRoute is older: name other spec.serving.route.hostnames or another listener, or take it away from that Model");
+                         o_.rival->model.to_string() + ", whose HTTPRoute is older: set other spec.serving.route.hostnames or another listener, or remove the hostname from that Model");
     if (!f_.not_sticky.empty()) return stalled(hurt(), "SessionPersistenceRefused", f_.not_sticky);
     if (const std::string configmap = artifact_gone(); !configmap.empty())
       return stalled("Degraded", "ArtifactNotFound",
-                     stable() + " serves, but ConfigMap " + configmap + ", which holds its artifact, is gone: a pod that restarts cannot come back. Create it again as it was, or roll out another version");
+                     stable() + " serves, but ConfigMap " + configmap + ", which holds its artifact, does not exist any more: pods that restart will fail. Create it again with the same content, or roll out another version");
     if (overridden()) {
       const bool monitor = taken_back_by_monitor();
       return stalled("Degraded", monitor ? "RolledBack" : "Overridden",
-                     stable() + " serves by ModelRollout " + f_.status.intent.rollout +
+                     stable() + " serves because of ModelRollout " + f_.status.intent.rollout +
                          (monitor ? ", made by a breached monitor (status.monitors, Events)" : "") + ", while the spec asks for " +
                          (f_.spec.name == stable() || f_.spec.name.empty() ? stable() + " with another template" : f_.spec.name) +
-                         ": change the spec to agree, or to ask for another version");
+                         ": set spec.version to what serves, or to another version");
     }
     return {Standing::Is::Ready, "Ready", "Ready", stable() + " serves" + config_note() + autoscaler_note()};
   }
@@ -284,13 +284,13 @@ class Status {
       const std::string version = now == o_.configmaps.end() ? "" : now->second;
       if (version != copy->copy->source_version) changed += (changed.empty() ? "" : ", ") + source;
     }
-    return changed.empty() ? "" : "; ConfigMap " + changed + " has changed since, and the next version takes it";
+    return changed.empty() ? "" : "; ConfigMap " + changed + " has changed since; the next version uses the new content";
   }
 
   std::string autoscaler_note() const {
     const auto it = o_.autoscalers.find(m_.meta.key.name);
     if (!m_.autoscaling || it == o_.autoscalers.end() || it->second.object->problem.empty()) return "";
-    return "; its HorizontalPodAutoscaler cannot scale it: " + it->second.object->problem;
+    return "; the HorizontalPodAutoscaler cannot scale it: " + it->second.object->problem;
   }
 
   // ---- parts ----
@@ -346,7 +346,7 @@ class Status {
                  std::to_string(share.weight) + "%";
     }
     if (serving_.route_rules.mirrored) summary += " / " + candidate_text() + " shadow";
-    if (!serving_.route_rules.header_matches.empty()) summary += " / " + candidate_text() + " chosen callers";
+    if (!serving_.route_rules.header_matches.empty()) summary += " / " + candidate_text() + " matched requests";
     out["traffic"] = std::move(shares);
     if (!f_.status.warm.empty()) out["warmVersions"] = f_.status.warm;
     out["trafficSummary"] = summary;

@@ -70,7 +70,7 @@ class JobMonitor {
     const std::string body = job->dump();
     for (const Refusal& refusal : o_.refusals)
       if (refusal.target == ObjectRef{Kind::Job, {ns, s().job}} && refusal.body_hash == hash_of(body))
-        tell("Job " + s().job + " cannot be made: " + refusal.error.message);
+        tell("Job " + s().job + " cannot be created: " + refusal.error.message);
     out_.actions.push_back(
         Apply{{Kind::Job, {ns, s().job}}, body, "", hash_of(body), "measure monitor " + figure_.name + " on " + s().version});
   }
@@ -123,7 +123,7 @@ std::vector<Action> tidy_jobs(const Observed& observed, const std::vector<api::M
   for (const auto& [name, job] : observed.jobs)
     if (job->gate_of == uid && !job->meta.deleting && !job->gate.empty() && !measuring.contains(job->gate))
       actions.push_back(
-          Delete{{Kind::Job, job->meta.key}, job->meta.uid, "monitor " + job->gate + " does not measure by Jobs any more"});
+          Delete{{Kind::Job, job->meta.key}, job->meta.uid, "monitor " + job->gate + " is no longer measured by Jobs"});
   return actions;
 }
 

@@ -122,13 +122,13 @@ void RolloutAdvance::enter(int index) {
 void RolloutAdvance::decide_ending() {
   if (s().ending) return;
   if (in_.rollout.desired_state == "Aborted")
-    decide("Aborted", "Aborted", "aborted by desiredState at " + where());
+    decide("Aborted", "Aborted", "desiredState Aborted was set at " + where());
   else if (!in_.superseded_by.empty())
     decide("Superseded", "Superseded", in_.superseded_by);
   else if (!in_.digest.empty() && in_.digest != s().digest)
     decide(first() ? "Failed" : "RolledBack", "VersionConflict",
            "ModelVersion " + candidate() + " was deleted and recreated with digest " + in_.digest + ", but the rollout began with " +
-               s().digest + "; register other bytes under another name");
+               s().digest + "; register the new artifact under another name");
 }
 
 void RolloutAdvance::decide(const std::string& phase, const std::string& reason, const std::string& message) {
@@ -145,7 +145,7 @@ void RolloutAdvance::end() {
   if (!back || !recorded()) {
     out_.target.draining = !first();
     s().phase = "Progressing";
-    s().message = "going back to " + from() + ": " + s().ending->message;
+    s().message = "returning traffic to " + from() + ": " + s().ending->message;
     look_again(std::max(s().ending->at + kDrainLimit, now_ + Duration(1000)));
     return;
   }
@@ -172,7 +172,7 @@ bool RolloutAdvance::already_stable() {
 
 void RolloutAdvance::succeed() {
   if (!recorded()) {
-    s().message = "done, " + to() + " serves all traffic";
+    s().message = "complete: " + to() + " serves all traffic";
     return;
   }
   s().stable_weight = 0;
@@ -205,7 +205,7 @@ void RolloutAdvance::pause(const std::string& reason, const std::string& message
 
 void RolloutAdvance::explain_pause() {
   if (s().pause_message.empty()) return;  // the version before wrote down the whole message alone
-  s().message = s().pause_message + "; " + how_to_go_on() + " to try this step again, or set desiredState to " +
+  s().message = s().pause_message + "; " + how_to_go_on() + " to retry this step, or set desiredState to " +
                 (wants("Promoted") ? "" : "Promoted or ") + "Aborted" + changed_gates();
 }
 
@@ -235,7 +235,7 @@ void RolloutAdvance::promote() {
   const bool anew = resume_requested() || s().observed_state != "Promoted";
   const bool by_itself = paused_by_itself();
   if (at_final() && by_itself && !anew && !serving_.at(100)) return explain_pause();
-  if (!at_final()) event("RolloutPromoted", "what was left after " + where() + " is skipped by desiredState");
+  if (!at_final()) event("RolloutPromoted", "desiredState Promoted skips what follows " + where());
   if (!at_final() || (by_itself && anew)) {
     if (by_itself) ++s().attempt;
     enter(count() + 1);
@@ -254,7 +254,7 @@ void RolloutAdvance::try_again() {
   enter(s().step_index);
   if (s().baking_since) s().baking_since = s().step_started;
   std::erase_if(s().gates, [](const api::GateStatus& g) { return g.verdict != "Passed" && g.verdict != "Running"; });
-  event("RolloutResumed", "trying " + where() + " again");
+  event("RolloutResumed", "retrying " + where());
 }
 
 void RolloutAdvance::steer() {
@@ -262,7 +262,7 @@ void RolloutAdvance::steer() {
   if (wants("Paused")) s().observed_state = "Paused";
   if (paused_by_itself()) return told_to_go_on() ? try_again() : explain_pause();
   if (wants("Paused"))
-    return stand_still("Requested", "paused by desiredState at " + where(), "; " + how_to_go_on() + " to go on");
+    return stand_still("Requested", "desiredState Paused was set at " + where(), "; " + how_to_go_on() + " to continue");
   if (!in_.hold.empty()) return stand_still("Held", in_.hold);
   if (!s().paused_at) return;
   // The clock of the step stood still meanwhile.

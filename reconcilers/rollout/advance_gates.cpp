@@ -11,7 +11,7 @@ namespace mo::rollout {
 namespace {
 
 std::string undefined(const std::string& gate) {
-  return "gate " + gate + " is not defined, or is of a kind that this operator doesn't know";
+  return "gate " + gate + " is not defined, or this operator does not support its kind";
 }
 
 }  // namespace
@@ -62,7 +62,7 @@ bool RolloutAdvance::pass_required() {
     if (elsewhere || !pass_gate(*gate, attempt())) all = false;
     if (s().ending || s().paused_at) return false;
   }
-  if (!all) s().message = "measuring required gates before all traffic goes to " + to() + gate_messages();
+  if (!all) s().message = "measuring required gates before 100% traffic goes to " + to() + gate_messages();
   return all;
 }
 
@@ -170,7 +170,7 @@ bool RolloutAdvance::pass_gate(const api::Gate& gate, const Attempt& attempt, bo
   if (gate.dry_run && it->verdict != "Running") {
     if (news)
       event("GateWouldHold", what + (it->verdict == "Failed" ? " failed: " : " is inconclusive: ") +
-                                 it->message + "; it is a dry run");
+                                 it->message + "; dryRun is true, so the rollout continues");
     return true;
   }
   if (it->verdict == "Failed")

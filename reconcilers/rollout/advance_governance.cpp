@@ -55,11 +55,11 @@ bool RolloutAdvance::pass_before_traffic() {
   for (const std::string& name : names) {
     const api::Gate* gate = policy().gate(name);
     if (!gate || !gate->measurable())
-      return fail("GateUndefined", "gate " + name + " of a ModelPolicy is not known to this operator"), false;
+      return fail("GateUndefined", "gate " + name + " of a ModelPolicy has a kind that this operator does not support; upgrade the operator or change the gate"), false;
     if (!pass_gate(*gate, attempt())) all = false;
     if (s().ending || s().paused_at) return false;
   }
-  if (!all) s().message = "measuring the gates that a ModelPolicy asks for before the first request" + gate_messages();
+  if (!all) s().message = "measuring the gates that a ModelPolicy requires before the first request" + gate_messages();
   return all;
 }
 
@@ -100,8 +100,8 @@ void RolloutAdvance::await(const governance::Tally& tally, const std::string& wh
 void RolloutAdvance::no_author(const std::string& what) {
   s().approval->reason = "AuthorUnknown";
   s().message = "cannot be approved before " + what +
-                ": nobody is on record as the author of this change, and a ModelPolicy demands that another "
-                "person approves it. Abort it, and make the change again with annotation " +
+                ": the author of this change is unknown, and a ModelPolicy requires that another "
+                "person approves it. Abort the rollout and make the change again with annotation " +
                 std::string(api::kAnnotationChangedBy) + " set to your own user name on the " +
                 (in_.rollout.origin == "spec" ? "Model" : "ModelRollout");
 }
@@ -121,7 +121,7 @@ std::optional<std::set<std::string>> RolloutAdvance::read_approvals() {
       s().approval = before;
       s().message = in_.rollout.status.message;
     } else {
-      s().message = "reads the approvals once more before traffic moves";
+      s().message = "reading the approvals again before traffic changes";
     }
     return {};
   }
@@ -148,6 +148,7 @@ void RolloutAdvance::reject(const api::ModelApproval& word) {
   decide("Failed", "ApprovalRejected",
          "rejected by " + word.approver + " for role " + word.role + (word.reason.empty() ? "" : ": " + word.reason) +
              " (ModelApproval " + word.meta.key.name + ")");
+  s().ending->approval = word.meta.key.name;
 }
 
 bool RolloutAdvance::clear(const char* before, const std::string& subject, std::vector<api::UsedApproval> used) {

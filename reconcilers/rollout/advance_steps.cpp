@@ -45,8 +45,8 @@ bool RolloutAdvance::reach(int weight) {
   // Who asked for two pods wonders about twenty.
   const bool more = !serving_.routed && !first() && goal.stable > serving_.replicas;
   wait_for_pods(goal.candidate, " at " + std::to_string(weight) + "%" +
-                                    (more ? " (" + std::to_string(goal.stable) + " pods of " + from() + " beside " +
-                                                std::to_string(goal.candidate) + ", for without spec.serving.route pods are the weight)"
+                                    (more ? " (needs " + std::to_string(goal.stable) + " pods of " + from() + " beside " +
+                                                std::to_string(goal.candidate) + ", because without spec.serving.route the pod counts make the weight)"
                                           : ""));
   return false;
 }
@@ -56,7 +56,7 @@ bool RolloutAdvance::wait_out(const api::Step::Pause& pause) {
   if (!pause.duration) {
     if (told_to_go_on()) return true;
     s().phase = "Paused";
-    s().message = "waits at " + where() + "; " + how_to_go_on() + " to go on, or set desiredState to Promoted";
+    s().message = "waiting at " + where() + "; " + how_to_go_on() + " to continue, or set desiredState to Promoted";
     return false;
   }
   const TimePoint until = *s().step_started + *pause.duration;
@@ -69,7 +69,7 @@ bool RolloutAdvance::wait_out(const api::Step::Pause& pause) {
 bool RolloutAdvance::choose_callers() {
   if (!may_serve() || !shadowed() || !warmed()) return false;
   if (serving_.routed && serving_.route_taken_up && serving_.route_rules.header_matches == step().match->headers) return true;
-  wait_for_route("chosen callers go to " + to());
+  wait_for_route("route matched headers to " + to());
   return false;
 }
 
@@ -101,7 +101,7 @@ bool RolloutAdvance::mirrored() {
   }
   // Somebody took the copies out of the route: what a policy asks for is a time without a gap.
   if (!serving_.route_rules.mirrored && !shadow_over()) s().mirrored_since.reset();
-  wait_for_route(to() + " gets copies of requests");
+  wait_for_route("mirror requests to " + to());
   return false;
 }
 
@@ -114,25 +114,25 @@ bool RolloutAdvance::shadow_over() {
 
 bool RolloutAdvance::shadowed() {
   if (shadow_over()) return true;
-  if (!shadows()) return fail("PolicyUnsatisfied", "a ModelPolicy asks for copies of requests first, and the strategy of this rollout is not Shadow"), false;
+  if (!shadows()) return fail("PolicyUnsatisfied", "a ModelPolicy requires mirrored requests before traffic, but the strategy of this rollout is not Shadow; set spec.rollout.strategy to Shadow"), false;
   if (!warmed()) return false;
   if (shadow_over()) return true;
   const TimePoint until = s().mirrored_since.value_or(now_) + *s().governance->min_shadow;
-  s().message = to() + " gets copies of requests until " + format_time(until) + ", as a ModelPolicy asks";
+  s().message = to() + " gets mirrored requests until " + format_time(until) + ", as a ModelPolicy requires";
   look_again(until);
   return false;
 }
 
 bool RolloutAdvance::can_mirror() {
   if (in_.gateways.empty()) {
-    fail("MirroringNotOffered", "spec.serving.route names no Gateway that could mirror requests");
+    fail("MirroringNotOffered", "spec.serving.route.parentRefs names no Gateway; strategy Shadow needs one that mirrors requests");
     return false;
   }
   const std::string id = "mirror/" + in_.rollout.meta.uid + "/" + std::to_string(s().step_started->time_since_epoch().count());
   const auto answer = in_.answers.find(id);
   if (answer == in_.answers.end()) {
     out_.asks.push_back({id, AskGateways{in_.gateways, "HTTPRouteRequestMirror"}});
-    s().message = "asking the gateways whether they mirror requests";
+    s().message = "checking whether the Gateways support request mirroring";
     return false;
   }
   if (!answer->second.text) {
@@ -177,16 +177,15 @@ void RolloutAdvance::wait_for_pods(int wanted, const std::string& where) {
   if (g.digest_mismatch) return fail("DigestMismatch", g.candidate_problem);
   if (g.bad_signature) return fail("BadSignature", g.candidate_problem);
   if (g.adopting && g.candidate_ready_for(100)) return;  // it is not the candidate that is late
-  keep_deadline("not ready within ", std::to_string(g.candidate.ready) + " pods of " + to() + " are ready" + problem, g.candidate_fetching);
+  keep_deadline(to() + " was not ready within ", std::to_string(g.candidate.ready) + "/" + std::to_string(wanted) + " pods ready" + problem, g.candidate_fetching);
 }
 
-// Until `what` is true of the route.
+// Until the gateways do `what`: "mirror requests to m-v2".
 void RolloutAdvance::wait_for_route(const std::string& what) {
-  const std::string problem = !serving_.routed                  ? "; the Model has no route any more"
-                              : serving_.route_problem.empty() ? ""
-                                                              : "; " + serving_.route_problem;
-  s().message = "waiting until " + what + problem;
-  keep_deadline("not so within ", what + problem);
+  const std::string who = "HTTPRoute " + in_.rollout.model;
+  const std::string problem = serving_.routed ? serving_.route_problem : "the Model has no spec.serving.route any more";
+  s().message = "waiting for " + who + " to " + what + (problem.empty() ? "" : "; " + problem);
+  keep_deadline(who + " did not " + what + " within ", problem.empty() ? "check the status of the HTTPRoute and of its Gateway" : problem);
 }
 
 // A step may be older than its deadline when pods go missing (it was scaled, a node was drained): they have that long to come from
@@ -216,14 +215,14 @@ void RolloutAdvance::bake(bool there) {
   if (!s().baking_since) {
     s().baking_since = s().step_started = whole_second(now_);
     forget_gates(bake.gates);
-    event("RolloutBaking", to() + " has all traffic; it is watched for " + format_duration(bake.duration));
+    event("RolloutBaking", to() + " serves all traffic; its bake gates are measured for " + format_duration(bake.duration));
   }
   s().phase = "Baking";
   watch(bake.gates, attempt());
   if (s().ending || s().paused_at || !there) return;
   const TimePoint until = *s().baking_since + bake.duration;
   if (now_ < until) {
-    s().message = to() + " has all traffic and is watched until " + format_time(until);
+    s().message = to() + " serves all traffic; its bake gates are measured until " + format_time(until);
     return look_again(until);
   }
   for (const api::GateStatus& gate : s().gates) {

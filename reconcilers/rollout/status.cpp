@@ -151,6 +151,7 @@ Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& s
                      {"reason", s.ending->reason},
                      {"message", s.ending->message},
                      {"at", format_time(s.ending->at)}};
+  if (s.ending && !s.ending->approval.empty()) out["ending"]["approval"] = s.ending->approval;
   Conditions conditions(rollout.status.conditions, rollout.meta.generation, now);
   const Verdict stall = stalled(shown, waiting, problem);
   conditions.set("Ready", ready(shown, stall));

@@ -135,7 +135,7 @@ Result<Ingredients> ingredients_of(const api::Model& model, const api::ModelVers
   if (const auto free = free_of_parts(*merged, model, version, runtime); !free) return fail(free.error());
   if (!find_server(*merged))
     return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name +
-                                        " with the Model's laid over it has no container named server");
+                                        " merged with the Model's template has no container named server");
   std::string name = name_of(model, version, runtime, without_defaults(*merged));
   return Ingredients{std::move(*brought), std::move(*merged), std::move(name)};
 }
@@ -364,9 +364,9 @@ Result<Json> render_returned_service(const api::Model& model) {
 
 std::string ports_problem(const Json& ports, bool routed) {
   const std::optional<size_t> main = requests_port(ports);
-  if (!main) return "it cannot be told which port of the Service requests come by: name that one http";
+  if (!main) return "the Service has several ports and none is named http: name the port of requests http";
   if (routed && has_80(ports) && !is_80(ports[*main]))
-    return "the route leads to port 80 of the Service, which is not the one named http: call that one otherwise";
+    return "the route uses port 80 of the Service, which is not the port named http: rename the port named http";
   return "";
 }
 

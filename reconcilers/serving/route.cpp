@@ -57,9 +57,9 @@ void look_at_gateways(const api::HttpRoute& route, RouteView& view, TimePoint no
   view.problem_at = later(route.applied_at, kPatience, now);
   if (view.problem_at) return;
   view.problem = "HTTPRoute " + route.meta.key.name +
-                 (problem.empty() ? " is taken up by no gateway: does the Gateway that spec.serving.route.parentRefs names "
-                                    "exist, and do its listeners admit this namespace and hostname?"
-                                  : " is not served by " + problem);
+                 (problem.empty() ? " is accepted by no Gateway: check that the Gateway in spec.serving.route.parentRefs "
+                                    "exists and that its listeners allow this namespace and hostname"
+                                  : " was not accepted by " + problem);
 }
 
 class RouteUpdatePlanner {

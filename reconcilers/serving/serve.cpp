@@ -189,11 +189,11 @@ class Serve {
     const RouteUpdate update = plan_route_update(route_, w_, state_, o_.key.name, candidate_wanted, candidate_rolls_, now_);
     calm_ = update.calm;
     if (update.look_again) look_again(*update.look_again);
-    if (!update.main.empty()) service(o_.key.name, update.main, "what is stable is " + name(update.main));
+    if (!update.main.empty()) service(o_.key.name, update.main, "the stable version is " + name(update.main));
     if (update.side && update.side->empty())
       remove_service(side);
     else if (update.side)
-      service(side, *update.side, "reach " + name(*update.side) + " apart");
+      service(side, *update.side, "route requests to " + name(*update.side));
     if (!update.main.empty()) route(update);
   }
 
@@ -213,16 +213,16 @@ class Serve {
       return;
     }
     if (!sticky)
-      out_.not_sticky = "the cluster's HTTPRoutes refuse spec.serving.route.sessionPersistence, so callers go by weights alone: install "
-                        "the Gateway API's experimental channel and take annotation " + std::string(api::kAnnotationNotSticky) +
-                        " off HTTPRoute " + o_.key.name + ", or remove the field";
+      out_.not_sticky = "the HTTPRoute CRD of this cluster does not have sessionPersistence, so spec.serving.route.sessionPersistence is not in effect: install "
+                        "the experimental channel of the Gateway API and remove annotation " + std::string(api::kAnnotationNotSticky) +
+                        " from HTTPRoute " + o_.key.name + ", or remove the field";
     if (there && (it->second.applied == rendered->hash || it->second.object->meta.deleting)) return;
     if (answers_for_retired(o_) && route_.main_reaches == 0 && n_ > 0) return;
     std::string why;
     for (const auto& [service, weight] : update.weights)
       why += (why.empty() ? "traffic: " : ", ") + service + " " + std::to_string(weight) + "%";
-    if (!update.rules.header_matches.empty()) why += ", chosen callers to " + name(w_.candidate);
-    if (update.rules.mirrored) why += ", copies to " + name(w_.candidate);
+    if (!update.rules.header_matches.empty()) why += ", matched headers to " + name(w_.candidate);
+    if (update.rules.mirrored) why += ", mirrored requests to " + name(w_.candidate);
     apply({Kind::HttpRoute, o_.key}, std::move(*rendered), there ? &it->second.object->meta : nullptr, why);
   }
 
@@ -281,9 +281,9 @@ class Serve {
     const std::string whose = answer == o_.answers.end() ? "" : owner_of_service(answer->second);
     out_.asks.push_back(std::move(ask));
     out_.problem_reason = "ServiceNameTaken";
-    out_.problem = "Service " + name + " is there already and not this Model's" + (whose.empty() ? "" : ", but " + whose) +
+    out_.problem = "Service " + name + " already exists and does not belong to this Model" + (whose.empty() ? "" : ", but to " + whose) +
                    ": delete or rename it, or give the Model another name" +
-                   (name == o_.key.name ? "; if it leads callers to a Deployment that this Model is to replace, name that in spec.serving.adopt" : "");
+                   (name == o_.key.name ? "; if it selects a Deployment that this Model is to replace, set spec.serving.adopt.name to that Deployment" : "");
   }
 
   static std::string owner_of_service(const Answer& answer) {
@@ -291,8 +291,8 @@ class Serve {
     const Json service = found && found->is_object() ? found->value("service", Json()) : Json();
     if (!service.is_object()) return "";
     const std::string controller = service.value("controller", ""), manager = service.value("managedBy", "");
-    if (!controller.empty()) return "that of " + controller;
-    return manager.empty() ? "" : "managed by " + manager;
+    if (!controller.empty()) return controller;
+    return manager.empty() ? "" : manager + " (label app.kubernetes.io/managed-by)";
   }
 
   void remove_service(const std::string& name) {
@@ -404,7 +404,7 @@ class Serve {
     // Taken over without its template on record: under a policy, what the spec says by now was not let through.
     const bool governed = std::any_of(o_.policies.begin(), o_.policies.end(), [](const auto& policy) { return policy->enforced; });
     if (governed && record->asked != asked_of(*o_.model))
-      return fail(ErrorKind::Invalid, "the pod template of " + version_of(side) + " is not on record, and spec.serving was changed since: set it back, or wait for the rollout");
+      return fail(ErrorKind::Invalid, "the pod template of " + version_of(side) + " is not recorded, and spec.serving has changed since: change it back, or wait for the rollout");
     return make_revision_as(*o_.model, *version, **runtime, settings_, *record);
   }
 

@@ -148,9 +148,9 @@ ServingState survey(const Observed& o, const std::string& stable, const std::str
   if (!candidate.empty()) g.candidate_fetching = fetching_of(o, candidate);
   g.candidate_problem = candidate.empty() ? "" : pods_problem(o, candidate);
   if (g.candidate_problem.empty() && !g.stray.empty())
-    g.candidate_problem = g.stray + " of an earlier rollout has yet to end";
+    g.candidate_problem = g.stray + " of an earlier rollout is still terminating";
   if (g.candidate_problem.empty() && side_lags && g.candidate_settled)
-    g.candidate_problem = "the endpoints of Service " + candidate_service_name(o.key.name) + " name too few of them yet";
+    g.candidate_problem = "the endpoints of Service " + candidate_service_name(o.key.name) + " do not list enough of them yet";
   for (const auto& pod : o.pods) {
     if (side_of(*pod) != candidate || pod->ready) continue;
     g.digest_mismatch |= pod->digest_mismatch;

@@ -60,7 +60,7 @@ Planned taken_away(const Observed& o, TimePoint now) {
   s.suppressed.clear();
   for (const auto& [name, job] : o.jobs)  // nobody would read what they make
     if (job->gate_of.empty() && !job->complete && !job->failed && !job->meta.deleting)
-      out.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "spec.retraining was taken away"});
+      out.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "spec.retraining was removed"});
   return out;
 }
 

@@ -432,7 +432,7 @@ Answer Operator::answer_to(const Ask& ask) const {
     if (w_.gateway_mirrors)
       answer.text = gateways->feature;
     else
-      answer.problem = "Gateway doesn't offer " + gateways->feature;
+      answer.problem = "Gateway does not support " + gateways->feature;
   } else if (const auto* adopted = std::get_if<AskAdopted>(&ask.question)) {
     const Json* deployment = w_.find({Kind::Deployment, adopted->deployment});
     const Json* service = w_.find({Kind::Service, adopted->service});

@@ -57,10 +57,10 @@ TEST_CASE("approvals are guarded by the policy as it stands in the manifests, an
          p["spec"]["matchConstraints"]["excludeResourceRules"] = {{{"a", "b"}}};
        },
        "for some objects only"},
-      {"anybody's name", [](Json& p, Json&) { p["spec"]["validations"].erase(0); }, "spec.validations, which lacks object.spec.approver"},
-      {"no right", [](Json& p, Json&) { p["spec"]["validations"].erase(1); }, "spec.validations, which lacks authorizer"},
+      {"anybody's name", [](Json& p, Json&) { p["spec"]["validations"].erase(0); }, "spec.validations, which does not contain object.spec.approver"},
+      {"no right", [](Json& p, Json&) { p["spec"]["validations"].erase(1); }, "spec.validations, which does not contain authorizer"},
       {"a word in a string alone", [](Json& p, Json&) { p["spec"]["validations"][0]["expression"] = "true || 'object.spec.approver == request.userInfo.username' == ''"; },
-       "spec.validations, which lacks object.spec.approver"},
+       "spec.validations, which does not contain object.spec.approver"},
       {"on some conditions", [](Json& p, Json&) { p["spec"]["matchConditions"] = {{{"name", "never"}, {"expression", "false"}}}; },
        "spec.matchConditions"},
       {"variables of another meaning", [](Json& p, Json&) { p["spec"]["variables"] = {{{"name", "who"}, {"expression", "''"}}}; },

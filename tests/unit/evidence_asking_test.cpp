@@ -289,7 +289,7 @@ TEST_CASE("what gateways can is asked of their classes, and every one must", "[e
   f.evidence.ask(f.model, {{"both", AskGateways{{{"gate", "a"}, {"ns", "b"}}, feature}}});
   REQUIRE(f.wait_for(2));
   CHECK_FALSE(f.answer("both").text);
-  CHECK(f.answer("both").problem == "Gateway ns/b doesn't offer HTTPRouteRequestMirror: GatewayClass some doesn't list it in status.supportedFeatures");
+  CHECK(f.answer("both").problem == "Gateway ns/b does not support HTTPRouteRequestMirror: GatewayClass some does not list it in status.supportedFeatures");
   f.client.script["get ns/gone"] = {fail(ErrorKind::NotFound, "not found")};
   f.evidence.ask(f.model, {{"none", AskGateways{{{"ns", "gone"}}, feature}}});
   REQUIRE(f.wait_for(3));

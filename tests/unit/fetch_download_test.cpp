@@ -59,7 +59,7 @@ TEST_CASE("what says that it is too large is not fetched", "[fetch]") {
   CHECK(f.run() == kFetchNoSource);
   CHECK_THAT(
       f.said(),
-      Contains("it is larger than the 5 bytes that are allowed: the server has 10; if it is the right one, set artifact.size"));
+      Contains("it is larger than the 5 bytes allowed: the server has 10; if the artifact is right, set artifact.size"));
   f.http.attempts = {{200, "model", {}, false, {{"content-length", "99999999999999999999999"}}}};
   CHECK(f.run() == 0);
 }

@@ -183,7 +183,7 @@ TEST_CASE("what is wrong with a version, a server or an account is said, and not
   is(kFetchNoSource, "bytes that are allowed");
   m.options.max_bytes = 1u << 30;
   m.wanted_authorization = "Bearer t";
-  is(kFetchCredentials, "MLflow wants credentials; name a Secret in registry.mlflow.credentials");
+  is(kFetchCredentials, "MLflow requires credentials; name a Secret in registry.mlflow.credentials");
   m.wanted_authorization.clear();
   m.status = 500;
   m.options.timeout = 20ms;

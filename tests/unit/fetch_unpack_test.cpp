@@ -245,7 +245,7 @@ TEST_CASE("what is packed twice has the same bytes, and is unpacked as it was", 
   CHECK_THAT(pack(one, one / "MLmodel").error().message, Contains("part of itself"));
   fs::create_directory(dir.path / "empty");
   CHECK_THAT(pack(dir.path / "empty", dir.path / "x.tar").error().message, Contains("has no files"));
-  CHECK_THAT(pack(dir.path / "none", dir.path / "x.tar").error().message, Contains("is no folder"));
+  CHECK_THAT(pack(dir.path / "none", dir.path / "x.tar").error().message, Contains("is not a folder"));
   CHECK_FALSE(fs::exists(dir.path / "x.tar.part"));
 }
 

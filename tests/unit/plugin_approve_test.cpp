@@ -58,7 +58,7 @@ TEST_CASE("what cannot be approved is refused before anything is written", "[plu
   approving.role.clear();
   Json both = waiting_rollout();
   both["status"]["approval"]["roles"][1]["given"] = 1;
-  CHECK(why(both).find("say --role, one of those that are missing: risk (0 of 1), legal (1 of 2)") != std::string::npos);
+  CHECK(why(both).find("set --role to one of the missing roles: risk (0 of 1), legal (1 of 2)") != std::string::npos);
   CHECK(why(rollout_of("m", "r", "Progressing")).find("waits for no approval") != std::string::npos);
 }
 

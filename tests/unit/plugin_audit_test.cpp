@@ -127,7 +127,7 @@ void sum_anew(Files& files) {
 TEST_CASE("what served at a time, why, and by whose word", "[plugin][audit]") {
   const Story s;
   const Trail trail = s.evidence().trail;
-  CHECK(served_at(trail, minute(-5))[0] == "at 2026-11-22T10:55:00Z nothing is on record as serving");
+  CHECK(served_at(trail, minute(-5))[0] == "at 2026-11-22T10:55:00Z no version is recorded as serving");
   CHECK(served_at(trail, minute(2))[0] == "at 2026-11-22T11:02:00Z m-v1 (sha256:1) served, since 2026-11-22T11:00:00Z");
   const auto now = served_at(trail, minute(30));
   CHECK(now[0] == "at 2026-11-22T11:30:00Z m-v2 (" + kDigest + ") served, since 2026-11-22T11:03:00Z");
@@ -151,7 +151,7 @@ TEST_CASE("kubectl model audit shows the trail, also of a Model that is gone, an
   for (const char* words : {"SEQ", "Approved", "bob", "ModelRollout m-v2-2", "Paused"})
     CHECK(shown.second.find(words) != std::string::npos);
   CHECK(run({.model = "m", .verify = true}) ==
-        std::pair<int, std::string>(kDone, "whole: records 1 to 5; signatures were not checked: say --public-key\n"));
+        std::pair<int, std::string>(kDone, "whole: records 1 to 5; signatures were not checked: set --public-key\n"));
   CHECK(run({.model = "m", .output = "jsonl"}).second ==
         s.lines[0] + "\n" + s.lines[1] + "\n" + s.lines[2] + "\n" + s.lines[3] + "\n" + s.lines[4] + "\n");
   CHECK(Json::parse(run({.model = "m", .output = "json"}).second).size() == 5);
@@ -221,9 +221,9 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
   };
   const std::string other = "sha256:" + std::string(64, 'e');
   const Row rows[] = {
-      {"a file is edited", [&](Files& f) { f["gates.json"] += " "; }, false, "gates.json is another than when it was packed"},
+      {"a file is edited", [&](Files& f) { f["gates.json"] += " "; }, false, "gates.json has changed since it was packed"},
       {"a file is added", [&](Files& f) { f["more.txt"] = "x"; }, false, "more.txt is not listed"},
-      {"a file is removed", [&](Files& f) { f.erase("gates.json"); }, false, "lists \"gates.json\", which is not there"},
+      {"a file is removed", [&](Files& f) { f.erase("gates.json"); }, false, "lists \"gates.json\", which is missing"},
       {"and from the sums", [&](Files& f) { f.erase("approvals.json"); }, true, "approvals.json is missing"},
       {"the digest", [&](Files& f) { replace(f, "version.json", kDigest, other); }, true, "and version.json says"},
       {"the policy",
@@ -235,9 +235,9 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
       {"a record", [&](Files& f) { replace(f, "audit/modelaudits.json", "because", "becausE"); }, true, "was edited"},
       {"the records that are printed", [&](Files& f) { replace(f, "audit/records.jsonl", "because", "becausE"); }, true,
        "does not hold the records"},
-      {"the signature", [&](Files& f) { f["audit/checkpoint.sig"][3] ^= 1; }, true, "is by none of these keys"},
+      {"the signature", [&](Files& f) { f["audit/checkpoint.sig"][3] ^= 1; }, true, "is not made with any of these keys"},
       {"the checkpoint", [&](Files& f) { replace(f, "audit/checkpoint.txt", "ns/m", "ns/n"); }, true,
-       "is of no record of this trail"},
+       "belongs to no record of this trail"},
       {"the card", [&](Files& f) { replace(f, "model-card.md", "payments", "anything"); }, true, "model-card.md does not say what"},
       {"the rollout is left out", [&](Files& f) { f.erase("rollout.json"); }, true, "rollout.json is missing: record "},
       {"all of it is made up, and nothing is sealed",
@@ -249,7 +249,7 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
          f["audit/pending.json"] = pending.dump(), f["audit/modelaudits.json"] = "[]";
          f.erase("audit/checkpoint.txt"), f.erase("audit/checkpoint.sig");
        },
-       true, "no record of the audit trail is signed by this key"},
+       true, "no record of the audit trail has a signature of this key"},
       {"a ModelAudit without a name",
        [&](Files& f) {
          Json sealed = Json::parse(f["audit/modelaudits.json"]);

@@ -155,7 +155,7 @@ TEST_CASE("plugin: lint of odd files", "[plugin][lint]") {
   CHECK(linted(one).empty());
   CHECK(linted(one + "status: {phase: 7}\n").empty());
   CHECK_THAT(first(one + "---\n" + one),
-             Catch::Contains("-:8: metadata.name: Model m is there twice; first at -:1"));
+             Catch::Contains("-:8: metadata.name: Model m is defined twice; first at -:1"));
   CHECK(
       first(R"({"apiVersion":"v1","kind":"List","items":[{"apiVersion":"modelops.dev/v1alpha1","kind":"Model",
 "metadata":{"name":"m"},
@@ -364,7 +364,7 @@ TEST_CASE("plugin: lint passes over files that are none of ours", "[plugin][lint
   const Linted none = lint_of({folder.path()});
   CHECK(none.code == kDone);
   CHECK(none.out.empty());
-  CHECK(none.err == "0 objects in 5 files, 5 of other kinds passed over: nothing to check\n");
+  CHECK(none.err == "0 objects in 5 files, 5 of other kinds skipped: nothing to check\n");
   CHECK(lint_of({deployment}).code == kDone);
   // Named by itself, a file has to be one that can be read; and so has one that speaks of us.
   CHECK_THAT(lint_of({helm}).out, Catch::StartsWith(helm + ":1: "));
@@ -387,7 +387,7 @@ TEST_CASE("plugin: lint warns, and fails for it only where it is strict", "[plug
       "-:15: warning: spec.rollout.gates[0].samples.query: selects a of all namespaces, so a pod of another namespace can "
       "change the result; add namespace=\"{{namespace}}\" to each selector",
       "-:15: warning: spec.rollout.gates[0].samples.query: \"or vector(…)\" turns no data into a number, so a gate without "
-      "data passes or fails; leave it out: no data is then inconclusive. For a share of errors, write 1 - good / all",
+      "data passes or fails; remove it: no data is then inconclusive. For a share of errors, write 1 - good / all",
       "-:8: warning: spec.rollout.steps[0].weight: weight 10 with 2 replicas takes 10 pods (9 stable, 1 candidate), since "
       "replicas are the weight; choose a larger weight, or set spec.serving.route"};
   CHECK(linted(model) == warnings);
@@ -437,7 +437,7 @@ TEST_CASE("plugin: a kustomization is made by kubectl, else by kustomize", "[plu
   const auto program = [&](const std::string& name, const std::string& line) {
     std::filesystem::permissions(bin.write(name, "#!/bin/sh\n" + line + "\n"), std::filesystem::perms::owner_all);
   };
-  CHECK(read().error().message == "-k it's here needs kubectl or kustomize on PATH; neither is there");
+  CHECK(read().error().message == "-k it's here needs kubectl or kustomize on PATH");
   program("kustomize", R"([ "$*" = "build -- it's here" ] && printf 'apiVersion: modelops.dev/v1alpha1\nkind: Model\n')");
   CHECK(read()->ours.size() == 1);
   program("kubectl", R"([ "$*" = "kustomize -- it's here" ] && printf 'kind: Service\n')");

@@ -252,7 +252,7 @@ TEST_CASE("an open pause waits for a request to go on") {
   b.now += std::chrono::hours(24);
   b.go();
   CHECK(b.r.status.step_index == 2);
-  CHECK(b.r.status.message.find("set spec.resumeRequestedAt to now, or run kubectl model resume m, to go on") != std::string::npos);
+  CHECK(b.r.status.message.find("set spec.resumeRequestedAt to now, or run kubectl model resume m, to continue") != std::string::npos);
   b.desire("Running");  // which it was
   b.go();
   CHECK(b.r.status.step_index == 2);
@@ -351,7 +351,7 @@ TEST_CASE("the deadline counts from the step's start and names the cluster's own
   b.go();
   CHECK(b.r.status.phase == "RolledBack");
   CHECK(b.r.status.message.find(
-            "not ready within 1m: 0 pods of m-v2 are ready: ErrImagePull: no such image") == 0);
+            "m-v2 was not ready within 1m: 0/1 pods ready: ErrImagePull: no such image") == 0);
 }
 
 // A preview that had waited for an hour was rolled back as soon as one of its pods was moved.

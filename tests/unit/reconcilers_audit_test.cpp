@@ -84,7 +84,7 @@ TEST_CASE("pauses, approvals, rejections and skipped gates are told with who did
   CHECK(last(r.model.status.audit)["action"] == "GatesSkipped");
   const auto rejected = [&](auto& s) {
     approved(s), s.observed_state = "Promoted";
-    s.ending = api::Ending{"Failed", "ApprovalRejected", "rejected by dan for role risk (ModelApproval no)", kNow};
+    s.ending = api::Ending{"Failed", "ApprovalRejected", "rejected by dan for role risk (ModelApproval no)", kNow, "no"};
   };
   auto no = std::make_shared<api::ModelApproval>();
   no->meta = meta("no");

@@ -280,7 +280,7 @@ TEST_CASE("a Job that fails is said with its words and made again, later each ti
   CHECK(t.status().written == t.status().change);
   REQUIRE(done.events.size() == 1);
   CHECK(done.events[0].note ==
-        "MLflow knows what serves: alias serving of registered model fraud names version 2");
+        "wrote to MLflow what serves: alias serving of registered model fraud names version 2");
 }
 
 TEST_CASE("one Job at a time writes, and the newest in the end") {

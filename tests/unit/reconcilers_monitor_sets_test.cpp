@@ -69,7 +69,7 @@ TEST_CASE("what is wrong with a set of monitors") {
                s.model.monitor_sets = {{"org", Kind::ClusterModelGateSet}};
                s.o.cluster_gate_sets_denied = true;
              }),
-             Catch::StartsWith("GateSetForbidden: an operator of one namespace may not look at ClusterModelGateSet org: write its monitors into"));
+             Catch::StartsWith("GateSetForbidden: an operator of one namespace may not read ClusterModelGateSet org: put its monitors into"));
   CHECK(why([](Scene& s) { add_set(s, "a", {})->problem = "spec.monitors[0].max: is not a text"; }) ==
         "InvalidGateSet: ModelGateSet a: spec.monitors[0].max: is not a text");
   CHECK_THAT(why([](Scene& s) {

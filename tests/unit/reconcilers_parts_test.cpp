@@ -120,7 +120,7 @@ TEST_CASE("sizes that no volume has end in no overflow") {
 TEST_CASE("a part that cannot be fetched is named") {
   const auto brought = serving::what_to_bring({"https://store/x", digest('a'), {}}, {part("lora", "ftp://store/x", 'b')});
   REQUIRE_FALSE(brought);
-  CHECK(brought.error().message.find("part lora: artifact uri ftp://store/x is none of") == 0);
+  CHECK(brought.error().message.find("part lora: artifact uri ftp://store/x must be one of") == 0);
 }
 
 TEST_CASE("a version without parts has the name, the revision and the digest that it always had") {
@@ -289,7 +289,7 @@ TEST_CASE("without parts a template has its names, its ConfigMaps are pinned, an
   v.parts = {part("lora", "s3://models/lora.tar", 'b')};
   const auto refused = serving::revision_name(s.model, v, *s.o.runtimes.front());
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().message == "spec.serving.template.spec.initContainers[modelops-fetch-lora] has a name of the operator's; choose another name");
+  CHECK(refused.error().message == "spec.serving.template.spec.initContainers[modelops-fetch-lora] uses a name that the operator reserves; choose another name");
 }
 
 TEST_CASE("who evaluates has the champion's parts, too") {

@@ -206,7 +206,7 @@ TEST_CASE("an artifact's size bounds what is fetched, and the volume") {
   CHECK(spec["initContainers"][0]["args"].back() == "524288000");
   CHECK(named(spec["volumes"], "modelops-artifact")["emptyDir"]["sizeLimit"] == std::to_string(516ull << 20));
   v.artifact.size = "much";
-  CHECK(render_deployment(model(), v, runtime(), kSettings).error().message == "artifact size much is no size such as 500Mi or 2Gi");
+  CHECK(render_deployment(model(), v, runtime(), kSettings).error().message == "artifact size much is not a size such as 500Mi or 2Gi");
 }
 
 TEST_CASE("credentials are mounted into the fetching container alone") {

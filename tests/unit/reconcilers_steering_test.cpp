@@ -199,7 +199,7 @@ TEST_CASE("Promoted does not skip a gate that is required") {
   CHECK(says(b, "waiting for m-v2 at 10%"));
   b.give(10);
   b.go();
-  CHECK(says(b, "measuring required gates before all traffic goes to m-v2"));
+  CHECK(says(b, "measuring required gates before 100% traffic goes to m-v2"));
   SECTION("it passes") {
     b.measure("0.95");
     CHECK(waits_at(b, 5, 100));

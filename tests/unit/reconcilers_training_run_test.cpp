@@ -87,7 +87,7 @@ TEST_CASE("data that is not fit ends the run before training is paid for") {
   t.end("m-run-000001-validate", report_of(R"({"rows": 12})"));
   t.settle();
   CHECK(t.run_status().phase == "Rejected");
-  CHECK(t.status().last_result == "Rejected: the data is not fit to train on: gate rows did not pass: 12 is below min 100");
+  CHECK(t.status().last_result == "Rejected: validation rejected the data: gate rows did not pass: 12 is below min 100");
   CHECK_FALSE(t.jobs.count("m-run-000001-train"));
 }
 
@@ -249,7 +249,7 @@ TEST_CASE("a run trains again with the next seed until its gates pass, and no mo
   t.settle();
   t.end("m-run-000001-train", result_of(R"({"f1": "0.5"})"));
   t.settle();
-  CHECK(t.run_status().message.find("attempt 1 of 2: gate good did not pass: 0.5 is below min 0.9; the next begins at 2026-11-22T09:10:00Z") == 0);
+  CHECK(t.run_status().message.find("attempt 1 of 2: gate good did not pass: 0.5 is below min 0.9; the next attempt starts at 2026-11-22T09:10:00Z") == 0);
   CHECK(t.jobs.size() == 1);
   t.settle(minutes(10));
   CHECK(t.run_status().attempt == 2);
@@ -411,7 +411,7 @@ TEST_CASE("bits whose rollout failed stay so when that rollout has gone as histo
     t.end("m-run-000001-train", result_of("{}"));
     t.settle();
     CHECK(t.status().last_result ==
-          "Rejected: the run made the same bits as m-1111111111, whose ModelRollout r-1 failed: gate accuracy failed");
+          "Rejected: the run produced the same artifact as m-1111111111, whose ModelRollout r-1 failed: gate accuracy failed");
   }
   SECTION("it was only rejected by the gates of a run before, and now passes them") {
     t.end("m-run-000001-train", result_of("{}"));

@@ -94,7 +94,7 @@ TEST_CASE("a run trains by an object of any kind, whose result becomes a version
   t.go(seconds(10));
   CHECK(t.trial().job_uid == "uid-w");
   CHECK(t.run_status().phase == "Training");
-  CHECK(t.message() == "JobSet " + name + " is under way");
+  CHECK(t.message() == "JobSet " + name + " is running");
   t.say(t.there({{"succeeded", true}, {"result", result_of(R"({"f1": "0.95"})")}}));
   t.go(seconds(20));
   CHECK(t.run_status().phase == "Succeeded");
@@ -227,7 +227,7 @@ TEST_CASE("a run that is called off deletes its workload before it is over") {
     CHECK(t.deleted.back() == kTrain);
     t.say({{"there", false}, {"served", true}});
     t.go(seconds(30));
-    CHECK_THAT(t.status().last_result, Contains("spec.retraining.workload was taken out before JobSet m-run-000001-train ended"));
+    CHECK_THAT(t.status().last_result, Contains("spec.retraining.workload was removed before JobSet m-run-000001-train ended"));
   }
   SECTION("with all of retraining") {
     t.model.retraining.reset();
