@@ -141,7 +141,7 @@ Result<TlsContext> make_context(const Certificate& certificate) {
 }
 
 Result<std::unique_ptr<CertificateFiles>> CertificateFiles::open(TlsFiles files, OnProblem on_problem, Clock now) {
-  std::unique_ptr<CertificateFiles> out(new CertificateFiles(std::move(files), std::move(told), std::move(now)));
+  std::unique_ptr<CertificateFiles> out(new CertificateFiles(std::move(files), std::move(on_problem), std::move(now)));
   out->looked_ = out->now_();
   if (auto done = out->read(); !done) return fail(done.error());
   return out;

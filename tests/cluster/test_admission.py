@@ -388,7 +388,7 @@ BAD = {
     "a short digest": (artifact(digest="sha256:abc"), ["spec.artifact.digest", "64 lower case hexadecimal digits"]),
     "a digest in capitals": (artifact(digest="sha256:" + "A" * 64), ["spec.artifact.digest", "64 lower case"]),
     "another digest": (artifact(digest="md5:" + "a" * 32), ["spec.artifact.digest", "sha256:"]),
-    "no digest": (artifact(digest=REMOVED), ["spec.artifact", "digest is required; only an oci:// address by a tag goes without"]),
+    "no digest": (artifact(digest=REMOVED), ["spec.artifact", "digest is required; only an oci:// address with a tag needs none"]),
     "a digest without one in the uri": (artifact(uri="oci://registry.example/fraud@sha256:" + "e" * 64, digest=REMOVED), ["spec.artifact", "digest is required"]),
     "a tag and a digest": (artifact(uri="oci://registry.example/fraud:2"), ["spec.artifact", "remove digest from an address by a tag"]),
     # steps
@@ -673,7 +673,7 @@ def test_a_training_run_is_a_record(kube, namespace):
 def test_adopt_is_not_pointed_elsewhere(kube, namespace):
     kube.create(model(metadata={"name": "adopts"}, spec__serving__adopt={"name": "old"}), namespace)
     assert_words(refusal(kube.patch, "Model", "adopts", {"spec": {"serving": {"adopt": {"name": "other"}}}}, namespace),
-                 ["adopt cannot change to another Deployment", "take it out of the spec first"])
+                 ["adopt cannot change to another Deployment", "remove it from the spec first"])
     kube.patch("Model", "adopts", {"spec": {"serving": {"adopt": None}}}, namespace)
     kube.delete("Model", "adopts", namespace)
 

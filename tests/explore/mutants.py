@@ -51,7 +51,7 @@ MUTANTS = [
      "tally = governance::tally(question, approvals, now_, &*read);", "tally = governance::tally(question, approvals, now_, BROKEN ? nullptr : &*read);",
      "an approval, its revocation", "policy"),
     ("who wrote the change may approve it", "reconcilers/governance/approvals.cpp",
-     'if (q_.record.separate_author) return "who wrote', 'if (q_.record.separate_author && !BROKEN) return "who wrote', "an approval, its revocation", "policy"),
+     'if (q_.record.separate_author) return "the author', 'if (q_.record.separate_author && !BROKEN) return "the author', "an approval, its revocation", "policy"),
     ("nobody looks again after a write", "reconcilers/model/plan.cpp",
      "    if (look_again_) plan_.requeue_after", "    if (BROKEN) plan_.at_once = false;\n    if (look_again_) plan_.requeue_after", "a first version", "at rest"),
 ]
