@@ -50,8 +50,8 @@ struct TlsFiles {  // PEM
   std::string client_authorities = {};  // empty: callers are asked for no certificate
 };
 
-// They are looked at again when somebody connects, at most once a second: mounted Secrets change in place. What cannot be used leaves what was
-// there before, and is told once. Not thread-safe.
+// Files are checked for changes at each connection, at most once a second, because mounted Secrets change in place. Invalid files keep the previous
+// certificate and are reported once. Not thread-safe.
 class CertificateFiles {
  public:
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
@@ -74,7 +74,7 @@ class CertificateFiles {
   std::chrono::steady_clock::time_point looked_;
   Certificate seen_;
   std::string seen_authorities_;
-  std::string problem_;  // what was told last
+  std::string problem_;  // the last reported problem
   TlsContext context_;
 };
 

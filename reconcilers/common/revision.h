@@ -1,4 +1,4 @@
-// A revision as status has it. Pure.
+// A revision as JSON of a status. Pure.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@ Json to_json(const api::Revision& revision);
 
 Json to_json(const api::Served& served);
 
-// Both are known to be of the same ingredients.
+// Both are known and have the same name.
 bool same(const std::optional<api::Revision>& a, const std::optional<api::Revision>& b);
 
 }  // namespace mo

@@ -18,7 +18,7 @@
 
 namespace mo::rollout {
 
-// How long the way back to stable waits for stable's pods before it cuts the candidate off regardless of
+// How long a rollback waits for stable's pods before the candidate loses its traffic regardless of
 // capacity.
 inline constexpr Duration kDrainLimit = std::chrono::seconds(60);
 
@@ -33,15 +33,15 @@ struct Input {
   const std::map<std::string, Ref<api::Job>>& jobs;
   std::string superseded_by;  // set: end it, with this sentence
   std::vector<ObjectKey> gateways = {};  // of the Model's route
-  std::map<std::string, std::string> job_troubles = {};  // why a Job does not get on, by its name
-  std::string digest = {}, stable_digest = {};  // of the bits of both versions; empty: unknown
+  std::map<std::string, std::string> job_troubles = {};  // why a Job makes no progress, by its name
+  std::string digest = {}, stable_digest = {};  // artifact digests of both versions; empty: unknown
   std::string spec_hash = {};                   // of the Model's spec.rollout
-  bool served_before = false;                   // the candidate had all traffic once
-  std::optional<api::GovernanceRecord> governance = {};  // what ModelPolicies ask, taken at the start
+  bool served_before = false;                   // the candidate had all traffic before
+  std::optional<api::GovernanceRecord> governance = {};  // requirements of ModelPolicies, copied at the start
   const std::vector<Ref<api::ModelApproval>>* approvals = nullptr;  // of the Model's rollouts
-  std::string freeze = {};                      // why nothing moves forward now, a sentence; empty: it may
+  std::string freeze = {};                      // why rollouts are frozen, a sentence; empty: they are not
   std::optional<TimePoint> freeze_until = {};
-  // What both are made of; the candidate's is none as long as its template cannot be used.
+  // Both revisions; the candidate's is empty while its template is invalid.
   std::optional<api::Revision> revision = {}, stable_revision = {};
   std::string hold = {};                        // why it does not go on, a sentence; empty: it may. Promoted and Aborted work all the same
 };

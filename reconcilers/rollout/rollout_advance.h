@@ -1,5 +1,5 @@
-// What advance() is made of: one turn of one rollout, from the status on record to the next. For advance.cpp,
-// advance_steps.cpp, advance_gates.cpp and advance_governance.cpp alone. Pure.
+// The implementation of advance(): one step in time of one rollout, from the stored status to the next. Only for advance.cpp,
+// advance_steps.cpp, advance_gates.cpp and advance_governance.cpp. Pure.
 #pragma once
 
 #include <optional>
@@ -17,7 +17,7 @@ namespace mo::rollout {
 // Status keeps whole seconds. Rounded up, so that no pause or deadline ever ends early.
 inline TimePoint whole_second(TimePoint t) { return std::chrono::ceil<std::chrono::seconds>(t); }
 
-// Good for one run(). Keeps a reference to `in`. What goes wrong in a rollout is written to its status.
+// For one run() only. Keeps a reference to `in`. Failures of a rollout are written to its status.
 class RolloutAdvance {
  public:
   RolloutAdvance(const Input& in, TimePoint now) : in_(in), now_(now), serving_(in.serving_state) {
@@ -31,7 +31,7 @@ class RolloutAdvance {
   api::RolloutStatus& s() { return out_.status; }
   const api::RolloutPolicy& policy() { return *s().policy; }
   const std::string& candidate() const { return in_.rollout.version; }
-  // For people: both versions, and of one and the same which templates.
+  // For messages: both versions, with their templates if the version is the same.
   std::string from() { return from_text(in_.rollout.version, s()); }
   std::string to() { return to_text(in_.rollout.version, s()); }
   bool first() { return s().from_version.empty(); }
@@ -56,8 +56,8 @@ class RolloutAdvance {
   void decide(const std::string& phase, const std::string& reason, const std::string& message);
   void end();
   void finish(const std::string& phase, const std::string& message);
-  // The Model learns an outcome before the rollout's own status tells it: what was measured just now has to
-  // be on record first, or a crash in between forgets what the outcome rests on.
+  // The outcome is written to the Model before the rollout. So the latest measurements must be stored
+  // first, or a crash in between loses the evidence of the outcome.
   bool recorded() { return s().gates == in_.rollout.status.gates; }
   bool already_stable();
   void succeed();
@@ -87,7 +87,7 @@ class RolloutAdvance {
   void steer();
   void stand_still(const std::string& reason, const std::string& why, const std::string& way_out = "");
 
-  // ---- what serving has to do for where we are ----
+  // ---- the traffic target of the current step ----
 
   void announce_needs();
 
@@ -95,7 +95,7 @@ class RolloutAdvance {
 
   std::string where();
   void walk();
-  // Whether it is done. As long as not, status says what is waited for; so do the others here.
+  // True if the step is done. Otherwise status says what it waits for; the functions below do the same.
   bool take_step();
   bool reach(int weight);
   bool wait_out(const api::Step::Pause& pause);
@@ -123,8 +123,8 @@ class RolloutAdvance {
   std::vector<std::string> required_gates();
   bool pass_required();
   void watch_background();
-  // What the Jobs and questions of gates are named after: each attempt has its own, which a pause does not end. A gate that is watched
-  // goes on beyond a step, as its Job may.
+  // Names the Jobs and asks of gates: each attempt has its own, which continues through a pause. A background gate
+  // and its Job continue beyond a step.
   struct Attempt {
     TimePoint since;
     std::string name;
@@ -137,9 +137,9 @@ class RolloutAdvance {
   measure::GateContext gate_context(const Attempt& attempt);
   bool pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching = false, bool background = false);
 
-  // ---- advance_governance.cpp: whether ModelPolicies let it go on; as long as not, status says what is waited for ----
+  // ---- advance_governance.cpp: requirements of ModelPolicies; while they are not met, status says what is missing ----
 
-  bool is_rollback() const;  // policies hold up none
+  bool is_rollback() const;  // policies do not apply to rollbacks
   bool has_cleared(const char* before);
   bool may_serve();
   bool may_have_all();
