@@ -430,7 +430,7 @@ std::string session_wish(const api::Model& model) {
   return wish.empty() ? "" : hash_of(wish);
 }
 
-Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const RouteRules& rules, bool sticky,
+Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const RouteRules& route_rules, bool sticky,
                               const std::map<std::string, std::string>& headers) {
   Result<Json> parents = parse_json(model.route->parent_refs, 1 << 16);
   if (!parents) return fail(ErrorKind::Invalid, "spec.serving.route.parentRefs: " + parents.error().message);
@@ -440,7 +440,7 @@ Result<Rendered> render_route(const api::Model& model, const std::map<std::strin
   Json everybody = {{"backendRefs", std::move(backends)}};
   const Json on_answers = header_filter(headers);
   const Json side = {{"name", candidate_service_name(model.meta.key.name)}, {"port", 80}};
-  if (rules.mirrored)
+  if (route_rules.mirrored)
     everybody["filters"] = {{{"type", "RequestMirror"}, {"requestMirror", {{"backendRef", side}}}}};
   if (!on_answers.is_null()) everybody["filters"].push_back(on_answers);
   const std::string wish = session_wish(model);
@@ -450,9 +450,9 @@ Result<Rendered> render_route(const api::Model& model, const std::map<std::strin
     everybody["sessionPersistence"] = std::move(*sessions);
   }
   Json rules = Json::array();
-  if (!rules.header_matches.empty()) {
+  if (!route_rules.header_matches.empty()) {
     Json matches = Json::array();
-    for (const api::HeaderMatch& header : rules.header_matches)
+    for (const api::HeaderMatch& header : route_rules.header_matches)
       matches.push_back({{"type", header.regular_expression ? "RegularExpression" : "Exact"},
                          {"name", header.name},
                          {"value", header.value}});
