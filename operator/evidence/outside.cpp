@@ -67,7 +67,7 @@ Result<std::string> version_of_alias(std::string_view answer) {
   const nlohmann::json version = document.is_discarded() ? nlohmann::json() : member_of(document, "model_version");
   const std::string number = number_of(version, "version"), made = number_of(version, "creation_timestamp");
   if (number.empty())
-    return fail(ErrorKind::Invalid,
+    return fail(ErrorKind::Malformed,
                 "did not send an answer of the MLflow registry API: registry.mlflow.url must be the address of an MLflow server");
   const std::string status = text_of(version, "status");
   if (!status.empty() && status != "READY")
@@ -204,7 +204,7 @@ Result<std::string> Outside::look_at_alias(const Caller& caller, const AskOutsid
   auto version = version_of_alias(answer->body);
   if (version) return version;
   return fail(ErrorKind::Invalid,
-              (version.error().message.starts_with("has ") ? "alias \"" + question.alias + "\" of \"" + question.model + "\" "
+              (version.error().kind != ErrorKind::Malformed ? "alias \"" + question.alias + "\" of \"" + question.model + "\" "
                                                            : host + " ") +
                   version.error().message);
 }

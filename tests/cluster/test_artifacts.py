@@ -135,7 +135,7 @@ def test_what_is_imported_goes_to_s3_and_comes_back_as_it_was(store, tmp_path):
     cutter = Cutter(store.port, 3, 100)
     done = Import(tmp_path, files, cutter.endpoint)
     assert done.code == 0 and "again in" in done.log and json.loads(done.said)["artifact"] == artifact, done.log
-    for keys, words in [(seaweed.READER, "allow them s3:PutObject, or name another Secret in registry.mlflow.store.credentials"),
+    for keys, words in [(seaweed.READER, "allow s3:PutObject, or name another Secret in registry.mlflow.store.credentials"),
                         (("admin", "wrong"), "the store does not know these keys")]:
         done = Import(tmp_path, files, store.endpoint, keys=keys)
         assert done.code == 77 and words in done.said and not done.left, (done.code, done.log)

@@ -72,7 +72,7 @@ def test_trials_are_objects_of_an_engine_and_the_best_becomes_a_version(case, en
     assert [f["spec"]["args"] for f in found] == [["--seed=1", f"--c={c}", "--keep=$(HOME)"] for c in ("0.1", "1")]
     owner = found[0]["metadata"]["ownerReferences"][0]
     assert (owner["kind"], owner["name"], owner["controller"]) == ("TrainingRun", "m-run-000001", True) and found[0]["metadata"]["labels"]["team"] == "a"
-    case.until(lambda: "it cannot be told yet how it ends: failure: no such field: status" in run_of(case)["message"], "what is not there yet is said")
+    case.until(lambda: "its success and failure cannot be evaluated: failure: no such field: status" in run_of(case)["message"], "what is not there yet is said")
     good, better = result(case, name="good", f1="0.92"), result(case, name="better", f1="0.97")
     conclude(case, names[0], report=json.dumps(good))
     conclude(case, names[1], report=json.dumps(better))

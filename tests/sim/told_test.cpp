@@ -17,7 +17,7 @@ TEST_CASE("an artifact's ConfigMap that goes under a version that serves is told
     const Fixture f = usual(s);
     s.then("deletes the ConfigMap", f.serves("m-v1"), [&s] { s.world.remove(ref(Kind::ConfigMap, "artifacts")); });
     s.then("makes it again", stalled(f, "ArtifactNotFound"), [f, &s] {
-      must(says(f.status(), "ConfigMap artifacts, which holds its artifact, is gone") && says(f.status(), "Create it again"), f.status().dump());
+      must(says(f.status(), "ConfigMap artifacts, which holds its artifact, does not exist any more") && says(f.status(), "Create it again"), f.status().dump());
       must(f.condition("Available") == "True" && f.ready_pods("m-v1") == 2, "m-v1 should serve on");
       s.world.create({{"kind", "ConfigMap"}, {"metadata", {{"name", "artifacts"}}}, {"data", Json::object()}}, "kubectl");
     });
@@ -84,7 +84,7 @@ TEST_CASE("a schedule that never comes is told") {
           {"template", {{"spec", {{"template", {{"spec", {{"containers", {{{"name", "train"}, {"image", "trainer:1"}}}}}}}}}}}}};
     });
     s.then("mends it", stalled(f, "InvalidSchedule"), [f]() mutable {
-      must(says(f.status(), "retraining trigger never: schedule.cron \"0 0 31 2 *\" has no time within the next five years"), f.status().dump());
+      must(says(f.status(), "retraining trigger never: schedule.cron \"0 0 31 2 *\" has no occurrence within the next five years"), f.status().dump());
       f.edit_spec([](Json& spec) { spec["retraining"].erase("triggers"); });
     });
     s.expect = [f] { f.must_serve("m-v1"); };

@@ -67,8 +67,8 @@ TEST_CASE("approvals are guarded by the policy as it stands in the manifests, an
        "spec.variables"},
       {"other resources", [](Json& p, Json&) { p["spec"]["matchConstraints"]["resourceRules"][0]["operations"] = {"DELETE"}; },
        "spec.matchConstraints.resourceRules"},
-      {"warns", [](Json&, Json& b) { b["spec"]["validationActions"] = {"Warn"}; }, "does not deny"},
-      {"another policy's", [](Json&, Json& b) { b["spec"]["policyName"] = "p"; }, "does not deny by that policy"},
+      {"warns", [](Json&, Json& b) { b["spec"]["validationActions"] = {"Warn"}; }, "does not set validationActions to Deny"},
+      {"another policy's", [](Json&, Json& b) { b["spec"]["policyName"] = "p"; }, "does not set validationActions to Deny"},
       {"bound for some",
        [](Json&, Json& b) {
          b["spec"]["matchResources"] = {{"namespaceSelector", {{"matchLabels", {{"a", "b"}}}}}};

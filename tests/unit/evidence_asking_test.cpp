@@ -46,7 +46,7 @@ TEST_CASE("of a Job's pods the newest that succeeded speaks", "[evidence]") {
 }
 
 TEST_CASE("a Job that says nothing is told from one whose pods are gone", "[evidence]") {
-  CHECK_THAT(termination_message(list_of({})).error().message, Contains("none of its pods is left"));
+  CHECK_THAT(termination_message(list_of({})).error().message, Contains("all of its pods are deleted"));
   CHECK_THAT(termination_message(list_of({pod("a", "Running", "2026-01-01T00:00:09Z", 0, "x")})).error().message,
              Contains("none of its pods"));
   // An earlier failure's words are not the result of the pod that succeeded in silence.
@@ -225,7 +225,7 @@ TEST_CASE("a query that is too slow is told from a Prometheus that does not answ
   f.http.slow_only = true;
   f.evidence.ask(f.model, {{"s", AskPrometheus{"slow", {}, {}}}});
   REQUIRE(f.wait_for(1));
-  CHECK_THAT(f.answer("s").value.problem, Contains("did not answer the query in time, but answers others"));
+  CHECK_THAT(f.answer("s").value.problem, Contains("did not answer this query in time, but it answers others"));
   f.evidence.ask({"other", "m"}, {{"o", AskPrometheus{"1", {}, {}}}});
   REQUIRE(f.wait_for(2));
   CHECK(f.book.of({"other", "m"}).at("o").value.value == Decimal::parse("1"));

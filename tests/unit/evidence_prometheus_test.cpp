@@ -78,7 +78,7 @@ TEST_CASE("answers that are cut, foreign or hostile are problems", "[prometheus]
   CHECK_THAT(problem(std::string((1 << 20) + 1, ' ')), Contains("longer than 1 MiB"));
   for (const char* odd : {"{}", "[]", "1", R"({"status":"success"})", R"({"status":"success","data":[]})",
                           R"({"status":3,"data":{"result":1}})"})
-    CHECK_THAT(problem(odd), StartsWith("the answer is not one of Prometheus'"));
+    CHECK_THAT(problem(odd), StartsWith("the answer is not from the Prometheus"));
   for (const char* odd : {R"([1])", R"([1,2])", R"({})", R"("x")", R"([1,"2",3])"})
     CHECK_THAT(
         problem(R"({"status":"success","data":{"resultType":"scalar","result":)" + std::string(odd) + "}}"),

@@ -138,9 +138,9 @@ TEST_CASE("a store's refusal says what to change", "[fetch][s3]") {
       {403, "SignatureDoesNotMatch", "the store does not know these keys", kFetchCredentials},
       {400, "ExpiredToken", "AWS_SESSION_TOKEN", kFetchCredentials},
       {403, "RequestTimeTooSkewed", "clocks", kFetchCredentials},
-      {403, "AccessDenied", "allow them s3:GetObject", kFetchCredentials},
+      {403, "AccessDenied", "allow s3:GetObject", kFetchCredentials},
       {301, "PermanentRedirect", "another region, eu-west-1; set AWS_REGION", kFetchUsage},
-      {400, "<b>\n", "the store refuses to send", kFetchNoSource},
+      {400, "<b>\n", "the store refuses to read", kFetchNoSource},
   };
   for (const Row& row : rows) {
     INFO(row.code);

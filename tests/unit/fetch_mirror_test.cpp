@@ -160,7 +160,7 @@ TEST_CASE("what keeps MLflow from being told is said", "[fetch][mirror]") {
   r.tags["7"].clear();
   r.write_status = 403;
   CHECK(r.tell() == kFetchCredentials);
-  CHECK_THAT(r.said(), Contains("https://mlflow.example: MLflow wants credentials"));
+  CHECK_THAT(r.said(), Contains("https://mlflow.example: MLflow requires credentials"));
   fs::create_directory(r.dir.path / "secret");
   write(r.dir.path / "secret" / "token", "t");
   r.options.credentials_dir = r.dir.path / "secret";

@@ -151,7 +151,7 @@ TEST_CASE("kubectl model audit shows the trail, also of a Model that is gone, an
   for (const char* words : {"SEQ", "Approved", "bob", "ModelRollout m-v2-2", "Paused"})
     CHECK(shown.second.find(words) != std::string::npos);
   CHECK(run({.model = "m", .verify = true}) ==
-        std::pair<int, std::string>(kDone, "whole: records 1 to 5; signatures were not checked: set --public-key\n"));
+        std::pair<int, std::string>(kDone, "complete: records 1 to 5; signatures were not checked: set --public-key\n"));
   CHECK(run({.model = "m", .output = "jsonl"}).second ==
         s.lines[0] + "\n" + s.lines[1] + "\n" + s.lines[2] + "\n" + s.lines[3] + "\n" + s.lines[4] + "\n");
   CHECK(Json::parse(run({.model = "m", .output = "json"}).second).size() == 5);
@@ -198,13 +198,13 @@ TEST_CASE("the parts of a version are in its evidence, and the trail vouches for
     version["spec"]["parts"] = bad;
     forged["version.json"] = version.dump(2);
     sum_anew(forged);
-    CHECK(says(check(forged, {kPublic}).bad, "version.json cannot be read as a ModelVersion, so nothing vouches for its digest"));
+    CHECK(says(check(forged, {kPublic}).bad, "version.json cannot be read as a ModelVersion, so its digest cannot be verified"));
   }
   const std::string was = std::string(64, 'b');
   for (auto& [name, text] : files)
     for (size_t at = text.find(was); at != std::string::npos; at = text.find(was)) text.replace(at, was.size(), std::string(64, 'e'));
   sum_anew(files);
-  CHECK(says(check(files, {kPublic}).bad, "and version.json says"));
+  CHECK(says(check(files, {kPublic}).bad, "but version.json has"));
 }
 
 TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or not", "[plugin][audit]") {
@@ -225,13 +225,13 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
       {"a file is added", [&](Files& f) { f["more.txt"] = "x"; }, false, "more.txt is not listed"},
       {"a file is removed", [&](Files& f) { f.erase("gates.json"); }, false, "lists \"gates.json\", which is missing"},
       {"and from the sums", [&](Files& f) { f.erase("approvals.json"); }, true, "approvals.json is missing"},
-      {"the digest", [&](Files& f) { replace(f, "version.json", kDigest, other); }, true, "and version.json says"},
+      {"the digest", [&](Files& f) { replace(f, "version.json", kDigest, other); }, true, "but version.json has"},
       {"the policy",
        [&](Files& f) { replace(f, "policy.json", "10", "50"), replace(f, "rollout.json", "\"weight\": 10", "\"weight\": 50"); },
        true, "names another policy"},
-      {"a gate's value", [&](Files& f) { replace(f, "gates.json", "0.95", "0.99"); }, true, "gates.json says otherwise"},
+      {"a gate's value", [&](Files& f) { replace(f, "gates.json", "0.95", "0.99"); }, true, "but gates.json differs"},
       {"an approver", [&](Files& f) { replace(f, "approvals.json", "bob", "dan"); }, true,
-       "names other approvals than the trail"},
+       "differs from the approvals in the trail"},
       {"a record", [&](Files& f) { replace(f, "audit/modelaudits.json", "because", "becausE"); }, true, "was edited"},
       {"the records that are printed", [&](Files& f) { replace(f, "audit/records.jsonl", "because", "becausE"); }, true,
        "does not hold the records"},
@@ -263,7 +263,7 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
        [&](Files& f) {
          f["audit/pending.json"] = "[]", f["rollout.json"] = "7", f["policy.json"] = "null", f["bom.cdx.json"] = "{}";
        },
-       true, "does not say what the trail is"},
+       true, "does not describe the trail"},
   };
   const Story s;
   for (const Row& row : rows) {

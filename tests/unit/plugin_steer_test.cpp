@@ -63,9 +63,9 @@ TEST_CASE("plugin: the words to a rollout are one edit with its preconditions", 
                              {"spec", {{"desiredState", state}}}});
   }
   CHECK(decided("promote", r)->said ==
-        "ModelRollout m-v2-2 (m-v1 -> m-v2) is promoted: what is left at step 2/4 (pause 5m) is skipped, "
-        "gates too unless they are required, and it "
-        "gets all traffic once its pods are ready");
+        "ModelRollout m-v2-2 (m-v1 -> m-v2) is promoted: the rest at step 2/4 (pause 5m) is skipped, "
+        "except required gates, and it "
+        "gets all traffic when its pods are ready");
   CHECK_THAT(refusal(decided("resume", r)), Catch::Contains("is not paused"));
 }
 
@@ -86,7 +86,7 @@ TEST_CASE("plugin: what is so already is not written again, and abort wins", "[p
   aborted["spec"]["desiredState"] = "Aborted";
   CHECK(decided("abort", scene({aborted}))->what == Edit::Do::Nothing);
   for (const char* verb : {"promote", "pause", "resume"})
-    CHECK_THAT(refusal(decided(verb, scene({aborted}))), Catch::Contains("is being ended already"));
+    CHECK_THAT(refusal(decided(verb, scene({aborted}))), Catch::Contains("is already ending"));
   Json back = rollout("m-v2-2", "m-v2", "Progressing");
   back["status"]["ending"] = {{"phase", "RolledBack"}, {"message", "gate accuracy failed"}};
   CHECK_THAT(refusal(decided("promote", scene({back}))), Catch::Contains("gate accuracy failed"));
@@ -97,7 +97,7 @@ TEST_CASE("plugin: nothing is steered where nothing runs, or several could be me
   CHECK_THAT(refusal(decided("abort", scene({rollout("m-v2-2", "m-v2", "Succeeded")}))),
              Catch::Contains("m-v2-2 (m-v1 -> m-v2), succeeded"));
   const Json a = rollout("a", "m-v2", "Pending"), b = rollout("b", "m-v3", "Pending");
-  CHECK_THAT(refusal(decided("abort", scene({a, b}))), Catch::Contains("say which one with --rollout: a, b"));
+  CHECK_THAT(refusal(decided("abort", scene({a, b}))), Catch::Contains("choose one with --rollout: a, b"));
   CHECK(decided("abort", scene({a, b, rollout("c", "m-v2", "Progressing")}))->name == "c");
   Rollouts r = scene({rollout("d", "m-v3", "Progressing"), rollout("c", "m-v2", "Progressing")});
   r.model["status"]["intent"] = {{"rollout", "c"}, {"version", "m-v2"}};
@@ -134,7 +134,7 @@ TEST_CASE("plugin: rollback aborts what is under way, else goes back at once", "
         Json{{"modelRef", {{"name", "m"}}}, {"version", "m-v1"}, {"desiredState", "Promoted"}});
   CHECK(back->name == "m-v1-rollback-1");
   CHECK_THAT(back->said, Catch::Contains("set spec.version to m-v1 for good"));
-  CHECK_THAT(refusal(decided("rollback", served, "m-v2")), Catch::Contains("serves already"));
+  CHECK_THAT(refusal(decided("rollback", served, "m-v2")), Catch::Contains("already serves"));
   CHECK_THAT(refusal(decided("rollback", served, "m-v3")), Catch::Contains("never passed"));
   CHECK(decided("rollback", served, "m-v3", true));
   CHECK_THAT(refusal(decided("rollback", served, "m-v9", true)), Catch::Contains("no ModelVersion m-v9"));
@@ -222,10 +222,10 @@ TEST_CASE("plugin: what has ended as it was asked to is no refusal", "[plugin]")
   CHECK(promoted->said == "ModelRollout x (m-v1 -> m-v2) has already ended: Succeeded");
   for (const char* phase : {"Aborted", "RolledBack", "Failed"}) {
     CHECK(decided("abort", scene({rollout("x", "m-v2", phase)}))->what == Edit::Do::Nothing);
-    CHECK_THAT(refusal(decided("promote", scene({rollout("x", "m-v2", phase)}))), Catch::Contains("no rollout under way"));
+    CHECK_THAT(refusal(decided("promote", scene({rollout("x", "m-v2", phase)}))), Catch::Contains("no rollout in progress"));
   }
-  CHECK_THAT(refusal(decided("pause", scene({rollout("x", "m-v2", "Succeeded")}))), Catch::Contains("no rollout under way"));
-  CHECK_THAT(refusal(decided("promote", scene({}))), Catch::Contains("no rollout under way"));
+  CHECK_THAT(refusal(decided("pause", scene({rollout("x", "m-v2", "Succeeded")}))), Catch::Contains("no rollout in progress"));
+  CHECK_THAT(refusal(decided("promote", scene({}))), Catch::Contains("no rollout in progress"));
   // One that is named, also where another runs.
   const Rollouts two = scene({rollout("y", "m-v3", "Progressing"), rollout("x", "m-v2", "Succeeded")});
   const auto named = decide({.verb = "promote", .model = "m", .rollout = "x", .to = "", .force = false, .output = ""}, two, kNoon);
@@ -293,8 +293,8 @@ TEST_CASE("plugin: a ModelRollout that is named stands for its Model", "[plugin]
   CHECK_THAT(steered(cluster, "abort", {{"mro/a-v2-2"}, ""}).out, Catch::StartsWith("ModelRollout a-v2-2"));
   const Ran over = steered(cluster, "abort", {{"modelrollout/b-v2-2"}, ""});
   CHECK(over.code == kDone);
-  CHECK_THAT(over.out, Catch::Contains("has ended already: RolledBack"));
-  CHECK_THAT(steered(cluster, "retrain", {{"mro/a-v2-2"}, ""}).err, Catch::Contains("cannot be named here"));
+  CHECK_THAT(over.out, Catch::Contains("has already ended: RolledBack"));
+  CHECK_THAT(steered(cluster, "retrain", {{"mro/a-v2-2"}, ""}).err, Catch::Contains("is not possible here"));
 }
 
 TEST_CASE("plugin: a dry run says what would be written", "[plugin]") {

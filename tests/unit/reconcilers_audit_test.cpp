@@ -241,7 +241,7 @@ TEST_CASE("what cannot be sealed is told, bounded, and dropped with a record", "
   r.o.audits_denied = false;
   const ObjectRef target = std::get<Apply>(audit::seal(seen, audit, {})[0]).target;
   r.o.refusals = {{target, Error{ErrorKind::Forbidden, "exceeded quota", 403, {}, {}}, "", kNow}};
-  CHECK(audit::unsealed(r.observed(), audit).find("cannot be made: exceeded quota") != std::string::npos);
+  CHECK(audit::unsealed(r.observed(), audit).find("cannot be created: exceeded quota") != std::string::npos);
 }
 
 TEST_CASE("status.audit is read as it was written", "[audit]") {

@@ -288,7 +288,7 @@ TEST_CASE("a window that cannot be read freezes, one that never ends says when i
       policy_of("p", {{"freeze", {{{"name", "w"}, {"cron", "0 17 * * *"}, {"timeZone", "Mars/Olympus"}, {"duration", "1h"}}}}});
   const auto freeze = governance::freeze_of({bad}, kNow);
   CHECK_FALSE(freeze.problem.empty());
-  CHECK(freeze.why.find("w of ModelPolicy p cannot be read, so nothing moves forward") != std::string::npos);
+  CHECK(freeze.why.find("w of ModelPolicy p cannot be read, so rollouts do not advance") != std::string::npos);
   const auto ever =
       policy_of("p", {{"freeze", {{{"name", "w"}, {"cron", "* * * * *"}, {"timeZone", "UTC"}, {"duration", "87600h"}}}}});
   CHECK(governance::freeze_of({ever}, kNow).until > kNow);

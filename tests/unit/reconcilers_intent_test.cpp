@@ -92,7 +92,7 @@ TEST_CASE("a person's rollout runs when nobody else does, and waits otherwise") 
     s.running("m-v3-1", "m-v3");
     const Decided d = decide(s);
     CHECK(d.active->meta.key.name == "m-v3-1");
-    CHECK(d.waiting.at("mine").message == "waits for ModelRollout m-v3-1 (Progressing) to end");
+    CHECK(d.waiting.at("mine").message == "waiting for ModelRollout m-v3-1 (Progressing) to end");
     CHECK_FALSE(d.waiting.at("mine").stalled);
   }
 }

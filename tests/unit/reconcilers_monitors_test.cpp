@@ -225,7 +225,7 @@ TEST_CASE("a monitor's Job that fails, is another's, or cannot be made is no dat
   ByJob other;
   other.look(kNow);
   other.job(true).gate_of = "somebody";
-  CHECK(other.look(kNow).status[0].message.find("is not the operator's") != std::string::npos);
+  CHECK(other.look(kNow).status[0].message.find("does not belong to the operator") != std::string::npos);
 
   ByJob refused;
   const Decision wanted = refused.look(kNow);
@@ -234,7 +234,7 @@ TEST_CASE("a monitor's Job that fails, is another's, or cannot be made is no dat
   refusal.target = {Kind::Job, {"ns", refused.model.status.monitors[0].job}};
   refusal.error.message = "exceeded quota";
   refused.o.refusals = {refusal};
-  CHECK(refused.look(kNow).status[0].message.find("cannot be made: exceeded quota") != std::string::npos);
+  CHECK(refused.look(kNow).status[0].message.find("cannot be created: exceeded quota") != std::string::npos);
 
   ByJob unreadable;
   unreadable.model.monitors[0].figure.job->job_template = R"({"spec": {"template": {"metadata": {"labels": {"modelops.dev/model": "x"}}}}})";

@@ -204,7 +204,7 @@ TEST_CASE("a record of the same bits from elsewhere says which field differs") {
   record.parts[0].artifact.uri = "s3://archive/lora.tar";
   const SpecVersion spec = resolve_spec(s.observed());
   CHECK(spec.problem_reason == "VersionConflict");
-  CHECK(spec.problem.find("but spec.parts of the Model says otherwise") != std::string::npos);
+  CHECK(spec.problem.find("but spec.parts of the Model differs") != std::string::npos);
 }
 
 TEST_CASE("a ModelVersion made anew with other parts does not pass for what served") {
@@ -233,7 +233,7 @@ TEST_CASE("what a policy says of registries and signatures holds for each part")
   policy.signed_by = {"KEY"};
   const auto found = governance::objections(s.observed(), policy, s.o.version("m-v9"));
   REQUIRE(found.size() == 2);
-  CHECK(found[0].find("spec.parts[prompt].artifact.uri of ModelVersion m-v9 is https://elsewhere/prompt, and must match") == 0);
+  CHECK(found[0].find("spec.parts[prompt].artifact.uri of ModelVersion m-v9 is https://elsewhere/prompt, but must match") == 0);
   CHECK(found[1].find("spec.parts[lora].artifact.signature of ModelVersion m-v9 is required") == 0);
 }
 

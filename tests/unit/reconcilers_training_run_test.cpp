@@ -142,7 +142,7 @@ TEST_CASE("versusStable compares with what the same evaluation found of the cham
     t.end("m-run-000001-evaluate", report_of(R"({"f1": "0.9"})"));
     t.settle();
     CHECK(t.run_status().phase == "Rejected");
-    CHECK(t.run_status().message.find("nothing to compare with for m-v1") != std::string::npos);
+    CHECK(t.run_status().message.find("no figure of stable version m-v1 to compare with") != std::string::npos);
   }
   SECTION("as good") {
     t.end("m-run-000001-evaluate", report_of(R"({"f1": "0.9"})", R"({"f1": "0.905"})"));
@@ -296,7 +296,7 @@ TEST_CASE("a run ends at its deadline, whatever it does") {
   CHECK(t.settle(minutes(10)).look_again == kNow + minutes(30));
   t.settle(minutes(30));
   CHECK(t.run_status().phase == "Failed");
-  CHECK(t.run_status().message == "it was not done in stage train within limits.deadline 30m");
+  CHECK(t.run_status().message == "it did not finish in stage train within limits.deadline 30m");
   CHECK(t.jobs.empty());
 }
 
@@ -368,7 +368,7 @@ TEST_CASE("a Job that is not the run's is not believed") {
     const Planned planned = t.look();
     CHECK(planned.asks.empty());
     CHECK(planned.problem_reason == "JobNameTaken");
-    CHECK(planned.problem.find("Job m-run-000001-train exists already") == 0);
+    CHECK(planned.problem.find("Job m-run-000001-train already exists") == 0);
   }
   SECTION("one that was made after the run's own was deleted") {
     t.train().meta.uid = "uid-after";

@@ -28,7 +28,7 @@ TEST_CASE("an experiment waits for the run under way, registers what it made and
   mine.seed = 42;
   t.settle();
   CHECK(mine.status.phase == "Pending");
-  CHECK(mine.status.message == "waits for TrainingRun m-run-000001");
+  CHECK(mine.status.message == "waiting for TrainingRun m-run-000001");
   t.end("m-run-000001-train", result_of("{}"));
   t.settle();
   CHECK(t.env("try-c-train", "MODELOPS_PARAM_C") == "0.1");
@@ -141,7 +141,7 @@ TEST_CASE("as many runs as wait, one that ends changes the status of the next al
     return all;
   };
   const auto before = told();
-  CHECK(before.at("mine-0") == "Pendingwaits for TrainingRun m-run-000001");
+  CHECK(before.at("mine-0") == "Pendingwaiting for TrainingRun m-run-000001");
   CHECK(before.at("mine-7") == "Pendingwaiting for earlier TrainingRuns of this Model to finish");
   t.end("m-run-000001-train", result_of("{}"));
   t.settle(minutes(2));
