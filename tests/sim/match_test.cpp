@@ -1,4 +1,4 @@
-// What a route gives a candidate apart from its weight: chosen callers, copies of requests, pods.
+// What a route gives a candidate beside its weight: matched headers, mirrored requests, its own number of pods.
 #include <catch2/catch.hpp>
 
 #include "tests/sim/fixture.h"
