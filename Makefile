@@ -131,7 +131,7 @@ lint: build ## clang-tidy over what the compiler sees
 	@git ls-files 'operator/*.cpp' 'reconcilers/*.cpp' 'plugin/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/release --quiet
 
 verify: deps ## Checks that need no build: rooms, gate sets' CRDs, API reference, dashboards, what people copy from documents, lines that tests break on purpose
-	@$(PYTHON) scripts/verify-rooms.py
+	@$(PYTHON) scripts/verify-includes.py
 	@$(PYTHON) scripts/verify-kinds.py
 	@$(PYTHON) scripts/crd-gatesets.py --check
 	@$(PYTHON) scripts/crd-docs.py --check

@@ -25,8 +25,8 @@ Result<std::string> role_of(const Approving& approving, const Json& approval) {
     if (text(role, "role") == approving.role) return approving.role;
     if (number(role, "given") < number(role, "count")) only = text(role, "role"), ++missing;
   }
-  if (!approving.role.empty()) return refuse("role " + approving.role + " is not asked; missing: " + missing_roles(approval));
-  if (missing != 1) return refuse("say --role, one of those that are missing: " + missing_roles(approval));
+  if (!approving.role.empty()) return refuse("role " + approving.role + " is not required; missing: " + missing_roles(approval));
+  if (missing != 1) return refuse("set --role to one of the missing roles: " + missing_roles(approval));
   return only;
 }
 
@@ -63,8 +63,8 @@ std::vector<std::string> subject_lines(const Json& rollout, const Json& version)
 Result<Json> approval_of(const Approving& approving, const Json& rollout, const std::string& user) {
   const Json* approval = field(rollout, "status.approval");
   if (!approval)
-    return refuse(title(rollout) + " waits for no approval: " + text(rollout, "status.message") +
-                  "; kubectl model abort ends it");
+    return refuse(title(rollout) + " does not wait for an approval: " + text(rollout, "status.message") +
+                  "; run kubectl model abort to end it");
   if (text(*approval, "reason") == "AuthorUnknown") return refuse(title(rollout) + ": " + text(rollout, "status.message"));
   const auto role = role_of(approving, *approval);
   if (!role) return fail(role.error());
@@ -94,7 +94,7 @@ Result<std::string> whoami(Session& session) {
   const auto read = parse_json(*answer, answer->size());
   if (!read) return fail(read.error());
   const std::string user = text(*read, "status.userInfo.username");
-  if (user.empty()) return fail(ErrorKind::Malformed, "the API server does not say who you are");
+  if (user.empty()) return fail(ErrorKind::Malformed, "the API server did not return your user name");
   return user;
 }
 
@@ -120,7 +120,7 @@ int approve(Session& session, const Approving& asked) {
     const auto done = session.client.post(Kind::ModelApproval, session.ns, approval->dump(), session.stop);
     if (!done && done.error().kind == ErrorKind::AlreadyExists)
       return complain(session,
-                      {ErrorKind::Invalid, "you have said so already, as ModelApproval " + name_of(*approval), 0, {}, {}});
+                      {ErrorKind::Invalid, "you have already done this with ModelApproval " + name_of(*approval), 0, {}, {}});
     if (!done) return complain(session, done.error());
     auto object = parse_json(*done, done->size());
     if (!object) return complain(session, object.error());

@@ -62,7 +62,7 @@ int audit_model(Session& session, const Auditing& auditing) {
   const auto at = auditing.at.empty() ? std::nullopt : parse_time(auditing.at);
   if (!auditing.at.empty() && !at)
     return complain(session,
-                    {ErrorKind::Invalid, "--at " + auditing.at + " is no time; write it as 2026-11-30T12:00:00Z", 0, {}, {}});
+                    {ErrorKind::Invalid, "--at " + auditing.at + " is not a time such as 2026-11-30T12:00:00Z", 0, {}, {}});
   const auto keys = read_keys(auditing.public_keys);
   if (!keys) return complain(session, keys.error());
   const auto model = name_as(Kind::Model, auditing.model);
@@ -70,7 +70,7 @@ int audit_model(Session& session, const Auditing& auditing) {
   const auto trail = read_trail(session, *model, auditing.uid);
   if (!trail) return complain(session, trail.error());
   for (const std::string& other : trail->others)
-    session.err << "note: there is also the trail of an earlier Model of that name: --uid " << printable(other) << "\n";
+    session.err << "note: an earlier Model of that name has an audit trail too: --uid " << printable(other) << "\n";
   if (auditing.verify) {
     const auto verified = verify(*trail, *keys);
     if (!verified) return complain(session, verified.error());

@@ -123,14 +123,14 @@ Result<std::vector<Subject>> subjects_of_files(Session& session, const Backtesti
     const std::string ns = text(found.object(), "metadata.namespace");
     if (asked.ns_given && !ns.empty() && ns != session.ns)
       return fail(ErrorKind::Invalid, found.file + ": namespace \"" + ns + "\" of Model " + name_of(found.object()) +
-                                          " is not that of -n " + session.ns + ": say -n " + ns);
+                                          " differs from -n " + session.ns + ": use -n " + ns);
     Session here = session;
     if (!ns.empty()) here.ns = ns;
     auto subject = subject_of_file(here, found, files->ours);
     if (!subject) return fail(subject.error());
     all.push_back(std::move(*subject));
   }
-  if (all.empty()) return fail(ErrorKind::Invalid, "the files hold no Model: there is nothing to backtest");
+  if (all.empty()) return fail(ErrorKind::Invalid, "the files contain no Model to backtest");
   return all;
 }
 
@@ -143,7 +143,7 @@ bool names(const api::Gate& gate, const std::string& placeholder) {
 }
 
 std::string source_of(const api::Gate& gate) {
-  return gate.version_metric ? "reads what a ModelVersion recorded" : gate.job ? "is measured by a Job" : "asks a web service";
+  return gate.version_metric ? "reads a metric of a ModelVersion" : gate.job ? "is measured by a Job" : "queries a web service";
 }
 
 Reading reading_at(const evidence::Past& past, int64_t moment) {
@@ -164,7 +164,7 @@ class Asking {
     const Period& first = report_.periods.front();
     const std::string& candidate = tested.figure.is_monitor ? first.stable : first.candidate;
     if ((first.stable.empty() && names(gate, "{{stable")) || (candidate.empty() && names(gate, "{{candidate"))) {
-      tested.problem = "its query names a version, and none served in that time: say which is meant by --stable";
+      tested.problem = "its query contains a version, but none served in that time: set one with --stable";
       return;
     }
     std::vector<Recorded> past;
@@ -267,8 +267,8 @@ Result<void> choose_step(Tested& tested, seconds since, const std::optional<seco
   const int64_t moments = since / tested.step + 1;
   if (moments > kMostOfFigure)
     return fail(ErrorKind::Invalid, "--step " + format_duration(tested.step) + " over that time is " + std::to_string(moments) +
-                                        " measurements of each figure, and at most " + std::to_string(kMostOfFigure) +
-                                        " are asked for: say a longer --step or a shorter --since");
+                                        " measurements of each figure; at most " + std::to_string(kMostOfFigure) +
+                                        " are allowed: use a longer --step or a shorter --since");
   return {};
 }
 
@@ -279,7 +279,7 @@ void choose_figures(const Subject& subject, const std::vector<api::Monitor>& mon
       report.tested.back().figure = std::move(figure);
     } else {
       report.left_out.push_back(what + " " + gate.name + " " + source_of(gate) +
-                                ", which Prometheus keeps no history of: left out");
+                                ", which has no history in Prometheus: left out");
     }
   };
   for (const api::Monitor& monitor : monitors) take(monitor.figure, "monitor", {true, monitor});
@@ -311,7 +311,7 @@ Result<Report> report_on(Session& session, const Subject& subject, const Backtes
   if (!watched.problem.empty()) return refuse(watched.problem);
   choose_figures(subject, watched.monitors, policy.policy->gates, report);
   if (report.tested.empty())
-    return refuse("Model " + report.model + " has no gate and no monitor that asks Prometheus: there is nothing to backtest");
+    return refuse("Model " + report.model + " has no gate or monitor that queries Prometheus: nothing to backtest");
   for (Tested& tested : report.tested)
     if (const auto done = choose_step(tested, std::chrono::floor<seconds>(when.to - when.from), when.step); !done)
       return fail(done.error());
@@ -337,20 +337,20 @@ int verdict_on(const Report& report) {
 
 Result<When> when_of(const Backtesting& asked, TimePoint now) {
   const auto since = past_span(asked.since);
-  if (!since) return fail(ErrorKind::Invalid, "--since " + asked.since + " is no time such as 30d or 12h");
+  if (!since) return fail(ErrorKind::Invalid, "--since " + asked.since + " is not a duration such as 30d or 12h");
   When when;
   when.to = std::chrono::floor<seconds>(now);
   when.from = when.to - *since;
   if (asked.step.empty()) return when;
   when.step = past_span(asked.step);
-  if (!when.step) return fail(ErrorKind::Invalid, "--step " + asked.step + " is no time such as 5m, of a second at least");
+  if (!when.step) return fail(ErrorKind::Invalid, "--step " + asked.step + " is not a duration such as 5m, of at least a second");
   return when;
 }
 
 Result<void> check_url(const std::string& url) {
   if (url.empty())
     return fail(ErrorKind::Invalid,
-                "say where Prometheus is by --prometheus-url or PROMETHEUS_URL, such as http://localhost:9090 after "
+                "set --prometheus-url or PROMETHEUS_URL, such as http://localhost:9090 after "
                 "kubectl -n monitoring port-forward service/prometheus 9090");
   return {};
 }
@@ -395,7 +395,7 @@ int backtest(Session& session, const Backtesting& asked, std::istream& in, kube:
       continue;
     }
     if (subject.observed.key.name != subjects->front().observed.key.name) session.out << "\n";
-    for (const std::string& line : lines_of(*report, session.look())) session.out << line << "\n";
+    for (const std::string& line : lines_of(*report, session.display())) session.out << line << "\n";
   }
   if (!asked.output.empty()) session.out << all.dump(2) << "\n";
   return code;

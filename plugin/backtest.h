@@ -55,7 +55,7 @@ struct Report {
   std::vector<Tested> tested;
   std::vector<std::string> left_out;  // figures that Prometheus knows nothing of, and why
 };
-std::vector<std::string> lines_of(const Report& report, const Look& look);
+std::vector<std::string> lines_of(const Report& report, const DisplayOptions& display);
 Json to_json(const Report& report);
 
 }  // namespace mo::plugin

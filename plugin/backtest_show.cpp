@@ -37,7 +37,7 @@ Duration time_in(const std::vector<Breach>& breaches) {
 }
 
 std::string says(const Tested& tested) {
-  if (!tested.problem.empty()) return "cannot be told";
+  if (!tested.problem.empty()) return "unknown";
   const Played& played = tested.played;
   if (tested.figure.is_monitor)
     return played.breaches.empty()
@@ -68,12 +68,12 @@ std::string actions_of(const api::Monitor& monitor) {
 std::vector<std::string> served(const Report& report) {
   std::vector<std::string> lines;
   for (const Period& p : report.periods) {
-    if (p.stable.empty() && p.candidate.empty()) return {"no version served, as far as is known"};
+    if (p.stable.empty() && p.candidate.empty()) return {"no version is known to have served"};
     const std::string line =
         format_time(p.from) + " to " + format_time(p.to) + ": " + (p.stable.empty() ? "nothing" : p.stable) + " is {{stable}}";
     lines.push_back(line + (p.candidate == p.stable ? " and {{candidate}}" : ", " + p.candidate + " is {{candidate}}"));
   }
-  return lines.empty() ? std::vector<std::string>{"no version served, as far as is known"} : lines;
+  return lines.empty() ? std::vector<std::string>{"no version is known to have served"} : lines;
 }
 
 // What is to be known of one figure beside its row.
@@ -83,8 +83,8 @@ std::vector<std::string> notes_on(const Tested& tested) {
   std::vector<std::string> notes;
   if (tested.coarser)
     notes.push_back(who + " is measured every " + format_duration(tested.step) + " here, not every " +
-                    format_duration(tested.figure.gate().interval) + ": what is shorter does not show. --step " +
-                    format_duration(tested.figure.gate().interval) + " shows it");
+                    format_duration(tested.figure.gate().interval) + ": shorter breaches are not visible; use --step " +
+                    format_duration(tested.figure.gate().interval));
   std::vector<std::pair<size_t, std::string>> reasons;
   for (const auto& [why, n] : tested.played.why_inconclusive) reasons.emplace_back(n, why);
   std::sort(reasons.rbegin(), reasons.rend());
@@ -113,7 +113,7 @@ void add_figures(const Report& report, std::vector<std::string>& lines) {
             rows, lines);
 }
 
-void add_charts(const Report& report, const Look& look, std::vector<std::string>& lines) {
+void add_charts(const Report& report, const DisplayOptions& display, std::vector<std::string>& lines) {
   size_t widest = 0;
   for (const Tested& t : report.tested) widest = std::max(widest, t.figure.gate().name.size());
   for (const Tested& t : report.tested) {
@@ -121,7 +121,7 @@ void add_charts(const Report& report, const Look& look, std::vector<std::string>
     if (!chart.low) continue;
     std::string line = printable(t.figure.gate().name) + std::string(widest + 2 - t.figure.gate().name.size(), ' ');
     for (size_t i = 0; i < chart.cells.size(); ++i)
-      line += look.colour && chart.failed[i] ? "\x1b[31m" + chart.cells[i] + "\x1b[0m" : chart.cells[i];
+      line += display.colour && chart.failed[i] ? "\x1b[31m" + chart.cells[i] + "\x1b[0m" : chart.cells[i];
     lines.push_back(line + "  " + shown(chart.low) + (chart.low == chart.high ? "" : " to " + shown(chart.high)));
   }
 }
@@ -176,7 +176,7 @@ Json figure_json(const Report& report, const Tested& t) {
 
 }  // namespace
 
-std::vector<std::string> lines_of(const Report& report, const Look& look) {
+std::vector<std::string> lines_of(const Report& report, const DisplayOptions& display) {
   std::vector<std::string> lines = {"Model " + report.ns + "/" + report.model + ", " + format_time(report.from) + " to " +
                                     format_time(report.to)};
   for (const std::string& line : served(report)) lines.push_back("  " + line);
@@ -184,7 +184,7 @@ std::vector<std::string> lines_of(const Report& report, const Look& look) {
   add_figures(report, lines);
   lines.emplace_back();
   const size_t charts = lines.size();
-  add_charts(report, look, lines);
+  add_charts(report, display, lines);
   for (size_t i = 0; i < charts; ++i) lines[i] = printable(lines[i]);
   const size_t rest = lines.size();
   add_breaches(report, lines);

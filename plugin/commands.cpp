@@ -57,7 +57,7 @@ class Commands {
     }
     args = verb_first(app_, std::move(args));
     if (!args[0].starts_with("-") && !verb_of(app_, args[0])) {
-      console_.err << "error: no such verb: " << printable(args[0]) << "; kubectl model --help lists them\n";
+      console_.err << "error: unknown command: " << printable(args[0]) << "; see kubectl model --help\n";
       return kTrouble;
     }
     std::reverse(args.begin(), args.end());  // as CLI11 wants it
@@ -75,7 +75,7 @@ class Commands {
   }
 
   int complete(const std::vector<std::string>& args) {
-    const auto lookup = [this](const std::string& what, const Words& words) { return names_of(what, words); };
+    const auto lookup = [this](const std::string& what, const CompletionContext& words) { return names_of(what, words); };
     for (const std::string& line : plugin::complete(app_, args, lookup)) console_.out << line << "\n";
     return kDone;
   }
@@ -85,12 +85,12 @@ class Commands {
     if (request_timeout_.empty()) return;
     const auto deadline = request_timeout(request_timeout_);
     if (!deadline)
-      throw CLI::ValidationError("--request-timeout", request_timeout_ + " is no duration such as 30s");
+      throw CLI::ValidationError("--request-timeout", request_timeout_ + " is not a duration such as 30s");
     cluster_.deadline = *deadline;
   }
 
   // Nothing if the cluster does not answer: a shell is waiting.
-  std::vector<std::string> names_of(const std::string& what, const Words& words) {
+  std::vector<std::string> names_of(const std::string& what, const CompletionContext& words) {
     const ClusterOptions options{.kubeconfig = words.value("--kubeconfig"),
                                  .context = words.value("--context"),
                                  .ns = words.value("--namespace"),
@@ -106,7 +106,7 @@ class Commands {
     return objects_to_name(session, what, words);
   }
 
-  static std::vector<std::string> objects_to_name(Session& session, const std::string& what, const Words& words) {
+  static std::vector<std::string> objects_to_name(Session& session, const std::string& what, const CompletionContext& words) {
     kube::ListOptions of_model;
     const auto model = words.names.empty() ? Result<std::string>("") : name_as(Kind::Model, words.names.front());
     if (what != "models" && model && !model->empty()) of_model.field_selector = "spec.modelRef.name=" + *model;
@@ -125,7 +125,7 @@ class Commands {
   CLI::App* verb(const std::string& name, const std::string& what) { return app_.add_subcommand(name, what); }
 
   void takes_cluster(CLI::App* verb) {
-    verb->add_option("-n,--namespace", cluster_.ns, "The namespace; by default that of the context");
+    verb->add_option("-n,--namespace", cluster_.ns, "The namespace (default: that of the context)");
     verb->add_option("--context", cluster_.context, "The kubeconfig's context to use");
     verb->add_option("--kubeconfig", cluster_.kubeconfig, "The kubeconfig to use");
     verb->add_option("--as", cluster_.as, "The user to act as");
@@ -138,7 +138,7 @@ class Commands {
   // One, or several by name or by label.
   void takes_models(CLI::App* verb, Selection& selection, const std::string& what) {
     auto* names = verb->add_option("MODEL", selection.names, what);
-    verb->add_option("-l,--selector", selection.selector, "Those with these labels: team=payments,tier!=low")
+    verb->add_option("-l,--selector", selection.selector, "Select by labels: team=payments,tier!=low")
         ->excludes(names);
   }
   static void require(const Selection& selection) {
@@ -172,21 +172,21 @@ class Commands {
 
   void add_showing() {
     CLI::App* get = verb("get", "List Models");
-    takes_models(get, getting_.selection, "Names of Models; by default all");
+    takes_models(get, getting_.selection, "Names of Models (default: all)");
     get->add_flag("-A,--all-namespaces", getting_.everywhere, "In all namespaces");
-    get->add_flag("-w,--watch", getting_.watch, "Go on with each change");
+    get->add_flag("-w,--watch", getting_.watch, "Print each change");
     takes_cluster(get);
     takes_output(get, getting_.output, {"wide", "json", "yaml", "name"});
     get->callback([this] {
       if (getting_.everywhere && !getting_.selection.names.empty())
-        throw CLI::ValidationError("-A", "a Model cannot be named by its name across all namespaces");
+        throw CLI::ValidationError("-A", "a Model name cannot be combined with all namespaces");
       chosen_ = [this] { return with_session([this](Session& s) { return get_models(s, getting_); }); };
     });
 
     CLI::App* status = verb("status", "Show Models, their versions and rollouts as trees");
     takes_models(status, following_.selection, "Names of Models");
-    auto* watch = status->add_flag("-w,--watch", following_.watch, "Follow until nothing is on its way");
-    status->add_option("--timeout", timeout_, "Give up following after that time, such as 10m")->needs(watch);
+    auto* watch = status->add_flag("-w,--watch", following_.watch, "Follow until nothing is in progress");
+    status->add_option("--timeout", timeout_, "Stop following after this time, such as 10m")->needs(watch);
     takes_cluster(status);
     takes_output(status, following_.output)->excludes(watch);
     status->callback([this] {
@@ -194,7 +194,7 @@ class Commands {
       if (!timeout_.empty()) {
         following_.timeout = parse_duration(timeout_);
         if (!following_.timeout)
-          throw CLI::ValidationError("--timeout", timeout_ + " is no duration such as 10m");
+          throw CLI::ValidationError("--timeout", timeout_ + " is not a duration such as 10m");
       }
       chosen_ = [this] { return with_session([this](Session& s) { return plugin::status(s, following_); }); };
     });
@@ -209,9 +209,9 @@ class Commands {
   }
 
   void add_portfolio() {
-    CLI::App* all = verb("inventory", "List Models with owner, stage and figures, what needs attention, and model servers that no Model knows");
+    CLI::App* all = verb("inventory", "List Models with owner, stage and figures, findings, and model servers without a Model");
     all->add_flag("-A,--all-namespaces", inventory_.everywhere, "In all namespaces");
-    all->add_option("-l,--selector", inventory_.selector, "Those with these labels: team=payments,tier!=low");
+    all->add_option("-l,--selector", inventory_.selector, "Select by labels: team=payments,tier!=low");
     takes_cluster(all);
     all->add_option("-o,--output", inventory_.output, "wide: more columns. csv: one table. json: all of it. cyclonedx: an ML-BOM")
         ->check(CLI::IsMember({"wide", "csv", "json", "cyclonedx"}));
@@ -219,7 +219,7 @@ class Commands {
     takes_sources(*all, inventory_.asked);
     all->callback([this] { chosen_ = [this] { return with_web([this](Session& s, kube::HttpTransport& http) { return inventory(s, inventory_, http); }); }; });
 
-    CLI::App* page = verb("report", "Write what the inventory knows as one HTML file, to read, mail or print");
+    CLI::App* page = verb("report", "Write the inventory as one HTML file to read, mail or print");
     page->add_flag("-A,--all-namespaces", reporting_.everywhere, "Of all namespaces");
     takes_cluster(page);
     page->add_option("-o,--output", reporting_.output, "html, or json for scripts")->check(CLI::IsMember({"html", "json"}))->capture_default_str();
@@ -242,15 +242,15 @@ class Commands {
       chosen_ = [this] { return with_session([this](Session& s) { return plugin::runs(s, running_); }); };
     });
 
-    CLI::App* lineage = verb("lineage", "Show where a version came from, back to the first of its parents");
-    lineage->add_option("MODEL", tracing_.name, "A Model, whose serving version is meant, or a ModelVersion")->required();
+    CLI::App* lineage = verb("lineage", "Show the lineage of a version, back to its first parent");
+    lineage->add_option("MODEL", tracing_.name, "A Model (its serving version), or a ModelVersion")->required();
     takes_cluster(lineage);
     takes_output(lineage, tracing_.output, {"json", "dot"});
     lineage->callback([this] {
       chosen_ = [this] { return with_session([this](Session& s) { return plugin::lineage(s, tracing_); }); };
     });
 
-    CLI::App* diff = verb("diff", "Of a Model: what the spec asks for against what serves. Of two ModelVersions: artifact, parts, lineage, metrics. 1 is returned if they differ");
+    CLI::App* diff = verb("diff", "Compare the spec of a Model with what serves, or artifact, parts, lineage and metrics of two ModelVersions. The exit code is 1 if they differ");
     diff->add_option("FROM", comparing_.from, "A Model, or a ModelVersion where a second one follows")->required();
     diff->add_option("TO", comparing_.to, "Another ModelVersion");
     takes_cluster(diff);
@@ -263,23 +263,23 @@ class Commands {
   }
 
   void add_reproduce() {
-    CLI::App* again = verb("reproduce", "Make a version again by a TrainingRun of the same seed and parameters, and compare digest and metrics");
+    CLI::App* again = verb("reproduce", "Reproduce a version with a TrainingRun of the same seed and parameters, and compare digest and metrics");
     again->add_option("VERSION", reproducing_.version, "The ModelVersion's name")->required();
-    auto* run = again->add_option("--run", reproducing_.run, "Start none: compare with this TrainingRun, which was started so before");
-    auto* wait = again->add_flag("-w,--wait", reproducing_.wait, "Wait until the run is over, and compare");
-    again->add_option("--timeout", timeout_, "Give up waiting after that time, such as 10m")->needs(wait);
-    again->add_option("--within", within_, "By how much a metric may differ and still be the same: 0.001");
+    auto* run = again->add_option("--run", reproducing_.run, "Compare with this earlier TrainingRun; start none");
+    auto* wait = again->add_flag("-w,--wait", reproducing_.wait, "Wait for the end of the run, then compare");
+    again->add_option("--timeout", timeout_, "Stop waiting after this time, such as 10m")->needs(wait);
+    again->add_option("--within", within_, "Largest difference at which metrics count as equal: 0.001");
     takes_cluster(again);
     takes_output(again, reproducing_.output, {"json"});
-    again->add_option("--dry-run", dry_run_, "client: say what would be written. server: let the API server check it")
+    again->add_option("--dry-run", dry_run_, "client: print what would be written. server: let the API server validate it")
         ->check(CLI::IsMember({"none", "client", "server"}))
         ->excludes(run)
         ->excludes(wait);
     again->callback([this] {
       if (!timeout_.empty() && !(reproducing_.timeout = parse_duration(timeout_)))
-        throw CLI::ValidationError("--timeout", timeout_ + " is no duration such as 10m");
+        throw CLI::ValidationError("--timeout", timeout_ + " is not a duration such as 10m");
       if (!within_.empty() && !(reproducing_.within = Decimal::parse(within_)))
-        throw CLI::ValidationError("--within", within_ + " is no decimal such as 0.001");
+        throw CLI::ValidationError("--within", within_ + " is not a decimal such as 0.001");
       reproducing_.only_show = dry_run_ == "client";
       reproducing_.dry_run = cluster_.dry_run = dry_run_ == "server";
       chosen_ = [this] { return with_session([this](Session& s) { return reproduce(s, reproducing_); }); };
@@ -287,15 +287,15 @@ class Commands {
   }
 
   void add_backtest() {
-    CLI::App* test = verb("backtest", "Ask Prometheus' history what each gate and monitor would have said, and how often");
+    CLI::App* test = verb("backtest", "Evaluate gates and monitors on the history in Prometheus");
     auto* model = test->add_option("MODEL", backtesting_.model, "A Model of the cluster; or files by -f");
     takes_files(test, backtesting_.sources);
     for (const char* files : {"-f", "-k"}) test->get_option(files)->excludes(model);
     test->add_option("--since", backtesting_.since, "How far back: 30d, 12h")->capture_default_str();
-    test->add_option("--step", backtesting_.step, "The time between two measurements; by default each figure's interval, or longer where that is very many");
+    test->add_option("--step", backtesting_.step, "The time between two measurements (default: the interval of each figure, or longer for long ranges)");
     test->add_option("--prometheus-url", backtesting_.url, "Where Prometheus is: http://localhost:9090")->envname("PROMETHEUS_URL");
-    test->add_option("--stable", backtesting_.stable, "The version that {{stable}} stands for; by default what served at each time");
-    test->add_option("--candidate", backtesting_.candidate, "The version that {{candidate}} stands for; by default what served at each time");
+    test->add_option("--stable", backtesting_.stable, "The version for {{stable}} (default: what served at each time)");
+    test->add_option("--candidate", backtesting_.candidate, "The version for {{candidate}} (default: what served at each time)");
     takes_cluster(test);
     takes_output(test, backtesting_.output, {"json"});
     test->callback([this] {
@@ -322,7 +322,7 @@ class Commands {
   void add_files() {
     CLI::App* lint = verb("lint", "Check files against the CRDs and the operator's rules, without a cluster");
     takes_files(lint, linting_.sources);
-    lint->add_flag("--strict", linting_.strict, "Warnings fail, too");
+    lint->add_flag("--strict", linting_.strict, "Also fail on warnings");
     lint->callback([this] {
       require(linting_.sources);
       chosen_ = [this] { return lint_files(linting_, console_.in, console_.out, console_.err); };
@@ -330,7 +330,7 @@ class Commands {
   }
 
   void add_plan() {
-    CLI::App* plan = verb("plan", "Say what the operator would do if files were applied; nothing is changed");
+    CLI::App* plan = verb("plan", "Show what the operator would do if files were applied; changes nothing");
     takes_files(plan, planned_.sources);
     takes_cluster(plan);
     plan->callback([this] {
@@ -345,17 +345,17 @@ class Commands {
   // ---- policies and approvals ----
 
   void add_governance() {
-    for (const auto& [name, what] : {std::pair("approve", "Approve what a rollout waits for, after a look at it"),
-                                     std::pair("reject", "Reject what a rollout waits for, which ends it as Failed")}) {
+    for (const auto& [name, what] : {std::pair("approve", "Approve a rollout that waits for approval, after showing it"),
+                                     std::pair("reject", "Reject a rollout that waits for approval; it ends as Failed")}) {
       CLI::App* sub = verb(name, what);
       sub->add_option("MODEL", approving_.model, "The Model's name")->required();
-      sub->add_option("--role", approving_.role, "The role that you speak for; by default the only one that is missing");
+      sub->add_option("--role", approving_.role, "The role to approve for (default: the only missing one)");
       sub->add_option("--reason", approving_.reason, "Why");
-      sub->add_option("--ticket", approving_.ticket, "The change's number elsewhere, such as CHG-1234");
-      sub->add_option("--rollout", approving_.rollout, "Which ModelRollout, where several could be meant");
+      sub->add_option("--ticket", approving_.ticket, "The number of the change in another system, such as CHG-1234");
+      sub->add_option("--rollout", approving_.rollout, "The ModelRollout, if there are several");
       takes_cluster(sub);
       takes_output(sub, approving_.output);
-      sub->add_option("--dry-run", dry_run_, "client: say what would be approved. server: let the API server check it")
+      sub->add_option("--dry-run", dry_run_, "client: print what would be approved. server: let the API server validate it")
           ->check(CLI::IsMember({"none", "client", "server"}));
       sub->callback([this, rejects = std::string(name) == "reject"] {
         approving_.approved = !rejects;
@@ -364,8 +364,8 @@ class Commands {
         chosen_ = [this] { return with_session([this](Session& s) { return approve(s, approving_); }); };
       });
     }
-    CLI::App* policy = verb("policy", "Say what ModelPolicies demand of a Model, which demand is of which, and what is missing");
-    policy->add_option("ACTION", explain_, "What to do: explain")->required()->check(CLI::IsMember({"explain"}));
+    CLI::App* policy = verb("policy", "Explain what each ModelPolicy requires of a Model, and what is missing");
+    policy->add_option("ACTION", explain_, "The action: explain")->required()->check(CLI::IsMember({"explain"}));
     policy->add_option("MODEL", explained_, "The Model's name")->required();
     takes_cluster(policy);
     policy->callback([this] {
@@ -380,12 +380,12 @@ class Commands {
   }
 
   void add_audit() {
-    CLI::App* audit = verb("audit", "Show what was decided for a Model, by whom and on which evidence, and whether that was changed since");
-    audit->add_option("MODEL", auditing_.model, "The Model's name; also of one that is deleted")->required();
-    auto* at = audit->add_option("--at", auditing_.at, "A time, 2026-11-30T12:00:00Z: say what served then, since when, why, and by whose word");
-    auto* checks = audit->add_flag("--verify", auditing_.verify, "Say whether the trail is whole, and if not, where it was cut, edited, reordered or replayed");
+    CLI::App* audit = verb("audit", "Show the audit trail of a Model: decisions, actors and evidence");
+    audit->add_option("MODEL", auditing_.model, "The Model's name; deleted Models work too")->required();
+    auto* at = audit->add_option("--at", auditing_.at, "A time, 2026-11-30T12:00:00Z: show what served then, since when, why, and who decided");
+    auto* checks = audit->add_flag("--verify", auditing_.verify, "Verify that the trail is complete: nothing cut, edited, reordered or replayed");
     takes_keys(audit, auditing_.public_keys, "With --verify: a file with a public key that signs the trail; may be given more than once");
-    audit->add_option("--uid", auditing_.uid, "The UID of an earlier Model of that name, whose trail is meant");
+    audit->add_option("--uid", auditing_.uid, "The UID of an earlier Model of that name");
     takes_cluster(audit);
     takes_output(audit, auditing_.output, {"json", "jsonl"})->excludes(at);
     at->excludes(checks);
@@ -394,8 +394,8 @@ class Commands {
       chosen_ = [this] { return with_session([this](Session& s) { return audit_model(s, auditing_); }); };
     });
 
-    CLI::App* evidence = verb("evidence", "Write one file with all that a rollout rests on: model card, lineage, policy, gates, approvals, audit trail");
-    evidence->add_option("NAME", gathering_.name, "A ModelRollout, or a ModelVersion, whose last rollout is meant")->required();
+    CLI::App* evidence = verb("evidence", "Write the evidence of a rollout to one file: model card, lineage, policy, gates, approvals, audit trail");
+    evidence->add_option("NAME", gathering_.name, "A ModelRollout, or a ModelVersion (its last rollout)")->required();
     evidence->add_option("-o,--output", gathering_.file, "The file to write, FILE.tar.gz")->required();
     takes_keys(evidence, gathering_.public_keys, "A file with the public key that signs the trail, to put into the pack");
     takes_cluster(evidence);
@@ -419,12 +419,12 @@ class Commands {
       sub->add_option("MODEL", steered_.names, "The Model's name")->required()->expected(1);
     takes_cluster(sub);
     takes_output(sub, steering_.output);
-    sub->add_option("--dry-run", dry_run_, "client: say what would be written. server: let the API server check it")
+    sub->add_option("--dry-run", dry_run_, "client: print what would be written. server: let the API server validate it")
         ->check(CLI::IsMember({"none", "client", "server"}));
     sub->callback([this, name] {
       require(steered_);
       if (!steering_.rollout.empty() && (!steered_.selector.empty() || steered_.names.size() > 1))
-        throw CLI::ValidationError("--rollout", "one ModelRollout is of one Model: name that one alone");
+        throw CLI::ValidationError("--rollout", "a ModelRollout belongs to one Model: name only that Model");
       steering_.verb = name;
       steering_.dry_run = dry_run_ == "client" ? DryRun::Client : dry_run_ == "server" ? DryRun::Server : DryRun::None;
       cluster_.dry_run = steering_.dry_run == DryRun::Server;
@@ -444,19 +444,19 @@ class Commands {
 
   void add_steering() {
     CLI::App* promote =
-        steering("promote", "Skip the steps and gates that are left and give the new version all traffic", true);
-    CLI::App* pause = steering("pause", "Hold the rollout where it is", true);
-    CLI::App* resume = steering("resume", "Go on after a pause, or try a step again that paused by itself", true);
-    CLI::App* abort = steering("abort", "Give all traffic back to the version that served before", true);
+        steering("promote", "Skip the remaining steps and gates and send all traffic to the new version", true);
+    CLI::App* pause = steering("pause", "Pause the rollout at its current step", true);
+    CLI::App* resume = steering("resume", "Continue after a pause, or retry the step that paused the rollout", true);
+    CLI::App* abort = steering("abort", "Return all traffic to the version that served before", true);
     CLI::App* rollback = steering(
-        "rollback", "Abort what is under way, else go back at once to a version that served before", false);
+        "rollback", "Abort the rollout in progress; without one, roll back at once to a version that served before", false);
     for (CLI::App* sub : {promote, pause, resume, abort, rollback})
-      sub->add_option("--rollout", steering_.rollout, "Which ModelRollout, where several could be meant");
-    rollback->add_option("--to", steering_.to, "The ModelVersion to go back to");
-    rollback->add_flag("--force", steering_.force, "Also to a version that never passed a rollout");
-    steering("retry", "Try what failed last again, by a new ModelRollout", false);
-    steering("refresh", "Roll out what serves anew, as Model and ModelRuntime ask for it now", true);
-    steering("retrain", "Ask for a training run now", true);
+      sub->add_option("--rollout", steering_.rollout, "The ModelRollout, if there are several");
+    rollback->add_option("--to", steering_.to, "The ModelVersion to roll back to");
+    rollback->add_flag("--force", steering_.force, "Allow a version that never passed a rollout");
+    steering("retry", "Retry the last failed version with a new ModelRollout", false);
+    steering("refresh", "Roll out the serving version again with the current Model and ModelRuntime", true);
+    steering("retrain", "Start a training run now", true);
   }
 
   const Console& console_;

@@ -64,7 +64,7 @@ class Completing {
       for (const std::string& word : choice->second) propose(word);
       if (words_.open == "--output" && words_.verb == "get") propose("wide");
     } else if (const auto what = kLookedUp.find(words_.open); what != kLookedUp.end()) {
-      Words words = words_;
+      CompletionContext words = words_;
       if (!option_of(app_, verb_, "MODEL")) words.names.clear();  // they are no Models
       for (const std::string& word : lookup_(what->second, words)) propose(word);
     }  // else only its writer knows
@@ -88,7 +88,7 @@ class Completing {
     const std::string prefix = last_.substr(0, last_.find('/') + 1);
     const bool rollouts = prefix == "mro/" || prefix.starts_with("modelrollout");
     if (rollouts && !option_of(app_, verb_, "--rollout")) return;
-    Words words = words_;
+    CompletionContext words = words_;
     if (rollouts) words.names.clear();  // of any Model
     for (const std::string& name : lookup_(rollouts ? "rollouts" : "models", words))
       if (std::find(words_.names.begin(), words_.names.end(), prefix + name) == words_.names.end())
@@ -98,7 +98,7 @@ class Completing {
   const CLI::App& app_;
   const Lookup& lookup_;
   std::string last_;
-  Words words_;
+  CompletionContext words_;
   const CLI::App* verb_;
   std::vector<std::string> lines_;
 };

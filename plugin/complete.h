@@ -11,7 +11,7 @@
 namespace mo::plugin {
 
 // What only the cluster and the kubeconfig know: "models", "versions", "rollouts", "namespaces", "contexts".
-using Lookup = std::function<std::vector<std::string>(const std::string& what, const Words& words)>;
+using Lookup = std::function<std::vector<std::string>(const std::string& what, const CompletionContext& words)>;
 
 // The lines to print.
 std::vector<std::string> complete(const CLI::App& app, const std::vector<std::string>& args,

@@ -89,10 +89,10 @@ Result<Sides> sides_of(Session& session, const std::string& name) {
   if (!object) return fail(object.error());
   Sides sides;
   sides.stable = text(*object, "status.stableVersion");
-  if (sides.stable.empty()) return refuse("Model " + name + " serves nothing yet that its spec could be compared with");
+  if (sides.stable.empty()) return refuse("Model " + name + " serves no version yet to compare the spec with");
   const Json* before = field(*object, "status.stableRevision.template");
   if (!before)
-    return refuse("what Model " + name + " serves was made by an operator that kept no record of it: there is nothing to compare with until the next rollout");
+    return refuse("the version that Model " + name + " serves was deployed by an operator version that did not record it: compare again after the next rollout");
   const auto model = api::parse<api::Model>(object->dump());
   if (!model) return fail(model.error());
   const bool pinned = model->track != "Promoted" && (model->version || model->artifact);
@@ -131,7 +131,7 @@ int diff(Session& session, const std::string& model) {
   std::vector<std::string> found = pod_differences(sides->before, sides->after);
   if (sides->stable != sides->asked) found.insert(found.begin(), "version: " + sides->stable + " -> " + sides->asked);
   for (const std::string& line : found) session.out << printable(line) << "\n";
-  if (found.empty()) session.out << printable(sides->stable + " serves as the spec asks for it") << "\n";
+  if (found.empty()) session.out << printable(sides->stable + " matches the spec") << "\n";
   return found.empty() ? kDone : kNo;
 }
 

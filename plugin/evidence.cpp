@@ -104,8 +104,8 @@ Result<std::pair<Json, Json>> rollout_and_version(Session& session, const std::s
   const std::string name = rollout ? text(*rollout, "spec.version") : what->name;
   auto version = get(session, Kind::ModelVersion, name);
   if (!version && version.error().kind == ErrorKind::NotFound)
-    return refuse(rollout ? "ModelVersion " + name + " of ModelRollout " + what->name + " is gone"
-                          : "there is neither a ModelRollout nor a ModelVersion " + name);
+    return refuse(rollout ? "ModelVersion " + name + " of ModelRollout " + what->name + " does not exist any more"
+                          : "no ModelRollout or ModelVersion is named " + name);
   if (!version) return fail(version.error());
   if (rollout) return std::pair(std::move(*rollout), std::move(*version));
   auto all = list(session, Kind::ModelRollout);
@@ -224,7 +224,7 @@ int gather_evidence(Session& session, const Gathering& gathering) {
   session.out << printable("wrote " + gathering.file + ": " + std::to_string(files.size()) + " files on " +
                            name_of(evidence->version) +
                            (evidence->rollout.contains("metadata") ? " and ModelRollout " + name_of(evidence->rollout)
-                                                                   : ", which no ModelRollout brought"))
+                                                                   : ", without a ModelRollout"))
               << "\n";
   return kDone;
 }

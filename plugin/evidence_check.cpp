@@ -41,7 +41,7 @@ class Check {
     const auto found = files_.find(name);
     if (found == files_.end()) return Json();
     auto value = parse_json(found->second, fetch::kLargestFiles, 200);
-    if (!value) bad(name + " is no JSON: " + value.error().message);
+    if (!value) bad(name + " is not JSON: " + value.error().message);
     return value ? std::move(*value) : Json();
   }
 
@@ -55,14 +55,14 @@ class Check {
       const std::string name = blanks == std::string::npos ? "" : line.substr(blanks + 2);
       const auto file = files_.find(name);
       if (file == files_.end())
-        bad("SHA256SUMS lists \"" + name + "\", which is not there");
+        bad("SHA256SUMS lists \"" + name + "\", which is missing");
       else if (sha256_of(file->second) != "sha256:" + line.substr(0, blanks))
-        bad(name + " is another than when it was packed");
+        bad(name + " has changed since it was packed");
       listed.insert(name);
     }
     for (const auto& [name, bytes] : files_)
       if (name != "SHA256SUMS" && !listed.count(name)) bad(name + " is not listed in SHA256SUMS");
-    if (out_.bad.empty()) good(std::to_string(files_.size() - 1) + " files are as they were packed");
+    if (out_.bad.empty()) good(std::to_string(files_.size() - 1) + " files are unchanged since they were packed");
   }
 
   void trail() {
@@ -70,7 +70,7 @@ class Check {
     const std::string model = text(pending, "model");
     const size_t slash = model.find('/');
     if (slash == std::string::npos || !sealed.is_array())
-      return bad("audit/pending.json or audit/modelaudits.json does not say what the trail is");
+      return bad("audit/pending.json or audit/modelaudits.json does not describe the trail");
     const Json as_model = {{"metadata", {{"uid", text(pending, "uid")}}},
                            {"status", {{"audit", pending.value("audit", Json::object())}}}};
     trail_ =
@@ -88,14 +88,14 @@ class Check {
       (verified->findings.empty() ? out_.good : out_.bad).push_back("audit trail: " + line);
     signed_up_to_ = verified->signed_up_to;
     if (verified->pruned > 0)
-      pruned_ = "; its records up to " + std::to_string(verified->pruned) + " were pruned before this pack was made: see what was exported";
-    if (!keys_.empty() && signed_up_to_ == 0) bad("no record of the audit trail is signed by this key");
+      pruned_ = "; its records up to " + std::to_string(verified->pruned) + " were pruned before this pack was made: see the export";
+    if (!keys_.empty() && signed_up_to_ == 0) bad("no record of the audit trail has a signature of this key");
   }
 
   // With a key, only what it signed counts: whoever makes a pack can add records of their own behind that.
   bool vouched(const Json& record) {
     if (keys_.empty() || number(record, "seq") <= signed_up_to_) return true;
-    bad("record " + text(record, "seq") + " (" + text(record, "action") + ") is not signed; gather the evidence again once the rollout is over");
+    bad("record " + text(record, "seq") + " (" + text(record, "action") + ") is not signed; collect the evidence again after the rollout");
     return false;
   }
 
@@ -109,11 +109,11 @@ class Check {
   // As the trail knows it: with parts, of all of them. Whoever cannot read the parts must not take the first for the whole.
   static Result<std::string> digest_of(const Json& version, const std::string& artifact) {
     const auto unreadable = [](const std::string& why) {
-      return fail(ErrorKind::Invalid, "version.json cannot be read as a ModelVersion, so nothing vouches for its digest: " + why);
+      return fail(ErrorKind::Invalid, "version.json cannot be read as a ModelVersion, so its digest cannot be verified: " + why);
     };
-    if (!version.is_object() || name_of(version).empty()) return unreadable("it is no object with a name");
+    if (!version.is_object() || name_of(version).empty()) return unreadable("it is not an object with a name");
     const Json* parts = field(version, "spec.parts");
-    if (parts && !parts->is_array()) return unreadable("spec.parts is no list");
+    if (parts && !parts->is_array()) return unreadable("spec.parts is not a list");
     if (!parts || parts->empty()) return artifact;
     const auto parsed = api::parse<api::ModelVersion>(version.dump());
     if (!parsed) return unreadable(parsed.error().message);
@@ -134,7 +134,7 @@ class Check {
     const Json& component = items(bom, "components").empty() ? Json::object() : items(bom, "components")[0];
     const Json& hashes = items(component, "hashes");
     if (hashes.empty() || "sha256:" + text(hashes[0], "content") != artifact)
-      bad("bom.cdx.json names another digest than version.json");
+      bad("bom.cdx.json has another digest than version.json");
     bool told = false;
     for (const Json& record : records_) {
       const bool serves = text(record, "evidence.serves.version") == name, rolled = text(record, "evidence.version") == name;
@@ -143,12 +143,12 @@ class Check {
       if (!vouched(record)) return;
       told = true;
       if (said != digest)
-        return bad("record " + text(record, "seq") + " says that " + name + " is " + said + ", and version.json says " + digest);
+        return bad("record " + text(record, "seq") + " has digest " + said + " for " + name + ", but version.json has " + digest);
     }
     if (told)
       good("the trail and version.json agree on the digest of " + name);
     else
-      bad("the trail says nothing of " + name + pruned_);
+      bad("the trail does not mention " + name + pruned_);
   }
 
   void rollout() {
@@ -157,7 +157,7 @@ class Check {
     if (!files_.count("rollout.json")) return without_rollout(applied, gates, approvals);
     const Json rollout = json("rollout.json");
     const std::vector<Json> records = records_of_rollout(text(rollout, "metadata.uid"));
-    if (records.empty()) return bad("the trail says nothing of ModelRollout " + name_of(rollout) + pruned_);
+    if (records.empty()) return bad("the trail does not mention ModelRollout " + name_of(rollout) + pruned_);
     for (const Json& record : records)
       if (!vouched(record)) return;
     const Json none, *of_rollout = field(rollout, "status.policy");
@@ -169,9 +169,9 @@ class Check {
       if (!said.empty() && said != sha256_of((applied ? *applied : none).dump()))
         return bad("record " + text(record, "seq") + " names another policy than policy.json holds");
     }
-    good(named ? "the trail and policy.json agree on the policy that applied" : "the trail names no policy to compare policy.json with");
+    good(named ? "the trail and policy.json agree on the policy that applied" : "the trail has no policy to compare policy.json with");
     if (!rollout::is_over(text(rollout, "status.phase")))
-      return good("ModelRollout " + name_of(rollout) + " is under way: its gates and approvals are not compared yet");
+      return good("ModelRollout " + name_of(rollout) + " is in progress: its gates and approvals are not compared yet");
     gates_agree(records, gates);
     approvals_agree(records, approvals);
   }
@@ -183,7 +183,7 @@ class Check {
       if (text(record, "object.kind") == "ModelRollout" && text(record, "evidence.version") == version)
         return bad("rollout.json is missing: record " + text(record, "seq") + " is of ModelRollout " + text(record, "object.name"));
     if ((policy && !policy->is_null()) || !gates.empty() || !items(approvals, "used").empty())
-      bad("policy.json, gates.json or approvals.json speak of a ModelRollout, and rollout.json is missing");
+      bad("policy.json, gates.json or approvals.json mention a ModelRollout, but rollout.json is missing");
   }
 
   // What no hash of the trail is of. The card has to say what these say.
@@ -194,24 +194,24 @@ class Check {
     e.rollout = files_.count("rollout.json") ? json("rollout.json") : Json::object();
     e.trail.model = trail_.model;
     const auto found = files_.find("model-card.md");
-    if (found == files_.end() || found->second != card_of(e)) bad("model-card.md does not say what the objects of the pack say");
-    good("not vouched for by the trail: model.json, lineage.json, and what version.json says besides the digest");
+    if (found == files_.end() || found->second != card_of(e)) bad("model-card.md does not match the objects of the pack");
+    good("not covered by the trail: model.json, lineage.json, and version.json except the digest");
   }
 
   // What was decided on last is what gates.json says.
   void gates_agree(const std::vector<Json>& records, const Json& gates) {
     const auto& rests_on = items(records.back(), "evidence.gates");
-    if (rests_on.empty()) return good("the last record rests on no gate to compare gates.json with");
+    if (rests_on.empty()) return good("the last record has no gate to compare gates.json with");
     for (const Json& told : rests_on) {
       const auto same = [&](const Json& gate) {
         return text(gate, "name") == text(told, "name") && text(gate, "verdict") == text(told, "verdict") &&
                text(gate, "value") == text(told, "value");
       };
       if (!gates.is_array() || std::none_of(gates.begin(), gates.end(), same))
-        return bad("record " + text(records.back(), "seq") + " rests on gate " + text(told, "name") + " as " +
-                   text(told, "verdict") + " " + text(told, "value") + ", and gates.json says otherwise");
+        return bad("record " + text(records.back(), "seq") + " has gate " + text(told, "name") + " as " +
+                   text(told, "verdict") + " " + text(told, "value") + ", but gates.json differs");
     }
-    good("the trail and gates.json agree on what the last decision rested on");
+    good("the trail and gates.json agree on the gates of the last decision");
   }
 
   void approvals_agree(const std::vector<Json>& records, const Json& approvals) {
@@ -229,7 +229,7 @@ class Check {
     for (const auto& [before, words] : last) told.insert(words.begin(), words.end());
     for (const Json& cleared : items(approvals, "used"))
       for (const Json& one : items(cleared, "approvals")) used.insert(word(one));
-    if (told != used) return bad("approvals.json names other approvals than the trail");
+    if (told != used) return bad("approvals.json differs from the approvals in the trail");
     good(std::to_string(used.size()) + " approvals are in the trail");
   }
 
@@ -240,12 +240,12 @@ class Check {
     const bool of_trail = std::any_of(trail_.segments.begin(), trail_.segments.end(), [&](const audit::Segment& s) {
       return audit::checkpoint(s.model, s.uid, s.last, s.head) == words->second;
     });
-    if (!of_trail) return bad("audit/checkpoint.txt is of no record of this trail");
+    if (!of_trail) return bad("audit/checkpoint.txt belongs to no record of this trail");
     const bool made = std::any_of(keys_.begin(), keys_.end(), [&](const std::string& key) {
       const auto good = verify_ed25519(key, words->second, to_base64(signature->second));
       return good && *good;
     });
-    if (!keys_.empty() && !made) return bad("audit/checkpoint.sig is by none of these keys");
+    if (!keys_.empty() && !made) return bad("audit/checkpoint.sig is not made with any of these keys");
     if (!keys_.empty()) good("audit/checkpoint.txt is signed by this key");
   }
 

@@ -58,14 +58,14 @@ Result<std::string> kustomized(const std::string& folder) {
       "command -v kubectl >/dev/null && exec kubectl kustomize -- " + quoted(folder) +
       "; command -v kustomize >/dev/null && exec kustomize build -- " + quoted(folder) + "; exit 127";
   FILE* pipe = ::popen(command.c_str(), "re");
-  if (!pipe) return fail(ErrorKind::Invalid, "-k " + folder + ": no shell could be run");
+  if (!pipe) return fail(ErrorKind::Invalid, "-k " + folder + ": no shell could be started");
   std::string text;
   char buffer[1 << 16];
   for (size_t n; text.size() <= kLargestFile && (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
     text.append(buffer, n);
   const int status = ::pclose(pipe);
   if (WIFEXITED(status) && WEXITSTATUS(status) == kNeither)
-    return fail(ErrorKind::Invalid, "-k " + folder + " needs kubectl or kustomize on PATH; neither is there");
+    return fail(ErrorKind::Invalid, "-k " + folder + " needs kubectl or kustomize on PATH");
   if (text.size() > kLargestFile) return fail(ErrorKind::Invalid, "-k " + folder + " makes more than 64 MiB");
   if (status != 0) return fail(ErrorKind::Invalid, "-k " + folder + " cannot be built");
   return text;
@@ -118,7 +118,7 @@ Result<Objects> read_files(const Sources& sources, std::istream& in) {
   Objects out;
   const auto took = [&] { return out.ours.size() + out.complaints.size() + out.others; };
   const auto nothing_since = [&](size_t before, const std::string& name) {
-    if (took() == before) out.complaints.push_back({name, 1, "", "holds no object"});
+    if (took() == before) out.complaints.push_back({name, 1, "", "contains no object"});
   };
   for (const std::string& name : sources.names) {
     const auto files = files_of(name);

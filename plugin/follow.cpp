@@ -100,7 +100,7 @@ class Follow {
       draw(snapshot, watches.problem(), code || late);
       if (code) return *code;
       if (late) {
-        session_.err << "still on its way after " << format_duration(*f_.timeout) << "\n";
+        session_.err << "still in progress after " << format_duration(*f_.timeout) << "\n";
         return kNotYet;
       }
     }
@@ -108,8 +108,8 @@ class Follow {
 
  private:
   void draw(const Snapshot& snapshot, const std::string& problem, bool last) {
-    auto lines = render(snapshot, session_.now(), session_.look());
-    if (!problem.empty()) lines.push_back("! this may be out of date: " + printable(problem));
+    auto lines = render(snapshot, session_.now(), session_.display());
+    if (!problem.empty()) lines.push_back("! possibly out of date: " + printable(problem));
     screen_.draw(lines, last);
   }
 
@@ -176,7 +176,7 @@ std::vector<Json> objects_of(const Snapshot& snapshot) {
 std::string tally(const std::map<int, size_t>& codes) {
   std::string all;
   size_t models = 0;
-  for (const auto& [code, word] : {std::pair(kDone, "ready"), std::pair(kNotYet, "on its way"), std::pair(kNo, "not ready"),
+  for (const auto& [code, word] : {std::pair(kDone, "ready"), std::pair(kNotYet, "in progress"), std::pair(kNo, "not ready"),
                                    std::pair(kTrouble, "unknown")}) {
     if (!codes.contains(code)) continue;
     models += codes.at(code);
@@ -196,7 +196,7 @@ int status_of(Session& session, const Following& following, const std::vector<Ta
     for (Json& object : objects_of(*snapshot)) objects.push_back(std::move(object));
     if (!following.output.empty()) continue;
     if (target != found.front()) session.out << "\n";
-    for (const std::string& line : render(*snapshot, session.now(), session.look())) session.out << line << "\n";
+    for (const std::string& line : render(*snapshot, session.now(), session.display())) session.out << line << "\n";
   }
   if (!following.output.empty() && !objects.empty()) print_objects(session.out, objects, following.output, true);
   if (found.size() > 1) session.err << tally(codes) << "\n";
@@ -212,7 +212,7 @@ int status(Session& session, const Following& following) {
   if (!found) return complain(session, found.error());
   if (!following.watch) return status_of(session, following, *found);
   if (found->size() == 1) return Follow(session, following, found->front().model).run();
-  return complain(session, {ErrorKind::Invalid, "-w follows one Model, and these are " + std::to_string(found->size()),
+  return complain(session, {ErrorKind::Invalid, "-w follows one Model, but the selection has " + std::to_string(found->size()),
                             0, {}, {}});
 }
 

@@ -149,7 +149,7 @@ class Get {
     while (session_.out.flush() && !session_.stop.stop_requested()) {
       seen.wait(std::chrono::steady_clock::now() + std::chrono::seconds(1));
       if (const std::string now = watches.problem(); now != std::exchange(problem, now) && !now.empty())
-        session_.err << "this may be out of date: " << printable(now) << std::endl;
+        session_.err << "possibly out of date: " << printable(now) << std::endl;
       if (watches.listed()) print_news(seen.all(Kind::Model), before);
     }
     return kDone;
@@ -165,7 +165,7 @@ class Get {
       after[id(model)] = std::move(now);
     }
     for (const auto& [id, model] : before)
-      if (!after.contains(id)) session_.err << "Model " << printable(id) << " is gone" << std::endl;
+      if (!after.contains(id)) session_.err << "Model " << printable(id) << " was deleted" << std::endl;
     before = std::move(after);
   }
 
@@ -208,7 +208,7 @@ int history(Session& session, const Past& past) {
     return kDone;
   }
   if (rollouts->all.empty()) {
-    session.err << "Model " << *model << " had no rollout yet\n";
+    session.err << "Model " << *model << " has no rollout yet\n";
     return kDone;
   }
   std::vector<std::vector<std::string>> rows;

@@ -86,7 +86,7 @@ void print_line(Session& session, const std::vector<Json>& line) {
     if (indent.empty()) indent = " ";
   }
   const std::string missing = parent_of(line.back());
-  if (!missing.empty()) session.out << indent << "└─ " << printable(missing) << " (no record is left of it)\n";
+  if (!missing.empty()) session.out << indent << "└─ " << printable(missing) << " (its record is deleted)\n";
 }
 
 Result<std::string> version_to_trace(Session& session, const std::string& word) {
@@ -94,7 +94,7 @@ Result<std::string> version_to_trace(Session& session, const std::string& word) 
     auto found = get(session, Kind::Model, *model);
     if (found) {
       const std::string stable = text(*found, "status.stableVersion");
-      if (stable.empty()) return refuse("Model " + *model + " serves nothing yet: name a ModelVersion");
+      if (stable.empty()) return refuse("Model " + *model + " serves no version yet: name a ModelVersion");
       return stable;
     }
     if (found.error().kind != ErrorKind::NotFound) return fail(found.error());
@@ -102,7 +102,7 @@ Result<std::string> version_to_trace(Session& session, const std::string& word) 
   auto version = name_as(Kind::ModelVersion, word);
   if (!version) return fail(version.error());
   if (auto found = get(session, Kind::ModelVersion, *version); !found)
-    return found.error().kind == ErrorKind::NotFound ? refuse("there is neither a Model nor a ModelVersion " + *version) : fail(found.error());
+    return found.error().kind == ErrorKind::NotFound ? refuse("no Model or ModelVersion is named " + *version) : fail(found.error());
   return *version;
 }
 
@@ -220,7 +220,7 @@ int runs(Session& session, const Running& running) {
     return kDone;
   }
   if (found->empty()) {
-    session.err << "Model " << *model << " had no TrainingRun yet\n";
+    session.err << "Model " << *model << " has no TrainingRun yet\n";
     return kDone;
   }
   std::vector<std::vector<std::string>> rows;
@@ -238,7 +238,7 @@ int lineage(Session& session, const Tracing& tracing) {
   const auto versions = list(session, Kind::ModelVersion);
   if (!versions) return complain(session, versions.error());
   const std::vector<Json> line = line_of(*start, *versions);
-  if (line.empty()) return complain(session, refuse("there is no record of ModelVersion " + *start).value());
+  if (line.empty()) return complain(session, refuse("no record exists of ModelVersion " + *start).value());
   if (tracing.output == "json") {
     Json out = Json::array();
     for (const Json& version : line)
@@ -274,7 +274,7 @@ int diff_versions(Session& session, const Comparing& comparing) {
     return all.empty() ? kDone : kNo;
   }
   if (all.empty()) {
-    session.err << name_of(both[0]) << " and " << name_of(both[1]) << " say the same of artifact, parts, lineage and metrics\n";
+    session.err << name_of(both[0]) << " and " << name_of(both[1]) << " have the same artifact, parts, lineage and metrics\n";
     return kDone;
   }
   std::vector<std::vector<std::string>> rows;

@@ -208,7 +208,7 @@ class OperatorsRules {
       else if (!cron->next(std::chrono::floor<Duration>(std::chrono::system_clock::now())))
         wrong("/spec/retraining/triggers/" + std::to_string(i) + "/schedule",
               "spec.retraining.triggers[" + std::to_string(i) + "].schedule.cron",
-              "\"" + text(triggers[i], "schedule.cron") + "\" has no time within the next five years: correct its day and month");
+              "\"" + text(triggers[i], "schedule.cron") + "\" has no occurrence within the next five years: correct its day and month");
     }
   }
 
@@ -228,7 +228,7 @@ std::vector<Mistake> mistakes_in(Json& object, const GateSets& sets, const std::
   const Crd* crd = crd_of(text(object, "kind"));
   if (!crd)
     return {{"/kind", "kind",
-             "no kind of modelops.dev: \"" + text(object, "kind") + "\"; it is one of " + known_kinds()}};
+             "not a kind of modelops.dev: \"" + text(object, "kind") + "\"; it is one of " + known_kinds()}};
   if (text(object, "apiVersion") != crd->api_version)
     return {{"/apiVersion", "apiVersion", "must be " + crd->api_version}};
   std::vector<Mistake> mistakes = check(*crd, object);
@@ -260,7 +260,7 @@ std::vector<Complaint> lint(const Objects& objects) {
     if (!fresh && !name.empty())
       complaints.push_back(
           {found.file, found.line("/metadata/name"), "metadata.name",
-           text(object, "kind") + " " + name + " is there twice; first at " + first->second});
+           text(object, "kind") + " " + name + " is defined twice; first at " + first->second});
   }
   return complaints;
 }
@@ -279,7 +279,7 @@ int lint_files(const Linting& linting, std::istream& in, std::ostream& out, std:
   for (const Complaint& complaint : complaints) out << complaint.to_string() << "\n";
   const size_t mistakes = mistakes_among(complaints), warnings = complaints.size() - mistakes;
   err << count_of(objects->ours.size(), "object") << " in " << count_of(objects->files, "file");
-  if (objects->others > 0) err << ", " << objects->others << " of other kinds passed over";
+  if (objects->others > 0) err << ", " << objects->others << " of other kinds skipped";
   err << ": " << (mistakes ? count_of(mistakes, "mistake") : objects->ours.empty() ? "nothing to check" : "no mistakes");
   if (warnings > 0) err << ", " << count_of(warnings, "warning");
   err << "\n";

@@ -27,10 +27,10 @@ std::vector<std::string> monitor_changes(const Observed& before, const Observed&
   std::vector<std::string> lines;
   for (const api::Monitor& m : now.monitors) {
     const api::Monitor* was = named(old.monitors, m.figure.name);
-    if (!is_own(m) && (!was || *was != m)) lines.push_back((was ? "watches differently: " : "watches from then on: ") + says(m));
+    if (!is_own(m) && (!was || *was != m)) lines.push_back((was ? "monitor changes: " : "monitor added: ") + says(m));
   }
   for (const api::Monitor& m : old.monitors)
-    if (!is_own(m) && !named(now.monitors, m.figure.name)) lines.push_back("watches no more: " + says(m));
+    if (!is_own(m) && !named(now.monitors, m.figure.name)) lines.push_back("monitor removed: " + says(m));
   if (!now.problem.empty() && now.problem != old.problem) lines.push_back("! not Healthy: " + now.problem);
   return lines;
 }

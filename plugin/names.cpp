@@ -49,11 +49,11 @@ Result<Named> named(const std::string& word, const std::vector<Kind>& kinds) {
     const std::string kind = lower(word.substr(0, slash));
     const auto it = std::find_if(kinds.begin(), kinds.end(),
                                  [&](Kind k) { return is_called(*crd_of(info(k).kind), kind); });
-    if (it == kinds.end()) return fail(ErrorKind::Invalid, word + " cannot be named here: name " + examples(kinds));
+    if (it == kinds.end()) return fail(ErrorKind::Invalid, word + " is not possible here: use " + examples(kinds));
     found = {*it, word.substr(slash + 1)};
   }
   if (!is_object_name(found.name))
-    return fail(ErrorKind::Invalid, "\"" + found.name + "\" is no name of a " + info(found.kind).kind +
+    return fail(ErrorKind::Invalid, "\"" + found.name + "\" is not a valid name of a " + info(found.kind).kind +
                                         ": it has lower case letters, digits, \"-\" and \".\", and begins and ends "
                                         "with a letter or digit");
   return found;

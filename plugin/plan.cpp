@@ -66,7 +66,7 @@ std::string describe_action(const Action& action) {
     }
     std::string operator()(const Delete& a) const { return "delete " + a.target.to_string() + ": " + a.why; }
     std::string operator()(const WriteStatus& a) const {
-      return "say in status of " + a.target.to_string() + ": " + a.why;
+      return "write status of " + a.target.to_string() + ": " + a.why;
     }
     std::string operator()(const SetFinalizers& a) const { return "set finalizers of " + a.target.to_string() + ": " + a.why; }
   };
@@ -77,9 +77,9 @@ std::string describe_ask(const Ask& ask) {
   struct Words {
     std::string operator()(const AskPrometheus& a) const { return "ask Prometheus: " + a.query; }
     std::string operator()(const AskWeb& a) const { return "ask " + a.url + " for " + a.path; }
-    std::string operator()(const AskGateways& a) const { return "ask the gateways for " + a.feature; }
+    std::string operator()(const AskGateways& a) const { return "check the Gateways for " + a.feature; }
     std::string operator()(const AskOutside& a) const {
-      return "look what is at " + a.address + (a.model.empty() ? "" : ": alias " + a.alias + " of " + a.model);
+      return "check " + a.address + (a.model.empty() ? "" : ": alias " + a.alias + " of " + a.model);
     }
     std::string operator()(const AskConfigMap& a) const {
       return "read ConfigMap " + a.configmap.to_string() + ", key " + a.key;
@@ -204,7 +204,7 @@ class Planning {
       const bool unseen = std::any_of(unreadable_.begin(), unreadable_.end(),
                                       [&](Kind one) { return info(one).kind == kind; });
       make_new(object, crd);
-      changes_.emplace_back(who + (unseen ? " is created or changed: you may not list its kind" : " is created"),
+      changes_.emplace_back(who + (unseen ? " is created or changed (you may not list its kind)" : " is created"),
                             std::vector<std::string>{});
     }
     wanted_[{kind, name}] = object;
@@ -309,7 +309,7 @@ class Planning {
     for (const std::string& one : unused_) say("! no Model of namespace " + session_.ns + " uses " + one);
     for (const std::string& model : concerned_) {
       if (!wanted_.contains({"Model", model})) {
-        say("! Model " + session_.ns + "/" + model + " does not exist: nothing follows until it is created");
+        say("! Model " + session_.ns + "/" + model + " does not exist: nothing happens until it is created");
         anything = true;
         continue;
       }
@@ -329,13 +329,13 @@ class Planning {
     if (lines.empty()) return false;
     bool news = false;
     say("");
-    say("For Model " + session_.ns + "/" + model + " the operator would then");
+    say("For Model " + session_.ns + "/" + model + " the operator would:");
     for (size_t i = 0; i < lines.size(); ++i) {
       const auto it = std::find(before.begin(), before.end(), lines[i]);
       const bool anyway = it != before.end();
       if (anyway) before.erase(it);
       news |= !anyway;
-      say("    " + std::to_string(i + 1) + ". " + lines[i] + (anyway ? " (also without these files)" : ""));
+      say("    " + std::to_string(i + 1) + ". " + lines[i] + (anyway ? " (even without these files)" : ""));
     }
     for (const Action& action : plan.actions)
       if (const auto* apply = std::get_if<Apply>(&action); apply && apply->target.kind == Kind::ModelRollout)
@@ -383,11 +383,11 @@ class Planning {
       if (!needs(wanted_[{"Model", model}], kind)) continue;
       partial_ = true;
       say(std::string("    ? you may not list ") + info(kind).plural + ": " +
-          (kind == Kind::ModelRuntime          ? "what becomes of Deployments that exist is left out"
-           : kind == Kind::ClusterModelGateSet ? "its gates are taken to be defined there"
-           : kind == Kind::ModelPolicy         ? "what they demand is left out"
-           : kind == Kind::ModelApproval       ? "who has approved is left out"
-                                               : "what becomes of the route is left out"));
+          (kind == Kind::ModelRuntime          ? "changes of existing Deployments are left out"
+           : kind == Kind::ClusterModelGateSet ? "its gates are assumed to be defined there"
+           : kind == Kind::ModelPolicy         ? "what they require is left out"
+           : kind == Kind::ModelApproval       ? "approvals are left out"
+                                               : "changes of the route are left out"));
     }
   }
 
@@ -398,7 +398,7 @@ class Planning {
     const std::string from = text(wanted, "status.stableVersion");
     const std::string way = "  ModelRollout " + name_of(rollout) + " would go " +
                             (from.empty() ? "to the first version " : "from " + from + " to ") +
-                            text(rollout, "spec.version") + (from == text(rollout, "spec.version") ? " as Model and ModelRuntime ask for it now" : "");
+                            text(rollout, "spec.version") + (from == text(rollout, "spec.version") ? " with the current Model and ModelRuntime" : "");
     if (text(rollout, "spec.desiredState") == "Promoted") return say(way + " at once, without its steps");
     say(way + " by these steps" + (from.empty() ? ", of which only gates on recorded metrics and by Job count" : ""));
     int i = 0;
@@ -441,7 +441,7 @@ Result<std::string> namespace_of(const Found& found, const std::string& given, b
   if (ns_given && ns != given)
     return fail(ErrorKind::Invalid, found.file + ":" + std::to_string(found.line("/metadata/namespace")) +
                                         ": namespace \"" + ns + "\" of " + text(found.object(), "kind") + " " +
-                                        name_of(found.object()) + " is not that of -n " + given + ": say -n " + ns);
+                                        name_of(found.object()) + " differs from -n " + given + ": use -n " + ns);
   return ns;
 }
 
@@ -471,7 +471,7 @@ int plan_files(Session& session, const Planned& planned, std::istream& in) {
   std::erase_if(complaints, [](const Complaint& one) { return one.warning; });
   if (!complaints.empty()) return Planning::complain_of(session, complaints);
   if (files->ours.empty())
-    return complain(session, {ErrorKind::Invalid, "the files hold no object of modelops.dev: there is nothing to plan",
+    return complain(session, {ErrorKind::Invalid, "the files contain no object of modelops.dev to plan for",
                               0, {}, {}});
   const auto namespaces = by_namespace(files->ours, session.ns, planned.ns_given);
   if (!namespaces) return complain(session, namespaces.error());
@@ -489,7 +489,7 @@ int plan_files(Session& session, const Planned& planned, std::istream& in) {
     session.out << "\nThis is the next thing the operator would do as things stand; what comes after "
                    "follows from what it then sees.\n";
   if (partial)
-    session.err << "To see all of it, ask for the ClusterRole model-operator-planner: see docs/plugin.md, \"Rights\".\n";
+    session.err << "For the whole plan you need the ClusterRole model-operator-planner: see docs/plugin.md, \"Rights\".\n";
   return code;
 }
 

@@ -65,9 +65,9 @@ int explain_policies(Session& session, const std::string& named) {
   if (!seen) return complain(session, seen.error());
   const auto say = [&](const std::string& line) { session.out << printable(line) << "\n"; };
   if (seen->policies.empty()) {
-    say("no ModelPolicy is for Model " + *model + " (riskTier " +
-        (seen->model->about.risk_tier.empty() ? "not said" : seen->model->about.risk_tier) + ", class " +
-        (seen->model->about.model_class.empty() ? "not said" : seen->model->about.model_class) + ", namespace " + session.ns +
+    say("no ModelPolicy applies to Model " + *model + " (riskTier " +
+        (seen->model->about.risk_tier.empty() ? "not set" : seen->model->about.risk_tier) + ", class " +
+        (seen->model->about.model_class.empty() ? "not set" : seen->model->about.model_class) + ", namespace " + session.ns +
         ")");
     return kDone;
   }
@@ -83,7 +83,7 @@ int explain_policies(Session& session, const std::string& named) {
   for (const auto& policy : seen->policies)
     for (const std::string& why : governance::objections(*seen, *policy, seen->version(version))) {
       if (missing++ == 0) say("missing, for " + (version.empty() ? "the Model" : version) + ":");
-      say("  " + why + (policy->enforced ? "" : ", which only warns"));
+      say("  " + why + (policy->enforced ? "" : " (Warn only)"));
     }
   if (missing == 0) say("nothing is missing" + (version.empty() ? "" : " for " + version));
   return missing == 0 ? kDone : kNo;

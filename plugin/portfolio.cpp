@@ -23,7 +23,7 @@ Result<report::PrometheusSource> source_of(const Asked& asked) {
   }
   if (!source.url.empty() && !source.url.starts_with("http://") && !source.url.starts_with("https://"))
     return fail(ErrorKind::Invalid, "--prometheus-url " + source.url + " must be an http:// or https:// address");
-  if (source.opencost && source.url.empty()) return fail(ErrorKind::Invalid, "--opencost-currency needs --prometheus-url: OpenCost's costs are series of it");
+  if (source.opencost && source.url.empty()) return fail(ErrorKind::Invalid, "--opencost-currency needs --prometheus-url: costs of OpenCost are series of Prometheus");
   return source;
 }
 
@@ -45,7 +45,7 @@ Result<report::Portfolio> read_all(Session& session, const std::string& selector
     return p;
   }
   p->usage_problem = history.usage(*workloads, session.stop);
-  if (history.configured() && !p->usage_problem.empty()) p->gaps.push_back("What pods use is unknown: " + p->usage_problem);
+  if (history.configured() && !p->usage_problem.empty()) p->gaps.push_back("The usage of pods is unknown: " + p->usage_problem);
   report::take_workloads(*p, *workloads);
   return p;
 }
@@ -108,11 +108,11 @@ void print_tables(Session& session, const report::Portfolio& p, bool wide) {
 }  // namespace
 
 void takes_sources(CLI::App& verb, Asked& asked) {
-  verb.add_option("--prometheus-url", asked.prometheus_url, "Where Prometheus is, for what pods use and figures over time: http://localhost:9090")
+  verb.add_option("--prometheus-url", asked.prometheus_url, "Prometheus for the usage of pods and figures over time: http://localhost:9090")
       ->envname("PROMETHEUS_URL");
-  verb.add_option("--prometheus-label", asked.prometheus_labels, "A label that this cluster's series have there and those of others have not: cluster=prod-eu");
+  verb.add_option("--prometheus-label", asked.prometheus_labels, "A label that only the series of this cluster have: cluster=prod-eu");
   verb.add_option("--prices", asked.prices, "A file of prices, for costs: currency, cpuHour, memoryGiBHour, deviceHour");
-  verb.add_option("--opencost-currency", asked.opencost_currency, "Costs are those of OpenCost's series in Prometheus, which are in this currency: USD");
+  verb.add_option("--opencost-currency", asked.opencost_currency, "Take costs from the OpenCost series in Prometheus, in this currency: USD");
 }
 
 int inventory(Session& session, const Inventory& wanted, kube::HttpTransport& http) {

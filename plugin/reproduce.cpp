@@ -94,20 +94,20 @@ Result<Original> original_of(Session& session, const std::string& word) {
     return refuse(
         "ModelVersion " + *name +
         (run.empty() ? " names no run in spec.lineage.run" : " was made by " + kind + " " + run + ", not by a TrainingRun") +
-        ": nobody knows what that was told, so it cannot be made again");
+        ": its parameters are unknown, so it cannot be reproduced");
   auto found = get(session, Kind::TrainingRun, run);
   if (found) return Original{std::move(*version), std::move(*found)};
   if (found.error().kind != ErrorKind::NotFound) return fail(found.error());
   return refuse(
       "TrainingRun " + run + ", which made " + *name +
-      ", is gone, and with it what its trial was told. What is left stands in kubectl model lineage " + *name +
-      ": write a TrainingRun with that seed and those parameters. spec.history.runs of the Model says how many are kept");
+      ", does not exist any more, and its parameters are lost with it. See kubectl model lineage " + *name +
+      " and create a TrainingRun with that seed and those parameters. spec.history.runs of the Model sets how many are kept");
 }
 
 // What the Model says now takes part, too.
 Result<std::string> unlike_then(const Json& model, const Json& made) {
   if (!field(model, "spec.retraining"))
-    return refuse("Model " + name_of(model) + " has no spec.retraining (any more): there is nothing to train by");
+    return refuse("Model " + name_of(model) + " has no spec.retraining, so it cannot train");
   std::string open;
   const Json* choices = field(model, "spec.retraining.trials.parameters");
   if (choices && choices->is_object())
@@ -115,7 +115,7 @@ Result<std::string> unlike_then(const Json& model, const Json& made) {
       if (!field(made, "spec.parameters") || !made["spec"]["parameters"].contains(parameter))
         open += (open.empty() ? "" : ", ") + parameter;
   return open.empty() ? ""
-                      : "spec.retraining.trials has parameters that there were not then (" + open +
+                      : "spec.retraining.trials has new parameters (" + open +
                             "): the best of several trials is compared";
 }
 
@@ -148,7 +148,7 @@ class Waiting {
       seen.wait(std::chrono::steady_clock::now() + std::chrono::seconds(1));
       if (watches.listed()) {
         const auto run = find(seen);
-        if (!run) return refuse("TrainingRun " + run_ + " was deleted: it is over, and made nothing that could be compared");
+        if (!run) return refuse("TrainingRun " + run_ + " was deleted, so there is no result to compare");
         tell(*run);
         if (is_over(*run)) return run;
       } else if (const std::string why = watches.problem(); !why.empty()) {
@@ -206,7 +206,7 @@ int compare_with(Session& session, const Original& original, const std::string& 
   auto found = get(session, Kind::TrainingRun, *name);
   if (!found) return complain(session, found.error());
   if (const std::string of = text(*found, "spec.modelRef.name"); of != text(original.version, "spec.modelRef.name"))
-    return complain(session, refuse("TrainingRun " + *name + " is of Model " + of + ", not of " +
+    return complain(session, refuse("TrainingRun " + *name + " belongs to Model " + of + ", not to " +
                                     text(original.version, "spec.modelRef.name"))
                                  .value());
   if (!is_over(*found) && asked.wait) {
@@ -227,13 +227,13 @@ Result<Json> again(const Json& version, const Json& run) {
   const Json* seed = field(run, "status.seed");
   if (text(run, "status.version") != name || model != text(version, "spec.modelRef.name"))
     return refuse(who + " did not make " + name +
-                  ": a run of that name was made anew since, and what the first one was told is gone");
+                  ": a run of that name was created again since, and the parameters of the first one are lost");
   if (!trial || !seed || !seed->is_number_integer())
-    return refuse(who + " keeps neither trial nor seed of what it made: " + name + " cannot be made again from it");
+    return refuse(who + " recorded neither trial nor seed of its result: " + name + " cannot be reproduced from it");
   const std::string told = "spec.lineage.run.parameters.", imported = text(version, told + "mlflow_model"), number = text(version, told + "mlflow_version");
   if (!imported.empty() && !number.empty())
     return refuse("ModelVersion " + name + " was imported from MLflow (version " + number + " of " + imported +
-                  "), not trained, so it cannot be trained again: to import it again, create a TrainingRun with spec.trigger.name of the Model's "
+                  "), not trained, so it cannot be reproduced: to import it again, create a TrainingRun with spec.trigger.name of the Model's "
                   "registry trigger and spec.parameters {mlflow_version: \"" + number + "\"}");
   Json spec = {{"modelRef", {{"name", model}}},
                {"trigger", {{"name", name.substr(0, kLongestTrigger)}, {"kind", "Reproduce"}}},
@@ -253,7 +253,7 @@ std::string kind_to_name(const Json& model) {
 
 Result<Comparison> compare(const Json& version, const Json& run, const std::optional<Decimal>& within) {
   if (text(run, "status.result.artifact.digest").empty())
-    return refuse("TrainingRun " + name_of(run) + " made nothing that could be compared: " + text(run, "status.phase") + ": " +
+    return refuse("TrainingRun " + name_of(run) + " has no result to compare: " + text(run, "status.phase") + ": " +
                   text(run, "status.message"));
   Comparison out;
   out.differences = version_differences(without_names(version), version_made_by(run));
@@ -281,8 +281,8 @@ int reproduce(Session& session, const Reproducing& asked) {
     const auto ended = Waiting(session, name).wait(asked.timeout);
     if (!ended) return complain(session, ended.error());
     if (*ended) return print_comparison(session, original->version, **ended, asked);
-    session.err << "still on its way; kubectl model reproduce " << printable(version) << " --run " << printable(name)
-                << " --wait compares when it is over\n";
+    session.err << "still in progress; kubectl model reproduce " << printable(version) << " --run " << printable(name)
+                << " --wait compares after the run\n";
     return kNotYet;
   }
   if (!asked.output.empty()) {
@@ -295,7 +295,7 @@ int reproduce(Session& session, const Reproducing& asked) {
               << "\n";
   if (real)
     session.err << "kubectl model reproduce " << printable(version) << " --run " << printable(name)
-                << " --wait compares when it is over\n";
+                << " --wait compares after the run\n";
   return kDone;
 }
 

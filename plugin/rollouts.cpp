@@ -100,7 +100,7 @@ Result<Json> the_rollout(const Rollouts& rollouts, const std::string& wanted) {
              (text(rollouts.all.front(), "status.phase") == "Succeeded"
                   ? ""
                   : text(rollouts.all.front(), "status.phase"));
-    return refuse("Model " + rollouts.name() + " has no rollout under way" + last);
+    return refuse("Model " + rollouts.name() + " has no rollout in progress" + last);
   }
   // Beside the one that the Model is at, others may wait, or may give their traffic back.
   const std::string intended = text(rollouts.model, "status.intent.rollout");
@@ -111,7 +111,7 @@ Result<Json> the_rollout(const Rollouts& rollouts, const std::string& wanted) {
     if (started(*r)) running.push_back(r);
   if (running.size() == 1) return *running.front();
   if (candidates.size() == 1) return *candidates.front();
-  return refuse("Model " + rollouts.name() + " has several rollouts, say which one with --rollout: " +
+  return refuse("Model " + rollouts.name() + " has several rollouts; choose one with --rollout: " +
                 joined_names(running.empty() ? candidates : running));
 }
 
@@ -145,15 +145,15 @@ Result<std::string> served_before(const Rollouts& rollouts) {
   std::vector<Move> moves;
   for (auto r = done.rbegin(); r != done.rend(); ++r) moves.push_back({text(**r, "status.fromVersion"), text(**r, "spec.version")});
   const std::string stable = rollouts.stable();
-  for (const std::string& version : ways_back(moves, stable))
+  for (const std::string& version : rollback_targets(moves, stable))
     if (is_version(rollouts, version)) return version;
   std::string others;
   std::set<std::string> told{"", stable};
   for (auto move = moves.rbegin(); move != moves.rend(); ++move)
     for (const std::string& version : {move->to, move->from})
       if (told.insert(version).second && is_version(rollouts, version)) others += (others.empty() ? "" : ", ") + version;
-  return refuse("no version is known to have served before " + (stable.empty() ? "the first" : stable) +
-                (others.empty() ? "" : " that nobody has gone back from") + "; name one with --to" +
+  return refuse("no version served before " + (stable.empty() ? "the first" : stable) +
+                (others.empty() ? "" : " without a later rollback from it") + "; choose one with --to" +
                 (others.empty() ? "" : ": " + others + " served once"));
 }
 

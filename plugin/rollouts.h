@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "plugin/session.h"
-#include "reconcilers/common/way_back.h"
+#include "reconcilers/common/rollback_targets.h"
 
 namespace mo::plugin {
 
@@ -38,7 +38,7 @@ bool any_live(const Rollouts& rollouts);
 
 // A version that a rollout tried last and could not bring.
 Result<std::string> failed_last(const Rollouts& rollouts);
-// The nearest of ways_back() that there is. Refuses where there is none, and says where else one may go.
+// The nearest of rollback_targets() that there is. Refuses where there is none, and says where else one may go.
 Result<std::string> served_before(const Rollouts& rollouts);
 // Refuses if this Model has no such version.
 Result<void> is_version(const Rollouts& rollouts, const std::string& version);

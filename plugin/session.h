@@ -35,7 +35,7 @@ struct Session {
   std::stop_token stop = {};
   std::optional<Terminal> terminal = {};
 
-  Look look() const { return {.colour = terminal && terminal->colour, .ticking = terminal.has_value()}; }
+  DisplayOptions display() const { return {.colour = terminal && terminal->colour, .ticking = terminal.has_value()}; }
 };
 
 struct ClusterOptions {

@@ -35,13 +35,13 @@ class Steer {
     if (s_.verb == "refresh") return refresh();
     if (s_.verb == "rollback") return rollback();
     if (const Json* ended = ended_so())
-      return nothing(*ended, Kind::ModelRollout, title(*ended) + " has ended already: " + text(*ended, "status.phase"));
+      return nothing(*ended, Kind::ModelRollout, title(*ended) + " has already ended: " + text(*ended, "status.phase"));
     const auto rollout = the_rollout(r_, s_.rollout);
     if (!rollout) return fail(rollout.error());
     if (s_.verb == "abort") return abort(*rollout);
     if (field(*rollout, "status.ending") || wants(*rollout) == "Aborted")
-      return refuse(title(*rollout) + " is being ended already" + because(*rollout) +
-                    "; there is nothing to " + s_.verb);
+      return refuse(title(*rollout) + " is already ending" + because(*rollout) +
+                    "; nothing to " + s_.verb);
     if (s_.verb == "pause") return pause(*rollout);
     if (s_.verb == "resume") return resume(*rollout);
     return promote(*rollout);
@@ -73,7 +73,7 @@ class Steer {
   Result<Edit> abort(const Json& rollout) const {
     if (field(rollout, "status.ending") || wants(rollout) == "Aborted")
       return nothing(rollout, Kind::ModelRollout,
-                     title(rollout) + " is being ended already" + because(rollout));
+                     title(rollout) + " is already ending" + because(rollout));
     const std::string from = text(rollout, "status.fromVersion");
     return set(rollout, "Aborted",
                title(rollout) + " is aborted" + (from.empty() ? "" : ": all traffic goes back to " + from));
@@ -81,7 +81,7 @@ class Steer {
 
   Result<Edit> pause(const Json& rollout) const {
     if (wants(rollout) == "Paused")
-      return nothing(rollout, Kind::ModelRollout, title(rollout) + " is paused already");
+      return nothing(rollout, Kind::ModelRollout, title(rollout) + " is already paused");
     return set(rollout, "Paused", title(rollout) + " is paused " + place(rollout));
   }
 
@@ -89,17 +89,17 @@ class Steer {
     const bool asked = wants(rollout) == "Paused";
     if (!asked && text(rollout, "status.phase") != "Paused")
       return refuse(title(rollout) + " is not paused: " + text(rollout, "status.message"));
-    const std::string said = title(rollout) + " goes on " + place(rollout);
+    const std::string said = title(rollout) + " continues " + place(rollout);
     if (asked) return set(rollout, "Running", said);
     return patch(rollout, Kind::ModelRollout, {{"spec", {{"resumeRequestedAt", request_after(rollout, "spec.resumeRequestedAt")}}}}, said);
   }
 
   Result<Edit> promote(const Json& rollout) const {
     if (wants(rollout) == "Promoted")
-      return nothing(rollout, Kind::ModelRollout, title(rollout) + " is being promoted already");
+      return nothing(rollout, Kind::ModelRollout, title(rollout) + " is already being promoted");
     return set(rollout, "Promoted",
-               title(rollout) + " is promoted: what is left " + place(rollout) +
-                   " is skipped, gates too unless they are required, and it gets all traffic once its pods are ready");
+               title(rollout) + " is promoted: the rest " + place(rollout) +
+                   " is skipped, except required gates, and it gets all traffic when its pods are ready");
   }
 
   Result<Edit> create(const std::string& version, const std::string& state, const std::string& said) const {
@@ -119,9 +119,9 @@ class Steer {
   Result<void> nobody_rolls() const {
     if (!any_live(r_)) return {};
     const auto rollout = the_rollout(r_, "");
-    return refuse("Model " + r_.name() + " has a rollout under way" +
+    return refuse("Model " + r_.name() + " has a rollout in progress" +
                   (rollout ? ", " + title(*rollout) + ", " + place(*rollout) : "") +
-                  "; `kubectl model resume` lets it go on, `kubectl model abort` ends it");
+                  "; continue it with `kubectl model resume` or end it with `kubectl model abort`");
   }
 
   Result<Edit> retry() const {
@@ -129,14 +129,14 @@ class Steer {
     const auto version = failed_last(r_);
     if (!version) return fail(version.error());
     if (const auto known = is_version(r_, *version); !known) return fail(known.error());
-    return create(*version, "", "tries " + *version + " again, from its first step");
+    return create(*version, "", "retries " + *version + " from its first step");
   }
 
   // The same version with what Model, ModelRuntime and ConfigMaps say now.
   Result<Edit> refresh() const {
-    if (r_.stable().empty()) return refuse("Model " + r_.name() + " serves nothing yet that could be refreshed");
+    if (r_.stable().empty()) return refuse("Model " + r_.name() + " serves no version yet to refresh");
     if (const auto free = nobody_rolls(); !free) return fail(free.error());
-    return create(r_.stable(), "", "rolls " + r_.stable() + " out by its steps, as Model and ModelRuntime ask for it now");
+    return create(r_.stable(), "", "rolls " + r_.stable() + " out by its steps, with the current Model and ModelRuntime");
   }
 
   Result<Edit> rollback() const {
@@ -144,21 +144,21 @@ class Steer {
     const std::string before = text(r_.model, "status.previous.version");
     const std::string revision = field(r_.model, "status.previous.revision.template") ? text(r_.model, "status.previous.revision.name") : "";
     const bool other_template = !revision.empty() && before == r_.stable();
-    if (other_template && (s_.to.empty() || s_.to == before)) return back_to(before, revision, before + " as it was before");
+    if (other_template && (s_.to.empty() || s_.to == before)) return back_to(before, revision, before + " with its earlier template");
     const auto version = s_.to.empty() ? served_before(r_) : Result<std::string>(s_.to);
     if (!version) return fail(version.error());
     if (*version == before && !revision.empty() && is_version(r_, before)) return back_to(before, revision, before);
-    if (*version == r_.stable()) return refuse(*version + " serves already: there is nothing to roll back");
+    if (*version == r_.stable()) return refuse(*version + " already serves: nothing to roll back");
     if (const auto known = is_version(r_, *version); !known) return fail(known.error());
     if (!s_.force && !has_passed(r_, *version))
       return refuse(*version + " never passed a rollout of Model " + r_.name() +
-                    "; roll it out by its steps, or say --force");
-    return create(*version, "Promoted", "goes back from " + r_.stable() + " to " + *version + " at once");
+                    "; roll it out by its steps, or use --force");
+    return create(*version, "Promoted", "rolls back from " + r_.stable() + " to " + *version + " at once");
   }
 
   // What served before is on record: it comes back as it was.
   Result<Edit> back_to(const std::string& version, const std::string& revision, const std::string& said) const {
-    auto edit = create(version, "Promoted", "goes back from " + r_.stable() + " to " + said + " at once");
+    auto edit = create(version, "Promoted", "rolls back from " + r_.stable() + " to " + said + " at once");
     if (edit) edit->body["spec"]["revision"] = revision;
     return edit;
   }
@@ -168,7 +168,7 @@ class Steer {
     const auto rollout = the_rollout(r_, s_.rollout);
     if (!rollout) return fail(rollout.error());
     if (s_.to.empty() || s_.to == r_.stable()) return abort(*rollout);
-    return refuse(title(*rollout) + " is under way; abort it first, then roll back to " + s_.to);
+    return refuse(title(*rollout) + " is in progress; abort it first, then roll back to " + s_.to);
   }
 
   // Now, and later than what was asked there last: twice in a second is twice.
@@ -181,12 +181,12 @@ class Steer {
 
   Result<Edit> retrain() const {
     if (!field(r_.model, "spec.retraining"))
-      return refuse("Model " + r_.name() + " has no spec.retraining: there is nothing that could be run");
+      return refuse("Model " + r_.name() + " has no spec.retraining: there is no training to start");
     const std::string when = request_after(r_.model, "spec.retraining.requestedAt");
     const std::string run = text(r_.model, "status.retraining.run.name");
     Edit edit = patch(r_.model, Kind::Model, {{"spec", {{"retraining", {{"requestedAt", when}}}}}},
-                      "Model " + r_.name() + " is asked to retrain" +
-                          (run.empty() ? "" : ", once run " + run + " has ended"));
+                      "Model " + r_.name() + " will start a training run" +
+                          (run.empty() ? "" : " when run " + run + " has ended"));
     if (!s_.user.empty()) edit.body["metadata"]["annotations"][api::kAnnotationChangedBy] = s_.user;
     return edit;
   }

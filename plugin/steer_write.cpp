@@ -87,8 +87,8 @@ std::string passed_over(const Steering& steering, const Rollouts& rollouts) {
   if (steering.verb == "retrain")
     return field(rollouts.model, "spec.retraining") ? "" : "Model " + rollouts.name() + " has no spec.retraining";
   if (steering.verb == "refresh")
-    return condition(rollouts.model, "RuntimeOutdated") == "True" ? "" : "Model " + rollouts.name() + " is of the newest ModelRuntime";
-  return any_live(rollouts) ? "" : "Model " + rollouts.name() + " has no rollout under way";
+    return condition(rollouts.model, "RuntimeOutdated") == "True" ? "" : "Model " + rollouts.name() + " already uses the newest ModelRuntime";
+  return any_live(rollouts) ? "" : "Model " + rollouts.name() + " has no rollout in progress";
 }
 
 // Several Models, one after the other.
@@ -104,7 +104,7 @@ class Several {
     auto rollouts = read(session_, steering.model);
     if (!rollouts) return complain_of(rollouts.error());
     if (const std::string why = by_selector_ ? passed_over(steering, *rollouts) : ""; !why.empty()) {
-      session_.err << printable(why) << ": passed over\n";
+      session_.err << printable(why) << ": skipped\n";
       ++passed_over_;
       return;
     }
@@ -119,7 +119,7 @@ class Several {
     if (!steering_.output.empty()) print_objects(session_.out, objects_, steering_.output, true);
     session_.err << count_of(done_ + refused_ + failed_ + passed_over_, "Model") << ": " << done_ << " done";
     for (const auto& [n, word] :
-         {std::pair(refused_, "refused"), std::pair(failed_, "failed"), std::pair(passed_over_, "passed over")})
+         {std::pair(refused_, "refused"), std::pair(failed_, "failed"), std::pair(passed_over_, "skipped")})
       if (n > 0) session_.err << ", " << n << " " << word;
     session_.err << "\n";
     return worse(code_, done_ == 0 ? kNo : kDone);

@@ -110,7 +110,7 @@ Result<Trail> read_trail(Session& session, const std::string& name, const std::s
   options.label_selector = std::string(api::kLabelModel) + "=" + name;
   const auto audits = list(session, Kind::ModelAudit, options);
   if (!audits) return fail(audits.error());
-  if (!*model && audits->empty()) return refuse("there is no Model " + name + ", and no ModelAudit of one that was");
+  if (!*model && audits->empty()) return refuse("no Model is named " + name + ", and no ModelAudit of a deleted one exists");
   Trail trail = trail_of(session.ns, name, *model, *audits, uid);
   const bool went_on = trail.seq > 0 && std::any_of(trail.segments.begin(), trail.segments.end(),
                                                     [&](const auto& s) { return s.last > trail.seq; });
@@ -136,16 +136,16 @@ Result<audit::Verified> verify(const Trail& trail, const std::vector<std::string
 
 std::vector<std::string> lines_of(const audit::Verified& verified, bool signatures_checked) {
   std::vector<std::string> lines;
-  const std::string signatures = !signatures_checked          ? "; signatures were not checked: say --public-key"
-                                 : verified.signed_up_to == 0 ? "; none of them is signed"
+  const std::string signatures = !signatures_checked          ? "; signatures were not checked: set --public-key"
+                                 : verified.signed_up_to == 0 ? "; no record is signed"
                                                               : "; signed up to record " + std::to_string(verified.signed_up_to);
   if (verified.records == 0)
     lines.push_back("no records yet");
   else if (verified.findings.empty())
-    lines.push_back("whole: records " + std::to_string(verified.first) + " to " + std::to_string(verified.last) + signatures +
+    lines.push_back("complete: records " + std::to_string(verified.first) + " to " + std::to_string(verified.last) + signatures +
                     (verified.pruned == 0 ? "" : "; those up to " + std::to_string(verified.pruned) + " were exported and pruned, as record " +
                                                      std::to_string(verified.pruned_by) + " says") +
-                    (verified.end_known ? "" : "; the Model is gone, so nothing says whether there were records after that"));
+                    (verified.end_known ? "" : "; the Model was deleted, so later records may be missing"));
   for (const auto& finding : verified.findings) lines.push_back(std::string(audit::to_string(finding.is)) + ": " + finding.what);
   return lines;
 }
@@ -160,9 +160,9 @@ std::vector<std::string> served_at(const Trail& trail, TimePoint at) {
   }
   const std::string when = "at " + format_time(at) + " ";
   const std::string earlier = records.empty() || number(records.front(), "seq") <= 1 ? "" : "; records up to " +
-      std::to_string(number(records.front(), "seq") - 1) + " are not here any more: see what was exported";
-  if (!last) return {when + "nothing is on record as serving" + earlier};
-  if (text(*last, "evidence.serves.version").empty()) return {when + "nothing served: " + told_as(*last)};
+      std::to_string(number(records.front(), "seq") - 1) + " are not here any more: see the export";
+  if (!last) return {when + "no version is recorded as serving" + earlier};
+  if (text(*last, "evidence.serves.version").empty()) return {when + "no version served: " + told_as(*last)};
   const std::string digest = text(*last, "evidence.serves.digest");
   // A record of action Pruned repeats what serves; since when is in one that went.
   const std::string since = text(*last, "action") == "Pruned" ? " served, since before record " + text(*last, "seq") + earlier : " served, since " + text(*last, "time");

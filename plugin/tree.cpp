@@ -41,7 +41,7 @@ std::optional<api::RolloutPolicy> parsed(const Json& policy) {
 
 class Tree {
  public:
-  Tree(const Snapshot& s, TimePoint now, const Look& look) : s_(s), now_(now), look_(look) {}
+  Tree(const Snapshot& s, TimePoint now, const DisplayOptions& display) : s_(s), now_(now), display_(display) {}
 
   std::vector<std::string> lines() {
     const std::string phase = text(s_.model, "status.phase");
@@ -63,7 +63,7 @@ class Tree {
   std::string paint(Tone tone, const std::string& text) const {
     static const std::map<Tone, const char*> codes = {
         {Tone::Strong, "1"}, {Tone::Dim, "2"}, {Tone::Good, "32"}, {Tone::Bad, "31"}, {Tone::Now, "33"}};
-    if (!look_.colour || tone == Tone::Plain || text.empty()) return text;
+    if (!display_.colour || tone == Tone::Plain || text.empty()) return text;
     return std::string("\x1b[") + codes.at(tone) + "m" + text + "\x1b[0m";
   }
 
@@ -86,16 +86,16 @@ class Tree {
   std::string seen() const {
     const bool current =
         number(s_.model, "status.observedGeneration", -1) == number(s_.model, "metadata.generation");
-    return current ? "" : paint(Tone::Now, "  (the operator has not seen the latest change yet)");
+    return current ? "" : paint(Tone::Now, "  (the operator has not observed the latest change yet)");
   }
 
   // "3m left" or "until …", "in 3m" or "at …".
   std::string left(TimePoint until) const {
-    if (!look_.ticking) return "until " + format_time(until);
+    if (!display_.ticking) return "until " + format_time(until);
     return until > now_ ? span(until - now_) + " left" : "time is up";
   }
   std::string since(TimePoint t) const {
-    return look_.ticking ? "since " + age(now_ - t) : "since " + format_time(t);
+    return display_.ticking ? "since " + age(now_ - t) : "since " + format_time(t);
   }
 
   // ---- versions ----
@@ -136,7 +136,7 @@ class Tree {
                                   phase_of(version) + (is_warm(version) ? "  warm" : ""),
                               {}});
     }
-    if (branch.twigs.empty()) branch.text += ": none serves";
+    if (branch.twigs.empty()) branch.text += ": no version serves";
     return branch;
   }
 
@@ -174,7 +174,7 @@ class Tree {
     Branch branch{title(r) + "  " + paint(tone_of(phase), phase), {}};
     const bool dull = over(r) && phase != "RolledBack" && phase != "Failed" && phase != "Aborted";
     if (over(r) && field(r, "status.finishedAt")) {
-      branch.text += look_.ticking ? "  " + age(now_ - *time_of(r, "status.finishedAt")) + " ago"
+      branch.text += display_.ticking ? "  " + age(now_ - *time_of(r, "status.finishedAt")) + " ago"
                                    : "  at " + text(r, "status.finishedAt");
     } else if (started(r)) {
       branch.text +=
@@ -251,10 +251,10 @@ class Tree {
     const Json& steps = items(policy, "steps");
     const Json* step =
         index >= 1 && index <= static_cast<int64_t>(steps.size()) ? &steps[index - 1] : nullptr;
-    const bool waits_for_pods = text(r, "status.message").starts_with("waiting for ");
+    const bool waits_for_pods = field(r, "status.waitingSince") != nullptr;
     if (step && field(*step, "pause") && !waits_for_pods) {
       const auto duration = parse_duration(text(*step, "pause.duration"));
-      return paint(Tone::Now, duration ? "  " + left(*began + *duration) : "  waits for a person");
+      return paint(Tone::Now, duration ? "  " + left(*began + *duration) : "  waits for resume");
     }
     if (!waits_for_pods) return "";
     const auto limit = std::chrono::seconds(number(policy, "progressDeadlineSeconds", 600));
@@ -327,13 +327,13 @@ class Tree {
     const Json& t = found ? *found : none;
     if (const std::string run = text(t, "run.name"); !run.empty()) {
       const auto began = time_of(t, "run.startedAt");
-      parts.push_back("run " + run + " (" + text(t, "run.trigger") + ") is under way" +
+      parts.push_back("run " + run + " (" + text(t, "run.trigger") + ") is running" +
                       (began ? " " + since(*began) : ""));
     }
     if (const std::string last = text(t, "lastResult"); !last.empty())
       parts.push_back("last: " + text(t, "lastRun") + ": " + last);
     if (const auto next = time_of(t, "nextScheduled"))
-      parts.push_back("next " + (look_.ticking ? "in " + span(*next - now_) : "at " + format_time(*next)));
+      parts.push_back("next " + (display_.ticking ? "in " + span(*next - now_) : "at " + format_time(*next)));
     if (const std::string why = text(t, "suppressed"); !why.empty()) parts.push_back(why);
     std::string line = "Retraining: ";
     for (const std::string& part : parts) line += (&part == &parts.front() ? "" : "; ") + part;
@@ -342,7 +342,7 @@ class Tree {
 
   const Snapshot& s_;
   const TimePoint now_;
-  const Look& look_;
+  const DisplayOptions& display_;
   std::vector<std::string> lines_;
 };
 
@@ -369,14 +369,14 @@ std::string bounds(const Json& gate) {
   return all.empty() ? "" : "(" + all + ")";
 }
 
-std::vector<std::string> render(const Snapshot& snapshot, TimePoint now, const Look& look) {
+std::vector<std::string> render(const Snapshot& snapshot, TimePoint now, const DisplayOptions& display) {
   const auto all = [](std::vector<Json> objects) {
     for (Json& object : objects) object = printable(std::move(object));
     return objects;
   };
   const Snapshot shown{printable(snapshot.model), all(snapshot.versions), all(snapshot.rollouts),
                        all(snapshot.pods)};
-  return Tree(shown, now, look).lines();
+  return Tree(shown, now, display).lines();
 }
 
 std::optional<int> at_rest(const Snapshot& s) {

@@ -23,13 +23,13 @@ struct Snapshot {
   std::vector<Json> versions, rollouts, pods;  // rollouts: newest first
 };
 
-struct Look {
+struct DisplayOptions {
   bool colour = false;
   bool ticking =
       true;  // times as what is left of them; else as points in time, which do not change by themselves
 };
 
-std::vector<std::string> render(const Snapshot& snapshot, TimePoint now, const Look& look);
+std::vector<std::string> render(const Snapshot& snapshot, TimePoint now, const DisplayOptions& display);
 
 // Whether nothing more will happen by itself, and if so how it ended: kDone when the Model is Ready, kNo when
 // it is not. Nothing while something is on its way.

@@ -65,7 +65,7 @@ class Warnings {
     if (read.zero_for_no_data)
       warnings_.push_back(at(place,
                              "\"or vector(…)\" turns no data into a number, so a gate without data passes or fails; "
-                             "leave it out: no data is then inconclusive. For a share of errors, write 1 - good / all"));
+                             "remove it: no data is then inconclusive. For a share of errors, write 1 - good / all"));
   }
 
   void check_weights(const Json& object) {
@@ -83,7 +83,7 @@ class Warnings {
                  (replicas == 1 ? " replica" : " replicas") + " takes " +
                  std::to_string(pods.stable + pods.candidate) + " pods (" + std::to_string(pods.stable) +
                  " stable, " + std::to_string(pods.candidate) +
-                 " candidate), since replicas are the weight; choose a larger weight, or set spec.serving.route"));
+                 " candidate), because without a route the replica counts make the weight; choose a larger weight, or set spec.serving.route"));
     }
   }
 

@@ -63,20 +63,20 @@ std::vector<std::string> verb_first(const CLI::App& app, std::vector<std::string
   return words;
 }
 
-std::string Words::value(const std::string& option) const {
+std::string CompletionContext::value(const std::string& option) const {
   const auto all = values(option);
   return all.empty() ? "" : all.front();
 }
 
-std::vector<std::string> Words::values(const std::string& option) const {
+std::vector<std::string> CompletionContext::values(const std::string& option) const {
   std::vector<std::string> all;
   for (const auto& [name, value] : options)
     if (name == option) all.push_back(value);
   return all;
 }
 
-Words split(const CLI::App& app, const std::vector<std::string>& before) {
-  Words words;
+CompletionContext split(const CLI::App& app, const std::vector<std::string>& before) {
+  CompletionContext words;
   for (const std::string& word : before) {
     if (!words.open.empty()) {
       words.options.emplace_back(std::exchange(words.open, ""), word);

@@ -25,7 +25,7 @@ std::string long_name(const CLI::Option* option);
 std::vector<std::string> verb_first(const CLI::App& app, std::vector<std::string> words);
 
 // What stands before the word to complete.
-struct Words {
+struct CompletionContext {
   std::string verb;
   std::vector<std::string> names;                            // that are no flags
   std::vector<std::pair<std::string, std::string>> options;  // "--namespace", "payments"
@@ -33,6 +33,6 @@ struct Words {
   std::string value(const std::string& option) const;        // the first; empty if there is none
   std::vector<std::string> values(const std::string& option) const;
 };
-Words split(const CLI::App& app, const std::vector<std::string>& before);
+CompletionContext split(const CLI::App& app, const std::vector<std::string>& before);
 
 }  // namespace mo::plugin

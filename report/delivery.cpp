@@ -57,7 +57,7 @@ class Count {
   }
 
   // Of the one before it, newest first: what it brought was taken away again.
-  static bool is_way_back(const Rollout& later, const Rollout& before) {
+  static bool is_rollback_of(const Rollout& later, const Rollout& before) {
     return later.phase == "Succeeded" && before.phase == "Succeeded" && !before.from.empty() && later.from == before.to && later.to == before.from;
   }
   static const Rollout* succeeded_before(const Model& m, size_t i) {
@@ -67,11 +67,11 @@ class Count {
   }
   static bool went_back(const Model& m, size_t i) {
     const Rollout* before = succeeded_before(m, i);
-    return before && is_way_back(m.rollouts[i], *before);
+    return before && is_rollback_of(m.rollouts[i], *before);
   }
   static const Rollout* taken_back(const Model& m, size_t i) {
     for (size_t k = i; k-- > 0;)
-      if (m.rollouts[k].phase == "Succeeded") return is_way_back(m.rollouts[k], m.rollouts[i]) ? &m.rollouts[k] : nullptr;
+      if (m.rollouts[k].phase == "Succeeded") return is_rollback_of(m.rollouts[k], m.rollouts[i]) ? &m.rollouts[k] : nullptr;
     return nullptr;
   }
 
@@ -111,15 +111,15 @@ std::vector<Week> weeks_of(const std::vector<const Model*>& models, TimePoint no
 
 const std::vector<Definition>& delivery_definitions() {
   static const std::vector<Definition> all = {
-      {"Deployments", "Rollouts that ended as Succeeded within the last 90 days, ways back left out."},
+      {"Deployments", "Rollouts that ended as Succeeded within the last 90 days, without rollbacks."},
       {"Deployment frequency", "Deployments per week, over these 90 days."},
-      {"Lead time", "From when a version was registered until its rollout was through. The median of all deployments."},
+      {"Lead time", "From the registration of a version to the end of its rollout. The median of all deployments."},
       {"Change failure rate",
-       "Rollouts that were rolled back or failed, and deployments that the next one took back, among all that ended so or as deployments. "
-       "Those that a person aborted or a newer one superseded count as neither."},
+       "Share of rollouts that failed, were rolled back, or were reverted by the next one. "
+       "Aborted and superseded rollouts do not count."},
       {"Time to restore",
-       "From when a rollout was judged to have failed, or a bad version had all traffic, until the version before had it all again. The median."},
-      {"What is counted", "ModelRollouts that the cluster still holds: spec.history.rollouts of each Model says how many are kept."}};
+       "From the failure of a rollout, or from when a bad version had all traffic, until the earlier version has all traffic again. The median."},
+      {"What is counted", "ModelRollouts that the cluster still holds: spec.history.rollouts of each Model sets how many are kept."}};
   return all;
 }
 

@@ -211,7 +211,7 @@ std::string in_words(const Chart& c, const Figures& f) {
     if (c.min || c.max)
       text += out ? "Outside its target in " + std::to_string(out) + " of " + std::to_string(known) + " steps of " + length(f.step) + ". "
                   : std::string("Never outside its target. ");
-    if (c.dots.empty() && known + 1 < steps) text += "Unknown in " + std::to_string(steps - known) + " of " + std::to_string(steps) + " steps. ";
+    if (c.dots.empty() && known + 1 < steps) text += "No data in " + std::to_string(steps - known) + " of " + std::to_string(steps) + " steps. ";
   }
   if (!c.dots.empty()) {
     const auto passed = std::count_if(c.dots.begin(), c.dots.end(), [](const Dot& d) { return d.passed; });
@@ -229,7 +229,7 @@ void put_chart(Html& h, const Chart& c, const Figures& f, const std::vector<Chan
     h.text(c.target) << "</p>";
   }
   if (c.track.empty() && c.dots.empty()) {
-    h << "<p class=\"unknown\">No figure is known of this time.</p>";
+    h << "<p class=\"unknown\">No data for this time.</p>";
   } else {
     put_picture(h, c, f, changes);
     h << "<p class=\"more\">";
@@ -294,7 +294,7 @@ void put_changes_in_words(Html& h, const std::vector<Change>& changes) {
   const size_t first = changes.size() > kChangesNamed ? changes.size() - kChangesNamed : 0;
   for (size_t i = first; i < changes.size(); ++i) {
     const Change& c = changes[i];
-    h.text((i > first ? "; " : "") + c.version + (c.bad ? " was given up " : " served from ") + day_and_minute(c.at) + (c.bad ? "" : " on"));
+    h.text((i > first ? "; " : "") + c.version + (c.bad ? " was rolled back " : " served from ") + day_and_minute(c.at) + (c.bad ? "" : " on"));
   }
   h << ".</p>";
 }

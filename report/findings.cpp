@@ -17,9 +17,9 @@ std::string few(const std::vector<std::string>& names) {
   return text + (names.size() > 5 ? " and " + std::to_string(names.size() - 5) + " more" : "");
 }
 
-class Look {
+class ModelFindings {
  public:
-  Look(Model& m, TimePoint now) : m_(m), now_(now) {}
+  ModelFindings(Model& m, TimePoint now) : m_(m), now_(now) {}
 
   void run() {
     m_.findings.clear();
@@ -50,7 +50,7 @@ class Look {
   }
 
   void about_serving() {
-    if (m_.phase == "Degraded") say(Severity::High, "degraded", m_.message.empty() ? "it is Degraded" : m_.message);
+    if (m_.phase == "Degraded") say(Severity::High, "degraded", m_.message.empty() ? "the Model is Degraded" : m_.message);
     bool asked = false;
     for (const Rollout& r : m_.rollouts) {
       if (r.over() || r.awaits != "AwaitingApproval") continue;
@@ -58,7 +58,7 @@ class Look {
       asked = true;
     }
     if (m_.phase == "Paused" && !asked) say(Severity::Medium, "paused", m_.message);
-    if (m_.version.empty() && m_.phase == "Pending") say(Severity::Medium, "never-served", "nothing of it ever served: " + m_.message);
+    if (m_.version.empty() && m_.phase == "Pending") say(Severity::Medium, "never-served", "no version has served yet: " + m_.message);
   }
 
   void about_monitors() {
@@ -68,7 +68,7 @@ class Look {
       if (monitor.state == "NoData") say(Severity::Medium, "no-data", "monitor " + monitor.name + " has no data: " + monitor.message);
     }
     if (m_.monitors.empty() && !m_.version.empty() && m_.stage != "Development" && m_.stage != "Staging")
-      say(Severity::Low, "not-monitored", "it serves without any monitor: how good its answers are is unknown");
+      say(Severity::Low, "not-monitored", "it serves without a monitor: the quality of its answers is unknown");
   }
 
   void about_rules() {
@@ -77,12 +77,12 @@ class Look {
 
   void about_people() {
     if (m_.team.empty() && m_.contact.empty())
-      say(Severity::Medium, "no-owner", "nobody answers for it: set spec.owner");
+      say(Severity::Medium, "no-owner", "it has no owner: set spec.owner");
     if (m_.review_by && *m_.review_by < now_) say(Severity::Medium, "past-review", "its review was due on " + day(*m_.review_by));
   }
 
   void about_end_of_life() {
-    const std::string successor = m_.successor.empty() ? "; no successor is named" : "; callers should move to " + m_.successor;
+    const std::string successor = m_.successor.empty() ? "; no successor is named" : "; callers should switch to " + m_.successor;
     if (m_.retire_at && *m_.retire_at - now_ <= hours(24 * 30))
       say(Severity::Medium, "retires-soon", "it retires on " + day(*m_.retire_at) + successor);
     else if (m_.stage == "Deprecated")
@@ -122,14 +122,14 @@ const char* word(Severity severity) {
 
 void find(Portfolio& p) {
   p.findings.clear();
-  for (Model& m : p.models) Look(m, p.at).run();
+  for (Model& m : p.models) ModelFindings(m, p.at).run();
   find_duplicates(p);
   const auto worse = [](const Finding& a, const Finding& b) { return a.severity < b.severity; };
   for (Model& m : p.models) std::stable_sort(m.findings.begin(), m.findings.end(), worse);
   for (const Model& m : p.models) p.findings.insert(p.findings.end(), m.findings.begin(), m.findings.end());
   for (const Server& s : p.servers)
     p.findings.push_back({Severity::Medium, "unknown-server", s.ns, "",
-                          s.kind + " " + s.ns + "/" + s.name + " looks like a model server (" + s.product + ", by its " + s.why + "), and no Model knows it"});
+                          s.kind + " " + s.ns + "/" + s.name + " looks like a model server (" + s.product + ", by its " + s.why + "), but no Model manages it"});
   std::stable_sort(p.findings.begin(), p.findings.end(), worse);
 }
 

@@ -46,7 +46,7 @@ void put_bars(Html& html, const std::string& title, std::vector<Share> shares, s
   svg::open(html, width, row * static_cast<double>(shares.size()), title);
   for (size_t i = 0; i < shares.size(); ++i) {
     const double y = row * static_cast<double>(i);
-    write(html, 0, y + 17, shortened(shares[i].name.empty() ? "not said" : shares[i].name, 18), shares[i].name.empty() ? "soft" : "");
+    write(html, 0, y + 17, shortened(shares[i].name.empty() ? "not set" : shares[i].name, 18), shares[i].name.empty() ? "soft" : "");
     const double length = (width - left - 40) * static_cast<double>(shares[i].count) / static_cast<double>(largest);
     rect(html, left, y + 6, std::max(length, 2.0), 14, shares[i].name.empty() ? "bardim" : "bar");
     write(html, left + std::max(length, 2.0) + 6, y + 17, std::to_string(shares[i].count), "soft");

@@ -31,7 +31,7 @@ constexpr Field<Gate::Samples> kSamples[] = {{"query", member<&Gate::Samples::qu
                                              {"min", member<&Gate::Samples::min>}};
 bool read(value& v, Gate::Samples& out, const Path& at) { return read_object(v, out, kSamples, at); }
 
-constexpr Words<Gate::OnInconclusive> kOnInconclusive[] = {{"Pause", Gate::OnInconclusive::Pause},
+constexpr EnumNames<Gate::OnInconclusive> kOnInconclusive[] = {{"Pause", Gate::OnInconclusive::Pause},
                                                            {"Wait", Gate::OnInconclusive::Wait},
                                                            {"Fail", Gate::OnInconclusive::Fail}};
 constexpr Field<Gate> kGatePrometheus[] = {{"query", member<&Gate::prometheus_query>}};
@@ -78,13 +78,13 @@ constexpr Field<Step> kStep[] = {
 };
 bool read(value& v, Step& out, const Path& at) { return read_object(v, out, kStep, at); }
 
-constexpr Words<Kind> kGateSetKinds[] = {{"ModelGateSet", Kind::ModelGateSet},
+constexpr EnumNames<Kind> kGateSetKinds[] = {{"ModelGateSet", Kind::ModelGateSet},
                                          {"ClusterModelGateSet", Kind::ClusterModelGateSet}};
 constexpr Field<GateSetRef> kGateSetRef[] = {{"name", member<&GateSetRef::name>},
                                              {"kind", word<&GateSetRef::kind, kGateSetKinds>}};
 bool read(value& v, GateSetRef& out, const Path& at) { return read_object(v, out, kGateSetRef, at); }
 
-constexpr Words<RolloutPolicy::OnFailure> kOnFailure[] = {{"Rollback", RolloutPolicy::OnFailure::Rollback},
+constexpr EnumNames<RolloutPolicy::OnFailure> kOnFailure[] = {{"Rollback", RolloutPolicy::OnFailure::Rollback},
                                                           {"Pause", RolloutPolicy::OnFailure::Pause}};
 void read_keep_replicas(value& v, RolloutPolicy::Bake& out, const Path& at) {
   std::string word;
@@ -127,7 +127,7 @@ void read_actions(value& v, Monitor& out, const Path& at) {
     if (action == "Retrain") out.retrain = true;
     else if (action == "Rollback") out.roll_back = true;
     else if (action == "Hold") out.hold = true;
-    else if (action != "Alert") here.blame("\"" + action + "\" is none of Alert, Retrain, Rollback, Hold");
+    else if (action != "Alert") here.blame("\"" + action + "\" is not one of Alert, Retrain, Rollback, Hold");
   });
 }
 void read_monitor_job(value& v, Monitor& out, const Path& at) {

@@ -5,7 +5,7 @@
 namespace mo::api::read {
 
 using Stage = Lifecycle::Stage;
-constexpr Words<Stage> kStages[] = {{"Development", Stage::Development},
+constexpr EnumNames<Stage> kStages[] = {{"Development", Stage::Development},
                                     {"Staging", Stage::Staging},
                                     {"Production", Stage::Production},
                                     {"Deprecated", Stage::Deprecated},

@@ -222,7 +222,7 @@ bool read(value& v, RetrainingStatus& out, const Path& at) {
 }
 bool write(const RetrainingStatus& from, Out out) { return write_object(from, kRetrainingStatus, out); }
 
-constexpr Words<MonitorStatus::State> kMonitorStates[] = {{"NoData", MonitorStatus::State::NoData},
+constexpr EnumNames<MonitorStatus::State> kMonitorStates[] = {{"NoData", MonitorStatus::State::NoData},
                                                           {"OK", MonitorStatus::State::Ok},
                                                           {"Pending", MonitorStatus::State::Pending},
                                                           {"Breached", MonitorStatus::State::Breached}};

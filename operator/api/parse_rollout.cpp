@@ -40,7 +40,8 @@ bool write(const GateStatus& from, Out out) { return write_object(from, kGateSta
 constexpr Field<Ending> kEnding[] = {always<&Ending::phase>("phase"),
                                      always<&Ending::reason>("reason"),
                                      always<&Ending::message>("message"),
-                                     always<&Ending::at>("at")};
+                                     always<&Ending::at>("at"),
+                                     stored<&Ending::approval>("approval")};
 bool read(value& v, Ending& out, const Path& at) { return read_object(v, out, kEnding, at); }
 bool write(const Ending& from, Out out) { return write_object(from, kEnding, out); }
 

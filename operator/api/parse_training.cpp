@@ -93,8 +93,8 @@ void read_parameters(value& v, Trials& out, const Path& at) {
     read(item, out.parameters[key], Path(at, key));
   });
 }
-constexpr Words<Trials::Sample> kSample[] = {{"Grid", Trials::Sample::Grid}, {"Random", Trials::Sample::Random}};
-constexpr Words<Trials::Objective::Goal> kGoal[] = {{"Maximize", Trials::Objective::Goal::Maximize},
+constexpr EnumNames<Trials::Sample> kSample[] = {{"Grid", Trials::Sample::Grid}, {"Random", Trials::Sample::Random}};
+constexpr EnumNames<Trials::Objective::Goal> kGoal[] = {{"Maximize", Trials::Objective::Goal::Maximize},
                                                     {"Minimize", Trials::Objective::Goal::Minimize}};
 constexpr Field<Trials::Objective> kObjective[] = {{"metric", member<&Trials::Objective::metric>},
                                                    {"goal", word<&Trials::Objective::goal, kGoal>}};
@@ -110,9 +110,9 @@ constexpr Field<Retry> kRetry[] = {
     {"until", member<&Retry::until>}, {"attempts", member<&Retry::attempts>}, {"backoff", member<&Retry::backoff>}};
 bool read(value& v, Retry& out, const Path& at) { return read_object(v, out, kRetry, at); }
 
-constexpr Words<Retraining::OnSuccess> kOnSuccess[] = {{"Rollout", Retraining::OnSuccess::Rollout},
+constexpr EnumNames<Retraining::OnSuccess> kOnSuccess[] = {{"Rollout", Retraining::OnSuccess::Rollout},
                                                        {"Register", Retraining::OnSuccess::Register}};
-constexpr Words<Retraining::Concurrency> kConcurrency[] = {{"Forbid", Retraining::Concurrency::Forbid},
+constexpr EnumNames<Retraining::Concurrency> kConcurrency[] = {{"Forbid", Retraining::Concurrency::Forbid},
                                                            {"Replace", Retraining::Concurrency::Replace}};
 constexpr Field<Retraining> kLimits[] = {{"cooldown", member<&Retraining::cooldown>},
                                          {"maxPerDay", member<&Retraining::max_per_day>},

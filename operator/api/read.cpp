@@ -84,7 +84,7 @@ void walk(Reader& reader, std::string_view json, const Path& root,
   if (error) return root.broken(error);
   visit(object, root);
   if (root.report().broken.empty() && document.current_location().error() != simdjson::OUT_OF_BOUNDS) {
-    root.report().broken = "something follows the object";
+    root.report().broken = "text follows the object";
   }
 }
 
@@ -305,7 +305,7 @@ bool read_raw(value& v, RawJson& out, const Path& at) {
 }
 
 namespace {
-constexpr Words<bool> kHeaderMatch[] = {{"Exact", false}, {"RegularExpression", true}};
+constexpr EnumNames<bool> kHeaderMatch[] = {{"Exact", false}, {"RegularExpression", true}};
 constexpr Field<HeaderMatch> kHeader[] = {{"name", member<&HeaderMatch::name>},
                                           {"value", member<&HeaderMatch::value>},
                                           {"type", word<&HeaderMatch::regular_expression, kHeaderMatch>}};

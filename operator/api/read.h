@@ -1,5 +1,5 @@
 // How parse_*.cpp read: one table of names and readers a JSON object, walked once over the text. Private to
-// the api room.
+// the api module.
 //
 // A reader that finds another type than it wants (or null) leaves the target as it was. The walk goes on: one
 // bad field must not hide the rest of an object from its reconciler. What cannot be read in a part of the
@@ -199,7 +199,7 @@ void into(value& v, T& out, const Path& at) {
 
 // A word of a fixed set: {"onFailure", word<&RolloutPolicy::on_failure, kOnFailure>}.
 template <class E>
-using Words = std::pair<std::string_view, E>;
+using EnumNames = std::pair<std::string_view, E>;
 template <auto Member, const auto& Table>
 void word(value& v, typename OwnerOf<decltype(Member)>::type& out, const Path& at) {
   std::string text;
@@ -209,7 +209,7 @@ void word(value& v, typename OwnerOf<decltype(Member)>::type& out, const Path& a
   }
   std::string wanted;
   for (const auto& entry : Table) wanted += (wanted.empty() ? "" : ", ") + std::string(entry.first);
-  at.blame("\"" + text + "\" is none of " + wanted);
+  at.blame("\"" + text + "\" is not one of " + wanted);
 }
 
 bool read(value& v, HeaderMatch& out, const Path& at);

@@ -6,7 +6,7 @@
 
 namespace mo::api::read {
 
-inline constexpr Words<RolloutPolicy::Strategy> kStrategies[] = {{"Canary", RolloutPolicy::Strategy::Canary},
+inline constexpr EnumNames<RolloutPolicy::Strategy> kStrategies[] = {{"Canary", RolloutPolicy::Strategy::Canary},
                                                                  {"BlueGreen", RolloutPolicy::Strategy::BlueGreen},
                                                                  {"Shadow", RolloutPolicy::Strategy::Shadow},
                                                                  {"Recreate", RolloutPolicy::Strategy::Recreate}};

@@ -52,7 +52,7 @@ void only_fields(const Json& object, const std::string& path, std::initializer_l
     std::string list;
     for (std::string_view field : known) list += (list.empty() ? "" : ", ") + std::string(field);
     wrong("the RunResult's " + path + (path.empty() ? "" : ".") + excerpt(name) +
-          " is not a field that is known here; known are " + list);
+          " is not a known field; known fields are " + list);
   }
 }
 
@@ -126,7 +126,7 @@ void check_uri(const std::string& uri, const Json& value, bool imported) {
   const std::string path = "artifact.uri";
   if (uri.size() > kMaxUri)
     wrong("the RunResult's artifact.uri is longer than " + std::to_string(kMaxUri) + " bytes");
-  if (uri.find(' ') != std::string::npos) wrong_value(path, "a URI without blanks", value);
+  if (uri.find(' ') != std::string::npos) wrong_value(path, "a URI without spaces", value);
   const auto parts = split_uri(uri);
   const std::string_view scheme = parts ? parts->scheme : "";
   if (scheme == "http" || scheme == "https") {
@@ -171,7 +171,7 @@ std::map<std::string, std::string> read_metrics(const Json& value, std::string_v
   std::map<std::string, std::string> metrics;
   for (const auto& [name, metric] : value.items()) {
     if (name.empty() || name.size() > kMaxName)
-      wrong("the RunResult's " + field + " have a name that is empty or longer than " + std::to_string(kMaxName) +
+      wrong("the RunResult's " + field + " has a name that is empty or longer than " + std::to_string(kMaxName) +
             " bytes: \"" + excerpt(name) + "\"");
     const auto number = metric.is_number() ? written.find(name) : written.end();
     const std::string text = metric.is_string() ? metric.get<std::string>() : number != written.end() ? number->second : "";
@@ -204,7 +204,7 @@ Artifact read_artifact(const Json& value, bool imported) {
   only_fields(format, "artifact.format", {"name", "version"});
   if (!format.contains("name")) wrong("the RunResult's artifact.format.name is missing");
   artifact.format.name =
-      text_at(format["name"], "artifact.format.name", "a string that is not empty", kMaxName);
+      text_at(format["name"], "artifact.format.name", "a non-empty string", kMaxName);
   if (const Json* version = find(format, "version"))
     artifact.format.version =
         text_at(*version, "artifact.format.version", "a string such as \"1\"", kMaxName);
@@ -215,7 +215,7 @@ Json read_texts(const Json& value, const std::string& path, std::initializer_lis
   if (!value.is_object()) wrong_value(path, "an object", value);
   only_fields(value, path, fields);
   for (const auto& [name, field] : value.items())
-    text_at(field, path + "." + name, "a string that is not empty");
+    text_at(field, path + "." + name, "a non-empty string");
   return value;
 }
 
@@ -225,7 +225,7 @@ Json read_parameters(const Json& value) {
     wrong("the RunResult has more than " + std::to_string(kMaxEntries) + " parameters");
   for (const auto& [name, parameter] : value.items()) {
     if (name.empty() || name.size() > kMaxName)
-      wrong("the RunResult's lineage.parameters have a name that is empty or longer than " +
+      wrong("the RunResult's lineage.parameters has a name that is empty or longer than " +
             std::to_string(kMaxName) + " bytes: \"" + excerpt(name) + "\"");
     const auto* text = parameter.get_ptr<const Json::string_t*>();
     if (!text || text->size() > kMaxText)
@@ -244,7 +244,7 @@ Json read_data(const Json& value) {
     if (!set.is_object()) wrong_value(path, "an object with name, digest and rows", set);
     only_fields(set, path, {"name", "digest", "rows"});
     if (!set.contains("name")) wrong("the RunResult's " + path + ".name is missing");
-    text_at(set["name"], path + ".name", "a string that is not empty");
+    text_at(set["name"], path + ".name", "a non-empty string");
     if (const Json* digest = find(set, "digest")) digest_at(*digest, path + ".digest");
     const Json* rows = find(set, "rows");
     if (rows && !(rows->is_number_integer() && *rows >= 0 && *rows <= INT64_MAX))
@@ -299,12 +299,12 @@ Json read_document(std::string_view text) {
       wrong("the RunResult is cut: its JSON ends after " + std::to_string(text.size()) + " bytes" + quoted);
     if (const auto word = word_for_no_number(text, e.byte); !word.empty())
       wrong("the RunResult holds " + word + " (byte " + std::to_string(e.byte) +
-            "), and JSON has no such number: leave that metric out or report a finite one" + quoted);
+            "), which is not a JSON number: leave out that metric or report a finite one" + quoted);
     wrong("the RunResult is not JSON (byte " + std::to_string(e.byte) + ")" + quoted);
   } catch (const Json::exception&) {  // a number out of range
   }
-  wrong("the RunResult is not JSON that can be read" +
-        std::string(too_deep ? ", it is nested too deep" : "") + ": " + excerpt(text));
+  wrong("the RunResult cannot be parsed as JSON" +
+        std::string(too_deep ? ", it is nested too deeply" : "") + ": " + excerpt(text));
 }
 
 void check_kind(const Json& document) {
@@ -340,7 +340,7 @@ Result<RunResult> parse(std::string_view text, Of job) {
     return fail(ErrorKind::Invalid, "the RunResult is missing: the Job reported an empty text");
   if (text.size() > kRunResultLimit)
     return fail(ErrorKind::Invalid, "the RunResult is oversized: " + std::to_string(text.size()) +
-                                        " bytes, at most " + std::to_string(kRunResultLimit) + " are read");
+                                        " bytes; at most " + std::to_string(kRunResultLimit) + " are allowed");
   try {
     const Json document = read_document(text);
     if (!document.is_object()) wrong("the RunResult must be a JSON object, got " + got(document));

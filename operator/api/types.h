@@ -343,6 +343,7 @@ struct Ending {
   std::string phase;  // RolledBack | Aborted | Superseded | Failed
   std::string reason, message;
   TimePoint at{};
+  std::string approval = {};  // of ApprovalRejected: the ModelApproval that rejects
 };
 
 struct RolloutStatus {

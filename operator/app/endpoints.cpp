@@ -37,7 +37,7 @@ Result<void> Operator::serve() {
       options_.metrics_address,
       [this](std::string_view path) {
         if (path != "/metrics")
-          return serve::Reply{404, "text/plain; charset=utf-8", "/metrics is what there is\n"};
+          return serve::Reply{404, "text/plain; charset=utf-8", "not found; the path is /metrics\n"};
         return serve::Reply{200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text()};
       },
       std::move(guard), std::move(*tls));
@@ -52,7 +52,7 @@ Result<void> Operator::serve() {
 
 Result<serve::Tls> Operator::metrics_tls() {
   if (!options_.metrics_tls && !options_.metrics_cert_dir.empty())
-    return fail(ErrorKind::Invalid, "with --metrics-tls=false no certificate is used; leave out one of both");
+    return fail(ErrorKind::Invalid, "--metrics-tls=false uses no certificate; remove one of the two flags");
   if (!options_.metrics_tls || options_.metrics_address == "0") return serve::Tls();
   if (options_.metrics_cert_dir.empty()) {
     auto own = serve::make_context(serve::self_signed(std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())));
@@ -93,10 +93,10 @@ serve::Reply Operator::health(std::string_view path) {
     spdlog::critical("not alive: {}", problem);
     return {503, type, problem + "\n"};
   }
-  if (path != "/readyz") return {404, type, "/healthz and /readyz are what there is\n"};
+  if (path != "/readyz") return {404, type, "not found; the paths are /healthz and /readyz\n"};
   if (stopping_) return {503, type, "stopping\n"};
   std::string text;
-  if (!confined_) text = "waits for proof that admission policies confine this account\n";
+  if (!confined_) text = "waiting for proof that admission policies confine this ServiceAccount\n";
   for (const std::string& problem : informers_.problems()) text += problem + "\n";
   if (!text.empty()) return {503, type, text};
   return {200, type, "ok\n"};

@@ -268,7 +268,7 @@ Result<void> Operator::prepare_export() {
   if (options_.audit_export.empty()) {
     if (options_.audit_retention || !options_.audit_export_token.empty() || !options_.audit_export_credentials.empty())
       return fail(ErrorKind::Invalid,
-                  "--audit-retention, --audit-export-token and --audit-export-credentials need it: nothing is deleted that was not exported");
+                  "--audit-retention, --audit-export-token and --audit-export-credentials need --audit-export: only exported records are deleted");
     return {};
   }
   const std::string& credentials = options_.audit_export_credentials;

@@ -27,23 +27,23 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
   run->add_option("--kubeconfig", options->kubeconfig,
                   "Kubeconfig file (default: $KUBECONFIG, else in-cluster)");
   run->add_option("--namespace", options->ns,
-                  "Look after this namespace only, with Role rights (default: all)");
+                  "Watch only this namespace, with the rights of a Role (default: all)");
   run->add_option("--prometheus-url", options->prometheus_url,
-                  "Prometheus that answers gates, http://host:port");
+                  "Prometheus that answers the queries of gates, http://host:port");
   run->add_option("--web-gate-tokens", options->web_gate_tokens,
                   "Folder of the bearer tokens that web gates send to https servers: file NAMESPACE_HOST or NAMESPACE_HOST_PORT for gates of that "
                   "namespace, _HOST or _HOST_PORT for those of ClusterModelGateSets")
       ->check(CLI::ExistingDirectory);
   run->add_option("--web-gate-allow", options->web_gate_allow,
-                  "Host, *.suffix, * or network (10.1.0.0/16) that web gates may ask, may be repeated; then no other. Loopback, link-local and "
+                  "Host, *.suffix, * or network (10.1.0.0/16) that web gates may query, and no other; may be repeated. Loopback, link-local and "
                   "metadata addresses need a network that holds them (default: every host, but for these addresses)");
   run->add_option("--notifications", options->notifications,
-                  "YAML file that says which Events go to Slack, Teams, PagerDuty or as CloudEvents to a web address (docs/notifications.md)")
+                  "YAML file with the Events that go to Slack, Teams, PagerDuty or as CloudEvents to a web address (docs/notifications.md)")
       ->check(CLI::ExistingFile);
-  run->add_option("--metrics-address", options->metrics_address, "Where /metrics is served, 0 for nowhere")
+  run->add_option("--metrics-address", options->metrics_address, "Address of /metrics; 0 disables it")
       ->capture_default_str();
   run->add_flag("--metrics-tls", options->metrics_tls,
-                "Serve /metrics by HTTPS (default: true); --metrics-tls=false serves plain HTTP, where whoever listens on the network reads the bearer "
+                "Serve /metrics by HTTPS (default: true); --metrics-tls=false serves plain HTTP, so anyone on the network path can read the bearer "
                 "tokens");
   run->add_option("--metrics-cert-dir", options->metrics_cert_dir,
                   "Folder with tls.crt and tls.key for /metrics, read again when they change (default: a certificate that the operator signs itself)")
@@ -52,7 +52,7 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
                 "Answer /metrics only to bearer tokens whose owner may get the path /metrics (TokenReview, SubjectAccessReview; "
                 "default: true); --metrics-auth=false answers everybody");
   run->add_option("--health-address", options->health_address,
-                  "Where /healthz and /readyz are served, 0 for nowhere")
+                  "Address of /healthz and /readyz; 0 disables them")
       ->capture_default_str();
   run->add_flag("--leader-elect", options->leader_elect, "Work only while holding the Lease model-operator");
   run->add_option("--leader-election-namespace", options->leader_election_namespace,
@@ -62,7 +62,7 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
       ->check(is_operator_class);
   run->add_option("--installation", options->installation,
                   "Name of this installation in Model.status.operator (default: namespace and name of the Lease)");
-  run->add_flag("--take-over", options->take_over, "Also handle Models that another installation handles; take the flag away once it has moved them");
+  run->add_flag("--take-over", options->take_over, "Take over Models that another installation handles; remove the flag afterwards");
   run->add_flag("--unconfined", options->unconfined, "Start although no admission policy confines the operator's account, for development");
   run->add_option("--workers", options->workers, "Models reconciled at the same time")
       ->check(CLI::Range(1, 64))
@@ -83,7 +83,7 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
                   "File with the Ed25519 private key, in PEM, that signs ModelAudits; it is read at the start (default: they are not signed)")
       ->check(CLI::ExistingFile);
   run->add_option("--audit-export", options->audit_export,
-                  "Where the records of ModelAudits go besides, as JSON lines: stdout, file:PATH, an http(s) address, or s3://BUCKET/PREFIX (default: nowhere)");
+                  "Where the records of ModelAudits are also written, as JSON lines: stdout, file:PATH, an http(s) address, or s3://BUCKET/PREFIX (default: nowhere)");
   run->add_option("--audit-export-token", options->audit_export_token,
                   "File with the bearer token for the address of --audit-export; it is read for each request")
       ->check(CLI::ExistingFile);
@@ -93,10 +93,10 @@ void add_run_command(CLI::App& app, std::function<void(const RunOptions&)> chose
       ->check(CLI::ExistingDirectory);
   run->add_option_function<std::string>(
          "--audit-retention", [options](const std::string& text) { options->audit_retention = parse_duration(text); },
-         "How long exported ModelAudits are kept where no ModelPolicy says (spec.retention.audit), such as 87600h; then they are deleted (default: for ever)")
+         "How long exported ModelAudits are kept if no ModelPolicy sets spec.retention.audit, such as 87600h (default: for ever)")
       ->check(is_retention);
   run->add_option("--fetch-image", options->fetch_image,
-                  "Image of the init container that brings and verifies artifacts")
+                  "Image of the init container that fetches and verifies artifacts")
       ->envname("MODEL_OPERATOR_IMAGE")
       ->capture_default_str();
   run->callback([options, chosen = std::move(chosen)] { chosen(*options); });

@@ -18,14 +18,14 @@ class Verification {
 
   void take(const Segment& segment) {
     if (segment.first < 1 || segment.last < segment.first || segment.last > kLargestNumber)
-      return find(Finding::Is::Unreadable, place(segment) + " says that it holds records " + range(segment.first, segment.last));
+      return find(Finding::Is::Unreadable, place(segment) + " claims to hold records " + range(segment.first, segment.last));
     if (!segment.pending && segment.name.empty()) return find(Finding::Is::Unreadable, "a ModelAudit has no name");
     begin(segment);
     for (size_t i = 0; i < segment.records.size(); ++i)
       take(segment, segment.records[i], segment.first + static_cast<int64_t>(i));
     if (segment.last - segment.first + 1 != static_cast<int64_t>(segment.records.size()))
-      find(Finding::Is::Cut, place(segment) + " says that it holds records " + range(segment.first, segment.last) +
-                                 " and holds " + std::to_string(segment.records.size()));
+      find(Finding::Is::Cut, place(segment) + " claims to hold records " + range(segment.first, segment.last) +
+                                 " but holds " + std::to_string(segment.records.size()));
     if (!segment.records.empty() && segment.head != hash_)
       find(Finding::Is::Edited, place(segment) + ": its head is not the hash of its last record");
     heads_[segment.last] = hash_;
@@ -35,15 +35,15 @@ class Verification {
   Verified end() {
     out_.end_known = expected_.seq > 0;
     check_beginning();
-    if (!unsigned_.empty()) find(Finding::Is::Forged, unsigned_ + " is not signed, and none after it is");
+    if (!unsigned_.empty()) find(Finding::Is::Forged, unsigned_ + " and all after it are not signed");
     if (expected_.seq > out_.last)
       find(Finding::Is::Cut, "records " + range(out_.last + 1, expected_.seq) +
                                  " are missing at the end: status.audit of the Model counts " + std::to_string(expected_.seq));
     else if (expected_.seq > 0 && expected_.seq == out_.last && expected_.head != hash_)
-      find(Finding::Is::Edited, "the last record is not the one that status.audit.head of the Model names");
+      find(Finding::Is::Edited, "the last record does not match status.audit.head of the Model");
     else if (expected_.seq > 0 && expected_.seq < out_.last)
       find(Finding::Is::Replayed,
-           "there are records after " + std::to_string(expected_.seq) + ", the last that status.audit of the Model knows");
+           "there are records after " + std::to_string(expected_.seq) + ", the last one in status.audit of the Model");
     return std::move(out_);
   }
 
@@ -73,10 +73,10 @@ class Verification {
       hash_ = segment.prev;
     } else if (segment.first <= out_.last) {
       find(Finding::Is::Replayed,
-           place(segment) + " begins with record " + std::to_string(segment.first) + ", which is there already");
+           place(segment) + " begins with record " + std::to_string(segment.first) + ", which already exists");
     }
     if (segment.prev != hash_)
-      find(Finding::Is::Cut, place(segment) + " does not continue the record before it: its prev is another hash");
+      find(Finding::Is::Cut, place(segment) + " does not continue the previous record: its prev is another hash");
   }
 
   // What the operator pruned it said before, in a record of the same trail.
@@ -94,7 +94,7 @@ class Verification {
     if (said == anchors_.rend()) said = std::find_if(anchors_.rbegin(), anchors_.rend(), names_it);
     const std::string which = "records " + range(1, missing) + " are missing at the beginning: ";
     if (said == anchors_.rend())
-      return find(Finding::Is::Cut, which + "their ModelAudits were deleted; compare with what was exported");
+      return find(Finding::Is::Cut, which + "their ModelAudits were deleted; compare with the export");
     if (!expected_.public_keys.empty() && said->seq > out_.signed_up_to)
       return find(Finding::Is::Cut, which + "record " + std::to_string(said->seq) +
                                         " says that they were exported and pruned, but it is not signed");
@@ -115,7 +115,7 @@ class Verification {
     ++out_.records;
     Result<Json> read = parse_json(line, kLargestRecord);
     if (!read || !read->is_object()) {
-      find(Finding::Is::Unreadable, where() + " is no JSON object");
+      find(Finding::Is::Unreadable, where() + " is not a JSON object");
       hash_ = "?";
       out_.last = seq;
       return;
@@ -129,16 +129,16 @@ class Verification {
     const auto number = record.find("seq");
     const int64_t counted = number != record.end() && number->is_number_integer() ? number->get<int64_t>() : 0;
     if (!intact)
-      find(Finding::Is::Edited, where() + " was edited: its hash is not that of what it says");
+      find(Finding::Is::Edited, where() + " was edited: its hash does not match its content");
     else if (text_in(record, "uid") != expected_.uid || text_in(record, "model") != expected_.model)
       find(Finding::Is::Replayed, where() + " is of Model " + text_in(record, "model") + " with UID " + text_in(record, "uid"));
     else if (counted != seq && counted <= out_.last)
-      find(Finding::Is::Replayed, where() + " is record " + std::to_string(counted) + " once more");
+      find(Finding::Is::Replayed, where() + " is record " + std::to_string(counted) + " a second time");
     else if (counted != seq)
-      find(Finding::Is::Reordered, where() + " is record " + std::to_string(counted) + " in another's place");
+      find(Finding::Is::Reordered, where() + " is record " + std::to_string(counted) + " at a wrong position");
     else if (text_in(record, "prev") != hash_)
       find(Finding::Is::Cut,
-           where() + " does not follow the record before it: one of the two was replaced, or something between them is missing");
+           where() + " does not follow the record before it: one of the two was replaced, or records between them are missing");
     else
       note_anchor(record, seq);
     hash_ = said;
@@ -161,8 +161,8 @@ class Verification {
     if (good)
       out_.signed_up_to = segment.last;
     else
-      find(Finding::Is::Forged, place(segment) + ": its signature" + (segment.key_id.empty() ? "" : ", which says that it is by key " + segment.key_id + ",") +
-                                    " is not by this key, or not of its head");
+      find(Finding::Is::Forged, place(segment) + ": its signature" + (segment.key_id.empty() ? "" : ", made by key " + segment.key_id + ",") +
+                                    " does not match this key or its head");
   }
 
   const Expected& expected_;

@@ -1,4 +1,4 @@
-// CEL: from a tree and what its variables mean to a value. For this room alone. Pure; throws Wrong (functions.h) for what the API server calls
+// CEL: from a tree and what its variables mean to a value. For this module alone. Pure; throws Wrong (functions.h) for what the API server calls
 // an error of evaluation, and for an evaluation that costs too much.
 #pragma once
 

@@ -1,4 +1,4 @@
-// CEL: from text to a tree. For this room alone.
+// CEL: from text to a tree. For this module alone.
 #pragma once
 
 #include <memory>

@@ -134,7 +134,7 @@ Result<std::string_view> expand_macro(std::string_view text) {
   }
   return fail(ErrorKind::Invalid,
               "the schedule " + quoted(text) +
-                  " is none of @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually");
+                  " is not one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually");
 }
 
 std::vector<std::string_view> split_words(std::string_view text) {
@@ -153,7 +153,7 @@ Result<const date::time_zone*> find_zone(std::string_view name) {
   try {
     return date::locate_zone(name);
   } catch (const std::exception&) {
-    return fail(ErrorKind::Invalid, "the time zone " + quoted(name) + " is not known here");
+    return fail(ErrorKind::Invalid, "the time zone " + quoted(name) + " is unknown");
   }
 }
 
@@ -192,7 +192,7 @@ Result<CronSchedule> CronSchedule::parse(std::string_view expression, std::strin
   if (words.size() != 5) {
     return fail(ErrorKind::Invalid, "the schedule " + quoted(expression) + " has " +
                                         std::to_string(words.size()) +
-                                        " fields and not five (minute hour day-of-month month day-of-week)");
+                                        " fields instead of five (minute hour day-of-month month day-of-week)");
   }
   const FieldRule* rules[] = {&kMinute, &kHour, &kDay, &kMonth, &kWeekday};
   Field fields[5];

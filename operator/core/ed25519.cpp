@@ -50,7 +50,7 @@ Result<SigningKey> SigningKey::read(const std::string& pem) {
   Key key = read_pem(pem, true);
   if (!key)
     return fail(ErrorKind::Invalid,
-                "is no Ed25519 private key in PEM without a passphrase; openssl genpkey -algorithm ed25519 makes one");
+                "is not an Ed25519 private key in PEM without a passphrase; create one with openssl genpkey -algorithm ed25519");
   SigningKey out;
   out.id_ = id_of(key.get());
   out.key_ = std::shared_ptr<void>(key.release(), [](void* k) { EVP_PKEY_free(static_cast<EVP_PKEY*>(k)); });
@@ -70,13 +70,13 @@ std::string SigningKey::sign(std::string_view bytes) const {
 
 Result<std::string> key_id(const std::string& public_key_pem) {
   const Key key = read_pem(public_key_pem, false);
-  if (!key) return fail(ErrorKind::Invalid, "is no Ed25519 public key in PEM; openssl pkey -in KEY -pubout writes it");
+  if (!key) return fail(ErrorKind::Invalid, "is not an Ed25519 public key in PEM; write it with openssl pkey -in KEY -pubout");
   return id_of(key.get());
 }
 
 Result<bool> verify_ed25519(const std::string& public_key_pem, std::string_view bytes, const std::string& signature) {
   const Key key = read_pem(public_key_pem, false);
-  if (!key) return fail(ErrorKind::Invalid, "is no Ed25519 public key in PEM; openssl pkey -in KEY -pubout writes it");
+  if (!key) return fail(ErrorKind::Invalid, "is not an Ed25519 public key in PEM; write it with openssl pkey -in KEY -pubout");
   const std::string raw = from_base64(signature);
   const Context context(EVP_MD_CTX_new());
   return context && raw.size() == kSignature && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&

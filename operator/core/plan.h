@@ -1,4 +1,4 @@
-// What a reconciler answers: what to write, what to ask, when to look again. Plans do nothing themselves.
+// The result of a reconciler: writes, asks, and the requeue time. Plans do nothing themselves.
 #pragma once
 
 #include <optional>
@@ -84,7 +84,7 @@ struct Event {
   std::string note;    // a sentence
 };
 
-// Questions that need I/O. The worker loop hands them to the evidence room; the answer comes back in a later
+// Questions that need I/O. The worker loop hands them to the evidence module; the answer comes back in a later
 // Observed under the same id.
 struct AskPrometheus {
   std::string query;                        // the candidate's value
@@ -152,8 +152,8 @@ struct Answer {
   // AskRunResult: the RunResult's JSON text, unchecked. AskGateways: the feature, all can. AskAdopted: {"deployment", "service"},
   // each as evidence::adopted_words says or null, and "others", the names of further Services that select the Deployment's pods.
   // AskApprovals: {"problem": why nobody guards them, or "", "uids": of the ModelApprovals that there are}.
-  // AskWorkload: as evidence::workload_words says.
-  // AskQueue: why, as evidence::queue_words says, or empty.
+  // AskWorkload: as evidence::workload_status says.
+  // AskQueue: why, as evidence::queue_reason says, or empty.
   // AskOutside: an ETag's or body's hash, a manifest's digest, or a version of MLflow: evidence::Outside says which.
   std::optional<std::string> text;
   std::string problem = {};  // why `text` is missing, for people

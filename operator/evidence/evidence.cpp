@@ -7,11 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include "operator/api/run_result.h"
-#include "operator/evidence/adopted_words.h"
-#include "operator/evidence/approval_words.h"
-#include "operator/evidence/gateway_words.h"
-#include "operator/evidence/job_words.h"
-#include "operator/evidence/workload_words.h"
+#include "operator/evidence/adopted_objects.h"
+#include "operator/evidence/approval_objects.h"
+#include "operator/evidence/gateway_status.h"
+#include "operator/evidence/job_results.h"
+#include "operator/evidence/workload_status.h"
 
 namespace mo::evidence {
 namespace {
@@ -73,7 +73,7 @@ void Evidence::start(Question question, milliseconds delay) {
 void Evidence::give_up(const Question& question) {
   Answer answer;
   answer.value.problem = "overdue: not measured within " + format_duration(options_.patience) + ", for earlier measurements of namespace " +
-                         question.model.ns + " have not ended; look whether the servers that its gates ask still answer, or measure less often";
+                         question.model.ns + " have not ended; check that the servers that its gates query answer, or set a longer interval";
   answer.stable.problem = answer.samples.problem = answer.stable_samples.problem = answer.value.problem;
   if (std::holds_alternative<AskOutside>(question.ask.question)) answer.problem = answer.value.problem;
   put(question, std::move(answer));
@@ -131,7 +131,7 @@ void Evidence::work_on(Question question, std::stop_token stop) {
     }
   } catch (const std::exception& e) {
     answer = Answer{};
-    answer.problem = answer.value.problem = std::string("an error of the operator: ") + e.what();
+    answer.problem = answer.value.problem = std::string("internal error of the operator: ") + e.what();
   }
   if (!stop.stop_requested()) put(question, std::move(answer));  // what was cancelled is no answer
 }
@@ -150,7 +150,7 @@ Answer Evidence::ask_prometheus(const AskPrometheus& question, std::stop_token s
     unreached = queried.reading.problem;
     if (Steady::now() - begin < kSlow) return std::move(queried.reading);
     if (costs_too_much(stop))
-      queried.reading.problem = unreached = "Prometheus did not answer the query in time, but answers others: make it cheaper, for instance by a recording rule";
+      queried.reading.problem = unreached = "Prometheus did not answer this query in time, but it answers others: simplify it, for example with a recording rule";
     else
       distrust(unreached);
     return std::move(queried.reading);
@@ -193,7 +193,7 @@ Result<std::string> Evidence::read(const AskRunResult& question, std::stop_token
   options.ns = question.job.ns;
   options.label_selector = "batch.kubernetes.io/controller-uid=" + question.job_uid;
   const auto words = client_.list(Kind::Pod, options, stop).and_then([](const std::string& list) {
-    return last_words(list);
+    return termination_message(list);
   });
   if (!words) return words;
   const auto named = api::result_reference(*words);
@@ -211,7 +211,7 @@ Result<std::string> Evidence::read(const AskQueue& question, std::stop_token sto
                                         "/workloads?limit=10&labelSelector=kueue.x-k8s.io%2Fjob-uid%3D" + question.job_uid,
                                     stop);
   if (!list && list.error().kind != ErrorKind::NotFound && list.error().kind != ErrorKind::Forbidden) return list;
-  return list ? queue_words(*list) : "";
+  return list ? queue_reason(*list) : "";
 }
 
 Result<std::string> Evidence::read(const AskWorkload& question, std::stop_token stop) {
@@ -228,21 +228,21 @@ Result<std::string> Evidence::read(const AskWorkload& question, std::stop_token 
     if (!resources && resources.error().kind != ErrorKind::NotFound) return unread(resources.error());
     return absent_workload(resources ? *resources : "", question);
   }
-  auto words = workload_words(*object, question);
+  auto words = workload_status(*object, question);
   if (!words || question.result_pods.empty() || !reports(*words)) return words;
   kube::ListOptions options{question.ns};
   options.label_selector = question.result_pods;
   options.limit = kMostPods;
   const auto pods = client_.list(Kind::Pod, options, stop);
   if (pods && may_yet_report(*pods))
-    return with_result(*words, fail(ErrorKind::NotFound, "none of its pods has reported a RunResult, and not all of them have ended"), true);
+    return with_result(*words, fail(ErrorKind::NotFound, "no pod has reported a RunResult yet, and some pods are still running"), true);
   const auto result = pods ? result_of(question, *pods, stop) : pods;
   if (!result && retry_after(result.error(), 0)) return result;
   return with_result(*words, result);
 }
 
 Result<std::string> Evidence::result_of(const AskWorkload& question, const std::string& pods, std::stop_token stop) {
-  const auto words = last_words(pods, question.kind + " " + question.name);
+  const auto words = termination_message(pods, question.kind + " " + question.name);
   if (!words) return words;
   const auto named = api::result_reference(*words);
   return named ? read_configmap(ObjectKey{question.ns, named->name}, named->key, stop) : words;
@@ -290,9 +290,9 @@ Result<std::string> Evidence::read(const AskGateways& question, std::stop_token 
     const auto features = client_.get(of, stop).and_then(features_of_class);
     if (!features) return unread(of, features.error());
     if (std::find(features->begin(), features->end(), question.feature) == features->end())
-      return fail(ErrorKind::Invalid, gateway.to_string() + " doesn't offer " + question.feature + ": " + of.to_string() +
-                                          (features->empty() ? " says nothing of what it supports"
-                                                             : " doesn't list it in status.supportedFeatures"));
+      return fail(ErrorKind::Invalid, gateway.to_string() + " does not support " + question.feature + ": " + of.to_string() +
+                                          (features->empty() ? " has no status.supportedFeatures"
+                                                             : " does not list it in status.supportedFeatures"));
   }
   return question.feature;
 }

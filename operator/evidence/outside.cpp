@@ -35,10 +35,10 @@ std::string number_of(const nlohmann::json& object, const char* member) {
 tl::unexpected<Error> refused(const std::string& host, int status) {
   const std::string said = host + " answers " + std::to_string(status);
   if (status / 100 == 3)
-    return fail(ErrorKind::Invalid, host + " answers with a redirect (" + std::to_string(status) +
-                                        "), which is not followed: write the address that it leads to");
+    return fail(ErrorKind::Invalid, host + " answered with a redirect (" + std::to_string(status) +
+                                        "), which is not followed: use the target address");
   if (status == 401 || status == 403)
-    return fail(ErrorKind::Invalid, said + ": it wants a token; the operator's --web-gate-tokens hold those of this namespace");
+    return fail(ErrorKind::Invalid, said + ": it requires a token; add one for this namespace to the operator's --web-gate-tokens");
   return fail(ErrorKind::Invalid, said);
 }
 
@@ -67,12 +67,12 @@ Result<std::string> version_of_alias(std::string_view answer) {
   const nlohmann::json version = document.is_discarded() ? nlohmann::json() : member_of(document, "model_version");
   const std::string number = number_of(version, "version"), made = number_of(version, "creation_timestamp");
   if (number.empty())
-    return fail(ErrorKind::Invalid,
-                "does not answer as MLflow's registry does: registry.mlflow.url must be the address of an MLflow server");
+    return fail(ErrorKind::Malformed,
+                "did not send an answer of the MLflow registry API: registry.mlflow.url must be the address of an MLflow server");
   const std::string status = text_of(version, "status");
   if (!status.empty() && status != "READY")
     return fail(ErrorKind::Invalid,
-                "has version " + number + " behind it with status " + status + ", and only one that is READY is imported");
+                "points to version " + number + " with status " + status + "; only a READY version is imported");
   return number + "@" + (made.empty() ? "0" : made);
 }
 
@@ -81,7 +81,7 @@ Result<kube::HttpResponse> Outside::ask(const Caller& caller, const char* method
   auto request = web_.request(caller.ns, url);
   if (!request) return fail(request.error());
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(caller.until - std::chrono::steady_clock::now());
-  if (left.count() <= 0) return fail(ErrorKind::Transport, host_of(url) + " takes too long");
+  if (left.count() <= 0) return fail(ErrorKind::Transport, host_of(url) + " did not answer in time");
   request->deadline = std::min(request->deadline, left);
   request->method = method;
   if (!accept.empty()) request->headers.emplace_back("Accept", accept);
@@ -131,7 +131,7 @@ Result<std::string> Outside::look_at_page(const Caller& caller, const std::strin
     return fail(
         ErrorKind::Invalid,
         page.error().message +
-            "; without an ETag only a page of at most 1 MiB is looked at: name a small one, such as one with the data's digest");
+            "; without an ETag the response may have at most 1 MiB: use a small file, such as one with the digest of the data");
   if (!page) return fail(page.error());
   if (page->status / 100 != 2) return refused(host_of(url), page->status);
   return sha256_of(page->body);
@@ -168,10 +168,10 @@ Result<std::string> Outside::token_for(const kube::HttpResponse& refusal, const 
   const bool bearer = challenge && (challenge->starts_with("Bearer ") || challenge->starts_with("bearer "));
   const std::string url = bearer ? kube::token_url(kube::challenge_parameters(*challenge), repository) : "";
   if (url.empty())
-    return fail(ErrorKind::Invalid, registry + " answers 401: only public repositories can be watched, or those that a token of the operator's "
-                                               "--web-gate-tokens for this registry and namespace may read");
+    return fail(ErrorKind::Invalid, registry + " answered 401: the repository must be public, or the operator's --web-gate-tokens must have a token "
+                                               "for this registry and namespace");
   if (!of_one_domain(host_of(url), registry.substr(0, registry.find(':'))))
-    return fail(ErrorKind::Invalid, registry + " sends to " + host_of(url) + " for a token, a host of another domain, which is not asked");
+    return fail(ErrorKind::Invalid, registry + " requests a token from " + host_of(url) + ", a host of another domain, which is not allowed");
   const auto answer = ask(caller, "GET", url, "application/json", "");
   if (!answer) return fail(answer.error());
   if (answer->status / 100 != 2) return refused(host_of(url), answer->status);
@@ -198,13 +198,13 @@ Result<std::string> Outside::look_at_alias(const Caller& caller, const AskOutsid
       return fail(ErrorKind::Invalid, "MLflow at " + host + " has no registered model \"" + question.model + "\" with alias \"" +
                                           question.alias + "\"");
     return fail(ErrorKind::Invalid, host + " answers " + std::to_string(answer->status) +
-                                        " and not as MLflow does: registry.mlflow.url must be the address of an MLflow server");
+                                        ", which is not an answer of MLflow: registry.mlflow.url must be the address of an MLflow server");
   }
   if (answer->status / 100 != 2) return refused(host, answer->status);
   auto version = version_of_alias(answer->body);
   if (version) return version;
   return fail(ErrorKind::Invalid,
-              (version.error().message.starts_with("has ") ? "alias \"" + question.alias + "\" of \"" + question.model + "\" "
+              (version.error().kind != ErrorKind::Malformed ? "alias \"" + question.alias + "\" of \"" + question.model + "\" "
                                                            : host + " ") +
                   version.error().message);
 }

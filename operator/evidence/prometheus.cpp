@@ -30,11 +30,11 @@ Reading number(const Json& sample) {
     return no("Prometheus answered with a sample that is not a time and a value");
   const auto& text = sample[1].get_ref<const std::string&>();
   if (auto value = Decimal::parse(text)) return Reading{*value, ""};
-  return no("the query returned " + api::excerpt(text) + ", it must return a finite number");
+  return no("the query returned " + api::excerpt(text) + "; it must return a finite number");
 }
 
 Reading too_many(size_t series) {
-  return no("the query returned " + std::to_string(series) + " series, it must return one: aggregate it, for instance with avg()");
+  return no("the query returned " + std::to_string(series) + " series; it must return one: aggregate it, for example with avg()");
 }
 
 Reading of_vector(const Json& result) {
@@ -42,7 +42,7 @@ Reading of_vector(const Json& result) {
   if (result.size() > 1) return too_many(result.size());
   const Json& series = result[0];
   if (!series.is_object() || !series.contains("value"))
-    return no("the query returned a histogram, it must return one number");
+    return no("the query returned a histogram; it must return one number");
   return number(series["value"]);
 }
 
@@ -70,7 +70,7 @@ void take_series(const Json& series, std::map<int64_t, Reading>& at, std::map<in
   };
   if (!series.is_object()) return;
   each("values", [](const Json& sample) { return number(sample); });
-  each("histograms", [](const Json&) { return no("the query returned a histogram, it must return one number"); });
+  each("histograms", [](const Json&) { return no("the query returned a histogram; it must return one number"); });
 }
 
 // The part of an answer that holds its result, or why there is none.
@@ -81,10 +81,10 @@ struct Answered {
 Answered data_of(int http_status, std::string_view body) {
   Json document = parse_bounded(body);
   if (http_status != 200 || text_of(document, "status") == "error") return {{}, of_error(http_status, document, body).problem};
-  if (document.is_discarded()) return {{}, "Prometheus' answer is cut or not JSON: " + api::excerpt(body)};
+  if (document.is_discarded()) return {{}, "the answer of Prometheus is cut off or is not JSON: " + api::excerpt(body)};
   const auto data = document.is_object() ? document.find("data") : document.end();
   if (text_of(document, "status") != "success" || data == document.end() || !data->is_object() || !data->contains("result"))
-    return {{}, "the answer is not one of Prometheus' query API: " + api::excerpt(body)};
+    return {{}, "the answer is not from the Prometheus query API: " + api::excerpt(body)};
   return {std::move(*data), ""};
 }
 
@@ -114,7 +114,7 @@ std::string without_password(std::string url) {
 }  // namespace
 
 Reading reading_of(int http_status, std::string_view body) {
-  if (body.size() > kMaxBody) return no("Prometheus' answer is longer than 1 MiB");
+  if (body.size() > kMaxBody) return no("the answer of Prometheus is longer than 1 MiB");
   const Answered answered = data_of(http_status, body);
   if (!answered.problem.empty()) return no(answered.problem);
   const std::string type = text_of(answered.data, "resultType");
@@ -123,18 +123,18 @@ Reading reading_of(int http_status, std::string_view body) {
   if (type == "vector" && result.is_array()) return of_vector(result);
   if (type == "matrix")
     return no(
-        "the query returned a range of values, it must return one number: use a function such as "
+        "the query returned a range of values; it must return one number: use a function such as "
         "avg_over_time()");
-  return no("the query returned a " + api::excerpt(type) + ", it must return one number");
+  return no("the query returned a " + api::excerpt(type) + "; it must return one number");
 }
 
 Past past_of(int http_status, std::string_view body) {
-  if (body.size() > kMaxPast) return {{}, "Prometheus' answer is longer than 32 MiB: ask for less at once, or aggregate the query"};
+  if (body.size() > kMaxPast) return {{}, "the answer of Prometheus is longer than 32 MiB: use a shorter time range, or aggregate the query"};
   const Answered answered = data_of(http_status, body);
   if (!answered.problem.empty()) return {{}, answered.problem};
   const Json& result = answered.data["result"];
   if (text_of(answered.data, "resultType") != "matrix" || !result.is_array())
-    return {{}, "the answer is not one of Prometheus' range API: " + api::excerpt(body)};
+    return {{}, "the answer is not from the Prometheus range API: " + api::excerpt(body)};
   Past past;
   std::map<int64_t, size_t> seen;
   for (const Json& series : result) take_series(series, past.at, seen);
@@ -142,14 +142,14 @@ Past past_of(int http_status, std::string_view body) {
 }
 
 SeriesAnswer series_of(int http_status, std::string_view body, size_t most_series) {
-  if (body.size() > kMaxPast) return {{}, "Prometheus' answer is longer than 32 MiB"};
+  if (body.size() > kMaxPast) return {{}, "the answer of Prometheus is longer than 32 MiB"};
   const Answered answered = data_of(http_status, body);
   if (!answered.problem.empty()) return {{}, answered.problem};
   const Json& result = answered.data["result"];
   const std::string type = text_of(answered.data, "resultType");
-  if ((type != "matrix" && type != "vector") || !result.is_array()) return {{}, "the query returned a " + api::excerpt(type) + ", it must return series"};
+  if ((type != "matrix" && type != "vector") || !result.is_array()) return {{}, "the query returned a " + api::excerpt(type) + "; it must return series"};
   if (result.size() > most_series)
-    return {{}, "the query returned " + std::to_string(result.size()) + " series, at most " + std::to_string(most_series) + " are read"};
+    return {{}, "the query returned " + std::to_string(result.size()) + " series; at most " + std::to_string(most_series) + " are allowed"};
   SeriesAnswer answer;
   for (const Json& one : result) {
     if (!one.is_object()) continue;
@@ -177,7 +177,7 @@ Prometheus::Sent Prometheus::send(const std::string& path, const std::string& fo
   const auto unasked = [](std::string why) { return Sent{fail(ErrorKind::Invalid, ""), std::move(why)}; };
   if (url_.empty()) return unasked("no Prometheus is configured: start the operator with --prometheus-url");
   if (!url_.starts_with("http://") && !url_.starts_with("https://"))
-    return unasked("--prometheus-url must be an http:// or https:// address, it is " + shown_);
+    return unasked("--prometheus-url must be an http:// or https:// address, but is " + shown_);
   kube::HttpRequest request;
   request.target = url_ + path;
   request.deadline = deadline;
@@ -198,7 +198,7 @@ Prometheus::Queried Prometheus::failed(const Sent& sent) const {
   if (!sent.problem.empty()) return {no(sent.problem), false};
   const Error& error = sent.answer.error();
   if (error.kind == ErrorKind::Malformed)
-    return {no("Prometheus at " + shown_ + " sent an answer that cannot be used: " + error.message), true};
+    return {no("Prometheus at " + shown_ + " sent an unusable answer: " + error.message), true};
   return {no("cannot reach Prometheus at " + shown_ + ": " + error.message), false};
 }
 

@@ -61,7 +61,7 @@ Reading value_at(std::string_view json, const std::string& path) {
     if (found = step(*found, rest); !found) return nothing("the answer, " + kind_of(document) + ", has nothing at " + path);
   const std::string text = found->is_string() ? found->get<std::string>() : found->dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   const auto value = found->is_number() || found->is_string() ? Decimal::parse(text) : std::nullopt;
-  if (!value) return nothing("what the answer has at " + (path.empty() ? "its root" : path) + " is no number, but " + kind_of(*found));
+  if (!value) return nothing("the value of the answer at " + (path.empty() ? "its root" : path) + " is not a number but " + kind_of(*found));
   return {value, ""};
 }
 
@@ -102,7 +102,7 @@ Reading Web::get(const std::string& ns, const AskWeb& question, std::stop_token 
   if (!answer && answer.error().kind == ErrorKind::Forbidden) return nothing("cannot ask " + host + ": " + answer.error().message);
   if (!answer) return nothing("cannot use what " + host + " answers: " + answer.error().message);
   if (answer->status / 100 == 3)
-    return nothing(host + " answers with a redirect (" + std::to_string(answer->status) + "), which is not followed: write the address that it leads to");
+    return nothing(host + " answered with a redirect (" + std::to_string(answer->status) + "), which is not followed: use the target address");
   if (answer->status / 100 != 2)
     return nothing(host + " answers " + std::to_string(answer->status));
   return value_at(answer->body, question.path);

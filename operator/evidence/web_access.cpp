@@ -22,7 +22,7 @@ std::string without_brackets(const std::string& host) {
   return host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
 }
 
-const char* const kWayOut = ", which Models may not have the operator ask; its flag --web-gate-allow with its network would open it";
+const char* const kWayOut = ", which Models may not query through the operator; to allow it, add its network to the operator's flag --web-gate-allow";
 
 }  // namespace
 
@@ -135,9 +135,9 @@ std::string WebAccess::refuse_host(const std::string& host) const {
 
 std::string WebAccess::refuse_peer(const std::string& host, const std::string& address, int port) const {
   Address peer;
-  if (!read_address(address, peer)) return "its address, " + address + ", is none that is known here";
+  if (!read_address(address, peer)) return "its address, " + address + ", is of an unknown kind";
   if (server_peers_.count({peer, port}) || host + ":" + std::to_string(port) == server_)
-    return "its address, " + address + ", is that of the Kubernetes API server, which Models may not have the operator ask";
+    return "its address, " + address + ", is the Kubernetes API server, which Models may not query through the operator";
   const auto holds = [&](const Network& network) { return network.holds(peer); };
   if (std::any_of(networks_.begin(), networks_.end(), holds)) return "";
   for (const Closed& one : closed())
@@ -154,9 +154,9 @@ Result<WebOrigin> web_origin(const std::string& url) {
     return fail(ErrorKind::Invalid, "the url must be an http:// or https:// address");
   const std::string whole = parts[2];
   if (whole.find('@') != std::string::npos)
-    return fail(ErrorKind::Invalid, "the url must not hold a user name or password: the operator's --web-gate-tokens hold what a server asks for");
+    return fail(ErrorKind::Invalid, "the url must not contain a user name or password: put a token into the operator's --web-gate-tokens");
   if (!std::regex_match(whole, split, authority))
-    return fail(ErrorKind::Invalid, "the url must name a host by letters, digits, '-' and '.', or an IP address, and a port if any");
+    return fail(ErrorKind::Invalid, "the url must have a host name of letters, digits, '-' and '.', or an IP address, and optionally a port");
   WebOrigin origin{lower(parts[1]), lower(split[1]), 0};
   origin.port = split[4].matched ? std::stoi(split[4]) : origin.scheme == "https" ? 443 : 80;
   return origin;

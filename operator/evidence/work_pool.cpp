@@ -30,85 +30,85 @@ void WorkPool::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     const auto now = Steady::now();
     take_what_is_due(now);
-    auto turn = overdue(now);
-    if (!turn) turn = fairest();
-    if (!turn) {
+    auto dispatch = overdue(now);
+    if (!dispatch) dispatch = fairest();
+    if (!dispatch) {
       const uint64_t seen = posted_;
       // What ends makes room for one task at most, and its own thread takes that.
       news_.wait_until(lock, stop, next_moment(), [&] { return posted_ != seen; });
       continue;
     }
     lock.unlock();
-    turn->task(stop);
-    turn->task = nullptr;  // what it holds is let go outside the lock
+    dispatch->task(stop);
+    dispatch->task = nullptr;  // what it holds is let go outside the lock
     lock.lock();
-    ended(*turn);
+    ended(*dispatch);
   }
 }
 
 void WorkPool::take_what_is_due(Steady::time_point now) {
   while (!later_.empty() && later_.begin()->first.first <= now) {
     Waiting& first = later_.begin()->second;
-    auto& line = rooms_[first.owner.ns].lines[first.owner.name];
+    auto& line = tenants_[first.owner.ns].lines[first.owner.name];
     line.waiting.push_back(std::move(first));
     later_.erase(later_.begin());
   }
 }
 
-std::optional<WorkPool::Turn> WorkPool::overdue(Steady::time_point now) {
-  for (auto& [ns, room] : rooms_)
-    for (auto& [model, line] : room.lines) {
+std::optional<WorkPool::Dispatch> WorkPool::overdue(Steady::time_point now) {
+  for (auto& [ns, tenant] : tenants_)
+    for (auto& [model, line] : tenant.lines) {
       if (line.waiting.empty() || !line.waiting.front().overdue || now < line.waiting.front().due + limits_.patience) continue;
-      Turn turn{line.waiting.front().owner, std::move(line.waiting.front().overdue), false};
+      Dispatch dispatch{line.waiting.front().owner, std::move(line.waiting.front().overdue), false};
       line.waiting.pop_front();
-      return turn;
+      return dispatch;
     }
   return {};
 }
 
-std::optional<WorkPool::Turn> WorkPool::fairest() {
-  Room* room = nullptr;
+std::optional<WorkPool::Dispatch> WorkPool::fairest() {
+  Tenant* tenant = nullptr;
   Line* line = nullptr;
-  const auto rank = [](const Room& r, const Line& l) { return std::tuple(r.running, r.served, l.running, l.served); };
-  for (auto& [ns, r] : rooms_) {
+  const auto rank = [](const Tenant& r, const Line& l) { return std::tuple(r.running, r.served, l.running, l.served); };
+  for (auto& [ns, r] : tenants_) {
     if (r.running >= per_namespace_) continue;
     for (auto& [model, l] : r.lines) {
       if (l.waiting.empty() || l.running >= limits_.per_owner) continue;
-      if (line && rank(*room, *line) <= rank(r, l)) continue;
-      room = &r;
+      if (line && rank(*tenant, *line) <= rank(r, l)) continue;
+      tenant = &r;
       line = &l;
     }
   }
   if (!line) return {};
-  Turn turn{line->waiting.front().owner, std::move(line->waiting.front().task)};
+  Dispatch dispatch{line->waiting.front().owner, std::move(line->waiting.front().task)};
   line->waiting.pop_front();
-  ++room->running;
+  ++tenant->running;
   ++line->running;
-  room->served = line->served = ++served_;
-  return turn;
+  tenant->served = line->served = ++served_;
+  return dispatch;
 }
 
-void WorkPool::ended(const Turn& turn) {
-  if (turn.counts) {
-    Room& room = rooms_.at(turn.owner.ns);
-    --room.running;
-    --room.lines.at(turn.owner.name).running;
+void WorkPool::ended(const Dispatch& dispatch) {
+  if (dispatch.counts) {
+    Tenant& tenant = tenants_.at(dispatch.owner.ns);
+    --tenant.running;
+    --tenant.lines.at(dispatch.owner.name).running;
   }
-  erase_if_empty(turn.owner);
+  erase_if_empty(dispatch.owner);
 }
 
 void WorkPool::erase_if_empty(const ObjectKey& owner) {
-  const auto room = rooms_.find(owner.ns);
-  if (room == rooms_.end()) return;
-  const auto line = room->second.lines.find(owner.name);
-  if (line != room->second.lines.end() && line->second.waiting.empty() && line->second.running == 0) room->second.lines.erase(line);
-  if (room->second.lines.empty()) rooms_.erase(room);
+  const auto tenant = tenants_.find(owner.ns);
+  if (tenant == tenants_.end()) return;
+  const auto line = tenant->second.lines.find(owner.name);
+  if (line != tenant->second.lines.end() && line->second.waiting.empty() && line->second.running == 0) tenant->second.lines.erase(line);
+  if (tenant->second.lines.empty()) tenants_.erase(tenant);
 }
 
 WorkPool::Steady::time_point WorkPool::next_moment() const {
   auto moment = later_.empty() ? Steady::now() + std::chrono::hours(1) : later_.begin()->first.first;
-  for (const auto& [ns, room] : rooms_)
-    for (const auto& [model, line] : room.lines)
+  for (const auto& [ns, tenant] : tenants_)
+    for (const auto& [model, line] : tenant.lines)
       if (!line.waiting.empty() && line.waiting.front().overdue)
         moment = std::min(moment, line.waiting.front().due + limits_.patience);
   return moment;

@@ -56,12 +56,12 @@ class WorkPool {
     uint64_t served = 0;  // when it had a turn last, as a number
     std::deque<Waiting> waiting;  // by when they fell due
   };
-  struct Room {
+  struct Tenant {
     int running = 0;
     uint64_t served = 0;
     std::map<std::string, Line> lines;  // by Model; none that is empty
   };
-  struct Turn {
+  struct Dispatch {
     ObjectKey owner;
     Task task;
     bool counts = true;  // against the limits
@@ -69,9 +69,9 @@ class WorkPool {
 
   void run(std::stop_token stop);
   void take_what_is_due(Steady::time_point now);
-  std::optional<Turn> overdue(Steady::time_point now);
-  std::optional<Turn> fairest();
-  void ended(const Turn& turn);
+  std::optional<Dispatch> overdue(Steady::time_point now);
+  std::optional<Dispatch> fairest();
+  void ended(const Dispatch& dispatch);
   void erase_if_empty(const ObjectKey& owner);
   // When something may be done although nothing is posted and nothing ends.
   Steady::time_point next_moment() const;
@@ -82,7 +82,7 @@ class WorkPool {
   std::condition_variable_any news_;
   uint64_t posted_ = 0, served_ = 0;
   std::map<std::pair<Steady::time_point, uint64_t>, Waiting> later_;
-  std::map<std::string, Room> rooms_;  // by namespace; none that is empty
+  std::map<std::string, Tenant> tenants_;  // by namespace; none that is empty
   std::vector<std::jthread> threads_;  // last: they end before what they use
 };
 

@@ -197,20 +197,20 @@ void Exporter::back_again(Steady started) {
 Exporter::Came Exporter::bring(const Audit& audit, std::stop_token stop) {
   const ObjectRef ref{Kind::ModelAudit, audit->meta.key};
   const auto refused = [&](const std::string& why) {
-    return failed(Came::Refused, ref.to_string() + " is refused, and later records of its Model wait for it: " + why, stop);
+    return failed(Came::Refused, ref.to_string() + " was refused, and later records of its Model wait for it: " + why, stop);
   };
   if (const auto known = arrived_.find(audit->meta.uid); known != arrived_.end()) return mark(audit, known->second, stop);
   const auto stored = client_.get(ref, stop);
   if (!stored && stored.error().kind == ErrorKind::NotFound) return Came::Arrived;  // somebody deleted it; the watch will tell
   if (!stored && stored.error().kind == ErrorKind::Forbidden) return refused(stored.error().message);
-  if (!stored) return failed(Came::Nothing, "nothing is exported now: " + stored.error().message, stop);
+  if (!stored) return failed(Came::Nothing, "the export is interrupted: " + stored.error().message, stop);
   const auto object = parse_json(*stored, kLargestObject, 64);
   const auto lines = object ? lines_of(*object, audit->meta.key.ns) : Result<Lines>(fail(object.error()));
   if (!lines) return refused(lines.error().message);
   if (member(*object, {"metadata", "uid"}) != audit->meta.uid) return Came::Arrived;  // another of this name; it has its turn
   if (const auto written = sink_->write({audit->meta.uid, lines->path, lines->text}, stop); !written) {
     if (written.error().kind == ErrorKind::Invalid) return refused(written.error().message);
-    return failed(Came::Nothing, "nothing is exported now: " + written.error().message, stop);
+    return failed(Came::Nothing, "the export is interrupted: " + written.error().message, stop);
   }
   records_ += lines->records;
   std::string note = format_time(now_()) + " " + member(*object, {"spec", "model", "uid"});
@@ -228,7 +228,7 @@ Exporter::Came Exporter::mark(const Audit& audit, const std::string& note, std::
   // Who may write it there is for each namespace to say: that of one holds up nobody else's.
   const ErrorKind kind = stored.error().kind;
   const bool of_this = kind == ErrorKind::Forbidden || kind == ErrorKind::Invalid || kind == ErrorKind::Conflict;
-  return failed(of_this ? Came::Refused : Came::Nothing, ref.to_string() + " has arrived, and cannot be marked so: " + stored.error().message, stop);
+  return failed(of_this ? Came::Refused : Came::Nothing, ref.to_string() + " was exported but cannot be annotated: " + stored.error().message, stop);
 }
 
 Exporter::Came Exporter::failed(Came came, const std::string& why, std::stop_token stop) {

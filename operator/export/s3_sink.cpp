@@ -32,9 +32,9 @@ fetch::S3Settings from_environment() {
 fetch::S3Words words_for(const std::string& credentials) {
   return {.uri = "--audit-export",
           .place = credentials.empty() ? " in the operator's environment" : " in " + credentials,
-          .refusal = "the store refuses to take ",
+          .refusal = "the store refuses to write ",
           .denied = "the store does not let these keys write ",
-          .way_out = "allow them s3:PutObject, or give --audit-export-credentials others"};
+          .way_out = "allow s3:PutObject, or change --audit-export-credentials"};
 }
 
 class S3 final : public Sink {

@@ -158,16 +158,16 @@ Result<std::unique_ptr<Sink>> make_sink(const SinkOptions& options, kube::HttpTr
   const std::string &where = options.where, &token_file = options.token_file;
   const bool web = where.starts_with("https://") || where.starts_with("http://"), s3 = where.starts_with("s3://");
   if (!token_file.empty() && !where.starts_with("https://"))
-    return fail(ErrorKind::Invalid, "a token goes to an https address alone, and this is " + where);
+    return fail(ErrorKind::Invalid, "a token is sent only to an https address, but --audit-export is " + where);
   if (!options.credentials.empty() && !s3)
-    return fail(ErrorKind::Invalid, "--audit-export-credentials are those of an S3 store, and this is " + where);
+    return fail(ErrorKind::Invalid, "--audit-export-credentials need an S3 store, but --audit-export is " + where);
   if (where == "stdout") return std::unique_ptr<Sink>(std::make_unique<Stdout>());
   if (s3) return make_s3_sink(where, options.credentials, http);
   if (web && where.size() > 8) return std::unique_ptr<Sink>(std::make_unique<Web>(where, token_file, http));
   constexpr std::string_view file = "file:";
   if (where.starts_with(file) && where.size() > file.size())
     return std::unique_ptr<Sink>(std::make_unique<File>(where.substr(file.size())));
-  return fail(ErrorKind::Invalid, where + " is none of stdout, file:PATH, an http(s) address and s3://BUCKET/PREFIX");
+  return fail(ErrorKind::Invalid, where + " must be stdout, file:PATH, an http(s) address or s3://BUCKET/PREFIX");
 }
 
 }  // namespace mo::audit

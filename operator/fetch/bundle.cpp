@@ -66,10 +66,10 @@ Result<Bundle> read_all(archive* in) {
     if (got != ARCHIVE_OK && got != ARCHIVE_WARN) return fail(ErrorKind::Invalid, why(in));
     const char* name = archive_entry_pathname(entry);
     if (!name || archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry))
-      return fail(ErrorKind::Invalid, "an entry is no plain file");
+      return fail(ErrorKind::Invalid, "an entry is not a regular file");
     const fs::path path(name);
     if (path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end())
-      return fail(ErrorKind::Invalid, "the name " + whole_characters(name, 200) + " leads out of the pack");
+      return fail(ErrorKind::Invalid, "the name " + whole_characters(name, 200) + " points outside of the pack");
     if (files.size() == kMostFiles)
       return fail(ErrorKind::Invalid, "it holds more than " + std::to_string(kMostFiles) + " files");
     auto bytes = read_file(in, entry, left);
@@ -98,7 +98,7 @@ Result<Bundle> read_bundle(const fs::path& path) {
   archive_read_support_format_tar(in.get());
   archive_read_support_filter_gzip(in.get());
   const auto bad = [&](const std::string& reason) {
-    return fail(ErrorKind::Invalid, path.string() + " is no evidence pack: " + reason);
+    return fail(ErrorKind::Invalid, path.string() + " is not an evidence pack: " + reason);
   };
   if (archive_read_open_filename(in.get(), path.c_str(), 1 << 16) != ARCHIVE_OK) return bad(why(in.get()));
   auto files = read_all(in.get());

@@ -13,7 +13,7 @@ void add_timeout(CLI::App& command, const std::shared_ptr<Options>& options, con
       throw CLI::ValidationError("--timeout", "must be a duration such as 10m or 1h30m, it is " + text);
     options->timeout = *timeout;
   };
-  command.add_option_function<std::string>("--timeout", take, "for everything, retries too")->default_str(otherwise);
+  command.add_option_function<std::string>("--timeout", take, "for all attempts together")->default_str(otherwise);
 }
 
 }  // namespace
@@ -21,7 +21,7 @@ void add_timeout(CLI::App& command, const std::shared_ptr<Options>& options, con
 void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> chosen) {
   auto options = std::make_shared<FetchOptions>();
   CLI::App* command =
-      app.add_subcommand("fetch", "Bring an artifact, verify its digest and put it in place (the init container)");
+      app.add_subcommand("fetch", "Fetch an artifact, verify its digest and write it to its place (the init container)");
   command
       ->add_option("--uri", options->uri,
                    "configmap://name/key, pvc://claim/path, http(s)://…, s3://bucket/key or oci://registry/repository@sha256:…")
@@ -30,14 +30,14 @@ void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> c
   command->add_option("--output", options->output, "the file to write, or the folder of what is unpacked")->required();
   command->add_flag("--unpack", options->unpack, "the artifact is a tar, tar.gz or tar.zst archive, to be unpacked");
   command->add_option("--source-dir", options->source_dir, "where the ConfigMap or claim is mounted")->capture_default_str();
-  command->add_option("--termination-log", options->termination_log, "file that takes the last sentence, if it is there")
+  command->add_option("--termination-log", options->termination_log, "file for the last message, if it exists")
       ->capture_default_str();
   command->add_option("--credentials-dir", options->credentials_dir, "where the Secret of artifact.credentials is mounted");
-  command->add_option("--signature-uri", options->signature_uri, "a bundle of model_signing that must vouch for the artifact");
+  command->add_option("--signature-uri", options->signature_uri, "a model_signing bundle that must verify the artifact");
   command->add_option("--signature-dir", options->signature_dir, "where the ConfigMap or claim of the signature is mounted")
       ->capture_default_str();
   command->add_option("--public-key", options->public_key, "the signer's public key in PEM");
-  command->add_option("--max-bytes", options->max_bytes, "the largest artifact that is taken")->capture_default_str();
+  command->add_option("--max-bytes", options->max_bytes, "the largest allowed artifact")->capture_default_str();
   add_timeout(*command, options, "10m");
   command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
 }
@@ -45,16 +45,16 @@ void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> c
 void add_pack_command(CLI::App& app, std::function<void(const PackOptions&)> chosen) {
   auto options = std::make_shared<PackOptions>();
   CLI::App* command =
-      app.add_subcommand("pack", "Write a folder into an archive that is the same for the same files, and print its digest");
+      app.add_subcommand("pack", "Write a folder into a reproducible archive and print its digest");
   command->add_option("DIR", options->folder, "the folder")->required();
-  command->add_option("-o,--output", options->output, "the archive; left out, it is DIR.tar in the current folder");
+  command->add_option("-o,--output", options->output, "the archive (default: DIR.tar in the current folder)");
   command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
 }
 
 void add_import_command(CLI::App& app, std::function<void(const ImportOptions&)> chosen) {
   auto options = std::make_shared<ImportOptions>();
   CLI::App* group = app.add_subcommand(
-      "import", "Bring a version of a registered model into a store (the Job of a registry trigger)");
+      "import", "Import a version of a registered model into a store (the Job of a registry trigger)");
   group->require_subcommand(1);
   CLI::App* command = group->add_subcommand("mlflow", "from an MLflow server that serves its artifacts");
   command->add_option("--url", options->url, "the server's http(s):// address")->required();
@@ -68,13 +68,13 @@ void add_import_command(CLI::App& app, std::function<void(const ImportOptions&)>
   command->add_option("--store-dir", options->store, "where that claim is mounted")->capture_default_str();
   command->add_option("--store-credentials-dir", options->store_credentials_dir,
                       "where the Secret of registry.mlflow.store.credentials is mounted");
-  command->add_option("--work-dir", options->work, "takes the files while they come")->capture_default_str();
+  command->add_option("--work-dir", options->work, "folder for files during the download")->capture_default_str();
   command->add_option("--format", options->format, "the artifact's format.name")->capture_default_str();
   command->add_option("--format-version", options->format_version, "the artifact's format.version");
   command->add_option("--credentials-dir", options->credentials_dir, "where the Secret of registry.mlflow.credentials is mounted");
-  command->add_option("--result", options->result, "file that takes the RunResult")->envname("MODELOPS_RESULT")->capture_default_str();
-  command->add_option("--metric", options->metrics, "a metric that is reported before others; may be repeated");
-  command->add_option("--max-bytes", options->max_bytes, "the largest version that is taken")->capture_default_str();
+  command->add_option("--result", options->result, "file for the RunResult")->envname("MODELOPS_RESULT")->capture_default_str();
+  command->add_option("--metric", options->metrics, "a metric to report before others; may be repeated");
+  command->add_option("--max-bytes", options->max_bytes, "the largest allowed version")->capture_default_str();
   add_timeout(*command, options, "30m");
   command->callback([options, chosen = std::move(chosen)] { chosen(*options); });
 }
@@ -82,7 +82,7 @@ void add_import_command(CLI::App& app, std::function<void(const ImportOptions&)>
 void add_mirror_command(CLI::App& app, std::function<void(const MirrorOptions&)> chosen) {
   auto options = std::make_shared<MirrorOptions>();
   CLI::App* group = app.add_subcommand(
-      "mirror", "Tell a registry of models which version serves (the Job of registry.mlflow.mirror)");
+      "mirror", "Write to a model registry which version serves (the Job of registry.mlflow.mirror)");
   group->require_subcommand(1);
   CLI::App* command = group->add_subcommand("mlflow", "by an alias and tags of an MLflow server");
   command->add_option("--url", options->url, "the server's http(s):// address")->required();
@@ -94,7 +94,7 @@ void add_mirror_command(CLI::App& app, std::function<void(const MirrorOptions&)>
       ->take_all();
   command->add_option("--credentials-dir", options->credentials_dir,
                       "where the Secret of registry.mlflow.credentials is mounted");
-  command->add_option("--result", options->result, "file that takes the last sentence")
+  command->add_option("--result", options->result, "file for the last message")
       ->envname("MODELOPS_RESULT")
       ->capture_default_str();
   add_timeout(*command, options, "2m");

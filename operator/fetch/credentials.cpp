@@ -45,7 +45,7 @@ std::string base64(const std::string& text) {
 Result<std::string> read_authorization(const fs::path& folder) {
   if (const auto token = read_key(folder, "token")) {
     if (!is_plain(*token) || token->find(' ') != std::string::npos)
-      return unusable("token", "is empty or holds blanks or control characters");
+      return unusable("token", "is empty or contains spaces or control characters");
     return "Bearer " + *token;
   }
   const auto user = read_key(folder, "username"), password = read_key(folder, "password");
@@ -53,8 +53,8 @@ Result<std::string> read_authorization(const fs::path& folder) {
     return fail(ErrorKind::Unauthorized,
                 "the Secret of artifact.credentials does not exist, or has neither the key token nor username and password");
   if (!is_plain(*user) || user->find(':') != std::string::npos)
-    return unusable("username", "is empty or holds colons or control characters");
-  if (!is_plain(*password)) return unusable("password", "is empty or holds control characters");
+    return unusable("username", "is empty or contains colons or control characters");
+  if (!is_plain(*password)) return unusable("password", "is empty or contains control characters");
   return "Basic " + base64(*user + ":" + *password);
 }
 

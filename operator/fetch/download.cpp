@@ -47,7 +47,7 @@ class Attempts {
     if (answer->status / 100 == 2) return {};
     if (answer->status == 416 && got_ > 0) {
       got_ = 0;  // there is no such rest: another content by now
-      return fail(ErrorKind::Transport, "the server has no byte " + std::to_string(asked_from_) + "; beginning anew");
+      return fail(ErrorKind::Transport, "the server has no byte " + std::to_string(asked_from_) + "; starting over");
     }
     return fail(passes(answer->status) ? busy(answer->status) : what_.refused(*answer));
   }
@@ -77,7 +77,7 @@ class Attempts {
     if (head.status == 206 && range && range->starts_with("bytes " + std::to_string(asked_from_) + "-")) return true;
     if (got_ > 0) wrong_ = begin_anew();
     if (wrong_ && head.status == 206)
-      wrong_ = fail(ErrorKind::Transport, "the server sent another range than it was asked for");
+      wrong_ = fail(ErrorKind::Transport, "the server sent another range than requested");
     etag_ = etag && etag->starts_with('"') ? *etag : "";
     const std::string* length = head.header("content-length");
     if (wrong_ && length && head.status == 200) expect(*length);
@@ -93,8 +93,8 @@ class Attempts {
     }
     if (bytes > what_.max_bytes)
       wrong_ = fail(ErrorKind::Malformed, "it is larger than the " + std::to_string(what_.max_bytes) +
-                                              " bytes that are allowed: the server has " + length +
-                                              "; if it is the right one, set artifact.size");
+                                              " bytes allowed: the server has " + length +
+                                              "; if the artifact is right, set artifact.size");
   }
 
   bool take(std::string_view bytes) {

@@ -28,7 +28,7 @@ using fetch::Download;
 using fetch::Receiver;
 using fetch::Source;
 
-struct Outcome {
+struct FetchResult {
   int code = kFetchOk;
   std::string sentence;
 };
@@ -61,14 +61,14 @@ Result<Download> http_download(const Wanted& wanted) {
   out.refused = [with = !wanted.credentials_dir.empty()](const auto& answer) { return answered(answer, with); };
   if (wanted.credentials_dir.empty()) return out;
   if (!wanted.uri.starts_with("https://"))
-    return fail(ErrorKind::Invalid, "credentials are sent to https:// addresses alone, and --uri is " + redact_uri(wanted.uri));
+    return fail(ErrorKind::Invalid, "credentials are sent only to https:// addresses, but --uri is " + redact_uri(wanted.uri));
   const auto authorization = fetch::read_authorization(wanted.credentials_dir);
   if (!authorization) return fail(authorization.error());
   out.request.headers.emplace_back("Authorization", *authorization);
   return out;
 }
 
-Outcome failure(const FetchOptions& options, const std::string& of, const Error& error, bool asked_to_stop, bool late) {
+FetchResult failure(const FetchOptions& options, const std::string& of, const Error& error, bool asked_to_stop, bool late) {
   const std::string uri = redact_uri(of), sentence = uri + ": " + error.message;
   if (asked_to_stop) return {kFetchStopped, uri + ": stopped before it was complete"};
   switch (error.kind) {
@@ -95,13 +95,13 @@ class Fetch {
   Fetch(const FetchOptions& options, kube::PlainTransport& http, std::ostream& log, std::stop_token stop)
       : options_(options), http_(http), log_(log), stop_(stop), deadline_(options.timeout, stop) {}
 
-  Outcome run() {
+  FetchResult run() {
     const auto source = fetch::parse_source(options_.uri);
     if (!source) return {kFetchUsage, source.error().message};
     if (!fetch::is_digest(options_.digest))
-      return {kFetchUsage, "--digest must be sha256: and 64 hexadecimal digits in lower case, it is " + options_.digest};
+      return {kFetchUsage, "--digest must be sha256: and 64 hexadecimal digits in lower case, but is " + options_.digest};
     if (options_.output.filename().empty())
-      return {kFetchUsage, "--output must name a file, it is " + options_.output.string()};
+      return {kFetchUsage, "--output must name a file, but is " + options_.output.string()};
     if (!options_.signature_uri.empty())
       if (auto wrong = read_signature()) return *wrong;
     std::error_code error;
@@ -113,10 +113,10 @@ class Fetch {
 
  private:
   // The signature comes first: it is small, and without it nothing else is worth fetching.
-  std::optional<Outcome> read_signature() {
+  std::optional<FetchResult> read_signature() {
     const auto source = fetch::parse_source(options_.signature_uri);
     if (!source || source->kind == Source::Kind::Oci)
-      return Outcome{kFetchUsage,
+      return FetchResult{kFetchUsage,
                      "--signature-uri must be configmap://name/key, pvc://claim/path, http(s)://… or s3://bucket/key, it is " +
                          redact_uri(options_.signature_uri)};
     Wanted wanted{options_.signature_uri, options_.signature_dir, options_.credentials_dir, fetch::kLargestBundle};
@@ -133,7 +133,7 @@ class Fetch {
                         return {};
                       }};
     if (auto brought = bring(*source, wanted, bytes); !brought) {
-      Outcome wrong = failure(options_, options_.signature_uri, brought.error(), stop_.stop_requested(), deadline_.passed());
+      FetchResult wrong = failure(options_, options_.signature_uri, brought.error(), stop_.stop_requested(), deadline_.passed());
       wrong.sentence = "signature " + wrong.sentence;
       return wrong;
     }
@@ -143,11 +143,11 @@ class Fetch {
     return std::nullopt;
   }
 
-  Outcome bad_signature(const Error& error) const {
+  FetchResult bad_signature(const Error& error) const {
     return {kFetchSignature, "bad signature: " + redact_uri(options_.uri) + ": " + error.message};
   }
 
-  std::optional<Outcome> check_signature(const Result<fetch::Files>& files) const {
+  std::optional<FetchResult> check_signature(const Result<fetch::Files>& files) const {
     if (!files) return failed(files.error());
     if (auto same = fetch::compare(*statement_, *files); !same) return bad_signature(same.error());
     return std::nullopt;
@@ -155,9 +155,9 @@ class Fetch {
 
   std::string signed_note() const { return statement_ ? ", signed" : ""; }
 
-  Outcome pull() {
+  FetchResult pull() {
     if (!options_.uri.ends_with("@" + options_.digest))
-      return {kFetchUsage, "--digest must be the digest that --uri names, it is " + options_.digest};
+      return {kFetchUsage, "--digest must be the digest in --uri, but is " + options_.digest};
     fetch::Folder folder(options_.output, options_.max_bytes);
     auto done = fetch::pull(http_, options_.uri, options_.credentials_dir, options_.max_bytes, folder, deadline_,
                             options_.first_retry, log_);
@@ -169,7 +169,7 @@ class Fetch {
             "fetched " + redact_uri(options_.uri) + ", " + std::to_string(folder.file_count()) + " files" + signed_note()};
   }
 
-  Outcome receive(const Source& source) {
+  FetchResult receive(const Source& source) {
     const std::unique_ptr<Receiver> receiver =
         options_.unpack
             ? std::unique_ptr<Receiver>(std::make_unique<fetch::FolderReceiver>(options_.output, options_.max_bytes))
@@ -200,7 +200,7 @@ class Fetch {
     return fetch::download(http_, *what, bytes, deadline_, options_.first_retry, log_);
   }
 
-  Outcome failed(const Error& error) const {
+  FetchResult failed(const Error& error) const {
     return failure(options_, options_.uri, error, stop_.stop_requested(), deadline_.passed());
   }
 
@@ -224,7 +224,7 @@ void write_termination_log(const std::filesystem::path& path, const std::string&
 }  // namespace
 
 int fetch_artifact(const FetchOptions& options, kube::PlainTransport& http, std::ostream& log, std::stop_token stop) {
-  Outcome outcome;
+  FetchResult outcome;
   try {
     outcome = Fetch(options, http, log, stop).run();
   } catch (const std::exception& e) {

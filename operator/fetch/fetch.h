@@ -21,7 +21,7 @@ struct FetchOptions {
   bool unpack = false;                           // the artifact is an archive (unpack.h), and `output` a folder
   std::filesystem::path source_dir = "/source";  // where the pod mounts the ConfigMap or claim
   std::filesystem::path termination_log = "/dev/termination-log";  // takes the last sentence if it is there and can be written
-  Duration timeout = std::chrono::minutes(10);                     // for everything, retries too
+  Duration timeout = std::chrono::minutes(10);                     // for all attempts together
   uint64_t max_bytes = 10ull << 30;
   std::filesystem::path
       credentials_dir;  // a mounted Secret (credentials.h, s3.h), never sent over http://; empty: there is none

@@ -35,14 +35,14 @@ std::string path_problem(std::string_view path) {
   if (path.size() > kLongestPath) return "the path " + shown + "… is longer than 1024 bytes";
   for (std::string_view rest = path; !rest.empty();) {
     const size_t length = character_length(rest);
-    if (length == 0) return "a path is no UTF-8";
-    if (static_cast<unsigned char>(rest[0]) < 0x20 || rest[0] == 0x7f) return "a path holds control characters";
+    if (length == 0) return "a path is not valid UTF-8";
+    if (static_cast<unsigned char>(rest[0]) < 0x20 || rest[0] == 0x7f) return "a path contains control characters";
     rest.remove_prefix(length);
   }
   if (path.starts_with('/')) return "the path " + shown + " is absolute";
   int depth = 0;
   for (const fs::path& part : fs::path(path)) {
-    if (part == "..") return "the path " + shown + " leads out of the folder";
+    if (part == "..") return "the path " + shown + " points outside of the folder";
     if (part.native().size() > 255) return "the path " + shown + " has a name longer than 255 bytes";
     depth += part != "." && !part.empty();
   }
@@ -90,7 +90,7 @@ Result<void> Folder::count_bytes(uint64_t bytes) {
   const uint64_t blocks = (bytes + kBlock - 1) / kBlock;
   if (blocks > (max_bytes_ + kBlock - 1) / kBlock - blocks_)
     return refuse("unpacked it takes more than the " + std::to_string(max_bytes_) +
-                  " bytes that are allowed; if it is the right one, set artifact.size");
+                  " bytes allowed; if the artifact is right, set artifact.size");
   blocks_ += blocks;
   return {};
 }
@@ -125,7 +125,7 @@ Result<void> Folder::open_file(std::string_view path) {
                   "), which is not supported; build it from scratch, in one layer");
   if (layered_) ::unlink(full.c_str());
   file_ = ::open(full.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (file_ < 0 && errno == EEXIST) return refuse("it names \"" + whole_characters(file_path_, 200) + "\" twice");
+  if (file_ < 0 && errno == EEXIST) return refuse("it contains \"" + whole_characters(file_path_, 200) + "\" twice");
   if (file_ < 0) return failed("create", full);
   file_size_ = 0;
   ++file_count_;

@@ -89,7 +89,7 @@ class Import {
   Imported run() {
     while (url_.ends_with('/')) url_.pop_back();
     if (!url_.starts_with("http://") && !url_.starts_with("https://"))
-      return {kFetchUsage, "--url must be the http(s):// address of an MLflow server, it is " + redact_uri(url_), ""};
+      return {kFetchUsage, "--url must be the http(s):// address of an MLflow server, but is " + redact_uri(url_), ""};
     const auto store = fetch::make_import_store(options_, store_http_, deadline_, log_);
     if (!store) return {kFetchUsage, store.error().message, ""};
     const auto authorization = fetch::mlflow_authorization(options_.credentials_dir, url_);

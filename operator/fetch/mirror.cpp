@@ -27,11 +27,11 @@ Result<State> read_state(const std::string& text) {
     return it != json->end() && it->is_string() ? it->get<std::string>() : "";
   };
   if (!json || !json->is_object())
-    return fail(ErrorKind::Invalid, "--state must be a JSON object, it is " + whole_characters(text, 200));
+    return fail(ErrorKind::Invalid, "--state must be a JSON object, but is " + whole_characters(text, 200));
   State out{word("version"), word("modelVersion"), word("state"), word("reason")};
   if (out.version.empty() || out.state.empty())
     return fail(ErrorKind::Invalid,
-                "--state must have a version and a state, it is " + whole_characters(text, 200));
+                "--state must have a version and a state, but is " + whole_characters(text, 200));
   return out;
 }
 
@@ -44,7 +44,7 @@ class Mirror {
     while (url_.ends_with('/')) url_.pop_back();
     if (!url_.starts_with("http://") && !url_.starts_with("https://"))
       return {kFetchUsage,
-              "--url must be the http(s):// address of an MLflow server, it is " + redact_uri(url_)};
+              "--url must be the http(s):// address of an MLflow server, but is " + redact_uri(url_)};
     std::vector<State> states;
     for (const std::string& text : options_.states) {
       auto state = read_state(text);
@@ -61,7 +61,7 @@ class Mirror {
       if (auto done = tag(mlflow, state, &state == serves); !done) return failed(done.error());
     if (auto done = serves ? give_alias(mlflow, serves->version) : take_alias(mlflow); !done)
       return failed(done.error());
-    return {kFetchOk, "MLflow knows what became of " + std::to_string(states.size()) + " versions of " +
+    return {kFetchOk, "MLflow has the state of " + std::to_string(states.size()) + " versions of " +
                           options_.model + "; " +
                           (serves ? "alias " + options_.alias + " names version " + serves->version
                                   : "none of them serves")};
@@ -73,7 +73,7 @@ class Mirror {
   Result<void> tag(fetch::Mlflow& mlflow, const State& state, bool serves) {
     const auto there = mlflow.tags_of(options_.model, state.version);
     if (!there && there.error().kind == ErrorKind::NotFound && !serves) {
-      log_ << there.error().message << "; it is passed over" << std::endl;
+      log_ << there.error().message << "; it is skipped" << std::endl;
       return {};
     }
     if (!there) return fail(there.error());

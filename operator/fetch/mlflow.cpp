@@ -76,7 +76,7 @@ Result<std::string> mlflow_authorization(const std::filesystem::path& folder, co
   if (text && !url.starts_with("https://"))
     return fail(
         ErrorKind::Invalid,
-        "credentials are sent to https:// addresses alone, and registry.mlflow.url is " + redact_uri(url));
+        "credentials are sent only to https:// addresses, but registry.mlflow.url is " + redact_uri(url));
   if (text) return text;
   const bool ca_alone =
       !ca_file(folder).empty() && !read_key(folder, "token") && !read_key(folder, "username");
@@ -112,7 +112,7 @@ Result<Json> Mlflow::get_json(const std::string& path, const std::string& what) 
   auto json = parse_json(answer->body, kLargestAnswer);
   if (json && json->is_object()) return json;
   return fail(ErrorKind::Invalid,
-              "it does not answer as MLflow does; registry.mlflow.url must be the address of an MLflow server");
+              "its answer is not from MLflow; registry.mlflow.url must be the address of an MLflow server");
 }
 
 Error Mlflow::refusal(const kube::HttpResponse& answer, const std::string& what, const char* to_do) const {
@@ -121,18 +121,18 @@ Error Mlflow::refusal(const kube::HttpResponse& answer, const std::string& what,
   if (answer.status == 401 || answer.status == 403)
     return error(ErrorKind::Unauthorized,
                  authorization_.empty()
-                     ? "MLflow wants credentials; name a Secret in registry.mlflow.credentials"
+                     ? "MLflow requires credentials; name a Secret in registry.mlflow.credentials"
                      : std::string("MLflow does not let this account ") + to_do + " " + what +
                            "; check the Secret of registry.mlflow.credentials");
   if (answer.status / 100 == 3)
-    return error(ErrorKind::Invalid, "it answers with a redirect, which is not followed: write the address that it leads to");
+    return error(ErrorKind::Invalid, "it answered with a redirect, which is not followed: use the target address");
   const auto body = parse_json(answer.body, 64u << 10);
   const std::string code = body ? text_member(*body, "error_code") : "";
   if (code == "RESOURCE_DOES_NOT_EXIST" || code == "INVALID_PARAMETER_VALUE")
     return error(ErrorKind::NotFound, "MLflow has no " + what);
   if (answer.status == 404)
-    return error(ErrorKind::NotFound, "it has no " + what + ", or is no MLflow server; check registry.mlflow.url");
-  return error(ErrorKind::NotFound, "it does not give " + what);
+    return error(ErrorKind::NotFound, "it has no " + what + ", or is not an MLflow server; check registry.mlflow.url");
+  return error(ErrorKind::NotFound, "it does not serve " + what);
 }
 
 Result<Tags> Mlflow::tags_of(const std::string& model, const std::string& number) {
@@ -180,7 +180,7 @@ Result<RegisteredVersion> Mlflow::read_version(const Result<Json>& answer, const
     return fail(ErrorKind::Invalid,
                 "it names no version for " + what + "; registry.mlflow.url must be the address of an MLflow server");
   if (const std::string status = text_member(version, "status"); !status.empty() && status != "READY")
-    return fail(ErrorKind::NotFound, what + " is " + status + ", and only a version that is READY is imported");
+    return fail(ErrorKind::NotFound, what + " is " + status + "; only a READY version is imported");
   // Releases before a field of its own have it in the source alone.
   const std::string source = text_member(version, "source");
   if (out.model_id.empty() && source.starts_with("models:/m-")) out.model_id = source.substr(std::string_view("models:/").size());
@@ -214,7 +214,7 @@ Result<std::string> Mlflow::folder_of(const std::string& model, const std::strin
     return fail(
         ErrorKind::NotFound,
         "the files of version " + number + " lie at " + redact_uri(whole_characters(uri, 300)) +
-            ", and only what MLflow itself hands out is imported; run it with --serve-artifacts and --artifacts-destination");
+            "; only files that MLflow serves itself can be imported; run MLflow with --serve-artifacts and --artifacts-destination");
   std::string_view path = std::string_view(uri).substr(std::string_view(kScheme).size());
   if (path.starts_with("//")) path.remove_prefix(std::min(path.find('/', 2), path.size()));  // a host
   while (path.starts_with('/')) path.remove_prefix(1);
@@ -241,7 +241,7 @@ Result<void> Mlflow::bring(const std::string& path, uint64_t max_bytes, Folder& 
       const std::string base = text_member(file, "path");
       if (base.empty() || base == "." || base.find('/') != std::string::npos)
         return fail(ErrorKind::Malformed,
-                    "MLflow lists a file in " + at + " whose name is \"" + whole_characters(base, 200) + "\", which none can be");
+                    "MLflow lists a file in " + at + " whose name is \"" + whole_characters(base, 200) + "\", which is not allowed");
       const std::string name = (folder.empty() ? "" : folder + "/") + base;
       const bool is_folder = member(file, "is_dir").is_boolean() && member(file, "is_dir").get<bool>();
       auto done = is_folder ? into.add_folder(name) : bring_file(path + "/" + name, max_bytes, name, into);

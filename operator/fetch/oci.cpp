@@ -100,7 +100,7 @@ class Registry {
     const std::string* challenge = answer.header("www-authenticate");
     if (!challenge) return fail(refusal(answer));
     // Where a registry sends us for bytes must not say where the account goes.
-    if (answer.redirected) return fail(ErrorKind::Unauthorized, "the host that the registry redirects to wants credentials of its own");
+    if (answer.redirected) return fail(ErrorKind::Unauthorized, "the host that the registry redirects to requires other credentials");
     if (challenge->starts_with("Basic") || challenge->starts_with("basic")) {
       if (account_.empty() || authorization_ == account_) return fail(refusal(answer));
       authorization_ = account_;
@@ -129,7 +129,7 @@ class Registry {
     const std::string http = " (HTTP " + std::to_string(answer.status) + ")";
     if (answer.status == 401 || answer.status == 403)
       return {ErrorKind::Unauthorized,
-              account_.empty() ? "the registry wants credentials" + http + "; name a Secret in artifact.credentials"
+              account_.empty() ? "the registry requires credentials" + http + "; name a Secret in artifact.credentials"
                                : "the registry does not let this account pull " + of_.repository + http +
                                      "; check the Secret of artifact.credentials",
               answer.status,
@@ -226,7 +226,7 @@ Result<void> pull(kube::PlainTransport& http, const std::string& uri, const std:
   for (;;) {
     auto done = bring_all(registry, reference.digest, max_bytes, folder);
     if (done || done.error().kind != ErrorKind::Gone) return done;
-    log << redact_uri(uri) << ": " << done.error().message << "; beginning anew" << std::endl;
+    log << redact_uri(uri) << ": " << done.error().message << "; starting over" << std::endl;
     if (!deadline.sleep(first_retry)) return fail(ErrorKind::Transport, done.error().message);
   }
 }

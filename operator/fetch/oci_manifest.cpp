@@ -31,7 +31,7 @@ Result<Manifest> read_index(const Json& manifests, std::string_view architecture
   std::vector<std::string> fitting, all;
   for (const Json& one : manifests) {
     const std::string digest = text_field(one, "digest");
-    if (!is_digest(digest)) return bad_manifest("names a digest that is none");
+    if (!is_digest(digest)) return bad_manifest("contains an invalid digest");
     const Json& platform = field(one, "platform");
     all.push_back(digest);
     if (text_field(platform, "os") == "linux" && text_field(platform, "architecture") == architecture)
@@ -58,7 +58,7 @@ Result<Layer> read_layer(const Json& one, size_t number) {
                        (is_tar(type) && type.find("cncf.model") != std::string::npos);
   if (archive && !is_tar(type))
     return bad_manifest("has a " + which + " of type \"" + whole_characters(type, 100) +
-                        "\", which is no tar, and has no annotation org.opencontainers.image.title that names a file");
+                        "\", which is not a tar, without annotation org.opencontainers.image.title for a file name");
   if (!archive) layer.path = name;
   if (const std::string problem = path_problem(layer.path); !problem.empty())
     return bad_manifest("has a " + which + ": " + problem);

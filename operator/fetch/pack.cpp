@@ -46,19 +46,19 @@ using Tree = std::map<std::string, std::optional<uint64_t>>;
 
 Result<Tree> walk(const fs::path& folder, const fs::path& leave_out) {
   std::error_code error;
-  if (!fs::is_directory(folder, error)) return bad(folder.string() + " is no folder");
+  if (!fs::is_directory(folder, error)) return bad(folder.string() + " is not a folder");
   Tree out;
   for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::end(it); it.increment(error)) {
     const std::string path = it->path().lexically_relative(folder).string();
     std::error_code ignored;
     if (fs::equivalent(it->path(), leave_out, ignored))
-      return bad("the archive would be part of itself; write it elsewhere with --output");
+      return bad("the archive would contain itself; write it elsewhere with --output");
     if (const std::string problem = fetch::path_problem(path); !problem.empty()) return bad(problem);
     const fs::file_status status = it->symlink_status(error);
     if (error) break;
     if (fs::is_symlink(status))
       return bad(it->path().string() +
-                 " is a symbolic link, and artifacts hold files and folders alone; make a copy with cp -rL and pack that");
+                 " is a symbolic link; artifacts contain only files and folders; copy the folder with cp -rL and pack the copy");
     if (!fs::is_directory(status) && !fs::is_regular_file(status))
       return bad(it->path().string() + " is neither a file nor a folder");
     if (out.size() == fetch::kMostEntries)

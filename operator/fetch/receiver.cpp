@@ -4,7 +4,7 @@ namespace mo::fetch {
 
 tl::unexpected<Error> too_large(uint64_t max_bytes) {
   return fail(ErrorKind::Malformed, "it is larger than the " + std::to_string(max_bytes) +
-                                        " bytes that are allowed; if it is the right one, set artifact.size");
+                                        " bytes allowed; if the artifact is right, set artifact.size");
 }
 
 Result<void> Receiver::start() {

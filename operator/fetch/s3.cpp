@@ -39,7 +39,7 @@ class Reading {
     if (!keys) return fail(keys.error());
     S3Bucket out{std::move(*endpoint), name, std::move(*keys), ""};
     if (const auto token = settings_("AWS_SESSION_TOKEN"); out.keys && token) {
-      if (!is_word(*token)) return unusable("AWS_SESSION_TOKEN", "is empty or holds blanks or control characters");
+      if (!is_word(*token)) return unusable("AWS_SESSION_TOKEN", "is empty or contains spaces or control characters");
       out.token = *token;
     }
     return out;
@@ -66,10 +66,10 @@ class Reading {
   Result<std::optional<kube::S3Keys>> keys(const std::string& region) const {
     const auto id = settings_("AWS_ACCESS_KEY_ID"), secret = settings_("AWS_SECRET_ACCESS_KEY");
     if (!id && !secret) return std::nullopt;
-    if (!id) return unusable("AWS_ACCESS_KEY_ID", "is missing, and AWS_SECRET_ACCESS_KEY is there");
-    if (!secret) return unusable("AWS_SECRET_ACCESS_KEY", "is missing, and AWS_ACCESS_KEY_ID is there");
-    if (!is_word(*id)) return unusable("AWS_ACCESS_KEY_ID", "is empty or holds blanks or control characters");
-    if (!is_plain(*secret)) return unusable("AWS_SECRET_ACCESS_KEY", "is empty or holds control characters");
+    if (!id) return unusable("AWS_ACCESS_KEY_ID", "is missing, but AWS_SECRET_ACCESS_KEY is set");
+    if (!secret) return unusable("AWS_SECRET_ACCESS_KEY", "is missing, but AWS_ACCESS_KEY_ID is set");
+    if (!is_word(*id)) return unusable("AWS_ACCESS_KEY_ID", "is empty or contains spaces or control characters");
+    if (!is_plain(*secret)) return unusable("AWS_SECRET_ACCESS_KEY", "is empty or contains control characters");
     return kube::S3Keys{*id, *secret, region};
   }
 
@@ -109,7 +109,7 @@ Error s3_refusal(const kube::HttpResponse& answer, const std::string& bucket, co
   if (code == "PermanentRedirect" || code == "AuthorizationHeaderMalformed" || code == "TemporaryRedirect" ||
       answer.status / 100 == 3) {
     const std::string region = element(answer.body, "Region");
-    return error(ErrorKind::Invalid, named("bucket", bucket) + " lies in another region" + (region.empty() ? "" : ", " + region) +
+    return error(ErrorKind::Invalid, named("bucket", bucket) + " is in another region" + (region.empty() ? "" : ", " + region) +
                                          "; set AWS_REGION" + words.place);
   }
   if (answer.status == 401 || answer.status == 403)

@@ -25,16 +25,16 @@ S3Settings s3_settings_in(std::filesystem::path folder);
 struct S3Words {
   std::string uri = "artifact.uri";
   std::string place = " in the Secret of artifact.credentials";
-  std::string refusal = "the store refuses to send ";
+  std::string refusal = "the store refuses to read ";
   std::string denied = "the store does not let these keys read ";
-  std::string way_out = "allow them s3:GetObject, or name another Secret in artifact.credentials";
+  std::string way_out = "allow s3:GetObject, or name another Secret in artifact.credentials";
 };
 
 // Of who writes an artifact by the same Secret.
 inline S3Words s3_words_of_writing() {
-  return {.refusal = "the store refuses to take ",
+  return {.refusal = "the store refuses to write ",
           .denied = "the store does not let these keys write ",
-          .way_out = "allow them s3:PutObject, or name another Secret in artifact.credentials"};
+          .way_out = "allow s3:PutObject, or name another Secret in artifact.credentials"};
 }
 
 // A bucket of a store, and who asks it. Buckets are named in the path, which every store takes.

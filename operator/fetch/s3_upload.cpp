@@ -76,7 +76,7 @@ class Upload {
     id_ = text_of(begun->body, "UploadId");
     if (id_.empty())
       return fail(ErrorKind::Invalid,
-                  bucket_.endpoint + " does not answer as an S3 store does: it names no upload");
+                  bucket_.endpoint + " did not answer like an S3 store: no upload ID");
     std::string parts;
     for (uint64_t at = 0, number = 1; at < size; at += part, ++number) {
       auto bytes = next(std::min(part, size - at));

@@ -124,7 +124,7 @@ Result<Statement> verify_bundle(std::string_view bundle, const std::string& publ
   const EVP_MD* hash = hash_of_key(key.get());
   if (!hash) return untrusted("artifact.signature.publicKey is no elliptic curve key of P-256, P-384 or P-521");
   const Result<Json> parsed = parse_json(bundle, kLargestBundle, 16);
-  if (!parsed || !parsed->is_object()) return untrusted("the signature is no bundle of model_signing: it is no JSON object");
+  if (!parsed || !parsed->is_object()) return untrusted("the signature is no bundle of model_signing: it is not a JSON object");
   if (!text_in(*parsed, {"mediaType"}).starts_with("application/vnd.dev.sigstore.bundle"))
     return untrusted("the signature is no sigstore bundle as model_signing writes it");
   if (!value_at(*parsed, {"verificationMaterial", "publicKey"}).is_object())

@@ -1,4 +1,4 @@
-// JSON that we build, and small JSON from outside. Objects of the API server are projected by the api room
+// JSON that we build, and small JSON from outside. Objects of the API server are projected by the api module
 // instead. Everything here is a pure function, thread-safe.
 #pragma once
 

@@ -141,7 +141,7 @@ class Walk {
     if (number && !found->is_number_integer())
       throw Wrong(Place(at, key), " must be an integer, it is " + kind_of(*found));
     if (!number && (!found->is_string() || found->get_ref<const std::string&>().empty()))
-      throw Wrong(Place(at, key), " must be a text that is not empty, it is " + (found->is_string() ? "empty" : kind_of(*found)));
+      throw Wrong(Place(at, key), " must be a non-empty string, it is " + (found->is_string() ? "empty" : kind_of(*found)));
   }
 
   // The whole, once: the lists of a pod template inside of a Job's are in it.

@@ -1,4 +1,4 @@
-// The Kubernetes API by verb and kind. Bodies are JSON text; parsing is the api room's work.
+// The Kubernetes API by verb and kind. Bodies are JSON text; parsing is the api module's work.
 #pragma once
 
 #include <chrono>

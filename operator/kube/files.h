@@ -1,4 +1,4 @@
-// Small helpers on files and texts, for this room alone.
+// Small helpers on files and texts, for this module alone.
 #pragma once
 
 #include <filesystem>

@@ -20,27 +20,27 @@
 
 namespace mo {
 
-// What became of a plan's actions.
+// The outcome of executing a plan.
 struct Outcome {
   enum class Kind {
     Done,       // all of them
     Conflict,   // decided on an older state than the API server's: look again once the watch has caught up
-    Refused,    // the API server will not have it; kept in Refusals
+    Refused,    // rejected by the API server; kept in Refusals
     Retry,      // no answer, overloaded, failing
     Cancelled,  // we are stopping, or no longer lead
   };
   Kind kind = Kind::Done;
   std::string what;  // the action that failed, for the log: "apply Deployment a/b (first version)"
   std::optional<Error> error;
-  bool fresh_refusal = false;  // Refused, and not the same as the last time: status has something new to say
+  bool fresh_refusal = false;  // Refused with another error than last time, so status changes
   std::optional<Duration> held;  // a status that may wait was held back for that long
   std::vector<ObjectRef> recorded = {};  // whose statuses were written, however it ended
   bool of_status = false;  // what failed was the writing of a status
 };
 const char* to_string(Outcome::Kind kind);
 
-// What people may be told: news that a status records once that status is written, whatever becomes of the actions
-// after it (the next plan finds them recorded and does not tell them again), and all once the whole plan is done.
+// The Events to send: those that a status records once it is written, even if later actions fail (the next plan
+// does not repeat them), and all of them once the whole plan is done.
 std::vector<Event> news_of(Plan& plan, const Outcome& outcome);
 
 // Thread-safe. What is given by reference must outlive it.

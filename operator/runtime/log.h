@@ -16,7 +16,7 @@ namespace mo::log {
 
 using Fields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
-// Sets up spdlog's default logger to write to stderr. Lines that other rooms write with plain spdlog::info
+// Sets up spdlog's default logger to write to stderr. Lines that other modules write with plain spdlog::info
 // come out well formed in both formats. `level` is one of trace, debug, info, warn, error. Throws
 // std::invalid_argument.
 void set_up(const std::string& format, const std::string& level);

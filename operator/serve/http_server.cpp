@@ -28,7 +28,7 @@ using Clock = std::chrono::steady_clock;
 class Session;
 
 // What the connections of one server share. Touched on its thread alone.
-struct Room {
+struct Shared {
   asio::io_context io{1};
   Handler handler;
   Guard guard;
@@ -39,11 +39,11 @@ struct Room {
   std::function<Decided(uint64_t id)> decision_for;
 };
 
-// One connection, in its room until it closes.
+// One connection, kept until it closes.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(uint64_t id, asio::ip::address peer, tcp::socket socket, Room& room)
-      : id_(id), peer_(std::move(peer)), stream_(std::move(socket)), room_(room) {}
+  Session(uint64_t id, asio::ip::address peer, tcp::socket socket, Shared& shared)
+      : id_(id), peer_(std::move(peer)), stream_(std::move(socket)), shared_(shared) {}
 
   const asio::ip::address& peer() const { return peer_; }
   // When the peer last completed a request or took an answer.
@@ -51,8 +51,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // From the first byte on.
   void begin() {
-    if (!room_.tls) return read();
-    context_ = room_.tls();
+    if (!shared_.tls) return read();
+    context_ = shared_.tls();
     tls_.emplace(stream_, *context_);
     // It lets everybody in: what is wrong with a caller's certificate is said in the answer.
     error_code ignored;
@@ -60,7 +60,7 @@ class Session : public std::enable_shared_from_this<Session> {
       if (!good && certified_.problem.empty()) certified_.problem = X509_verify_cert_error_string(X509_STORE_CTX_get_error(about.native_handle()));
       return true;
     }, ignored);
-    stream_.expires_after(room_.limits.idle);
+    stream_.expires_after(shared_.limits.idle);
     tls_->async_handshake(asio::ssl::stream_base::server,
                           [self = shared_from_this()](error_code error) { self->on_handshake(error); });
   }
@@ -68,9 +68,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void read() {
     silent_since_ = Clock::now();
     parser_.emplace();
-    parser_->header_limit(static_cast<uint32_t>(room_.limits.header_bytes));
-    parser_->body_limit(room_.limits.body_bytes);
-    stream_.expires_after(room_.limits.idle);
+    parser_->header_limit(static_cast<uint32_t>(shared_.limits.header_bytes));
+    parser_->body_limit(shared_.limits.body_bytes);
+    stream_.expires_after(shared_.limits.idle);
     auto done = [self = shared_from_this()](error_code error, size_t) { self->on_read(error); };
     on_stream([&](auto& stream) { http::async_read(stream, buffer_, *parser_, std::move(done)); });
   }
@@ -84,7 +84,7 @@ class Session : public std::enable_shared_from_this<Session> {
     error_code ignored;
     stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
     stream_.close();
-    room_.sessions.erase(id_);  // may be the last that holds this
+    shared_.sessions.erase(id_);  // may be the last that holds this
   }
 
  private:
@@ -105,7 +105,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // A connection may live for days, and the authorities may be others by then.
   void judge_again() {
-    if (!tls_ || !certified_.holds() || room_.tls() == context_) return;
+    if (!tls_ || !certified_.holds() || shared_.tls() == context_) return;
     certified_.problem = "certificates have changed since this connection began; connect anew";
     last_ = true;
   }
@@ -132,9 +132,9 @@ class Session : public std::enable_shared_from_this<Session> {
     const auto& request = parser_->get();
     if (request.method() != http::verb::get && request.method() != http::verb::head)
       return decided(Reply{405, "text/plain; charset=utf-8", "GET only\n"});
-    if (room_.service) return ask(request);
-    if (!room_.guard) return decided({});
-    room_.guard(std::string(request[http::field::authorization]), room_.decision_for(id_));
+    if (shared_.service) return ask(request);
+    if (!shared_.guard) return decided({});
+    shared_.guard(std::string(request[http::field::authorization]), shared_.decision_for(id_));
   }
 
   void ask(const http::request<http::string_body>& request) {
@@ -144,14 +144,14 @@ class Session : public std::enable_shared_from_this<Session> {
     for (const auto& header : request) asked.headers.emplace_back(std::string(header.name_string()), std::string(header.value()));
     judge_again();
     asked.certificate = certified_;
-    room_.service(std::move(asked), [decide = room_.decision_for(id_)](Reply reply) { decide(std::move(reply)); });
+    shared_.service(std::move(asked), [decide = shared_.decision_for(id_)](Reply reply) { decide(std::move(reply)); });
   }
 
   Reply reply() {
     const auto& request = parser_->get();
     const std::string_view target(request.target().data(), request.target().size());
     try {
-      return room_.handler(target.substr(0, target.find('?')));
+      return shared_.handler(target.substr(0, target.find('?')));
     } catch (const std::exception& e) {
       return Reply{500, "text/plain; charset=utf-8", std::string(e.what()) + "\n"};
     }
@@ -169,7 +169,7 @@ class Session : public std::enable_shared_from_this<Session> {
     response_.keep_alive(!last);
     response_.content_length(reply.body.size());
     if (!head) response_.body() = std::move(reply.body);
-    stream_.expires_after(room_.limits.idle);
+    stream_.expires_after(shared_.limits.idle);
     serializer_.emplace(response_);
     auto written = [self = shared_from_this(), last](error_code error, size_t) {
       if (error || last) return self->close();
@@ -190,7 +190,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Certified certified_;
   bool last_ = false;  // the connection ends with the answer
   std::optional<asio::ssl::stream<beast::tcp_stream&>> tls_;  // over stream_, with its deadlines
-  Room& room_;
+  Shared& shared_;
   Clock::time_point silent_since_ = Clock::now();
   beast::flat_buffer buffer_{32 << 10};
   std::optional<http::request_parser<http::string_body>> parser_;
@@ -207,21 +207,21 @@ asio::ip::address peer_of(const tcp::socket& socket) {
 }
 
 // Whoever has been silent longest gives way when its address, or the server, has all the connections it may.
-void make_room_for(const asio::ip::address& peer, Room& room) {
+void make_room_for(const asio::ip::address& peer, Shared& shared) {
   int of_peer = 0;
   std::shared_ptr<Session> longest, longest_of_peer;
   const auto longer = [](const auto& session, auto& than) {
     if (!than || session->silent_since() < than->silent_since()) than = session;
   };
-  for (const auto& [id, session] : room.sessions) {
+  for (const auto& [id, session] : shared.sessions) {
     longer(session, longest);
     if (session->peer() != peer) continue;
     ++of_peer;
     longer(session, longest_of_peer);
   }
-  if (of_peer >= room.limits.per_peer)
+  if (of_peer >= shared.limits.per_peer)
     longest_of_peer->close();
-  else if (longest && room.sessions.size() >= static_cast<size_t>(room.limits.connections))
+  else if (longest && shared.sessions.size() >= static_cast<size_t>(shared.limits.connections))
     longest->close();
 }
 
@@ -230,9 +230,9 @@ std::string what(const std::string& step, const error_code& error) { return step
 }  // namespace
 
 struct HttpServer::Impl {
-  Room room;
-  tcp::acceptor acceptor{room.io};
-  asio::steady_timer retry{room.io};
+  Shared shared;
+  tcp::acceptor acceptor{shared.io};
+  asio::steady_timer retry{shared.io};
   uint64_t next_id = 0;
 
   Result<void> listen(const tcp::endpoint& endpoint) {
@@ -258,9 +258,9 @@ struct HttpServer::Impl {
       error_code ignored;
       socket.set_option(tcp::no_delay(true), ignored);  // by TLS, header and body are two messages: the second waits for no acknowledgement
       const auto peer = peer_of(socket);
-      make_room_for(peer, room);
-      const auto session = std::make_shared<Session>(++next_id, peer, std::move(socket), room);
-      room.sessions.emplace(next_id, session);
+      make_room_for(peer, shared);
+      const auto session = std::make_shared<Session>(++next_id, peer, std::move(socket), shared);
+      shared.sessions.emplace(next_id, session);
       session->begin();
     });
   }
@@ -293,27 +293,27 @@ Result<Address> parse_address(std::string_view text) {
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Handler handler,
                                                       Limits limits, Guard guard, Tls tls) {
   auto impl = std::make_shared<Impl>();
-  impl->room.handler = std::move(handler);
-  impl->room.tls = std::move(tls);
-  impl->room.guard = std::move(guard);
-  impl->room.limits = limits;
+  impl->shared.handler = std::move(handler);
+  impl->shared.tls = std::move(tls);
+  impl->shared.guard = std::move(guard);
+  impl->shared.limits = limits;
   return listen(address, std::move(impl));
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, Service service, Limits limits, Tls tls) {
   auto impl = std::make_shared<Impl>();
-  impl->room.tls = std::move(tls);
-  impl->room.service = std::move(service);
-  impl->room.limits = limits;
+  impl->shared.tls = std::move(tls);
+  impl->shared.service = std::move(service);
+  impl->shared.limits = limits;
   return listen(address, std::move(impl));
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(const Address& address, std::shared_ptr<Impl> impl) {
-  // Holds what it needs for as long as somebody may still decide; a room that holds itself would never go.
-  impl->room.decision_for = [weak = std::weak_ptr(impl)](uint64_t id) -> Decided {
+  // Holds what it needs for as long as somebody may still decide; a reference to itself would keep it forever.
+  impl->shared.decision_for = [weak = std::weak_ptr(impl)](uint64_t id) -> Decided {
     return [impl = weak.lock(), id](std::optional<Reply> instead) {
-      asio::post(impl->room.io, [room = &impl->room, id, instead = std::move(instead)]() mutable {
-        if (const auto it = room->sessions.find(id); it != room->sessions.end())
+      asio::post(impl->shared.io, [shared = &impl->shared, id, instead = std::move(instead)]() mutable {
+        if (const auto it = shared->sessions.find(id); it != shared->sessions.end())
           std::shared_ptr(it->second)->decided(std::move(instead));
       });
     };
@@ -325,7 +325,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::listen(const Address& address, s
   } else {
     error_code error;
     for (const auto& found :
-         tcp::resolver(impl->room.io).resolve(address.host, std::to_string(address.port), error))
+         tcp::resolver(impl->shared.io).resolve(address.host, std::to_string(address.port), error))
       candidates.push_back(found.endpoint());
     if (candidates.empty()) return fail(ErrorKind::Transport, what("resolve " + address.host, error));
   }
@@ -342,14 +342,14 @@ HttpServer::HttpServer(std::shared_ptr<Impl> impl)
         // Out of memory for one connection must not end the others.
         for (;;) {
           try {
-            impl_->room.io.run();
+            impl_->shared.io.run();
             return;
           } catch (const std::exception&) {
           }
         }
       }) {}
 
-HttpServer::~HttpServer() { impl_->room.io.stop(); }
+HttpServer::~HttpServer() { impl_->shared.io.stop(); }
 
 uint16_t HttpServer::port() const { return impl_->acceptor.local_endpoint().port(); }
 

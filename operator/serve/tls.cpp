@@ -140,8 +140,8 @@ Result<TlsContext> make_context(const Certificate& certificate) {
   return context;
 }
 
-Result<std::unique_ptr<CertificateFiles>> CertificateFiles::open(TlsFiles files, Told told, Clock now) {
-  std::unique_ptr<CertificateFiles> out(new CertificateFiles(std::move(files), std::move(told), std::move(now)));
+Result<std::unique_ptr<CertificateFiles>> CertificateFiles::open(TlsFiles files, OnProblem on_problem, Clock now) {
+  std::unique_ptr<CertificateFiles> out(new CertificateFiles(std::move(files), std::move(on_problem), std::move(now)));
   out->looked_ = out->now_();
   if (auto done = out->read(); !done) return fail(done.error());
   return out;
@@ -172,7 +172,7 @@ TlsContext CertificateFiles::current() {
   looked_ = now_();
   const auto done = read();
   const std::string problem = done ? "" : done.error().message;
-  if (!problem.empty() && problem != problem_ && told_) told_(problem);
+  if (!problem.empty() && problem != problem_ && on_problem_) on_problem_(problem);
   problem_ = problem;
   return context_;
 }

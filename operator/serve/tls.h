@@ -50,31 +50,31 @@ struct TlsFiles {  // PEM
   std::string client_authorities = {};  // empty: callers are asked for no certificate
 };
 
-// They are looked at again when somebody connects, at most once a second: mounted Secrets change in place. What cannot be used leaves what was
-// there before, and is told once. Not thread-safe.
+// Files are checked for changes at each connection, at most once a second, because mounted Secrets change in place. Invalid files keep the previous
+// certificate and are reported once. Not thread-safe.
 class CertificateFiles {
  public:
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
-  using Told = std::function<void(const std::string& problem)>;
+  using OnProblem = std::function<void(const std::string& problem)>;
 
   // ErrorKind::Invalid, naming the file, if they cannot be used.
-  static Result<std::unique_ptr<CertificateFiles>> open(TlsFiles files, Told told, Clock now = std::chrono::steady_clock::now);
+  static Result<std::unique_ptr<CertificateFiles>> open(TlsFiles files, OnProblem on_problem, Clock now = std::chrono::steady_clock::now);
   // tls.crt and tls.key of a folder, as a Secret of the type kubernetes.io/tls has them.
   static TlsFiles in(const std::filesystem::path& folder) { return {(folder / "tls.crt").string(), (folder / "tls.key").string()}; }
 
   TlsContext current();
 
  private:
-  CertificateFiles(TlsFiles files, Told told, Clock now) : files_(std::move(files)), told_(std::move(told)), now_(std::move(now)) {}
+  CertificateFiles(TlsFiles files, OnProblem on_problem, Clock now) : files_(std::move(files)), on_problem_(std::move(on_problem)), now_(std::move(now)) {}
   Result<void> read();
 
   const TlsFiles files_;
-  const Told told_;
+  const OnProblem on_problem_;
   const Clock now_;
   std::chrono::steady_clock::time_point looked_;
   Certificate seen_;
   std::string seen_authorities_;
-  std::string problem_;  // what was told last
+  std::string problem_;  // the last reported problem
   TlsContext context_;
 };
 

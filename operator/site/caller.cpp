@@ -94,7 +94,7 @@ bool is_header_name(const std::string& text) {
 
 Result<void> check(const ProxyRules& rules) {
   for (const auto& [option, header] : {std::pair("--proxy-user-header", &rules.user_header), {"--proxy-groups-header", &rules.groups_header}})
-    if (!is_header_name(*header)) return fail(ErrorKind::Invalid, std::string(option) + " \"" + *header + "\" is no name of a header, such as X-Forwarded-User");
+    if (!is_header_name(*header)) return fail(ErrorKind::Invalid, std::string(option) + " \"" + *header + "\" is not a valid name of a header, such as X-Forwarded-User");
   if (rules.separator.empty()) return fail(ErrorKind::Invalid, "--proxy-groups-separator must not be empty; it is \",\" by default");
   for (const auto& [option, prefix] : {std::pair("--proxy-user-prefix", &rules.user_prefix), {"--proxy-groups-prefix", &rules.groups_prefix}})
     if (!prefix->empty() && (!is_name(*prefix) || prefix->starts_with(kOfKubernetes) || kOfKubernetes.starts_with(*prefix)))

@@ -85,7 +85,7 @@ class Server {
       return fail(ErrorKind::Invalid, "--prometheus-url must be an http:// or https:// address");
     if (const auto usable = check_access(options); !usable) return usable;
     if (!options.opencost_currency.empty() && url.empty())
-      return fail(ErrorKind::Invalid, "--opencost-currency needs --prometheus-url: OpenCost's costs are series of it");
+      return fail(ErrorKind::Invalid, "--opencost-currency needs --prometheus-url: costs of OpenCost are series of Prometheus");
     if (const auto prices = prices_of(options); !prices) return fail(prices.error());
     return {};
   }
@@ -357,9 +357,9 @@ void add_report_command(CLI::App& app, std::function<void(const ReportOptions&)>
                    "Where Prometheus is, for figures over time and what pods use: http://prometheus:9090")
       ->envname("PROMETHEUS_URL");
   report->add_option("--prometheus-label", options->prometheus_labels,
-                     "A label that this cluster's series have there and those of others have not: cluster=prod-eu");
+                     "A label that only the series of this cluster have: cluster=prod-eu");
   report->add_option("--prices", options->prices, "A file of prices: currency, cpuHour, memoryGiBHour, deviceHour (YAML or JSON)");
-  report->add_option("--opencost-currency", options->opencost_currency, "Costs are those of OpenCost's series in Prometheus, which are in this currency: USD");
+  report->add_option("--opencost-currency", options->opencost_currency, "Take costs from the OpenCost series in Prometheus, in this currency: USD");
   report->add_option("--log-format", options->log_format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
   report->add_option("--log-level", options->log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))

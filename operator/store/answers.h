@@ -1,4 +1,4 @@
-// Answers to what plans asked, on their way from the evidence room back into the next Observed.
+// Answers to what plans asked, on their way from the evidence module back into the next Observed.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +45,7 @@ class AnswerBook {
   // For reconcilers: all answers kept for this Model, by id.
   std::map<std::string, Answer> of(const ObjectKey& model) const;
 
-  // For the evidence room.
+  // For the evidence module.
   void put(const ObjectKey& model, const std::string& id, Answer answer);
 
   // For the worker loop. mark() is read before the reconcile observes; retain() is called after its plan ran

@@ -103,10 +103,10 @@ std::string stopped(const Observed& o, const Settings& settings, TimePoint now) 
     if (one.exported.last <= through) continue;
     if (one.object->meta.created + *keep > now) return "";
     if (one.exported.first != through + 1)
-      return "ModelAudits are kept for ever from record " + std::to_string(one.exported.first) +
+      return "ModelAudits are never deleted from record " + std::to_string(one.exported.first) +
              " on, because no ModelAudit holds records " + std::to_string(through + 1) + " to " +
              std::to_string(one.exported.first - 1) +
-             ": somebody deleted it, or the records were dropped. Compare with what was exported, and delete those that are "
+             ": it was deleted, or the records were dropped. Compare with the export, and delete those that are "
              "older than " +
              format_duration(*keep) + " by hand (ClusterRole model-operator-audit-pruner)";
     through = one.exported.last;
@@ -138,9 +138,9 @@ std::vector<Action> prune(const Observed& o, const api::AuditStatus* audit, cons
       if (actions.size() == kMostDeletes) return actions;
       if (own && one.exported.last <= audit->pruned)
         actions.push_back(
-            removal(one.object, "exported, and kept long enough: prunedThrough is " + std::to_string(audit->pruned)));
+            removal(one.object, "exported, and retention has passed: prunedThrough is " + std::to_string(audit->pruned)));
       else if (over)
-        actions.push_back(removal(one.object, "exported, and kept long enough; its Model is gone"));
+        actions.push_back(removal(one.object, "exported, and retention has passed; its Model was deleted"));
     }
   }
   return actions;

@@ -85,15 +85,15 @@ std::vector<Action> seal(const Observed& o, const api::AuditStatus& pending, con
 std::string unsealed(const Observed& o, const api::AuditStatus& audit) {
   const size_t size = segment_size(audit);
   if (size == 0) return "";
-  const std::string waits = std::to_string(audit.records.size()) + " records wait in status.audit, which holds " +
+  const std::string waits = std::to_string(audit.records.size()) + " records are waiting in status.audit, which holds " +
                             std::to_string(kMostPending) + " at most";
   if (o.audits_denied)
-    return "the operator may not watch ModelAudits, so none is made: apply the CRDs and the operator's role of this version; " +
+    return "the operator may not watch ModelAudits, so it creates none: apply the CRDs and the operator's role of this version; " +
            waits;
   const std::string name = segment_name(o.key.name, audit, size);
   for (const Refusal& refusal : o.refusals)
     if (refusal.target == ObjectRef{Kind::ModelAudit, {o.key.ns, name}} && !o.audits.count(name))
-      return refusal.target.to_string() + " cannot be made: " + refusal.error.message + "; " + waits;
+      return refusal.target.to_string() + " cannot be created: " + refusal.error.message + "; " + waits;
   return "";
 }
 

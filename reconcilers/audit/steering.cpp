@@ -32,8 +32,8 @@ std::string what_was_counted(const api::AuditedRollout& told) {
   int64_t paused = 0, resumed = 0;
   for (const api::CountedSteering& one : told.steering) (one.action == "Paused" ? paused : resumed) += one.count;
   return "paused " + std::to_string(paused) + " times and resumed " + std::to_string(resumed) + " times since " +
-         (told.steering_since ? format_time(*told.steering_since) : "the last record") + ": counted, after " +
-         std::to_string(kToggles) + " that have records of their own";
+         (told.steering_since ? format_time(*told.steering_since) : "the last record") + ": only counted, after " +
+         std::to_string(kToggles) + " with their own records";
 }
 
 std::string who_was_counted(const api::AuditedRollout& told) {

@@ -86,7 +86,7 @@ class Recording {
   // A Model that served before there was a trail.
   void begin() {
     const api::ModelStatus& s = m_.status;
-    add(entry("Began", kOperator, "the trail begins; " + s.stable_version + " serves",
+    add(entry("Began", kOperator, "the audit trail starts; " + s.stable_version + " serves",
               {{"serves", serves(s.stable_version, s.stable_digest, s.stable_revision)}}));
   }
 
@@ -120,7 +120,7 @@ class Recording {
     const api::RolloutStatus* status = r && rollout::is_over(r->status.phase) ? &r->status : nullptr;
     if (r && !status && d_.closed)
       if (const auto found = d_.closed->find(r->meta.key.name); found != d_.closed->end()) status = &found->second;
-    std::string action = "Aborted", why = "ModelRollout " + told().name + " was deleted, which aborts it", actor = kUnknown;
+    std::string action = "Aborted", why = "ModelRollout " + told().name + " was deleted, so it is aborted", actor = kUnknown;
     if (status) {
       action = status->phase, why = status->message, actor = kOperator;
     } else if (r && retired) {
@@ -223,7 +223,7 @@ class Recording {
   void note_promotion() {
     if (s().observed_state != "Promoted" || told().state == "Promoted") return;
     told().state = "Promoted";
-    add_of_rollout("GatesSkipped", steered_by(), "desiredState Promoted: the steps and gates that were left are skipped",
+    add_of_rollout("GatesSkipped", steered_by(), "desiredState Promoted: the remaining steps and gates are skipped",
                    {{"afterStep", told().step}, {"steps", s().step_count}, {"gates", verdicts_of(s())}});
   }
 
@@ -234,12 +234,12 @@ class Recording {
     const bool again = s().attempt > told().attempt, asked = std::exchange(told().resumed, resumed()) != resumed();
     // Past a step that pauses without an end: nobody but a person goes on there.
     if (asked && pause.empty() && told().pause.empty() && !again)
-      toggle("Resumed", steered_by(), "Step", "goes on past the pause", {{"after", "Step"}, {"gates", verdicts_of(s())}});
+      toggle("Resumed", steered_by(), "Step", "continues after the pause", {{"after", "Step"}, {"gates", verdicts_of(s())}});
     if (pause == told().pause && !again) return;
     if (!told().pause.empty()) {
       const bool by_people = told().pause != "Held";
       toggle("Resumed", by_people ? steered_by() : kOperator, told().pause,
-             again ? "goes on, and tries the step again" : "goes on", {{"after", told().pause}});
+             again ? "continues and retries the step" : "continues", {{"after", told().pause}});
     }
     told().pause = pause;
     told().attempt = s().attempt;
@@ -314,11 +314,8 @@ class Recording {
 
   std::string rejecter() const {
     std::string who;
-    for (const auto& word : d_.observed.approvals) {
-      if (!word->approved && word->rollout == d_.rollout->meta.key.name &&
-          s().ending->message.ends_with("(ModelApproval " + word->meta.key.name + ")"))
-        who = word->approver;
-    }
+    for (const auto& approval : d_.observed.approvals)
+      if (!approval->approved && approval->meta.key.name == s().ending->approval) who = approval->approver;
     return or_unknown(who);
   }
 
@@ -347,7 +344,7 @@ class Recording {
     const std::string &before = m_.status.lifecycle.stage, &now = d_.next.lifecycle.stage;
     if (before == now || (before != "Retired" && now != "Retired")) return;
     if (now == "Retired")
-      add(entry("Retired", retired_by(), "spec.lifecycle retires the Model: nothing serves",
+      add(entry("Retired", retired_by(), "spec.lifecycle retires the Model: no version serves",
                 {{"serves", Json()}, {"servedBefore", d_.next.stable_version}}));
     else
       add(entry("Returned", or_unknown(m_.about.changed_by), "spec.lifecycle brings the Model back to stage " + now,
@@ -375,7 +372,7 @@ class Recording {
     Json evidence = {{"through", old.through}, {"head", old.head}, {"modelAudits", old.objects}};
     if (!d_.next.stable_version.empty()) evidence["serves"] = serves(d_.next.stable_version, d_.next.stable_digest, d_.next.stable_revision);
     add(entry("Pruned", kOperator, "records " + std::to_string(old.first) + " to " + std::to_string(old.through) +
-                                       " were exported and kept long enough: their ModelAudits are deleted",
+                                       " were exported and their retention has passed: their ModelAudits are deleted",
               std::move(evidence)));
   }
 
@@ -394,8 +391,8 @@ class Recording {
     const std::string head = hash_in(trail_.records[size - 1]);
     trail_.records.erase(trail_.records.begin(), trail_.records.begin() + static_cast<std::ptrdiff_t>(size));
     add(entry("RecordsDropped", kOperator,
-              "no ModelAudit could be made, and status.audit has no more room: records " + std::to_string(first) + " to " +
-                  std::to_string(last) + " are kept nowhere",
+              "no ModelAudit could be created, and status.audit is full: records " + std::to_string(first) + " to " +
+                  std::to_string(last) + " are lost",
               {{"first", first}, {"last", last}, {"head", head}}));
   }
 

@@ -24,8 +24,8 @@ Plan release(const api::Model& model) {
 }
 
 std::string stays_out(const api::Model& model, const Installation& installation) {
-  return "operator installation " + installation.name + " leaves this Model alone, because status.operator says that installation " +
-         model.status.handled_by + " handles it; give one of the two an --operator-class and the Model that spec.operatorClass, or run " +
+  return "operator installation " + installation.name + " ignores this Model, because status.operator names installation " +
+         model.status.handled_by + " as the one that handles it; give one of them an --operator-class and set spec.operatorClass of the Model to it, or run " +
          installation.name + " with --take-over";
 }
 

@@ -1,8 +1,8 @@
-// Installations of the operator share a cluster: which of them handles a Model and all its kin. Pure.
+// Several installations of the operator in one cluster: which of them handles a Model and its objects. Pure.
 //
-// spec.operatorClass says which installations may; status.operator records which one does. The record is written with the first
-// status, before anything else is done for the Model and with its resourceVersion as precondition: of two that come at the same
-// time one is refused, and then sees the other's record.
+// spec.operatorClass selects the installations that may; status.operator records the one that does. It is written with the first
+// status, before any other write for the Model and with the resourceVersion as precondition. So of two installations one gets a
+// conflict, and then reads the other's name.
 #pragma once
 
 #include <string>
@@ -13,24 +13,24 @@
 namespace mo {
 
 struct Installation {
-  std::string name = {};            // the same for all processes of one installation; empty: no record is written or minded
+  std::string name = {};            // equal for all replicas of an installation; empty: status.operator is neither written nor checked
   std::string operator_class = {};  // handles only Models of this class
-  bool take_over = false;           // takes Models over that another installation of this class handles
+  bool take_over = false;           // also handles Models of another installation of this class
 };
 
 enum class Handling {
   Ours,
   OfAnotherClass,
-  ToRelease,  // of another class now, but our name is still on record
-  OfAnother,  // another installation's name is on record
+  ToRelease,  // has another class now, but status.operator still has our name
+  OfAnother,  // status.operator has the name of another installation
 };
 
 Handling handling(const api::Model& model, const Installation& installation);
 
-// Takes our name off the record, so that an installation of the Model's class may come.
+// Removes our name from status.operator, so that an installation of the Model's class can take over.
 Plan release(const api::Model& model);
 
-// For people, where another installation handles the Model.
+// The message for a Model that another installation handles.
 std::string stays_out(const api::Model& model, const Installation& installation);
 
 }  // namespace mo

@@ -16,22 +16,22 @@ namespace mo {
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
 // A JobTemplateSpec as people wrote it. ErrorKind::Invalid, and the sentence begins with `where`, if it is too large, of another shape,
-// or has labels or annotations of the operator's, by which its Job or pods would pass for others.
+// or has labels or annotations that are reserved for the operator.
 Result<Json> read_job(const RawJson& job_template, const std::string& where);
 
 // From a JobTemplateSpec, read as above, owned by the Model. Every container gets `environment`, which the template may override, and
-// MODELOPS_RESULT: the file that takes the RunResult (the container's termination message).
+// MODELOPS_RESULT: the file for the RunResult (the container's termination message).
 Result<Json> render_job(const api::Model& model, const std::string& name, const RawJson& job_template,
                         const std::string& where, const Environment& environment);
 
 bool ended(const api::Job& job);
 
-// What keeps a Job that has not ended, and that no queue suspends.
+// Why a Job that is neither finished nor suspended makes no progress.
 struct JobTrouble {
-  std::string why;  // a sentence that names the Job; empty: nothing that anybody could tell so far
-  // No pod of it has begun to run since then, when the Job started or its last pod was made.
+  std::string why;  // a sentence that names the Job; empty: no known reason
+  // Since when no pod has started to run: the start of the Job or the creation of its last pod.
   std::optional<TimePoint> waiting_since;
-  std::optional<TimePoint> look_again;  // when it is no longer too early to tell
+  std::optional<TimePoint> look_again;  // when to check again
 };
 JobTrouble trouble_of(const Observed& observed, const api::Job& job, TimePoint now);
 

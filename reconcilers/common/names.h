@@ -1,4 +1,4 @@
-// Names of what the operator writes. All are functions of what they name, so that a repeat of a write is
+// Names of the objects that the operator writes. They are deterministic, so that a repeated write is
 // harmless.
 #pragma once
 
@@ -16,20 +16,20 @@ std::string deployment_name(const std::string& model, const std::string& version
 std::string candidate_service_name(const std::string& model);
 // ModelVersion of an inline or retrained artifact: <model>-<first 10 of the digest>.
 std::string version_name_for(const std::string& model, const std::string& digest);
-// The same with 14 digits, where other bits have taken that name; Observed::version_name() says which.
+// The same with 14 digits, if a version with another digest has that name; see Observed::version_name().
 std::string long_version_name_for(const std::string& model, const std::string& digest);
-// ModelRollout for what the spec of this generation asks.
+// ModelRollout for the spec of this generation.
 std::string spec_rollout_name(const std::string& model, const std::string& version, int64_t generation);
-// ModelRollout for what a retraining run made.
+// ModelRollout for the result of a retraining run.
 std::string retraining_rollout_name(const std::string& model, const std::string& version, int64_t run);
-// TrainingRun that the operator makes: <model>-run-<number>.
+// TrainingRun created by the operator: <model>-run-<number>.
 std::string training_run_name(const std::string& model, int64_t run);
 // Job of one part of a TrainingRun, such as train or train-t3: <run>-<part>, shortened where that is too long for a label.
 std::string run_job_name(const std::string& run, const std::string& part);
 // Job of a run, as operators named it before there were TrainingRuns.
 std::string old_run_job_name(const std::string& model, int64_t run);
 
-// ModelRollout for what a ModelRuntime of this generation makes of the version: `revision`.
+// ModelRollout to `revision`, for a ModelRuntime of this generation.
 std::string runtime_rollout_name(const std::string& model, const std::string& version, const std::string& runtime_uid, int64_t generation,
                                  const std::string& revision);
 

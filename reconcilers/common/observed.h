@@ -1,4 +1,4 @@
-// Everything that is known of one Model at one moment: the input of every decision about it. Immutable.
+// The snapshot of one Model and its objects at one moment: the input of every decision. Immutable.
 #pragma once
 
 #include <map>
@@ -20,14 +20,14 @@ namespace mo {
 template <class T>
 using Ref = std::shared_ptr<const T>;
 
-// One of our objects, with whether it still is what we made it.
+// One of our objects, and whether it was changed by others.
 template <class T>
 struct Owned {
   Ref<T> object;
-  std::string applied;  // hash of the body that it agrees with; "" if somebody changed it since
+  std::string applied;  // hash of the applied body; "" if somebody changed the object since
 };
 
-// Another Model of the same hostname on the same Gateway, which had it first: a Gateway passes all requests to that one.
+// Another Model with the same hostname on the same Gateway and an older HTTPRoute: the Gateway sends all requests to that one.
 struct RouteRival {
   ObjectKey model;
   std::string hostname;  // *: neither names any
@@ -44,14 +44,14 @@ struct Observed {
   std::map<std::string, std::string> promoted;                // Models that triggers name -> the version that serves there
   std::vector<Ref<api::ModelRuntime>> runtimes;               // all
   std::map<ObjectRef, Ref<api::GateSet>> gate_sets;           // those that the Model names
-  bool cluster_gate_sets_denied = false;                      // we may not look at ClusterModelGateSets
+  bool cluster_gate_sets_denied = false;                      // the operator may not read ClusterModelGateSets
   std::vector<Ref<api::ModelPolicy>> policies;                // that are for this Model, by name
   std::vector<Ref<api::ModelApproval>> approvals;             // whose modelRef names this Model
   std::set<std::string> audits;                               // names of the ModelAudits of a Model of this name
   std::vector<Ref<api::ModelAudit>> audit_objects;            // the same as they are
-  bool audits_denied = false;                                 // we may not look at them
+  bool audits_denied = false;                                 // the operator may not read ModelAudits
   std::optional<Duration> audits_kept;                        // at least, as the ModelPolicies for this Model say
-  std::optional<Duration> others_audits_kept;                 // as any ModelPolicy says: of Models of this name that are gone nobody knows which were theirs
+  std::optional<Duration> others_audits_kept;                 // the longest of any ModelPolicy, for deleted Models of this name, whose policies are unknown
   std::map<std::string, Owned<api::Deployment>> deployments;  // by name, only those that this Model owns
   std::map<std::string, Owned<api::Service>> services;
   std::map<std::string, Owned<api::HttpRoute>> routes;
@@ -73,7 +73,7 @@ struct Observed {
     return it == named.end() ? nullptr : it->second;
   }
 
-  // The ModelVersion that records these bits, or is to. A name may be taken by other bits whose digest begins alike.
+  // The name of the ModelVersion with this digest, existing or new. The short name may belong to a digest with the same prefix.
   std::string version_name(const std::string& digest) const {
     const std::string name = version_name_for(key.name, digest), longer = long_version_name_for(key.name, digest);
     if (const auto record = version(name)) return record->bits() == digest ? name : longer;

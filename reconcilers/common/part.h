@@ -1,4 +1,4 @@
-// What each part of a Model's plan says beside its own decision. Every subject's decision is a Part; the planner merges them in one order.
+// The common result of every subject. Each subject's decision derives from Part; the planner merges all parts in one order.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace mo {
 
-// The sooner of two moments at which to look again.
+// The earlier of two requeue times.
 inline void sooner(std::optional<TimePoint>& at, const std::optional<TimePoint>& other) {
   if (other && (!at || *other < *at)) at = other;
 }
@@ -22,14 +22,14 @@ void append(std::vector<T>& to, std::vector<T> from) {
 }
 
 struct Part {
-  std::vector<Action> actions;  // what follows from the decision; carried out once all statuses are on record
+  std::vector<Action> actions;  // carried out after all statuses are written
   std::vector<Ask> asks;
   std::vector<Event> events;
   std::optional<TimePoint> look_again;
-  std::string problem_reason, problem;  // why it cannot do what the spec asks for: a reason in CamelCase, and a sentence; empty: it can
+  std::string problem_reason, problem;  // why the spec cannot be fulfilled: a CamelCase reason and a message; empty: no problem
 
   void look_again_at(const std::optional<TimePoint>& at) { sooner(look_again, at); }
-  // All that `other` says, but for its problem: what becomes of that each part decides.
+  // Appends everything of `other` except its problem, which the caller handles.
   void take(Part&& other) {
     append(actions, std::move(other.actions));
     append(asks, std::move(other.asks));

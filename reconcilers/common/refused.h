@@ -1,4 +1,4 @@
-// What the API server said no to, and whether a plan would write it again. Pure.
+// Writes that the API server rejected, and whether a plan would repeat them. Pure.
 #pragma once
 
 #include <vector>

@@ -7,7 +7,7 @@
 
 namespace mo {
 
-// Both are known to be of the same ingredients.
+// Both are known and have the same name.
 bool same(const std::optional<api::Revision>& a, const std::optional<api::Revision>& b);
 
 }  // namespace mo

@@ -1,7 +1,7 @@
 // One side of a rollout: the pods of one revision of one version. Pure.
 //
-// A side is named like its version where its pods bear no revision, as those of an operator before there were any; else version@revision. No
-// object of Kubernetes has such a name: it only tells sides apart.
+// A side is named version@revision, or like its version if its pods have no revision label (of older operators). It is only an identifier; no
+// Kubernetes object has this name.
 #pragma once
 
 #include <map>
@@ -14,15 +14,15 @@ namespace mo {
 std::string side_of(const std::string& version, const std::string& revision);
 std::string side_of(const api::Deployment& deployment);
 std::string side_of(const api::Pod& pod);
-// Of the version with this record; without one it is that of pods without a label.
+// The side of this revision; without one, of the pods without a revision label.
 std::string side_of(const std::string& version, const std::optional<api::Revision>& revision);
-// Whom a Service with this selector leads to; empty: every side.
+// The side that a Service with this selector selects; empty: all sides.
 std::string side_of(const std::map<std::string, std::string>& selector);
 
 std::string version_of(const std::string& side);
 std::string revision_of(const std::string& side);
 
-// For people: the version, and where `other` is of the same one, which template: "fraud-v2 (template 5d8c)".
+// For messages: the version, and its template if `other` is of the same version: "fraud-v2 (template 5d8c)".
 std::string shown(const std::string& version, const std::string& revision, const std::string& other_version, const std::string& other_revision);
 std::string shown(const std::string& side, const std::string& other);
 

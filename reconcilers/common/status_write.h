@@ -1,4 +1,4 @@
-// The status that a decision leaves, as a write of it. Pure.
+// Turns a new status into a write. Pure.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace mo {
 
-// Adds the write to `actions`, unless the object says so already: `before` is its status as it came. The write that was added, for who
-// has more to say of it; it lives until another action is added. Null if there is none.
+// Adds the write to `actions`, unless the status is unchanged (`before` is the observed status). Returns the added write, so that the caller
+// can modify it; the pointer is valid until another action is added. Null if there is none.
 WriteStatus* write_status(std::vector<Action>& actions, Kind kind, const api::ObjectMeta& meta, const RawJson& before, RawJson next, std::string why);
 
 }  // namespace mo

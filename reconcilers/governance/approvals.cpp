@@ -74,13 +74,13 @@ class Count {
   std::string void_by(const api::ModelApproval& a) const {
     if (a.meta.deleting) return "it is being deleted";
     if (std::none_of(out_.roles.begin(), out_.roles.end(), [&](const auto& r) { return r.role == a.role; }))
-      return "role " + a.role + " is not asked for here";
+      return "role " + a.role + " is not required by this rollout";
     if (a.subject != q_.subject) return "the artifact, policies or gate results changed since; approve again";
     if (!a.approved) return "";
     const auto& authors = q_.record.authors;
     if (std::find(authors.begin(), authors.end(), a.approver) != authors.end()) {
-      if (q_.record.separate_author) return "who wrote the change may not approve it";
-      if (q_.record.separate_trainer) return "who trained the version may not approve it";
+      if (q_.record.separate_author) return "the author of the change may not approve it";
+      if (q_.record.separate_trainer) return "the person who trained the version may not approve it";
     }
     if (const auto until = valid_until(a); until && *until <= now_) return "it was valid until " + format_time(*until);
     for (const api::Clearance& clearance : q_.record.cleared)

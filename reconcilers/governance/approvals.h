@@ -1,4 +1,4 @@
-// Approvals: whose word counts for what, and who is missing. Pure.
+// Approvals: which ones count, and which roles are missing. Pure.
 #pragma once
 
 #include <optional>
@@ -10,8 +10,8 @@
 
 namespace mo::governance {
 
-// What people approve: the rollout, the bits, the policies and the gates that have passed so far. Another of any of these is
-// another subject, and a word on the one before counts no more.
+// The hash of what people approve: rollout, artifact, policies and passed gates. If one of them changes, the subject
+// changes and earlier approvals are invalid.
 std::string subject_of(const api::ModelRollout& rollout, const api::RolloutStatus& status);
 
 struct Question {
@@ -26,7 +26,7 @@ struct Tally {
   std::vector<api::UsedApproval> used;   // that make up `given`
   Ref<api::ModelApproval> rejected;      // null: nobody has
   std::vector<std::string> passed_over;  // ModelApprovals that do not count, and why
-  std::optional<TimePoint> expires;      // when the first that counts does so no longer
+  std::optional<TimePoint> expires;      // when the first valid approval expires
   bool complete() const;
 };
 

@@ -19,8 +19,8 @@ class Explain {
   Explain(const api::ModelPolicy& p, TimePoint now) : p_(p), now_(now) {}
 
   std::vector<std::string> run() {
-    out_.push_back("ModelPolicy " + p_.meta.key.name + (p_.enforced ? "" : " (Warn: shown, and nothing waits for it)") +
-                   " demands");
+    out_.push_back("ModelPolicy " + p_.meta.key.name + (p_.enforced ? "" : " (Warn: shown only; rollouts do not wait)") +
+                   " requires");
     gates();
     monitors();
     std::vector<std::string> strategies;
@@ -28,18 +28,18 @@ class Explain {
     say("strategies", in_words(strategies));
     say("first weight, at most", p_.max_first_weight ? std::to_string(*p_.max_first_weight) : "");
     say("bake, at least", p_.min_bake ? format_duration(*p_.min_bake) : "");
-    say("copies of requests before the first own one (strategy Shadow), at least", p_.min_shadow ? format_duration(*p_.min_shadow) : "");
-    say("said of the Model", in_words(p_.fields));
-    say("said of where a version came from", in_words(p_.lineage));
+    say("mirrored requests before the first request (strategy Shadow), at least", p_.min_shadow ? format_duration(*p_.min_shadow) : "");
+    say("required fields of the Model", in_words(p_.fields));
+    say("required fields of a version's lineage", in_words(p_.lineage));
     say("artifacts from", in_words(p_.registries));
     say("runtimes", in_words(p_.runtimes));
     for (const api::ApprovalDemand& demand : p_.approvals)
       say(demand.before == api::kFullTraffic ? "approval before all traffic" : "approval before the first request",
           std::to_string(demand.count) + " of role " + demand.role);
     if (!p_.signed_by.empty()) say("artifacts signed by", p_.signed_by.size() == 1 ? "the policy's key" : "one of " + std::to_string(p_.signed_by.size()) + " keys");
-    if (p_.separate_author) say("separation of duties", "who wrote the change may not approve it");
-    if (p_.separate_trainer) say("separation of duties", "who trained the version, or registered it, may not approve it");
-    say("evaluated anew every", p_.max_age ? format_duration(*p_.max_age) : "");
+    if (p_.separate_author) say("separation of duties", "the author of the change may not approve it");
+    if (p_.separate_trainer) say("separation of duties", "the person who trained or registered the version may not approve it");
+    say("evaluated again every", p_.max_age ? format_duration(*p_.max_age) : "");
     say("approvals valid for", p_.approval_valid_for ? format_duration(*p_.approval_valid_for) : "");
     say("ModelAudits, once exported, kept for", p_.keep_audits ? format_duration(*p_.keep_audits) : "");
     for (const api::FreezeWindow& window : p_.freeze) freeze(window);
@@ -64,8 +64,8 @@ class Explain {
     }
     say("gates before the first request", in_words(before));
     say("gates before all traffic", in_words(later));
-    say("gates that are watched", in_words(watched));
-    say("gates that are measured, and that nothing waits for (dryRun)", in_words(dry));
+    say("gates measured in the background", in_words(watched));
+    say("gates that are only measured (dryRun)", in_words(dry));
   }
 
   void monitors() {
@@ -76,12 +76,12 @@ class Explain {
         if (does && p_.enforced) actions += std::string(", ") + word;
       names.push_back(p_.meta.key.name + "/" + monitor.figure.name + " (" + actions + ")");
     }
-    say("monitors, beside the Model's own and those of its sets", in_words(names));
+    say("monitors in addition to those of the Model and its sets", in_words(names));
   }
 
   void freeze(const api::FreezeWindow& window) {
     const auto open = open_until(window, now_);
-    if (!open) return say("freeze " + window.name, "cannot be read, so nothing moves forward: " + open.error().message);
+    if (!open) return say("freeze " + window.name, "cannot be read, so rollouts do not advance: " + open.error().message);
     if (*open) return say("freeze " + window.name, "now, until " + format_time(**open));
     const auto next = opens_next(window, now_);
     say("freeze " + window.name, next ? "next at " + format_time(*next) : "over");

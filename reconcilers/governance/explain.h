@@ -1,4 +1,4 @@
-// What policies demand, in words for people. Pure.
+// The requirements of policies as text. Pure.
 #pragma once
 
 #include <string>

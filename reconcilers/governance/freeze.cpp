@@ -45,7 +45,7 @@ Freeze freeze_of(const std::vector<Ref<api::ModelPolicy>>& policies, TimePoint n
       const auto until = open_until(window, now);
       if (!until) {
         freeze.problem = freeze.why =
-            "freeze window " + name + " cannot be read, so nothing moves forward: " + until.error().message;
+            "freeze window " + name + " cannot be read, so rollouts do not advance: " + until.error().message;
         freeze.until.reset();
         return freeze;
       }
@@ -55,7 +55,7 @@ Freeze freeze_of(const std::vector<Ref<api::ModelPolicy>>& policies, TimePoint n
     }
   }
   if (!names.empty())
-    freeze.why = "frozen until " + format_time(*freeze.until) + " by " + names + "; abort, pause and rollback work";
+    freeze.why = "frozen until " + format_time(*freeze.until) + " by " + names + "; abort, pause and rollback still work";
   return freeze;
 }
 

@@ -1,4 +1,4 @@
-// Freeze windows: times in which nothing moves forward. Pure.
+// Freeze windows: times when rollouts do not advance. Pure.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@ namespace mo::governance {
 struct Freeze {
   std::string why;                 // a sentence; empty: nothing is frozen
   std::optional<TimePoint> until;  // the windows that are open now have ended by then
-  std::string problem;             // a window that cannot be read freezes, until it is mended
+  std::string problem;             // an invalid window freezes until it is corrected
 };
 
 // Of the enforced policies among these.

@@ -107,9 +107,9 @@ class Impose {
     policy_->raw = whole->dump();
     if (policy_->raw.size() > rollout::kLargestPolicy && out_.rollouts.reason.empty())
       out_.rollouts = {"PolicyTooLarge",
-                       "the Model's gates and those of its ModelPolicies make " + std::to_string(policy_->raw.size()) +
-                           " bytes, and a ModelRollout keeps at most " + std::to_string(rollout::kLargestPolicy) +
-                           ": make the templates of their Jobs smaller",
+                       "the gates of the Model and its ModelPolicies have " + std::to_string(policy_->raw.size()) +
+                           " bytes; a ModelRollout stores at most " + std::to_string(rollout::kLargestPolicy) +
+                           ": shorten their Job templates",
                        true};
   }
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "operator/core/text.h"
-#include "reconcilers/common/way_back.h"
+#include "reconcilers/common/rollback_targets.h"
 #include "reconcilers/governance/freeze.h"
 #include "operator/core/pattern.h"
 #include "reconcilers/serving/render.h"
@@ -70,14 +70,14 @@ class Review {
     if (p_.strategies.empty() || among(p_.strategies, m_.rollout.strategy)) return;
     std::vector<std::string> words;
     for (const auto strategy : p_.strategies) words.push_back(word(strategy));
-    object("spec.rollout.strategy is " + std::string(word(m_.rollout.strategy)) + ", and must be " + listed(words));
+    object("spec.rollout.strategy is " + std::string(word(m_.rollout.strategy)) + ", but must be " + listed(words));
   }
 
   // Copies are what strategy Shadow makes, and for how long is the rollout's affair.
   void shadow() {
     if (!p_.min_shadow || m_.rollout.strategy == api::RolloutPolicy::Strategy::Shadow) return;
-    object("spec.rollout.strategy is " + std::string(word(m_.rollout.strategy)) + ", and must be Shadow, because candidates get copies of requests for " +
-           format_duration(*p_.min_shadow) + " before their first own one");
+    object("spec.rollout.strategy is " + std::string(word(m_.rollout.strategy)) + ", but must be Shadow, because candidates must get mirrored requests for " +
+           format_duration(*p_.min_shadow) + " before their first request");
   }
 
   void first_weight() {
@@ -89,7 +89,7 @@ class Review {
         break;
       }
     if (first <= *p_.max_first_weight) return;
-    object("spec.rollout.steps begin with weight " + std::to_string(first) + ", and the first weight may be at most " +
+    object("spec.rollout.steps start with weight " + std::to_string(first) + ", but the first weight may be at most " +
            std::to_string(*p_.max_first_weight));
   }
 
@@ -137,7 +137,7 @@ class Review {
     each_artifact([&](const api::Artifact& artifact, const std::string& field) {
       for (const std::string& pattern : p_.registries)
         if (matches(pattern, artifact.uri)) return;
-      object(field + ".uri of ModelVersion " + version_->meta.key.name + " is " + redact_uri(artifact.uri) + ", and must match " +
+      object(field + ".uri of ModelVersion " + version_->meta.key.name + " is " + redact_uri(artifact.uri) + ", but must match " +
              listed(p_.registries));
     });
   }
@@ -146,8 +146,8 @@ class Review {
     if (p_.runtimes.empty()) return;
     const auto chosen = serving::choose_runtime(m_, version_->artifact.format, o_.runtimes);
     if (!chosen || among(p_.runtimes, (*chosen)->meta.key.name)) return;  // without a runtime there are no pods either
-    object("ModelRuntime " + (*chosen)->meta.key.name + " would serve ModelVersion " + version_->meta.key.name +
-           ", and it must be " + listed(p_.runtimes));
+    object("ModelRuntime " + (*chosen)->meta.key.name + " would be used for ModelVersion " + version_->meta.key.name +
+           ", but it must be " + listed(p_.runtimes));
   }
 
   // That it holds is checked on the node, before anything of it is served.
@@ -206,9 +206,9 @@ std::string conflict(const Observed& o) {
 
 Ref<api::ModelPolicy> undecided(const Ref<api::ModelPolicy>& policy, const std::string& ns, bool denied) {
   auto told = std::make_shared<api::ModelPolicy>(*policy);
-  told->problem = denied ? "spec.appliesTo.namespaceSelector asks for labels of Namespaces, and this operator may not watch them: give its account get, list "
+  told->problem = denied ? "spec.appliesTo.namespaceSelector needs the labels of Namespaces, and this operator may not watch them: give its ServiceAccount get, list "
                            "and watch on namespaces by a ClusterRole, or name namespaces in spec.appliesTo.namespaces"
-                         : "spec.appliesTo.namespaceSelector asks for labels of Namespace " + ns + ", which are not known yet";
+                         : "spec.appliesTo.namespaceSelector needs the labels of Namespace " + ns + ", which the operator has not read yet";
   return told;
 }
 
@@ -240,7 +240,7 @@ Held holds(const Observed& observed, const api::ModelRollout& rollout, const std
   // What is approved has to be known from the start: a template that can be made only later was nobody's word.
   const bool enforced = std::any_of(observed.policies.begin(), observed.policies.end(), [](const auto& policy) { return policy->enforced; });
   if (enforced && revision.empty())
-    all.push_back("no pods can be made of ModelVersion " + rollout.version + ": correct spec.serving.template or spec.serving.runtime");
+    all.push_back("no pod template can be rendered for ModelVersion " + rollout.version + ": correct spec.serving.template or spec.serving.runtime");
   if (!all.empty()) return {{"PolicyUnsatisfied", joined(all), true}, {}};
   const Freeze freeze = freeze_of(observed.policies, now);
   if (freeze.why.empty()) return {};
@@ -274,7 +274,7 @@ std::optional<Due> evaluation_due(const Observed& observed, const api::ModelStat
 }
 
 std::string sentence(const Due& due, const std::string& version) {
-  return "ModelVersion " + version + " has to be evaluated anew by " + format_time(due.at) + ": train or evaluate it (ModelPolicy " + due.policy + ")";
+  return "ModelVersion " + version + " must be evaluated again by " + format_time(due.at) + ": train or evaluate it (ModelPolicy " + due.policy + ")";
 }
 
 }  // namespace
@@ -307,13 +307,13 @@ std::optional<Verdict> compliant(const Observed& observed, const api::ModelStatu
     if (!policy->problem.empty()) all.push_back("ModelPolicy " + policy->meta.key.name + ": " + policy->problem);
     for (std::string& one : objections(observed, *policy, observed.version(name))) all.push_back(std::move(one));
     if (const auto at = too_old_at(observed, *policy, status); at && *at <= now)
-      all.push_back("ModelVersion " + name + " has to be evaluated every " + format_duration(*policy->max_age) + ", and was not since " +
-                    format_time(*at - *policy->max_age) + ": train or evaluate it anew (ModelPolicy " + policy->meta.key.name + ")");
+      all.push_back("ModelVersion " + name + " must be evaluated every " + format_duration(*policy->max_age) + ", and was last evaluated at " +
+                    format_time(*at - *policy->max_age) + ": train or evaluate it again (ModelPolicy " + policy->meta.key.name + ")");
   }
   const std::string policies = "ModelPolicy " + listed(names, " and ");
   if (const auto due = evaluation_due(observed, status, now); due && all.empty())
-    return Verdict{true, kEvaluationDue, whole_characters("as " + policies + " demands; " + sentence(*due, name), kMessageKept)};
-  if (all.empty()) return Verdict{true, "Compliant", whole_characters("as " + policies + " demands", kMessageKept)};
+    return Verdict{true, kEvaluationDue, whole_characters("meets " + policies + "; " + sentence(*due, name), kMessageKept)};
+  if (all.empty()) return Verdict{true, "Compliant", whole_characters("meets " + policies, kMessageKept)};
   return Verdict{false, "NotCompliant", joined(all)};
 }
 

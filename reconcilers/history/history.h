@@ -1,4 +1,4 @@
-// What is deleted of what is over: finished ModelRollouts, and ModelVersions that the operator registered, beyond Model.spec.history. Pure.
+// Deletes history: finished ModelRollouts, and ModelVersions that the operator registered, beyond Model.spec.history. Pure.
 //
 // Deleted is only what nobody writes again: a ModelRollout or a ModelVersion that a file holds would come back by the next `kubectl apply`
 // or sync, and a ModelRollout that comes back runs. So ModelVersions that people wrote stay, and of ModelRollouts those go that the operator

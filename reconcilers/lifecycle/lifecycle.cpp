@@ -73,11 +73,11 @@ class Decide {
     const std::string before = std::exchange(s.stage, stage);
     s.since = now_;
     if (stage == word(Stage::Retired))
-      event("Retired", "retired: nothing serves any more, history stays" + successor(". Callers should use Model "), true);
+      event("Retired", "retired: no version serves; history is kept" + successor(". Callers should switch to Model "), true);
     else if (before == word(Stage::Retired))
-      event("BackInService", "no longer retired: its stage is " + stage);
+      event("BackInService", "back in service: its stage is " + stage);
     else if (stage == word(Stage::Deprecated))
-      event("Deprecated", "deprecated: it serves on" + successor("; callers should move to Model "), true);
+      event("Deprecated", "deprecated: it keeps serving" + successor("; callers should switch to Model "), true);
   }
 
   std::string successor(const std::string& words) const {
@@ -107,7 +107,7 @@ class Decide {
       const char* reason = what == "review" ? "ReviewNotice" : what == "retirement" ? "RetirementNotice" : "DeprecationNotice";
       once(what + " " + format_time(*at) + ", " + left, reason,
            what + " is due within " + left + ", on " + format_time(*at) + " (" + field + ")" +
-               (what == "review" ? "" : successor("; callers should move to Model ")), kept);
+               (what == "review" ? "" : successor("; callers should switch to Model ")), kept);
       return;
     }
   }
@@ -116,7 +116,7 @@ class Decide {
     if (!spec().review_by) return;
     if (!past(spec().review_by)) return notice("review", "spec.lifecycle.reviewBy", spec().review_by, kept);
     const std::string at = format_time(*spec().review_by);
-    once("review " + at, "ReviewDue", "its review was due by " + at + ": review it, and set spec.lifecycle.reviewBy to when it is next due", kept);
+    once("review " + at, "ReviewDue", "its review was due by " + at + ": review the Model, then set spec.lifecycle.reviewBy to the next date", kept);
   }
 
   void once(const std::string& notice, const std::string& reason, const std::string& note, std::vector<std::string>& kept) {
@@ -144,7 +144,7 @@ class Decide {
     if (coming == notices.end()) out_.end_of_life = {false, "InUse", ""};
     else
       out_.end_of_life = {true, coming->starts_with("retirement") ? "RetirementNotice" : "DeprecationNotice",
-                          coming->substr(0, coming->find(',')) + successor("; callers should move to Model ")};
+                          coming->substr(0, coming->find(',')) + successor("; callers should switch to Model ")};
   }
 
   // ---- to callers ----

@@ -1,7 +1,7 @@
-// Where a Model stands between development and retirement, by spec.lifecycle and the time. Pure.
+// The lifecycle stage of a Model, from spec.lifecycle and the time. Pure.
 //
-// Development, Staging and Production are words for people, reports and policies. Deprecated: it serves on, and tells callers whom
-// to move to. Retired: nothing serves; only another spec.lifecycle brings it back.
+// Development, Staging and Production are for people, reports and policies. Deprecated: it keeps serving, and response headers name the
+// successor. Retired: nothing serves; only a change of spec.lifecycle makes it serve again.
 #pragma once
 
 #include <map>

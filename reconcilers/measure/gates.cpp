@@ -15,12 +15,12 @@ constexpr size_t kMeasurementsKept = 5;
 // Prometheus has figures some scrapes after the traffic that they are about.
 constexpr int kPrometheusInconclusive = 5;
 
-struct Outcome {
+struct GateVerdict {
   std::string verdict;  // Passed | Failed | Inconclusive
   std::string value, stable_value, message;
 };
 
-Outcome inconclusive(std::string message) { return {"Inconclusive", "", "", std::move(message)}; }
+GateVerdict inconclusive(std::string message) { return {"Inconclusive", "", "", std::move(message)}; }
 
 // "0.85 is below min 0.92"; empty within the bounds.
 std::string out_of_bounds(const api::Gate& gate, const Decimal& value) {
@@ -34,7 +34,7 @@ bool less_is_better(const api::Gate& gate) { return gate.max && !gate.min; }
 
 // As a point against a point.
 void compare_values(const api::Gate& gate, const Decimal& value, const Decimal& stable, const std::string& stable_name,
-                    Outcome& out) {
+                    GateVerdict& out) {
   const Decimal worse_by = less_is_better(gate) ? value - stable : stable - value;
   if (worse_by <= gate.versus_stable->max_regression) return;
   out.verdict = "Failed";
@@ -44,12 +44,12 @@ void compare_values(const api::Gate& gate, const Decimal& value, const Decimal& 
 
 // As shares of so many samples each: what these do not prove either way is inconclusive.
 void compare_shares(const api::Gate& gate, const Decimal& value, const Decimal& stable, const Answer& answer,
-                    const std::string& stable_name, Outcome& out) {
+                    const std::string& stable_name, GateVerdict& out) {
   out.verdict = "Inconclusive";
   const std::string confidence = gate.versus_stable->confidence->to_string();
   const auto z = one_sided_z(*gate.versus_stable->confidence);
   if (!z) {
-    out.message = "confidence " + confidence + " is none that this operator knows";
+    out.message = "confidence " + confidence + " is not supported by this operator";
     return;
   }
   const auto take = [&](const Decimal& figure, const Reading& samples, const std::string& whose) {
@@ -59,8 +59,8 @@ void compare_shares(const api::Gate& gate, const Decimal& value, const Decimal& 
     }
     const auto found = share(figure, *samples.value);
     if (!found)
-      out.message = "confidence is about shares between 0 and 1 of one sample or more, and " + whose +
-                    figure.to_string() + " of " + samples.value->to_string() + " is none";
+      out.message = "confidence needs shares between 0 and 1 and at least one sample, but got " + whose +
+                    figure.to_string() + " of " + samples.value->to_string() + " samples";
     return found;
   };
   const auto candidate = take(value, answer.samples, "");
@@ -76,12 +76,12 @@ void compare_shares(const api::Gate& gate, const Decimal& value, const Decimal& 
                 answer.samples.value->to_string() + " and " + answer.stable_samples.value->to_string() + " samples), " +
                 (out.verdict == "Passed"   ? "within maxRegression "
                  : out.verdict == "Failed" ? "more than maxRegression "
-                                           : "too few to decide about maxRegression ") +
+                                           : "too few samples to decide about maxRegression ") +
                 gate.versus_stable->max_regression.to_string();
 }
 
-Outcome judge(const api::Gate& gate, const Decimal& value, const Answer& answer, const GateContext& context) {
-  Outcome out{"Passed", value.to_string(), "", ""};
+GateVerdict judge(const api::Gate& gate, const Decimal& value, const Answer& answer, const GateContext& context) {
+  GateVerdict out{"Passed", value.to_string(), "", ""};
   const auto& stable = answer.stable.value;
   if (stable) out.stable_value = stable->to_string();
   out.message = out_of_bounds(gate, value);
@@ -91,7 +91,7 @@ Outcome judge(const api::Gate& gate, const Decimal& value, const Answer& answer,
     return out;
   } else if (!stable) {
     out.verdict = "Inconclusive";
-    out.message = "nothing to compare with for " + context.stable + ": " + answer.stable.problem;
+    out.message = "no figure of stable version " + context.stable + " to compare with: " + answer.stable.problem;
   } else if (gate.versus_stable->confidence) {
     compare_shares(gate, value, *stable, answer, context.stable, out);
   } else {
@@ -100,7 +100,7 @@ Outcome judge(const api::Gate& gate, const Decimal& value, const Answer& answer,
   return out;
 }
 
-Outcome judge_answer(const api::Gate& gate, const Answer& answer, const GateContext& context) {
+GateVerdict judge_answer(const api::Gate& gate, const Answer& answer, const GateContext& context) {
   if (gate.samples) {
     if (!answer.samples.value) return inconclusive("samples: " + answer.samples.problem);
     const auto wanted = Decimal::parse(std::to_string(gate.samples->min));
@@ -118,7 +118,7 @@ std::optional<Decimal> recorded(const std::map<std::string, std::string>* metric
   return it == metrics->end() ? std::nullopt : Decimal::parse(it->second);
 }
 
-void take_in(const api::Gate& gate, const Outcome& outcome, TimePoint at, const GateContext& context,
+void take_in(const api::Gate& gate, const GateVerdict& outcome, TimePoint at, const GateContext& context,
              api::GateStatus& status) {
   status.measurements.push_back({at, outcome.value, outcome.verdict});
   if (status.measurements.size() > kMeasurementsKept) status.measurements.erase(status.measurements.begin());
@@ -171,12 +171,12 @@ TimePoint first_due(const api::Gate& gate, const GateContext& context, TimePoint
   if (gate.initial_delay == Duration(0)) return context.attempt_started;
   if (context.watching && !status.started) status.started = std::chrono::ceil<std::chrono::seconds>(now);
   const TimePoint due = status.started.value_or(context.attempt_started) + gate.initial_delay;
-  if (now < due) status.message = "is measured from " + format_time(due) + " on, after initialDelay " + format_duration(gate.initial_delay);
+  if (now < due) status.message = "is measured from " + format_time(due) + ", after initialDelay " + format_duration(gate.initial_delay);
   return due;
 }
 
 // What a gate's Job reported, if it has.
-Outcome judge_report(const api::Gate& gate, const Answer& answer, const api::Job& job, const GateContext& context) {
+GateVerdict judge_report(const api::Gate& gate, const Answer& answer, const api::Job& job, const GateContext& context) {
   const std::string who = "Job " + job.meta.key.name;
   const auto result = answer.text ? api::parse_run_result(*answer.text, true)
                                   : Result<api::RunResult>(fail(ErrorKind::NotFound, answer.problem));
@@ -202,7 +202,7 @@ Ask question(const api::Gate& gate, const GateContext& context, const std::strin
 std::string doing(const api::Job& job, const GateContext& context) {
   const std::string& name = job.meta.key.name;
   const auto trouble = context.job_troubles->find(name);
-  return trouble == context.job_troubles->end() ? "Job " + name + " runs" : trouble->second;
+  return trouble == context.job_troubles->end() ? "Job " + name + " is running" : trouble->second;
 }
 
 // The Job that the measurement is made by, once it is over; until then status says what is waited for.
@@ -211,7 +211,7 @@ const api::Job* finished_job(const api::Gate& gate, const GateContext& context, 
   const auto found = context.jobs->find(progress.job);
   if (found == context.jobs->end()) {
     progress.starts_job = true;
-    progress.status.message = "Job " + progress.job + " is about to start";
+    progress.status.message = "Job " + progress.job + " is being created";
     return nullptr;
   }
   const api::Job& job = *found->second;
@@ -227,7 +227,7 @@ const api::Job* finished_job(const api::Gate& gate, const GateContext& context, 
 }  // namespace
 
 std::string taken_job(const std::string& name) {
-  return "Job " + name + " exists already and is not the operator's, so its result does not count; delete it";
+  return "Job " + name + " already exists and does not belong to the operator, so its result is ignored; delete it";
 }
 
 int inconclusive_limit(const api::Gate& gate) {
@@ -260,7 +260,7 @@ Ask ask_figure(const api::Gate& figure, const GateContext& context, const std::s
 }
 
 namespace {
-Measured as_figure(Outcome outcome) {
+Measured as_figure(GateVerdict outcome) {
   using Verdict = Measured::Verdict;
   const Verdict verdict = outcome.verdict == "Passed" ? Verdict::Good : outcome.verdict == "Failed" ? Verdict::Bad : Verdict::None;
   return {verdict, std::move(outcome.value), std::move(outcome.message)};

@@ -24,12 +24,12 @@ struct GateContext {
   const std::map<std::string, std::string>* stable_metrics = nullptr;
   const std::map<std::string, Answer>* answers = nullptr;
   const std::map<std::string, Ref<api::Job>>* jobs = nullptr;
-  const std::map<std::string, std::string>* job_troubles = nullptr;  // why a Job does not get on, by its name
+  const std::map<std::string, std::string>* job_troubles = nullptr;  // why a Job makes no progress, by its name
   std::string rollout_uid;
   TimePoint attempt_started{};
   bool of_cluster = false;  // the gate is a ClusterModelGateSet's
-  bool watching = false;  // it goes on for as long as it doesn't fail: passing once decides nothing
-  bool background = false;  // nothing waits for it to pass
+  bool watching = false;  // it continues until it fails; a pass decides nothing
+  bool background = false;  // no step waits for it
 };
 
 struct GateProgress {
@@ -41,7 +41,7 @@ struct GateProgress {
   std::optional<TimePoint> due;  // when the next one is
 };
 
-// Takes in an answer if it is there, and says what to ask next. `before` is what status holds of this gate (a
+// Processes an answer if there is one, and returns the next ask. `before` is what status holds of this gate (a
 // new GateStatus at first).
 GateProgress measure(const api::Gate& gate, const api::GateStatus& before, const GateContext& context,
                      TimePoint now);
@@ -66,7 +66,7 @@ api::GateStatus take_answer(const api::Gate& gate, const api::GateStatus& before
 Ask ask_figure(const api::Gate& figure, const GateContext& context, const std::string& id);
 // The same, of what a Job of it reported.
 Measured judge_report(const api::Gate& figure, const Answer& answer, const api::Job& job);
-// What status says of a Job whose name is in use.
+// The message for a Job name that another Job has.
 std::string taken_job(const std::string& name);
 
 // {{model}} {{namespace}} {{stable}} {{candidate}} {{stableRevision}} {{candidateRevision}} replaced.

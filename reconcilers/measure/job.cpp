@@ -64,12 +64,12 @@ std::vector<Action> tidy_gate_jobs(const std::map<std::string, Ref<api::Job>>& j
     if (job->gate_of != rollout_uid || job->meta.deleting) continue;
     const auto gate = measuring.find(job->gate);
     if (!ended(*job) && job->gate.empty())
-      actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "an operator before this one measured by it; it is measured anew"});
+      actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "an earlier operator version created it; the gate is measured again"});
     if (gate == measuring.end() || gate->second == name) continue;
     if (ended(*job))
       finished[job->gate].push_back(job);
     else
-      actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "gate " + job->gate + " is measured by " + gate->second + " now"});
+      actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "gate " + job->gate + " is now measured by " + gate->second});
   }
   for (auto& [gate, over] : finished) {
     std::sort(over.begin(), over.end(), [](const auto& a, const auto& b) {

@@ -17,7 +17,7 @@ std::string gate_job_name(const std::string& model, const std::string& gate, con
 
 // From the gate's template. Every container learns by its environment: MODELOPS_MODEL, MODELOPS_NAMESPACE,
 // MODELOPS_VERSION (the candidate), MODELOPS_STABLE_VERSION, MODELOPS_CANDIDATE_URL, MODELOPS_STABLE_URL,
-// MODELOPS_RUN_ID and MODELOPS_RESULT (the file that takes the RunResult). One that says nothing of it ends after `deadline`
+// MODELOPS_RUN_ID and MODELOPS_RESULT (the file for the RunResult). One that says nothing of it ends after `deadline`
 // and is kept for an hour.
 Result<Json> render_gate_job(const api::Model& model, const api::Gate& gate, const std::string& name,
                              const api::ModelRollout& rollout, const std::string& stable, Duration deadline);

@@ -1,4 +1,4 @@
-// What the parts of a Model's plan decided, each knowing those before it. Filled by plan.cpp, read by what comes later. Pure.
+// The decisions of all subjects. plan.cpp fills it in order; each subject reads the decisions before it. Pure.
 #pragma once
 
 #include <array>
@@ -23,10 +23,10 @@ struct Decisions {
   lifecycle::Decision lifecycle;
   SpecVersion spec;
   rollout::Policy policy;
-  Decided intent;  // whose status is what the Model's is to be; those after it add their own fields
+  Decided intent;  // its status becomes the Model's status; later subjects add their fields
   monitors::Decision monitors;
   Rolling rollout;
-  Part runtime;  // the ModelRollout to what an edited ModelRuntime makes of the version that serves
+  Part runtime;  // the ModelRollout for a changed ModelRuntime
   training::Planned training;
   training::Mirrored mirror;
   serving::Served serving;
@@ -42,7 +42,7 @@ struct Decisions {
   std::string candidate_side() const { return model::candidate_side(candidate(), candidate_revision(), status()); }
 
   std::array<Part*, 9> parts() { return {&rollout, &lifecycle, &spec, &intent, &monitors, &runtime, &training, &mirror, &serving}; }
-  // In the order in which they are carried out, after statuses: who serves comes before any Job.
+  // In execution order, after statuses: serving comes before Jobs.
   std::array<std::vector<Action>*, 9> actions() {
     return {&spec.actions,     &intent.actions,  &monitors.actions, &serving.actions, &runtime.actions,
             &training.actions, &rollout.actions, &monitors.jobs,    &mirror.actions};

@@ -94,7 +94,7 @@ class Decide {
     if (intent().rollout.empty() || !under_way(intent())) return;
     const auto r = carrier();
     if (!r && (intent().origin != "Spec" || !intent().rollout_uid.empty())) {
-      close_intent("Aborted", "RolloutDeleted", "ModelRollout " + intent().rollout + " was deleted, which aborts it");
+      close_intent("Aborted", "RolloutDeleted", "ModelRollout " + intent().rollout + " was deleted, so it is aborted");
       intent().since = now_;
       out_.events.push_back({{Kind::Model, o_.key}, m_.meta.uid, true, "RolloutDeleted", intent().message});
     }
@@ -216,14 +216,14 @@ class Decide {
     if (!r.problem.empty()) return {"InvalidSpec", r.problem, true};
     const auto version = o_.version(r.version);
     if (!version)
-      return {"VersionNotFound", "ModelVersion " + r.version + " does not exist: create it, or delete this ModelRollout", true};
+      return {"VersionNotFound", "ModelVersion " + r.version + " does not exist: create it or delete this ModelRollout", true};
     const std::string foreign = check_owner(*version, o_.key.name);
     if (!foreign.empty()) return {"VersionOfAnotherModel", foreign, true};
     if (!r.revision.empty() && !on_record(out_.status, r.version, r.revision) && !serves_as_asked(o_, out_.status, r))
-      return {"RevisionNotFound", "revision " + r.revision + " of " + r.version + " is not in status.previous of the Model (status.previous of the Model): leave spec.revision out for what Model and ModelRuntime ask for", true};
+      return {"RevisionNotFound", "revision " + r.revision + " of " + r.version + " is not listed in status.previous of the Model: name one that is, or leave out spec.revision to use the current Model and ModelRuntime", true};
     const std::string was = promoted_digest(r.version);
     if (!was.empty() && was != version->bits())
-      return {"VersionConflict", made_anew(*version, was) + ": register other bytes under another name, and ask for that", true};
+      return {"VersionConflict", made_anew(*version, was) + ": register the new artifact under another name and roll that out", true};
     return {};
   }
 
@@ -275,7 +275,7 @@ class Decide {
       // Going back to what is stable while another rollout runs ends that one at once.
       intent() = api::Intent{newest->version, "Rollout", newest->meta.key.name, "Succeeded", "", "", now_};
       close(*newest, "Succeeded", "Succeeded",
-            newest->version + " serves on; the rollout under way is ended");
+            newest->version + " keeps serving; the rollout in progress is ended");
       return;
     }
     if (back_to_stable && !under_way(intent()) && serves_as_asked(o_, s(), *newest)) return;  // closed by place()
@@ -332,23 +332,23 @@ class Decide {
     if (carries_intent(r) && under_way(intent())) return place_active(r, ptr);
     if (r.status.started) {
       out_.superseded[name] =
-          "superseded by " + (intent().origin == "Spec" ? "the spec, which asks for " + intent().version
+          "superseded by " + (intent().origin == "Spec" ? "the Model's spec, which now asks for " + intent().version
                                                         : "ModelRollout " + intent().rollout);
       if (!out_.active) out_.active = ptr;  // it may give its traffic back; nobody else starts before
       return;
     }
     if (r.desired_state == "Aborted")
-      return close(r, "Aborted", "Aborted", "aborted by desiredState before it started");
+      return close(r, "Aborted", "Aborted", "desiredState Aborted was set before the rollout started");
     if (!waits(r))
-      return close(r, "Superseded", "Superseded", "the spec asks for " + intent().version + " since");
+      return close(r, "Superseded", "Superseded", "the Model's spec now asks for " + intent().version);
     if (const rollout::Waiting problem = cannot_start(r); !problem.reason.empty()) {
       out_.waiting[name] = problem;
     } else if (r.version == s().stable_version && !under_way(intent()) && serves_as_asked(o_, s(), r)) {
-      close(r, "Failed", "AlreadyServing", r.version + " serves already: there is nothing to roll out");
+      close(r, "Failed", "AlreadyServing", r.version + " already serves: nothing to roll out");
     } else if (newer_waits(r)) {
       close(r, "Superseded", "Superseded", "a newer ModelRollout asks for another version");
     } else {
-      out_.waiting[name] = {"WaitingForRollout", "waits for ModelRollout " + whom(), false};
+      out_.waiting[name] = {"WaitingForRollout", "waiting for ModelRollout " + whom(), false};
     }
   }
 
@@ -376,7 +376,7 @@ class Decide {
       const std::string going_back = whose_traffic_goes_back(r);
       if (!going_back.empty()) {
         out_.waiting[r.meta.key.name] = {
-            "WaitingForRollout", "waits for ModelRollout " + going_back + " to give its traffic back", false};
+            "WaitingForRollout", "waiting for ModelRollout " + going_back + " to return its traffic", false};
         return;
       }
       if (const rollout::Waiting problem = cannot_start(r); !problem.reason.empty()) {
@@ -434,7 +434,7 @@ std::string stable_conflict(const Observed& o, const api::ModelStatus& status) {
   const auto record = o.version(status.stable_version);
   if (!record || status.stable_digest.empty() || record->bits() == status.stable_digest) return "";
   return made_anew(*record, status.stable_digest) +
-         ": its pods stay as they are. Register other bytes under another name and ask for that, or make the ModelVersion as it was";
+         ": its pods stay unchanged. Register the new artifact under another name and set spec.version to it, or restore the ModelVersion as it was";
 }
 
 bool intent_serves(const api::ModelStatus& status) {
@@ -463,10 +463,10 @@ std::string weight_too_small(const api::Model& m) {
                                    : serving::smallest_weight(replicas);
   for (const api::Step& step : m.rollout.steps)
     if (step.weight && *step.weight < smallest)
-      return "weight " + std::to_string(*step.weight) + " cannot be kept with " +
+      return "weight " + std::to_string(*step.weight) + " is not possible with " +
              std::to_string(replicas) + " replicas" +
              (m.max_surge ? " and maxSurge " + std::to_string(*m.max_surge) : "") +
-             ", since replicas are the weight: raise spec.serving." +
+             ", because without a route the replica counts make the weight: raise spec.serving." +
              (m.autoscaling ? "autoscaling.minReplicas" : "replicas") +
              (m.max_surge ? " or spec.serving.maxSurge" : "") + ", or the weight to at least " +
              std::to_string(smallest);

@@ -1,8 +1,8 @@
-// Which version a Model is to move to, and which ModelRollout carries that: the newest intent wins. Pure.
+// Which version a Model is to move to, and with which ModelRollout. The newest intent wins. Pure.
 //
-// Model.status.intent is the authority. It is written before anything follows from it, so that a crash, a
-// stale cache or a deleted ModelRollout cannot lose or double an intent. Exactly the rollout that it names
-// may run; every other one waits, or is ended.
+// Model.status.intent is the authority. It is written before any action, so a crash, a
+// stale cache or a deleted ModelRollout cannot lose or duplicate an intent. Only the rollout that it names
+// may run; all others wait or are ended.
 #pragma once
 
 #include <map>
@@ -22,29 +22,29 @@ namespace mo::model {
 struct Decided : Part {
   api::ModelStatus status;        // spec_*, intent, stable_version brought up to date
   Ref<api::ModelRollout> active;  // the rollout that may run now, if it exists and is not over
-  std::map<std::string, rollout::Waiting> waiting;   // those that may not yet, by name
-  std::map<std::string, std::string> superseded;     // those that are to end, by name, and why
-  bool rollout_first = false;                        // the ModelRollout that actions make is not on record yet
-  std::map<std::string, api::RolloutStatus> closed;  // those that are over without having run
+  std::map<std::string, rollout::Waiting> waiting;   // rollouts that may not run yet, by name
+  std::map<std::string, std::string> superseded;     // rollouts that must end, by name, and why
+  bool rollout_first = false;                        // the ModelRollout in actions is not in status.intent yet
+  std::map<std::string, api::RolloutStatus> closed;  // rollouts that ended without running
 };
 
 Decided decide_intent(const Observed& observed, const SpecVersion& spec, const rollout::Policy& policy,
                       TimePoint now);
 
-// The gates that a first version has to pass are those that need no traffic: recorded metrics and Jobs; with none it needs no
-// ModelRollout. It is taken to have some for as long as nobody knows.
+// A first version must pass only gates without traffic: recorded metrics and Jobs. Without such gates it needs no
+// ModelRollout. While gate sets are unknown, it counts as having some.
 bool first_version_has_gates(const rollout::Policy& policy);
 
-// Why a step's weight cannot be kept with so few replicas; empty if all can, or a route keeps them.
+// Why a step's weight is not possible with this number of replicas; empty if all are, or with a route.
 std::string weight_too_small(const api::Model& model);
 
 // "ModelVersion … was deleted and recreated with digest …, but … was served under that name".
 std::string made_anew(const api::ModelVersion& version, const std::string& digest);
 
-// Why the record of the stable version is not that of what serves; empty if it is, or isn't there.
+// Why the ModelVersion of the stable version does not match what serves; empty if it matches or does not exist.
 std::string stable_conflict(const Observed& observed, const api::ModelStatus& status);
 
-// What was tried last is what serves, version and revision.
+// The last intent is what serves, version and revision.
 bool intent_serves(const api::ModelStatus& status);
 
 }  // namespace mo::model

@@ -1,8 +1,8 @@
-// Everything that is to be done about one Model, its versions, rollouts, training runs and what serves it.
+// The plan for one Model: its versions, rollouts, training runs and serving objects.
 // Pure.
 //
-// Order of a plan: statuses first (decisions are on record before anything acts on them), then what they call
-// for. A crash after any action leaves a state from which the next plan goes on to the same end.
+// Statuses come first, so that decisions are stored before any action. After a crash at any action,
+// the next plan continues to the same result.
 #pragma once
 
 #include "reconcilers/common/observed.h"

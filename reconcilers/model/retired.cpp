@@ -112,14 +112,14 @@ class Retiring {
     api::TrainingRunStatus next = run.status;
     next.observed_generation = run.meta.generation;
     const std::string why = "Model " + run.model + " is retired";
-    training::Ending ending = training::end_workloads(o_, run, {}, now_);
-    if (!ending.waits_for.empty()) {
-      append(workloads_, std::move(ending.actions));
-      rest_.take(std::move(ending));
-      next.message = "ends as Cancelled: " + why + "; " + ending.waits_for + " is being deleted";
+    training::WorkloadCleanup cleanup = training::end_workloads(o_, run, {}, now_);
+    if (!cleanup.waits_for.empty()) {
+      append(workloads_, std::move(cleanup.actions));
+      rest_.take(std::move(cleanup));
+      next.message = "ends as Cancelled: " + why + "; " + cleanup.waits_for + " is being deleted";
     } else {
       next.phase = "Cancelled";
-      next.message = ending.left.empty() ? why : whole_characters(why + "; " + ending.left, kLongestMessage);
+      next.message = cleanup.left.empty() ? why : whole_characters(why + "; " + cleanup.left, kLongestMessage);
       if (!next.finished) next.finished = now_;
     }
     write_status(plan_.actions, Kind::TrainingRun, run.meta, run.status.raw, training::render_status(run, next, now_).dump(),

@@ -1,4 +1,4 @@
-// What there is to do for a Model that is retired: nothing serves, nothing runs, and history stays. Pure.
+// The plan for a retired Model: serving objects and runs are deleted, history is kept. Pure.
 #pragma once
 
 #include "reconcilers/lifecycle/lifecycle.h"
@@ -6,8 +6,8 @@
 
 namespace mo::model {
 
-// Statuses first, then the route, Services, Deployments and Jobs that run, each only as it was seen. What the Model adopted
-// (spec.serving.adopt) is not its own and stays.
+// Statuses first, then the route, Services, Deployments and Jobs that run, each with the observed resourceVersion. Adopted objects
+// (spec.serving.adopt) do not belong to the Model and are kept.
 Plan retire(const Observed& observed, const lifecycle::Decision& decision, TimePoint now, const serving::Settings& settings);
 
 }  // namespace mo::model

@@ -115,14 +115,14 @@ AskedNow asked_now(const Observed& o, const api::ModelStatus& status) {
   const Ref<api::ModelVersion> record = o.version(status.stable_version);
   if (!record || !o.model->problem.empty()) return {};
   const Result<Ref<api::ModelRuntime>> runtime = serving::choose_runtime(*o.model, record->artifact.format, o.runtimes);
-  if (!runtime) return {"RuntimeNotFound", runtime.error().message + "; " + status.stable_version + " serves on as it is", ""};
+  if (!runtime) return {"RuntimeNotFound", runtime.error().message + "; " + status.stable_version + " keeps serving unchanged", ""};
   const Result<std::string> asked = serving::revision_name(*o.model, *record, **runtime);
-  if (!asked) return {"InvalidTemplate", asked.error().message + "; " + status.stable_version + " serves on as it is", ""};
+  if (!asked) return {"InvalidTemplate", asked.error().message + "; " + status.stable_version + " keeps serving unchanged", ""};
   const auto& stable = status.stable_revision;
   if (!stable || stable->name.empty() || stable->name == *asked || stable->asked != serving::asked_of(*o.model)) return {};
   if (serving::is_revision(stable->name, *o.model, *record, **runtime)) return {};
-  return {"", "", "ModelRuntime " + (*runtime)->meta.key.name + " is not as it was when " + status.stable_version +
-                      " was rolled out: the next rollout takes it as it is then, and kubectl model refresh " + o.key.name + " starts one now"};
+  return {"", "", "ModelRuntime " + (*runtime)->meta.key.name + " has changed since " + status.stable_version +
+                      " was rolled out: the next rollout uses the change; run kubectl model refresh " + o.key.name + " to start one now"};
 }
 
 std::optional<api::Revision> brought_by(const Observed& o, const api::ModelRollout& r, const api::ModelStatus& status,

@@ -1,8 +1,7 @@
 // Which revision (operator/api/revision.h) serves, which one the spec asks for, and which one a rollout brings. Pure.
 //
-// What serves is on record in Model.status.stableRevision, and what a rollout brings in ModelRollout.status.revision from its start on: pods
-// are made of these, so that an edit of the Model's template, of its ModelRuntime or another image of the operator changes no pod. The next
-// rollout takes what the spec says then.
+// Model.status.stableRevision records what serves, and ModelRollout.status.revision what a rollout brings. Pods are rendered from these records, so
+// a change of the Model's template, of its ModelRuntime or of the operator's image changes no pod. The next rollout uses the spec of that time.
 #pragma once
 
 #include <optional>
@@ -13,38 +12,38 @@
 
 namespace mo::model {
 
-// The name of the revision that `version` has by what Model and ModelRuntime say now; nothing where they cannot be used, or are not there.
+// The revision name of `version` with the current Model and ModelRuntime; nothing if one is missing or invalid.
 std::optional<std::string> asked_revision(const Observed& observed, const std::string& version);
 
-// What serves, where no operator has put that on record.
+// The serving revision, if an older operator did not record it.
 api::Revision taken_over(const Observed& observed, const std::string& version);
 
-// `version` serves, and as the spec asks for it: a rollout to it would bring nothing.
+// `version` serves with the current spec: a rollout to it would change nothing.
 bool serves_as_asked(const Observed& observed, const api::ModelStatus& status, const std::string& version);
-// What this ModelRollout asks for serves.
+// The revision of this ModelRollout serves.
 bool serves_as_asked(const Observed& observed, const api::ModelStatus& status, const api::ModelRollout& rollout);
 
-// What one can go back to by this name (ModelRollout.spec.revision): that of the version that served before. Null: it is not on record.
+// The rollback target with this name (ModelRollout.spec.revision) in status.previous. Null if it is not recorded.
 const api::Served* on_record(const api::ModelStatus& status, const std::string& version, const std::string& revision);
 
-// `version` serves from now on, made of `revision`. `back`: somebody went back to it, so that what served until now is no way back.
+// `version` serves from now on, with `revision`. `back`: this is a rollback, so what served until now is no rollback target.
 void take_over(api::ModelStatus& status, const std::string& version, const std::string& digest, api::Revision revision, bool back);
 
-// What the spec says now of how the version is made that serves.
+// The revision of the serving version with the current spec.
 struct AskedNow {
-  std::string reason, problem;   // why that cannot be used: RuntimeNotFound | InvalidTemplate; empty: it can
-  std::string runtime_outdated;  // a sentence: the Model's words are those of then, but its ModelRuntime says otherwise now
+  std::string reason, problem;   // why it cannot be rendered: RuntimeNotFound | InvalidTemplate; empty: it can
+  std::string runtime_outdated;  // a message: the Model is unchanged, but its ModelRuntime has changed
 };
 AskedNow asked_now(const Observed& observed, const api::ModelStatus& status);
 
-// What this rollout brings: as on record, else what the spec says now. Nothing where that cannot be used.
+// The revision of this rollout: the recorded one, else from the current spec. Nothing if it cannot be rendered.
 std::optional<api::Revision> brought_by(const Observed& observed, const api::ModelRollout& rollout, const api::ModelStatus& status,
                                         const serving::Settings& settings);
 
 // Of a first version that needs no rollout.
 std::optional<api::Revision> first_revision(const Observed& observed, const std::string& version, const serving::Settings& settings);
 
-// How the rollout's side is called (side.h), with or without a revision.
+// The rollout's side (side.h), with or without a revision.
 std::string candidate_side(const std::string& version, const std::optional<api::Revision>& revision, const api::ModelStatus& status);
 
 }  // namespace mo::model

@@ -5,7 +5,7 @@
 #include "reconcilers/common/job.h"
 #include "reconcilers/common/names.h"
 #include "reconcilers/common/side.h"
-#include "reconcilers/common/way_back.h"
+#include "reconcilers/common/rollback_targets.h"
 #include "reconcilers/governance/authors.h"
 #include "reconcilers/governance/freeze.h"
 #include "reconcilers/model/revisions.h"
@@ -51,7 +51,7 @@ class Roll {
     rollout::Input input{.rollout = r,
                          .policy = *policy_.policy,
                          .stable = status().stable_version,
-                         .ground = serving::survey(o_, stable_side(), candidate_side(r.version, brought, status()), now_),
+                         .serving_state = serving::survey(o_, stable_side(), candidate_side(r.version, brought, status()), now_),
                          .candidate_metrics = candidate ? &candidate->figures() : nullptr,
                          .stable_metrics = stable ? &stable->figures() : nullptr,
                          .answers = o_.answers,
@@ -130,7 +130,7 @@ class Roll {
       const bool wanted = out_.under_way() && decided_.active->meta.uid == job->gate_of;
       const bool of_monitor = job->gate_of == m_.meta.uid;
       if (job->gate_of.empty() || of_monitor || wanted || job->complete || job->failed || job->meta.deleting) continue;
-      out_.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "its rollout is over"});
+      out_.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "its rollout has finished"});
     }
   }
 

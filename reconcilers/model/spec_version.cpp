@@ -33,8 +33,8 @@ std::string differs_from_spec(const api::ModelVersion& record, const api::Model&
   add(record.artifact.unpack != artifact.unpack, "unpack");
   add(record.artifact.signature_uri != artifact.signature_uri || record.artifact.public_key != artifact.public_key, "signature");
   add_field(record.parts != m.parts, "parts");
-  return "ModelVersion " + record.meta.key.name + " is the record of this artifact and cannot change, but " + fields +
-         " of the Model says otherwise: set it back, set spec.version to " + record.meta.key.name +
+  return "ModelVersion " + record.meta.key.name + " records this artifact and is immutable, but " + fields +
+         " of the Model differs: change it back, set spec.version to " + record.meta.key.name +
          " instead of spec.artifact, or register the artifact as a ModelVersion of another name and set spec.version to that";
 }
 
@@ -44,7 +44,7 @@ SpecVersion resolve_tag(const Observed& o, const std::string& tag) {
   SpecVersion out;
   out.name = m.status.spec_version;
   out.problem_reason = "ResolvingTag";
-  out.problem = "asking the registry which digest " + tag + " has";
+  out.problem = "asking the registry for the digest of " + tag;
   const std::string id = "tag/" + m.meta.uid + "/" + hash_of(tag);
   out.asks.push_back({id, AskOutside{AskOutside::What::OciTag, tag, "", ""}});
   const auto answer = o.answers.find(id);
@@ -54,8 +54,8 @@ SpecVersion resolve_tag(const Observed& o, const std::string& tag) {
     return out;
   }
   out.problem_reason = "TagNotResolved";
-  out.problem = "spec.artifact.uri is a tag whose digest is not known: " + answer->second.problem +
-                ". It is asked for again; to go on without, name the digest in its place: oci://registry/repository@sha256:…";
+  out.problem = "the digest of the tag in spec.artifact.uri is unknown: " + answer->second.problem +
+                ". The operator retries; or write the digest in place of the tag: oci://registry/repository@sha256:…";
   return out;
 }
 
@@ -101,7 +101,7 @@ SpecVersion resolve_spec(const Observed& o) {
     if (ours && out.name != m.status.stable_version) {
       out.actions.push_back(Delete{{Kind::ModelVersion, record->meta.key},
                                    record->meta.uid,
-                                   "spec.artifact has changed; registered anew"});
+                                   "spec.artifact has changed; it is registered again"});
     } else {
       out.problem_reason = "VersionConflict";
       out.problem = differs_from_spec(*record, m);

@@ -20,7 +20,7 @@
 namespace mo::model {
 namespace {
 
-using serving::Ground;
+using serving::ServingState;
 
 // One word on where the Model stands. `ready`, `reconciling` and `stalled` exclude each other.
 struct Standing {
@@ -42,7 +42,7 @@ class Status {
         o_(f.observed),
         m_(*f.observed.model),
         now_(now),
-        ground_(serving::survey(o_, f.stable_side, f.candidate_side, now)) {}
+        serving_(serving::survey(o_, f.stable_side, f.candidate_side, now)) {}
 
   Json render() {
     const Standing standing = this->standing();
@@ -86,7 +86,7 @@ class Status {
     if (!f_.spec.problem.empty()) return stalled(hurt(), f_.spec.problem_reason, f_.spec.problem);
     if (!f_.refused.empty()) return stalled(hurt(), "ApplyRefused", f_.refused);
     if (!f_.serve_problem.empty()) return stalled(hurt(), f_.serve_reason, f_.serve_problem);
-    if (!ground_.route_problem.empty()) return stalled(hurt(), "RouteNotServed", ground_.route_problem);
+    if (!serving_.route_problem.empty()) return stalled(hurt(), "RouteNotServed", serving_.route_problem);
     if (f_.waiting.stalled)
       return stalled(hurt(), f_.waiting.reason, f_.rollout_name + ": " + f_.waiting.message);
     if (f_.rollout) return rolling();
@@ -104,12 +104,12 @@ class Status {
     const bool kept = serving::keeps_route(m_);
     if (!f_.refused.empty()) return stalled("Retired", "ApplyRefused", f_.refused);
     if (o_.routes.size() != size_t{kept} || !o_.deployments.empty() || serving::retire_route(o_))
-      return reconciling("Retired", "Retiring", "is retired: what served is being taken down");
-    if (kept && !ground_.route_problem.empty()) return stalled("Retired", "RouteNotServed", ground_.route_problem);
+      return reconciling("Retired", "Retiring", "retiring: deleting the Deployments, Services and routes that served");
+    if (kept && !serving_.route_problem.empty()) return stalled("Retired", "RouteNotServed", serving_.route_problem);
     const std::string& successor = m_.lifecycle ? m_.lifecycle->successor : "";
     return {Standing::Is::Ready, "Retired", "Retired",
-            "retired: nothing serves" + (successor.empty() ? "" : "; its successor is Model " + successor) +
-                ". To bring it back, change spec.lifecycle"};
+            "retired: no version serves" + (successor.empty() ? "" : "; its successor is Model " + successor) +
+                ". To serve again, change spec.lifecycle.stage"};
   }
 
   Standing rolling() const {
@@ -126,7 +126,7 @@ class Status {
     const api::Intent& i = f_.status.intent;
     return reconciling(stable().empty() ? "Pending" : "Progressing", "RolloutInProgress",
                        "ModelRollout " + i.rollout + " to " + i.version +
-                           (f_.waiting.message.empty() ? " is about to start" : " " + f_.waiting.message));
+                           (f_.waiting.message.empty() ? " is starting" : ": " + f_.waiting.message));
   }
 
   bool failed() const {
@@ -144,12 +144,12 @@ class Status {
     const std::string reason = i.outcome == "RolledBack" ? "RolledBack"
                                : i.outcome == "Aborted"  ? "RolloutAborted"
                                                          : "RolloutFailed";
-    const std::string serves = stable().empty() ? "nothing serves" : stable() + " serves on";
+    const std::string serves = stable().empty() ? "no version serves" : stable() + " keeps serving";
     return stalled("Degraded", reason,
                    "the rollout of " + attempted() + " was " +
                        (i.outcome == "Aborted"      ? "aborted"
                         : i.outcome == "RolledBack" ? "rolled back"
-                                                    : "given up") +
+                                                    : "stopped") +
                        ": " + i.message + "; " + serves + ". " + way_out());
   }
 
@@ -164,8 +164,8 @@ class Status {
     const std::string retry = "kubectl model retry " + m_.meta.key.name;
     for (const auto& r : o_.rollouts)
       if (r->meta.key.name == f_.status.intent.rollout && !r->status.spec_hash.empty() && r->status.spec_hash != hash_of(m_.rollout.raw))
-        return "spec.rollout has changed since; " + retry + " uses it";
-    return "Change what the spec asks for, or run " + retry + " to try again";
+        return "spec.rollout has changed since; run " + retry + " to use it";
+    return "Change the spec, or run " + retry + " to try again";
   }
 
   Standing first_version() const {
@@ -173,9 +173,9 @@ class Status {
     if (version.empty()) {
       if (m_.retraining)
         return reconciling("Pending", "AwaitingRetraining",
-                           "waits for its first version from retraining" + retraining_note());
+                           "waiting for retraining to produce the first version" + retraining_note());
       return stalled("Pending", "NoVersion",
-                     "spec names neither a version nor an artifact, and there is no retraining to make one");
+                     "spec has neither version nor artifact, and no retraining that would produce a version; set one of them");
     }
     return deploying(version);
   }
@@ -223,7 +223,7 @@ class Status {
 
   std::string adoption_note() const {
     const bool serves = m_.adopt && f_.status.adopted && f_.status.adopted->phase == "Serving" && !o_.services.count(m_.meta.key.name);
-    return serves ? "; until then Deployment " + *m_.adopt + " serves" : "";
+    return serves ? "; until then, Deployment " + *m_.adopt + " serves" : "";
   }
 
   bool overridden() const {
@@ -240,31 +240,31 @@ class Status {
   Standing serving() const {
     const serving::Pods pods = serving::pods_of(o_, f_.stable_side);
     if (!serving::settled(o_, f_.stable_side) || pods.wanted != m_.replicas ||
-        ground_.selected != Ground::Selected::Stable)
+        serving_.selected != ServingState::Selected::Stable)
       return deploying(stable());
-    if (ground_.routed && !ground_.route_taken_up)
+    if (serving_.routed && !serving_.route_taken_up)
       return reconciling("Progressing", "Deploying",
-                         "HTTPRoute " + m_.meta.key.name + " waits for its Gateway to take it up");
-    if (ground_.routed && m_.replicas > 0 && !ground_.route_reaches)
+                         "HTTPRoute " + m_.meta.key.name + " is waiting for its Gateway to accept it");
+    if (serving_.routed && m_.replicas > 0 && !serving_.route_reaches)
       return reconciling("Progressing", "Deploying",
-                         "Service " + m_.meta.key.name + " waits for its endpoints to name the pods of " + stable());
-    if (ground_.routed && m_.replicas > 0 && serving::answers_for_retired(o_))
-      return reconciling("Progressing", "Deploying", "HTTPRoute " + m_.meta.key.name + " is about to lead callers to " + stable() + " again");
+                         "Service " + m_.meta.key.name + " is waiting for EndpointSlices with the pods of " + stable());
+    if (serving_.routed && m_.replicas > 0 && serving::answers_for_retired(o_))
+      return reconciling("Progressing", "Deploying", "HTTPRoute " + m_.meta.key.name + " is being changed to route requests to " + stable() + " again");
     if (o_.rival)
       return stalled(hurt(), "HostnameTaken",
                      (o_.rival->hostname == "*" ? "requests for any hostname" : "requests for hostname " + o_.rival->hostname) + " on this Gateway go to Model " +
-                         o_.rival->model.to_string() + ", whose HTTPRoute is older: name other spec.serving.route.hostnames or another listener, or take it away from that Model");
+                         o_.rival->model.to_string() + ", whose HTTPRoute is older: set other spec.serving.route.hostnames or another listener, or remove the hostname from that Model");
     if (!f_.not_sticky.empty()) return stalled(hurt(), "SessionPersistenceRefused", f_.not_sticky);
     if (const std::string configmap = artifact_gone(); !configmap.empty())
       return stalled("Degraded", "ArtifactNotFound",
-                     stable() + " serves, but ConfigMap " + configmap + ", which holds its artifact, is gone: a pod that restarts cannot come back. Create it again as it was, or roll out another version");
+                     stable() + " serves, but ConfigMap " + configmap + ", which holds its artifact, does not exist any more: pods that restart will fail. Create it again with the same content, or roll out another version");
     if (overridden()) {
       const bool monitor = taken_back_by_monitor();
       return stalled("Degraded", monitor ? "RolledBack" : "Overridden",
-                     stable() + " serves by ModelRollout " + f_.status.intent.rollout +
+                     stable() + " serves because of ModelRollout " + f_.status.intent.rollout +
                          (monitor ? ", made by a breached monitor (status.monitors, Events)" : "") + ", while the spec asks for " +
                          (f_.spec.name == stable() || f_.spec.name.empty() ? stable() + " with another template" : f_.spec.name) +
-                         ": change the spec to agree, or to ask for another version");
+                         ": set spec.version to what serves, or to another version");
     }
     return {Standing::Is::Ready, "Ready", "Ready", stable() + " serves" + config_note() + autoscaler_note()};
   }
@@ -289,13 +289,13 @@ class Status {
       const std::string version = now == o_.configmaps.end() ? "" : now->second;
       if (version != copy->copy->source_version) changed += (changed.empty() ? "" : ", ") + source;
     }
-    return changed.empty() ? "" : "; ConfigMap " + changed + " has changed since, and the next version takes it";
+    return changed.empty() ? "" : "; ConfigMap " + changed + " has changed since; the next version uses the new content";
   }
 
   std::string autoscaler_note() const {
     const auto it = o_.autoscalers.find(m_.meta.key.name);
     if (!m_.autoscaling || it == o_.autoscalers.end() || it->second.object->problem.empty()) return "";
-    return "; its HorizontalPodAutoscaler cannot scale it: " + it->second.object->problem;
+    return "; the HorizontalPodAutoscaler cannot scale it: " + it->second.object->problem;
   }
 
   // ---- parts ----
@@ -303,17 +303,17 @@ class Status {
   // What serves people right now. It is taken over from the rollout once that weight is reached, not while it
   // is on the way.
   std::vector<api::TrafficShare> traffic() const {
-    switch (ground_.selected) {
-      case Ground::Selected::Stable:
+    switch (serving_.selected) {
+      case ServingState::Selected::Stable:
         return {{stable(), 100}};
-      case Ground::Selected::Candidate:
-        if (stable().empty() && ground_.candidate.ready == 0) return {};
+      case ServingState::Selected::Candidate:
+        if (stable().empty() && serving_.candidate.ready == 0) return {};
         return {{f_.candidate, 100}};
-      case Ground::Selected::Both:
-        if (ground_.routed) return shares(ground_.route_weight);
-        if (f_.rollout && ground_.at(f_.rollout->candidate_weight)) return shares(f_.rollout->candidate_weight);
+      case ServingState::Selected::Both:
+        if (serving_.routed) return shares(serving_.route_weight);
+        if (f_.rollout && serving_.at(f_.rollout->candidate_weight)) return shares(f_.rollout->candidate_weight);
         return m_.status.traffic.size() == 2 || !f_.rollout ? m_.status.traffic : shares(f_.rollout->candidate_weight);
-      case Ground::Selected::Nobody:
+      case ServingState::Selected::Nobody:
         return {};
     }
     return {};
@@ -341,8 +341,8 @@ class Status {
       summary += (summary.empty() ? "" : " / ") + shown(side, side == f_.candidate_side ? f_.stable_side : f_.candidate_side) + " " +
                  std::to_string(share.weight) + "%";
     }
-    if (ground_.route_apart.mirrored) summary += " / " + candidate_text() + " shadow";
-    if (!ground_.route_apart.chosen.empty()) summary += " / " + candidate_text() + " chosen callers";
+    if (serving_.route_rules.mirrored) summary += " / " + candidate_text() + " shadow";
+    if (!serving_.route_rules.header_matches.empty()) summary += " / " + candidate_text() + " matched requests";
     out["trafficSummary"] = summary;
     put_pods(out);
   }
@@ -350,7 +350,7 @@ class Status {
   void put_pods(Json& out) const {
     serving::Pods sum = serving::pods_of(o_, f_.stable_side);
     const bool candidate_serves =
-        ground_.selected == Ground::Selected::Both || ground_.selected == Ground::Selected::Candidate;
+        serving_.selected == ServingState::Selected::Both || serving_.selected == ServingState::Selected::Candidate;
     if (candidate_serves) {
       const serving::Pods more = serving::pods_of(o_, f_.candidate_side);
       sum.wanted = serving::plus(sum.wanted, more.wanted);
@@ -366,10 +366,10 @@ class Status {
   }
 
   Verdict available() const {
-    if (ground_.selected == Ground::Selected::Nobody) return {false, "NoTraffic", "no version serves"};
+    if (serving_.selected == ServingState::Selected::Nobody) return {false, "NoTraffic", "no version serves"};
     if (m_.replicas == 0) return {true, "ScaledToZero", "spec.serving.replicas is 0"};
-    const bool stable_serves = ground_.selected != Ground::Selected::Candidate;
-    const bool candidate_serves = ground_.selected != Ground::Selected::Stable;
+    const bool stable_serves = serving_.selected != ServingState::Selected::Candidate;
+    const bool candidate_serves = serving_.selected != ServingState::Selected::Stable;
     const int ready = (stable_serves ? serving::pods_of(o_, f_.stable_side).ready : 0) +
                       (candidate_serves ? serving::pods_of(o_, f_.candidate_side).ready : 0);
     if (ready == 0 && stable().empty()) return {false, "NoTraffic", "no version serves"};
@@ -407,7 +407,7 @@ class Status {
   const Observed& o_;
   const api::Model& m_;
   TimePoint now_;
-  Ground ground_;
+  ServingState serving_;
 };
 
 }  // namespace

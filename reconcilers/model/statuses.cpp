@@ -26,7 +26,7 @@ const typename Map::mapped_type* find(const Map& map, const std::string& name) {
   return it == map.end() ? nullptr : &it->second;
 }
 
-void write_run(std::vector<Action>& actions, const training::Planned::Told& told, TimePoint now) {
+void write_run(std::vector<Action>& actions, const training::Planned::ChangedRun& told, TimePoint now) {
   const auto& [run, next] = told;
   if (run->meta.deleting) return;
   write_status(actions, Kind::TrainingRun, run->meta, run->status.raw, training::render_status(*run, next, now).dump(), next.phase + ": " + next.message);

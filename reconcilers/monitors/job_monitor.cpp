@@ -14,14 +14,14 @@ using measure::Measured;
 constexpr Duration kLongestJob = std::chrono::hours(1);  // where its template says nothing
 constexpr size_t kNoteKept = 512;                        // bytes
 
-class Turn {
+class JobMonitor {
  public:
-  Turn(const Observed& o, const api::Monitor& monitor, const api::MonitorStatus& before, TimePoint now)
+  JobMonitor(const Observed& o, const api::Monitor& monitor, const api::MonitorStatus& before, TimePoint now)
       : o_(o), model_(*o.model), figure_(monitor.figure), now_(now) {
     out_.status = before;
   }
 
-  JobTurn run() {
+  JobMeasurement run() {
     if (is_due()) begin();
     if (s().job_done) {
       out_.look_again = *s().job_started + figure_.interval;
@@ -70,7 +70,7 @@ class Turn {
     const std::string body = job->dump();
     for (const Refusal& refusal : o_.refusals)
       if (refusal.target == ObjectRef{Kind::Job, {ns, s().job}} && refusal.body_hash == hash_of(body))
-        tell("Job " + s().job + " cannot be made: " + refusal.error.message);
+        tell("Job " + s().job + " cannot be created: " + refusal.error.message);
     out_.actions.push_back(
         Apply{{Kind::Job, {ns, s().job}}, body, "", hash_of(body), "measure monitor " + figure_.name + " on " + s().version});
   }
@@ -105,13 +105,13 @@ class Turn {
   const api::Model& model_;
   const api::Gate& figure_;
   TimePoint now_;
-  JobTurn out_;
+  JobMeasurement out_;
 };
 
 }  // namespace
 
-JobTurn measure_by_job(const Observed& observed, const api::Monitor& monitor, const api::MonitorStatus& before, TimePoint now) {
-  return Turn(observed, monitor, before, now).run();
+JobMeasurement measure_by_job(const Observed& observed, const api::Monitor& monitor, const api::MonitorStatus& before, TimePoint now) {
+  return JobMonitor(observed, monitor, before, now).run();
 }
 
 std::vector<Action> tidy_jobs(const Observed& observed, const std::vector<api::MonitorStatus>& now) {
@@ -123,7 +123,7 @@ std::vector<Action> tidy_jobs(const Observed& observed, const std::vector<api::M
   for (const auto& [name, job] : observed.jobs)
     if (job->gate_of == uid && !job->meta.deleting && !job->gate.empty() && !measuring.contains(job->gate))
       actions.push_back(
-          Delete{{Kind::Job, job->meta.key}, job->meta.uid, "monitor " + job->gate + " does not measure by Jobs any more"});
+          Delete{{Kind::Job, job->meta.key}, job->meta.uid, "monitor " + job->gate + " is no longer measured by Jobs"});
   return actions;
 }
 

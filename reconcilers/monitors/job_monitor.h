@@ -11,7 +11,7 @@
 
 namespace mo::monitors {
 
-struct JobTurn {
+struct JobMeasurement {
   api::MonitorStatus status;  // `before`, with which Job measures
   std::optional<measure::Measured> measured;
   TimePoint measured_at{};
@@ -21,7 +21,7 @@ struct JobTurn {
 };
 
 // `before` is of the version that serves, which is what is measured.
-JobTurn measure_by_job(const Observed& observed, const api::Monitor& monitor, const api::MonitorStatus& before, TimePoint now);
+JobMeasurement measure_by_job(const Observed& observed, const api::Monitor& monitor, const api::MonitorStatus& before, TimePoint now);
 
 // Removes Jobs of monitors that nobody waits for, and all but the last few that are over. `now` is what status is to say.
 std::vector<Action> tidy_jobs(const Observed& observed, const std::vector<api::MonitorStatus>& now);

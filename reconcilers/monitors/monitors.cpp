@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "operator/core/text.h"
-#include "reconcilers/common/way_back.h"
+#include "reconcilers/common/rollback_targets.h"
 #include "reconcilers/monitors/job_monitor.h"
 #include "reconcilers/monitors/sets.h"
 #include "reconcilers/serving/render.h"
@@ -107,15 +107,15 @@ class Watch {
   }
 
   api::MonitorStatus watch_by_job(const api::Monitor& monitor, const api::MonitorStatus& before) {
-    JobTurn turn = measure_by_job(o_, monitor, before, now_);
-    api::MonitorStatus next = turn.status;
-    if (turn.measured) {
-      next = take_in(monitor, turn.status, *turn.measured, std::chrono::ceil<std::chrono::seconds>(turn.measured_at));
+    JobMeasurement measurement = measure_by_job(o_, monitor, before, now_);
+    api::MonitorStatus next = measurement.status;
+    if (measurement.measured) {
+      next = take_in(monitor, measurement.status, *measurement.measured, std::chrono::ceil<std::chrono::seconds>(measurement.measured_at));
       tell(monitor, before, next);
     }
-    if (turn.ask) out_.asks.push_back(std::move(*turn.ask));
-    if (turn.look_again) look_again(*turn.look_again);
-    for (Action& action : turn.actions) out_.jobs.push_back(std::move(action));
+    if (measurement.ask) out_.asks.push_back(std::move(*measurement.ask));
+    if (measurement.look_again) look_again(*measurement.look_again);
+    for (Action& action : measurement.actions) out_.jobs.push_back(std::move(action));
     act(monitor, next);
     return next;
   }
@@ -155,18 +155,18 @@ class Watch {
     if (before.state != State::Breached && next.state == State::Breached)
       event("MonitorBreached", "monitor " + monitor.figure.name + " on " + stable_ + ": " + next.message, true);
     if (before.state == State::Breached && next.state != State::Breached)
-      event("MonitorRecovered", "monitor " + monitor.figure.name + " on " + stable_ + " is good again: " + next.value);
+      event("MonitorRecovered", "monitor " + monitor.figure.name + " on " + stable_ + " recovered: " + next.value);
   }
 
   void act(const api::Monitor& monitor, api::MonitorStatus& s) {
     if (s.state != State::Breached) return;
     if (monitor.hold && out_.hold.empty())
-      out_.hold = "held by monitor " + s.name + ", which is breached (" + s.message + "); it goes on when the breach is over";
+      out_.hold = "held by monitor " + s.name + ", which is breached (" + s.message + "); the rollout continues when the monitor recovers";
     if (wants_training(monitor)) {
       if (s.attempts < m_.retraining->attempts)
         out_.retrain.push_back(s.name);
       else
-        add_once(s, "; " + std::to_string(s.attempts) + " training runs did not mend it, so it starts no more until it has recovered");
+        add_once(s, "; " + std::to_string(s.attempts) + " training runs did not fix it; no more runs start until it recovers");
     }
     if (monitor.roll_back) go_back(s);
   }
@@ -183,11 +183,11 @@ class Watch {
   void go_back(api::MonitorStatus& s) {
     const Target target = before();
     if (s.rollback.empty()) {
-      if (target.version.empty()) return add_once(s, "; there is no earlier version to go back to");
+      if (target.version.empty()) return add_once(s, "; no earlier version to roll back to");
       const std::string mark = "-back-" + hash_of(m_.meta.uid + s.name + stable_ + format_time(*s.since)).substr(0, 10);
       s.rollback = target.version.substr(0, kLongestName - mark.size()) + mark;
-      event("MonitorRollback", "monitor " + s.name + " takes the Model back from " + stable_ + " to " + target.version +
-                                   (target.version == stable_ ? " as it was before" : "") + ": " + s.message, true);
+      event("MonitorRollback", "monitor " + s.name + " rolls the Model back from " + stable_ + " to " + target.version +
+                                   (target.version == stable_ ? " with its earlier template" : "") + ": " + s.message, true);
     }
     if (std::any_of(o_.rollouts.begin(), o_.rollouts.end(), [&](const auto& r) { return r->meta.key.name == s.rollback; }))
       s.rollback_made = true;
@@ -213,7 +213,7 @@ class Watch {
     };
     const bool on_record = previous && !previous->revision.pod_template.empty() && is_there(previous->version);
     if (on_record && previous->version == stable_) return {stable_, previous->revision.name, true};
-    for (const std::string& name : ways_back(moves_of(o_.rollouts), stable_))
+    for (const std::string& name : rollback_targets(moves_of(o_.rollouts), stable_))
       if (is_there(name)) return on_record && previous->version == name ? Target{name, previous->revision.name, true} : Target{name, "", served_so(name)};
     return {};
   }

@@ -1,9 +1,9 @@
-// Monitors: figures that are watched all the time on the version that serves. Pure.
+// Monitors: figures of the serving version that are measured all the time. Pure.
 //
 //   NoData -> OK <-> Pending -> Breached -> OK
 //
-// Only a bad figure without a break for as long as `for` says makes a breach, and only a good one for as long as recoverAfter ends
-// it. No data is neither: it starts both clocks anew and ends no breach.
+// A figure that is bad without interruption for `for` is a breach; one that is good for recoverAfter ends
+// it. No data is neither: it resets both clocks and ends no breach.
 #pragma once
 
 #include <optional>
@@ -17,12 +17,12 @@
 
 namespace mo::monitors {
 
-// Its actions are the ModelRollouts that take the Model back; its problem is what is wrong with a set of monitors (sets.h).
+// Its actions are the ModelRollouts that roll the Model back; its problem is what is wrong with a set of monitors (sets.h).
 struct Decision : Part {
   std::vector<api::MonitorStatus> status;  // in the order of sets.h
   std::vector<Action> jobs;                // of monitors that measure by Jobs; nothing else waits for them
-  std::vector<std::string> retrain;  // breached monitors that want a training run now, by name
-  std::string hold;                  // why no rollout goes on, a sentence; empty: nothing holds it
+  std::vector<std::string> retrain;  // breached monitors with action Retrain, by name
+  std::string hold;                  // why rollouts must not advance, a sentence; empty: they may
 };
 
 // `stable` is the version that serves ("" if none).

@@ -21,7 +21,7 @@ class Gather {
     for (const auto& [ref, set] : sets_)
       for (const api::Monitor& monitor : set->monitors) add(of_set(ref, monitor));
     if (left_out_ > 0)
-      blame("TooManyMonitors", "the Model and its sets have " + std::to_string(kMostMonitors + left_out_) + " monitors, and the first " +
+      blame("TooManyMonitors", "the Model and its sets have " + std::to_string(kMostMonitors + left_out_) + " monitors, and only the first " +
                                    std::to_string(kMostMonitors) + " are watched: take sets out of spec.monitorSets of Model " + o_.key.name);
     check_triggers();
     take_policies();
@@ -57,8 +57,8 @@ class Gather {
 
   void miss(const ObjectRef& ref) {
     if (ref.kind == Kind::ClusterModelGateSet && o_.cluster_gate_sets_denied)
-      return blame("GateSetForbidden", "an operator of one namespace may not look at " + words(ref) +
-                                           ": write its monitors into a ModelGateSet, or let the operator's account watch clustermodelgatesets");
+      return blame("GateSetForbidden", "an operator of one namespace may not read " + words(ref) +
+                                           ": put its monitors into a ModelGateSet, or allow the operator's ServiceAccount to watch clustermodelgatesets");
     blame("GateSetNotFound", words(ref) + " does not exist" + (ref.key.ns.empty() ? "" : " in namespace " + ref.key.ns) +
                                  ": create it, or correct spec.monitorSets of Model " + o_.key.name);
   }
@@ -70,7 +70,7 @@ class Gather {
       api::Monitor same = of_set(other->second.set, monitor);
       if (!first && same != other->second.monitor)
         blame("MonitorConflict", words(other->second.set) + " and " + words(ref) + " both require monitor " + monitor.figure.name +
-                                     " and define it differently: give one of them another name");
+                                     " and define it differently: rename one of them");
     }
   }
 
@@ -87,7 +87,7 @@ class Gather {
     const auto required = required_.find(name);
     const api::Monitor& taken = required == required_.end() ? monitor : required->second.monitor;
     if (!taken.figure.measurable())
-      return blame("MonitorUndefined", "monitor " + name + (taken.set.empty() ? "" : " of " + taken.set) + " is of a kind that this operator doesn't know");
+      return blame("MonitorUndefined", "monitor " + name + (taken.set.empty() ? "" : " of " + taken.set) + " has a kind that this operator does not support");
     names_.insert(name);
     if (out_.monitors.size() < kMostMonitors)
       out_.monitors.push_back(taken);

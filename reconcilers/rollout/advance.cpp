@@ -5,7 +5,7 @@
 
 #include "reconcilers/common/revision.h"
 #include "reconcilers/rollout/steps.h"
-#include "reconcilers/rollout/turn.h"
+#include "reconcilers/rollout/rollout_advance.h"
 
 namespace mo::rollout {
 namespace {
@@ -15,7 +15,7 @@ constexpr Duration kSkew = std::chrono::seconds(5);
 
 }  // namespace
 
-Advanced Turn::run() {
+Advanced RolloutAdvance::run() {
   if (!s().started) start();
   mend_record();
   mend_clock();
@@ -41,7 +41,7 @@ Advanced Turn::run() {
 }
 
 // A status that somebody else wrote may lack a part of what start() put there.
-void Turn::mend_record() {
+void RolloutAdvance::mend_record() {
   if (!s().policy) take_snapshot();
   if (!s().step_started) s().step_started = whole_second(now_);
   if (s().digest.empty()) s().digest = in_.digest;
@@ -50,15 +50,15 @@ void Turn::mend_record() {
   // The version before knew people's words by the generation alone.
   if (s().observed_state.empty()) s().observed_state = in_.rollout.meta.generation > s().step_generation ? "Paused" : state();
   // The version before did not write it down; chosen callers come after the shadow.
-  if (s().mirroring_since && !s().mirrored_since && !ground_.route_apart.chosen.empty()) s().mirrored_since = s().mirroring_since;
+  if (s().mirroring_since && !s().mirrored_since && !serving_.route_rules.header_matches.empty()) s().mirrored_since = s().mirroring_since;
   s().step_count = count();
   s().step_index = std::clamp(s().step_index, 1, count() + 1);
-  ground_.candidate_replicas = candidate_replicas();
+  serving_.candidate_replicas = candidate_replicas();
 }
 
 // A leader whose clock was ahead of ours began this step, or this pause, in what is our future: it begins
 // now instead, or it would last until then.
-void Turn::mend_clock() {
+void RolloutAdvance::mend_clock() {
   if (s().step_started && *s().step_started > now_ + kSkew) s().step_started = whole_second(now_);
   if (s().mirrored_since && *s().mirrored_since > now_ + kSkew) s().mirrored_since = whole_second(now_);
   if (s().baking_since && *s().baking_since > now_ + kSkew) s().baking_since = whole_second(now_);
@@ -66,22 +66,22 @@ void Turn::mend_clock() {
   if (s().paused_at && *s().paused_at > now_ + kSkew) s().paused_at = now_;
 }
 
-void Turn::event(const std::string& reason, const std::string& note, bool warning) {
+void RolloutAdvance::event(const std::string& reason, const std::string& note, bool warning) {
   out_.events.push_back(
       {{Kind::ModelRollout, in_.rollout.meta.key}, in_.rollout.meta.uid, warning, reason, note});
 }
 
-void Turn::look_again(TimePoint at) {
+void RolloutAdvance::look_again(TimePoint at) {
   out_.look_again_at(at);
 }
 
-void Turn::take_snapshot() {
+void RolloutAdvance::take_snapshot() {
   s().policy = in_.policy;
   s().cluster_gates = in_.policy.cluster_gates;
   if (!s().governance) s().governance = in_.governance;
 }
 
-void Turn::start() {
+void RolloutAdvance::start() {
   s().started = now_;
   take_snapshot();
   s().from_version = in_.stable;
@@ -100,18 +100,18 @@ void Turn::start() {
 }
 
 // What people have said up to here is said of what was before.
-void Turn::note_word() {
+void RolloutAdvance::note_word() {
   s().step_generation = in_.rollout.meta.generation;
   s().observed_state = state();
   if (in_.rollout.resume_requested_at) s().observed_resume = in_.rollout.resume_requested_at;
 }
 
-void Turn::enter(int index) {
+void RolloutAdvance::enter(int index) {
   s().step_index = index;
   s().step_started = whole_second(now_);
   s().waiting_since.reset();
   note_word();
-  ground_.candidate_replicas = candidate_replicas();
+  serving_.candidate_replicas = candidate_replicas();
   watch_again(index);
   if (at_final()) return;
   forget_gates(step().gates);  // what an earlier step measured is measured anew
@@ -119,33 +119,33 @@ void Turn::enter(int index) {
 
 // ---- ends ----
 
-void Turn::decide_ending() {
+void RolloutAdvance::decide_ending() {
   if (s().ending) return;
   if (in_.rollout.desired_state == "Aborted")
-    decide("Aborted", "Aborted", "aborted by desiredState at " + where());
+    decide("Aborted", "Aborted", "desiredState Aborted was set at " + where());
   else if (!in_.superseded_by.empty())
     decide("Superseded", "Superseded", in_.superseded_by);
   else if (!in_.digest.empty() && in_.digest != s().digest)
     decide(first() ? "Failed" : "RolledBack", "VersionConflict",
            "ModelVersion " + candidate() + " was deleted and recreated with digest " + in_.digest + ", but the rollout began with " +
-               s().digest + "; register other bytes under another name");
+               s().digest + "; register the new artifact under another name");
 }
 
-void Turn::decide(const std::string& phase, const std::string& reason, const std::string& message) {
+void RolloutAdvance::decide(const std::string& phase, const std::string& reason, const std::string& message) {
   s().ending = api::Ending{phase, reason, message, now_};
   event(reason, message, phase != "Superseded");
 }
 
 // Back to stable, then over. Traffic first: the phase says so only when stable has it all again.
-void Turn::end() {
+void RolloutAdvance::end() {
   clear_pause();
-  const serving::Ground& g = ground_;
-  const bool back = first() || g.selected == serving::Ground::Selected::Stable ||
-                    g.selected == serving::Ground::Selected::Nobody;
+  const serving::ServingState& g = serving_;
+  const bool back = first() || g.selected == serving::ServingState::Selected::Stable ||
+                    g.selected == serving::ServingState::Selected::Nobody;
   if (!back || !recorded()) {
     out_.target.draining = !first();
     s().phase = "Progressing";
-    s().message = "going back to " + from() + ": " + s().ending->message;
+    s().message = "returning traffic to " + from() + ": " + s().ending->message;
     look_again(std::max(s().ending->at + kDrainLimit, now_ + Duration(1000)));
     return;
   }
@@ -154,7 +154,7 @@ void Turn::end() {
   finish(s().ending->phase, s().ending->message);
 }
 
-void Turn::finish(const std::string& phase, const std::string& message) {
+void RolloutAdvance::finish(const std::string& phase, const std::string& message) {
   s().phase = phase;
   s().message = message;
   s().finished = now_;
@@ -165,14 +165,14 @@ void Turn::finish(const std::string& phase, const std::string& message) {
 }
 
 // The Model took the version as its stable one, and then we crashed.
-bool Turn::already_stable() {
+bool RolloutAdvance::already_stable() {
   if (in_.stable.empty() || in_.stable != candidate()) return false;
   return in_.stable != s().from_version || (same(in_.stable_revision, s().revision) && !same(s().from_revision, s().revision));
 }
 
-void Turn::succeed() {
+void RolloutAdvance::succeed() {
   if (!recorded()) {
-    s().message = "done, " + to() + " serves all traffic";
+    s().message = "complete: " + to() + " serves all traffic";
     return;
   }
   s().stable_weight = 0;
@@ -183,7 +183,7 @@ void Turn::succeed() {
   event("RolloutSucceeded", to() + " serves all traffic");
 }
 
-void Turn::fail(const std::string& reason, const std::string& message) {
+void RolloutAdvance::fail(const std::string& reason, const std::string& message) {
   if (policy().on_failure == api::RolloutPolicy::OnFailure::Pause) {
     pause(reason, message);
   } else {
@@ -193,7 +193,7 @@ void Turn::fail(const std::string& reason, const std::string& message) {
 
 // ---- people ----
 
-void Turn::pause(const std::string& reason, const std::string& message) {
+void RolloutAdvance::pause(const std::string& reason, const std::string& message) {
   s().paused_at = now_;
   s().pause_reason = reason;
   s().pause_message = message;
@@ -203,14 +203,14 @@ void Turn::pause(const std::string& reason, const std::string& message) {
   event("RolloutPaused", message, true);
 }
 
-void Turn::explain_pause() {
+void RolloutAdvance::explain_pause() {
   if (s().pause_message.empty()) return;  // the version before wrote down the whole message alone
-  s().message = s().pause_message + "; " + how_to_go_on() + " to try this step again, or set desiredState to " +
+  s().message = s().pause_message + "; " + how_to_go_on() + " to retry this step, or set desiredState to " +
                 (wants("Promoted") ? "" : "Promoted or ") + "Aborted" + changed_gates();
 }
 
 // The snapshot stays as it is, and who mended a gate in the Model is told so.
-std::string Turn::changed_gates() {
+std::string RolloutAdvance::changed_gates() {
   std::string names;
   for (const api::GateStatus& gate : s().gates) {
     if (gate.verdict != "Failed" && gate.verdict != "Inconclusive") continue;
@@ -224,18 +224,18 @@ std::string Turn::changed_gates() {
          " and kubectl model retry " + model + " to use it";
 }
 
-void Turn::clear_pause() {
+void RolloutAdvance::clear_pause() {
   s().paused_at.reset();
   s().pause_reason.clear();
   s().pause_message.clear();
 }
 
-void Turn::promote() {
+void RolloutAdvance::promote() {
   // What failed since waits for a person's next word, or for what it lacked.
   const bool anew = resume_requested() || s().observed_state != "Promoted";
   const bool by_itself = paused_by_itself();
-  if (at_final() && by_itself && !anew && !ground_.at(100)) return explain_pause();
-  if (!at_final()) event("RolloutPromoted", "what was left after " + where() + " is skipped by desiredState");
+  if (at_final() && by_itself && !anew && !serving_.at(100)) return explain_pause();
+  if (!at_final()) event("RolloutPromoted", "desiredState Promoted skips what follows " + where());
   if (!at_final() || (by_itself && anew)) {
     if (by_itself) ++s().attempt;
     enter(count() + 1);
@@ -248,21 +248,21 @@ void Turn::promote() {
   clear_pause();
 }
 
-void Turn::try_again() {
+void RolloutAdvance::try_again() {
   clear_pause();
   ++s().attempt;
   enter(s().step_index);
   if (s().baking_since) s().baking_since = s().step_started;
   std::erase_if(s().gates, [](const api::GateStatus& g) { return g.verdict != "Passed" && g.verdict != "Running"; });
-  event("RolloutResumed", "trying " + where() + " again");
+  event("RolloutResumed", "retrying " + where());
 }
 
-void Turn::steer() {
+void RolloutAdvance::steer() {
   if (wants("Promoted")) return promote();
   if (wants("Paused")) s().observed_state = "Paused";
   if (paused_by_itself()) return told_to_go_on() ? try_again() : explain_pause();
   if (wants("Paused"))
-    return stand_still("Requested", "paused by desiredState at " + where(), "; " + how_to_go_on() + " to go on");
+    return stand_still("Requested", "desiredState Paused was set at " + where(), "; " + how_to_go_on() + " to continue");
   if (!in_.hold.empty()) return stand_still("Held", in_.hold);
   if (!s().paused_at) return;
   // The clock of the step stood still meanwhile.
@@ -273,7 +273,7 @@ void Turn::steer() {
   event("RolloutResumed", "resumed at " + where());
 }
 
-void Turn::stand_still(const std::string& reason, const std::string& why, const std::string& way_out) {
+void RolloutAdvance::stand_still(const std::string& reason, const std::string& why, const std::string& way_out) {
   if (!s().paused_at) {
     s().paused_at = now_;
     event("RolloutPaused", why);
@@ -285,7 +285,7 @@ void Turn::stand_still(const std::string& reason, const std::string& why, const 
 
 // ---- what serving has to do for where we are ----
 
-void Turn::announce_needs() {
+void RolloutAdvance::announce_needs() {
   if (is_over(s().phase)) {
     out_.target.candidate_pods = s().phase == "Succeeded";
     return;
@@ -298,25 +298,25 @@ void Turn::announce_needs() {
   target.candidate_pods = true;
   target.recreate = recreates() && !first();
   if (s().ending) {
-    target.candidate_pods = ground_.candidate.exists;
+    target.candidate_pods = serving_.candidate.exists;
     return;
   }
   target.candidate_replicas = candidate_replicas();
-  target.apart = apart();
+  target.rules = route_rules();
   if (s().candidate_weight > 0) return;
   // Pods of a first version are served to everybody, and those that wait for people's approval may wait for days.
   if (!has_cleared(api::kFirstTraffic) && (first() || s().approval)) {
-    target.candidate_pods = !first() && ground_.candidate.exists;
+    target.candidate_pods = !first() && serving_.candidate.exists;
     target.warm_for = first() ? 0 : next_weight(policy(), s().step_index);
     return;
   }
   if (target.recreate) {
-    target.candidate_pods = ground_.candidate.exists;
+    target.candidate_pods = serving_.candidate.exists;
     return;
   }
   target.warm_for = next_weight(policy(), s().step_index);
   if (at_final() || step().weight) return;
-  target.candidate_pods = ground_.candidate.exists ||
+  target.candidate_pods = serving_.candidate.exists ||
                     (!first() && (step().pause || step().match || step().candidate_replicas || needs_pods(policy(), step().gates)));
 }
 
@@ -325,6 +325,6 @@ bool is_over(const std::string& phase) {
          phase == "Failed";
 }
 
-Advanced advance(const Input& input, TimePoint now) { return Turn(input, now).run(); }
+Advanced advance(const Input& input, TimePoint now) { return RolloutAdvance(input, now).run(); }
 
 }  // namespace mo::rollout

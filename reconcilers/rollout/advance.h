@@ -14,11 +14,11 @@
 
 #include "reconcilers/common/observed.h"
 #include "reconcilers/common/part.h"
-#include "reconcilers/serving/ground.h"
+#include "reconcilers/serving/serving_state.h"
 
 namespace mo::rollout {
 
-// How long the way back to stable waits for stable's pods before it cuts the candidate off regardless of
+// How long a rollback waits for stable's pods before the candidate loses its traffic regardless of
 // capacity.
 inline constexpr Duration kDrainLimit = std::chrono::seconds(60);
 
@@ -26,22 +26,22 @@ struct Input {
   const api::ModelRollout& rollout;
   const api::RolloutPolicy& policy;  // the Model's, with its sets' gates; taken as the snapshot at the start
   std::string stable;                // the Model's stable version, empty for a first version
-  serving::Ground ground;
+  serving::ServingState serving_state;
   const std::map<std::string, std::string>* candidate_metrics = nullptr;
   const std::map<std::string, std::string>* stable_metrics = nullptr;
   const std::map<std::string, Answer>& answers;
   const std::map<std::string, Ref<api::Job>>& jobs;
   std::string superseded_by;  // set: end it, with this sentence
   std::vector<ObjectKey> gateways = {};  // of the Model's route
-  std::map<std::string, std::string> job_troubles = {};  // why a Job does not get on, by its name
-  std::string digest = {}, stable_digest = {};  // of the bits of both versions; empty: unknown
+  std::map<std::string, std::string> job_troubles = {};  // why a Job makes no progress, by its name
+  std::string digest = {}, stable_digest = {};  // artifact digests of both versions; empty: unknown
   std::string spec_hash = {};                   // of the Model's spec.rollout
-  bool served_before = false;                   // the candidate had all traffic once
-  std::optional<api::GovernanceRecord> governance = {};  // what ModelPolicies ask, taken at the start
+  bool served_before = false;                   // the candidate had all traffic before
+  std::optional<api::GovernanceRecord> governance = {};  // requirements of ModelPolicies, copied at the start
   const std::vector<Ref<api::ModelApproval>>* approvals = nullptr;  // of the Model's rollouts
-  std::string freeze = {};                      // why nothing moves forward now, a sentence; empty: it may
+  std::string freeze = {};                      // why rollouts are frozen, a sentence; empty: they are not
   std::optional<TimePoint> freeze_until = {};
-  // What both are made of; the candidate's is none as long as its template cannot be used.
+  // Both revisions; the candidate's is empty while its template is invalid.
   std::optional<api::Revision> revision = {}, stable_revision = {};
   std::string hold = {};                        // why it does not go on, a sentence; empty: it may. Promoted and Aborted work all the same
 };

@@ -70,8 +70,8 @@ class Resolve {
   Waiting missing(const ObjectRef& ref) const {
     if (ref.kind == Kind::ClusterModelGateSet && o_.cluster_gate_sets_denied)
       return {"GateSetForbidden",
-              "an operator of one namespace may not look at " + words(ref) +
-                  ": write its gates into a ModelGateSet, or let the operator's account watch clustermodelgatesets",
+              "an operator of one namespace may not read " + words(ref) +
+                  ": put its gates into a ModelGateSet, or allow the operator's ServiceAccount to watch clustermodelgatesets",
               true};
     return {"GateSetNotFound",
             words(ref) + " does not exist" + (ref.key.ns.empty() ? "" : " in namespace " + ref.key.ns) +
@@ -102,11 +102,11 @@ class Resolve {
     required_unknown_ = true;
     if (!problem.reason.empty()) return;
     if (!gate.measurable())
-      problem = {"GateUndefined", words(set.ref) + " requires gate " + gate.name + ", of a kind that this operator doesn't know", true};
+      problem = {"GateUndefined", words(set.ref) + " requires gate " + gate.name + ", but this operator does not support its kind", true};
     else
       problem = {"GateConflict",
                  words(other->second->ref) + " and " + words(set.ref) + " both require gate " + gate.name +
-                     " and define it differently: give one of them another name",
+                     " and define it differently: rename one of them",
                  true};
   }
 
@@ -125,8 +125,8 @@ class Resolve {
       if (gate && !gate->version_metric && problem.reason.empty())
         problem = {"GateUnsuitable",
                    "retraining names gate " + name +
-                       ", which reads no recorded metric, but a candidate fresh from training has no traffic to "
-                       "measure: name gates of the kind version there",
+                       ", which is not of kind version; a newly trained candidate has no traffic to measure, so name only gates "
+                       "of kind version",
                    true};
     }
   }
@@ -145,7 +145,7 @@ class Resolve {
         return &policy_->gates.back();
       }
       if (gate) {
-        why = ", of a kind that this operator doesn't know, in " + words(set.ref);
+        why = ", but this operator does not support its kind; it is defined in " + words(set.ref);
         break;
       }
       why += before + words(set.ref);
@@ -179,9 +179,9 @@ class Resolve {
       policy_->raw = std::move(text);
     } else if (problem.reason.empty()) {
       problem = {"GateSetTooLarge",
-                 "the gates that the steps name in gate sets make " + std::to_string(text.size()) +
-                     " bytes, and a ModelRollout keeps at most " + std::to_string(kLargestPolicy) +
-                     ": make the templates of their Jobs smaller",
+                 "the gates that the steps take from gate sets have " + std::to_string(text.size()) +
+                     " bytes; a ModelRollout stores at most " + std::to_string(kLargestPolicy) +
+                     ": shorten their Job templates",
                  true};
     }
   }

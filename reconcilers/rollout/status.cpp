@@ -62,10 +62,11 @@ std::string step_description(const api::RolloutStatus& s) {
 std::string name_of(const std::optional<api::Revision>& revision) { return revision ? revision->name : ""; }
 
 // One that has not started has nothing to keep, and nothing to show but why.
-api::RolloutStatus kept(const api::RolloutStatus& s) {
+api::RolloutStatus kept(api::RolloutStatus s) {
   if (s.started) return s;
   api::RolloutStatus bare;
-  bare.phase = s.phase, bare.message = s.message, bare.finished = s.finished, bare.ending = s.ending;
+  bare.observed_generation = s.observed_generation, bare.conditions = std::move(s.conditions);
+  bare.phase = std::move(s.phase), bare.message = std::move(s.message), bare.finished = s.finished, bare.ending = std::move(s.ending);
   return bare;
 }
 
@@ -93,7 +94,7 @@ std::string to_text(const std::string& version, const api::RolloutStatus& s) {
 
 Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& s, const Waiting& waiting,
                    const std::string& problem, TimePoint now) {
-  api::RolloutStatus shown = kept(s);
+  api::RolloutStatus shown = s;
   shown.observed_generation = rollout.meta.generation;
   if (!waiting.message.empty()) shown.message = waiting.message;
   if (!problem.empty() && !is_over(s.phase)) shown.message = problem;
@@ -105,7 +106,7 @@ Json render_status(const api::ModelRollout& rollout, const api::RolloutStatus& s
   conditions.set("Complete", complete(shown));
   conditions.set("Succeeded", succeeded(shown));
   shown.conditions = conditions.get();
-  Json out = api::to_json(shown);
+  Json out = api::to_json(kept(std::move(shown)));
   put_summaries(out, rollout.version, s);
   return out;
 }

@@ -122,8 +122,8 @@ class Update {
   void write() {
     const int all = static_cast<int>(f_.followers.size()), updated = count_[State::Updated], declined = count_[State::Declined];
     const bool stopped = failed_ >= r_.update.max_failures && failed_ > 0, done = updated + declined == all;
-    std::string progress = std::to_string(updated) + " of " + std::to_string(all) + " Models serve what this ModelRuntime says";
-    if (declined > 0) progress += "; " + std::to_string(declined) + " were aborted or rolled back by people";
+    std::string progress = std::to_string(updated) + " of " + std::to_string(all) + " Models serve the current ModelRuntime";
+    if (declined > 0) progress += "; " + std::to_string(declined) + " were aborted or rolled back by users";
     std::string stop;
     if (stopped) {
       for (const std::string& name : failures()) stop += (stop.empty() ? "" : ", ") + name;
@@ -192,7 +192,7 @@ Plan plan(const Fleet& fleet, TimePoint now) {
   Plan plan;
   const api::ModelRuntime& r = *fleet.runtime;
   Conditions conditions(r.status.conditions, r.meta.generation, now);
-  conditions.set("Ready", {true, "OnNextRollout", "an edit reaches each Model with its next rollout"});
+  conditions.set("Ready", {true, "OnNextRollout", "each Model uses a change from its next rollout on"});
   conditions.set("Reconciling", {false, "OnNextRollout", ""});
   conditions.set("Stalled", {false, "OnNextRollout", ""});
   Json status = api::to_json(api::RuntimeStatus{{}, conditions.get()});

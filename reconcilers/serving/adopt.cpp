@@ -149,15 +149,15 @@ class Adopting {
     if (taken)
       return foreign(found.service) ? obstacle(found.service, found.deployment) : "";
     if (found.deployment.is_null() || found.deployment["deleting"] == true)
-      return it + ", which spec.serving.adopt names, does not exist: create it, or take adopt out of the spec";
+      return it + ", which spec.serving.adopt names, does not exist: create it, or remove spec.serving.adopt";
     if (found.deployment["controller"] != "")
-      return it + " belongs to " + found.deployment["controller"].get<std::string>() + ", which would turn back what the Model does to it";
+      return it + " belongs to " + found.deployment["controller"].get<std::string>() + ", which would revert the Model's changes to it";
     if (!m_.status.adopted && found.deployment["replicas"] == 0)
-      return it + " has no replicas, so there is nothing to take the place of: scale it up, or take adopt out of the spec";
+      return it + " has no replicas, so the Model cannot replace it: scale it up, or remove spec.serving.adopt";
     if (found.service.is_null()) {
       if (!found.others.empty() && !m_.status.adopted)
-        return "Service " + found.others[0].get<std::string>() + " leads callers to " + it +
-               ", who would find nobody there any more: give the Model that Service's name";
+        return "Service " + found.others[0].get<std::string>() + " selects " + it +
+               ", so its callers would get no answers after the adoption: give the Model the name of that Service";
       return "";
     }
     return foreign(found.service) ? obstacle(found.service, found.deployment) : "";
@@ -165,14 +165,14 @@ class Adopting {
 
   std::string obstacle(const Json& service, const Json& deployment) const {
     const std::string it = "Service " + o_.key.name;
-    if (service["controller"] != "") return it + " belongs to " + service["controller"].get<std::string>() + ", which would turn it back";
-    if (service["external"] == true) return it + " has no selector that could be turned to the Model's pods";
-    if (service["headless"] == true) return it + " is headless: callers know its pods by their addresses, so it cannot be turned to others";
+    if (service["controller"] != "") return it + " belongs to " + service["controller"].get<std::string>() + ", which would revert the Model's changes to it";
+    if (service["external"] == true) return it + " has no selector, so it cannot be changed to select the Model's pods";
+    if (service["headless"] == true) return it + " is headless: callers use pod addresses, so traffic cannot be switched";
     if (!deployment.is_null() && !selects(service["selector"], deployment["labels"]))
-      return it + " selects other pods than those of Deployment " + *m_.adopt + ", so that the Model would take the place of something else";
+      return it + " selects other pods than those of Deployment " + *m_.adopt + ", so the Model would replace another workload";
     if (selects(service["selector"], labels_of_pods(m_)))
       return it + " selects the Model's own pods too, by labels that serving.template gives them: callers would reach a version "
-                  "before it may serve; take those labels out";
+                  "before it may serve; remove those labels";
     return ports_problem(service["ports"], m_.route.has_value());
   }
 
@@ -319,7 +319,7 @@ class Returning {
       else
         plan_.requeue_after = left;
     } else if (adopted_.phase != "Returning") {
-      put("Returning", "is being deleted: " + what_ + " serves again first");
+      put("Returning", "deletion waits until " + what_ + " serves again");
     } else {
       go_on();
     }
@@ -356,7 +356,7 @@ class Returning {
   }
 
   void wait(const std::string& why) {
-    put("Returning", "is being deleted: " + what_ + " serves again first" + why);
+    put("Returning", "deletion waits until " + what_ + " serves again" + why);
     plan_.requeue_after = kLook;
   }
 
@@ -389,7 +389,7 @@ class Returning {
         plan_.actions.push_back(std::move(*action));
         return;
       }
-    put("Returned", "is being deleted: " + what_ + " serves again");
+    put("Returned", "deleting: " + what_ + " serves again");
   }
 
   const Observed& o_;

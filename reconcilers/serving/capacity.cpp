@@ -51,22 +51,22 @@ int smallest_weight_within(int limit, int replicas) {
   return weight;
 }
 
-int Room::spare(const Pods& stable, const Pods& candidate) const {
+int PodBudget::spare(const Pods& stable, const Pods& candidate) const {
   return std::max(0, to_int(int64_t{limit} - elsewhere - std::max(stable.holding, stable.wanted) -
                             std::max(candidate.holding, candidate.wanted)));
 }
 
-Capacity next_step_within(const Room& room, const Capacity& goal, int weight, const Pods& stable,
+Capacity next_step_within(const PodBudget& budget, const Capacity& goal, int weight, const Pods& stable,
                           const Pods& candidate) {
-  int spare = room.spare(stable, candidate);
+  int spare = budget.spare(stable, candidate);
   Capacity next{stable.wanted, candidate.wanted};
   if (goal.stable > stable.wanted) {
     next.stable = std::min(goal.stable, plus(stable.wanted, spare));
     spare -= next.stable - stable.wanted;
   } else if (stable.counted) {
-    const int serving = plus(stable.ready, room.shared ? candidate.ready : 0);
+    const int serving = plus(stable.ready, budget.shared ? candidate.ready : 0);
     const int unready = stable.wanted - stable.ready;  // these go first
-    const int may = plus(unready, std::max(0, serving - (room.replicas - room.gap())));
+    const int may = plus(unready, std::max(0, serving - (budget.replicas - budget.gap())));
     const int growth = goal.candidate - candidate.wanted;
     const int asked = growth > 0                           ? std::max(0, growth - spare)
                       : candidate.ready >= goal.candidate ? stable.wanted
@@ -87,10 +87,10 @@ Capacity next_step_within(const Room& room, const Capacity& goal, int weight, co
   return next;
 }
 
-Capacity next_step_back_within(const Room& room, const Pods& stable, const Pods& candidate) {
-  const int replicas = room.replicas;
-  const int stay = stable.ready >= replicas ? 0 : std::max(0, replicas - room.gap() - stable.ready);
-  const int grown = std::min(replicas, plus(stable.wanted, room.spare(stable, candidate)));
+Capacity next_step_back_within(const PodBudget& budget, const Pods& stable, const Pods& candidate) {
+  const int replicas = budget.replicas;
+  const int stay = stable.ready >= replicas ? 0 : std::max(0, replicas - budget.gap() - stable.ready);
+  const int grown = std::min(replicas, plus(stable.wanted, budget.spare(stable, candidate)));
   return {std::max(grown, std::min(stable.wanted, replicas)), std::min(candidate.wanted, stay)};
 }
 

@@ -53,8 +53,8 @@ struct Pods {
 // its part.
 Capacity next_step(const Capacity& goal, int weight, const Pods& stable, const Pods& candidate);
 
-// What there is room for.
-struct Room {
+// How many pods may exist while a Model rolls with spec.serving.maxSurge.
+struct PodBudget {
   int limit = 0;      // pods of the Model at any time, those that end included
   int replicas = 0;
   int elsewhere = 0;  // pods that are neither stable's nor the candidate's
@@ -67,7 +67,7 @@ struct Room {
 // The next replica counts on the way to `goal`, pod by pod where there is no room to do more at once: one grows only
 // into room that is free, and stable gives way only as far as those that serve stay replicas - gap(), and the
 // candidate within `weight`.
-Capacity next_step_within(const Room& room, const Capacity& goal, int weight, const Pods& stable,
+Capacity next_step_within(const PodBudget& budget, const Capacity& goal, int weight, const Pods& stable,
                           const Pods& candidate);
 
 // The candidate, fully started, would get no more than `weight` of the traffic if both versions were selected
@@ -79,6 +79,6 @@ bool reached(const Capacity& goal, const Pods& stable, const Pods& candidate);
 
 // On the way back to stable alone: stable grows at once, the candidate gives way as stable becomes ready.
 Capacity next_step_back(int replicas, const Pods& stable, const Pods& candidate);
-Capacity next_step_back_within(const Room& room, const Pods& stable, const Pods& candidate);
+Capacity next_step_back_within(const PodBudget& budget, const Pods& stable, const Pods& candidate);
 
 }  // namespace mo::serving

@@ -42,7 +42,7 @@ std::optional<std::string> pin(const Observed& o, const std::string& side, const
   if (answer == o.answers.end()) return {};
   if (answer->second.text == "null" && !optional) {
     out.problem = "ConfigMap " + source +
-                  ", which the pod template names, does not exist: create it, or mark it optional";
+                  ", which the pod template references, does not exist: create it, or set optional: true";
     out.problem_reason = "ConfigMapNotFound";
     return {};
   }

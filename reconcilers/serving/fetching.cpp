@@ -59,7 +59,7 @@ std::string output_name(const api::Artifact& artifact, const std::string& file) 
 Result<uint64_t> most_bytes(const api::Artifact& artifact) {
   if (artifact.size.empty()) return api::kDefaultArtifactBytes;
   if (const auto bytes = parse_size(artifact.size)) return *bytes;
-  return fail(ErrorKind::Invalid, "artifact size " + artifact.size + " is no size such as 500Mi or 2Gi");
+  return fail(ErrorKind::Invalid, "artifact size " + artifact.size + " is not a size such as 500Mi or 2Gi");
 }
 
 uint64_t seconds_to_fetch(uint64_t max_bytes) { return max_bytes > kUsual ? kFetchPatience + max_bytes / kSlowestFetch : kFetchPatience; }
@@ -80,7 +80,7 @@ Result<Bring> to_bring(const api::Artifact& artifact) {
   const bool claim = !configmap && take_prefix(rest, "pvc://");
   if (!configmap && !claim) {
     if (!is_remote(artifact.uri))
-      return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) + " is none of configmap://name/key, pvc://claim/path, " +
+      return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) + " must be one of configmap://name/key, pvc://claim/path, " +
                                           "http(s)://…, s3://bucket/key, oci://registry/repository@sha256:…");
     if (!max_bytes) return fail(max_bytes.error());
     return Bring{artifact, "", output_name(artifact, file_name(rest)), *max_bytes, {}};

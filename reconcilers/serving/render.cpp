@@ -136,7 +136,7 @@ Result<Ingredients> ingredients_of(const api::Model& model, const api::ModelVers
   if (const auto free = free_of_parts(*merged, model, version, runtime); !free) return fail(free.error());
   if (!find_server(*merged))
     return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name +
-                                        " with the Model's laid over it has no container named server");
+                                        " merged with the Model's template has no container named server");
   std::string name = name_of(model, version, runtime, without_defaults(*merged));
   return Ingredients{std::move(*brought), std::move(*merged), std::move(name)};
 }
@@ -365,9 +365,9 @@ Result<Json> render_returned_service(const api::Model& model) {
 
 std::string ports_problem(const Json& ports, bool routed) {
   const std::optional<size_t> main = requests_port(ports);
-  if (!main) return "it cannot be told which port of the Service requests come by: name that one http";
+  if (!main) return "the Service has several ports and none is named http: name the port of requests http";
   if (routed && has_80(ports) && !is_80(ports[*main]))
-    return "the route leads to port 80 of the Service, which is not the one named http: call that one otherwise";
+    return "the route uses port 80 of the Service, which is not the port named http: rename the port named http";
   return "";
 }
 
@@ -431,7 +431,7 @@ std::string session_wish(const api::Model& model) {
   return wish.empty() ? "" : hash_of(wish);
 }
 
-Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart, bool sticky,
+Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const RouteRules& route_rules, bool sticky,
                               const std::map<std::string, std::string>& headers) {
   Result<Json> parents = parse_json(model.route->parent_refs, 1 << 16);
   if (!parents) return fail(ErrorKind::Invalid, "spec.serving.route.parentRefs: " + parents.error().message);
@@ -441,7 +441,7 @@ Result<Rendered> render_route(const api::Model& model, const std::map<std::strin
   Json everybody = {{"backendRefs", std::move(backends)}};
   const Json on_answers = header_filter(headers);
   const Json side = {{"name", candidate_service_name(model.meta.key.name)}, {"port", 80}};
-  if (apart.mirrored)
+  if (route_rules.mirrored)
     everybody["filters"] = {{{"type", "RequestMirror"}, {"requestMirror", {{"backendRef", side}}}}};
   if (!on_answers.is_null()) everybody["filters"].push_back(on_answers);
   const std::string wish = session_wish(model);
@@ -451,9 +451,9 @@ Result<Rendered> render_route(const api::Model& model, const std::map<std::strin
     everybody["sessionPersistence"] = std::move(*sessions);
   }
   Json rules = Json::array();
-  if (!apart.chosen.empty()) {
+  if (!route_rules.header_matches.empty()) {
     Json matches = Json::array();
-    for (const api::HeaderMatch& header : apart.chosen)
+    for (const api::HeaderMatch& header : route_rules.header_matches)
       matches.push_back({{"type", header.regular_expression ? "RegularExpression" : "Exact"},
                          {"name", header.name},
                          {"value", header.value}});

@@ -12,7 +12,7 @@
 #include "reconcilers/common/installation.h"
 #include "reconcilers/common/object.h"
 #include "reconcilers/common/observed.h"
-#include "reconcilers/serving/ground.h"
+#include "reconcilers/serving/serving_state.h"
 
 namespace mo::serving {
 
@@ -91,7 +91,7 @@ Rendered render_service(const api::Model& model, const std::string& name, const 
 
 // One rule for everybody, these Services, port 80, with these weights; before it the one for chosen callers. ErrorKind::Invalid
 // when parentRefs cannot be used. `sticky` false: without the sessionPersistence that spec.serving.route names, and marked so.
-Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const Apart& apart, bool sticky,
+Result<Rendered> render_route(const api::Model& model, const std::map<std::string, int>& weights, const RouteRules& rules, bool sticky,
                               const std::map<std::string, std::string>& headers = {});
 // Tells one wish of sessionPersistence from another; empty: there is none.
 std::string session_wish(const api::Model& model);

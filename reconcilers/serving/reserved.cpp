@@ -53,7 +53,7 @@ class Reserved {
     for (const char* list : {"initContainers", "containers"})
       if (wrong.empty()) wrong = each(spec, list, "name", at, [&](const Json& one, const auto& here) { return container(one, here, list); });
     if (wrong.empty()) wrong = each(spec, "volumes", "name", at, [&](const Json& volume, const auto& here) {
-      return is_ours(text(volume, "name")) ? here + " has a name of the operator's; choose another name" : "";
+      return is_ours(text(volume, "name")) ? here + " uses a name that the operator reserves; choose another name" : "";
     });
     return wrong;
   }
@@ -86,7 +86,7 @@ class Reserved {
 
   std::string container(const Json& one, const std::string& at, const std::string& list) const {
     const std::string name = text(one, "name");
-    if (is_called(name, kFetchContainer)) return at + " has a name of the operator's; choose another name";
+    if (is_called(name, kFetchContainer)) return at + " uses a name that the operator reserves; choose another name";
     const bool server = list == "containers" && name == kServer;
     std::string wrong = each(one, "volumeMounts", "mountPath", at, [&](const Json& m, const auto& here) { return mount(m, here, server); });
     if (!wrong.empty() || !server) return wrong;
@@ -101,9 +101,9 @@ class Reserved {
   std::string mount(const Json& one, const std::string& at, bool server) const {
     const std::string volume = text(one, "name");
     if (is_called(volume, kSourceVolume) || is_called(volume, kCredentialsVolume))
-      return at + " mounts volume " + volume + ", which is for container " + kFetchContainer + " alone; add a volume of your own";
+      return at + " mounts volume " + volume + ", which only container " + kFetchContainer + " may mount; add another volume";
     if (volume == kArtifactVolume && member(one, "readOnly") != true)
-      return at + " mounts volume " + volume + " writable, and nobody may change a verified artifact; set readOnly: true";
+      return at + " mounts volume " + volume + " writable, but a verified artifact must not change; set readOnly: true";
     return server && covers_artifact(text(one, "mountPath")) ? over_artifact(at, "mountPath") : "";
   }
 

@@ -9,7 +9,7 @@
 namespace mo::serving {
 namespace {
 
-using Selected = Ground::Selected;
+using Selected = ServingState::Selected;
 
 // A gateway that doesn't say that it has taken up a route either isn't there or doesn't tell.
 constexpr Duration kUnheard = std::chrono::seconds(60);
@@ -57,26 +57,26 @@ void look_at_gateways(const api::HttpRoute& route, RouteView& view, TimePoint no
   view.problem_at = later(route.applied_at, kPatience, now);
   if (view.problem_at) return;
   view.problem = "HTTPRoute " + route.meta.key.name +
-                 (problem.empty() ? " is taken up by no gateway: does the Gateway that spec.serving.route.parentRefs names "
-                                    "exist, and do its listeners admit this namespace and hostname?"
-                                  : " is not served by " + problem);
+                 (problem.empty() ? " is accepted by no Gateway: check that the Gateway in spec.serving.route.parentRefs "
+                                    "exists and that its listeners allow this namespace and hostname"
+                                  : " was not accepted by " + problem);
 }
 
-class Turning {
+class RouteUpdatePlanner {
  public:
-  Turning(const RouteView& v, const Wanted& w, const Ground& g, const std::string& model, bool side_wanted,
+  RouteUpdatePlanner(const RouteView& v, const Wanted& w, const ServingState& g, const std::string& model, bool side_wanted,
           bool rolls, TimePoint now)
-      : v_(v), w_(w), g_(g), main_(model), side_(candidate_service_name(model)), side_wanted_(side_wanted),
+      : v_(v), w_(w), state_(g), main_(model), side_(candidate_service_name(model)), side_wanted_(side_wanted),
         rolls_(rolls), now_(now) {}
 
-  Turn run() {
+  RouteUpdate run() {
     out_.main = main();
     const int weight = this->weight();
     if (weight < 100) out_.weights[main_] = 100 - weight;
     if (weight > 0) out_.weights[side_] = weight;
-    out_.apart = apart(weight);
-    const bool named = weight > 0 || out_.apart.any();
-    const bool moves = weight != v_.side_weight || v_.side_named != named || out_.apart != v_.apart;
+    out_.rules = rules(weight);
+    const bool named = weight > 0 || out_.rules.any();
+    const bool moves = weight != v_.side_weight || v_.side_named != named || out_.rules != v_.rules;
     out_.calm = !moves && !v_.calm_at;
     if (!moves && v_.calm_at) out_.look_again = v_.calm_at;
     out_.side = side(named);
@@ -90,8 +90,8 @@ class Turning {
     if (w_.stable.empty()) return w_.candidate;
     if (v_.main.empty() || v_.main == w_.stable) return w_.stable;
     // Others have traffic there: since a promotion nobody, or a first version that was given up.
-    const bool waited = w_.drain_until && now_ >= *w_.drain_until && g_.stable.ready > 0;
-    return g_.stable.ready >= g_.replicas || waited || v_.side_weight == 100 ? w_.stable : v_.main;
+    const bool waited = w_.drain_until && now_ >= *w_.drain_until && state_.stable.ready > 0;
+    return state_.stable.ready >= state_.replicas || waited || v_.side_weight == 100 ? w_.stable : v_.main;
   }
 
   // The candidate of a moment ago is stable now, and has its traffic by <model>-candidate still.
@@ -101,18 +101,18 @@ class Turning {
     if (handing_over()) return v_.main == w_.stable && !v_.main_calm_at && v_.main_reaches > 0 ? 0 : v_.side_weight;
     if (w_.stable.empty() || w_.candidate.empty() || w_.draining || w_.weight <= 0) return 0;
     if (v_.side != w_.candidate || v_.main != w_.stable) return 0;
-    const bool ready = g_.candidate_ready_for(w_.weight) && v_.side_reaches >= g_.goal(w_.weight).candidate;
+    const bool ready = state_.candidate_ready_for(w_.weight) && v_.side_reaches >= state_.goal(w_.weight).candidate;
     if (ready && !rolls_) return w_.weight;
     return std::min(v_.side_weight, w_.weight);  // it lost pods: no more, and no less, than it has
   }
 
-  Apart apart(int weight) const {
+  RouteRules rules(int weight) const {
     const bool may = !w_.stable.empty() && !w_.candidate.empty() && weight < 100 &&
                      v_.side == w_.candidate && v_.main == w_.stable;
-    if (!may || !w_.apart.any()) return {};
-    if (v_.side_reaches > 0 && g_.candidate_settled && !rolls_) return w_.apart;
+    if (!may || !w_.rules.any()) return {};
+    if (v_.side_reaches > 0 && state_.candidate_settled && !rolls_) return w_.rules;
     // It lost pods: nothing new, and what it has goes on as long as it is wanted.
-    return {w_.apart.chosen.empty() ? w_.apart.chosen : v_.apart.chosen, w_.apart.mirrored && v_.apart.mirrored};
+    return {w_.rules.header_matches.empty() ? w_.rules.header_matches : v_.rules.header_matches, w_.rules.mirrored && v_.rules.mirrored};
   }
 
   std::optional<std::string> side(bool in_use) const {
@@ -125,11 +125,11 @@ class Turning {
 
   const RouteView& v_;
   const Wanted& w_;
-  const Ground& g_;
+  const ServingState& state_;
   const std::string main_, side_;
   const bool side_wanted_, rolls_;
   const TimePoint now_;
-  Turn out_;
+  RouteUpdate out_;
 };
 
 }  // namespace
@@ -213,8 +213,8 @@ RouteView view_route(const Observed& o, TimePoint now) {
   if (it == o.routes.end()) return view;
   const api::HttpRoute& route = *it->second.object;
   const auto weight = route.weights.find(candidate_service_name(o.key.name));
-  view.apart = {route.chosen, route.mirrored};
-  view.side_named = weight != route.weights.end() || view.apart.any();
+  view.rules = {route.chosen, route.mirrored};
+  view.side_named = weight != route.weights.end() || view.rules.any();
   if (weight != route.weights.end()) view.side_weight = std::clamp(weight->second, 0, 100);  // people may have written it
   look_at_gateways(route, view, now);
   view.calm_at = later(route.applied_at, view.taken_up ? kGatewayLag : kUnheard, now);
@@ -223,7 +223,7 @@ RouteView view_route(const Observed& o, TimePoint now) {
 
 Selected selected_by_route(const RouteView& v, const std::string& stable, const std::string& candidate) {
   if (!v.main_exists) return Selected::Nobody;
-  if ((v.side_weight > 0 || !v.apart.chosen.empty()) && v.side != stable) {
+  if ((v.side_weight > 0 || !v.rules.header_matches.empty()) && v.side != stable) {
     const bool candidates = !candidate.empty() && v.side == candidate;
     return candidates && v.side_weight >= 100 ? Selected::Candidate : Selected::Both;
   }
@@ -232,9 +232,9 @@ Selected selected_by_route(const RouteView& v, const std::string& stable, const 
   return v.main.empty() || v.side_weight > 0 ? Selected::Both : Selected::Nobody;
 }
 
-Turn turn(const RouteView& view, const Wanted& wanted, const Ground& ground, const std::string& model,
+RouteUpdate plan_route_update(const RouteView& view, const Wanted& wanted, const ServingState& state, const std::string& model,
           bool side_wanted, bool rolls, TimePoint now) {
-  return Turning(view, wanted, ground, model, side_wanted, rolls, now).run();
+  return RouteUpdatePlanner(view, wanted, state, model, side_wanted, rolls, now).run();
 }
 
 }  // namespace mo::serving

@@ -14,7 +14,7 @@
 namespace mo::serving {
 namespace {
 
-using Selected = Ground::Selected;
+using Selected = ServingState::Selected;
 
 class Serve {
  public:
@@ -23,11 +23,11 @@ class Serve {
         w_(w),
         settings_(settings),
         now_(now),
-        g_(survey(o, w.stable, w.candidate, now)),
+        state_(survey(o, w.stable, w.candidate, now)),
         n_(o.model->replicas),
         beside_(!w.stable.empty() && !w.candidate.empty()) {
-    if (g_.routed) route_ = view_route(o, now);
-    g_.candidate_replicas = w.candidate_replicas;
+    if (state_.routed) route_ = view_route(o, now);
+    state_.candidate_replicas = w.candidate_replicas;
   }
 
   Served run() {
@@ -38,10 +38,10 @@ class Serve {
     if (!w_.stable.empty()) deployment(w_.stable, goal.stable, false);
     // With traffic on it the candidate keeps its template: a rolling update has more pods for a while, and
     // more traffic than its weight.
-    const bool frozen = w_.draining || g_.selected == Selected::Both || (g_.limit && beside_ && g_.selected == Selected::Candidate);
-    if (candidate_wanted && !(w_.draining && !g_.candidate.exists) && told_apart())
+    const bool frozen = w_.draining || state_.selected == Selected::Both || (state_.limit && beside_ && state_.selected == Selected::Candidate);
+    if (candidate_wanted && !(w_.draining && !state_.candidate.exists) && told_apart())
       deployment(w_.candidate, goal.candidate, frozen);
-    if (g_.routed)
+    if (state_.routed)
       routed_traffic(candidate_wanted);
     else
       services(candidate_wanted);
@@ -64,8 +64,8 @@ class Serve {
   void adopt() {
     if (!o_.model->adopt && !o_.model->status.adopted && !o_.model->meta.held()) return;
     const bool none = w_.stable.empty() && w_.weight <= 0;
-    const bool ready = g_.replicas > 0 && (w_.stable.empty() ? g_.candidate_ready_for(100)
-                                                             : settled(o_, w_.stable) && g_.stable.ready >= g_.replicas);
+    const bool ready = state_.replicas > 0 && (w_.stable.empty() ? state_.candidate_ready_for(100)
+                                                             : settled(o_, w_.stable) && state_.stable.ready >= state_.replicas);
     adoption_ = serving::adopt(o_, none ? Successor::None : ready ? Successor::Ready : Successor::Coming, now_);
     out_.adopted = adoption_.status;
     if (!adoption_.problem.empty()) {
@@ -78,18 +78,18 @@ class Serve {
 
   Capacity replicas() const {
     if (w_.recreate && !w_.stable.empty() && !w_.candidate.empty()) return recreated();
-    if (g_.routed) return routed_replicas();
-    if (g_.limit) return limited();
-    if (w_.draining) return next_step_back(n_, g_.stable, g_.candidate);
+    if (state_.routed) return routed_replicas();
+    if (state_.limit) return limited();
+    if (w_.draining) return next_step_back(n_, state_.stable, state_.candidate);
     if (w_.candidate.empty()) return {n_, 0};
     if (w_.stable.empty()) return {0, n_};
-    if (w_.weight <= 0) return {n_, std::max(g_.candidate.wanted, capacity_for(n_, w_.warm_for).candidate)};
-    if (w_.weight >= 100) return {g_.stable.exists && !(w_.keep_stable && g_.selected == Selected::Candidate) ? g_.stable.wanted : n_, n_};
+    if (w_.weight <= 0) return {n_, std::max(state_.candidate.wanted, capacity_for(n_, w_.warm_for).candidate)};
+    if (w_.weight >= 100) return {state_.stable.exists && !(w_.keep_stable && state_.selected == Selected::Candidate) ? state_.stable.wanted : n_, n_};
     const Capacity goal = capacity_for(n_, w_.weight);
     // As long as stable alone is selected it carries everything.
     // It shrinks only once both are, by next_step().
-    if (g_.selected != Selected::Both) return {std::max({goal.stable, n_, g_.stable.wanted}), goal.candidate};
-    return next_step(goal, w_.weight, g_.stable, g_.candidate);
+    if (state_.selected != Selected::Both) return {std::max({goal.stable, n_, state_.stable.wanted}), goal.candidate};
+    return next_step(goal, w_.weight, state_.stable, state_.candidate);
   }
 
   Capacity recreated() const {
@@ -98,73 +98,73 @@ class Serve {
              std::none_of(o_.pods.begin(), o_.pods.end(),
                           [&](const auto& pod) { return side_of(*pod) == side && !pod->ended; });
     };
-    if (w_.draining || w_.weight <= 0) return {gone(w_.candidate) ? n_ : g_.stable.wanted, 0};
+    if (w_.draining || w_.weight <= 0) return {gone(w_.candidate) ? n_ : state_.stable.wanted, 0};
     return {0, gone(w_.stable) ? n_ : 0};
   }
 
   // There is no room for more pods than `limit`.
   Capacity limited() const {
-    const bool alone = g_.selected != Selected::Both && g_.selected != Selected::Candidate;
-    const Room room{*g_.limit, n_, g_.elsewhere, !alone};
-    if (w_.draining) return next_step_back_within(room, g_.stable, g_.candidate);
+    const bool alone = state_.selected != Selected::Both && state_.selected != Selected::Candidate;
+    const PodBudget budget{*state_.limit, n_, state_.elsewhere, !alone};
+    if (w_.draining) return next_step_back_within(budget, state_.stable, state_.candidate);
     // Without a rollout whoever is there alone gets what room there is.
-    if (w_.candidate.empty()) return {next_step_back_within(room, g_.stable, {}).stable, 0};
-    if (w_.stable.empty()) return {0, next_step_back_within(room, g_.candidate, {}).stable};
+    if (w_.candidate.empty()) return {next_step_back_within(budget, state_.stable, {}).stable, 0};
+    if (w_.stable.empty()) return {0, next_step_back_within(budget, state_.candidate, {}).stable};
     if (w_.weight <= 0) {
-      const int warm = std::min(std::max(g_.candidate.wanted, w_.candidate_pods ? g_.warm_goal(w_.warm_for) : 0),
-                                g_.most_warm());  // the Model may have been scaled down since
-      return next_step_within(room, {std::min(n_, room.limit - warm), warm}, 100, g_.stable, g_.candidate);
+      const int warm = std::min(std::max(state_.candidate.wanted, w_.candidate_pods ? state_.warm_goal(w_.warm_for) : 0),
+                                state_.most_warm());  // the Model may have been scaled down since
+      return next_step_within(budget, {std::min(n_, budget.limit - warm), warm}, 100, state_.stable, state_.candidate);
     }
-    Capacity goal = g_.goal(w_.weight);
-    if (w_.weight >= 100) goal.stable = std::min(g_.stable.wanted, room.limit - n_);
-    return next_step_within(room, goal, w_.weight, g_.stable, g_.candidate);
+    Capacity goal = state_.goal(w_.weight);
+    if (w_.weight >= 100) goal.stable = std::min(state_.stable.wanted, budget.limit - n_);
+    return next_step_within(budget, goal, w_.weight, state_.stable, state_.candidate);
   }
 
   // Stable keeps its pods as long as it may get traffic back.
   Capacity routed_replicas() const {
     if (w_.candidate.empty()) return {n_, 0};
     if (w_.stable.empty()) return {0, n_};
-    if (w_.draining) return {n_, g_.candidate.wanted};
-    if (w_.weight > 0) return {n_, g_.goal(w_.weight).candidate};
+    if (w_.draining) return {n_, state_.candidate.wanted};
+    if (w_.weight > 0) return {n_, state_.goal(w_.weight).candidate};
     if (w_.candidate_replicas) return {n_, *w_.candidate_replicas};
-    return {n_, std::max(g_.candidate.wanted, g_.goal(w_.warm_for).candidate)};
+    return {n_, std::max(state_.candidate.wanted, state_.goal(w_.warm_for).candidate)};
   }
 
   // Whom the Model's Service should select now. Traffic moves only to pods that are there for it.
   Selected selection() const {
     if (w_.stable.empty()) return Selected::Candidate;
-    if (w_.draining || w_.candidate.empty() || w_.weight <= 0) return way_back();
+    if (w_.draining || w_.candidate.empty() || w_.weight <= 0) return selected_while_draining();
     if (w_.weight >= 100) {
-      if (g_.candidate_ready_for(100)) return Selected::Candidate;
-      if (g_.limit && can_share(1)) return Selected::Both;
-      return g_.selected == Selected::Nobody ? Selected::Stable : g_.selected;
+      if (state_.candidate_ready_for(100)) return Selected::Candidate;
+      if (state_.limit && can_share(1)) return Selected::Both;
+      return state_.selected == Selected::Nobody ? Selected::Stable : state_.selected;
     }
-    const Capacity goal = g_.goal(w_.weight);
-    const bool enough = g_.stable.ready >= goal.stable || g_.limit;
-    const bool open = g_.selected == Selected::Both || (enough && can_share(g_.limit ? 1 : goal.candidate));
+    const Capacity goal = state_.goal(w_.weight);
+    const bool enough = state_.stable.ready >= goal.stable || state_.limit;
+    const bool open = state_.selected == Selected::Both || (enough && can_share(state_.limit ? 1 : goal.candidate));
     return open ? Selected::Both : Selected::Stable;
   }
 
   // The Service may select both from now on. Where room is scarce it does so early: stable gives way only as the
   // candidate serves.
   bool can_share(int candidates) const {
-    return g_.candidate_settled && g_.candidate.ready >= candidates &&
-           ratio_holds(w_.weight, g_.stable, g_.candidate) && g_.stray.empty() && !candidate_rolls_;
+    return state_.candidate_settled && state_.candidate.ready >= candidates &&
+           ratio_holds(w_.weight, state_.stable, state_.candidate) && state_.stray.empty() && !candidate_rolls_;
   }
 
   // To stable alone, which it usually is already; where others have traffic (a rollout ends, or was deleted)
   // once stable can carry it.
-  Selected way_back() const {
-    if (g_.selected != Selected::Both && g_.selected != Selected::Candidate) return Selected::Stable;
-    const bool enough = g_.stable.ready >= n_;
-    const bool waited = w_.drain_until && now_ >= *w_.drain_until && g_.stable.ready > 0;
+  Selected selected_while_draining() const {
+    if (state_.selected != Selected::Both && state_.selected != Selected::Candidate) return Selected::Stable;
+    const bool enough = state_.stable.ready >= n_;
+    const bool waited = w_.drain_until && now_ >= *w_.drain_until && state_.stable.ready > 0;
     const bool others_serve =
-        g_.candidate.ready > 0 || std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) {
+        state_.candidate.ready > 0 || std::any_of(o_.pods.begin(), o_.pods.end(), [&](const auto& pod) {
           return pod->ready && side_of(*pod) != w_.stable;
         });
     if (enough || waited || !others_serve) return Selected::Stable;
-    const bool grows = g_.limit && w_.draining && g_.stable.ready > 0 && g_.stray.empty();
-    return grows ? Selected::Both : g_.selected;  // each pod that is back serves
+    const bool grows = state_.limit && w_.draining && state_.stable.ready > 0 && state_.stray.empty();
+    return grows ? Selected::Both : state_.selected;  // each pod that is back serves
   }
 
   void services(bool candidate_wanted) {
@@ -186,26 +186,26 @@ class Serve {
 
   void routed_traffic(bool candidate_wanted) {
     const std::string side = candidate_service_name(o_.key.name);
-    const Turn turn = serving::turn(route_, w_, g_, o_.key.name, candidate_wanted, candidate_rolls_, now_);
-    calm_ = turn.calm;
-    if (turn.look_again) look_again(*turn.look_again);
-    if (!turn.main.empty()) service(o_.key.name, turn.main, "what is stable is " + name(turn.main));
-    if (turn.side && turn.side->empty())
+    const RouteUpdate update = plan_route_update(route_, w_, state_, o_.key.name, candidate_wanted, candidate_rolls_, now_);
+    calm_ = update.calm;
+    if (update.look_again) look_again(*update.look_again);
+    if (!update.main.empty()) service(o_.key.name, update.main, "the stable version is " + name(update.main));
+    if (update.side && update.side->empty())
       remove_service(side);
-    else if (turn.side)
-      service(side, *turn.side, "reach " + name(*turn.side) + " apart");
-    if (!turn.main.empty()) route(turn);
+    else if (update.side)
+      service(side, *update.side, "route requests to " + name(*update.side));
+    if (!update.main.empty()) route(update);
   }
 
-  void route(const Turn& turn) {
+  void route(const RouteUpdate& update) {
     const auto it = o_.routes.find(o_.key.name);
     const bool there = it != o_.routes.end();
     const std::string wish = session_wish(*o_.model);
     bool sticky = wish.empty() || !there || it->second.object->sessions_refused != wish;
-    Result<Rendered> rendered = render_route(*o_.model, turn.weights, turn.apart, sticky, w_.headers);
+    Result<Rendered> rendered = render_route(*o_.model, update.weights, update.rules, sticky, w_.headers);
     if (rendered && sticky && sessions_refused(rendered->hash)) {
       sticky = false;
-      rendered = render_route(*o_.model, turn.weights, turn.apart, sticky, w_.headers);
+      rendered = render_route(*o_.model, update.weights, update.rules, sticky, w_.headers);
     }
     if (!rendered) {
       out_.problem = rendered.error().message;
@@ -213,16 +213,16 @@ class Serve {
       return;
     }
     if (!sticky)
-      out_.not_sticky = "the cluster's HTTPRoutes refuse spec.serving.route.sessionPersistence, so callers go by weights alone: install "
-                        "the Gateway API's experimental channel and take annotation " + std::string(api::kAnnotationNotSticky) +
-                        " off HTTPRoute " + o_.key.name + ", or remove the field";
+      out_.not_sticky = "the HTTPRoute CRD of this cluster does not have sessionPersistence, so spec.serving.route.sessionPersistence is not in effect: install "
+                        "the experimental channel of the Gateway API and remove annotation " + std::string(api::kAnnotationNotSticky) +
+                        " from HTTPRoute " + o_.key.name + ", or remove the field";
     if (there && (it->second.applied == rendered->hash || it->second.object->meta.deleting)) return;
     if (answers_for_retired(o_) && route_.main_reaches == 0 && n_ > 0) return;
     std::string why;
-    for (const auto& [service, weight] : turn.weights)
+    for (const auto& [service, weight] : update.weights)
       why += (why.empty() ? "traffic: " : ", ") + service + " " + std::to_string(weight) + "%";
-    if (!turn.apart.chosen.empty()) why += ", chosen callers to " + name(w_.candidate);
-    if (turn.apart.mirrored) why += ", copies to " + name(w_.candidate);
+    if (!update.rules.header_matches.empty()) why += ", matched headers to " + name(w_.candidate);
+    if (update.rules.mirrored) why += ", mirrored requests to " + name(w_.candidate);
     apply({Kind::HttpRoute, o_.key}, std::move(*rendered), there ? &it->second.object->meta : nullptr, why);
   }
 
@@ -266,7 +266,7 @@ class Serve {
 
   // A first version that nothing can be rendered from has no revision: a Service of the version alone would lead to whatever pods
   // it gets later, past what tells them apart.
-  bool nobodys_yet() const { return w_.stable.empty() && !w_.candidate_revision && !g_.candidate.exists; }
+  bool nobodys_yet() const { return w_.stable.empty() && !w_.candidate_revision && !state_.candidate.exists; }
 
   // The name is taken by somebody else's Service: the API server says so, and a look at that one says whose it is.
   void tell_who_has(const std::string& name) {
@@ -281,9 +281,9 @@ class Serve {
     const std::string whose = answer == o_.answers.end() ? "" : owner_of_service(answer->second);
     out_.asks.push_back(std::move(ask));
     out_.problem_reason = "ServiceNameTaken";
-    out_.problem = "Service " + name + " is there already and not this Model's" + (whose.empty() ? "" : ", but " + whose) +
+    out_.problem = "Service " + name + " already exists and does not belong to this Model" + (whose.empty() ? "" : ", but to " + whose) +
                    ": delete or rename it, or give the Model another name" +
-                   (name == o_.key.name ? "; if it leads callers to a Deployment that this Model is to replace, name that in spec.serving.adopt" : "");
+                   (name == o_.key.name ? "; if it selects a Deployment that this Model is to replace, set spec.serving.adopt.name to that Deployment" : "");
   }
 
   static std::string owner_of_service(const Answer& answer) {
@@ -291,8 +291,8 @@ class Serve {
     const Json service = found && found->is_object() ? found->value("service", Json()) : Json();
     if (!service.is_object()) return "";
     const std::string controller = service.value("controller", ""), manager = service.value("managedBy", "");
-    if (!controller.empty()) return "that of " + controller;
-    return manager.empty() ? "" : "managed by " + manager;
+    if (!controller.empty()) return controller;
+    return manager.empty() ? "" : manager + " (label app.kubernetes.io/managed-by)";
   }
 
   void remove_service(const std::string& name) {
@@ -324,7 +324,7 @@ class Serve {
     if (!alike || service == o_.services.end() || n_ == 0) return true;
     const auto& selector = service->second.object->selector;
     if (side_of(selector) == w_.stable && !selector.count(api::kLabelTemplateHash)) return false;
-    if (g_.candidate.exists) return true;
+    if (state_.candidate.exists) return true;
     const auto calm_at = service_calm_at(o_, now_);
     if (calm_at) look_again(*calm_at);
     return !calm_at;
@@ -404,7 +404,7 @@ class Serve {
     // Taken over without its template on record: under a policy, what the spec says by now was not let through.
     const bool governed = std::any_of(o_.policies.begin(), o_.policies.end(), [](const auto& policy) { return policy->enforced; });
     if (governed && record->asked != asked_of(*o_.model))
-      return fail(ErrorKind::Invalid, "the pod template of " + version_of(side) + " is not on record, and spec.serving was changed since: set it back, or wait for the rollout");
+      return fail(ErrorKind::Invalid, "the pod template of " + version_of(side) + " is not recorded, and spec.serving has changed since: change it back, or wait for the rollout");
     return make_revision_as(*o_.model, *version, **runtime, settings_, *record);
   }
 
@@ -415,7 +415,7 @@ class Serve {
     std::map<std::string, std::string> copies;
     if (!revision->unpinned)
       for (const auto& [source, copy] : copies_of(o_, side)) copies[source] = copy->meta.key.name;
-    const bool in_place = g_.limit && beside_ && side == w_.candidate;
+    const bool in_place = state_.limit && beside_ && side == w_.candidate;
     Result<Rendered> rendered = render_deployment(*o_.model, version, *revision, copies, in_place);
     if (!rendered || rendered->unpinned.empty()) return rendered;
     for (const auto& [source, optional] : rendered->unpinned)
@@ -450,7 +450,7 @@ class Serve {
 
   // Deployments of sides that no longer matter, once no Service sends them anything.
   void remove_the_rest(bool candidate_wanted) {
-    const bool everyone = g_.selected == Selected::Both && !g_.routed;
+    const bool everyone = state_.selected == Selected::Both && !state_.routed;
     for (const auto& [name, owned] : o_.deployments) {
       const std::string& version = owned.object->version;
       if (is(name, owned, w_.stable) || (candidate_wanted && is(name, owned, w_.candidate))) continue;
@@ -462,7 +462,7 @@ class Serve {
       auto service = o_.services.find(o_.key.name);
       const bool selected = service != o_.services.end() && side_of(service->second.object->selector) == side_of(*owned.object);
       if (selected && !given_up) continue;
-      if (const auto calm_at = given_up || g_.routed ? std::nullopt : service_calm_at(o_, now_)) {
+      if (const auto calm_at = given_up || state_.routed ? std::nullopt : service_calm_at(o_, now_)) {
         look_again(*calm_at);
         continue;
       }
@@ -485,7 +485,7 @@ class Serve {
   const Wanted& w_;
   const Settings& settings_;
   TimePoint now_;
-  Ground g_;
+  ServingState state_;
   RouteView route_;
   bool calm_ = true;  // no gateway sends anything to what is not wanted any more; of those who go by a Service see service_calm_at()
   int n_;

@@ -1,4 +1,4 @@
-// From the sides (side.h) that should serve, and how much, to the writes that get there from what there is. Pure.
+// Computes the writes from the observed state to the desired sides (side.h) and traffic. Pure.
 #pragma once
 
 #include <map>
@@ -8,26 +8,26 @@
 
 #include "reconcilers/common/observed.h"
 #include "reconcilers/common/part.h"
-#include "reconcilers/serving/ground.h"
+#include "reconcilers/serving/serving_state.h"
 #include "reconcilers/serving/render.h"
 
 namespace mo::serving {
 
-// What is wanted of traffic, and between whom.
+// The desired traffic and its sides.
 struct Wanted : TrafficTarget {
   std::string stable, candidate;  // sides; may be empty
-  // What the two are made of; nothing, or a record without a pod template: what the spec says now.
+  // Their revisions; nothing, or without a pod template: from the current spec.
   std::optional<api::Revision> stable_revision, candidate_revision;
-  std::map<std::string, std::string> headers;  // that answers by the route bear
+  std::map<std::string, std::string> headers;  // response headers that the route adds
   std::vector<std::string> warm;               // versions that keep their pods without traffic
-  std::string stable_conflict;  // set: the record of stable is that of other bits, for this reason, and none of its pods may be made of it
+  std::string stable_conflict;  // set: the ModelVersion of stable has another digest, with this message, so no pods may be rendered from it
 };
 
-// Its problem is why something could not even be rendered: RuntimeNotFound | InvalidTemplate | InvalidRoute | InvalidAutoscaling |
+// Its problem is why an object could not be rendered: RuntimeNotFound | InvalidTemplate | InvalidRoute | InvalidAutoscaling |
 // ConfigMapNotFound | AdoptionBlocked | ServiceNameTaken | VersionConflict.
 struct Served : Part {
-  std::string not_sticky;  // why callers don't stay with a version although spec.serving.route.sessionPersistence says so
-  std::optional<api::Adopted> adopted;  // what is to be on record of spec.serving.adopt
+  std::string not_sticky;  // why spec.serving.route.sessionPersistence is not in effect
+  std::optional<api::Adopted> adopted;  // the next status.adopted
 };
 
 Served serve(const Observed& observed, const Wanted& wanted, const Settings& settings, TimePoint now);

@@ -10,7 +10,7 @@
 namespace mo::serving {
 namespace {
 
-using Selected = Ground::Selected;
+using Selected = ServingState::Selected;
 
 Selected selected_by(const Observed& o, const std::string& stable, const std::string& candidate) {
   auto it = o.services.find(o.key.name);
@@ -36,7 +36,7 @@ bool rolls(const Observed& o, const std::string& side) {
 // What a Service for every version would send traffic to, although it belongs to neither: a pod of a side
 // that was rolled out before, not yet collected, or the Deployment of one, which may make a pod at any
 // moment.
-std::string stray(const Observed& o, const Ground& g, const std::string& stable,
+std::string stray(const Observed& o, const ServingState& g, const std::string& stable,
                   const std::string& candidate) {
   for (const auto& [name, owned] : o.deployments)
     if (const std::string side = side_of(*owned.object); side != stable && side != candidate) return "Deployment " + name;
@@ -109,8 +109,8 @@ std::string pods_problem(const Observed& o, const std::string& side) {
          (size.empty() ? "" : " (at most " + size + ")") + " since " + format_time(*fetching.since);
 }
 
-Ground survey(const Observed& o, const std::string& stable, const std::string& candidate, TimePoint now) {
-  Ground g;
+ServingState survey(const Observed& o, const std::string& stable, const std::string& candidate, TimePoint now) {
+  ServingState g;
   g.routed = o.model->route.has_value();
   g.replicas = o.model->replicas;
   if (o.model->max_surge && !g.routed) g.limit = plus(g.replicas, *o.model->max_surge);
@@ -134,7 +134,7 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
     const RouteView route = view_route(o, now);
     g.selected = selected_by_route(route, stable, candidate);
     g.route_weight = route.side == candidate ? route.side_weight : 0;
-    if (route.side == candidate) g.route_apart = route.apart;
+    if (route.side == candidate) g.route_rules = route.rules;
     g.route_taken_up = route.taken_up;
     g.route_reaches = route.main_reaches > 0;
     g.route_problem = route.problem;
@@ -148,9 +148,9 @@ Ground survey(const Observed& o, const std::string& stable, const std::string& c
   if (!candidate.empty()) g.candidate_fetching = fetching_of(o, candidate);
   g.candidate_problem = candidate.empty() ? "" : pods_problem(o, candidate);
   if (g.candidate_problem.empty() && !g.stray.empty())
-    g.candidate_problem = g.stray + " of an earlier rollout has yet to end";
+    g.candidate_problem = g.stray + " of an earlier rollout is still terminating";
   if (g.candidate_problem.empty() && side_lags && g.candidate_settled)
-    g.candidate_problem = "the endpoints of Service " + candidate_service_name(o.key.name) + " name too few of them yet";
+    g.candidate_problem = "the endpoints of Service " + candidate_service_name(o.key.name) + " do not list enough of them yet";
   for (const auto& pod : o.pods) {
     if (side_of(*pod) != candidate || pod->ready) continue;
     g.digest_mismatch |= pod->digest_mismatch;

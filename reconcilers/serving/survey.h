@@ -5,12 +5,12 @@
 
 #include "reconcilers/common/observed.h"
 #include "reconcilers/serving/capacity.h"
-#include "reconcilers/serving/ground.h"
+#include "reconcilers/serving/serving_state.h"
 
 namespace mo::serving {
 
 // The facts about the sides `stable` and `candidate` (either may be empty).
-Ground survey(const Observed& observed, const std::string& stable, const std::string& candidate,
+ServingState survey(const Observed& observed, const std::string& stable, const std::string& candidate,
               TimePoint now);
 
 // "ErrImagePull: …" for a side whose pods are not ready; empty if nothing is known.

@@ -1,7 +1,7 @@
-// Pods of an operator that knew no revisions, beside those of a revision of their version. Pure.
+// Pods of operator versions without revisions, beside pods of a revision of the same version. Pure.
 //
-// A selector cannot say that a label is absent: where labelled pods of the same version are about, the others are selected by the label
-// pod-template-hash, which the cluster gave them, too.
+// A Service selector cannot select pods without a label. If labelled pods of the same version exist, the others are selected by the label
+// pod-template-hash, which Kubernetes sets.
 #pragma once
 
 #include <string>

@@ -44,7 +44,7 @@ Result<api::RunResult> read_import(const api::MlflowRegistry& from, const std::s
   if (!result || !result->artifact.uri.starts_with("s3://")) return result;
   if (from.store_uri.empty() || !result->artifact.uri.starts_with(from.store_uri + "/"))
     return fail(ErrorKind::Invalid, "it was stored as " + api::excerpt(result->artifact.uri, 300) +
-                                        ", and registry.mlflow.store is another by now: " + store_of(from) +
+                                        ", but registry.mlflow.store has changed to " + store_of(from) +
                                         "; import it again");
   result->artifact.secret = from.store_secret;
   return result;

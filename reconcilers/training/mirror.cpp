@@ -47,7 +47,7 @@ class Mirror {
     if (!registry_) {
       out_.status = {};
       for (const auto& [name, job] : o_.mirror_jobs)
-        remove(*job, "registry.mlflow.mirror was taken away");  // those that are over, too: the next that is declared counts from the start
+        remove(*job, "registry.mlflow.mirror was removed");  // those that are over, too: the next that is declared counts from the start
       return std::move(out_);
     }
     know_registry();
@@ -142,7 +142,7 @@ class Mirror {
     if (!served_until_now && v.phase != "Serving" && v.phase != "Superseded") return {};
     if (const std::string why = monitor_that_went_back(); !why.empty()) return word("RolledBack", why);
     return word("Superseded",
-                serves_.stable.empty() ? "nothing serves" : "after it came " + here(serves_.stable));
+                serves_.stable.empty() ? "no version serves" : "replaced by " + here(serves_.stable));
   }
 
   // Where what serves now serves by the word of a monitor.
@@ -176,10 +176,10 @@ class Mirror {
     const Result<Json> rendered = render();
     if (!rendered) return tell(rendered.error().message);
     const std::string body = rendered->dump();
-    Apply action{{Kind::Job, {o_.key.ns, s().job}}, body, "", hash_of(body), "tell MLflow what serves"};
+    Apply action{{Kind::Job, {o_.key.ns, s().job}}, body, "", hash_of(body), "write to MLflow what serves"};
     for (const Refusal& refusal : o_.refusals)
       if (refusal.target == action.target && refusal.body_hash == action.hash)
-        tell("Job " + s().job + " cannot be made: " + refusal.error.message);
+        tell("Job " + s().job + " cannot be created: " + refusal.error.message);
     out_.actions.push_back(std::move(action));
   }
 
@@ -223,7 +223,7 @@ class Mirror {
     s().attempts = 0;
     s().retry_at.reset();
     s().message.clear();
-    event("MirrorWritten", "MLflow knows what serves: " + told(), false);
+    event("MirrorWritten", "wrote to MLflow what serves: " + told(), false);
   }
   std::string told() const {
     const std::string who = " of registered model " + registry_->model;
@@ -245,7 +245,7 @@ class Mirror {
     tell("Job " + s().job + " failed: " + job.failure_message + (words.empty() ? "" : ": " + words));
     s().job.clear();
     event("MirrorFailed",
-          "MLflow does not know what serves: " + s().message + "; tried again in " + format_duration(delay),
+          "could not write to MLflow what serves: " + s().message + "; retrying in " + format_duration(delay),
           true);
   }
 
@@ -260,7 +260,7 @@ class Mirror {
       if (ended(*job))
         over.push_back(job);
       else
-        remove(*job, "it tells what is old");
+        remove(*job, "its content is out of date");
     }
     std::sort(over.begin(), over.end(), [](const auto& a, const auto& b) {
       return std::tie(a->meta.created, a->meta.key.name) > std::tie(b->meta.created, b->meta.key.name);

@@ -1,8 +1,8 @@
-// Tells a registry of models which of its versions serves, and what became of the others:
+// Writes the state of versions back to a model registry:
 // registry.mlflow.mirror of a trigger. Pure.
 //
-// What it is to know is in the Model's status before a Job of our image writes it; one Job at a time, and the
-// newest in the end. Nothing waits for it: a Job that fails is said, and made again later.
+// The content is stored in the Model's status before a Job of our image writes it. One Job runs at a time, and the
+// newest content is written last. Nothing waits for it: a failed Job is reported and retried.
 #pragma once
 
 #include <optional>

@@ -71,7 +71,7 @@ bool Run::stopped() {
   if (run_.desired_state == "Cancelled") return end("Cancelled", "desiredState is Cancelled"), true;
   if (!in_.cancel.empty()) return end("Cancelled", in_.cancel), true;
   if (run_.trigger_kind == "Registry" && !imports_)
-    return end("Failed", "trigger " + run_.trigger + ", from whose registry it imports, was taken out of spec.retraining"), true;
+    return end("Failed", "trigger " + run_.trigger + ", from whose registry it imports, was removed from spec.retraining"), true;
   // Before validation is paid for.
   const std::string barred = spec_.workload && !imports_ && s().stages.empty() ? not_allowed(*spec_.workload, run_) : "";
   if (!barred.empty()) return end("Failed", barred), true;
@@ -79,7 +79,7 @@ bool Run::stopped() {
   const TimePoint until = *s().started + *spec_.deadline;
   if (now_ < until) return look_again(until), false;
   const std::string at = s().stages.empty() ? "" : " in stage " + s().stages.back().name;
-  end("Failed", "it was not done" + at + " within limits.deadline " + format_duration(*spec_.deadline));
+  end("Failed", "it did not finish" + at + " within limits.deadline " + format_duration(*spec_.deadline));
   return true;
 }
 
@@ -135,7 +135,7 @@ bool Run::validate() {
   const auto why = unsatisfied(spec_.validate->gates, result->metrics, {}, "the data");
   if (waiting_) return false;
   if (why) {
-    end("Rejected", "the data is not fit to train on: " + *why);
+    end("Rejected", "validation rejected the data: " + *why);
     return false;
   }
   close(stage, "Succeeded", "");
@@ -150,7 +150,7 @@ bool Run::evaluate() {
   const auto result = stage_result(stage, "evaluate");
   if (!result) return false;
   if (result->metrics.empty()) {
-    end("Failed", "Job " + stage.job + " evaluated and reported no metrics");
+    end("Failed", "Job " + stage.job + " finished the evaluation but reported no metrics");
     return false;
   }
   if (!good_enough(result->metrics, result->champion_metrics)) return false;
@@ -201,7 +201,7 @@ void Run::tell() {
     out_.told = s().retry_at ? "Running: " + s().message : s().message;
     return;
   }
-  const std::string held = spec_.kueue.empty() ? "somebody holds it" : "LocalQueue " + spec_.kueue + " has not admitted it" + (why_queued_.empty() ? "" : ": " + why_queued_);
+  const std::string held = spec_.kueue.empty() ? "something set spec.suspend to true" : "LocalQueue " + spec_.kueue + " has not admitted it" + (why_queued_.empty() ? "" : ": " + why_queued_);
   const std::string why = queued ? queued_ + " is suspended: " + held : trouble_;
   s().message = whole_characters(why.empty() ? progress() : why, kResultKept);
   if (!why.empty()) out_.told = (queued ? "Queued: " : "Running: ") + s().message;
@@ -211,7 +211,7 @@ std::string Run::progress() {
   if (s().stages.empty()) return "";
   const api::StageStatus& stage = s().stages.back();
   if (stage.name == "register") return "registering the ModelVersion";
-  if (stage.name != "train") return "Job " + stage.job + " is under way";
+  if (stage.name != "train") return "Job " + stage.job + " is running";
   int all = 0, over = 0;
   std::string job;
   for (const api::TrialStatus& trial : s().trials) {
@@ -220,8 +220,8 @@ std::string Run::progress() {
     over += trial.phase == "Succeeded" || trial.phase == "Failed";
     job = trial.workload.empty() ? "Job " + trial.job : name_of(trial);
   }
-  if (all == 1) return job + " is under way";
-  return std::to_string(over) + " of " + std::to_string(all) + " trials are over";
+  if (all == 1) return job + " is running";
+  return std::to_string(over) + " of " + std::to_string(all) + " trials have finished";
 }
 
 RunPlan advance(const RunInput& input, TimePoint now) { return Run(input, now).advance(); }

@@ -1,8 +1,8 @@
-// One TrainingRun on its way: validate -> train -> evaluate -> register. Pure.
+// The stages of one TrainingRun: validate -> train -> evaluate -> register. Pure.
 //
-// A stage is on record (with the name of its Job) before its Job is made, and its result is on record before the next stage begins: a
-// crash anywhere between repeats the same Job, never a second one. The end is on record once everything that it led to is seen to exist.
-// A stage is made of the Model's spec as it is when that stage begins.
+// A stage is stored with the name of its Job before the Job is created, and its result is stored before the next stage starts. So after
+// a crash the same Job is repeated, never a second one. The end is stored once everything that it created is observed.
+// A stage uses the Model's spec of the time when it starts.
 #pragma once
 
 #include <optional>
@@ -26,16 +26,16 @@ struct RunInput {
   const api::TrainingRun& run;
   const api::RetrainingRun& under_way;  // of the Model's status
   const std::string& stable;            // the version that serves ("" if none)
-  bool pinned = false;                  // the Model rolls out nothing by itself
-  std::string cancel;                   // why it is to end now; empty: it goes on
+  bool pinned = false;                  // results are only registered
+  std::string cancel;                   // why it must end now; empty: it continues
   const serving::Settings& settings;
 };
 
-// Its problem is what keeps it, for the Model's conditions.
+// Its problem is why the run is blocked, for the Model's conditions.
 struct RunPlan : Part {
   api::TrainingRunStatus status;
-  std::string told;  // what a Model says of it in one line; empty: it gets on
-  // A version whose recorded metrics did not pass, and why; and one that was made once more, with other figures.
+  std::string told;  // one line for the Model's status; empty: it makes progress
+  // A version whose recorded metrics did not pass, and why; and an existing one that was produced again with other metrics.
   std::string rejected_version, rejected_message, evaluated_version;
   api::Evaluation evaluation;
 };

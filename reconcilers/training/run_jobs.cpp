@@ -138,7 +138,7 @@ void Run::tidy() {
     const bool idle = std::find(under_way_.begin(), under_way_.end(), entry.first) == under_way_.end();
     if (ended() || !idle || job->meta.controller_uid != run_.meta.uid || mo::ended(*job) || job->meta.deleting) continue;
     const bool gone = std::any_of(s().trials.begin(), s().trials.end(), [&](const auto& t) { return t.job == job->meta.key.name && t.phase == "Failed"; });
-    if (gone) out_.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "its trial is over"});
+    if (gone) out_.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "its trial has finished"});
   }
 }
 

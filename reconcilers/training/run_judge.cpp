@@ -12,7 +12,7 @@ std::optional<std::string> Run::unsatisfied(const std::vector<std::string>& gate
                                             const std::string& what) {
   if (gates.empty()) return {};
   if (!policy_.retraining.reason.empty()) {
-    wait("Waiting to judge " + what + ": " + policy_.retraining.message);
+    wait("Waiting to evaluate gates of " + what + ": " + policy_.retraining.message);
     out_.problem_reason = policy_.retraining.reason;
     out_.problem = policy_.retraining.message;
     return {};
@@ -54,7 +54,7 @@ bool Run::good_enough(const Metrics& figures, const Metrics& champion) {
   if (spec_.evaluate) close(stage("evaluate"), "Failed", *why);
   s().retry_at = now_ + spec_.retry->backoff;
   look_again(*s().retry_at);
-  wait(which + "; the next begins at " + format_time(*s().retry_at));
+  wait(which + "; the next attempt starts at " + format_time(*s().retry_at));
   out_.events.push_back({{Kind::TrainingRun, run_.meta.key}, run_.meta.uid, false, "RunTrainsAgain", s().message});
   return false;
 }
@@ -85,7 +85,7 @@ void Run::register_version() {
     run_.status = s();
     Json made = render_version(*o_.model, run_, figures, in_.stable);
     made["metadata"]["name"] = version;
-    return apply(Kind::ModelVersion, std::move(made), "register what " + name() + " made");
+    return apply(Kind::ModelVersion, std::move(made), "register the result of " + name());
   }
   if (record->bits() != digest) return end("Failed", "ModelVersion " + version + " exists with another digest");
   s().version = version;
@@ -94,11 +94,11 @@ void Run::register_version() {
     out_.evaluated_version = version;
     out_.evaluation = {name(), now_, figures};
     out_.events.push_back({{Kind::Model, o_.key}, o_.model->meta.uid, false, "VersionEvaluated",
-                           "run " + name() + " made the same bits as " + version +
-                               " and reported other figures, which gates read from now on: they are in its status.evaluation"});
+                           "run " + name() + " produced the same artifact as " + version +
+                               " but reported other metrics; gates read these from now on (status.evaluation of the ModelVersion)"});
     return;
   }
-  if (version == in_.stable) return end("Succeeded", "Unchanged: the run made the same bits as " + version + ", which serves");
+  if (version == in_.stable) return end("Succeeded", "Unchanged: the run produced the same artifact as " + version + ", which serves");
   judge(*record);
 }
 
@@ -124,13 +124,13 @@ void Run::judge(const api::ModelVersion& record) {
   const bool there = std::any_of(o_.rollouts.begin(), o_.rollouts.end(),
                                  [&](const auto& r) { return r->meta.key.name == rollout; });
   const auto last = o_.last_rollout(name);
-  const std::string same = "the run made the same bits as " + name + ", whose ModelRollout ";
+  const std::string same = "the run produced the same artifact as " + name + ", whose ModelRollout ";
   if (!there && last && (last->status.phase == "RolledBack" || last->status.phase == "Failed"))
     return end("Rejected", same + last->meta.key.name + " ended as " + last->status.phase + ": " + last->status.message);
   if (!there && !last && !record.failed_rollout.empty())
     return end("Rejected", same + record.failed_rollout + " failed: " + record.message);
   if (!there)
-    return apply(Kind::ModelRollout, render_rollout(*o_.model, rollout, name, "retraining"), "roll out what " + this->name() + " made");
+    return apply(Kind::ModelRollout, render_rollout(*o_.model, rollout, name, "retraining"), "roll out the result of " + this->name());
   end("Succeeded", "Registered: " + name + ", ModelRollout " + rollout);
 }
 

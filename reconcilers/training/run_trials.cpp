@@ -90,10 +90,10 @@ void Run::fail_trial(api::TrialStatus& trial, const std::string& why) {
 
 void Run::take_result(api::TrialStatus& trial, const api::RunResult& result, const std::string& image) {
   if (spec_.trials && !result.metrics.count(spec_.trials->objective.metric))
-    return fail_trial(trial, "it reported no metric " + spec_.trials->objective.metric + ", by which trials.objective chooses");
+    return fail_trial(trial, "it reported no metric " + spec_.trials->objective.metric + ", which trials.objective needs");
   const std::string lineage = result.lineage.dump();
   if (lineage.size() > kLargestLineage)
-    return fail_trial(trial, "the RunResult's lineage has " + std::to_string(lineage.size()) + " bytes, and at most " +
+    return fail_trial(trial, "the RunResult's lineage has " + std::to_string(lineage.size()) + " bytes, but at most " +
                                  std::to_string(kLargestLineage) + " are kept");
   trial.phase = "Succeeded";
   trial.finished = now_;

@@ -7,7 +7,7 @@ namespace mo::training {
 
 void Run::follow_workload(api::TrialStatus& trial) {
   const std::string who = name_of(trial);
-  if (!spec_.workload) return end("Failed", "spec.retraining.workload was taken out before " + who + " ended");
+  if (!spec_.workload) return end("Failed", "spec.retraining.workload was removed before " + who + " ended");
   WorkloadSeen seen = look_at(o_, *spec_.workload, run_, trial, in_.stable, now_);
   std::move(seen.asks.begin(), seen.asks.end(), std::back_inserter(out_.asks));
   look_again(*seen.look_again);
@@ -26,7 +26,7 @@ void Run::follow_workload(api::TrialStatus& trial) {
     queued_ = who;
   else
     runs_ = true;
-  if (!seen.unclear.empty()) trouble_ = who + " is under way; it cannot be told yet how it ends: " + seen.unclear;
+  if (!seen.unclear.empty()) trouble_ = who + " is running, but its success and failure cannot be evaluated: " + seen.unclear;
   if (!awaited.empty()) trouble_ = awaited;
 }
 
@@ -35,7 +35,7 @@ void Run::make_workload(api::TrialStatus& trial) {
   if (!trial.job_uid.empty()) return fail_workload(trial, who + " was deleted before its result was read");
   // What is made is what the author was allowed to create, and no other kind under the path of before.
   if (ref_of(*spec_.workload) != trial.workload)
-    return end("Failed", "spec.retraining.workload names another kind since " + who + " was to be made");
+    return end("Failed", "spec.retraining.workload names another kind now, and " + who + " was not created yet");
   const Result<Json> body = render_workload(*o_.model, run_, {"train", trial.job, trial.index, trial.parameters}, in_.stable);
   if (!body) return end("Failed", body.error().message);
   Apply action = create_workload(trial, o_.key.ns, *body, "train in " + name() + ", triggered by " + run_.trigger);
@@ -50,19 +50,19 @@ void Run::make_workload(api::TrialStatus& trial) {
 // Whoever installs the engine later need ask for nothing.
 void Run::miss_kind(api::TrialStatus& trial) {
   const std::string kind = trial.workload.kind + " (" + trial.workload.resource + " of " + trial.workload.api_version + ")";
-  if (!trial.job_uid.empty()) return fail_workload(trial, name_of(trial) + " has gone with its kind: this cluster serves no " + kind + " any more");
-  wait("Waiting for " + name_of(trial) + ": this cluster serves no " + kind + "; install its engine, or mend spec.retraining.workload");
+  if (!trial.job_uid.empty()) return fail_workload(trial, name_of(trial) + " was deleted together with its kind: this cluster no longer serves " + kind);
+  wait("Waiting for " + name_of(trial) + ": this cluster does not serve " + kind + "; install its engine, or correct spec.retraining.workload");
 }
 
 // What the operator lacks is a right that an admin gives.
 std::string Run::hint(const std::string& problem, const std::string& verb) const {
   if (problem.find("cannot " + verb + " resource") == std::string::npos) return "";
-  return std::string("; let the operator get, create and delete it by a ClusterRole with the label ") + kOperatorAggregation + ": \"true\"";
+  return std::string("; allow the operator to get, create and delete it by a ClusterRole with the label ") + kOperatorAggregation + ": \"true\"";
 }
 
 void Run::tell_workload_taken(const std::string& who) {
   out_.problem_reason = "WorkloadNameTaken";
-  out_.problem = who + " exists already and is not of this run, so training cannot begin; delete it";
+  out_.problem = who + " already exists and does not belong to this run, so training cannot start; delete it";
   wait("Waiting: " + out_.problem);
 }
 
@@ -89,16 +89,16 @@ void Run::end_what_runs() {
     const auto* made = std::get_if<Apply>(&action);
     return made && made->target.kind == Kind::Workload;
   });
-  Ending ending = end_workloads(o_, in_.run, over_, now_);
-  if (!ending.left.empty()) s().message = whole_characters(s().message + "; " + ending.left, kResultKept);
-  if (ending.waits_for.empty()) return;
+  WorkloadCleanup cleanup = end_workloads(o_, in_.run, over_, now_);
+  if (!cleanup.left.empty()) s().message = whole_characters(s().message + "; " + cleanup.left, kResultKept);
+  if (cleanup.waits_for.empty()) return;
   const std::string end = s().phase + ": " + s().message;
   s() = in_.run.status;
   s().observed_generation = run_.meta.generation;
-  s().message = whole_characters("ends as " + end + "; " + ending.waits_for + " is being deleted", kResultKept);
+  s().message = whole_characters("ends as " + end + "; " + cleanup.waits_for + " is being deleted", kResultKept);
   out_.told = s().message;
   out_.events.clear();
-  out_.take(std::move(ending));
+  out_.take(std::move(cleanup));
 }
 
 // No time of its own is known of a workload; that which it waited for its quota counts, too.

@@ -1,6 +1,6 @@
-// A TrainingRun that is looked at once: the steps behind advance() (run.h). Each subject has a file: run.cpp the stages and how a run begins
+// The implementation of advance() (run.h) for one TrainingRun. Each subject has a file: run.cpp the stages and how a run begins
 // and ends, run_trials.cpp trials, run_workloads.cpp training by another kind than Job, run_judge.cpp gates and what is registered,
-// run_jobs.cpp Jobs. Used by these alone.
+// run_jobs.cpp Jobs. Only for these files.
 #pragma once
 
 #include <map>

@@ -24,10 +24,10 @@ Planned taken_away(const Observed& o, TimePoint now) {
     api::TrainingRunStatus next = run->status;
     next.observed_generation = run->meta.generation;
     const bool was_under_way = (s.run && s.run->name == run->meta.key.name) || is_of_operator(*run, *o.model) || next.attempt > 0;
-    Ending ending = end_workloads(o, *run, {}, now);
-    if (!ending.waits_for.empty()) {
-      out.take(std::move(ending));
-      next.message = whole_characters("ends as Cancelled: " + gone(run->meta.key.name) + "; " + ending.waits_for + " is being deleted", kResultKept);
+    WorkloadCleanup cleanup = end_workloads(o, *run, {}, now);
+    if (!cleanup.waits_for.empty()) {
+      out.take(std::move(cleanup));
+      next.message = whole_characters("ends as Cancelled: " + gone(run->meta.key.name) + "; " + cleanup.waits_for + " is being deleted", kResultKept);
       if (s.run && s.run->name == run->meta.key.name) stays = true;
       out.others.emplace_back(run, std::move(next));
       continue;
@@ -60,7 +60,7 @@ Planned taken_away(const Observed& o, TimePoint now) {
   s.suppressed.clear();
   for (const auto& [name, job] : o.jobs)  // nobody would read what they make
     if (job->gate_of.empty() && !job->complete && !job->failed && !job->meta.deleting)
-      out.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "spec.retraining was taken away"});
+      out.actions.push_back(Delete{{Kind::Job, job->meta.key}, job->meta.uid, "spec.retraining was removed"});
   return out;
 }
 

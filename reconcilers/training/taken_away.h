@@ -1,4 +1,4 @@
-// A Model whose spec.retraining was taken away, or that never had one: what becomes of its runs. Pure.
+// A Model whose spec.retraining was removed, or that never had one: ends its runs. Pure.
 #pragma once
 
 #include "reconcilers/training/training.h"

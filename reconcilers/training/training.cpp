@@ -18,7 +18,7 @@ namespace {
 constexpr size_t kRunsWithJobs = 3;  // whose finished Jobs, and so their logs, are kept
 constexpr const char* kRunning = "Running";
 constexpr const char* kRequested = "requested";
-constexpr const char* kSkipped = "; this firing is skipped";
+constexpr const char* kSkipped = "; this run is skipped";
 
 std::string day_of(TimePoint t) { return format_time(t).substr(0, 10); }
 
@@ -178,12 +178,12 @@ class Training {
       if (by_clock)
         skip_firing(why_not);
       else
-        s().suppressed = trigger + ": " + why_not + "; it runs afterwards";
+        s().suppressed = trigger + ": " + why_not + "; it runs after that";
       return;
     }
     // Not before its result could be judged. Nothing of what is due is skipped.
     if (const std::string why = unready(); !why.empty()) {
-      s().suppressed = trigger + ": " + why + "; it runs afterwards";
+      s().suppressed = trigger + ": " + why + "; it runs after that";
       return;
     }
     s().suppressed.clear();
@@ -264,7 +264,7 @@ class Training {
   }
 
   void tell_taken() {
-    problem("RunNameTaken", "TrainingRun " + s().run->name + " exists already and is not the operator's, so the run cannot begin; delete it");
+    problem("RunNameTaken", "TrainingRun " + s().run->name + " already exists and does not belong to the operator, so the run cannot start; delete it");
     s().last_result = whole_characters("Waiting: " + out_.problem, kResultKept);
   }
 
@@ -365,7 +365,7 @@ class Training {
   void take_up(const api::TrainingRun& run) {
     begin(run.meta.key.name, run.trigger.empty() ? kRequested : run.trigger);
     s().run->uid = run.meta.uid;
-    event("RetrainingStarted", "TrainingRun " + run.meta.key.name + ", which a person wrote");
+    event("RetrainingStarted", "TrainingRun " + run.meta.key.name + ", created by a person");
   }
 
   // Those that are not under way. As many as there are, none of their statuses changes with each run that ends before them.
@@ -381,7 +381,7 @@ class Training {
         if (run->status.observed_generation == run->meta.generation) continue;
       } else if (is_of_operator(*run, *o_.model)) {
         if (!is_left_over(run->meta.key.name, newest)) continue;
-        cancel(next, "its Model no longer waits for it");
+        cancel(next, "the Model no longer needs it");
       } else if (run->desired_state == "Cancelled") {
         cancel(next, "desiredState is Cancelled");
       } else {
@@ -400,9 +400,9 @@ class Training {
 
   std::string why_pending(const api::TrainingRun& run, bool next) const {
     if (!run.problem.empty()) return run.problem;
-    if (!next) return "waits for earlier TrainingRuns of this Model to finish";
+    if (!next) return "waiting for earlier TrainingRuns of this Model to finish";
     if (!held_.empty()) return held_;
-    return s().run ? "waits for TrainingRun " + s().run->name : "";
+    return s().run ? "waiting for TrainingRun " + s().run->name : "";
   }
   const api::RetrainingStatus& s() const { return out_.status; }
 
@@ -423,11 +423,11 @@ class Training {
       const auto run = std::find_if(over.begin(), over.end(), [&](const auto& r) { return r->meta.uid == job->meta.controller_uid; });
       const bool old = job->meta.controller_uid == o_.model->meta.uid;
       if (run != over.end() && !ended(*job))
-        remove(*job, "its run is over");
+        remove(*job, "its run has finished");
       else if (run != over.end() && static_cast<size_t>(run - over.begin()) >= kRunsWithJobs)
         remove(*job, "only the Jobs of the last few runs are kept");
       else if (old && is_left_over(entry.first, newest) && !still_runs(entry.first))
-        remove(*job, "its run is over");
+        remove(*job, "its run has finished");
     }
   }
 

@@ -1,7 +1,7 @@
-// Continuous training: which trigger fires, which TrainingRun is under way, and what a Model remembers of it. Pure.
+// Retraining: which trigger fires, the current TrainingRun, and status.retraining of the Model. Pure.
 //
-// A firing is written to status (a run with a number) before its TrainingRun is made, which is named after the number: a crash anywhere
-// between repeats the same run, never a second one. A run is closed in the Model's status once its own status says how it ended.
+// A new run is written to status with its number before its TrainingRun is created, which is named after the number. So after a crash
+// the same run is repeated, never a second one. A run is closed in the Model's status once its own status has ended.
 #pragma once
 
 #include <optional>
@@ -20,19 +20,19 @@ namespace mo::training {
 // Its problem is shown as Stalled: a template or schedule that cannot be used, or gates without which no run can be judged.
 struct Planned : Part {
   api::RetrainingStatus status;
-  using Told = std::pair<Ref<api::TrainingRun>, api::TrainingRunStatus>;  // whose status may have changed
-  std::optional<Told> run;   // the one under way: before anything that follows from it
-  std::vector<Told> others;  // as many as people have written: after all else
+  using ChangedRun = std::pair<Ref<api::TrainingRun>, api::TrainingRunStatus>;  // a run and its new status
+  std::optional<ChangedRun> run;   // the current run; written before its effects
+  std::vector<ChangedRun> others;  // runs created by people; written last
   // A version whose recorded metrics did not pass, and why.
   std::string rejected_version, rejected_message;
-  bool started = false;  // a run starts now, which answers whatever asked for one
-  // A version that a run made once more, with other figures: they go to its status before it is judged by them.
+  bool started = false;  // a run starts now, for all triggers that fired
+  // An existing version that a run produced again, with other metrics: these are written to its status before gates read them.
   std::string evaluated_version;
   api::Evaluation evaluation;
 };
 
-// `stable` is the version that serves ("" if none). `pinned`: a version that passes is only registered, whatever onSuccess says.
-// `monitors`: those that are breached and ask for a run, by name.
+// `stable` is the version that serves ("" if none). `pinned`: a version that passes is only registered, independent of onSuccess.
+// `monitors`: breached monitors with action Retrain, by name.
 Planned plan(const Observed& observed, const rollout::Policy& policy, const std::string& stable, bool pinned,
              const std::vector<std::string>& monitors, const serving::Settings& settings, TimePoint now);
 

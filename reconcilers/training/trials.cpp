@@ -72,12 +72,12 @@ Result<std::vector<Parameters>> expand(const std::optional<api::Trials>& trials,
   for (const auto& [name, value] : fixed) choices[name] = {value};
   if (choices.size() > kMostParameters)
     return fail(ErrorKind::Invalid, "spec.retraining.trials.parameters and the TrainingRun's spec.parameters name " + std::to_string(choices.size()) +
-                                        " parameters together, and at most " + std::to_string(kMostParameters) + " are allowed; leave some out");
+                                        " parameters together; at most " + std::to_string(kMostParameters) + " are allowed; remove some");
   const double product = product_of(choices);
   const bool random = trials->sample == api::Trials::Sample::Random;
   if (random && product > trials->count) return draw(choices, static_cast<size_t>(std::min(trials->count, api::kMostTrials)), seed);
   if (product > api::kMostTrials)
-    return fail(ErrorKind::Invalid, "spec.retraining.trials.parameters multiply to " + number(product) + " trials, and at most " +
+    return fail(ErrorKind::Invalid, "spec.retraining.trials.parameters multiply to " + number(product) + " trials, but at most " +
                                         std::to_string(api::kMostTrials) +
                                         " are run; leave values out, or use sample: Random with a count");
   return grid(choices);

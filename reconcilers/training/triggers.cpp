@@ -131,7 +131,7 @@ class Reading {
     // Fires that were missed while nobody looked count as one.
     auto due = next_after(*s_.schedule_checked);
     if (due && schedule.starting_deadline && *due + *schedule.starting_deadline < now_) {
-      out_.missed = trigger.name + " at " + format_time(*due) + ": nothing could start within startingDeadline " +
+      out_.missed = trigger.name + " at " + format_time(*due) + ": no run could start within startingDeadline " +
                     format_duration(*schedule.starting_deadline);
       due = next_after(now_ - *schedule.starting_deadline);
     }
@@ -142,7 +142,7 @@ class Reading {
     const auto next = next_after(now_);
     if (!next)
       out_.problem = "retraining trigger " + trigger.name + ": schedule.cron \"" + schedule.cron +
-                     "\" has no time within the next five years: correct its day and month";
+                     "\" has no occurrence within the next five years: correct its day and month";
     else if (!s_.next_scheduled || *next < *s_.next_scheduled)
       s_.next_scheduled = *next;
   }

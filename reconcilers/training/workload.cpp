@@ -41,7 +41,7 @@ bool is_engines(const std::string& api_version) {
 
 std::string wrong_expression(const std::string& field, const std::string& text) {
   const auto expression = cel::Expression::parse(text, {.most_bytes = kLongestExpression});
-  if (expression && expression->compares_with_old()) return std::string(kWorkload) + "." + field + ": oldSelf is not known here; the object as it is now is self";
+  if (expression && expression->compares_with_old()) return std::string(kWorkload) + "." + field + ": oldSelf is not available here; use self, the current object";
   return expression ? "" : std::string(kWorkload) + "." + field + ": " + expression.error().message;
 }
 
@@ -83,7 +83,7 @@ Result<void> check_parameters(const StageJob& part) {
   for (const auto& [name, value] : part.parameters)
     if (!std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isalnum(c) || (c && std::strchr("-_.,:/=+", c)); }))
       return fail(ErrorKind::Invalid, "parameter " + name + " is \"" + whole_characters(value, 128) +
-                                          "\"; what a workload is told may hold letters, digits, - _ . , : / = and + alone");
+                                          "\"; parameters of a workload may hold only letters, digits, - _ . , : / = and +");
   return {};
 }
 
@@ -191,7 +191,7 @@ Result<Json> read_workload(const api::TrainingWorkload& spec) {
   if (text_at(*object, "kind").empty()) return fail(ErrorKind::Invalid, where + " must have apiVersion and kind");
   if (!is_engines(api_version))
     return fail(ErrorKind::Invalid, where + ".apiVersion \"" + whole_characters(api_version, 100) +
-                                        "\" must be of an engine's own API group, such as jobset.x-k8s.io/v1alpha2; a Job goes to spec.retraining.template");
+                                        "\" must be of an engine's own API group, such as jobset.x-k8s.io/v1alpha2; use spec.retraining.template for a Job");
   if (!made_of(spec.resource, "-"))
     return fail(ErrorKind::Invalid, std::string(kWorkload) + ".resource must be the plural name of the kind, such as jobsets");
   std::string wrong = owned_metadata(object->value("metadata", Json()), where + ".metadata", std::string(api::kGroup) + "/");
@@ -259,7 +259,7 @@ std::string await_result(api::TrialStatus& trial, const WorkloadSeen& seen, Time
   if (!trial.finished) trial.finished = now;
   const TimePoint until = *trial.finished + kResultPatience;
   if (now >= until) return "";
-  return name_of(trial) + " succeeded; its RunResult is waited for until " + format_time(until) + ", since pods of it have not ended";
+  return name_of(trial) + " succeeded; waiting for its RunResult until " + format_time(until) + ", because some of its pods have not ended";
 }
 
 std::string why_queued(const Observed& o, const api::Job& job, TimePoint now, std::vector<Ask>& asks, std::optional<TimePoint>& look_again) {
@@ -269,15 +269,15 @@ std::string why_queued(const Observed& o, const api::Job& job, TimePoint now, st
   return asked.answer && asked.answer->text ? *asked.answer->text : "";
 }
 
-Ending end_workloads(const Observed& o, const api::TrainingRun& run, const std::set<std::string>& over, TimePoint now) {
-  Ending out;
+WorkloadCleanup end_workloads(const Observed& o, const api::TrainingRun& run, const std::set<std::string>& over, TimePoint now) {
+  WorkloadCleanup out;
   for (const api::TrialStatus& trial : run.status.trials) {
     if (trial.phase != "Running" || trial.workload.empty() || over.count(trial.job)) continue;
     Asked asked = ask_each(o, "gone/" + run.meta.uid + "/" + trial.job + "@", question_about(trial, o.key.ns), kLookGone, trial.started.value_or(now), now);
     const WorkloadSeen seen = asked.answer ? seen_of(*asked.answer) : WorkloadSeen{};
     const bool ours = seen.there && !seen.deleting && seen.owner == run.meta.uid && (trial.job_uid.empty() || trial.job_uid == seen.uid);
     if (seen.known && !ours) continue;
-    Delete action{{Kind::Workload, {o.key.ns, trial.job}}, seen.uid.empty() ? trial.job_uid : seen.uid, "its run is over"};
+    Delete action{{Kind::Workload, {o.key.ns, trial.job}}, seen.uid.empty() ? trial.job_uid : seen.uid, "its run has finished"};
     action.collection = collection_of(trial.workload, o.key.ns);
     const auto refused = std::find_if(o.refusals.begin(), o.refusals.end(),
                                       [&](const Refusal& refusal) { return refusal.target == action.target && refusal.body_hash.empty(); });

@@ -1,4 +1,4 @@
-// Training by an object of a kind that the operator doesn't know: what is made, what is asked of it, and how it goes. Pure.
+// Training with an object of any kind (spec.retraining.workload): rendering, checking and deleting it. Pure.
 #pragma once
 
 #include <optional>
@@ -18,8 +18,8 @@ inline constexpr const char* kOperatorAggregation = "modelops.dev/aggregate-to-o
 // What a TrainingRun calls the kind of a workload: "jobsets.jobset.x-k8s.io".
 std::string kind_named(const api::TrainingWorkload& spec);
 
-// Why a run may not make this workload, or empty. It has to name the kind, because then admission asked whoever created it for the right to
-// create that kind. So it also holds for a run that waited while the Model began to train by another kind.
+// Why a run may not make this workload, or empty. The run must name the kind, because then admission checked that its creator may
+// create that kind. This also covers a run that waited while the Model changed to another kind.
 std::string not_allowed(const api::TrainingWorkload& spec, const api::TrainingRun& run);
 
 // The object as people wrote it. ErrorKind::Invalid, and the sentence begins with the field, if it is too large, of another shape or of a kind
@@ -34,7 +34,7 @@ api::WorkloadRef ref_of(const api::TrainingWorkload& spec);
 Result<Json> render_workload(const api::Model& model, const api::TrainingRun& run, const StageJob& part, const std::string& stable);
 Apply create_workload(const api::TrialStatus& trial, const std::string& ns, const Json& body, const std::string& why);
 
-// What the newest look at a trial's object found.
+// The last observed state of a trial's object.
 struct WorkloadSeen {
   bool known = false;  // false: nothing yet, or `problem`
   std::string problem;
@@ -45,23 +45,23 @@ struct WorkloadSeen {
   std::vector<Ask> asks;
   std::optional<TimePoint> look_again;
 };
-// Looks each ten seconds. The labels of spec.result.pods are told the run's variables, too.
+// Asks every ten seconds. Variables in the labels of spec.result.pods are expanded too.
 WorkloadSeen look_at(const Observed& observed, const api::TrainingWorkload& spec, const api::TrainingRun& run, const api::TrialStatus& trial,
                      const std::string& stable, TimePoint now);
 
-// What is told while the RunResult of a workload that succeeded is waited for: two minutes at most. Empty: it is not, or no longer. The trial's
-// time of end, while it runs, is when its success was first seen.
+// The message while the RunResult of a successful workload is awaited, for at most two minutes. Empty: it is not awaited. Until then the trial's
+// end time is when its success was first observed.
 std::string await_result(api::TrialStatus& trial, const WorkloadSeen& seen, TimePoint now);
 
-// Why the queue has not admitted a Job, by Kueue's own words, or empty; asks each ten seconds.
+// Kueue's reason for not admitting a Job, or empty; asks every ten seconds.
 std::string why_queued(const Observed& observed, const api::Job& job, TimePoint now, std::vector<Ask>& asks, std::optional<TimePoint>& look_again);
 
-// The objects of a run that is to end: they go before its end is on record, or a crash in between would leave them to run for nobody.
-struct Ending : Part {
-  std::string waits_for;  // empty: all are gone, or cannot be deleted
-  std::string left;       // which of them cannot be, and why
+// Deletes the objects of a run before its end is stored, so that a crash in between does not leave them running.
+struct WorkloadCleanup : Part {
+  std::string waits_for;  // the object being deleted; empty: none is left, or it cannot be deleted
+  std::string left;       // the object that cannot be deleted, and why
 };
-// `over`: names of those that ended by themselves, which stay for people to look at.
-Ending end_workloads(const Observed& observed, const api::TrainingRun& run, const std::set<std::string>& over, TimePoint now);
+// `over`: names of objects that ended by themselves, which are kept for inspection.
+WorkloadCleanup end_workloads(const Observed& observed, const api::TrainingRun& run, const std::set<std::string>& over, TimePoint now);
 
 }  // namespace mo::training

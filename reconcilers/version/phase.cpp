@@ -28,14 +28,14 @@ bool gave_traffic(const std::string& version, const Observed& o) {
 
 Phase decide(const api::ModelVersion& version, const Role& role, const Observed& o) {
   const std::string& name = version.meta.key.name;
-  if (name == role.stable && role.retired) return {"Retired", "served last; its Model is retired"};
+  if (name == role.stable && role.retired) return {"Retired", "served until its Model was retired"};
   if (name == role.stable) return {"Serving", "serves Model " + version.model};
   if (name == role.candidate) return {"Candidate", "is being rolled out"};
   if (name == role.rejected) return {"Rejected", role.rejected_message};
   if (name == role.evaluated && version.phase == "Rejected" && version.failed_rollout.empty() && !failed_rollout(name, o))
-    return {"Registered", "evaluated anew by " + role.evaluation.run};
+    return {"Registered", "evaluated again by " + role.evaluation.run};
   if (version.phase == "Serving")
-    return {"Superseded", role.stable.empty() ? "its Model is gone" : "after it came " + role.stable};
+    return {"Superseded", role.stable.empty() ? "its Model was deleted" : "replaced by " + role.stable};
   if (version.phase == "Candidate") {
     if (const auto failed = failed_rollout(name, o)) return {"Rejected", failed->status.message};
     const auto last = o.last_rollout(name);

@@ -1,4 +1,4 @@
-// What a ModelVersion is to its Model right now. Pure.
+// The phase of a ModelVersion. Pure.
 #pragma once
 
 #include <optional>

@@ -160,7 +160,7 @@ async function says() {
   };
   await has("portfolio", /50\s*Models/, /payments\/wire-fraud/);
   await has("model-breached", /Figures over time/, /Outside its target in \d+ of 16\d steps/, /EUR/);
-  await has("model-gap", /Unknown in \d+ of 168 steps/);
+  await has("model-gap", /No data in \d+ of 168 steps/);
   await has("model-hostile", /<script>alert\(1\)<\/script>/);
   await has("resources", /EUR\s+a month/, /\d %\s+of the cores asked for were used/, /unknown/);
   await has("model-new", /No figure is known of this time/);

@@ -40,7 +40,7 @@ MUTANTS = [
      "        body[\"metadata\"][\"name\"] = again.target.key.name;\n        again.body = body.dump();\n        (void)act(again, stop);\n      }\n"
      "      return failed(for_good(action, result.error()));\n    }\n",
      ["3/first/2", "3/first/3", "3/retraining/2"]),
-    (3, "the Job of a gate that is watched is named after the step", "reconcilers/rollout/turn_gates.cpp",
+    (3, "the Job of a gate that is watched is named after the step", "reconcilers/rollout/advance_gates.cpp",
      '"background/" + std::to_string(s().attempt)', '"background/" + std::to_string(BROKEN ? s().step_index : s().attempt)', ["3/watched/12"]),
     (4, "a run that is on record is not begun after a crash", "reconcilers/training/run_jobs.cpp", None, None, ["4/retraining/1", "4/retraining/2"]),
     (5, "workers are stopped in the middle of a reconcile", "operator/runtime/controller.cpp",
@@ -62,7 +62,7 @@ MUTANTS = [
      "if (it == objects_.end() || (!BROKEN && !uid.empty() && it->second->meta.uid != uid)) return false;", ["10/own/1", "10/own/2"]),
     (11, "what an earlier Model of that name owned counts as this one's", "reconcilers/model/observe.cpp",
      "if (object->meta.controller_uid != o.model->meta.uid && !adopted(", "if (!BROKEN && object->meta.controller_uid != o.model->meta.uid && !adopted(", ["11/own/1"]),
-    (12, "what a watch has told of approvals is believed", "reconcilers/rollout/turn_governance.cpp",
+    (12, "what a watch has told of approvals is believed", "reconcilers/rollout/advance_governance.cpp",
      "tally = governance::tally(question, approvals, now_, &*read);", "tally = governance::tally(question, approvals, now_, BROKEN ? nullptr : &*read);", ["12/own/1"]),
     (13, "each generation is a change of the version", "reconcilers/model/intent.cpp",
      "const bool another = !spec_.name.empty() && spec_.name != s().spec_version;",

@@ -388,7 +388,7 @@ BAD = {
     "a short digest": (artifact(digest="sha256:abc"), ["spec.artifact.digest", "64 lower case hexadecimal digits"]),
     "a digest in capitals": (artifact(digest="sha256:" + "A" * 64), ["spec.artifact.digest", "64 lower case"]),
     "another digest": (artifact(digest="md5:" + "a" * 32), ["spec.artifact.digest", "sha256:"]),
-    "no digest": (artifact(digest=REMOVED), ["spec.artifact", "digest is required; only an oci:// address by a tag goes without"]),
+    "no digest": (artifact(digest=REMOVED), ["spec.artifact", "digest is required; only an oci:// address with a tag needs none"]),
     "a digest without one in the uri": (artifact(uri="oci://registry.example/fraud@sha256:" + "e" * 64, digest=REMOVED), ["spec.artifact", "digest is required"]),
     "a tag and a digest": (artifact(uri="oci://registry.example/fraud:2"), ["spec.artifact", "remove digest from an address by a tag"]),
     # steps
@@ -673,7 +673,7 @@ def test_a_training_run_is_a_record(kube, namespace):
 def test_adopt_is_not_pointed_elsewhere(kube, namespace):
     kube.create(model(metadata={"name": "adopts"}, spec__serving__adopt={"name": "old"}), namespace)
     assert_words(refusal(kube.patch, "Model", "adopts", {"spec": {"serving": {"adopt": {"name": "other"}}}}, namespace),
-                 ["adopt cannot change to another Deployment", "take it out of the spec first"])
+                 ["adopt cannot change to another Deployment", "remove it from the spec first"])
     kube.patch("Model", "adopts", {"spec": {"serving": {"adopt": None}}}, namespace)
     kube.delete("Model", "adopts", namespace)
 
@@ -941,10 +941,10 @@ def test_the_operator_writes_of_a_model_its_finalizer_only(kube, operator, peopl
     kube.create(changed(MODEL, metadata={"name": "kept"}), namespace)
     wishes = ({"spec": {"serving": {"replicas": 5}}}, {"metadata": {"labels": {"a": "b"}}}, {"metadata": {"annotations": {"a": "b"}}},
               {"metadata": {"finalizers": ["example.com/hold"]}})
-    kube.wait_for(lambda: "nothing of a Model but" in refusal(operator.patch, "Model", "kept", wishes[0], namespace), 30,
+    kube.wait_for(lambda: "only the status and its own finalizer of a Model" in refusal(operator.patch, "Model", "kept", wishes[0], namespace), 30,
                   "the policy is in force", retry=(AssertionError, pytest.fail.Exception))
     for wish in wishes:
-        assert_words(refusal(operator.patch, "Model", "kept", wish, namespace), ["the operator changes nothing of a Model but its status and its own finalizer"])
+        assert_words(refusal(operator.patch, "Model", "kept", wish, namespace), ["the operator may change only the status and its own finalizer of a Model"])
     operator.patch("Model", "kept", {"metadata": {"finalizers": ["modelops.dev/give-back"]}}, namespace)
     operator.patch("Model", "kept", {"metadata": {"finalizers": None}}, namespace)
     operator.patch("Model", "kept", {"status": {"message": "hello"}}, namespace, "status")
@@ -966,11 +966,11 @@ def test_the_operator_deletes_only_history(kube, people, namespace):
         operator.delete(kind, name, namespace)
 
     name = ended(phase="Progressing", labels={"modelops.dev/origin": "kubectl-model"})
-    kube.wait_for(lambda: "that is not over" in refusal(delete, "ModelRollout", name), 30, "the policy is in force", retry=(AssertionError, pytest.fail.Exception))
+    kube.wait_for(lambda: "only finished ModelRollouts" in refusal(delete, "ModelRollout", name), 30, "the policy is in force", retry=(AssertionError, pytest.fail.Exception))
     kube.delete("ModelRollout", name, namespace)
     for theirs in ({}, {"labels": {"modelops.dev/origin": "spec"}}, {"labels": {"app.kubernetes.io/instance": "fraud"}}):
         name = ended(**theirs)
-        assert_words(refusal(delete, "ModelRollout", name), ["no ModelRollout that people or a GitOps tool wrote"])
+        assert_words(refusal(delete, "ModelRollout", name), ["may not delete a ModelRollout that users or a GitOps tool created"])
         kube.delete("ModelRollout", name, namespace)
     for goes in ({"labels": {"modelops.dev/origin": "kubectl-model"}}, {"labels": {"modelops.dev/origin": "argocd"}}, {"name": None, "generateName": "r-"},
                  {"labels": {"modelops.dev/origin": "retraining"}, "ownerReferences": owned}):
@@ -978,14 +978,14 @@ def test_the_operator_deletes_only_history(kube, people, namespace):
     kube.create(changed(VERSION, metadata={"name": "past-v1"}, spec__modelRef={"name": "nobody"}), namespace)
     # Two policies refuse, and either may be the one that is told.
     said = refusal(delete, "ModelVersion", "past-v1")
-    assert "no ModelVersion that it did not register" in said or "only objects that a Model controls" in said, said
+    assert "only ModelVersions that it registered" in said or "only objects that a Model controls" in said, said
     for theirs, goes in (({"name": "try"}, False), ({"name": None, "generateName": "try-"}, True), ({"name": "past-run-000001", "ownerReferences": owned}, True)):
         made = kube.create(changed(RUN, metadata=theirs, spec__modelRef={"name": "nobody"}), namespace)["metadata"]["name"]
         kube.patch("TrainingRun", made, {"status": {"phase": "Failed"}}, namespace, "status")
         if goes:
             delete("TrainingRun", made)
         else:
-            assert_words(refusal(delete, "TrainingRun", made), ["the operator deletes no TrainingRun"])
+            assert_words(refusal(delete, "TrainingRun", made), ["the operator may delete only finished TrainingRuns"])
             kube.delete("TrainingRun", made, namespace)
     kube.create(changed(VERSION, metadata={"name": "past-v2", "ownerReferences": owned}, spec__modelRef={"name": "nobody"}), namespace)
     delete("ModelVersion", "past-v2")
@@ -1232,7 +1232,7 @@ BODIES = {
     "ModelRollout": (API, {"spec": ROLLOUT["spec"]}),
 }
 COPY_OF = {"modelops.dev/copy-of": "theirs"}
-NOT_A_MODELS = ["the operator writes only objects that a Model controls"]
+NOT_A_MODELS = ["the operator may write only objects that a Model controls"]
 
 
 def workload(kind, name, owner=None, annotations=None, **paths):
@@ -1260,7 +1260,7 @@ def test_the_operator_writes_only_what_a_model_controls(kube, operator, owner, n
             assert_words(refusal(operator.patch, kind, "theirs", patch, namespace, dry_run=True), NOT_A_MODELS)
         # (Which of these it deletes is the matter of history.)
         message = refusal(operator.delete, kind, "theirs", namespace, dry_run=True, missing_ok=False)
-        assert NOT_A_MODELS[0] in message or kind in ("ModelRollout", "ModelVersion") and f"the operator deletes no {kind}" in message, message
+        assert NOT_A_MODELS[0] in message or kind in ("ModelRollout", "ModelVersion") and "the operator may " in message and " delete " in message, message
     finally:
         kube.delete(kind, "theirs", namespace)
     # Its own.
@@ -1310,7 +1310,7 @@ def test_of_a_service_that_is_adopted_the_operator_turns_the_selector(kube, oper
 def test_the_operator_writes_nothing_into_system_namespaces(kube, operator, owner, where):
     kube.make_namespace(where)
     for kind in ("Deployment", "Job", "Service", "ModelRollout"):
-        assert_words(refusal(operator.create, workload(kind, "made", owner), where, dry_run=True), [f"the operator writes nothing into namespace {where}", "another namespace"])
+        assert_words(refusal(operator.create, workload(kind, "made", owner), where, dry_run=True), [f"the operator may not write into namespace {where}", "another namespace"])
 
 
 @pytest.mark.parametrize("where", ["kube-system", "kube-public", "kube-node-lease"])
@@ -1320,7 +1320,7 @@ def test_a_model_does_not_go_into_a_system_namespace(kube, people, where):
 
 def test_the_operator_writes_no_configmap_but_its_copies(kube, operator, owner, people, namespace):
     for annotations in (None, {"a": "b"}):
-        assert_words(refusal(operator.create, workload("ConfigMap", "made", owner, annotations), namespace, dry_run=True), ["the operator writes no ConfigMaps but its copies"])
+        assert_words(refusal(operator.create, workload("ConfigMap", "made", owner, annotations), namespace, dry_run=True), ["the operator may write only ConfigMaps that are its copies"])
     people["dana"].create(workload("ConfigMap", "hers"), namespace, dry_run=True)
 
 
@@ -1334,8 +1334,8 @@ def test_an_operator_of_another_name_is_confined_too(kube, operator, owner, name
         acme = kube.as_service_account(namespace, "acme-modelops")
         kube.wait_for(lambda: allowed(kube, account, "default", "create", "apps", "deployments"), 30, "the role is in force")
         assert_words(refusal(acme.create, workload("Deployment", "made"), "default", dry_run=True), NOT_A_MODELS)
-        assert_words(refusal(acme.create, workload("Deployment", "made", owner), namespace, dry_run=True), [f"the operator writes nothing into namespace {namespace}"])
-        assert_words(refusal(acme.patch, "Model", "keeper", {"spec": {"serving": {"replicas": 5}}}, namespace), ["the operator changes nothing of a Model"])
+        assert_words(refusal(acme.create, workload("Deployment", "made", owner), namespace, dry_run=True), [f"the operator may not write into namespace {namespace}"])
+        assert_words(refusal(acme.patch, "Model", "keeper", {"spec": {"serving": {"replicas": 5}}}, namespace), ["the operator may change only the status and its own finalizer of a Model"])
     finally:
         kube.delete("ClusterRoleBinding", f"acme-{namespace}")
 

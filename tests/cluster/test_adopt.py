@@ -136,7 +136,7 @@ def test_a_deployment_that_is_missing_is_waited_for(case):
     case.version("m-v1")
     case.model(version="m-v1", replicas=1, serving=ADOPT)
     message = case.stalled("AdoptionBlocked")["status"]["message"]
-    assert "Deployment old" in message and "create it, or take adopt out" in message, message
+    assert "Deployment old" in message and "create it, or remove spec.serving.adopt" in message, message
     deployment(case)
     case.ready(version="m-v1")
     case.until(lambda: replicas(case) == 0, "the old pods are gone")
@@ -153,10 +153,10 @@ def test_what_cannot_be_adopted_is_left_as_it_is(case, why):
         words = ["Service m is headless"]
     elif why == "which port":
         service(case, ports=[{**PORTS[0], "name": "a"}, {**PORTS[0], "name": "b", "port": 8081}])
-        words = ["which port of the Service requests come by", "name that one http"]
+        words = ["has several ports and none is named http"]
     elif why == "another Service":
         service(case, name="old")
-        words = ["Service old leads callers to Deployment old", "give the Model that Service's name"]
+        words = ["Service old selects Deployment old", "give the Model the name of that Service"]
     else:
         owner = case.configmap("owner", a="b") or case.get("ConfigMap", "owner")
         case.kube.patch("Deployment", "old", {"metadata": {"ownerReferences": [

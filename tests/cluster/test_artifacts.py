@@ -135,7 +135,7 @@ def test_what_is_imported_goes_to_s3_and_comes_back_as_it_was(store, tmp_path):
     cutter = Cutter(store.port, 3, 100)
     done = Import(tmp_path, files, cutter.endpoint)
     assert done.code == 0 and "again in" in done.log and json.loads(done.said)["artifact"] == artifact, done.log
-    for keys, words in [(seaweed.READER, "allow them s3:PutObject, or name another Secret in registry.mlflow.store.credentials"),
+    for keys, words in [(seaweed.READER, "allow s3:PutObject, or name another Secret in registry.mlflow.store.credentials"),
                         (("admin", "wrong"), "the store does not know these keys")]:
         done = Import(tmp_path, files, store.endpoint, keys=keys)
         assert done.code == 77 and words in done.said and not done.left, (done.code, done.log)
@@ -149,10 +149,10 @@ def test_what_real_stores_refuse_is_said(store, tmp_path):
     rows = [
         ({"keys": ("reader", "wrong")}, 77, "the store does not know these keys; check AWS_ACCESS_KEY_ID"),
         ({"keys": ("nobody", "wrong")}, 77, "InvalidAccessKeyId"),
-        ({"uri": "s3://secrets/x"}, 77, "allow them s3:GetObject"),
+        ({"uri": "s3://secrets/x"}, 77, "allow s3:GetObject"),
         ({"uri": "s3://models/none"}, 66, 'bucket "models" has no key "none"'),
         ({"uri": "s3://none/x", "keys": seaweed.ADMIN}, 66, 'bucket "none" does not exist'),
-        ({"flags": ["--max-bytes", "4"]}, 66, "it is larger than the 4 bytes that are allowed: the server has 5"),
+        ({"flags": ["--max-bytes", "4"]}, 66, "it is larger than the 4 bytes allowed: the server has 5"),
         ({"flags": ["--unpack"]}, 66, "it is no whole tar, tar.gz or tar.zst archive"),
         ({"digest": other}, 65, f"digest mismatch: s3://models/{KEY} has {digest}, expected {other}"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "flags": ["--timeout", "1s"]}, 69, "given up after 1s"),

@@ -76,22 +76,22 @@ def test_nobody_rewrites_a_trail(case):
     for line in plugin(case, "audit", "m", "-o", "jsonl").out.splitlines():
         assert json.loads(line)["hash"] == "sha256:" + hashlib.sha256(re.sub(r'"hash":"[^"]*",', "", line, count=1).encode()).hexdigest()
     said = plugin(case, "audit", "m", "--verify")
-    assert said.code == DONE and f"whole: records 1 to {len(records)}" in said.out, said
+    assert said.code == DONE and f"complete: records 1 to {len(records)}" in said.out, said
     assert "m-v2" in plugin(case, "audit", "m", "--at", records[-1]["time"]).out
 
     clients = people(case)
     forged = {"apiVersion": API, "kind": "ModelAudit", "metadata": {"name": "forged", "labels": {"modelops.dev/model": "m"}}, "spec": spec}
     for client in (clients["eve"], clients["keeper"], clients["robot"], case.kube):
-        assert_words(refusal(client.create, forged, case.namespace), ["only the operator makes ModelAudits"])
+        assert_words(refusal(client.create, forged, case.namespace), ["only the operator may create ModelAudits"])
         for change in ({"head": "sha256:0"}, {"records": spec["records"][::-1]}, {"model": {"name": "n"}}):
             assert_words(refusal(client.patch, "ModelAudit", name, {"spec": change}, case.namespace), ["a ModelAudit"])
         for change in ({"labels": {"modelops.dev/model": "n"}}, {"annotations": {"a": "b"}}, {"finalizers": ["a/b"]}):
-            assert_words(refusal(client.patch, "ModelAudit", name, {"metadata": change}, case.namespace), ["nobody changes a ModelAudit"])
+            assert_words(refusal(client.patch, "ModelAudit", name, {"metadata": change}, case.namespace), ["a ModelAudit is immutable"])
     for user in ("eve", "robot"):
         assert_words(refusal(clients[user].delete, "ModelAudit", name, case.namespace), [f"{user} may not delete ModelAudit {name}", "the verb prune"])
     # The operator's own account can neither, but say once that it was exported, which says what it holds and nothing else.
     account = case.kube.as_user(f"system:serviceaccount:{settings.SYSTEM_NAMESPACE}:model-operator", "system:serviceaccounts", "system:authenticated")
-    assert_words(refusal(account.delete, "ModelAudit", name, case.namespace), ["deletes no ModelAudit that was not exported"])
+    assert_words(refusal(account.delete, "ModelAudit", name, case.namespace), ["may delete a ModelAudit only after its export"])
     note = f"2026-11-30T12:00:00Z {spec['model']['uid']} {spec['first']} {spec['last']} {spec['head']}"
     mark = lambda value, **more: {"metadata": {"annotations": {EXPORTED: value, **more}}}
     for what, who, change in (
@@ -102,10 +102,10 @@ def test_nobody_rewrites_a_trail(case):
             ("more than it holds", account, mark("x " + note)), ("and a label", account, {"metadata": {**mark(note)["metadata"], "labels": {"a": "b"}}}),
             ("and a record", account, {**mark(note), "spec": {"head": "sha256:0"}})):
         said = refusal(who.patch, "ModelAudit", name, change, case.namespace)
-        assert "nobody changes a ModelAudit" in said or "cannot be changed once created" in said, f"{what}: {said}"
+        assert "a ModelAudit is immutable" in said or "cannot be changed once created" in said, f"{what}: {said}"
     account.patch("ModelAudit", name, mark(note), case.namespace)
     for value in (note.replace("12:00:00", "12:00:01"), None):
-        assert_words(refusal(account.patch, "ModelAudit", name, mark(value), case.namespace), ["nobody changes a ModelAudit"])
+        assert_words(refusal(account.patch, "ModelAudit", name, mark(value), case.namespace), ["a ModelAudit is immutable"])
     assert_words(refusal(clients["eve"].delete, "ModelAudit", name, case.namespace), ["the verb prune"])  # exported or not
 
     clients["keeper"].delete("ModelAudit", name, case.namespace)
@@ -124,7 +124,7 @@ def test_who_steered_is_told_and_cannot_be_forged(case):
     steer = lambda who, state: {"metadata": {"annotations": {STEERER: f"{who} 2026-11-30T12:00:00Z"}}, "spec": {"desiredState": state}}
     assert_words(refusal(clients["eve"].patch, "ModelRollout", rollout, steer("keeper", "Aborted"), case.namespace), ["steered-by is keeper 2026-11-30T12:00:00Z, but eve makes this change"])
     clients["eve"].patch("ModelRollout", rollout, steer("eve", "Paused"), case.namespace)
-    assert_words(refusal(clients["keeper"].patch, "ModelRollout", rollout, {"metadata": {"annotations": {STEERER: "keeper now"}}}, case.namespace), ["leave it as it is"])
+    assert_words(refusal(clients["keeper"].patch, "ModelRollout", rollout, {"metadata": {"annotations": {STEERER: "keeper now"}}}, case.namespace), ["do not change it"])
     case.until(lambda: case.mro(rollout).get("pauseReason") == "Requested", "paused")
     said = Said([settings.KUBECTL, "model", "abort", "m", "-n", case.namespace, "--as", "keeper", "--as-group", "system:authenticated"])
     assert said.code == DONE, said
@@ -179,13 +179,13 @@ def test_evidence_is_verified_by_public_tools(keys, private, tmp_path):
         for n in [*names, "SHA256SUMS"]:
             tar.add(folder / n, str(n))
     said = plugin(case, "verify", tmp_path / "forged.tar.gz", "--public-key", public)
-    assert said.code == NO and "BAD: record" in said.out and "and version.json says" in said.out, said
+    assert said.code == NO and "BAD: record" in said.out and "but version.json has" in said.out, said
 
     # The trail outlives its Model.
     case.kube.delete("Model", "m", case.namespace)
     case.until(lambda: not case.find("Model", "m"), "the Model is gone")
     said = plugin(case, "audit", "m", "--verify", "--public-key", public)
-    assert said.code == DONE and "whole" in said.out, said
+    assert said.code == DONE and "complete" in said.out, said
 
 
 EXPORT = settings.STATE / "audit-export.jsonl"

@@ -147,7 +147,7 @@ def test_versus_stable_at_a_confidence(case, bounds, stable, value, verdict):
     case.metrics.set("seen", 100, version="m-v2")
     says("m-v1's samples: no data")
     case.metrics.set("seen", 300, version="m-v1")
-    undecided = says("(100 and 300 samples), too few to decide about maxRegression 0.05")
+    undecided = says("(100 and 300 samples), too few samples to decide about maxRegression 0.05")
     assert undecided["verdict"] == "Running" and undecided.get("passed", 0) == undecided.get("failed", 0) == 0 and undecided["stableValue"] == stable
     case.metrics.set("seen", 5000, version="m-v1")
     case.metrics.set("seen", 2000, version="m-v2")

@@ -30,7 +30,7 @@ def test_config_rolls_out_and_back_with_its_version(case):
     case.serve("m-v1", replicas=1, template=READS)
     says(case, "m-v1", "one")
     case.configmap("settings", LEVEL="two")
-    case.until(lambda: case.status()["message"] == "m-v1 serves; ConfigMap settings has changed since, and the next version takes it", "that it has moved on")
+    case.until(lambda: case.status()["message"] == "m-v1 serves; ConfigMap settings has changed since; the next version uses the new content", "that it has moved on")
     # New pods of the old version have the old config, too.
     old = {p["metadata"]["uid"] for p in case.all("Pod")}
     case.kube.scale("Model", "m", 2, case.namespace)

@@ -132,7 +132,7 @@ def test_in_one_namespace_sets_of_the_cluster_are_not_to_be_seen(private):
     gate_set(case, "shared", gate(query=PASSES, min="0.9"))
     with cluster_gate_set(case, gate("extra", query=PASSES, min="0.9")) as name:
         rollout = ask_for_v2(case, "shared", {"name": name, "kind": "ClusterModelGateSet"}, steps=[{"gates": ["accuracy", "extra"]}])
-        assert_waits(case, rollout, "GateSetForbidden", f"may not look at ClusterModelGateSet {name}: write its gates into a ModelGateSet")
+        assert_waits(case, rollout, "GateSetForbidden", f"may not read ClusterModelGateSet {name}: put its gates into a ModelGateSet")
         account = {"kind": "ServiceAccount", "name": "model-operator", "namespace": case.namespace}
         role = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name}}
         try:

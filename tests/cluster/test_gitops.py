@@ -65,7 +65,7 @@ def test_health_during_a_rollout(case):
 def test_health_while_a_new_version_bakes(case):
     rollout = canary(case, None, bake={"duration": "1h"})
     seen(case, "ModelRollout", rollout, "Baking", "InProgress", "Progressing")
-    seen(case, "Model", "m", "Progressing", "InProgress", "Progressing", "watched until")
+    seen(case, "Model", "m", "Progressing", "InProgress", "Progressing", "bake gates are measured until")
     assert judge.offered(case.get("ModelRollout", rollout)) >= {"promote", "abort"}
 
 

@@ -69,22 +69,22 @@ FORGED = {
     "another's name": ("eve", word("bob"), ["spec.approver is bob, but eve creates this ModelApproval"]),
     "another's name, who may approve themselves": ("ann", word("bob"), ["spec.approver is bob, but ann creates"]),
     "a name in other letters": ("bob", word("Bob"), ["spec.approver is Bob, but bob creates"]),
-    "a name with a blank": ("bob", word("bob "), ["nobody speaks in the name of another"]),
-    "a group's name": ("bob", word("system:authenticated"), ["nobody speaks in the name of another"]),
+    "a name with a blank": ("bob", word("bob "), ["may approve only in their own name"]),
+    "a group's name": ("bob", word("system:authenticated"), ["may approve only in their own name"]),
     "no name": ("bob", word(""), ["spec.approver"]),
-    "no right at all": ("eve", word("eve"), ["eve may not speak for role risk", "resourceNames [risk]"]),
-    "the right for another role": ("cat", word("cat"), ["cat may not speak for role risk"]),
-    "a role of a like name": ("bob", word("bob", role="risk-2"), ["bob may not speak for role risk-2"]),
+    "no right at all": ("eve", word("eve"), ["eve may not approve or reject for role risk", "resourceNames [risk]"]),
+    "the right for another role": ("cat", word("cat"), ["cat may not approve or reject for role risk"]),
+    "a role of a like name": ("bob", word("bob", role="risk-2"), ["bob may not approve or reject for role risk-2"]),
     "all roles": ("bob", word("bob", role="*"), ["must be one lower case word"]),
-    "the operator's account": ("robot", word("system:serviceaccount:{namespace}:robot"), ["the operator approves nothing"]),
+    "the operator's account": ("robot", word("system:serviceaccount:{namespace}:robot"), ["the operator may not create ModelApprovals"]),
     "no subject": ("bob", word("bob", subject=""), ["status.approval.subject"]),
     "a subject that is none": ("bob", word("bob", subject="sha256:" + "A" * 64), ["status.approval.subject"]),
     "a decision that is none": ("bob", word("bob", decision="Maybe"), ["Approved", "Rejected"]),
-    "a rejection without the right": ("eve", word("eve", decision="Rejected"), ["eve may not speak for role risk"]),
+    "a rejection without the right": ("eve", word("eve", decision="Rejected"), ["eve may not approve or reject for role risk"]),
     "a Model in another's name": ("ann", a_model(signed="bob"), ["changed-by is bob, but ann makes this change", "or remove it"]),
     "a rollout in another's name": ("eve", a_rollout(signed="ann"), ["changed-by is ann, but eve makes this change"]),
-    "a rollout that says the operator made it for the spec": ("eve", a_rollout(**{"modelops.dev/origin": "spec"}), ["are the operator's own"]),
-    "a rollout that says training made it": ("eve", a_rollout(**{"modelops.dev/origin": "retraining"}), ["are the operator's own"]),
+    "a rollout that says the operator made it for the spec": ("eve", a_rollout(**{"modelops.dev/origin": "spec"}), ["are reserved for the operator"]),
+    "a rollout that says training made it": ("eve", a_rollout(**{"modelops.dev/origin": "retraining"}), ["are reserved for the operator"]),
     "a version in another's name": ("eve", others("ModelVersion", signed="ann", artifact=ARTIFACT), ["changed-by is ann, but eve makes this change"]),
     "a training run in another's name": ("eve", others("TrainingRun", signed="bob"), ["changed-by is bob, but eve makes this change"]),
     "a rollout in the operator's name": ("ann", a_rollout(signed="operator"), ["changed-by is operator, but ann makes this change"]),
@@ -92,11 +92,11 @@ FORGED = {
     "a name and a blank, as an author": ("eve", a_model(signed="eve "), ["changed-by is eve , but eve makes this change"]),
     "two names": ("eve", a_model(signed="eve,ann"), ["changed-by is eve,ann, but eve makes this change"]),
     "a rollout that another is said to have steered": ("eve", {**a_rollout(), "metadata": {"name": "forged", "annotations": {"modelops.dev/steered-by": "ann now"}}}, ["steered-by is ann now, but eve"]),
-    "a rollout that says an edited runtime made it": ("eve", a_rollout(**{"modelops.dev/origin": "runtime"}), ["are the operator's own"]),
+    "a rollout that says an edited runtime made it": ("eve", a_rollout(**{"modelops.dev/origin": "runtime"}), ["are reserved for the operator"]),
     "a word of the GitOps account in an author's name": ("git", word("jane@bank.example"), ["cannot create resource"]),
     "a word without a rollout": ("bob", word("bob", rollout=""), ["spec.rolloutRef.name"]),
     "a word with a status": ("bob", {**word("bob"), "status": {"used": True}}, ["unknown field"]),
-    "a rollout that says a monitor made it": ("eve", a_rollout(**{"modelops.dev/origin": "monitor"}), ["are the operator's own"]),
+    "a rollout that says a monitor made it": ("eve", a_rollout(**{"modelops.dev/origin": "monitor"}), ["are reserved for the operator"]),
 }
 
 
@@ -128,8 +128,8 @@ def test_nobody_forges_a_word_or_an_author(case, people):
     change = lambda text, who=None: {"spec": {"description": text}, **({"metadata": {"annotations": {AUTHOR: who}}} if who else {})}
     assert_words(refusal(people["eve"].patch, "Model", "signed", change("two"), namespace), ["changed-by is ann, but eve makes this change"])
     assert_words(refusal(people["eve"].patch, "Model", "signed", change("two", "bob"), namespace), ["changed-by is bob, but eve"])
-    assert_words(refusal(people["eve"].patch, "Model", "signed", {"metadata": {"annotations": {AUTHOR: "eve"}}}, namespace), ["changes with the spec alone"])
-    assert_words(refusal(people["eve"].patch, "Model", "signed", {"metadata": {"annotations": {AUTHOR: None}}}, namespace), ["changes with the spec alone"])
+    assert_words(refusal(people["eve"].patch, "Model", "signed", {"metadata": {"annotations": {AUTHOR: "eve"}}}, namespace), ["may change only together with the spec"])
+    assert_words(refusal(people["eve"].patch, "Model", "signed", {"metadata": {"annotations": {AUTHOR: None}}}, namespace), ["may change only together with the spec"])
     people["eve"].patch("Model", "signed", {"metadata": {"labels": {"a": "b"}}}, namespace)
     people["eve"].patch("Model", "signed", change("two", "eve"), namespace)
     # Statuses are the operator's.
@@ -199,11 +199,11 @@ def test_a_rollout_waits_for_the_word_of_another_person(case, people):
 
         # The author's own word, one of another subject, and one of another rollout do not count.
         plugin(case, "ann", "approve", "m", "--role", "risk")
-        awaits(case, rollout, words="who wrote the change may not approve it")
+        awaits(case, rollout, words="the author of the change may not approve it")
         people["bob"].create(word("bob", "stale", rollout), case.namespace)
         awaits(case, rollout, words="the artifact, policies or gate results changed since; approve again")
         people["bob"].delete("ModelApproval", "stale", case.namespace)
-        for said, words in ((plugin(case, "eve", "approve", "m"), "eve may not speak for role risk"), (plugin(case, "cat", "approve", "m", "--role", "legal"), "role legal is not asked")):
+        for said, words in ((plugin(case, "eve", "approve", "m"), "eve may not approve or reject for role risk"), (plugin(case, "cat", "approve", "m", "--role", "legal"), "role legal is not asked")):
             assert said.code and words in said.err, said
 
         # Promoted passes over no approval, and a policy that is gone was there at the start.

@@ -296,7 +296,7 @@ def test_metrics_come_by_https_and_a_renewed_certificate_is_shown(alone, tmp_pat
         # A certificate is of no use where none is shown.
         operator.command.append("--metrics-tls=false")
         operator.start(wait_ready=False)
-        assert operator.process.wait(20) == 1 and "leave out one of both" in operator.tail()
+        assert operator.process.wait(20) == 1 and "remove one of the two flags" in operator.tail()
         operator.command.remove(f"--metrics-cert-dir={folder}")
         operator.start()
         assert urllib.request.urlopen(f"http://127.0.0.1:{operator.metrics_port}/metrics", timeout=20).status == 200
@@ -378,7 +378,7 @@ def test_two_installations_do_not_fight(alone):
         second.start()
         case.until(lambda: second.metrics()["model_operator_models_of_others"] == 1, "the second counts it")
         note = case.until(lambda: next((n for n in case.events(reason="HandledByAnotherInstallation") if "team/second leaves" in n), None), "the second says so")
-        assert "team/second leaves this Model alone" in note and "platform/first handles it" in note
+        assert "team/second ignores this Model" in note and "names installation platform/first" in note
         case.version("m-v2")
         case.model(version="m-v2", replicas=1, steps=[{"weight": 50}, {"pause": {}}])
         rollout = case.rollout_of("m-v2")

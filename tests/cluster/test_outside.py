@@ -71,7 +71,7 @@ def test_an_artifact_by_a_tag_that_nobody_may_ask_for(case):
     case.serve("m-v1", replicas=1)
     case.model(replicas=1, artifact={"uri": "oci://169.254.169.254/team/fraud:latest", "format": {"name": "tiny"}})
     message = case.stalled("TagNotResolved")["status"]["message"]
-    assert "cannot ask 169.254.169.254" in message and "name the digest in its place" in message
+    assert "cannot ask 169.254.169.254" in message and "write the digest in place of the tag" in message
     assert case.endpoints() == {"m-v1": 1} and "pinned" not in case.status()
     case.model(replicas=1, artifact=case.artifact("m-inline"))
     assert case.ready("m")["status"]["stableVersion"] != "m-v1"

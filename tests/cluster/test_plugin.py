@@ -93,8 +93,8 @@ def test_pause_resume_promote(case, model):
     case.phase(rollout, "Progressing")
     assert json.loads(said(model("promote", "m", "-o", "json")))["spec"]["desiredState"] == "Promoted"
     case.ready(version="m-v2")
-    model("pause", "m").refused("no rollout under way", rollout, "succeeded")
-    assert "has ended already: Succeeded" in said(model("promote", "m"))
+    model("pause", "m").refused("no rollout in progress", rollout, "succeeded")
+    assert "has already ended: Succeeded" in said(model("promote", "m"))
 
 
 def test_resume_ends_each_endless_pause_once(case, model):
@@ -102,14 +102,14 @@ def test_resume_ends_each_endless_pause_once(case, model):
     rollout = rolling(case, [{"weight": 50}, {"pause": {}}, {"pause": {}}])
     for step in (2, 3):
         case.until(lambda: case.mro(rollout)["step"]["index"] == step and case.mro(rollout)["phase"] == "Paused", f"paused at step {step}")
-        assert "goes on" in said(model("resume", "m"))
+        assert "continues" in said(model("resume", "m"))
     case.ready(version="m-v2")
 
 
 def test_abort_and_retry(case, model):
     rollout = rolling(case)
     case.phase(rollout, "Paused")
-    model("retry", "m").refused("under way", rollout, "kubectl model resume")
+    model("retry", "m").refused("in progress", rollout, "kubectl model resume")
     assert "goes back to m-v1" in said(model("abort", "m"))
     case.phase(rollout, "Aborted")
     case.stalled("RolloutAborted")
@@ -123,7 +123,7 @@ def test_abort_and_retry(case, model):
 
 def test_rollback(case, model):
     case.serve("m-v1")
-    model("rollback", "m").refused("no version is known", "--to")
+    model("rollback", "m").refused("no version served before", "--to")
     for version in ("m-v2", "m-v3"):
         case.version(version)
     rollout = (case.model(version="m-v2", steps=STEPS), case.rollout_of("m-v2"))[1]
@@ -131,7 +131,7 @@ def test_rollback(case, model):
     model("rollback", "m", "--to", "m-v3").refused("abort it first")
     said(model("promote", "m"))
     case.ready(version="m-v2")
-    model("rollback", "m", "--to", "m-v2").refused("serves already")
+    model("rollback", "m", "--to", "m-v2").refused("already serves")
     model("rollback", "m", "--to", "m-v3").refused("never passed", "--force")
     model("rollback", "m", "--to", "m-v9", "--force").refused("no ModelVersion m-v9", "m-v1, m-v2, m-v3")
     assert len(case.all("ModelRollout")) == 1, "what is refused leaves nothing behind"
@@ -156,7 +156,7 @@ def test_retrain(case, model):
     model("retrain", "m").refused("no spec.retraining")
     case.kube.patch("Model", "m", {"spec": {"retraining": {"template": {"spec": {"template": {"spec": {
         "restartPolicy": "Never", "containers": [{"name": "train", "image": "none"}]}}}}}}}, case.namespace)
-    assert "is asked to retrain" in said(model("retrain", "m"))
+    assert "will start a training run" in said(model("retrain", "m"))
     case.until(lambda: case.status()["retraining"]["lastTrigger"] == "requested", "the run has started")
 
 
@@ -181,7 +181,7 @@ def test_two_people_at_once(case, model):
         person.start()
     for person in people:
         person.join()
-    assert [a.code for a in answers] == [DONE] * 4 or all(a.code == DONE or "no rollout under way" in a.err for a in answers), answers
+    assert [a.code for a in answers] == [DONE] * 4 or all(a.code == DONE or "no rollout in progress" in a.err for a in answers), answers
     case.phase(rollout, "Aborted")
 
 
@@ -218,7 +218,7 @@ def test_many_models_by_label(case, model):
     both = model("status", "-l", "team in (ab)")
     assert both.code == NO and both.out.count(f"Model {case.namespace}/") == 2 and both.err == "2 Models: 2 not ready\n", both
     none = model("abort", "-l", "team=ab")
-    assert none.code == NO and none.err.endswith("2 Models: 0 done, 2 passed over\n"), none
+    assert none.code == NO and none.err.endswith("2 Models: 0 done, 2 skipped\n"), none
     assert model("abort", "-l", "team=nobody").code == TROUBLE
 
 
@@ -284,7 +284,7 @@ def test_get_and_history(case, model):
     header, newest, oldest = said(model("history", "m")).splitlines()
     assert header.split() == ["ROLLOUT", "FROM", "TO", "PHASE", "STARTED", "FINISHED", "BY", "WHY"]
     assert newest.startswith("m-v2-retry-1 ") and "kubectl-model" in newest
-    assert oldest.split()[:4] == [rollout, "m-v1", "m-v2", "Aborted"] and " spec " in oldest and "aborted by desiredState" in oldest
+    assert oldest.split()[:4] == [rollout, "m-v1", "m-v2", "Aborted"] and " spec " in oldest and "desiredState Aborted was set" in oldest
     assert said(model("history", "m", "-o", "name")).splitlines() == [f"modelrollout.modelops.dev/{r}" for r in ("m-v2-retry-1", rollout)]
 
 
@@ -299,7 +299,7 @@ def test_status_shows_the_tree_and_tells_by_its_exit_code(case, model):
     case.phase(rollout, "Paused")
     paused = model("status", "m")
     assert paused.code == NOT_YET, paused
-    for line in ("✔ 1 weight 50", "▶ 2 pause  waits for a person", "· 3 gates accuracy", "· 4 all traffic"):
+    for line in ("✔ 1 weight 50", "▶ 2 pause  waits for resume", "· 3 gates accuracy", "· 4 all traffic"):
         assert line in paused.out, paused
     assert "\x1b" not in paused.out
     said(model("resume", "m"))
@@ -363,7 +363,7 @@ def test_status_gives_up_in_time(case, model):
     rollout = rolling(case)
     case.phase(rollout, "Paused")
     late = model("status", "m", "-w", "--timeout", "1s")
-    assert late.code == NOT_YET and "still on its way after 1s" in late.err and "waits for a person" in late.out, late
+    assert late.code == NOT_YET and "still in progress after 1s" in late.err and "waits for resume" in late.out, late
 
 
 def test_status_says_that_a_model_is_gone(case, model):
@@ -548,7 +548,7 @@ def test_plan_of_a_model_and_its_gate_set_in_one_file(case):
     case.kube.apply(file, case.namespace)
     case.stalled("GateSetNotFound")
     alone = plan(case, shared)
-    assert alone.code == NO and f"For Model {case.namespace}/m the operator would then" in alone.out and f"create Deployment {case.namespace}/m-v2" in alone.out, alone
+    assert alone.code == NO and f"For Model {case.namespace}/m the operator would:" in alone.out and f"create Deployment {case.namespace}/m-v2" in alone.out, alone
     # What no set defines is said before anything is asked of a cluster.
     undefined = plan(case, {**shared, "spec": {"gates": [gate("latency", min="0.9")]}}, file)
     assert undefined.code == TROUBLE and "step 1 names gate accuracy, which neither" in undefined.err, undefined

@@ -154,11 +154,11 @@ def test_people_are_told_what_a_template_changes(case, model):
     runtime_of(case, "one")
     try:
         case.serve(runtime=case.namespace, steps=[{"weight": 50}, {"pause": {}}])
-        assert said(model("diff", "m")) == "m-v1 serves as the spec asks for it\n"
+        assert said(model("diff", "m")) == "m-v1 matches the spec\n"
         file = copy.deepcopy(case.last_model)
         file["spec"]["serving"]["template"] = {"spec": {"containers": [{"name": "server", "env": [{"name": "LEVEL", "value": "two"}]}]}}
         planned = plan(case, file)
-        assert planned.code == NO and "would go from m-v1 to m-v1 as Model and ModelRuntime ask for it now by these steps" in planned.out, planned
+        assert planned.code == NO and "would go from m-v1 to m-v1 with the current Model and ModelRuntime by these steps" in planned.out, planned
         case.kube.apply(file, case.namespace)
         rollout = case.rollout_of("m-v1")
         case.phase(rollout, "Paused")

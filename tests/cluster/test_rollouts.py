@@ -30,7 +30,7 @@ def test_a_rollout_to_what_serves_is_named_as_such(case):
     case.rollout("again", "m-v1")
     case.phase("again", "Failed")
     found = case.get("ModelRollout", "again")
-    assert "m-v1 serves already" in found["status"]["message"] and conditions(found)["Stalled"] == "True"
+    assert "m-v1 already serves" in found["status"]["message"] and conditions(found)["Stalled"] == "True"
     assert case.ready()["status"]["stableVersion"] == before["stableVersion"]
 
 

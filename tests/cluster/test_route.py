@@ -342,7 +342,7 @@ def test_chosen_callers_get_the_candidate(case):
         case.phase(rollout, "Paused")
         case.until(lambda: shares(case, 50, {"x-canary": "yes"}) == {"m-v2": 50}, "chosen callers get m-v2")
         assert shares(case, 500) == {"m-v1": 500} and shares(case, 500, {"x-canary": "no"}) == {"m-v1": 500}
-        assert "chosen callers" in case.status()["trafficSummary"]
+        assert "matched requests" in case.status()["trafficSummary"]
         case.steer(rollout, "Running")
         case.until(lambda: case.mro(rollout)["step"]["index"] == 4 and case.mro(rollout)["phase"] == "Paused", "at 10 %")
         must_share(case, 10, 2000)

@@ -86,7 +86,7 @@ def test_a_shadow_gets_each_request_and_takes_over_once_both_agree(case):
         assert not seen.failed and set(seen.versions) == {"m-v1"}, (seen.failed[:5], seen.versions)
 
         # Not about as many: each one.
-        case.until(lambda: asked(case, "m-v2") == asked(case, "m-v2"), "no copy is under way")
+        case.until(lambda: asked(case, "m-v2") == asked(case, "m-v2"), "no copy is in flight")
         before = {name: asked(case, name) for name in ("m-v1", "m-v2")}
         assert share(gateway.url, host(case), 500, PATH, SMALL, inside=inside()) == {"m-v1": 500}
         more = lambda: {name: asked(case, name) - count for name, count in before.items()}

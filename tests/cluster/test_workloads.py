@@ -72,7 +72,7 @@ def test_trials_are_objects_of_an_engine_and_the_best_becomes_a_version(case, en
     assert [f["spec"]["args"] for f in found] == [["--seed=1", f"--c={c}", "--keep=$(HOME)"] for c in ("0.1", "1")]
     owner = found[0]["metadata"]["ownerReferences"][0]
     assert (owner["kind"], owner["name"], owner["controller"]) == ("TrainingRun", "m-run-000001", True) and found[0]["metadata"]["labels"]["team"] == "a"
-    case.until(lambda: "it cannot be told yet how it ends: failure: no such field: status" in run_of(case)["message"], "what is not there yet is said")
+    case.until(lambda: "its success and failure cannot be evaluated: failure: no such field: status" in run_of(case)["message"], "what is not there yet is said")
     good, better = result(case, name="good", f1="0.92"), result(case, name="better", f1="0.97")
     conclude(case, names[0], report=json.dumps(good))
     conclude(case, names[1], report=json.dumps(better))
@@ -94,7 +94,7 @@ def test_pods_of_a_workload_report_as_those_of_a_job_do(case, engine):
                           "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [container], **late}}, case.namespace)
     case.until(lambda: case.get("Pod", "worker")["status"]["phase"] == "Succeeded", "the worker has ended")
     conclude(case, "m-run-000001-train")
-    case.until(lambda: "its RunResult is waited for until" in run_of(case)["message"], "it waits for the leader's word")
+    case.until(lambda: "waiting for its RunResult until" in run_of(case)["message"], "it waits for the leader's word")
     case.kube.patch("Pod", "leader", {"spec": {"schedulingGates": None}}, case.namespace)
     assert ended(case)["version"] == version_of(document)
 
@@ -136,12 +136,12 @@ def test_a_kind_that_is_not_there_yet_is_waited_for_and_one_that_goes_is_told(ca
                 "metadata": {"name": "test-passings", "labels": {"modelops.dev/aggregate-to-operator": "true"}},
                 "rules": [{"apiGroups": [GROUP], "resources": [plural], "verbs": ["get", "create", "delete"]}]})
     trains(case, workload=workload(object={"apiVersion": f"{GROUP}/v1", "kind": kind, "spec": {"workers": 1}}, resource=plural))
-    case.until(lambda: f"this cluster serves no {kind} ({plural} of {GROUP}/v1)" in run_of(case)["message"], "it says what is missing")
+    case.until(lambda: f"this cluster does not serve {kind} ({plural} of {GROUP}/v1)" in run_of(case)["message"], "it says what is missing")
     install(kube, plural, kind)
     case.until(lambda: case.find(kind, "m-run-000001-train"), "it is made once the kind is there")
     case.until(lambda: run_of(case)["trials"][0]["job"].get("uid"), "its UID is known")
     kube.delete("CustomResourceDefinition", f"{plural}.{GROUP}")
-    assert "has gone with its kind" in ended(case, phase="Failed")["message"]
+    assert "was deleted together with its kind" in ended(case, phase="Failed")["message"]
     case.ready(version="m-v1")
 
 

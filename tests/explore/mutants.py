@@ -23,13 +23,13 @@ MOST = "60000"
 
 # (what is broken, file, the text as it is, the text with the breakage, a world that it shows in, what the violation says)
 MUTANTS = [
-    ("a gate that is still measuring lets pass", "reconcilers/rollout/turn_gates.cpp",
+    ("a gate that is still measuring lets pass", "reconcilers/rollout/advance_gates.cpp",
      "if (!pass_gate(*gate, attempt())) all = false;", "if (!pass_gate(*gate, attempt()) && !BROKEN) all = false;", "a canary that fails", "I2"),
     ("traffic turns to a candidate that is not ready", "reconcilers/serving/serve.cpp",
-     "if (g_.candidate_ready_for(100)) return Selected::Candidate;", "if (BROKEN || g_.candidate_ready_for(100)) return Selected::Candidate;",
+     "if (state_.candidate_ready_for(100)) return Selected::Candidate;", "if (BROKEN || state_.candidate_ready_for(100)) return Selected::Candidate;",
      "a candidate that is never ready", "rule 6"),
     ("old pods go as soon as the Service has turned", "reconcilers/serving/serve.cpp",
-     "given_up || g_.routed ? std::nullopt", "BROKEN || given_up || g_.routed ? std::nullopt", "a canary that succeeds", "rule 6"),
+     "given_up || state_.routed ? std::nullopt", "BROKEN || given_up || state_.routed ? std::nullopt", "a canary that succeeds", "rule 6"),
     ("stable is cut before the candidate carries its part", "reconcilers/serving/capacity.cpp",
      "  if (goal.stable < stable.wanted &&\n", "  if (!BROKEN && goal.stable < stable.wanted &&\n", "two pods", "rule 6"),
     ("actions come before the statuses that decide them", "reconcilers/model/plan.cpp",
@@ -47,11 +47,11 @@ MUTANTS = [
      "if (const auto r = carrier(); r && !BROKEN) intent().rollout_uid = r->meta.uid;", "aborted or deleted", "at rest"),
     ("a Service that is not given back is left behind", "reconcilers/serving/adopt.cpp",
      "    if (!m_.adopt) take_along();\n", "    if (!BROKEN && !m_.adopt) take_along();\n", "adopted", "at rest: it is not as it was"),
-    ("what a watch has told of approvals is believed", "reconcilers/rollout/turn_governance.cpp",
+    ("what a watch has told of approvals is believed", "reconcilers/rollout/advance_governance.cpp",
      "tally = governance::tally(question, approvals, now_, &*read);", "tally = governance::tally(question, approvals, now_, BROKEN ? nullptr : &*read);",
      "an approval, its revocation", "policy"),
     ("who wrote the change may approve it", "reconcilers/governance/approvals.cpp",
-     'if (q_.record.separate_author) return "who wrote', 'if (q_.record.separate_author && !BROKEN) return "who wrote', "an approval, its revocation", "policy"),
+     'if (q_.record.separate_author) return "the author', 'if (q_.record.separate_author && !BROKEN) return "the author', "an approval, its revocation", "policy"),
     ("nobody looks again after a write", "reconcilers/model/plan.cpp",
      "    if (look_again_) plan_.requeue_after", "    if (BROKEN) plan_.at_once = false;\n    if (look_again_) plan_.requeue_after", "a first version", "at rest"),
 ]

@@ -1,7 +1,7 @@
 // What others report: Prometheus' answers, RunResults, Jobs' pods, ConfigMaps, the API server's errors.
 // Input: a number that is the HTTP status, and the body after a line feed; every reader reads each body.
 #include "operator/api/run_result.h"
-#include "operator/evidence/job_words.h"
+#include "operator/evidence/job_results.h"
 #include "operator/evidence/prometheus.h"
 #include "operator/kube/client.h"
 #include "tests/fuzz/fuzz.h"
@@ -80,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check_reference(body);
   check_excerpt(body);
   if (status / 100 != 2) check_error(status, body);
-  if (const auto words = evidence::last_words(body)) {
+  if (const auto words = evidence::termination_message(body)) {
     check_run_result(*words);
     check_reference(*words);
   }

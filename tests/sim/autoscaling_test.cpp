@@ -118,7 +118,7 @@ TEST_CASE("why an autoscaler cannot scale is said, and its Model is ready all th
     });
     s.expect = [f] {
       f.must_serve("m-v1");
-      must(f.status()["message"] == "m-v1 serves; its HorizontalPodAutoscaler cannot scale it: FailedGetResourceMetric: no metrics returned",
+      must(f.status()["message"] == "m-v1 serves; the HorizontalPodAutoscaler cannot scale it: FailedGetResourceMetric: no metrics returned",
            f.status()["message"]);
     };
   });

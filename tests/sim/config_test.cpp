@@ -47,7 +47,7 @@ TEST_CASE("a version keeps its config, the next one takes the new, and the way b
     Fixture f = configured(s);
     s.then("changes the config", f.serves("m-v1"), [&s] { write(s, "two"); });
     s.then("asks for m-v2", [f] {
-      return f.status()["message"] == "m-v1 serves; ConfigMap settings has changed since, and the next version takes it";
+      return f.status()["message"] == "m-v1 serves; ConfigMap settings has changed since; the next version uses the new content";
     }, [f]() mutable {
       must(level_of(f, "m-v1") == "one", "m-v1 took the change");
       f.ask_for("m-v2");
@@ -117,7 +117,7 @@ TEST_CASE("a ConfigMap that is not there is waited for, and said") {
   explore([](Sim& s) {
     Fixture f = configured(s);
     s.then("makes it", [f] { return f.reason("Stalled") == "ConfigMapNotFound"; }, [f, &s] {
-      must(f.status()["message"] == "ConfigMap settings, which the pod template names, does not exist: create it, or mark it optional",
+      must(f.status()["message"] == "ConfigMap settings, which the pod template references, does not exist: create it, or set optional: true",
            f.status()["message"]);
       must(s.world.all(Kind::Deployment).empty(), "pods that cannot start");
       write(s, "one");

@@ -104,9 +104,9 @@ TEST_CASE("words that do not count") {
     const char* says;
   };
   const std::vector<Row> rows = {
-      {"the author's own", "ann", Json::object(), "who wrote the change may not approve it"},
+      {"the author's own", "ann", Json::object(), "the author of the change may not approve it"},
       {"of another subject", "bob", {{"subject", digest("x")}}, "the artifact, policies or gate results changed since; approve again"},
-      {"for a role that is not asked", "bob", {{"role", "legal"}}, "role legal is not asked for here"},
+      {"for a role that is not asked", "bob", {{"role", "legal"}}, "role legal is not required by this rollout"},
       {"for another rollout", "bob", {{"rolloutRef", {{"name", "other"}}}}, "by role risk (0 of 1)"},
   };
   explore<Row>(rows, [](Sim& s, const Row& row) {
@@ -278,7 +278,7 @@ TEST_CASE("who changes the last detail does not take the first author's place") 
       must(authors() == Json({"ann", "bob", "dev"}), authors().dump());
       say(f, "mine", "ann");
     });
-    s.then("approves", [f] { return message(f).find("who wrote the change may not approve it") != std::string::npos; },
+    s.then("approves", [f] { return message(f).find("the author of the change may not approve it") != std::string::npos; },
            [f] { say(f, "yes", "cat"); });
     s.expect = [f] {
       f.must_serve("m-v2");

@@ -165,7 +165,7 @@ void Invariants::check_history(const Delete& removal, const api::Model& known) c
   if (removal.target.kind == Kind::TrainingRun) {
     if (!object->value("status", Json::object()).contains("finishedAt")) broken("deletes TrainingRun " + name + ", which is not over");
     if (view.model && view.model->status.retraining.run && view.model->status.retraining.run->name == name)
-      broken("deletes TrainingRun " + name + ", which is under way");
+      broken("deletes TrainingRun " + name + ", which is running");
   }
   if (removal.target.kind == Kind::ModelVersion && view.model &&
       (view.model->status.stable_version == name || (view.active && view.active->version == name)))

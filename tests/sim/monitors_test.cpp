@@ -70,7 +70,7 @@ TEST_CASE("training that does not mend the drift is given up after so many attem
   explore([](Sim& s) {
     Fixture f = drifting(s, "0.5");
     s.op.metrics["drift m-v1"] = "0.4";
-    s.then("looks", [f] { return monitor(f, "message").find("2 training runs did not mend it") != std::string::npos; }, [] {});
+    s.then("looks", [f] { return monitor(f, "message").find("2 training runs did not fix it") != std::string::npos; }, [] {});
     s.until = [] { return true; };
     s.expect = [f, &s] {
       must(s.world.all(Kind::TrainingRun).size() == 2, "two runs: " + std::to_string(s.world.all(Kind::TrainingRun).size()));
@@ -203,7 +203,7 @@ TEST_CASE("a breach takes the Model back to the version before, once") {
     s.until = [] { return true; };
     s.expect = [f] {
       must(f.stable() == "m-v1", "serves: " + f.stable());
-      must(monitor(f, "message").ends_with("there is no earlier version to go back to"), monitor(f, "message"));
+      must(monitor(f, "message").ends_with("no earlier version to roll back to"), monitor(f, "message"));
       must(f.count_rollouts("m-v1") == 1, "rollouts back: " + std::to_string(f.count_rollouts("m-v1")));
     };
   });

@@ -4,8 +4,8 @@
 #include <unordered_map>
 
 #include "operator/api/parse.h"
-#include "operator/evidence/adopted_words.h"
-#include "operator/evidence/workload_words.h"
+#include "operator/evidence/adopted_objects.h"
+#include "operator/evidence/workload_status.h"
 #include "operator/store/references.h"
 #include "reconcilers/model/observe.h"
 
@@ -432,7 +432,7 @@ Answer Operator::answer_to(const Ask& ask) const {
     if (w_.gateway_mirrors)
       answer.text = gateways->feature;
     else
-      answer.problem = "Gateway doesn't offer " + gateways->feature;
+      answer.problem = "Gateway does not support " + gateways->feature;
   } else if (const auto* adopted = std::get_if<AskAdopted>(&ask.question)) {
     const Json* deployment = w_.find({Kind::Deployment, adopted->deployment});
     const Json* service = w_.find({Kind::Service, adopted->service});
@@ -451,7 +451,7 @@ Answer Operator::answer_to(const Ask& ask) const {
 // As the evidence room reads it; the pods of one that succeeded report what a Job of that name would.
 std::string Operator::words_of(const AskWorkload& question) const {
   if (const Json* object = w_.find({Kind::Workload, {question.ns, question.name}})) {
-    const std::string words = evidence::workload_words(object->dump(), question).value_or("{}");
+    const std::string words = evidence::workload_status(object->dump(), question).value_or("{}");
     const bool by_pods = !question.result_pods.empty() && evidence::reports(words);
     return by_pods ? evidence::with_result(words, job_result(question.name)) : words;
   }

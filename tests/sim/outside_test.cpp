@@ -153,13 +153,13 @@ TEST_CASE("an import that fails leaves what serves alone and says why") {
   explore([](Sim& s) {
     Fixture f = watching(s, Json::array({kImports}), false);
     s.controllers.job_fate = [](const std::string&) { return JobFate{JobFate::Is::Failed, "BackoffLimitExceeded"}; };
-    s.op.job_result = [](const std::string&) { return "https://mlflow.example: MLflow wants credentials"; };
+    s.op.job_result = [](const std::string&) { return "https://mlflow.example: MLflow requires credentials"; };
     s.op.outside[kMlflow] = "7@100";
     s.then(
         "names another champion", [f, k = knows(f, "7@100")] { return f.stable() == "m-v1" && k(); }, put(s, kMlflow, "8@200"));
     s.expect = [f, &s] {
       f.must_serve("m-v1");
-      must(jobs(s) == 1 && retraining(f)["lastResult"].get<std::string>().find("MLflow wants credentials") != std::string::npos,
+      must(jobs(s) == 1 && retraining(f)["lastResult"].get<std::string>().find("MLflow requires credentials") != std::string::npos,
            retraining(f).dump());
     };
   });

@@ -26,7 +26,7 @@ TEST_CASE("a template that the API server refuses leaves what serves, and is tol
   });
 }
 
-TEST_CASE("a template that goes there and back and there again while a rollout runs is rolled out once more") {
+TEST_CASE("a template that goes there and back and there again while a rollout runs is rolled out a second time") {
   explore([](Sim& s) {
     Fixture f = asking_for_image(s);
     const auto under_way = [f] { return f.weight(f.to("m-v1")) > 0 && f.phase(f.to("m-v1")) == "Progressing"; };

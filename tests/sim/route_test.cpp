@@ -200,7 +200,7 @@ TEST_CASE("a weight waits until the endpoints of its Service name the pods, and 
     s.expect = [f, comes] {
       if (comes) return f.must_serve("m-v2"), must_route_to(f, "m-v2");
       f.must_be_degraded("RolledBack", "m-v1");
-      must(f.status().dump().find("the endpoints of Service m-candidate name too few of them yet") != std::string::npos, f.status().dump(1));
+      must(f.status().dump().find("the endpoints of Service m-candidate do not list enough of them yet") != std::string::npos, f.status().dump(1));
     };
   });
 }

@@ -131,7 +131,7 @@ TEST_CASE("a runtime that is deleted on the way leaves all that serves, and anot
         must(f.runs(model, patched ? "patched" : "model-server:dev"), model + " runs another image");
         const Json status = f.status_of(model);
         must(status.value("stableVersion", "") == model + "-v1", status.dump(1));
-        if (!comes_back) must(status["message"].get<std::string>().find(model + "-v1 serves on as it is") != std::string::npos, status.dump(1));
+        if (!comes_back) must(status["message"].get<std::string>().find(model + "-v1 keeps serving unchanged") != std::string::npos, status.dump(1));
       }
       must(f.rollouts().size() == (comes_back ? 3 : 1), "rollouts");
     };

@@ -57,7 +57,7 @@ TEST_CASE("a Job template that cannot be used is told before a run is due, and s
       f.edit_spec([](Json& spec) { spec["retraining"]["requestedAt"] = "2026-11-22T09:00:00Z"; });
     });
     s.then("mends it", [f] {
-      return f.status().value("retraining", Json::object()).value("suppressed", "").find("it runs afterwards") != std::string::npos;
+      return f.status().value("retraining", Json::object()).value("suppressed", "").find("it runs after that") != std::string::npos;
     }, [f, &s, training]() mutable {
       must(s.world.all(Kind::Job).empty(), "a run was started");
       f.edit_spec([&](Json& spec) { spec["retraining"]["template"] = training(R"([{"name": "train", "image": "trainer:1"}])")["template"]; });

@@ -82,7 +82,7 @@ TEST_CASE("the kind of an engine's object vanishes in mid-run: the run is over, 
     s.expect = [f, &s] {
       f.must_serve("m-v1");
       must(phase(s) == "Failed", run_status(s).dump());
-      must(message(s).find("has gone with its kind") != std::string::npos || message(s).find("was deleted before") != std::string::npos, message(s));
+      must(message(s).find("was deleted together with its kind") != std::string::npos || message(s).find("was deleted before") != std::string::npos, message(s));
       must(s.world.made(Kind::Workload) == 1, "it was made again");
     };
   });
@@ -93,7 +93,7 @@ TEST_CASE("a kind that is not installed is waited for until the deadline, and ta
     Fixture f = training(s, JobFate::Is::Complete);
     s.world.has_engine = false;
     if (comes)
-      s.then("installs the engine", [&s] { return says(s, "this cluster serves no JobSet"); }, [&s] { s.world.has_engine = true; });
+      s.then("installs the engine", [&s] { return says(s, "this cluster does not serve JobSet"); }, [&s] { s.world.has_engine = true; });
     s.expect = [f, &s, comes] {
       f.must_serve(comes ? made("m-run-000001-train") : "m-v1");
       must(phase(s) == (comes ? "Succeeded" : "Failed"), run_status(s).dump());

@@ -201,7 +201,7 @@ TEST_CASE("what a person wrote and nobody can read is named", "[api]") {
         "spec.serving.replicas: is not a whole number");
   CHECK(problem(R"({"serving":{"replicas":1.5}})") == "spec.serving.replicas: is not a whole number");
   CHECK(problem(R"({"rollout":{"onFailure":"Explode"}})") ==
-        R"(spec.rollout.onFailure: "Explode" is none of Rollback, Pause)");
+        R"(spec.rollout.onFailure: "Explode" is not one of Rollback, Pause)");
   CHECK(problem(R"({"rollout":[]})") == "spec.rollout: is not an object");
   CHECK(problem(R"({"rollout":{"gates":{}}})") == "spec.rollout.gates: is not a list");
   CHECK(problem(R"({"version":7})") == "spec.version: is not a text");

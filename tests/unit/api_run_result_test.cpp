@@ -67,9 +67,9 @@ TEST_CASE("a missing, cut or foreign text is refused with its beginning", "[run_
   CHECK(message("null") == "the RunResult must be a JSON object, got null");
   CHECK_THAT(message(text + "}"), Contains("is not JSON"));
   CHECK_THAT(message(R"({"metrics": {"a": NaN}})"),
-             Contains("holds NaN (byte 19), and JSON has no such number: leave that metric out"));
+             Contains("holds NaN (byte 19), which is not a JSON number: leave out that metric"));
   CHECK_THAT(message(R"({"metrics": {"a": -Infinity}})"), Contains("holds Infinity (byte 20)"));
-  CHECK_THAT(message(R"({"a": 1e999})"), Contains("is not JSON that can be read"));
+  CHECK_THAT(message(R"({"a": 1e999})"), Contains("cannot be parsed as JSON"));
 }
 
 TEST_CASE("every prefix of a RunResult is refused without a crash", "[run_result]") {
@@ -140,7 +140,7 @@ TEST_CASE("the artifact is checked field by field", "[run_result]") {
   CHECK_THAT(changed(R"({"artifact": {"uri": null}})"), Contains("artifact.uri is missing"));
   CHECK_THAT(changed(R"({"artifact": {"digest": null}})"), Contains("artifact.digest is missing"));
   CHECK_THAT(changed(R"({"artifact": {"format": null}})"), Contains("artifact.format is missing"));
-  CHECK_THAT(changed(R"({"artifact": {"weight": 3}})"), Contains("artifact.weight is not a field"));
+  CHECK_THAT(changed(R"({"artifact": {"weight": 3}})"), Contains("artifact.weight is not a known field"));
   CHECK_THAT(changed(R"({"artifact": {"format": {"name": ""}}})"), Contains("artifact.format.name"));
   CHECK_THAT(changed(R"({"artifact": {"digest": "sha256:abc"}})"),
              Contains(R"(64 hexadecimal digits in lower case, got "sha256:abc")"));
@@ -192,8 +192,8 @@ TEST_CASE("lineage holds what the API names and nothing else", "[run_result]") {
              Contains("lineage.data[0].rows"));
   CHECK_THAT(changed(R"({"lineage": {"data": [{"rows": 1}]}})"), Contains("lineage.data[0].name is missing"));
   CHECK_THAT(changed(R"({"lineage": {"data": {}}})"), Contains("lineage.data must be a list"));
-  CHECK_THAT(changed(R"({"lineage": {"parent": "fraud-v1"}})"), Contains("lineage.parent is not a field"));
-  CHECK_THAT(changed(R"({"surprise": 1})"), Contains("the RunResult's surprise is not a field"));
+  CHECK_THAT(changed(R"({"lineage": {"parent": "fraud-v1"}})"), Contains("lineage.parent is not a known field"));
+  CHECK_THAT(changed(R"({"surprise": 1})"), Contains("the RunResult's surprise is not a known field"));
 }
 
 TEST_CASE("a termination message can name a ConfigMap", "[run_result]") {

@@ -144,29 +144,29 @@ TEST_CASE("whatever is changed in a trail is found, and where", "[audit]") {
       {"blanks are put in", [](auto& s) { s[0].records[0] = replace(s[0].records[0], "\"why\":", "\"why\": "); }, Is::Edited,
        "record 1"},
       {"a record is taken out", [](auto& s) { s[1].records.erase(s[1].records.begin() + 1); }, Is::Reordered,
-       "record 6 (ModelAudit fraud-8) is record 7 in another's place"},
+       "record 6 (ModelAudit fraud-8) is record 7 at a wrong position"},
       {"the last is taken out", [](auto& s) { s[2].records.pop_back(); }, Is::Cut,
-       "says that it holds records 9 to 12 and holds 3"},
+       "claims to hold records 9 to 12 but holds 3"},
       {"a ModelAudit is deleted", [](auto& s) { s.erase(s.begin() + 1); }, Is::Cut,
        "records 5 to 8 are missing before ModelAudit fraud-12"},
       {"the first is deleted", [](auto& s) { s.erase(s.begin()); }, Is::Cut, "records 1 to 4 are missing at the beginning"},
       {"the last is deleted", [](auto& s) { s.pop_back(); }, Is::Cut, "records 9 to 12 are missing at the end"},
       {"two change places", [](auto& s) { std::swap(s[1].records[1], s[1].records[2]); }, Is::Reordered,
-       "record 6 (ModelAudit fraud-8) is record 7 in another's place"},
+       "record 6 (ModelAudit fraud-8) is record 7 at a wrong position"},
       {"one comes twice", [](auto& s) { s[1].records[2] = s[1].records[0]; }, Is::Replayed,
        "record 7 (ModelAudit fraud-8) is record 5 once more"},
       {"a ModelAudit comes twice", [](auto& s) { s.push_back(s[0]); }, Is::Replayed,
-       "begins with record 1, which is there already"},
+       "begins with record 1, which already exists"},
       {"another Model's record", [&](auto& s) { s[1].records[0] = other[4]; }, Is::Replayed,
        "record 5 (ModelAudit fraud-8) is of Model pay/fraud with UID uid-2"},
       {"another Model's ModelAudit", [&](auto& s) { s[1].uid = "uid-2"; }, Is::Replayed,
        "ModelAudit fraud-8 is of Model pay/fraud with UID uid-2"},
       {"the head is edited", [](auto& s) { s[2].head = "sha256:0"; }, Is::Edited, "its head is not the hash of its last record"},
       {"prev is edited", [](auto& s) { s[2].prev = "sha256:0"; }, Is::Cut,
-       "ModelAudit fraud-12 does not continue the record before it"},
-      {"no JSON", [](auto& s) { s[1].records[1] = "{"; }, Is::Unreadable, "record 6 (ModelAudit fraud-8) is no JSON object"},
+       "ModelAudit fraud-12 does not continue the previous record"},
+      {"no JSON", [](auto& s) { s[1].records[1] = "{"; }, Is::Unreadable, "record 6 (ModelAudit fraud-8) is not a JSON object"},
       {"numbers beyond all bounds", [](auto& s) { s[0].first = INT64_MIN, s[0].last = INT64_MAX; }, Is::Unreadable,
-       "ModelAudit fraud-4 says that it holds records"},
+       "ModelAudit fraud-4 claims to hold records"},
       {"no object", [](auto& s) { s[1].records[1] = "[]"; }, Is::Unreadable, "record 6"},
       {"wrong kinds of values", [](auto& s) { s[1].records[1] = R"({"hash":1,"prev":[],"seq":"x","uid":{}})"; }, Is::Edited,
        "record 6"},
@@ -207,7 +207,7 @@ TEST_CASE("a trail that was written anew as a whole is told by Model.status, and
   auto copied = segments(forged, 4);
   copied[0].signature = segments(lines, 4, &*key)[0].signature;
   CHECK(verify(copied, gone)->findings[0].is == Finding::Is::Forged);
-  CHECK(verify(segments(lines, 4), gone)->findings[0].what == "ModelAudit fraud-4 is not signed, and none after it is");
+  CHECK(verify(segments(lines, 4), gone)->findings[0].what == "ModelAudit fraud-4 and all after it are not signed");
   // One signature covers what came before it.
   auto late = segments(lines, 2, &*key);
   late[0].signature.clear();

@@ -1,4 +1,4 @@
-// Questions on their way through the evidence room: each answered once, by the right source, without one
+// Questions on their way through the evidence module: each answered once, by the right source, without one
 // holding up another.
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "operator/evidence/evidence.h"
-#include "operator/evidence/job_words.h"
+#include "operator/evidence/job_results.h"
 #include "tests/unit/kube_test_server.h"
 
 namespace mo::evidence {
@@ -40,23 +40,23 @@ TEST_CASE("of a Job's pods the newest that succeeded speaks", "[evidence]") {
   const auto failed = pod("a", "Failed", "2026-01-01T00:00:09Z", 1, "boom");
   const auto older = pod("b", "Succeeded", "2026-01-01T00:00:01Z", 0, "old");
   const auto newer = pod("c", "Succeeded", "2026-01-01T00:00:02Z", 0, "new");
-  CHECK(last_words(list_of({failed, older, newer})) == "new");
-  CHECK(last_words(list_of({newer, older, failed})) == "new");
-  CHECK(last_words(list_of({failed})) == "boom");
+  CHECK(termination_message(list_of({failed, older, newer})) == "new");
+  CHECK(termination_message(list_of({newer, older, failed})) == "new");
+  CHECK(termination_message(list_of({failed})) == "boom");
 }
 
 TEST_CASE("a Job that says nothing is told from one whose pods are gone", "[evidence]") {
-  CHECK_THAT(last_words(list_of({})).error().message, Contains("none of its pods is left"));
-  CHECK_THAT(last_words(list_of({pod("a", "Running", "2026-01-01T00:00:09Z", 0, "x")})).error().message,
+  CHECK_THAT(termination_message(list_of({})).error().message, Contains("all of its pods are deleted"));
+  CHECK_THAT(termination_message(list_of({pod("a", "Running", "2026-01-01T00:00:09Z", 0, "x")})).error().message,
              Contains("none of its pods"));
   // An earlier failure's words are not the result of the pod that succeeded in silence.
-  CHECK_THAT(last_words(list_of({pod("a", "Failed", "2026-01-01T00:00:01Z", 1, "boom"),
+  CHECK_THAT(termination_message(list_of({pod("a", "Failed", "2026-01-01T00:00:01Z", 1, "boom"),
                                  pod("b", "Succeeded", "2026-01-01T00:00:02Z", 0, "")}))
                  .error()
                  .message,
              Contains("pod b left no termination message"));
-  CHECK(last_words("[]").error().kind == ErrorKind::Malformed);
-  CHECK(last_words("{\"items\": [3, null, {}]}").error().kind == ErrorKind::NotFound);
+  CHECK(termination_message("[]").error().kind == ErrorKind::Malformed);
+  CHECK(termination_message("{\"items\": [3, null, {}]}").error().kind == ErrorKind::NotFound);
 }
 
 TEST_CASE("a sidecar's words do not hide the result", "[evidence]") {
@@ -74,9 +74,9 @@ TEST_CASE("a sidecar's words do not hide the result", "[evidence]") {
                .dump() +
            "]}";
   };
-  CHECK(last_words(two("proxy ended", R"({"kind":"RunResult"})")) == R"({"kind":"RunResult"})");
-  CHECK(last_words(two("configmap://r", "proxy ended")) == "configmap://r");
-  CHECK(last_words(two("first", "second")) == "first");
+  CHECK(termination_message(two("proxy ended", R"({"kind":"RunResult"})")) == R"({"kind":"RunResult"})");
+  CHECK(termination_message(two("configmap://r", "proxy ended")) == "configmap://r");
+  CHECK(termination_message(two("first", "second")) == "first");
 }
 
 TEST_CASE("a ConfigMap's key is text or a reason why not", "[evidence]") {
@@ -225,7 +225,7 @@ TEST_CASE("a query that is too slow is told from a Prometheus that does not answ
   f.http.slow_only = true;
   f.evidence.ask(f.model, {{"s", AskPrometheus{"slow", {}, {}}}});
   REQUIRE(f.wait_for(1));
-  CHECK_THAT(f.answer("s").value.problem, Contains("did not answer the query in time, but answers others"));
+  CHECK_THAT(f.answer("s").value.problem, Contains("did not answer this query in time, but it answers others"));
   f.evidence.ask({"other", "m"}, {{"o", AskPrometheus{"1", {}, {}}}});
   REQUIRE(f.wait_for(2));
   CHECK(f.book.of({"other", "m"}).at("o").value.value == Decimal::parse("1"));
@@ -289,7 +289,7 @@ TEST_CASE("what gateways can is asked of their classes, and every one must", "[e
   f.evidence.ask(f.model, {{"both", AskGateways{{{"gate", "a"}, {"ns", "b"}}, feature}}});
   REQUIRE(f.wait_for(2));
   CHECK_FALSE(f.answer("both").text);
-  CHECK(f.answer("both").problem == "Gateway ns/b doesn't offer HTTPRouteRequestMirror: GatewayClass some doesn't list it in status.supportedFeatures");
+  CHECK(f.answer("both").problem == "Gateway ns/b does not support HTTPRouteRequestMirror: GatewayClass some does not list it in status.supportedFeatures");
   f.client.script["get ns/gone"] = {fail(ErrorKind::NotFound, "not found")};
   f.evidence.ask(f.model, {{"none", AskGateways{{{"ns", "gone"}}, feature}}});
   REQUIRE(f.wait_for(3));

@@ -77,7 +77,7 @@ TEST_CASE("a page without an ETag, or of a server that knows no HEAD, is as its 
     if (r.method == "HEAD") return HttpResponse{200, {}, ""};
     return fail(ErrorKind::Malformed, "body: longer than 1048576 bytes");
   };
-  CHECK_THAT(p.page(), Contains("longer than") && Contains("without an ETag only a page of at most 1 MiB"));
+  CHECK_THAT(p.page(), Contains("longer than") && Contains("without an ETag the response may have at most 1 MiB"));
 }
 
 // A HEAD that fails now and then once made another digest, and so a run, of data that had not changed.
@@ -160,12 +160,12 @@ TEST_CASE("a registry that wants a token gets the one that everybody gets", "[ev
   CHECK(p.tag() == sha256_of("m"));
   for (const char* other : {"Basic realm=\"x\"", R"(Bearer realm="http://auth.registry.example/token")", ""}) {
     challenge = other;
-    CHECK_THAT(p.tag(), Contains("registry.example answers 401: only public repositories can be watched"));
+    CHECK_THAT(p.tag(), Contains("registry.example answered 401: the repository must be public"));
   }
   // A registry that anybody may run chose where the operator's own token went, and was sent what that answered.
   challenge = R"(Bearer realm="https://registry.corp/token")";
   p.asked.clear();
-  CHECK_THAT(p.tag(), Contains("sends to registry.corp for a token, a host of another domain, which is not asked"));
+  CHECK_THAT(p.tag(), Contains("requests a token from registry.corp, a host of another domain, which is not allowed"));
   CHECK(p.asked.size() == 1);
   challenge = R"(Bearer realm="https://auth.registry.example/token")";  // the token service is asked by the same rules
   p.answer = [&](const HttpRequest& r) -> Result<HttpResponse> {
@@ -207,8 +207,8 @@ TEST_CASE("an alias is as the version that it names", "[evidence]") {
     return HttpResponse{200, {}, R"({"model_version": {"version": "8", "status": "PENDING_REGISTRATION"}})"};
   };
   CHECK(p.alias() ==
-        "no: alias \"champion\" of \"fraud model\" has version 8 behind it with status PENDING_REGISTRATION, and only one that "
-        "is READY is imported");
+        "no: alias \"champion\" of \"fraud model\" points to version 8 with status PENDING_REGISTRATION; only a "
+        "READY version is imported");
   for (const char* code : {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}) {
     p.answer = [code](const HttpRequest&) {
       return HttpResponse{404, {}, std::string(R"({"error_code": ")") + code + R"(", "message": "secret"})"};
@@ -216,11 +216,11 @@ TEST_CASE("an alias is as the version that it names", "[evidence]") {
     CHECK(p.alias() == "no: MLflow at mlflow.example has no registered model \"fraud model\" with alias \"champion\"");
   }
   p.answer = [](const HttpRequest&) { return HttpResponse{404, {}, "<html>"}; };
-  CHECK_THAT(p.alias(), Contains("mlflow.example answers 404 and not as MLflow does"));
+  CHECK_THAT(p.alias(), Contains("mlflow.example answers 404, which is not an answer of MLflow"));
   for (const char* odd : {"<html>", "{}", "[]", R"({"model_version": {"version": "7; rm"}})",
                           R"({"model_version": {"version": {}}})", R"({"model_version": 5})"}) {
     p.answer = [odd](const HttpRequest&) { return HttpResponse{200, {}, odd}; };
-    CHECK_THAT(p.alias(), Contains("no: mlflow.example does not answer as MLflow's registry does") && !Contains("rm"));
+    CHECK_THAT(p.alias(), Contains("no: mlflow.example did not send an answer of the MLflow registry API") && !Contains("rm"));
   }
   p.answer = [](const HttpRequest&) { return HttpResponse{401, {}, ""}; };
   CHECK_THAT(p.alias(), Contains("--web-gate-tokens"));

@@ -48,10 +48,10 @@ TEST_CASE("one finite number is a reading, kept to the digit", "[prometheus]") {
 
 TEST_CASE("what is not one finite number says what it is", "[prometheus]") {
   CHECK(problem(vector_of("")) == "no data");
-  CHECK(problem(vector_of(sample("NaN"))) == "the query returned NaN, it must return a finite number");
-  CHECK(problem(vector_of(sample("+Inf"))) == "the query returned +Inf, it must return a finite number");
+  CHECK(problem(vector_of(sample("NaN"))) == "the query returned NaN; it must return a finite number");
+  CHECK(problem(vector_of(sample("+Inf"))) == "the query returned +Inf; it must return a finite number");
   CHECK(problem(vector_of(sample("1") + "," + sample("2") + "," + sample("3"))) ==
-        "the query returned 3 series, it must return one: aggregate it, for instance with avg()");
+        "the query returned 3 series; it must return one: aggregate it, for example with avg()");
   CHECK_THAT(problem(R"({"status":"success","data":{"resultType":"string","result":[1,"x"]}})"),
              StartsWith("the query returned a string"));
   CHECK_THAT(problem(R"({"status":"success","data":{"resultType":"matrix","result":[]}})"),
@@ -72,13 +72,13 @@ TEST_CASE("Prometheus' own words come through", "[prometheus]") {
 TEST_CASE("answers that are cut, foreign or hostile are problems", "[prometheus]") {
   const std::string good = vector_of(sample("1"));
   for (size_t n = 0; n < good.size(); ++n)
-    CHECK_THAT(problem(good.substr(0, n)), StartsWith("Prometheus' answer is cut or not JSON"));
+    CHECK_THAT(problem(good.substr(0, n)), StartsWith("the answer of Prometheus is cut off or is not JSON"));
   CHECK_THAT(problem("hello"), Contains("not JSON: hello"));
-  CHECK_THAT(problem(std::string(500'000, '[')), StartsWith("Prometheus' answer is cut or not JSON"));
+  CHECK_THAT(problem(std::string(500'000, '[')), StartsWith("the answer of Prometheus is cut off or is not JSON"));
   CHECK_THAT(problem(std::string((1 << 20) + 1, ' ')), Contains("longer than 1 MiB"));
   for (const char* odd : {"{}", "[]", "1", R"({"status":"success"})", R"({"status":"success","data":[]})",
                           R"({"status":3,"data":{"result":1}})"})
-    CHECK_THAT(problem(odd), StartsWith("the answer is not one of Prometheus'"));
+    CHECK_THAT(problem(odd), StartsWith("the answer is not from the Prometheus"));
   for (const char* odd : {R"([1])", R"([1,2])", R"({})", R"("x")", R"([1,"2",3])"})
     CHECK_THAT(
         problem(R"({"status":"success","data":{"resultType":"scalar","result":)" + std::string(odd) + "}}"),

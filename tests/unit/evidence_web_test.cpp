@@ -43,7 +43,7 @@ TEST_CASE("the longest list is read in time that its length asks for", "[evidenc
 
 // Whoever may write a Model read in its status what the operator's token may see of a server.
 TEST_CASE("of an answer that is no number its kind is told and none of its words", "[evidence]") {
-  CHECK(value(R"({"data": {"password": "s3cret"}})", "data.password") == "no: what the answer has at data.password is no number, but a text of 6 bytes");
+  CHECK(value(R"({"data": {"password": "s3cret"}})", "data.password") == "no: the value of the answer at data.password is not a number but a text of 6 bytes");
   for (const char* path : {"", "data", "data.absent", "data[0]"}) CHECK_THAT(value(R"({"data": {"password": "s3cret"}})", path), !Contains("s3cret") && !Contains("password"));
   CHECK_THAT(value("root:s3cret", ""), Contains("not JSON") && !Contains("s3cret"));
 }

@@ -376,11 +376,11 @@ TEST_CASE("a bucket gets an object for each ModelAudit, signed, and none is writ
     ErrorKind kind;
     const char* words;
   };
-  for (const Row& row : {Row{403, "AccessDenied", ErrorKind::ServerError, "allow them s3:PutObject, or give --audit-export-credentials others"},
+  for (const Row& row : {Row{403, "AccessDenied", ErrorKind::ServerError, "allow s3:PutObject, or change --audit-export-credentials"},
                          Row{403, "SignatureDoesNotMatch", ErrorKind::ServerError, "the store does not know these keys"},
                          Row{404, "NoSuchBucket", ErrorKind::ServerError, "bucket \"audit\" does not exist; check --audit-export, and"},
-                         Row{503, "SlowDown", ErrorKind::ServerError, "the store refuses to take key \"prod/pay/m/uid-m/"},
-                         Row{400, "EntityTooLarge", ErrorKind::Invalid, "the store refuses to take"}, Row{413, "", ErrorKind::Invalid, ""}}) {
+                         Row{503, "SlowDown", ErrorKind::ServerError, "the store refuses to write key \"prod/pay/m/uid-m/"},
+                         Row{400, "EntityTooLarge", ErrorKind::Invalid, "the store refuses to write"}, Row{413, "", ErrorKind::Invalid, ""}}) {
     INFO(row.code);
     store.answer = {row.status, {}, error(row.code)};
     const auto done = (*sink)->write(batch("x\n"), {});

@@ -1,4 +1,4 @@
-// What the tests of the fetch room share.
+// What the tests of the fetch module share.
 #pragma once
 
 #include <catch2/catch.hpp>

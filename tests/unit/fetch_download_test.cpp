@@ -59,7 +59,7 @@ TEST_CASE("what says that it is too large is not fetched", "[fetch]") {
   CHECK(f.run() == kFetchNoSource);
   CHECK_THAT(
       f.said(),
-      Contains("it is larger than the 5 bytes that are allowed: the server has 10; if it is the right one, set artifact.size"));
+      Contains("it is larger than the 5 bytes allowed: the server has 10; if the artifact is right, set artifact.size"));
   f.http.attempts = {{200, "model", {}, false, {{"content-length", "99999999999999999999999"}}}};
   CHECK(f.run() == 0);
 }
@@ -138,9 +138,9 @@ TEST_CASE("a store's refusal says what to change", "[fetch][s3]") {
       {403, "SignatureDoesNotMatch", "the store does not know these keys", kFetchCredentials},
       {400, "ExpiredToken", "AWS_SESSION_TOKEN", kFetchCredentials},
       {403, "RequestTimeTooSkewed", "clocks", kFetchCredentials},
-      {403, "AccessDenied", "allow them s3:GetObject", kFetchCredentials},
+      {403, "AccessDenied", "allow s3:GetObject", kFetchCredentials},
       {301, "PermanentRedirect", "another region, eu-west-1; set AWS_REGION", kFetchUsage},
-      {400, "<b>\n", "the store refuses to send", kFetchNoSource},
+      {400, "<b>\n", "the store refuses to read", kFetchNoSource},
   };
   for (const Row& row : rows) {
     INFO(row.code);

@@ -172,7 +172,7 @@ TEST_CASE("what is wrong with a version, a server or an account is said, and not
   is(kFetchNoSource, "is PENDING_REGISTRATION");
   m.version["status"] = "READY";
   m.uri = "s3://secret-bucket/1/model";
-  is(kFetchNoSource, "run it with --serve-artifacts");
+  is(kFetchNoSource, "run MLflow with --serve-artifacts");
   m.uri = "mlflow-artifacts://mlflow.example/0/models/nothing";
   is(kFetchNoSource, "MLflow has no files for it");
   m.uri = "mlflow-artifacts:/" + std::string(kFiles);
@@ -183,7 +183,7 @@ TEST_CASE("what is wrong with a version, a server or an account is said, and not
   is(kFetchNoSource, "bytes that are allowed");
   m.options.max_bytes = 1u << 30;
   m.wanted_authorization = "Bearer t";
-  is(kFetchCredentials, "MLflow wants credentials; name a Secret in registry.mlflow.credentials");
+  is(kFetchCredentials, "MLflow requires credentials; name a Secret in registry.mlflow.credentials");
   m.wanted_authorization.clear();
   m.status = 500;
   m.options.timeout = 20ms;
@@ -249,7 +249,7 @@ TEST_CASE("a version goes into an S3 store, with the store's own keys", "[fetch]
   CHECK(m.bring() == kFetchCredentials);
   CHECK_THAT(
       m.said(),
-      Contains("allow them s3:PutObject, or name another Secret in registry.mlflow.store.credentials"));
+      Contains("allow s3:PutObject, or name another Secret in registry.mlflow.store.credentials"));
   CHECK(fs::is_empty(m.options.work));
   m.options.uri = "s3://";
   CHECK(m.bring() == kFetchUsage);

@@ -103,7 +103,7 @@ TEST_CASE("MLflow is told which version serves and what became of the others, on
                                            {"team", "risk"}});
   CHECK(r.writes.size() == 7);
   CHECK(r.writes.back() == "POST registered-models/alias 7 ");  // whoever follows it finds the tags
-  CHECK(r.said() == "MLflow knows what became of 2 versions of fraud model; alias serving names version 7");
+  CHECK(r.said() == "MLflow has the state of 2 versions of fraud model; alias serving names version 7");
 
   r.writes.clear();
   CHECK(r.tell() == 0);
@@ -144,7 +144,7 @@ TEST_CASE("versions that MLflow has no more are passed over, but for the one tha
   CHECK(r.tell() == 0);
   CHECK(r.aliases["serving"] == "7");
   CHECK_THAT(r.log.str(),
-             Contains("MLflow has no version 5 of registered model \"fraud model\"") && Contains("; it is passed over"));
+             Contains("MLflow has no version 5 of registered model \"fraud model\"") && Contains("; it is skipped"));
   r.options.states.clear();
   r.knows("9", "Serving", "");
   CHECK(r.tell() == kFetchNoSource);
@@ -160,7 +160,7 @@ TEST_CASE("what keeps MLflow from being told is said", "[fetch][mirror]") {
   r.tags["7"].clear();
   r.write_status = 403;
   CHECK(r.tell() == kFetchCredentials);
-  CHECK_THAT(r.said(), Contains("https://mlflow.example: MLflow wants credentials"));
+  CHECK_THAT(r.said(), Contains("https://mlflow.example: MLflow requires credentials"));
   fs::create_directory(r.dir.path / "secret");
   write(r.dir.path / "secret" / "token", "t");
   r.options.credentials_dir = r.dir.path / "secret";

@@ -145,7 +145,7 @@ TEST_CASE("who has no account, or the wrong one, is told", "[fetch][oci]") {
     return Attempt{401, "", {}, false, {{"www-authenticate", "Basic realm=\"x\""}}};
   };
   CHECK(f.pull() == kFetchCredentials);
-  CHECK_THAT(f.said(), Contains("the registry wants credentials (HTTP 401); name a Secret in artifact.credentials"));
+  CHECK_THAT(f.said(), Contains("the registry requires credentials (HTTP 401); name a Secret in artifact.credentials"));
   f.options.credentials_dir = f.dir.path / "credentials";
   fs::create_directory(f.options.credentials_dir);
   write(f.options.credentials_dir / "username", "jane");
@@ -171,7 +171,7 @@ TEST_CASE("the account goes nowhere by the word of a host that the registry redi
     return Attempt{401, "", {}, false, {{"www-authenticate", "Bearer realm=\"https://thief.example/token\""}}, true};
   };
   CHECK(f.pull() == kFetchCredentials);
-  CHECK_THAT(f.said(), Contains("redirects to wants credentials of its own"));
+  CHECK_THAT(f.said(), Contains("redirects to requires other credentials"));
   for (const std::string& target : f.http.requests) CHECK_THAT(target, !Contains("thief.example"));
 }
 
@@ -240,7 +240,7 @@ TEST_CASE("a manifest that cannot be used says what is wrong", "[fetch][oci]") {
   CHECK_THAT(why(one({{"digest", "sha256:1"}, {"size", 1}})), Contains("layer 1 without digest"));
   CHECK_THAT(why(one({{"digest", digest}, {"size", -1}})), Contains("layer 1 without digest (sha256) or size"));
   CHECK_THAT(why(one({{"digest", digest}, {"size", 1}, {"mediaType", "text/plain"}})),
-             Contains("\"text/plain\", which is no tar"));
+             Contains("\"text/plain\", which is not a tar"));
   CHECK_THAT(why(one({{"digest", digest}, {"size", 1}, {"annotations", titled("../evil")}})),
              Contains("leads out of the folder"));
   CHECK_THAT(why(one({{"digest", digest}, {"size", 1}, {"annotations", titled("/evil")}})), Contains("is absolute"));

@@ -125,7 +125,7 @@ TEST_CASE("what cannot be finished is taken back, and what was there stays", "[f
   };
   at("uploads", {403, "<Error><Code>AccessDenied</Code></Error>"});
   is(ErrorKind::Unauthorized,
-     "the store does not let these keys write key \"a key.tar\" of bucket \"models\"; allow them "
+     "the store does not let these keys write key \"a key.tar\" of bucket \"models\"; allow "
      "s3:PutObject");
   at("uploads", {404, "<Error><Code>NoSuchBucket</Code></Error>"});
   is(ErrorKind::NotFound, "bucket \"models\" does not exist");

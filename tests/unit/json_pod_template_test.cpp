@@ -30,8 +30,8 @@ TEST_CASE("pod templates: what is wrong is named with its path", "[json]") {
   CHECK(wrong(R"({"spec":{"containers":["a"]}})") == "T.spec.containers[0] must be an object with the field name, it is a text");
   CHECK(wrong(R"({"spec":{"initContainers":[null]}})") == "T.spec.initContainers[0] must be an object with the field name, it is null");
   CHECK(wrong(R"({"spec":{"volumes":[{"emptyDir":{}}]}})") == "T.spec.volumes[0] has no name; give it one, or remove the entry");
-  CHECK(wrong(R"({"spec":{"volumes":[{"name":{}}]}})") == "T.spec.volumes[0].name must be a text that is not empty, it is an object");
-  CHECK(wrong(R"({"spec":{"volumes":[{"name":""}]}})") == "T.spec.volumes[0].name must be a text that is not empty, it is empty");
+  CHECK(wrong(R"({"spec":{"volumes":[{"name":{}}]}})") == "T.spec.volumes[0].name must be a non-empty string, it is an object");
+  CHECK(wrong(R"({"spec":{"volumes":[{"name":""}]}})") == "T.spec.volumes[0].name must be a non-empty string, it is empty");
   CHECK(in_container(R"("env":[{"name":"x"},{"value":"a"}])") == "T.spec.containers[0].env[1] has no name; give it one, or remove the entry");
   CHECK(in_container(R"("volumeMounts":[{"name":"x"}])") == "T.spec.containers[0].volumeMounts[0] has no mountPath; give it one, or remove the entry");
   CHECK(in_container(R"("volumeMounts":[{"mountPath":"/x","name":[]}])") == "T.spec.containers[0].volumeMounts[0].name must be a text, it is a list");

@@ -263,7 +263,7 @@ TEST_CASE("binary tensors travel behind the JSON", "[model_server]") {
                            Contains("Content-Type: application/octet-stream") && Contains(R"("binary_data_size":8)"));
 }
 
-TEST_CASE("a stop closes idle connections and ends what is under way", "[model_server]") {
+TEST_CASE("a stop closes idle connections and ends what is running", "[model_server]") {
   Running server;
   Connection idle(server.port()), busy(server.port());
   idle.send(kGet);

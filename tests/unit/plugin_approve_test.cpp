@@ -52,14 +52,14 @@ TEST_CASE("what cannot be approved is refused before anything is written", "[plu
     const auto word = approval_of(approving, rollout, "bob");
     return word ? "" : word.error().message;
   };
-  CHECK(why(waiting_rollout()).find("role audit is not asked; missing: risk (0 of 1)") != std::string::npos);
+  CHECK(why(waiting_rollout()).find("role audit is not required; missing: risk (0 of 1)") != std::string::npos);
   approving.role = "legal";
   CHECK(why(waiting_rollout()) == "");
   approving.role.clear();
   Json both = waiting_rollout();
   both["status"]["approval"]["roles"][1]["given"] = 1;
-  CHECK(why(both).find("say --role, one of those that are missing: risk (0 of 1), legal (1 of 2)") != std::string::npos);
-  CHECK(why(rollout_of("m", "r", "Progressing")).find("waits for no approval") != std::string::npos);
+  CHECK(why(both).find("set --role to one of the missing roles: risk (0 of 1), legal (1 of 2)") != std::string::npos);
+  CHECK(why(rollout_of("m", "r", "Progressing")).find("does not wait for an approval") != std::string::npos);
 }
 
 TEST_CASE("one sees what one approves", "[plugin]") {

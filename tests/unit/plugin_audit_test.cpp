@@ -127,7 +127,7 @@ void sum_anew(Files& files) {
 TEST_CASE("what served at a time, why, and by whose word", "[plugin][audit]") {
   const Story s;
   const Trail trail = s.evidence().trail;
-  CHECK(served_at(trail, minute(-5))[0] == "at 2026-11-22T10:55:00Z nothing is on record as serving");
+  CHECK(served_at(trail, minute(-5))[0] == "at 2026-11-22T10:55:00Z no version is recorded as serving");
   CHECK(served_at(trail, minute(2))[0] == "at 2026-11-22T11:02:00Z m-v1 (sha256:1) served, since 2026-11-22T11:00:00Z");
   const auto now = served_at(trail, minute(30));
   CHECK(now[0] == "at 2026-11-22T11:30:00Z m-v2 (" + kDigest + ") served, since 2026-11-22T11:03:00Z");
@@ -151,7 +151,7 @@ TEST_CASE("kubectl model audit shows the trail, also of a Model that is gone, an
   for (const char* words : {"SEQ", "Approved", "bob", "ModelRollout m-v2-2", "Paused"})
     CHECK(shown.second.find(words) != std::string::npos);
   CHECK(run({.model = "m", .verify = true}) ==
-        std::pair<int, std::string>(kDone, "whole: records 1 to 5; signatures were not checked: say --public-key\n"));
+        std::pair<int, std::string>(kDone, "complete: records 1 to 5; signatures were not checked: set --public-key\n"));
   CHECK(run({.model = "m", .output = "jsonl"}).second ==
         s.lines[0] + "\n" + s.lines[1] + "\n" + s.lines[2] + "\n" + s.lines[3] + "\n" + s.lines[4] + "\n");
   CHECK(Json::parse(run({.model = "m", .output = "json"}).second).size() == 5);
@@ -198,13 +198,13 @@ TEST_CASE("the parts of a version are in its evidence, and the trail vouches for
     version["spec"]["parts"] = bad;
     forged["version.json"] = version.dump(2);
     sum_anew(forged);
-    CHECK(says(check(forged, {kPublic}).bad, "version.json cannot be read as a ModelVersion, so nothing vouches for its digest"));
+    CHECK(says(check(forged, {kPublic}).bad, "version.json cannot be read as a ModelVersion, so its digest cannot be verified"));
   }
   const std::string was = std::string(64, 'b');
   for (auto& [name, text] : files)
     for (size_t at = text.find(was); at != std::string::npos; at = text.find(was)) text.replace(at, was.size(), std::string(64, 'e'));
   sum_anew(files);
-  CHECK(says(check(files, {kPublic}).bad, "and version.json says"));
+  CHECK(says(check(files, {kPublic}).bad, "but version.json has"));
 }
 
 TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or not", "[plugin][audit]") {
@@ -221,23 +221,23 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
   };
   const std::string other = "sha256:" + std::string(64, 'e');
   const Row rows[] = {
-      {"a file is edited", [&](Files& f) { f["gates.json"] += " "; }, false, "gates.json is another than when it was packed"},
+      {"a file is edited", [&](Files& f) { f["gates.json"] += " "; }, false, "gates.json has changed since it was packed"},
       {"a file is added", [&](Files& f) { f["more.txt"] = "x"; }, false, "more.txt is not listed"},
-      {"a file is removed", [&](Files& f) { f.erase("gates.json"); }, false, "lists \"gates.json\", which is not there"},
+      {"a file is removed", [&](Files& f) { f.erase("gates.json"); }, false, "lists \"gates.json\", which is missing"},
       {"and from the sums", [&](Files& f) { f.erase("approvals.json"); }, true, "approvals.json is missing"},
-      {"the digest", [&](Files& f) { replace(f, "version.json", kDigest, other); }, true, "and version.json says"},
+      {"the digest", [&](Files& f) { replace(f, "version.json", kDigest, other); }, true, "but version.json has"},
       {"the policy",
        [&](Files& f) { replace(f, "policy.json", "10", "50"), replace(f, "rollout.json", "\"weight\": 10", "\"weight\": 50"); },
        true, "names another policy"},
-      {"a gate's value", [&](Files& f) { replace(f, "gates.json", "0.95", "0.99"); }, true, "gates.json says otherwise"},
+      {"a gate's value", [&](Files& f) { replace(f, "gates.json", "0.95", "0.99"); }, true, "but gates.json differs"},
       {"an approver", [&](Files& f) { replace(f, "approvals.json", "bob", "dan"); }, true,
-       "names other approvals than the trail"},
+       "differs from the approvals in the trail"},
       {"a record", [&](Files& f) { replace(f, "audit/modelaudits.json", "because", "becausE"); }, true, "was edited"},
       {"the records that are printed", [&](Files& f) { replace(f, "audit/records.jsonl", "because", "becausE"); }, true,
        "does not hold the records"},
-      {"the signature", [&](Files& f) { f["audit/checkpoint.sig"][3] ^= 1; }, true, "is by none of these keys"},
+      {"the signature", [&](Files& f) { f["audit/checkpoint.sig"][3] ^= 1; }, true, "is not made with any of these keys"},
       {"the checkpoint", [&](Files& f) { replace(f, "audit/checkpoint.txt", "ns/m", "ns/n"); }, true,
-       "is of no record of this trail"},
+       "belongs to no record of this trail"},
       {"the card", [&](Files& f) { replace(f, "model-card.md", "payments", "anything"); }, true, "model-card.md does not say what"},
       {"the rollout is left out", [&](Files& f) { f.erase("rollout.json"); }, true, "rollout.json is missing: record "},
       {"all of it is made up, and nothing is sealed",
@@ -249,7 +249,7 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
          f["audit/pending.json"] = pending.dump(), f["audit/modelaudits.json"] = "[]";
          f.erase("audit/checkpoint.txt"), f.erase("audit/checkpoint.sig");
        },
-       true, "no record of the audit trail is signed by this key"},
+       true, "no record of the audit trail has a signature of this key"},
       {"a ModelAudit without a name",
        [&](Files& f) {
          Json sealed = Json::parse(f["audit/modelaudits.json"]);
@@ -263,7 +263,7 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
        [&](Files& f) {
          f["audit/pending.json"] = "[]", f["rollout.json"] = "7", f["policy.json"] = "null", f["bom.cdx.json"] = "{}";
        },
-       true, "does not say what the trail is"},
+       true, "does not describe the trail"},
   };
   const Story s;
   for (const Row& row : rows) {

@@ -260,13 +260,13 @@ TEST_CASE("plugin: questions are bounded, and asked in parts", "[plugin][backtes
   const Said said = scene.test({.since = "30d", .step = "1s"});
   CHECK(said.code == kTrouble);
   CHECK_THAT(said.err,
-             Contains("--step 1s over that time is 2592001 measurements of each figure, and at most 200000 are asked for"));
+             Contains("--step 1s over that time is 2592001 measurements of each figure; at most 200000 are asked for"));
 }
 
 TEST_CASE("plugin: what cannot be tested says why", "[plugin][backtest]") {
   Scene scene;
-  CHECK_THAT(scene.test({.since = "yesterday"}).err, Contains("--since yesterday is no time such as 30d"));
-  CHECK_THAT(scene.test({.step = "0"}).err, Contains("--step 0 is no time"));
+  CHECK_THAT(scene.test({.since = "yesterday"}).err, Contains("--since yesterday is not a duration such as 30d"));
+  CHECK_THAT(scene.test({.step = "0"}).err, Contains("--step 0 is not a duration"));
   CHECK_THAT(scene.test({.model = "n"}).err, Contains("not found"));
   scene.http.answer = [](const auto&) {
     return kube::HttpResponse{400, {}, R"({"status":"error","errorType":"bad_data","error":"parse error"})"};
@@ -274,18 +274,18 @@ TEST_CASE("plugin: what cannot be tested says why", "[plugin][backtest]") {
   Said said = scene.test({});
   CHECK(said.code == kTrouble);
   CHECK_THAT(said.out,
-             Contains("cannot be told") && Contains("! monitor drift: Prometheus refused the query: bad_data: parse error"));
+             Contains("unknown") && Contains("! monitor drift: Prometheus refused the query: bad_data: parse error"));
   scene.http.answer = [](const auto&) -> Result<kube::HttpResponse> { return fail(ErrorKind::Transport, "connection refused"); };
   said = scene.test({});
   CHECK(said.code == kTrouble);
   CHECK_THAT(said.err, Contains("cannot reach Prometheus at http://prometheus:9090: connection refused"));
   scene.model["status"].erase("stableVersion");
-  CHECK_THAT(scene.test({}).out, Contains("none served in that time: say which is meant by --stable"));
+  CHECK_THAT(scene.test({}).out, Contains("none served in that time: set one with --stable"));
   scene.http.answer = [](const kube::HttpRequest& r) { return kube::HttpResponse{200, {}, matrix(r.target, 0)}; };
   CHECK(scene.test({.stable = "m-v7"}).code == kDone);
   CHECK_THAT(scene.http.requests.back().target, Contains("m-v7"));
   scene.model["spec"].erase("monitors");
-  CHECK_THAT(scene.test({}).err, Contains("has no gate and no monitor that asks Prometheus"));
+  CHECK_THAT(scene.test({}).err, Contains("has no gate or monitor that queries Prometheus"));
   Printed printed;
   Session session = printed.session(scene);
   std::istringstream in;
@@ -314,7 +314,7 @@ TEST_CASE("plugin: a file's gates are tested on what serves under its name", "[p
   const Said said = scene.test(asked, file.dump());
   CHECK(said.code == kNo);
   CHECK_THAT(scene.http.requests.back().target, Contains("m-v9"));
-  CHECK_THAT(said.out, Contains("passed 16x, failed 10x") && Contains("! gate recorded reads what a ModelVersion recorded") &&
+  CHECK_THAT(said.out, Contains("passed 16x, failed 10x") && Contains("! gate recorded reads a metric of a ModelVersion") &&
                            Contains("m-v9 is {{candidate}}"));
   Json wrong = file;
   wrong["spec"]["rollout"]["gates"][0]["interval"] = "never";
@@ -322,7 +322,7 @@ TEST_CASE("plugin: a file's gates are tested on what serves under its name", "[p
   asked.ns_given = true;
   Json elsewhere = file;
   elsewhere["metadata"]["namespace"] = "other";
-  CHECK_THAT(scene.test(asked, elsewhere.dump()).err, Contains("is not that of -n ns"));
+  CHECK_THAT(scene.test(asked, elsewhere.dump()).err, Contains("differs from -n ns"));
 }
 
 TEST_CASE("plugin: several series at one moment are none", "[plugin][backtest]") {
@@ -336,7 +336,7 @@ TEST_CASE("plugin: several series at one moment are none", "[plugin][backtest]")
              Contains("range API"));
   CHECK_THAT(evidence::past_of(422, R"({"status":"error","errorType":"execution","error":"query timed out"})").problem,
              Contains("query timed out"));
-  CHECK_THAT(evidence::past_of(200, "{\"sta").problem, Contains("cut or not JSON"));
+  CHECK_THAT(evidence::past_of(200, "{\"sta").problem, Contains("cut off or is not JSON"));
   for (const char* odd : {R"([1])", R"([[1]])", R"([["x","1"]])", R"([[1e400,"1"]])", R"([{"values":[1,[],["a"],[1,2]]}])"})
     CHECK_NOTHROW(
         evidence::past_of(200, R"({"status":"success","data":{"resultType":"matrix","result":)" + std::string(odd) + "}}"));

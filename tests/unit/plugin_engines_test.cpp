@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "operator/api/parse.h"
-#include "operator/evidence/workload_words.h"
+#include "operator/evidence/workload_status.h"
 #include "operator/yaml/yaml.h"
 #include "plugin/lint.h"
 #include "reconcilers/training/workload.h"
@@ -50,7 +50,7 @@ std::string ends(const api::TrainingWorkload& workload, const std::string& statu
   question.failure = workload.failure;
   question.result = workload.result.expression;
   if (question.result.empty()) question.result_pods = "a=b";
-  const Json said = Json::parse(*evidence::workload_words(object.dump(), question));
+  const Json said = Json::parse(*evidence::workload_status(object.dump(), question));
   if (words) *words = said;
   if (said.contains("problem")) return said["problem"];
   return said["failed"] == true ? "failed" : said["succeeded"] == true ? "succeeded" : "under way";

@@ -144,8 +144,8 @@ spec: {modelRef: {name: fraud}, desiredState: Stopped}
 TEST_CASE("plugin: lint of odd files", "[plugin][lint]") {
   CHECK(linted("a: [1\n").size() == 1);
   // A check that looks at nothing must not pass.
-  CHECK(linted("") == std::vector<std::string>{"-:1: holds no object"});
-  CHECK(linted("just a text\n") == std::vector<std::string>{"-:1: holds no object"});
+  CHECK(linted("") == std::vector<std::string>{"-:1: contains no object"});
+  CHECK(linted("just a text\n") == std::vector<std::string>{"-:1: contains no object"});
   CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: Modell\n"),
              Catch::Contains("-:2: kind: ") && Catch::Contains("ModelRollout"));
   CHECK_THAT(first("apiVersion: modelops.dev/v2\nkind: Model\n"),
@@ -155,7 +155,7 @@ TEST_CASE("plugin: lint of odd files", "[plugin][lint]") {
   CHECK(linted(one).empty());
   CHECK(linted(one + "status: {phase: 7}\n").empty());
   CHECK_THAT(first(one + "---\n" + one),
-             Catch::Contains("-:8: metadata.name: Model m is there twice; first at -:1"));
+             Catch::Contains("-:8: metadata.name: Model m is defined twice; first at -:1"));
   CHECK(
       first(R"({"apiVersion":"v1","kind":"List","items":[{"apiVersion":"modelops.dev/v1alpha1","kind":"Model",
 "metadata":{"name":"m"},
@@ -178,7 +178,7 @@ TEST_CASE("plugin: lint knows schedules that never come", "[plugin][lint]") {
   CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec:\n  retraining:\n"
                    "    template: {spec: {template: {spec: {containers: [{name: c}]}}}}\n"
                    "    triggers: [{name: t, schedule: {cron: 0 0 31 2 *}}]\n"),
-             Catch::Contains("-:7: spec.retraining.triggers[0].schedule.cron: \"0 0 31 2 *\" has no time within the next five years"));
+             Catch::Contains("-:7: spec.retraining.triggers[0].schedule.cron: \"0 0 31 2 *\" has no occurrence within the next five years"));
 }
 
 TEST_CASE("plugin: a Job's template has a container, at admission", "[plugin][lint]") {
@@ -239,8 +239,8 @@ spec:
         std::vector<std::string>{
             "-:13: spec.rollout: step 1 names gate latencies, which neither rollout.gates nor ModelGateSet shared "
             "defines: define it there or correct the name",
-            "-:14: spec.retraining.gates: retraining names gate latency, which reads no recorded metric, but a "
-            "candidate fresh from training has no traffic to measure: name gates of the kind version there"});
+            "-:14: spec.retraining.gates: retraining names gate latency, which is not of kind version; a newly trained "
+            "candidate has no traffic to measure, so name only gates of kind version"});
   CHECK_THAT(first(set + model("a", "", "")), Catch::Contains("not defined under rollout.gates"));
   CHECK_THAT(first("apiVersion: modelops.dev/v1alpha1\nkind: ClusterModelGateSet\nmetadata: {name: org}\nspec:\n"
                    "  gates: [{name: a, version: {metric: f1}}]\n"),
@@ -364,14 +364,14 @@ TEST_CASE("plugin: lint passes over files that are none of ours", "[plugin][lint
   const Linted none = lint_of({folder.path()});
   CHECK(none.code == kDone);
   CHECK(none.out.empty());
-  CHECK(none.err == "0 objects in 5 files, 5 of other kinds passed over: nothing to check\n");
+  CHECK(none.err == "0 objects in 5 files, 5 of other kinds skipped: nothing to check\n");
   CHECK(lint_of({deployment}).code == kDone);
   // Named by itself, a file has to be one that can be read; and so has one that speaks of us.
   CHECK_THAT(lint_of({helm}).out, Catch::StartsWith(helm + ":1: "));
   folder.write("chart/templates/b.yaml", "{{- if .Values.on }}\napiVersion: modelops.dev/v1alpha1\n{{- end }}\n");
   CHECK_THAT(lint_of({folder.path()}).out, Catch::Contains("b.yaml:1: "));
   Folder empty;
-  CHECK(lint_of({empty.path()}).out == empty.path() + ":1: holds no object\n");
+  CHECK(lint_of({empty.path()}).out == empty.path() + ":1: contains no object\n");
   CHECK(lint_of({folder.path() + "/none.yaml"}).code == kTrouble);
 }
 
@@ -387,9 +387,9 @@ TEST_CASE("plugin: lint warns, and fails for it only where it is strict", "[plug
       "-:15: warning: spec.rollout.gates[0].samples.query: selects a of all namespaces, so a pod of another namespace can "
       "change the result; add namespace=\"{{namespace}}\" to each selector",
       "-:15: warning: spec.rollout.gates[0].samples.query: \"or vector(…)\" turns no data into a number, so a gate without "
-      "data passes or fails; leave it out: no data is then inconclusive. For a share of errors, write 1 - good / all",
-      "-:8: warning: spec.rollout.steps[0].weight: weight 10 with 2 replicas takes 10 pods (9 stable, 1 candidate), since "
-      "replicas are the weight; choose a larger weight, or set spec.serving.route"};
+      "data passes or fails; remove it: no data is then inconclusive. For a share of errors, write 1 - good / all",
+      "-:8: warning: spec.rollout.steps[0].weight: weight 10 with 2 replicas takes 10 pods (9 stable, 1 candidate), because "
+      "without a route the replica counts make the weight; choose a larger weight, or set spec.serving.route"};
   CHECK(linted(model) == warnings);
   const Linted relaxed = lint_of({"-"}, model), strict = lint_of({"-"}, model, true);
   CHECK(relaxed.code == kDone);
@@ -437,7 +437,7 @@ TEST_CASE("plugin: a kustomization is made by kubectl, else by kustomize", "[plu
   const auto program = [&](const std::string& name, const std::string& line) {
     std::filesystem::permissions(bin.write(name, "#!/bin/sh\n" + line + "\n"), std::filesystem::perms::owner_all);
   };
-  CHECK(read().error().message == "-k it's here needs kubectl or kustomize on PATH; neither is there");
+  CHECK(read().error().message == "-k it's here needs kubectl or kustomize on PATH");
   program("kustomize", R"([ "$*" = "build -- it's here" ] && printf 'apiVersion: modelops.dev/v1alpha1\nkind: Model\n')");
   CHECK(read()->ours.size() == 1);
   program("kubectl", R"([ "$*" = "kustomize -- it's here" ] && printf 'kind: Service\n')");

@@ -141,7 +141,7 @@ TEST_CASE("plugin: what Models ask for and cost, with prices of a file; what is 
   CHECK_THAT(run(wanted), Contains("A MONTH") && Contains("87.60 EUR"));
   CHECK(shop.http.targets.empty());
   wanted.asked.prometheus_url = "http://prom";
-  CHECK_THAT(run(wanted), Contains("note: What pods use is unknown: Prometheus could not be reached"));
+  CHECK_THAT(run(wanted), Contains("note: The usage of pods is unknown: Prometheus could not be reached"));
   shop.http.answer = kube::HttpResponse{
       200, {}, R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"namespace":"ns","workload":"fraud-fraud-v1"},"value":[1,"0.25"]}]}})"};
   wanted.output = "csv";

@@ -120,7 +120,7 @@ TEST_CASE("plugin: a dry run sends nothing, and tells of parameters that came si
   const auto said = say(cluster, {.only_show = true});
   CHECK(said.code == kDone);
   CHECK(said.out == "a TrainingRun would make m-v6 again, with seed 8 and {\"C\":\"0.1\"}\n");
-  CHECK_THAT(said.err, Contains("parameters that there were not then (penalty)"));
+  CHECK_THAT(said.err, Contains("new parameters (penalty)"));
   CHECK(cluster.calls().empty());
 }
 
@@ -151,7 +151,7 @@ TEST_CASE("plugin: the same bits are told from other bytes, and figures by how f
 
   again["status"].erase("result");
   again["status"]["phase"] = "Failed";
-  CHECK_THAT(compare(original, again, {}).error().message, Contains("made nothing that could be compared: Failed"));
+  CHECK_THAT(compare(original, again, {}).error().message, Contains("has no result to compare: Failed"));
 }
 
 TEST_CASE("plugin: a run that was started before is compared once it is over", "[plugin][reproduce]") {

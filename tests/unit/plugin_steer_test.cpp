@@ -63,9 +63,9 @@ TEST_CASE("plugin: the words to a rollout are one edit with its preconditions", 
                              {"spec", {{"desiredState", state}}}});
   }
   CHECK(decided("promote", r)->said ==
-        "ModelRollout m-v2-2 (m-v1 -> m-v2) is promoted: what is left at step 2/4 (pause 5m) is skipped, "
-        "gates too unless they are required, and it "
-        "gets all traffic once its pods are ready");
+        "ModelRollout m-v2-2 (m-v1 -> m-v2) is promoted: the rest at step 2/4 (pause 5m) is skipped, "
+        "except required gates, and it "
+        "gets all traffic when its pods are ready");
   CHECK_THAT(refusal(decided("resume", r)), Catch::Contains("is not paused"));
 }
 
@@ -86,18 +86,18 @@ TEST_CASE("plugin: what is so already is not written again, and abort wins", "[p
   aborted["spec"]["desiredState"] = "Aborted";
   CHECK(decided("abort", scene({aborted}))->what == Edit::Do::Nothing);
   for (const char* verb : {"promote", "pause", "resume"})
-    CHECK_THAT(refusal(decided(verb, scene({aborted}))), Catch::Contains("is being ended already"));
+    CHECK_THAT(refusal(decided(verb, scene({aborted}))), Catch::Contains("is already ending"));
   Json back = rollout("m-v2-2", "m-v2", "Progressing");
   back["status"]["ending"] = {{"phase", "RolledBack"}, {"message", "gate accuracy failed"}};
   CHECK_THAT(refusal(decided("promote", scene({back}))), Catch::Contains("gate accuracy failed"));
 }
 
 TEST_CASE("plugin: nothing is steered where nothing runs, or several could be meant", "[plugin]") {
-  CHECK(refusal(decided("pause", scene({}))) == "Model m has no rollout under way");
+  CHECK(refusal(decided("pause", scene({}))) == "Model m has no rollout in progress");
   CHECK_THAT(refusal(decided("abort", scene({rollout("m-v2-2", "m-v2", "Succeeded")}))),
              Catch::Contains("m-v2-2 (m-v1 -> m-v2), succeeded"));
   const Json a = rollout("a", "m-v2", "Pending"), b = rollout("b", "m-v3", "Pending");
-  CHECK_THAT(refusal(decided("abort", scene({a, b}))), Catch::Contains("say which one with --rollout: a, b"));
+  CHECK_THAT(refusal(decided("abort", scene({a, b}))), Catch::Contains("choose one with --rollout: a, b"));
   CHECK(decided("abort", scene({a, b, rollout("c", "m-v2", "Progressing")}))->name == "c");
   Rollouts r = scene({rollout("d", "m-v3", "Progressing"), rollout("c", "m-v2", "Progressing")});
   r.model["status"]["intent"] = {{"rollout", "c"}, {"version", "m-v2"}};
@@ -134,7 +134,7 @@ TEST_CASE("plugin: rollback aborts what is under way, else goes back at once", "
         Json{{"modelRef", {{"name", "m"}}}, {"version", "m-v1"}, {"desiredState", "Promoted"}});
   CHECK(back->name == "m-v1-rollback-1");
   CHECK_THAT(back->said, Catch::Contains("set spec.version to m-v1 for good"));
-  CHECK_THAT(refusal(decided("rollback", served, "m-v2")), Catch::Contains("serves already"));
+  CHECK_THAT(refusal(decided("rollback", served, "m-v2")), Catch::Contains("already serves"));
   CHECK_THAT(refusal(decided("rollback", served, "m-v3")), Catch::Contains("never passed"));
   CHECK(decided("rollback", served, "m-v3", true));
   CHECK_THAT(refusal(decided("rollback", served, "m-v9", true)), Catch::Contains("no ModelVersion m-v9"));
@@ -167,7 +167,7 @@ TEST_CASE("plugin: the versions to go back to", "[plugin]") {
     std::string text;
     for (const Move& move : row.moves) text += move.from + " -> " + move.to + ", ";
     INFO(text << "stable " << row.stable);
-    CHECK(ways_back(row.moves, row.stable) == row.back);
+    CHECK(rollback_targets(row.moves, row.stable) == row.back);
   }
 }
 
@@ -177,7 +177,7 @@ TEST_CASE("plugin: the second rollback does not return to what the first one lef
   there["status"]["finishedAt"] = "2026-11-22T09:30:00Z";
   back["status"]["finishedAt"] = "2026-11-22T10:01:00Z";
   CHECK(refusal(decided("rollback", scene({back, there}, "m-v1"))) ==
-        "no version is known to have served before m-v1 that nobody has gone back from; name one with --to: m-v2 served once");
+        "no version served before m-v1 without a later rollback from it; choose one with --to: m-v2 served once");
   CHECK(decided("rollback", scene({back, there}, "m-v1"), "m-v2"));
   Json third = rollout("m-v3-1", "m-v3", "Succeeded", "2026-11-22T11:00:00Z", "m-v1");
   third["status"]["finishedAt"] = "2026-11-22T11:30:00Z";
@@ -219,13 +219,13 @@ TEST_CASE("plugin: what has ended as it was asked to is no refusal", "[plugin]")
   const auto promoted = decided("promote", scene({rollout("x", "m-v2", "Succeeded")}, "m-v2"));
   REQUIRE(promoted);
   CHECK(promoted->what == Edit::Do::Nothing);
-  CHECK(promoted->said == "ModelRollout x (m-v1 -> m-v2) has ended already: Succeeded");
+  CHECK(promoted->said == "ModelRollout x (m-v1 -> m-v2) has already ended: Succeeded");
   for (const char* phase : {"Aborted", "RolledBack", "Failed"}) {
     CHECK(decided("abort", scene({rollout("x", "m-v2", phase)}))->what == Edit::Do::Nothing);
-    CHECK_THAT(refusal(decided("promote", scene({rollout("x", "m-v2", phase)}))), Catch::Contains("no rollout under way"));
+    CHECK_THAT(refusal(decided("promote", scene({rollout("x", "m-v2", phase)}))), Catch::Contains("no rollout in progress"));
   }
-  CHECK_THAT(refusal(decided("pause", scene({rollout("x", "m-v2", "Succeeded")}))), Catch::Contains("no rollout under way"));
-  CHECK_THAT(refusal(decided("promote", scene({}))), Catch::Contains("no rollout under way"));
+  CHECK_THAT(refusal(decided("pause", scene({rollout("x", "m-v2", "Succeeded")}))), Catch::Contains("no rollout in progress"));
+  CHECK_THAT(refusal(decided("promote", scene({}))), Catch::Contains("no rollout in progress"));
   // One that is named, also where another runs.
   const Rollouts two = scene({rollout("y", "m-v3", "Progressing"), rollout("x", "m-v2", "Succeeded")});
   const auto named = decide({.verb = "promote", .model = "m", .rollout = "x", .to = "", .force = false, .output = ""}, two, kNoon);
@@ -274,12 +274,12 @@ TEST_CASE("plugin: several Models are steered one after the other", "[plugin]") 
   const Ran named = steered(cluster, "pause", {{"a", "model/b", "models.modelops.dev/a", "none"}, ""});
   CHECK(named.code == kTrouble);
   CHECK_THAT(named.out, Catch::StartsWith("ModelRollout a-v2-2 (a-v1 -> a-v2) is paused"));
-  CHECK(named.err == "error: Model b has no rollout under way; the last one, ModelRollout b-v2-2 (b-v1 -> b-v2), ended as "
+  CHECK(named.err == "error: Model b has no rollout in progress; the last one, ModelRollout b-v2-2 (b-v1 -> b-v2), ended as "
                      "RolledBack\nerror: Model ns/none not found\n3 Models: 1 done, 1 refused, 1 failed\n");
   // Who selects means those that there is something to do for.
   const Ran selected = steered(cluster, "pause", {{}, "team=a"});
   CHECK(selected.code == kDone);
-  CHECK(selected.err == "Model b has no rollout under way: passed over\n2 Models: 1 done, 1 passed over\n");
+  CHECK(selected.err == "Model b has no rollout in progress: skipped\n2 Models: 1 done, 1 skipped\n");
   CHECK(steered(cluster, "abort", {{}, "team=b"}).code == kNo);
   CHECK(steered(cluster, "retrain", {{}, "team=b"}, "name").out == "model.modelops.dev/c\n");
   const Ran nobody = steered(cluster, "abort", {{}, "team=c"});
@@ -293,8 +293,8 @@ TEST_CASE("plugin: a ModelRollout that is named stands for its Model", "[plugin]
   CHECK_THAT(steered(cluster, "abort", {{"mro/a-v2-2"}, ""}).out, Catch::StartsWith("ModelRollout a-v2-2"));
   const Ran over = steered(cluster, "abort", {{"modelrollout/b-v2-2"}, ""});
   CHECK(over.code == kDone);
-  CHECK_THAT(over.out, Catch::Contains("has ended already: RolledBack"));
-  CHECK_THAT(steered(cluster, "retrain", {{"mro/a-v2-2"}, ""}).err, Catch::Contains("cannot be named here"));
+  CHECK_THAT(over.out, Catch::Contains("has already ended: RolledBack"));
+  CHECK_THAT(steered(cluster, "retrain", {{"mro/a-v2-2"}, ""}).err, Catch::Contains("is not possible here"));
 }
 
 TEST_CASE("plugin: a dry run says what would be written", "[plugin]") {
@@ -332,7 +332,7 @@ TEST_CASE("plugin: wrong usage is told apart from a no", "[plugin]") {
   CHECK(command({"--help"}).code == kDone);
   CHECK(command({"--version"}).code == kDone);
   CHECK(command({"destroy", "m"}).code == kTrouble);
-  CHECK(command({"destroy", "m"}).err == "error: no such verb: destroy; kubectl model --help lists them\n");
+  CHECK(command({"destroy", "m"}).err == "error: unknown command: destroy; see kubectl model --help\n");
   CHECK(command({"pause"}).code == kTrouble);
   CHECK_THAT(command({"pause"}).err, Catch::Contains("MODEL or -l is required"));
   CHECK(command({"pause", "m", "-o", "table"}).code == kTrouble);
@@ -344,7 +344,7 @@ TEST_CASE("plugin: wrong usage is told apart from a no", "[plugin]") {
   CHECK(command({"retry", "m", "n"}).code == kTrouble);
   CHECK(command({"plan"}).code == kTrouble);
   CHECK_THAT(command({"lint"}).err, Catch::Contains("-f or -k is required"));
-  CHECK_THAT(command({"get", "--request-timeout", "soon"}).err, Catch::Contains("soon is no duration"));
+  CHECK_THAT(command({"get", "--request-timeout", "soon"}).err, Catch::Contains("soon is not a duration"));
   CHECK_THAT(command({"get", "--as-group", "dev", "--kubeconfig", "/does/not/exist"}).err, Catch::Contains("/does/not/exist"));
   const Said nowhere = command({"pause", "m", "--kubeconfig", "/does/not/exist"});
   CHECK(nowhere.code == kTrouble);
@@ -365,7 +365,7 @@ TEST_CASE("plugin: completion as kubectl asks for it", "[plugin]") {
   };
   CHECK_THAT(completed({""}),
              Catch::Contains("promote\t") && Catch::Contains("lint\t") && Catch::EndsWith(":4\n"));
-  CHECK(completed({"paus"}) == "pause\tHold the rollout where it is\n:4\n");
+  CHECK(completed({"paus"}) == "pause\tPause the rollout at its current step\n:4\n");
   CHECK_THAT(completed({"rollback", "m", "--f"}), Catch::StartsWith("--force\t"));
   CHECK(completed({"get", "-o", "w"}) == "wide\n:4\n");
   CHECK(completed({"status", "-o", "y"}) == "yaml\n:4\n");

@@ -56,9 +56,9 @@ Snapshot canary() {
   return s;
 }
 
-std::string drawn(const Snapshot& s, const Look& look = {}) {
+std::string drawn(const Snapshot& s, const DisplayOptions& display = {}) {
   std::string all;
-  for (const std::string& line : render(s, kNoon, look)) all += line + "\n";
+  for (const std::string& line : render(s, kNoon, display)) all += line + "\n";
   return all;
 }
 
@@ -110,9 +110,9 @@ TEST_CASE("plugin: what is left of a pause and of a deadline", "[plugin]") {
   CHECK_THAT(drawn(s, {.colour = false, .ticking = false}),
              Catch::Contains("▶ 2 pause 5m  until 2026-11-22T12:04:00Z\n"));
   status["step"]["index"] = 5;
-  CHECK_THAT(drawn(s), Catch::Contains("▶ 5 pause  waits for a person\n"));
+  CHECK_THAT(drawn(s), Catch::Contains("▶ 5 pause  waits for resume\n"));
   status["step"]["index"] = 4;
-  status["message"] = "waiting for fraud-v2 at 50%: 1/5 pods ready";
+  status["waitingSince"] = "2026-11-22T11:59:00Z";
   CHECK_THAT(drawn(s), Catch::Contains("▶ 4 weight 50  deadline: 9m left\n"));
   status["step"]["index"] = 6;
   CHECK_THAT(drawn(s),
@@ -211,7 +211,7 @@ TEST_CASE("plugin: a Model that is new or half read is drawn, too", "[plugin]") 
   Snapshot s;
   s.model = {{"metadata", {{"name", "m"}, {"generation", 1}}}, {"spec", Json::object()}};
   CHECK(drawn(s) ==
-        "Model m    (the operator has not seen the latest change yet)\n└─ Versions: none serves\n");
+        "Model m    (the operator has not observed the latest change yet)\n└─ Versions: none serves\n");
   s.rollouts.push_back({{"metadata", {{"name", "r"}}},
                         {"spec", {{"version", "v"}}},
                         {"status", {{"phase", "Pending"}, {"gates", "?"}, {"startedAt", 7}}}});

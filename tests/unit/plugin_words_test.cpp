@@ -62,7 +62,7 @@ TEST_CASE("plugin: a name is taken with and without its kind", "[plugin][words]"
   CHECK(name_as(Kind::ModelVersion, "mver/fraud-v2") == "fraud-v2");
   CHECK(name_as(Kind::ModelVersion, "") == "");
   CHECK(named("mro/r", {Kind::Model}).error().message ==
-        "mro/r cannot be named here: name a Model, such as model/NAME");
+        "mro/r is not possible here: use a Model, such as model/NAME");
   CHECK_THAT(named("deployments/a", both).error().message, Catch::Contains("or a ModelRollout, such as modelrollout/NAME"));
 }
 
@@ -74,7 +74,7 @@ TEST_CASE("plugin: what cannot be a name is told before anybody is asked", "[plu
   }
   CHECK(is_object_name(std::string(253, 'a')));
   CHECK_FALSE(is_object_name(std::string(254, 'a')));
-  CHECK_THAT(named("model/", {Kind::Model}).error().message, Catch::StartsWith("\"\" is no name of a Model"));
+  CHECK_THAT(named("model/", {Kind::Model}).error().message, Catch::StartsWith("\"\" is not a valid name of a Model"));
   CHECK_THAT(named("model/a/b", {Kind::Model}).error().message, Catch::Contains("\"a/b\""));
 }
 
@@ -90,7 +90,7 @@ TEST_CASE("plugin: how long to wait for an answer", "[plugin][words]") {
 TEST_CASE("plugin: completion of names, namespaces and choices", "[plugin][words]") {
   Line line;
   std::string asked;
-  const auto lookup = [&](const std::string& what, const Words& words) {
+  const auto lookup = [&](const std::string& what, const CompletionContext& words) {
     asked = what + " of " + words.value("--namespace") + (words.names.empty() ? "" : " " + words.names.front());
     return what == "rollouts" ? Texts{"r1", "r2"} : Texts{"blue", "green"};
   };

@@ -7,7 +7,7 @@
 namespace mo::rollout {
 namespace {
 
-using serving::Ground;
+using serving::ServingState;
 using test::Bench;
 using test::waits_at;
 using std::chrono::minutes;
@@ -52,7 +52,7 @@ TEST_CASE("what a gate said last is on record before the outcome that rests on i
     b.policy.steps = {api::Step{{}, {}, {"accuracy"}, {}}, api::Step{100, {}, {}, {}}};
     b.go();
     b.give(100);
-    b.ground.selected = Ground::Selected::Stable;
+    b.serving_state.selected = ServingState::Selected::Stable;
     b.measure("0.5");
     CHECK(b.r.status.gates.at(0).verdict == "Failed");
     CHECK(b.r.status.ending->phase == "RolledBack");
@@ -84,7 +84,7 @@ TEST_CASE("a shadow that was over under the version before is over") {
   b.go();
   b.r.status.mirroring_since = kNow - minutes(90);
   const bool chosen = GENERATE(false, true);
-  if (chosen) b.ground.route_apart.chosen = {{"x-tester", "yes"}};
+  if (chosen) b.serving_state.route_rules.header_matches = {{"x-tester", "yes"}};
   b.go();
   CHECK((b.r.status.mirrored_since == b.r.status.mirroring_since) == chosen);
 }
@@ -95,8 +95,8 @@ TEST_CASE("a weight is reached before the next step begins") {
   CHECK(waits_at(b, 1, 10));
   CHECK(a.target.candidate_pods);
   CHECK(b.r.status.stable_weight == 90);
-  b.ground.candidate = {true, 1, 1, 1};
-  b.ground.candidate_settled = true;
+  b.serving_state.candidate = {true, 1, 1, 1};
+  b.serving_state.candidate_settled = true;
   b.go();
   CHECK(waits_at(b, 1, 10));  // ready, but the Service doesn't select it yet
   b.give(10);
@@ -252,7 +252,7 @@ TEST_CASE("an open pause waits for a request to go on") {
   b.now += std::chrono::hours(24);
   b.go();
   CHECK(b.r.status.step_index == 2);
-  CHECK(b.r.status.message.find("set spec.resumeRequestedAt to now, or run kubectl model resume m, to go on") != std::string::npos);
+  CHECK(b.r.status.message.find("set spec.resumeRequestedAt to now, or run kubectl model resume m, to continue") != std::string::npos);
   b.desire("Running");  // which it was
   b.go();
   CHECK(b.r.status.step_index == 2);
@@ -342,7 +342,7 @@ TEST_CASE("onFailure Pause keeps the weight and waits for a person") {
 TEST_CASE("the deadline counts from the step's start and names the cluster's own words") {
   Bench b;
   b.policy.progress_deadline = seconds(60);
-  b.ground.candidate_problem = "ErrImagePull: no such image";
+  b.serving_state.candidate_problem = "ErrImagePull: no such image";
   CHECK(b.go().look_again == kNow + seconds(60));
   b.now += seconds(59);
   b.go();
@@ -351,7 +351,7 @@ TEST_CASE("the deadline counts from the step's start and names the cluster's own
   b.go();
   CHECK(b.r.status.phase == "RolledBack");
   CHECK(b.r.status.message.find(
-            "not ready within 1m: 0 pods of m-v2 are ready: ErrImagePull: no such image") == 0);
+            "m-v2 was not ready within 1m: 0/1 pods ready: ErrImagePull: no such image") == 0);
 }
 
 // A preview that had waited for an hour was rolled back as soon as one of its pods was moved.
@@ -359,16 +359,16 @@ TEST_CASE("before the first weight the deadline counts from when pods went missi
   Bench b;
   b.policy.progress_deadline = seconds(60);
   b.policy.steps = {test::pause(std::chrono::hours(2)), test::weight(50)};
-  b.ground.candidate = {true, 5, 5, 5};
-  b.ground.candidate_settled = true;
+  b.serving_state.candidate = {true, 5, 5, 5};
+  b.serving_state.candidate_settled = true;
   b.go();
   b.now += std::chrono::hours(1);
-  b.ground.candidate = {true, 5, 5, 4};
+  b.serving_state.candidate = {true, 5, 5, 4};
   CHECK(b.go().look_again == b.now + seconds(60));
   CHECK(b.r.status.waiting_since == b.now);
   b.now += seconds(59);
   SECTION("they come") {
-    b.ground.candidate = {true, 5, 5, 5};
+    b.serving_state.candidate = {true, 5, 5, 5};
     b.go();
     CHECK_FALSE(b.r.status.waiting_since);
     b.now += std::chrono::hours(1);
@@ -399,13 +399,13 @@ TEST_CASE("the deadline counts from when the weights are on the node") {
   Bench b;
   b.policy.progress_deadline = minutes(10);
   b.policy.steps = {test::weight(50)};
-  b.ground.candidate_fetching = {kNow, std::nullopt, minutes(40)};
+  b.serving_state.candidate_fetching = {kNow, std::nullopt, minutes(40)};
   CHECK(b.go().look_again == kNow + minutes(50));
   b.now += minutes(30);
   b.go();
   CHECK_FALSE(b.r.status.ending);
   SECTION("fetched in time: the server has its ten minutes") {
-    b.ground.candidate_fetching = {std::nullopt, b.now, minutes(40)};
+    b.serving_state.candidate_fetching = {std::nullopt, b.now, minutes(40)};
     CHECK(b.go().look_again == b.now + minutes(10));
     b.now += minutes(9);
     b.go();
@@ -416,7 +416,7 @@ TEST_CASE("the deadline counts from when the weights are on the node") {
   }
   SECTION("pods that fetch again and again have no more time than one first try") {
     b.now = kNow + minutes(49);
-    b.ground.candidate_fetching.since = b.now;
+    b.serving_state.candidate_fetching.since = b.now;
     b.go();
     CHECK_FALSE(b.r.status.ending);
     b.now += minutes(1);
@@ -424,8 +424,8 @@ TEST_CASE("the deadline counts from when the weights are on the node") {
     CHECK(b.r.status.ending->reason == "ProgressDeadlineExceeded");
   }
   SECTION("a fetch that fails is no progress") {
-    b.ground.candidate_fetching = {std::nullopt, std::nullopt, minutes(40)};
-    b.ground.candidate_problem = "https://store/x: the server answered HTTP 404";
+    b.serving_state.candidate_fetching = {std::nullopt, std::nullopt, minutes(40)};
+    b.serving_state.candidate_problem = "https://store/x: the server answered HTTP 404";
     b.go();
     CHECK(b.r.status.ending->reason == "ProgressDeadlineExceeded");
     CHECK(b.r.status.ending->message.find("HTTP 404") != std::string::npos);
@@ -439,8 +439,8 @@ TEST_CASE("a step that waits for the route has one deadline, whatever its pods d
   api::Step chosen;
   chosen.match = api::Step::Match{{{"x-canary", "1", false}}};
   b.policy.steps = {chosen, test::weight(50)};
-  b.ground.candidate = {true, 5, 5, 5};
-  b.ground.candidate_settled = true;
+  b.serving_state.candidate = {true, 5, 5, 5};
+  b.serving_state.candidate_settled = true;
   for (int i = 0; i < 6; ++i) {
     b.go();
     CHECK(b.r.status.waiting_since == kNow);
@@ -472,8 +472,8 @@ TEST_CASE("a ModelVersion that is made anew with other bytes in mid-rollout ends
 
 TEST_CASE("a digest that does not match is not waited for") {
   Bench b;
-  b.ground.digest_mismatch = true;
-  b.ground.candidate_problem = "digest mismatch";
+  b.serving_state.digest_mismatch = true;
+  b.serving_state.candidate_problem = "digest mismatch";
   b.go();
   CHECK(b.r.status.phase == "RolledBack");
   CHECK(b.r.status.ending->reason == "DigestMismatch");
@@ -481,8 +481,8 @@ TEST_CASE("a digest that does not match is not waited for") {
 
 TEST_CASE("a signature that is not right is not waited for") {
   Bench b;
-  b.ground.bad_signature = true;
-  b.ground.candidate_problem = "bad signature";
+  b.serving_state.bad_signature = true;
+  b.serving_state.candidate_problem = "bad signature";
   b.go();
   CHECK(b.r.status.phase == "RolledBack");
   CHECK(b.r.status.ending->reason == "BadSignature");
@@ -516,8 +516,8 @@ TEST_CASE("gates before the first weight need pods but no traffic") {
   CHECK(a.target.candidate_pods);
   CHECK(a.target.warm_for == 50);
   CHECK(a.asks.empty());
-  b.ground.candidate = {true, 5, 5, 5};
-  b.ground.candidate_settled = true;
+  b.serving_state.candidate = {true, 5, 5, 5};
+  b.serving_state.candidate_settled = true;
   b.measure("0.95");
   CHECK(waits_at(b, 2, 50));
 }
@@ -534,8 +534,8 @@ TEST_CASE("gates on recorded metrics need not even pods") {
 TEST_CASE("a first version skips weights, pauses and Prometheus, not recorded gates") {
   Bench b;
   b.stable.clear();
-  b.ground.stable = {};
-  b.ground.selected = Ground::Selected::Nobody;
+  b.serving_state.stable = {};
+  b.serving_state.selected = ServingState::Selected::Nobody;
   b.policy.steps = {test::gates({"recorded"}), test::weight(10), test::pause({}), test::gates({"accuracy"})};
   SECTION("that pass") {
     b.candidate_metrics["f1"] = "0.95";

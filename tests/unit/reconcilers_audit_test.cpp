@@ -85,7 +85,7 @@ TEST_CASE("pauses, approvals, rejections and skipped gates are told with who did
   CHECK(last(r.model.status.audit)["action"] == "GatesSkipped");
   const auto rejected = [&](auto& s) {
     approved(s), s.observed_state = "Promoted";
-    s.ending = api::Ending{"Failed", "ApprovalRejected", "rejected by dan for role risk (ModelApproval no)", kNow};
+    s.ending = api::Ending{"Failed", "ApprovalRejected", "rejected by dan for role risk (ModelApproval no)", kNow, "no"};
   };
   auto no = std::make_shared<api::ModelApproval>();
   no->meta = meta("no");
@@ -242,7 +242,7 @@ TEST_CASE("what cannot be sealed is told, bounded, and dropped with a record", "
   r.o.audits_denied = false;
   const ObjectRef target = std::get<Apply>(audit::seal(seen, audit, {})[0]).target;
   r.o.refusals = {{target, Error{ErrorKind::Forbidden, "exceeded quota", 403, {}, {}}, "", kNow}};
-  CHECK(audit::unsealed(r.observed(), audit).find("cannot be made: exceeded quota") != std::string::npos);
+  CHECK(audit::unsealed(r.observed(), audit).find("cannot be created: exceeded quota") != std::string::npos);
 }
 
 TEST_CASE("status.audit is read as it was written", "[audit]") {

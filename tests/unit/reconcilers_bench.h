@@ -10,7 +10,7 @@
 namespace mo::test {
 
 using rollout::Advanced;
-using serving::Ground;
+using serving::ServingState;
 
 // A rollout from m-v1 to m-v2 that is given what it asks for, unless the test holds it back.
 struct Bench {
@@ -19,25 +19,25 @@ struct Bench {
     r.model = "m";
     r.version = "m-v2";
     policy = test::policy();
-    ground.replicas = 10;
-    ground.stable = {true, 10, 10, 10};
-    ground.selected = Ground::Selected::Stable;
+    serving_state.replicas = 10;
+    serving_state.stable = {true, 10, 10, 10};
+    serving_state.selected = ServingState::Selected::Stable;
   }
 
   // What serving makes of a weight.
   void give(int weight) {
-    const serving::Capacity c = serving::capacity_for(ground.replicas, weight);
-    ground.candidate = {true, c.candidate, c.candidate, c.candidate};
-    ground.candidate_settled = true;
-    ground.stable = {true, c.stable, c.stable, c.stable};
-    ground.selected = weight == 0     ? Ground::Selected::Stable
-                      : weight == 100 ? Ground::Selected::Candidate
-                                      : Ground::Selected::Both;
-    if (weight == 0) ground.stable = {true, ground.replicas, ground.replicas, ground.replicas};
+    const serving::Capacity c = serving::capacity_for(serving_state.replicas, weight);
+    serving_state.candidate = {true, c.candidate, c.candidate, c.candidate};
+    serving_state.candidate_settled = true;
+    serving_state.stable = {true, c.stable, c.stable, c.stable};
+    serving_state.selected = weight == 0     ? ServingState::Selected::Stable
+                      : weight == 100 ? ServingState::Selected::Candidate
+                                      : ServingState::Selected::Both;
+    if (weight == 0) serving_state.stable = {true, serving_state.replicas, serving_state.replicas, serving_state.replicas};
   }
 
   Advanced go() {
-    Advanced a = rollout::advance({r, policy, stable, ground, &candidate_metrics, &stable_metrics, answers, jobs, superseded_by,
+    Advanced a = rollout::advance({r, policy, stable, serving_state, &candidate_metrics, &stable_metrics, answers, jobs, superseded_by,
                                    {}, {}, digest, stable_digest, "", served_before},
                                   now);
     r.status = a.status;
@@ -93,7 +93,7 @@ struct Bench {
   api::ModelRollout r;
   api::RolloutPolicy policy;
   std::string stable = "m-v1";
-  Ground ground;
+  ServingState serving_state;
   std::map<std::string, std::string> candidate_metrics, stable_metrics;
   std::map<std::string, Answer> answers;
   std::map<std::string, Ref<api::Job>> jobs;

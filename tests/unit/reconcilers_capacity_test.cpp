@@ -92,12 +92,12 @@ TEST_CASE("no count of replicas makes the arithmetic overflow") {
       return Pods{true, wanted, count(), std::min(wanted, count()), count(), *rc::gen::arbitrary<bool>()};
     };
     const Pods stable = pods(), candidate = pods();
-    const Room room{limit, n, count(), *rc::gen::arbitrary<bool>()};
-    RC_ASSERT(room.spare(stable, candidate) >= 0);
+    const PodBudget budget{limit, n, count(), *rc::gen::arbitrary<bool>()};
+    RC_ASSERT(budget.spare(stable, candidate) >= 0);
     size("next_step", next_step(within, weight, stable, candidate));
-    size("next_step_within", next_step_within(room, within, weight, stable, candidate));
+    size("next_step_within", next_step_within(budget, within, weight, stable, candidate));
     size("next_step_back", next_step_back(n, stable, candidate));
-    size("next_step_back_within", next_step_back_within(room, stable, candidate));
+    size("next_step_back_within", next_step_back_within(budget, stable, candidate));
     reached(within, stable, candidate);
   }));
   CHECK(plus(kMost, 1) == kMost);
@@ -154,16 +154,16 @@ struct Walk {
 
 // Pods that come and go at once, but never before they are told: what is left of `walk` once nothing moves.
 std::string walk_within(const Walk& walk) {
-  const Room room{walk.n + walk.surge, walk.n, 0, walk.from > 0};
+  const PodBudget budget{walk.n + walk.surge, walk.n, 0, walk.from > 0};
   const auto pods = [](int wanted) { return Pods{true, wanted, wanted, wanted, wanted, true}; };
-  Capacity goal = capacity_within(room.limit, walk.n, walk.to), now = capacity_within(room.limit, walk.n, walk.from);
+  Capacity goal = capacity_within(budget.limit, walk.n, walk.to), now = capacity_within(budget.limit, walk.n, walk.from);
   if (walk.to == 100) goal.stable = 0;
   for (int steps = 0; !(now == goal); ++steps) {
-    const Capacity next = next_step_within(room, goal, walk.to, pods(now.stable), pods(now.candidate));
+    const Capacity next = next_step_within(budget, goal, walk.to, pods(now.stable), pods(now.candidate));
     const int fewest = std::min(now.stable, next.stable);
     if (next == now || steps > 300) return "stands still at " + std::to_string(now.stable) + " + " + std::to_string(now.candidate);
-    if (std::max(now.stable, next.stable) + std::max(now.candidate, next.candidate) > room.limit) return "too many pods";
-    if (walk.from > 0 && fewest + std::min(now.candidate, next.candidate) < walk.n - room.gap()) return "too few pods";
+    if (std::max(now.stable, next.stable) + std::max(now.candidate, next.candidate) > budget.limit) return "too many pods";
+    if (walk.from > 0 && fewest + std::min(now.candidate, next.candidate) < walk.n - budget.gap()) return "too few pods";
     if (walk.from > 0 && next.candidate * (100 - walk.to) > fewest * walk.to) return "more than the weight";
     now = next;
   }
@@ -185,18 +185,18 @@ TEST_CASE("within a limit each step keeps it, the weight and what serves, whatev
 }
 
 TEST_CASE("pods that end take up room") {
-  const Room room{3, 3, 0, true};
+  const PodBudget budget{3, 3, 0, true};
   const Pods ending{true, 2, 2, 2, 3, true}, none{true, 0, 0, 0, 0, true};
-  CHECK(next_step_within(room, {2, 1}, 34, ending, none) == Capacity{2, 0});
-  CHECK(next_step_within(room, {2, 1}, 34, pods(2), none) == Capacity{2, 1});
-  const Room crowded{3, 3, 1, true};  // by a pod of an earlier version
+  CHECK(next_step_within(budget, {2, 1}, 34, ending, none) == Capacity{2, 0});
+  CHECK(next_step_within(budget, {2, 1}, 34, pods(2), none) == Capacity{2, 1});
+  const PodBudget crowded{3, 3, 1, true};  // by a pod of an earlier version
   CHECK(next_step_within(crowded, {2, 1}, 34, pods(2), none) == Capacity{2, 0});
 }
 
 TEST_CASE("without room the way back goes pod by pod") {
-  const Room room{3, 3, 0, true};
+  const PodBudget budget{3, 3, 0, true};
   const auto back = [&](int stable, int candidate) {
-    return next_step_back_within(room, {true, stable, stable, stable, stable, true},
+    return next_step_back_within(budget, {true, stable, stable, stable, stable, true},
                                  {true, candidate, candidate, candidate, candidate, true});
   };
   CHECK(back(1, 2) == Capacity{1, 1});

@@ -117,7 +117,7 @@ TEST_CASE("a Job of that name that is not of the gate is never believed") {
   CHECK(a.asks.empty());
   CHECK(a.jobs.empty());
   CHECK(a.job_taken == job.meta.key.name);
-  CHECK(a.status.message.find("exists already and is not the operator's") != std::string::npos);
+  CHECK(a.status.message.find("already exists and does not belong to the operator") != std::string::npos);
 }
 
 TEST_CASE("three finished Jobs of a gate stay, the youngest, beside the one that is measured by") {

@@ -342,7 +342,7 @@ TEST_CASE("versus stable at a confidence, in both directions") {
   }
   SECTION("the message holds the interval") {
     CHECK(Bench(less).answer(told("0.07", "100", "0.05", "400")).status.message ==
-          "worse than m-v1 by -0.01802 to 0.07632 at confidence 0.95 (100 and 400 samples), too few to decide about maxRegression 0.05");
+          "worse than m-v1 by -0.01802 to 0.07632 at confidence 0.95 (100 and 400 samples), too few samples to decide about maxRegression 0.05");
     CHECK(Bench(less).answer(told("0.12", "1000", "0.05", "4000")).status.message ==
           "worse than m-v1 by 0.05303 to 0.08872 at confidence 0.95 (1000 and 4000 samples), more than maxRegression 0.05");
     CHECK(Bench(less).answer(told("0.05", "1000", "0.05", "4000")).status.message ==
@@ -368,16 +368,16 @@ TEST_CASE("versus stable at a confidence, in both directions") {
       return status.message;
     };
     CHECK(message(told("37.2", "1000", "0.05", "4000")) ==
-          "confidence is about shares between 0 and 1 of one sample or more, and 37.2 of 1000 is none");
+          "confidence needs shares between 0 and 1 and at least one sample, but got 37.2 of 1000 samples");
     CHECK(message(told("0.07", "1000", "-1", "4000")) ==
-          "confidence is about shares between 0 and 1 of one sample or more, and m-v1's -1 of 4000 is none");
+          "confidence needs shares between 0 and 1 and at least one sample, but got m-v1's -1 of 4000 samples");
     CHECK(message(told("0.07", "1000", "0.05", "0")) ==
-          "confidence is about shares between 0 and 1 of one sample or more, and m-v1's 0.05 of 0 is none");
+          "confidence needs shares between 0 and 1 and at least one sample, but got m-v1's 0.05 of 0 samples");
     Answer unknown = told("0.07", "1000", "0.05", "4000");
     unknown.stable_samples = {{}, "no data"};
     CHECK(message(unknown) == "m-v1's samples: no data");
     less.versus_stable->confidence = dec("0.42");
-    CHECK(message(told("0.07", "1000", "0.05", "4000")) == "confidence 0.42 is none that this operator knows");
+    CHECK(message(told("0.07", "1000", "0.05", "4000")) == "confidence 0.42 is not supported by this operator");
   }
   SECTION("stable's samples are asked for with the rest") {
     Bench b(more);

@@ -123,8 +123,8 @@ TEST_CASE("what a policy demands, in words: strategies among it, and no gate tha
                      {"require", {{"beforeTraffic", {"first", "first-dry"}}, {"background", {"errors", "tried"}}, {"strategies", {"Canary", "Shadow"}}}}};
   CHECK(governance::demands(*policy_of("p", spec), at("2026-11-22T12:00:00Z")) ==
         std::vector<std::string>{"ModelPolicy p demands", "  gates before the first request: first", "  gates before all traffic: later, errors",
-                                 "  gates that are watched: errors",
-                                 "  gates that are measured, and that nothing waits for (dryRun): first-dry, later-dry, tried",
+                                 "  gates measured in the background: errors",
+                                 "  gates that are only measured (dryRun): first-dry, later-dry, tried",
                                  "  strategies: Canary, Shadow"});
 }
 
@@ -234,7 +234,7 @@ TEST_CASE("no rollout begins under a policy before its pods can be made", "[gove
   s.o.policies = {policy_of("p", {{"approvals", {{{"role", "risk"}}}}})};
   const auto held = governance::holds(s.observed(), *s.o.rollouts[0], "", kNow);
   CHECK(held.waiting.reason == "PolicyUnsatisfied");
-  CHECK(held.waiting.message.find("no pods can be made of ModelVersion m-v2") != std::string::npos);
+  CHECK(held.waiting.message.find("no pod template can be rendered for ModelVersion m-v2") != std::string::npos);
   CHECK(governance::holds(s.observed(), *s.o.rollouts[0], "r1", kNow).waiting.reason == "");
 }
 
@@ -288,7 +288,7 @@ TEST_CASE("a window that cannot be read freezes, one that never ends says when i
       policy_of("p", {{"freeze", {{{"name", "w"}, {"cron", "0 17 * * *"}, {"timeZone", "Mars/Olympus"}, {"duration", "1h"}}}}});
   const auto freeze = governance::freeze_of({bad}, kNow);
   CHECK_FALSE(freeze.problem.empty());
-  CHECK(freeze.why.find("w of ModelPolicy p cannot be read, so nothing moves forward") != std::string::npos);
+  CHECK(freeze.why.find("w of ModelPolicy p cannot be read, so rollouts do not advance") != std::string::npos);
   const auto ever =
       policy_of("p", {{"freeze", {{{"name", "w"}, {"cron", "* * * * *"}, {"timeZone", "UTC"}, {"duration", "87600h"}}}}});
   CHECK(governance::freeze_of({ever}, kNow).until > kNow);
@@ -344,7 +344,7 @@ TEST_CASE("whose word counts", "[governance]") {
   SECTION("not the author's") {
     b.say("ann");
     CHECK_FALSE(b.count().complete());
-    CHECK(b.count().passed_over[0] == "ModelApproval ann-risk by ann does not count: who wrote the change may not approve it");
+    CHECK(b.count().passed_over[0] == "ModelApproval ann-risk by ann does not count: the author of the change may not approve it");
   }
   SECTION("not of another subject, role or rollout") {
     b.say("bob").subject = "t";

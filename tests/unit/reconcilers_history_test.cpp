@@ -137,7 +137,7 @@ TEST_CASE("a version stays that serves, or that something names") {
   SECTION("it is warm") { p.model.status.warm = {"m-a"}; }
   SECTION("the spec asks for it") { p.model.version = "m-a"; }
   SECTION("the intent is to move there") { p.model.status.intent.version = "m-a"; }
-  SECTION("a rollout to it is under way") { p.running("live", "m-a"); }
+  SECTION("a rollout to it is running") { p.running("live", "m-a"); }
   SECTION("a rollout that stays went to it") { p.ended("RolledBack", "m-a"); }
   SECTION("a rollout that stays came from it") { p.ended("Succeeded").status.from_version = "m-a"; }
   SECTION("pods of it are still there") { p.deployment("m-a", 1); }
@@ -167,7 +167,7 @@ TEST_CASE("no version goes while the result of a run is being judged") {
   CHECK(p.gone().empty());
 }
 
-TEST_CASE("finished training runs go beyond spec.history.runs, the oldest first, and never what people named or what is under way") {
+TEST_CASE("finished training runs go beyond spec.history.runs, the oldest first, and never what people named or what is running") {
   Past p;
   p.model.history.runs = 2;
   const auto add = [&](const std::string& name, int hour, const std::string& owner) {
@@ -287,7 +287,7 @@ TEST_CASE("of a rollout that is over little is kept, once all is written") {
     CHECK(r->status.gates.size() == 5);
     CHECK(!r->status.raw.empty());
   }
-  SECTION("it is under way") {
+  SECTION("it is running") {
     json["status"].erase("finishedAt");
     const auto r = api::parse<api::ModelRollout>(json.dump());
     REQUIRE(r);

@@ -92,7 +92,7 @@ TEST_CASE("a person's rollout runs when nobody else does, and waits otherwise") 
     s.running("m-v3-1", "m-v3");
     const Decided d = decide(s);
     CHECK(d.active->meta.key.name == "m-v3-1");
-    CHECK(d.waiting.at("mine").message == "waits for ModelRollout m-v3-1 (Progressing) to end");
+    CHECK(d.waiting.at("mine").message == "waiting for ModelRollout m-v3-1 (Progressing) to end");
     CHECK_FALSE(d.waiting.at("mine").stalled);
   }
 }
@@ -229,7 +229,7 @@ TEST_CASE("what a rollout's status knows the Model learns") {
   CHECK(d.status.intent.outcome == "Succeeded");
 }
 
-TEST_CASE("a rollout that was seen and is gone was deleted, which aborts it") {
+TEST_CASE("a rollout that was seen and is gone was deleted, so it is aborted") {
   Scene s;
   s.serving("m-v1");
   s.model.version = s.model.status.spec_version = "m-v2";
@@ -250,7 +250,7 @@ TEST_CASE("a rollout that was seen and is gone was deleted, which aborts it") {
   }
   CHECK(d.status.intent.outcome == "Aborted");
   CHECK(d.status.intent.reason == "RolloutDeleted");
-  CHECK(d.status.intent.message == "ModelRollout theirs was deleted, which aborts it");
+  CHECK(d.status.intent.message == "ModelRollout theirs was deleted, so it is aborted");
   CHECK_FALSE(d.active);
   s.model.status = d.status;
   const Decided later = decide(s);

@@ -112,7 +112,7 @@ TEST_CASE("a deprecated Model names its successor once its gateways say that the
   REQUIRE(d.asks.size() == 1);
   CHECK(std::get<AskGateways>(d.asks[0].question).feature == "HTTPRouteResponseHeaderModification");
   Answer no;
-  no.problem = "Gateway ns/gw doesn't offer it";
+  no.problem = "Gateway ns/gw does not support it";
   life.o.answers[d.asks[0].id] = no;
   CHECK(life.decide().headers.empty());
   Answer yes;
@@ -238,7 +238,7 @@ TEST_CASE("callers of a retired Model are answered by the filter that its route 
   const Plan settled = life.plan();
   CHECK_FALSE(Answered::route(settled));
   CHECK_FALSE(takes_down(settled));
-  CHECK(Answered::status(settled)["message"].get<std::string>().find("retired: nothing serves") == 0);
+  CHECK(Answered::status(settled)["message"].get<std::string>().find("retired: no version serves") == 0);
   // Somebody changed it: it is as declared again, exactly that object.
   life.is_there("other");
   const Plan again = life.plan();

@@ -134,10 +134,10 @@ TEST_CASE("a Job of our image tells MLflow once what serves, and each change of 
   t.look();
   CHECK(t.made.size() == 2);
   CHECK(t.words()["1"]["state"] == "Superseded");
-  CHECK(t.words()["1"]["reason"] == "after it came ns/m-v2");
+  CHECK(t.words()["1"]["reason"] == "replaced by ns/m-v2");
   CHECK(t.words()["2"]["state"] == "Serving");
   t.finish();
-  t.phase("m-v1", "Superseded", "after it came m-v2");
+  t.phase("m-v1", "Superseded", "replaced by m-v2");
   t.look();
   CHECK(t.made.size() == 2);
 }
@@ -183,7 +183,7 @@ TEST_CASE(
   t.finish();
   t.o.rollouts.clear();  // history
   t.model.status.monitors.clear();
-  t.phase("m-v2", "Superseded", "after it came m-v1");
+  t.phase("m-v2", "Superseded", "replaced by m-v1");
   t.look();
   CHECK(t.made.size() == 2);
   t.serves = {"m-v2", ""};
@@ -280,7 +280,7 @@ TEST_CASE("a Job that fails is said with its words and made again, later each ti
   CHECK(t.status().written == t.status().change);
   REQUIRE(done.events.size() == 1);
   CHECK(done.events[0].note ==
-        "MLflow knows what serves: alias serving of registered model fraud names version 2");
+        "wrote to MLflow what serves: alias serving of registered model fraud names version 2");
 }
 
 TEST_CASE("one Job at a time writes, and the newest in the end") {
@@ -310,7 +310,7 @@ TEST_CASE("a Job that cannot be made is said, and its name stays the same") {
       {apply.target, Error{ErrorKind::Forbidden, "exceeded quota", 403, {}, {}}, apply.hash});
   t.jobs.clear();
   t.look();
-  CHECK_THAT(t.status().message, Contains("cannot be made: exceeded quota"));
+  CHECK_THAT(t.status().message, Contains("cannot be created: exceeded quota"));
 }
 
 TEST_CASE("another alias or registered model is told anew, and without a mirror nothing is kept") {

@@ -70,7 +70,7 @@ TEST_CASE("what is wrong with a set of monitors") {
                s.model.monitor_sets = {{"org", Kind::ClusterModelGateSet}};
                s.o.cluster_gate_sets_denied = true;
              }),
-             Catch::StartsWith("GateSetForbidden: an operator of one namespace may not look at ClusterModelGateSet org: write its monitors into"));
+             Catch::StartsWith("GateSetForbidden: an operator of one namespace may not read ClusterModelGateSet org: put its monitors into"));
   CHECK(why([](Scene& s) { add_set(s, "a", {})->problem = "spec.monitors[0].max: is not a text"; }) ==
         "InvalidGateSet: ModelGateSet a: spec.monitors[0].max: is not a text");
   CHECK_THAT(why([](Scene& s) {
@@ -86,7 +86,7 @@ TEST_CASE("what is wrong with a set of monitors") {
                add_set(s, "a", {api::Monitor{}});
                s.model.monitors.clear();
              }),
-             Catch::Contains("of a kind that this operator doesn't know"));
+             Catch::Contains("has a kind that this operator does not support"));
   const auto by_trigger = [](Scene& s, const std::string& name) {
     s.model.retraining.emplace();
     s.model.retraining->triggers.emplace_back();
@@ -111,7 +111,7 @@ TEST_CASE("there are so many monitors and no more") {
   for (int i = 0; i < 80; ++i) many.push_back(monitor("m" + std::to_string(i), "q"));
   add_set(s, "many", many);
   CHECK(watched_of(s.observed()).monitors.size() == kMostMonitors);
-  CHECK_THAT(problem(s), Catch::StartsWith("TooManyMonitors: the Model and its sets have 81 monitors, and the first 60 are watched"));
+  CHECK_THAT(problem(s), Catch::StartsWith("TooManyMonitors: the Model and its sets have 81 monitors, and only the first 60 are watched"));
 }
 
 TEST_CASE("a set that goes loses nothing of what is known of its monitors, and starts nothing anew when it is back") {

@@ -123,7 +123,7 @@ TEST_CASE("a breach is told once, and asks for training as often as attempts say
   const Decision after = s.look("0.3", kNow + std::chrono::minutes(1));
   CHECK(after.events.empty());
   CHECK(after.retrain.empty());
-  CHECK(after.status[0].message == "0.3 is above max 0.2; 2 training runs did not mend it, so it starts no more until it has recovered");
+  CHECK(after.status[0].message == "0.3 is above max 0.2; 2 training runs did not fix it; no more runs start until it recovers");
   CHECK(watch(s.observed(), "m-v1", kNow + std::chrono::minutes(1)).status == after.status);
   const Decision good = s.look("0.1", kNow + std::chrono::minutes(2));
   CHECK(good.status[0].attempts == 0);
@@ -226,7 +226,7 @@ TEST_CASE("a monitor's Job that fails, is another's, or cannot be made is no dat
   ByJob other;
   other.look(kNow);
   other.job(true).gate_of = "somebody";
-  CHECK(other.look(kNow).status[0].message.find("is not the operator's") != std::string::npos);
+  CHECK(other.look(kNow).status[0].message.find("does not belong to the operator") != std::string::npos);
 
   ByJob refused;
   const Decision wanted = refused.look(kNow);
@@ -235,7 +235,7 @@ TEST_CASE("a monitor's Job that fails, is another's, or cannot be made is no dat
   refusal.target = {Kind::Job, {"ns", refused.model.status.monitors[0].job}};
   refusal.error.message = "exceeded quota";
   refused.o.refusals = {refusal};
-  CHECK(refused.look(kNow).status[0].message.find("cannot be made: exceeded quota") != std::string::npos);
+  CHECK(refused.look(kNow).status[0].message.find("cannot be created: exceeded quota") != std::string::npos);
 
   ByJob unreadable;
   unreadable.model.monitors[0].figure.job->job_template = R"({"spec": {"template": {"metadata": {"labels": {"modelops.dev/model": "x"}}}}})";
@@ -303,7 +303,7 @@ TEST_CASE("a breach of the first version has no way back, and says so") {
   s.model.monitors[0].roll_back = true;
   const Decision d = s.look("0.3", kNow);
   CHECK(d.actions.empty());
-  CHECK(d.status[0].message == "0.3 is above max 0.2; there is no earlier version to go back to");
+  CHECK(d.status[0].message == "0.3 is above max 0.2; no earlier version to roll back to");
 }
 
 }  // namespace

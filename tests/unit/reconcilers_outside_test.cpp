@@ -216,7 +216,7 @@ TEST_CASE("what goes into an S3 store is fetched from there with the store's Sec
     const auto read = read_import(*trigger.mlflow, said(elsewhere));
     REQUIRE_FALSE(read);
     CHECK_THAT(read.error().message,
-               Contains("registry.mlflow.store is another by now: s3://models/imported; import it again"));
+               Contains("but registry.mlflow.store has changed to s3://models/imported; import it again"));
   }
   CHECK_FALSE(read_import(*champion().mlflow, said("s3://models/imported/x.tar")));
   CHECK(read_import(*champion().mlflow, said("pvc://models/x.tar"))->artifact.secret.empty());
@@ -324,11 +324,11 @@ TEST_CASE("an import that failed says why by the words of its program, and what 
   w.around(minutes(2));
   CHECK(w.run().status.phase == "Training");  // until its words are read
   Answer words;
-  words.text = "https://mlflow.example: MLflow wants credentials";
+  words.text = "https://mlflow.example: MLflow requires credentials";
   w.o.answers["run/" + w.job("m-run-000001-train").meta.uid] = words;
   w.settle(minutes(2));
   CHECK(w.run().status.phase == "Failed");
-  CHECK_THAT(w.status().last_result, Contains("BackoffLimitExceeded: https://mlflow.example: MLflow wants credentials"));
+  CHECK_THAT(w.status().last_result, Contains("BackoffLimitExceeded: https://mlflow.example: MLflow requires credentials"));
   CHECK(w.model.status.stable_version == "m-v1");
   w.around(minutes(10));
   CHECK(w.status().run_number == 1);  // the same version is not tried for ever
@@ -343,7 +343,7 @@ TEST_CASE("an import whose trigger is taken away ends") {
   w.spec().triggers = {data()};
   w.around(minutes(2));
   CHECK(w.run().status.phase == "Failed");
-  CHECK_THAT(w.run().status.message, Contains("trigger champion, from whose registry it imports, was taken out"));
+  CHECK_THAT(w.run().status.message, Contains("trigger champion, from whose registry it imports, was removed"));
 }
 
 TEST_CASE("the word for a version is its number") {

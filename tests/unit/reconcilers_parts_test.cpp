@@ -121,7 +121,7 @@ TEST_CASE("sizes that no volume has end in no overflow") {
 TEST_CASE("a part that cannot be fetched is named") {
   const auto brought = serving::what_to_bring({"https://store/x", digest('a'), {}}, {part("lora", "ftp://store/x", 'b')});
   REQUIRE_FALSE(brought);
-  CHECK(brought.error().message.find("part lora: artifact uri ftp://store/x is none of") == 0);
+  CHECK(brought.error().message.find("part lora: artifact uri ftp://store/x must be one of") == 0);
 }
 
 TEST_CASE("a version without parts has the name, the revision and the digest that it always had") {
@@ -205,7 +205,7 @@ TEST_CASE("a record of the same bits from elsewhere says which field differs") {
   record.parts[0].artifact.uri = "s3://archive/lora.tar";
   const SpecVersion spec = resolve_spec(s.observed());
   CHECK(spec.problem_reason == "VersionConflict");
-  CHECK(spec.problem.find("but spec.parts of the Model says otherwise") != std::string::npos);
+  CHECK(spec.problem.find("but spec.parts of the Model differs") != std::string::npos);
 }
 
 TEST_CASE("a ModelVersion made anew with other parts does not pass for what served") {
@@ -234,7 +234,7 @@ TEST_CASE("what a policy says of registries and signatures holds for each part")
   policy.signed_by = {"KEY"};
   const auto found = governance::objections(s.observed(), policy, s.o.version("m-v9"));
   REQUIRE(found.size() == 2);
-  CHECK(found[0].find("spec.parts[prompt].artifact.uri of ModelVersion m-v9 is https://elsewhere/prompt, and must match") == 0);
+  CHECK(found[0].find("spec.parts[prompt].artifact.uri of ModelVersion m-v9 is https://elsewhere/prompt, but must match") == 0);
   CHECK(found[1].find("spec.parts[lora].artifact.signature of ModelVersion m-v9 is required") == 0);
 }
 
@@ -290,7 +290,7 @@ TEST_CASE("without parts a template has its names, its ConfigMaps are pinned, an
   v.parts = {part("lora", "s3://models/lora.tar", 'b')};
   const auto refused = serving::revision_name(s.model, v, *s.o.runtimes.front());
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().message == "spec.serving.template.spec.initContainers[modelops-fetch-lora] has a name of the operator's; choose another name");
+  CHECK(refused.error().message == "spec.serving.template.spec.initContainers[modelops-fetch-lora] uses a name that the operator reserves; choose another name");
 }
 
 TEST_CASE("who evaluates has the champion's parts, too") {

@@ -144,7 +144,7 @@ TEST_CASE("a firing that was skipped stays told until the next run, and who wait
   status.last_finished = status.schedule_checked = kNow - std::chrono::hours(24);
   const auto look = [&](TimePoint at) { return look_at_retraining(s, at).events.size(); };
   CHECK(look(kNow) == 1);
-  const std::string told = "nightly at 2026-11-22T02:00:00Z: cooldown until 2026-11-23T09:00:00Z; this firing is skipped";
+  const std::string told = "nightly at 2026-11-22T02:00:00Z: cooldown until 2026-11-23T09:00:00Z; this run is skipped";
   CHECK(status.suppressed == told);
   CHECK(look(kNow + std::chrono::seconds(1)) == 0);
   CHECK(status.suppressed == told);

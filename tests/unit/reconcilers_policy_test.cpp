@@ -99,7 +99,7 @@ TEST_CASE("what is wrong with names and sets, in words") {
   CHECK(why([](Scene& s) {
           s.model.rollout.gate_sets = {{"org", Kind::ClusterModelGateSet}};
           s.o.cluster_gate_sets_denied = true;
-        }).find("GateSetForbidden: an operator of one namespace may not look at ClusterModelGateSet org") == 0);
+        }).find("GateSetForbidden: an operator of one namespace may not read ClusterModelGateSet org") == 0);
   // It might define the name before another does.
   CHECK(why([](Scene& s) {
           s.model.rollout.gate_sets = {{"gone", Kind::ModelGateSet}};
@@ -123,7 +123,7 @@ TEST_CASE("what is wrong with names and sets, in words") {
           api::Gate unknown = prometheus("g", "");
           unknown.prometheus_query.reset();
           add_set(s, "a", {unknown});
-        }).find("GateUndefined: step 2 names gate g, of a kind that this operator doesn't know, in ModelGateSet a") ==
+        }).find("GateUndefined: step 2 names gate g, but this operator does not support its kind; it is defined in ModelGateSet a") ==
         0);
   CHECK(why([](Scene& s) {
           add_set(s, "a", {prometheus("g", "q")});

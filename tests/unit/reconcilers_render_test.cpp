@@ -173,7 +173,7 @@ TEST_CASE("what cannot be rendered says why") {
     const auto result = render_deployment(model(), version(uri), r, kSettings);
     return result ? "" : result.error().message;
   };
-  CHECK(why("ftp://b/k", runtime()).find("none of configmap://") != std::string::npos);
+  CHECK(why("ftp://b/k", runtime()).find("must be one of configmap://") != std::string::npos);
   CHECK(why("configmap://maps", runtime()).find("names no key") != std::string::npos);
   CHECK(why("pvc://claim/", runtime()).find("names no path") != std::string::npos);
   CHECK(why("http://x/y", runtime(R"({"spec": {"containers": [{"name": "other"}]}})"))
@@ -206,7 +206,7 @@ TEST_CASE("an artifact's size bounds what is fetched, and the volume") {
   CHECK(spec["initContainers"][0]["args"].back() == "524288000");
   CHECK(named(spec["volumes"], "modelops-artifact")["emptyDir"]["sizeLimit"] == std::to_string(516ull << 20));
   v.artifact.size = "much";
-  CHECK(render_deployment(model(), v, runtime(), kSettings).error().message == "artifact size much is no size such as 500Mi or 2Gi");
+  CHECK(render_deployment(model(), v, runtime(), kSettings).error().message == "artifact size much is not a size such as 500Mi or 2Gi");
 }
 
 TEST_CASE("credentials are mounted into the fetching container alone") {
@@ -252,7 +252,7 @@ TEST_CASE("no template takes the place of what verifies and holds the artifact")
       {R"({"spec": {"initContainers": [{"name": "late", "volumeMounts": [{"name": "modelops-artifact", "mountPath": "/a", "subPath": "x", "readOnly": false}]}]}})",
        "spec.initContainers[late].volumeMounts[/a] mounts volume modelops-artifact writable"},
       {R"({"spec": {"containers": [{"name": "side", "volumeMounts": [{"name": "modelops-credentials", "mountPath": "/a", "readOnly": true}]}]}})",
-       "spec.containers[side].volumeMounts[/a] mounts volume modelops-credentials, which is for container modelops-fetch alone"},
+       "spec.containers[side].volumeMounts[/a] mounts volume modelops-credentials, which only container modelops-fetch may mount"},
       {R"({"metadata": {"labels": {"modelops.dev/version": "forged"}}})", "metadata.labels[modelops.dev/version] is the operator's"},
       {R"({"metadata": {"annotations": {"modelops.dev/x": "y"}}})", "metadata.annotations[modelops.dev/x] is the operator's"},
   };
@@ -480,7 +480,7 @@ TEST_CASE("a Service of which it cannot be told how requests come is not taken o
   const Json a = {{"name", "a"}, {"port", 1}}, b = {{"name", "b"}, {"port", 2}}, web = {{"name", "web"}, {"port", 80}}, http = {{"name", "http"}, {"port", 8080}};
   CHECK(ports_problem(Json::array({a}), false).empty());
   CHECK(ports_problem(Json::array({a, web}), true).empty());
-  CHECK(ports_problem(Json::array({a, b}), false).find("name that one http") != std::string::npos);
+  CHECK(ports_problem(Json::array({a, b}), false).find("name the port of requests http") != std::string::npos);
   CHECK(ports_problem(Json::array({http, web}), false).empty());
   CHECK(ports_problem(Json::array({http, web}), true).find("port 80") != std::string::npos);  // where a route leads
 }

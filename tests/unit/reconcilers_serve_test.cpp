@@ -43,7 +43,7 @@ TEST_CASE("traffic is not opened to all while another version's Deployment could
   CHECK_FALSE(opens_to_all(served));
   CHECK(deletes(served, "m-v3"));
   CHECK(survey(scene.observed(), "m-v1", "m-v2", kNow).candidate_problem ==
-        "Deployment m-v3 of an earlier rollout has yet to end");
+        "Deployment m-v3 of an earlier rollout is still terminating");
 }
 
 std::optional<int> scaled(const Served& served, const std::string& deployment) {

@@ -145,7 +145,7 @@ TEST_CASE("what went wrong stalls, while what served serves on") {
                              kNow};
     const Json status = status_of(s);
     check(status, {"Degraded", "False", "False", "True", "True", row.reason});
-    CHECK(status["message"].get<std::string>().find("0.5 is below min 0.9; m-v1 serves on") !=
+    CHECK(status["message"].get<std::string>().find("0.5 is below min 0.9; m-v1 keeps serving") !=
           std::string::npos);
   }
 }

@@ -8,7 +8,7 @@ namespace {
 
 using std::chrono::minutes;
 using std::chrono::seconds;
-using serving::Ground;
+using serving::ServingState;
 using test::Bench;
 using test::kNow;
 using test::waits_at;
@@ -199,7 +199,7 @@ TEST_CASE("Promoted does not skip a gate that is required") {
   CHECK(says(b, "waiting for m-v2 at 10%"));
   b.give(10);
   b.go();
-  CHECK(says(b, "measuring required gates before all traffic goes to m-v2"));
+  CHECK(says(b, "measuring required gates before 100% traffic goes to m-v2"));
   SECTION("it passes") {
     b.measure("0.95");
     CHECK(waits_at(b, 5, 100));
@@ -250,7 +250,7 @@ TEST_CASE("a required gate that no step names is measured before all traffic") {
   }
   b.go();
   b.give(b.policy.strategy == api::RolloutPolicy::Strategy::Canary ? 10 : 100);
-  if (b.policy.strategy == api::RolloutPolicy::Strategy::BlueGreen) b.ground.selected = Ground::Selected::Stable, b.ground.stable = {true, 10, 10, 10};
+  if (b.policy.strategy == api::RolloutPolicy::Strategy::BlueGreen) b.serving_state.selected = ServingState::Selected::Stable, b.serving_state.stable = {true, 10, 10, 10};
   b.go();
   CHECK(b.r.status.candidate_weight < 100);
   b.measure("0.95");

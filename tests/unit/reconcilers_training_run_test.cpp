@@ -87,7 +87,7 @@ TEST_CASE("data that is not fit ends the run before training is paid for") {
   t.end("m-run-000001-validate", report_of(R"({"rows": 12})"));
   t.settle();
   CHECK(t.run_status().phase == "Rejected");
-  CHECK(t.status().last_result == "Rejected: the data is not fit to train on: gate rows did not pass: 12 is below min 100");
+  CHECK(t.status().last_result == "Rejected: validation rejected the data: gate rows did not pass: 12 is below min 100");
   CHECK_FALSE(t.jobs.count("m-run-000001-train"));
 }
 
@@ -142,7 +142,7 @@ TEST_CASE("versusStable compares with what the same evaluation found of the cham
     t.end("m-run-000001-evaluate", report_of(R"({"f1": "0.9"})"));
     t.settle();
     CHECK(t.run_status().phase == "Rejected");
-    CHECK(t.run_status().message.find("nothing to compare with for m-v1") != std::string::npos);
+    CHECK(t.run_status().message.find("no figure of stable version m-v1 to compare with") != std::string::npos);
   }
   SECTION("as good") {
     t.end("m-run-000001-evaluate", report_of(R"({"f1": "0.9"})", R"({"f1": "0.905"})"));
@@ -249,7 +249,7 @@ TEST_CASE("a run trains again with the next seed until its gates pass, and no mo
   t.settle();
   t.end("m-run-000001-train", result_of(R"({"f1": "0.5"})"));
   t.settle();
-  CHECK(t.run_status().message.find("attempt 1 of 2: gate good did not pass: 0.5 is below min 0.9; the next begins at 2026-11-22T09:10:00Z") == 0);
+  CHECK(t.run_status().message.find("attempt 1 of 2: gate good did not pass: 0.5 is below min 0.9; the next attempt starts at 2026-11-22T09:10:00Z") == 0);
   CHECK(t.jobs.size() == 1);
   t.settle(minutes(10));
   CHECK(t.run_status().attempt == 2);
@@ -296,7 +296,7 @@ TEST_CASE("a run ends at its deadline, whatever it does") {
   CHECK(t.settle(minutes(10)).look_again == kNow + minutes(30));
   t.settle(minutes(30));
   CHECK(t.run_status().phase == "Failed");
-  CHECK(t.run_status().message == "it was not done in stage train within limits.deadline 30m");
+  CHECK(t.run_status().message == "it did not finish in stage train within limits.deadline 30m");
   CHECK(t.jobs.empty());
 }
 
@@ -368,7 +368,7 @@ TEST_CASE("a Job that is not the run's is not believed") {
     const Planned planned = t.look();
     CHECK(planned.asks.empty());
     CHECK(planned.problem_reason == "JobNameTaken");
-    CHECK(planned.problem.find("Job m-run-000001-train exists already") == 0);
+    CHECK(planned.problem.find("Job m-run-000001-train already exists") == 0);
   }
   SECTION("one that was made after the run's own was deleted") {
     t.train().meta.uid = "uid-after";
@@ -411,7 +411,7 @@ TEST_CASE("bits whose rollout failed stay so when that rollout has gone as histo
     t.end("m-run-000001-train", result_of("{}"));
     t.settle();
     CHECK(t.status().last_result ==
-          "Rejected: the run made the same bits as m-1111111111, whose ModelRollout r-1 failed: gate accuracy failed");
+          "Rejected: the run produced the same artifact as m-1111111111, whose ModelRollout r-1 failed: gate accuracy failed");
   }
   SECTION("it was only rejected by the gates of a run before, and now passes them") {
     t.end("m-run-000001-train", result_of("{}"));

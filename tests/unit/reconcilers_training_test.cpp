@@ -28,7 +28,7 @@ TEST_CASE("an experiment waits for the run under way, registers what it made and
   mine.seed = 42;
   t.settle();
   CHECK(mine.status.phase == "Pending");
-  CHECK(mine.status.message == "waits for TrainingRun m-run-000001");
+  CHECK(mine.status.message == "waiting for TrainingRun m-run-000001");
   t.end("m-run-000001-train", result_of("{}"));
   t.settle();
   CHECK(t.env("try-c-train", "MODELOPS_PARAM_C") == "0.1");
@@ -105,7 +105,7 @@ TEST_CASE("no run starts once the day's hours of Jobs are spent") {
   t.spec().requested_at = kNow + hours(2);
   t.write_run("mine");
   t.settle(hours(2));
-  CHECK(t.status().suppressed == "requested: jobHoursPerDay 1.5 reached; it runs afterwards");
+  CHECK(t.status().suppressed == "requested: jobHoursPerDay 1.5 reached; it runs after that");
   CHECK(t.run("mine").status.message == "jobHoursPerDay 1.5 reached");
   t.settle(hours(16));
   CHECK(t.status().run);
@@ -141,8 +141,8 @@ TEST_CASE("as many runs as wait, one that ends changes the status of the next al
     return all;
   };
   const auto before = told();
-  CHECK(before.at("mine-0") == "Pendingwaits for TrainingRun m-run-000001");
-  CHECK(before.at("mine-7") == "Pendingwaits for earlier TrainingRuns of this Model to finish");
+  CHECK(before.at("mine-0") == "Pendingwaiting for TrainingRun m-run-000001");
+  CHECK(before.at("mine-7") == "Pendingwaiting for earlier TrainingRuns of this Model to finish");
   t.end("m-run-000001-train", result_of("{}"));
   t.settle(minutes(2));
   const auto after = told();
@@ -188,7 +188,7 @@ TEST_CASE("a firing beyond its startingDeadline is skipped, and says so") {
   t.settle(at("2026-11-23T04:00:00Z"));
   CHECK_FALSE(t.status().run);
   CHECK(t.status().suppressed ==
-        "nightly at 2026-11-23T02:00:00Z: nothing could start within startingDeadline 1h; this firing is skipped");
+        "nightly at 2026-11-23T02:00:00Z: no run could start within startingDeadline 1h; this run is skipped");
   // Of two that were missed the later is not too late.
   t.settle(at("2026-11-25T02:30:00Z"));
   CHECK(t.status().run);

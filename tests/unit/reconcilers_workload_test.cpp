@@ -15,7 +15,7 @@ using Catch::StartsWith;
 
 const std::string kTrain = "m-run-000001-train";
 
-// The engine's objects, answered for as the evidence room does.
+// The engine's objects, answered for as the evidence module does.
 struct Engine : Trained {
   Engine() {
     spec().job_template.clear();
@@ -94,7 +94,7 @@ TEST_CASE("a run trains by an object of any kind, whose result becomes a version
   t.go(seconds(10));
   CHECK(t.trial().job_uid == "uid-w");
   CHECK(t.run_status().phase == "Training");
-  CHECK(t.message() == "JobSet " + name + " is under way");
+  CHECK(t.message() == "JobSet " + name + " is running");
   t.say(t.there({{"succeeded", true}, {"result", result_of(R"({"f1": "0.95"})")}}));
   t.go(seconds(20));
   CHECK(t.run_status().phase == "Succeeded");
@@ -108,7 +108,7 @@ TEST_CASE("a workload whose kind this cluster does not serve is waited for, and 
   Engine t;
   t.say({{"there", false}, {"served", false}});
   t.go();
-  CHECK_THAT(t.message(), Contains("this cluster serves no JobSet (jobsets of jobset.x-k8s.io/v1alpha2); install its engine"));
+  CHECK_THAT(t.message(), Contains("this cluster does not serve JobSet (jobsets of jobset.x-k8s.io/v1alpha2); install its engine"));
   CHECK(t.status().last_result == t.message());
   CHECK_FALSE(t.bodies.count(kTrain));
   t.say({{"there", false}, {"served", true}});
@@ -137,7 +137,7 @@ TEST_CASE("a workload that fails, goes, or goes with its kind ends the run with 
   SECTION("its CRD is deleted") {
     t.say({{"there", false}, {"served", false}});
     t.go(seconds(20));
-    CHECK_THAT(t.status().last_result, Contains("has gone with its kind"));
+    CHECK_THAT(t.status().last_result, Contains("was deleted together with its kind"));
   }
   SECTION("says nothing that can be used") {
     t.say(t.there({{"succeeded", true}, {"resultProblem", "no pod is left"}}));
@@ -154,7 +154,7 @@ TEST_CASE("a workload's RunResult that pods have yet to report is waited for, bu
   t.say(awaited);
   t.go(seconds(20));
   CHECK(t.run_status().phase == "Training");
-  CHECK(t.message() == "JobSet m-run-000001-train succeeded; its RunResult is waited for until " + format_time(kNow + seconds(140)) + ", since pods of it have not ended");
+  CHECK(t.message() == "JobSet m-run-000001-train succeeded; waiting for its RunResult until " + format_time(kNow + seconds(140)) + ", because some of its pods have not ended");
   CHECK(t.status().last_result == "Running: " + t.message());
   CHECK(t.trial().phase == "Running");
   CHECK(t.trial().finished == kNow + seconds(20));
@@ -192,7 +192,7 @@ TEST_CASE("a workload whose end cannot be told goes on, and status says why") {
   t.say(t.there({{"problem", "success: no such field: conditions (at character 13)"}}));
   t.go(seconds(20));
   CHECK(t.run_status().phase == "Training");
-  CHECK_THAT(t.message(), Contains("cannot be told yet how it ends: success: no such field: conditions (at character 13)"));
+  CHECK_THAT(t.message(), Contains("its success and failure cannot be evaluated: success: no such field: conditions (at character 13)"));
   t.say(t.there({{"suspended", true}}));
   t.spec().kueue = "team-a";
   t.go(seconds(30));
@@ -227,7 +227,7 @@ TEST_CASE("a run that is called off deletes its workload before it is over") {
     CHECK(t.deleted.back() == kTrain);
     t.say({{"there", false}, {"served", true}});
     t.go(seconds(30));
-    CHECK_THAT(t.status().last_result, Contains("spec.retraining.workload was taken out before JobSet m-run-000001-train ended"));
+    CHECK_THAT(t.status().last_result, Contains("spec.retraining.workload was removed before JobSet m-run-000001-train ended"));
   }
   SECTION("with all of retraining") {
     t.model.retraining.reset();
@@ -281,7 +281,7 @@ TEST_CASE("a workload that waits is not made as another kind") {
   e.say({{"there", false}, {"served", true}});
   const Planned planned = e.go(seconds(10));
   CHECK(e.run_status().phase == "Failed");
-  CHECK_THAT(e.message(), Contains("names another kind since JobSet " + kTrain + " was to be made"));
+  CHECK_THAT(e.message(), Contains("names another kind now, and JobSet " + kTrain + " was to be made"));
 }
 
 // Whoever may create TrainingRuns and Jobs, but none of the engine's objects, gets none made.

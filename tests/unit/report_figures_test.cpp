@@ -47,7 +47,7 @@ TEST_CASE("a monitor's figure is drawn against its target, with what changed and
   const std::string text = page(f);
   CHECK_THAT(text, Contains("Figures over time") && Contains("class=\"trace\"") && Contains("class=\"target\""));
   CHECK_THAT(text, Contains("Wanted: at most 0.2") && Contains("Outside its target in 8 of 127 steps of 1 h."));
-  CHECK_THAT(text, Contains(">no data</text>") && Contains("Unknown in 41 of 168 steps."));
+  CHECK_THAT(text, Contains(">no data</text>") && Contains("No data in 41 of 168 steps."));
   CHECK_THAT(text, Contains("→ fraud-v2") && Contains("fraud-v2 served from 2026-11-20 06:00 on."));
   CHECK_THAT(text, Contains("href=\"?span=30d\"") && Contains("href=\"?span=7d\" aria-current"));
   // What a gate said is known from its rollout, whether or not Prometheus has it.
@@ -56,7 +56,7 @@ TEST_CASE("a monitor's figure is drawn against its target, with what changed and
 
 TEST_CASE("a Prometheus that is away or knows nothing is told, and is no good news", "[report]") {
   Figures f = week();
-  CHECK_THAT(page(f), Contains("No figure is known of this time."));
+  CHECK_THAT(page(f), Contains("No data for this time."));
   f.problem = "Prometheus could not be reached";
   f.detail = "http://user@prometheus.internal";
   CHECK_THAT(page(f), Contains("<p class=\"gap\">Prometheus could not be reached</p>") && !Contains("internal") && Contains("the last said 0.97"));

@@ -1,8 +1,8 @@
 // What is read of objects of kinds that the operator doesn't know.
 #include <catch2/catch.hpp>
 
-#include "operator/evidence/job_words.h"
-#include "operator/evidence/workload_words.h"
+#include "operator/evidence/job_results.h"
+#include "operator/evidence/workload_status.h"
 #include "operator/json/json.h"
 
 using namespace mo;
@@ -31,7 +31,7 @@ Json object(Json status) {
 }
 
 Json words(const Json& of, const AskWorkload& q = question()) {
-  const auto read = workload_words(of.dump(), q);
+  const auto read = workload_status(of.dump(), q);
   INFO((read ? "" : read.error().message));
   REQUIRE(read);
   return Json::parse(*read);
@@ -71,7 +71,7 @@ TEST_CASE("evidence: a workload that succeeded without a RunResult says what is 
   CHECK(words(done)["resultProblem"] == "no such field: message (at character 13)");
   AskWorkload q = question();
   q.result_pods = "a=b";
-  const std::string before = *workload_words(done.dump(), q);
+  const std::string before = *workload_status(done.dump(), q);
   CHECK(reports(before));
   CHECK(Json::parse(with_result(before, std::string("words")))["result"] == "words");
   CHECK_FALSE(Json::parse(with_result(before, std::string("words"))).contains("awaited"));
@@ -80,9 +80,9 @@ TEST_CASE("evidence: a workload that succeeded without a RunResult says what is 
 }
 
 TEST_CASE("evidence: workloads of any size and shape are read within bounds") {
-  CHECK_FALSE(workload_words("{", question()));
-  CHECK_FALSE(workload_words("[]", question()));
-  CHECK(workload_words(std::string(3 << 20, ' '), question()).error().kind == ErrorKind::Invalid);
+  CHECK_FALSE(workload_status("{", question()));
+  CHECK_FALSE(workload_status("[]", question()));
+  CHECK(workload_status(std::string(3 << 20, ' '), question()).error().kind == ErrorKind::Invalid);
   Json large = object({{"conditions", Json::array()}});
   for (int i = 0; i < 5000; ++i) large["status"]["conditions"].push_back({{"type", "T"}, {"status", "True"}, {"message", std::string(100, 'x')}});
   AskWorkload q = question();
@@ -125,16 +125,16 @@ TEST_CASE("evidence: of pods that train side by side the one that reports counts
                             {"containerStatuses", {{{"state", {{"terminated", {{"exitCode", 0}, {"finishedAt", finished}, {"message", message}}}}}}}}}}};
   };
   const Json list = {{"items", {pod("leader", "2026-01-01T00:00:00Z", "{\"kind\": \"RunResult\"}"), pod("worker", "2026-01-01T00:00:09Z", "bye")}}};
-  CHECK(*last_words(list.dump(), "JobSet x") == "{\"kind\": \"RunResult\"}");
-  CHECK(*last_words(list.dump()) == "bye");
-  CHECK_THAT(last_words("{\"items\": []}", "JobSet x").error().message, Contains("JobSet x ended without a RunResult"));
+  CHECK(*termination_message(list.dump(), "JobSet x") == "{\"kind\": \"RunResult\"}");
+  CHECK(*termination_message(list.dump()) == "bye");
+  CHECK_THAT(termination_message("{\"items\": []}", "JobSet x").error().message, Contains("JobSet x ended without a RunResult"));
 }
 
 TEST_CASE("evidence: why Kueue has not admitted a Job") {
   const auto list = [](Json conditions) { return Json{{"items", {{{"status", {{"conditions", std::move(conditions)}}}}}}}.dump(); };
   const Json pending = {{"type", "QuotaReserved"}, {"status", "False"}, {"message", "insufficient quota for cpu"}};
-  CHECK(queue_words(list({pending})) == "insufficient quota for cpu");
-  CHECK(queue_words(list({pending, {{"type", "Evicted"}, {"status", "True"}, {"message", "Preempted to accommodate x"}}})) ==
+  CHECK(queue_reason(list({pending})) == "insufficient quota for cpu");
+  CHECK(queue_reason(list({pending, {{"type", "Evicted"}, {"status", "True"}, {"message", "Preempted to accommodate x"}}})) ==
         "Preempted to accommodate x; insufficient quota for cpu");
-  for (const char* odd : {"", "{}", "[]", R"({"items": []})", R"({"items": [1]})", R"({"items": [{"status": {"conditions": {"a": 1}}}]})"}) CHECK(queue_words(odd) == "");
+  for (const char* odd : {"", "{}", "[]", R"({"items": []})", R"({"items": [1]})", R"({"items": [{"status": {"conditions": {"a": 1}}}]})"}) CHECK(queue_reason(odd) == "");
 }

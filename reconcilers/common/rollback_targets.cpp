@@ -1,11 +1,11 @@
-#include "reconcilers/common/way_back.h"
+#include "reconcilers/common/rollback_targets.h"
 
 #include <algorithm>
 #include <tuple>
 
 namespace mo {
 
-std::vector<std::string> ways_back(const std::vector<Move>& moves, const std::string& stable) {
+std::vector<std::string> rollback_targets(const std::vector<Move>& moves, const std::string& stable) {
   std::vector<std::string> way;
   const auto go = [&](const std::string& version) {
     if (version.empty()) return;

@@ -1,4 +1,4 @@
-#include "operator/evidence/adopted_words.h"
+#include "operator/evidence/adopted_objects.h"
 
 #include <algorithm>
 

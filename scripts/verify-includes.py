@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Keeps includes inside the rooms that each room may see, and third-party libraries inside the rooms that own them."""
+"""Keeps includes inside the modules that each module may see, and third-party libraries inside the modules that own them."""
 import pathlib
 import re
 import sys
@@ -44,7 +44,7 @@ SUBJECTS = {
     "monitors": ["common", "measure", "serving", "training"],
     "runtimes": ["common", "rollout", "serving", "training"],
 }
-OWNED = {  # library header prefix: rooms that may include it
+OWNED = {  # library header prefix: modules that may include it
     "cpprest/": ["operator/kube"],
     "pplx/": ["operator/kube"],
     "curl/": ["operator/kube"],
@@ -59,8 +59,8 @@ OWNED = {  # library header prefix: rooms that may include it
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
 
-def room_of(path: str):
-    return next((room for room in MAY_SEE if path == room or path.startswith(room + "/")), None)
+def module_of(path: str):
+    return next((module for module in MAY_SEE if path == module or path.startswith(module + "/")), None)
 
 
 def subject_may_see(path: str, header: str) -> bool:
@@ -77,17 +77,17 @@ def main() -> int:
             if file.suffix not in (".h", ".cpp"):
                 continue
             rel = file.relative_to(ROOT).as_posix()
-            room = room_of(rel)
+            module = module_of(rel)
             for kind, header in INCLUDE.findall(file.read_text()):
-                owners = next((rooms for prefix, rooms in OWNED.items() if header.startswith(prefix)), None)
+                owners = next((modules for prefix, modules in OWNED.items() if header.startswith(prefix)), None)
                 if kind == "<" and owners is not None and not any(rel.startswith(o + "/") for o in owners):
                     wrong.append(f"{rel}: <{header}> belongs in {', '.join(owners)}")
-                seen = room_of(header)
+                seen = module_of(header)
                 if kind == '"' and not subject_may_see(rel, header):
                     wrong.append(f"{rel}: {rel.split('/')[1]} may not include {header}")
-                if kind == '"' and room and seen and seen != room and seen not in MAY_SEE[room]:
-                    wrong.append(f"{rel}: {room} may not include {header}")
-    print("\n".join(wrong) or "rooms: every include is where it may be")
+                if kind == '"' and module and seen and seen != module and seen not in MAY_SEE[module]:
+                    wrong.append(f"{rel}: {module} may not include {header}")
+    print("\n".join(wrong) or "includes: every module includes only what it may")
     return 1 if wrong else 0
 
 

@@ -7,7 +7,7 @@
 #include "operator/json/json.h"
 #include "reconcilers/governance/approvals.h"
 #include "reconcilers/rollout/steps.h"
-#include "reconcilers/rollout/turn.h"
+#include "reconcilers/rollout/rollout_advance.h"
 
 namespace mo::rollout {
 namespace {
@@ -19,25 +19,25 @@ constexpr size_t kPassedOverShown = 3;
 
 }  // namespace
 
-bool Turn::way_back() const { return wants("Promoted") && in_.served_before; }
+bool RolloutAdvance::is_rollback() const { return wants("Promoted") && in_.served_before; }
 
-bool Turn::has_cleared(const char* before) {
-  if (!s().governance || way_back()) return true;
+bool RolloutAdvance::has_cleared(const char* before) {
+  if (!s().governance || is_rollback()) return true;
   const auto& cleared = s().governance->cleared;
   return std::any_of(cleared.begin(), cleared.end(), [&](const api::Clearance& c) { return c.before == before; });
 }
 
-bool Turn::may_serve() { return has_cleared(api::kFirstTraffic) || (pass_before_traffic() && approved(api::kFirstTraffic)); }
+bool RolloutAdvance::may_serve() { return has_cleared(api::kFirstTraffic) || (pass_before_traffic() && approved(api::kFirstTraffic)); }
 
-bool Turn::may_have_all() {
+bool RolloutAdvance::may_have_all() {
   if (has_cleared(api::kFullTraffic)) return true;
   const auto& demands = s().governance->approvals;
   const bool asked = std::any_of(demands.begin(), demands.end(), [](const auto& d) { return d.before == api::kFullTraffic; });
   return !asked || approved(api::kFullTraffic);
 }
 
-bool Turn::frozen() {
-  if (in_.freeze.empty() || way_back() || s().candidate_weight == 100) return false;
+bool RolloutAdvance::frozen() {
+  if (in_.freeze.empty() || is_rollback() || s().candidate_weight == 100) return false;
   s().phase = "Paused";
   s().message = in_.freeze;
   if (in_.freeze_until) look_again(*in_.freeze_until);
@@ -45,7 +45,7 @@ bool Turn::frozen() {
 }
 
 // Gates that need no traffic.
-bool Turn::pass_before_traffic() {
+bool RolloutAdvance::pass_before_traffic() {
   std::vector<std::string> names;
   for (const std::string& name : s().governance->before_traffic)
     if (std::none_of(s().gates.begin(), s().gates.end(), [&](const auto& g) { return g.name == name && g.verdict == "Passed"; }))
@@ -55,17 +55,17 @@ bool Turn::pass_before_traffic() {
   for (const std::string& name : names) {
     const api::Gate* gate = policy().gate(name);
     if (!gate || !gate->measurable())
-      return fail("GateUndefined", "gate " + name + " of a ModelPolicy is not known to this operator"), false;
+      return fail("GateUndefined", "gate " + name + " of a ModelPolicy has a kind that this operator does not support; upgrade the operator or change the gate"), false;
     if (!pass_gate(*gate, attempt())) all = false;
     if (s().ending || s().paused_at) return false;
   }
-  if (!all) s().message = "measuring the gates that a ModelPolicy asks for before the first request" + gate_messages();
+  if (!all) s().message = "measuring the gates that a ModelPolicy requires before the first request" + gate_messages();
   return all;
 }
 
 // ---- people's approval ----
 
-bool Turn::approved(const char* before) {
+bool RolloutAdvance::approved(const char* before) {
   const api::GovernanceRecord& record = *s().governance;
   const governance::Question question{in_.rollout, record, before, governance::subject_of(in_.rollout, s())};
   const std::vector<Ref<api::ModelApproval>> none;
@@ -87,7 +87,7 @@ bool Turn::approved(const char* before) {
   return clear(before, question.subject, std::move(tally.used));
 }
 
-void Turn::await(const governance::Tally& tally, const std::string& what) {
+void RolloutAdvance::await(const governance::Tally& tally, const std::string& what) {
   const std::string& model = in_.rollout.model;
   s().message = "waiting for approval before " + what + " by role " + governance::missing(tally) + ": run kubectl model approve " +
                 model + " --role ROLE, or kubectl model reject " + model + " --role ROLE";
@@ -97,18 +97,18 @@ void Turn::await(const governance::Tally& tally, const std::string& what) {
 }
 
 // Nobody can tell whether an approver is the author.
-void Turn::no_author(const std::string& what) {
+void RolloutAdvance::no_author(const std::string& what) {
   s().approval->reason = "AuthorUnknown";
   s().message = "cannot be approved before " + what +
-                ": nobody is on record as the author of this change, and a ModelPolicy demands that another "
-                "person approves it. Abort it, and make the change again with annotation " +
+                ": the author of this change is unknown, and a ModelPolicy requires that another "
+                "person approves it. Abort the rollout and make the change again with annotation " +
                 std::string(api::kAnnotationChangedBy) + " set to your own user name on the " +
                 (in_.rollout.origin == "spec" ? "Model" : "ModelRollout");
 }
 
 // The UIDs of the ModelApprovals that there are, read from the API server itself: what a watch has told may be taken back by now.
 // Nothing while that is not known, or if nobody guards who writes them.
-std::optional<std::set<std::string>> Turn::read_approvals() {
+std::optional<std::set<std::string>> RolloutAdvance::read_approvals() {
   std::string known;
   for (const auto& approval : *in_.approvals)
     if (approval->rollout == in_.rollout.meta.key.name) known += approval->meta.uid + " ";
@@ -121,7 +121,7 @@ std::optional<std::set<std::string>> Turn::read_approvals() {
       s().approval = before;
       s().message = in_.rollout.status.message;
     } else {
-      s().message = "reads the approvals once more before traffic moves";
+      s().message = "reading the approvals again before traffic changes";
     }
     return {};
   }
@@ -143,14 +143,15 @@ std::optional<std::set<std::string>> Turn::read_approvals() {
   return {};
 }
 
-void Turn::reject(const api::ModelApproval& word) {
+void RolloutAdvance::reject(const api::ModelApproval& word) {
   s().approval.reset();
   decide("Failed", "ApprovalRejected",
          "rejected by " + word.approver + " for role " + word.role + (word.reason.empty() ? "" : ": " + word.reason) +
              " (ModelApproval " + word.meta.key.name + ")");
+  s().ending->approval = word.meta.key.name;
 }
 
-bool Turn::clear(const char* before, const std::string& subject, std::vector<api::UsedApproval> used) {
+bool RolloutAdvance::clear(const char* before, const std::string& subject, std::vector<api::UsedApproval> used) {
   s().approval.reset();
   s().phase = "Progressing";
   std::string people;

@@ -1,4 +1,4 @@
-#include "operator/evidence/job_words.h"
+#include "operator/evidence/job_results.h"
 
 #include <algorithm>
 #include <tuple>
@@ -23,7 +23,7 @@ const Json& at(const Json& object, const char* member) {
   return it == object.end() ? none : *it;
 }
 
-struct Words {
+struct ContainerMessage {
   bool ended_well = false;  // exit code 0
   bool speaks_of_result = false;
   std::string message;
@@ -34,7 +34,7 @@ struct EndedPod {
   bool succeeded = false;
   std::string finished;  // RFC 3339 in UTC and whole seconds, as Kubernetes writes it: sorts as text
   std::string name;
-  std::vector<Words> words;
+  std::vector<ContainerMessage> words;
   bool speaks = false;  // of a RunResult, where that counts
   auto rank() const { return std::tie(succeeded, speaks, finished, name); }
 };
@@ -63,7 +63,7 @@ std::optional<EndedPod> ended_pod(const Json& pod) {
 }
 
 bool speaks(const EndedPod& pod) {
-  return std::any_of(pod.words.begin(), pod.words.end(), [](const Words& words) { return words.speaks_of_result; });
+  return std::any_of(pod.words.begin(), pod.words.end(), [](const ContainerMessage& words) { return words.speaks_of_result; });
 }
 
 }  // namespace
@@ -80,7 +80,7 @@ bool may_yet_report(std::string_view pod_list) {
   return one_goes_on;
 }
 
-Result<std::string> last_words(std::string_view pod_list, const std::string& workload) {
+Result<std::string> termination_message(std::string_view pod_list, const std::string& workload) {
   const std::string who = workload.empty() ? "the Job" : workload;
   if (pod_list.size() > kMaxPodList)
     return fail(ErrorKind::Invalid, "the list of the Job's pods is longer than 64 MiB");
@@ -94,7 +94,7 @@ Result<std::string> last_words(std::string_view pod_list, const std::string& wor
     for (EndedPod& pod : pods) pod.speaks = speaks(pod);
   if (pods.empty())
     return fail(ErrorKind::NotFound,
-                who + " ended without a RunResult: none of its pods is left to say what it reported");
+                who + " ended without a RunResult: all of its pods are deleted, so there is no termination message");
   const auto& newest = *std::max_element(pods.begin(), pods.end(),
                                          [](const auto& a, const auto& b) { return a.rank() < b.rank(); });
   // The first of several that rank alike: containers stand in the order of the pod's spec.

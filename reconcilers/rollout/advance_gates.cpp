@@ -5,18 +5,18 @@
 
 #include "reconcilers/measure/gates.h"
 #include "reconcilers/rollout/steps.h"
-#include "reconcilers/rollout/turn.h"
+#include "reconcilers/rollout/rollout_advance.h"
 
 namespace mo::rollout {
 namespace {
 
 std::string undefined(const std::string& gate) {
-  return "gate " + gate + " is not defined, or is of a kind that this operator doesn't know";
+  return "gate " + gate + " is not defined, or this operator does not support its kind";
 }
 
 }  // namespace
 
-bool Turn::pass_gates() {
+bool RolloutAdvance::pass_gates() {
   if (!first() && needs_pods(policy(), step().gates) && !warmed()) return false;
   bool all = true;
   for (const std::string& name : step().gates) {
@@ -35,7 +35,7 @@ bool Turn::pass_gates() {
 }
 
 // Those that nothing skips, and that have not passed in this rollout. The way back to what served before waits for none.
-std::vector<std::string> Turn::required_gates() {
+std::vector<std::string> RolloutAdvance::required_gates() {
   std::vector<std::string> names;
   if (wants("Promoted") && in_.served_before) return names;
   for (const api::Gate& gate : policy().gates) {
@@ -49,7 +49,7 @@ std::vector<std::string> Turn::required_gates() {
 }
 
 // Before the candidate gets all traffic.
-bool Turn::pass_required() {
+bool RolloutAdvance::pass_required() {
   const std::vector<std::string> names = required_gates();
   if (names.empty()) return true;
   if (!first() && needs_pods(policy(), names) && !has_pods()) return false;
@@ -62,12 +62,12 @@ bool Turn::pass_required() {
     if (elsewhere || !pass_gate(*gate, attempt())) all = false;
     if (s().ending || s().paused_at) return false;
   }
-  if (!all) s().message = "measuring required gates before all traffic goes to " + to() + gate_messages();
+  if (!all) s().message = "measuring required gates before 100% traffic goes to " + to() + gate_messages();
   return all;
 }
 
 // Gates that earlier steps told to watch, but for those that this step measures itself.
-void Turn::watch_background() {
+void RolloutAdvance::watch_background() {
   if (first()) return;
   std::vector<std::string> names = watched_at(policy(), s().step_index);
   if (s().baking_since)
@@ -78,7 +78,7 @@ void Turn::watch_background() {
   watch(names, {*s().started, "background/" + std::to_string(s().attempt)}, true);
 }
 
-void Turn::watch(const std::vector<std::string>& names, const Attempt& attempt, bool background) {
+void RolloutAdvance::watch(const std::vector<std::string>& names, const Attempt& attempt, bool background) {
   for (const std::string& name : names) {
     const api::Gate* gate = policy().gate(name);
     if (!gate || !gate->measurable()) return fail("GateUndefined", undefined(name));
@@ -89,7 +89,7 @@ void Turn::watch(const std::vector<std::string>& names, const Attempt& attempt, 
 
 // A gate that is watched never passes for good: one that did was a step's own. It is counted anew; its last measurement stays and
 // says when the next is due, which has a name of its own by that.
-void Turn::watch_again(int index) {
+void RolloutAdvance::watch_again(int index) {
   const std::vector<std::string> watched = watched_at(policy(), index);
   const std::vector<std::string> begun = index <= count() ? step().background : std::vector<std::string>{};
   const auto among = [](const std::vector<std::string>& names, const std::string& name) {
@@ -103,13 +103,13 @@ void Turn::watch_again(int index) {
   }
 }
 
-void Turn::forget_gates(const std::vector<std::string>& names) {
+void RolloutAdvance::forget_gates(const std::vector<std::string>& names) {
   std::erase_if(s().gates, [&](const api::GateStatus& g) {
     return std::find(names.begin(), names.end(), g.name) != names.end();
   });
 }
 
-std::string Turn::gate_messages() {
+std::string RolloutAdvance::gate_messages() {
   std::string text;
   for (const api::GateStatus& gate : s().gates) {
     if (gate.verdict != "Running" || gate.message.empty()) continue;
@@ -118,13 +118,13 @@ std::string Turn::gate_messages() {
   return text;
 }
 
-Turn::Attempt Turn::attempt() {
+RolloutAdvance::Attempt RolloutAdvance::attempt() {
   // Neither a pause nor its end begins another: what was asked, and the Job that runs, are taken on.
   const TimePoint since = s().baking_since ? *s().baking_since : *s().step_started;
   return {since, (s().baking_since ? "bake" : std::to_string(s().step_index)) + "/" + std::to_string(s().attempt)};
 }
 
-measure::GateContext Turn::gate_context(const Attempt& attempt) {
+measure::GateContext RolloutAdvance::gate_context(const Attempt& attempt) {
   measure::GateContext context;
   context.id_prefix = "gate/" + in_.rollout.meta.uid + "/" + attempt.name;
   context.rollout_uid = in_.rollout.meta.uid;
@@ -143,7 +143,7 @@ measure::GateContext Turn::gate_context(const Attempt& attempt) {
   return context;
 }
 
-bool Turn::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching, bool background) {
+bool RolloutAdvance::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching, bool background) {
   auto it =
       std::find_if(s().gates.begin(), s().gates.end(), [&](const auto& g) { return g.name == gate.name; });
   if (it == s().gates.end())
@@ -170,7 +170,7 @@ bool Turn::pass_gate(const api::Gate& gate, const Attempt& attempt, bool watchin
   if (gate.dry_run && it->verdict != "Running") {
     if (news)
       event("GateWouldHold", what + (it->verdict == "Failed" ? " failed: " : " is inconclusive: ") +
-                                 it->message + "; it is a dry run");
+                                 it->message + "; dryRun is true, so the rollout continues");
     return true;
   }
   if (it->verdict == "Failed")

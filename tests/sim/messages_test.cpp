@@ -17,7 +17,7 @@ TEST_CASE("an artifact's ConfigMap that goes under a version that serves is told
     const Fixture f = usual(s);
     s.then("deletes the ConfigMap", f.serves("m-v1"), [&s] { s.world.remove(ref(Kind::ConfigMap, "artifacts")); });
     s.then("makes it again", stalled(f, "ArtifactNotFound"), [f, &s] {
-      must(says(f.status(), "ConfigMap artifacts, which holds its artifact, is gone") && says(f.status(), "Create it again"), f.status().dump());
+      must(says(f.status(), "ConfigMap artifacts, which holds its artifact, does not exist any more") && says(f.status(), "Create it again"), f.status().dump());
       must(f.condition("Available") == "True" && f.ready_pods("m-v1") == 2, "m-v1 should serve on");
       s.world.create({{"kind", "ConfigMap"}, {"metadata", {{"name", "artifacts"}}}, {"data", Json::object()}}, "kubectl");
     });
@@ -59,7 +59,7 @@ TEST_CASE("a Service of the Model's name that is somebody else's is told with wh
         "deletes it",
         [f] { return f.condition("Stalled") == "True" && f.reason("Stalled") == "ServiceNameTaken" && says(f.status(), "managed by Helm"); },
         [f, &s] {
-          must(says(f.status(), "Service m is there already and not this Model's, but managed by Helm: delete or rename it"), f.status().dump());
+          must(says(f.status(), "Service m already exists and does not belong to this Model, but to Helm (label app.kubernetes.io/managed-by): delete or rename it"), f.status().dump());
           s.world.remove(ref(Kind::Service, "m"));
         });
     s.expect = [f] { f.must_serve("m-v1"); };
@@ -71,7 +71,7 @@ TEST_CASE("a small weight of few replicas tells how many pods it takes") {
     Fixture f = usual(s, [](Json& spec) { spec["rollout"]["steps"] = Json::parse(R"([{"weight": 5}, {"pause": {}}])"); });
     s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
     s.then(
-        "reads it", [f] { return says(f.status(), "at 5% (19 pods of m-v1 beside 1, for without spec.serving.route pods are the weight)"); }, [] {});
+        "reads it", [f] { return says(f.status(), "at 5% (19 pods of m-v1 beside 1, because without spec.serving.route the pod counts make the weight)"); }, [] {});
     s.expect = [f] { must(f.ready_pods("m-v1") == 19 && f.ready_pods("m-v2") == 1, "19 and 1 pods"); };
   });
 }
@@ -84,7 +84,7 @@ TEST_CASE("a schedule that never comes is told") {
           {"template", {{"spec", {{"template", {{"spec", {{"containers", {{{"name", "train"}, {"image", "trainer:1"}}}}}}}}}}}}};
     });
     s.then("mends it", stalled(f, "InvalidSchedule"), [f]() mutable {
-      must(says(f.status(), "retraining trigger never: schedule.cron \"0 0 31 2 *\" has no time within the next five years"), f.status().dump());
+      must(says(f.status(), "retraining trigger never: schedule.cron \"0 0 31 2 *\" has no occurrence within the next five years"), f.status().dump());
       f.edit_spec([](Json& spec) { spec["retraining"].erase("triggers"); });
     });
     s.expect = [f] { f.must_serve("m-v1"); };

@@ -1,4 +1,4 @@
-#include "operator/evidence/workload_words.h"
+#include "operator/evidence/workload_status.h"
 
 #include <algorithm>
 
@@ -54,7 +54,7 @@ void put_result(Json& words, const Result<std::string>& result) {
 
 }  // namespace
 
-Result<std::string> workload_words(std::string_view text, const AskWorkload& question) {
+Result<std::string> workload_status(std::string_view text, const AskWorkload& question) {
   if (text.size() > kMostObject) return fail(ErrorKind::Invalid, question.kind + " " + question.name + " is longer than 2 MiB");
   const Json object = parse_bounded(text);
   const Json metadata = member_of(object, "metadata");
@@ -103,7 +103,7 @@ std::string with_result(const std::string& words, const Result<std::string>& res
   return read.dump();
 }
 
-std::string queue_words(std::string_view workloads) {
+std::string queue_reason(std::string_view workloads) {
   if (workloads.size() > kMostObject) return "";
   const Json list = parse_bounded(workloads);
   const Json items = member_of(list, "items");

@@ -1,5 +1,5 @@
-// What advance() is made of: one turn of one rollout, from the status on record to the next. For advance.cpp,
-// turn_steps.cpp, turn_gates.cpp and turn_governance.cpp alone. Pure.
+// The implementation of advance(): one step in time of one rollout, from the stored status to the next. Only for advance.cpp,
+// advance_steps.cpp, advance_gates.cpp and advance_governance.cpp. Pure.
 #pragma once
 
 #include <optional>
@@ -17,10 +17,10 @@ namespace mo::rollout {
 // Status keeps whole seconds. Rounded up, so that no pause or deadline ever ends early.
 inline TimePoint whole_second(TimePoint t) { return std::chrono::ceil<std::chrono::seconds>(t); }
 
-// Good for one run(). Keeps a reference to `in`. What goes wrong in a rollout is written to its status.
-class Turn {
+// For one run() only. Keeps a reference to `in`. Failures of a rollout are written to its status.
+class RolloutAdvance {
  public:
-  Turn(const Input& in, TimePoint now) : in_(in), now_(now), ground_(in.ground) {
+  RolloutAdvance(const Input& in, TimePoint now) : in_(in), now_(now), serving_(in.serving_state) {
     out_.status = in.rollout.status;
     s().observed_generation = in.rollout.meta.generation;
   }
@@ -31,7 +31,7 @@ class Turn {
   api::RolloutStatus& s() { return out_.status; }
   const api::RolloutPolicy& policy() { return *s().policy; }
   const std::string& candidate() const { return in_.rollout.version; }
-  // For people: both versions, and of one and the same which templates.
+  // For messages: both versions, with their templates if the version is the same.
   std::string from() { return from_text(in_.rollout.version, s()); }
   std::string to() { return to_text(in_.rollout.version, s()); }
   bool first() { return s().from_version.empty(); }
@@ -56,8 +56,8 @@ class Turn {
   void decide(const std::string& phase, const std::string& reason, const std::string& message);
   void end();
   void finish(const std::string& phase, const std::string& message);
-  // The Model learns an outcome before the rollout's own status tells it: what was measured just now has to
-  // be on record first, or a crash in between forgets what the outcome rests on.
+  // The outcome is written to the Model before the rollout. So the latest measurements must be stored
+  // first, or a crash in between loses the evidence of the outcome.
   bool recorded() { return s().gates == in_.rollout.status.gates; }
   bool already_stable();
   void succeed();
@@ -87,21 +87,21 @@ class Turn {
   void steer();
   void stand_still(const std::string& reason, const std::string& why, const std::string& way_out = "");
 
-  // ---- what serving has to do for where we are ----
+  // ---- the traffic target of the current step ----
 
   void announce_needs();
 
-  // ---- turn_steps.cpp ----
+  // ---- advance_steps.cpp ----
 
   std::string where();
   void walk();
-  // Whether it is done. As long as not, status says what is waited for; so do the others here.
+  // True if the step is done. Otherwise status says what it waits for; the functions below do the same.
   bool take_step();
   bool reach(int weight);
   bool wait_out(const api::Step::Pause& pause);
   bool choose_callers();
   bool grow(int pods);
-  serving::Apart apart();
+  serving::RouteRules route_rules();
   std::optional<int> candidate_replicas();
   bool shadows() { return policy().strategy == api::RolloutPolicy::Strategy::Shadow; }
   bool recreates() { return policy().strategy == api::RolloutPolicy::Strategy::Recreate; }
@@ -117,14 +117,14 @@ class Turn {
   void final();
   void bake(bool there);
 
-  // ---- turn_gates.cpp ----
+  // ---- advance_gates.cpp ----
 
   bool pass_gates();
   std::vector<std::string> required_gates();
   bool pass_required();
   void watch_background();
-  // What the Jobs and questions of gates are named after: each attempt has its own, which a pause does not end. A gate that is watched
-  // goes on beyond a step, as its Job may.
+  // Names the Jobs and asks of gates: each attempt has its own, which continues through a pause. A background gate
+  // and its Job continue beyond a step.
   struct Attempt {
     TimePoint since;
     std::string name;
@@ -137,9 +137,9 @@ class Turn {
   measure::GateContext gate_context(const Attempt& attempt);
   bool pass_gate(const api::Gate& gate, const Attempt& attempt, bool watching = false, bool background = false);
 
-  // ---- turn_governance.cpp: whether ModelPolicies let it go on; as long as not, status says what is waited for ----
+  // ---- advance_governance.cpp: requirements of ModelPolicies; while they are not met, status says what is missing ----
 
-  bool way_back() const;  // policies hold up none
+  bool is_rollback() const;  // policies do not apply to rollbacks
   bool has_cleared(const char* before);
   bool may_serve();
   bool may_have_all();
@@ -154,7 +154,7 @@ class Turn {
 
   const Input& in_;
   TimePoint now_;
-  serving::Ground ground_;
+  serving::ServingState serving_;
   bool waits_ = false;  // for pods or the route
   Advanced out_;
 };

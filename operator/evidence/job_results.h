@@ -12,7 +12,7 @@ namespace mo::evidence {
 // or of the newest that ended if none did; of its containers the one that ended with 0 and, of several, the
 // one that reports or names a RunResult. ErrorKind::NotFound with a sentence for people when there is none.
 // Of a `workload`, which has pods that train side by side, those come first that report or name a RunResult.
-Result<std::string> last_words(std::string_view pod_list, const std::string& workload = "");
+Result<std::string> termination_message(std::string_view pod_list, const std::string& workload = "");
 
 // Whether pods of a workload may yet say more: one has not ended, and none has reported or named a RunResult.
 bool may_yet_report(std::string_view pod_list);

@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 #include <functional>
 
-#include "operator/evidence/approval_words.h"
+#include "operator/evidence/approval_objects.h"
 #include "operator/json/json.h"
 #include "operator/yaml/yaml.h"
 
@@ -57,18 +57,18 @@ TEST_CASE("approvals are guarded by the policy as it stands in the manifests, an
          p["spec"]["matchConstraints"]["excludeResourceRules"] = {{{"a", "b"}}};
        },
        "for some objects only"},
-      {"anybody's name", [](Json& p, Json&) { p["spec"]["validations"].erase(0); }, "spec.validations, which lacks object.spec.approver"},
-      {"no right", [](Json& p, Json&) { p["spec"]["validations"].erase(1); }, "spec.validations, which lacks authorizer"},
+      {"anybody's name", [](Json& p, Json&) { p["spec"]["validations"].erase(0); }, "spec.validations, which does not contain object.spec.approver"},
+      {"no right", [](Json& p, Json&) { p["spec"]["validations"].erase(1); }, "spec.validations, which does not contain authorizer"},
       {"a word in a string alone", [](Json& p, Json&) { p["spec"]["validations"][0]["expression"] = "true || 'object.spec.approver == request.userInfo.username' == ''"; },
-       "spec.validations, which lacks object.spec.approver"},
+       "spec.validations, which does not contain object.spec.approver"},
       {"on some conditions", [](Json& p, Json&) { p["spec"]["matchConditions"] = {{{"name", "never"}, {"expression", "false"}}}; },
        "spec.matchConditions"},
       {"variables of another meaning", [](Json& p, Json&) { p["spec"]["variables"] = {{{"name", "who"}, {"expression", "''"}}}; },
        "spec.variables"},
       {"other resources", [](Json& p, Json&) { p["spec"]["matchConstraints"]["resourceRules"][0]["operations"] = {"DELETE"}; },
        "spec.matchConstraints.resourceRules"},
-      {"warns", [](Json&, Json& b) { b["spec"]["validationActions"] = {"Warn"}; }, "does not deny"},
-      {"another policy's", [](Json&, Json& b) { b["spec"]["policyName"] = "p"; }, "does not deny by that policy"},
+      {"warns", [](Json&, Json& b) { b["spec"]["validationActions"] = {"Warn"}; }, "does not set validationActions to Deny"},
+      {"another policy's", [](Json&, Json& b) { b["spec"]["policyName"] = "p"; }, "does not set validationActions to Deny"},
       {"bound for some",
        [](Json&, Json& b) {
          b["spec"]["matchResources"] = {{"namespaceSelector", {{"matchLabels", {{"a", "b"}}}}}};

@@ -1,4 +1,4 @@
-#include "operator/evidence/gateway_words.h"
+#include "operator/evidence/gateway_status.h"
 
 #include "operator/evidence/bounded_json.h"
 

@@ -1,4 +1,4 @@
-#include "operator/evidence/approval_words.h"
+#include "operator/evidence/approval_objects.h"
 
 #include <algorithm>
 
@@ -56,7 +56,7 @@ std::string changed_part(const Json& rules, const Json& as_shipped) {
     return "matchConstraints.resourceRules";
   const std::vector<std::string> there = expressions(member_of(rules, "validations"));
   for (const std::string& demanded : expressions(member_of(as_shipped, "validations")))
-    if (std::find(there.begin(), there.end(), demanded) == there.end()) return "validations, which lacks " + demanded.substr(0, 120);
+    if (std::find(there.begin(), there.end(), demanded) == there.end()) return "validations, which does not contain " + demanded.substr(0, 120);
   return "";
 }
 
@@ -77,15 +77,15 @@ std::string unguarded(const std::string& name, const Result<std::string>& policy
   const Json rules = member_of(parse_bounded(*policy), "spec"), binds = member_of(parse_bounded(*binding), "spec");
   if (text_of(rules, "failurePolicy") != "Fail")
     return what + " has failurePolicy " + text_of(rules, "failurePolicy") + ", not Fail" + way_out;
-  if (narrowed(member_of(rules, "matchConstraints"))) return what + " is for some objects only" + way_out;
+  if (narrowed(member_of(rules, "matchConstraints"))) return what + " applies to some objects only" + way_out;
   if (const std::string part = changed_part(rules, shipped(name)); !part.empty())
-    return what + " is not as this version of the operator ships it: spec." + part + way_out;
+    return what + " differs from the one of this operator version: spec." + part + way_out;
   const Json actions = member_of(binds, "validationActions");
   if (text_of(binds, "policyName") != name || !actions.is_array() ||
       std::find(actions.begin(), actions.end(), "Deny") == actions.end())
-    return bound + " does not deny by that policy" + way_out;
+    return bound + " does not set validationActions to Deny for that policy" + way_out;
   const Json match = member_of(binds, "matchResources");
-  if (narrowed(match) || !member_of(match, "resourceRules").empty()) return bound + " is for some objects only" + way_out;
+  if (narrowed(match) || !member_of(match, "resourceRules").empty()) return bound + " applies to some objects only" + way_out;
   return "";
 }
 

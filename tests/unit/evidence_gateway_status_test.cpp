@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "operator/evidence/gateway_words.h"
+#include "operator/evidence/gateway_status.h"
 
 using namespace mo::evidence;
 

@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "operator/evidence/adopted_words.h"
+#include "operator/evidence/adopted_objects.h"
 
 using namespace mo::evidence;
 using Json = nlohmann::json;

@@ -1,4 +1,4 @@
-// What a route gives a candidate apart from its weight: chosen callers, copies of requests, pods.
+// What a route gives a candidate beside its weight: matched headers, mirrored requests, its own number of pods.
 #include <catch2/catch.hpp>
 
 #include "tests/sim/fixture.h"
@@ -39,7 +39,7 @@ TEST_CASE("chosen callers get the candidate, everybody else stable") {
       must(rules(f)[0]["matches"] == Json::parse(R"([{"headers": [{"type": "Exact", "name": "x-canary", "value": "1"}]}])"), rules(f).dump(1));
       must(rules(f)[0]["backendRefs"] == Json::parse(R"([{"name": "m-candidate", "port": 80}])"), rules(f).dump(1));
       must(rules(f)[1]["backendRefs"] == Json::parse(R"([{"name": "m", "port": 80, "weight": 100}])"), rules(f).dump(1));
-      must(f.status()["trafficSummary"] == "m-v1 100% / m-v2 0% / m-v2 chosen callers", f.status().dump(1));
+      must(f.status()["trafficSummary"] == "m-v1 100% / m-v2 0% / m-v2 matched requests", f.status().dump(1));
     };
   });
 }

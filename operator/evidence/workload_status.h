@@ -18,7 +18,7 @@ inline constexpr size_t kMostExpressionSteps = 20'000;
 // condition that holds, or its status.message), "result" (a RunResult's text) or "resultProblem", once it succeeded; "awaited": there is no
 // RunResult, but may yet be one.
 // ErrorKind::Malformed if the object cannot be read, Invalid if it is too large.
-Result<std::string> workload_words(std::string_view object, const AskWorkload& question);
+Result<std::string> workload_status(std::string_view object, const AskWorkload& question);
 
 // Of an object that isn't there: "there": false, and "served": whether the API server has such a kind by `resources`, its APIResourceList for
 // the group and version, or empty if it knows none.
@@ -29,6 +29,6 @@ bool reports(const std::string& words);
 std::string with_result(const std::string& words, const Result<std::string>& result, bool awaited = false);
 
 // Why Kueue has not admitted what the only Workload in this list is of, out of its conditions; empty if it doesn't say.
-std::string queue_words(std::string_view workloads);
+std::string queue_reason(std::string_view workloads);
 
 }  // namespace mo::evidence
