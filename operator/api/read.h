@@ -77,7 +77,7 @@ bool canonical(std::string_view text, RawJson& out, const Path& at);
 
 template <class T>
 struct Field {
-  using Owner = T;
+  using Object = T;
   std::string_view name;
   void (*reader)(value& v, T& out, const Path& at);
   void (*writer)(const T& from, Json& object, std::string_view name) = nullptr;  // of a status (stored.h)

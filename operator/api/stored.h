@@ -67,15 +67,15 @@ bool write_object(const T& value, const Field<T> (&table)[N], Out out) {
 // ---- rows ----
 
 template <auto Member>
-using Owner = typename OwnerOf<decltype(Member)>::type;
+using ObjectOf = typename OwnerOf<decltype(Member)>::type;
 
 inline void put(Json& object, std::string_view name, bool says_something, Json&& value) {
   if (says_something) object[std::string(name)] = std::move(value);
 }
 
 template <auto Member>
-constexpr Field<Owner<Member>> stored(std::string_view name) {
-  return {name, member<Member>, [](const Owner<Member>& from, Json& object, std::string_view field) {
+constexpr Field<ObjectOf<Member>> stored(std::string_view name) {
+  return {name, member<Member>, [](const ObjectOf<Member>& from, Json& object, std::string_view field) {
             Json value;
             const bool says = write(from.*Member, Out{value});
             put(object, field, says, std::move(value));
@@ -83,8 +83,8 @@ constexpr Field<Owner<Member>> stored(std::string_view name) {
 }
 
 template <auto Member>
-constexpr Field<Owner<Member>> always(std::string_view name) {
-  return {name, member<Member>, [](const Owner<Member>& from, Json& object, std::string_view field) {
+constexpr Field<ObjectOf<Member>> always(std::string_view name) {
+  return {name, member<Member>, [](const ObjectOf<Member>& from, Json& object, std::string_view field) {
             Json value;
             write(from.*Member, Out{value});
             put(object, field, true, std::move(value));
@@ -92,8 +92,8 @@ constexpr Field<Owner<Member>> always(std::string_view name) {
 }
 
 template <auto Member>
-constexpr Field<Owner<Member>> stored_raw(std::string_view name) {
-  return {name, raw_member<Member>, [](const Owner<Member>& from, Json& object, std::string_view field) {
+constexpr Field<ObjectOf<Member>> stored_raw(std::string_view name) {
+  return {name, raw_member<Member>, [](const ObjectOf<Member>& from, Json& object, std::string_view field) {
             Json value;
             const bool says = write_raw(from.*Member, Out{value});
             put(object, field, says, std::move(value));
@@ -102,15 +102,15 @@ constexpr Field<Owner<Member>> stored_raw(std::string_view name) {
 
 // A time that people wrote: with its fraction of a second cut off it would look like another one for ever.
 template <auto Member>
-constexpr Field<Owner<Member>> exact(std::string_view name) {
-  return {name, member<Member>, [](const Owner<Member>& from, Json& object, std::string_view field) {
+constexpr Field<ObjectOf<Member>> exact(std::string_view name) {
+  return {name, member<Member>, [](const ObjectOf<Member>& from, Json& object, std::string_view field) {
             if (from.*Member) put(object, field, true, format_exact_time(*(from.*Member)));
           }};
 }
 
 template <auto Member, const auto& Table>
-constexpr Field<Owner<Member>> stored_word(std::string_view name) {
-  return {name, word<Member, Table>, [](const Owner<Member>& from, Json& object, std::string_view field) {
+constexpr Field<ObjectOf<Member>> stored_word(std::string_view name) {
+  return {name, word<Member, Table>, [](const ObjectOf<Member>& from, Json& object, std::string_view field) {
             for (const auto& [text, meaning] : Table)
               if (meaning == from.*Member) put(object, field, true, std::string(text));
           }};
@@ -119,7 +119,7 @@ constexpr Field<Owner<Member>> stored_word(std::string_view name) {
 // An object whose fields are members of the struct around it.
 template <const auto& Table>
 constexpr auto group(std::string_view name) {
-  using T = typename std::remove_cvref_t<decltype(Table[0])>::Owner;
+  using T = typename std::remove_cvref_t<decltype(Table[0])>::Object;
   return Field<T>{name, into<Table, T>, [](const T& from, Json& object, std::string_view field) {
                     Json value;
                     const bool says = write_object(from, Table, Out{value});
