@@ -56,7 +56,7 @@ test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, uni
 	$(call stages,verify python-check unit)
 
 nightly: ## What takes hours: the whole fault matrix, long fuzzing, the soak, the whole exploration, and that each check can fail
-	$(call stages,browser-test explore chaos registry-test mlflow-test kueue-test fuzz soak explore-mutants chaos-mutants)
+	$(call stages,browser-test explore chaos registry-test mlflow-test kueue-test engines-test fuzz soak explore-mutants chaos-mutants)
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev,unit_tests sim_tests model_server_tests,.)
@@ -154,6 +154,11 @@ mlflow-test: build rig-deps ## Importing from a real MLflow server on a real clu
 kueue-test: build rig-deps ## Runs in the queues of the real Kueue on a real cluster; it is built once (10 minutes)
 	@$(PYTHON) tests/cluster/kueue.py
 	@$(PYTHON) tests/cluster/run.py tests/cluster/test_kueue.py
+
+.PHONY: engines-test
+engines-test: build rig-deps ## Training by the kinds of real engines: JobSet with its controller, the published CRDs of the others; fetched and built once (5 minutes)
+	@$(PYTHON) tests/cluster/engines.py
+	@$(PYTHON) tests/cluster/run.py tests/cluster/test_engines.py
 
 .PHONY: chaos chaos-short chaos-mutants
 chaos: build rig-deps ## The fault matrix: crashes, lost answers, lying watches, at every point of every scenario
