@@ -1,7 +1,6 @@
 #include "operator/evidence/work_pool.h"
 
 #include <algorithm>
-#include <tuple>
 
 namespace mo::evidence {
 
@@ -16,13 +15,11 @@ WorkPool::~WorkPool() {
 }
 
 void WorkPool::post(const ObjectKey& owner, Task task, std::chrono::milliseconds delay, Task overdue) {
-  {
-    std::lock_guard lock(mutex_);
-    const auto due = Steady::now() + delay;
-    later_.emplace(std::pair(due, ++posted_), Waiting{owner, std::move(task), std::move(overdue), due});
-  }
-  // All, since one that sleeps until a later task must look again as well.
-  news_.notify_all();
+  std::lock_guard lock(mutex_);
+  const auto due = Steady::now() + delay;
+  const auto moment = next_moment();
+  later_.emplace(std::pair(due, ++posted_), Waiting{owner, std::move(task), std::move(overdue), due});
+  if (due < moment) wake_one();
 }
 
 void WorkPool::run(std::stop_token stop) {
@@ -33,84 +30,100 @@ void WorkPool::run(std::stop_token stop) {
     auto turn = overdue(now);
     if (!turn) turn = fairest();
     if (!turn) {
-      const uint64_t seen = posted_;
-      // What ends makes room for one task at most, and its own thread takes that.
-      news_.wait_until(lock, stop, next_moment(), [&] { return posted_ != seen; });
+      sleep(lock, stop);
       continue;
     }
+    // For another turn, or to keep the time.
+    if (!ready_.empty() || !kept_) wake_one();
     lock.unlock();
     turn->task(stop);
     turn->task = nullptr;  // what it holds is let go outside the lock
     lock.lock();
-    ended(*turn);
+    if (turn->counts)
+      change(turn->owner, [](Room& room, Line& line) {
+        --room.running;
+        --line.running;
+      });
   }
+}
+
+void WorkPool::sleep(std::unique_lock<std::mutex>& lock, std::stop_token stop) {
+  const uint64_t seen = calls_;
+  const auto called = [&] { return calls_ != seen; };
+  if (!kept_) {
+    kept_ = true;
+    keeper_.wait_until(lock, stop, next_moment(), called);
+    kept_ = false;
+  } else {
+    ++idlers_;
+    idle_.wait(lock, stop, called);
+    --idlers_;
+  }
+}
+
+// The one that keeps the time looks what there is to do; without one, another becomes it.
+void WorkPool::wake_one() {
+  ++calls_;
+  if (kept_)
+    keeper_.notify_one();
+  else if (idlers_ > 0)
+    idle_.notify_one();
 }
 
 void WorkPool::take_what_is_due(Steady::time_point now) {
   while (!later_.empty() && later_.begin()->first.first <= now) {
     Waiting& first = later_.begin()->second;
-    auto& line = rooms_[first.owner.ns].lines[first.owner.name];
-    line.waiting.push_back(std::move(first));
+    const ObjectKey owner = first.owner;
+    change(owner, [&](Room&, Line& line) { line.waiting.push_back(std::move(first)); });
     later_.erase(later_.begin());
   }
 }
 
 std::optional<WorkPool::Turn> WorkPool::overdue(Steady::time_point now) {
-  for (auto& [ns, room] : rooms_)
-    for (auto& [model, line] : room.lines) {
-      if (line.waiting.empty() || !line.waiting.front().overdue || now < line.waiting.front().due + limits_.patience) continue;
-      Turn turn{line.waiting.front().owner, std::move(line.waiting.front().overdue), false};
-      line.waiting.pop_front();
-      return turn;
-    }
-  return {};
-}
-
-std::optional<WorkPool::Turn> WorkPool::fairest() {
-  Room* room = nullptr;
-  Line* line = nullptr;
-  const auto rank = [](const Room& r, const Line& l) { return std::tuple(r.running, r.served, l.running, l.served); };
-  for (auto& [ns, r] : rooms_) {
-    if (r.running >= per_namespace_) continue;
-    for (auto& [model, l] : r.lines) {
-      if (l.waiting.empty() || l.running >= limits_.per_owner) continue;
-      if (line && rank(*room, *line) <= rank(r, l)) continue;
-      room = &r;
-      line = &l;
-    }
-  }
-  if (!line) return {};
-  Turn turn{line->waiting.front().owner, std::move(line->waiting.front().task)};
-  line->waiting.pop_front();
-  ++room->running;
-  ++line->running;
-  room->served = line->served = ++served_;
+  if (patience_.empty() || now < patience_.begin()->first) return {};
+  Turn turn{patience_.begin()->second, {}, false};
+  change(turn.owner, [&](Room&, Line& line) {
+    turn.task = std::move(line.waiting.front().overdue);
+    line.waiting.pop_front();
+  });
   return turn;
 }
 
-void WorkPool::ended(const Turn& turn) {
-  if (turn.counts) {
-    Room& room = rooms_.at(turn.owner.ns);
-    --room.running;
-    --room.lines.at(turn.owner.name).running;
-  }
-  erase_if_empty(turn.owner);
+std::optional<WorkPool::Turn> WorkPool::fairest() {
+  if (ready_.empty()) return {};
+  const std::string ns = std::get<2>(*ready_.begin());
+  Turn turn{{ns, std::get<2>(*rooms_.at(ns).ready.begin())}, {}};
+  change(turn.owner, [&](Room& room, Line& line) {
+    turn.task = std::move(line.waiting.front().task);
+    line.waiting.pop_front();
+    ++room.running;
+    ++line.running;
+    room.served = line.served = ++served_;
+  });
+  return turn;
 }
 
-void WorkPool::erase_if_empty(const ObjectKey& owner) {
-  const auto room = rooms_.find(owner.ns);
-  if (room == rooms_.end()) return;
-  const auto line = room->second.lines.find(owner.name);
-  if (line != room->second.lines.end() && line->second.waiting.empty() && line->second.running == 0) room->second.lines.erase(line);
-  if (room->second.lines.empty()) rooms_.erase(room);
+template <class Change>
+void WorkPool::change(const ObjectKey& owner, const Change& change) {
+  Room& room = rooms_[owner.ns];
+  Line& line = room.lines[owner.name];
+  const auto patience_ends = [&] { return std::pair(line.waiting.front().due + limits_.patience, owner); };
+  const auto is_patient = [&] { return !line.waiting.empty() && line.waiting.front().overdue; };
+  ready_.erase({room.running, room.served, owner.ns});
+  room.ready.erase({line.running, line.served, owner.name});
+  if (is_patient()) patience_.erase(patience_ends());
+  change(room, line);
+  if (is_patient()) patience_.insert(patience_ends());
+  if (!line.waiting.empty() && line.running < limits_.per_owner) room.ready.insert({line.running, line.served, owner.name});
+  if (line.waiting.empty() && line.running == 0) room.lines.erase(owner.name);
+  if (room.running < per_namespace_ && !room.ready.empty()) ready_.insert({room.running, room.served, owner.ns});
+  if (room.lines.empty()) rooms_.erase(owner.ns);
 }
 
 WorkPool::Steady::time_point WorkPool::next_moment() const {
-  auto moment = later_.empty() ? Steady::now() + std::chrono::hours(1) : later_.begin()->first.first;
-  for (const auto& [ns, room] : rooms_)
-    for (const auto& [model, line] : room.lines)
-      if (!line.waiting.empty() && line.waiting.front().overdue)
-        moment = std::min(moment, line.waiting.front().due + limits_.patience);
+  auto moment = Steady::now() + std::chrono::hours(1);
+  if (!later_.empty()) moment = std::min(moment, later_.begin()->first.first);
+  if (!patience_.empty()) moment = std::min(moment, patience_.begin()->first);
   return moment;
 }
 
