@@ -206,6 +206,11 @@ bench: build rig-deps bench-memory bench-plan bench-readers ## 1,000 Models on s
 bench-fleet: build rig-deps ## A runtime's patch over 1,000 Models, and another release of the operator over 100 of all strategies
 	@$(PYTHON) tests/bench/fleet.py
 
+.PHONY: bench-training
+bench-training: export MODELS ?= 10000
+bench-training: build rig-deps ## MODELS (10000) with three monitors and an hourly schedule each: processor, memory, requests to Prometheus, lateness
+	@$(PYTHON) tests/bench/training.py --models $(MODELS)
+
 .PHONY: bench-compare
 bench-compare: build rig-deps ## Ours beside a controller-runtime operator, in turns; writes docs/performance.md
 	@$(PYTHON) tests/bench/compare.py --write
