@@ -56,7 +56,7 @@ test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, uni
 	$(call stages,verify python-check unit)
 
 nightly: ## What takes hours: the whole fault matrix, long fuzzing, the soak, the whole exploration, and that each check can fail
-	$(call stages,browser-test explore chaos registry-test mlflow-test kueue-test fuzz soak explore-mutants chaos-mutants)
+	$(call stages,browser-test explore chaos registry-test mlflow-test kueue-test engines-test fuzz soak explore-mutants chaos-mutants)
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev,unit_tests sim_tests model_server_tests,.)
@@ -155,6 +155,11 @@ kueue-test: build rig-deps ## Runs in the queues of the real Kueue on a real clu
 	@$(PYTHON) tests/cluster/kueue.py
 	@$(PYTHON) tests/cluster/run.py tests/cluster/test_kueue.py
 
+.PHONY: engines-test
+engines-test: build rig-deps ## Training by the kinds of real engines: JobSet with its controller, the published CRDs of the others; fetched and built once (5 minutes)
+	@$(PYTHON) tests/cluster/engines.py
+	@$(PYTHON) tests/cluster/run.py tests/cluster/test_engines.py
+
 .PHONY: chaos chaos-short chaos-mutants
 chaos: build rig-deps ## The fault matrix: crashes, lost answers, lying watches, at every point of every scenario
 	@$(PYTHON) tests/chaos/run.py
@@ -200,6 +205,11 @@ bench: build rig-deps bench-memory bench-plan bench-readers ## 1,000 Models on s
 .PHONY: bench-fleet
 bench-fleet: build rig-deps ## A runtime's patch over 1,000 Models, and another release of the operator over 100 of all strategies
 	@$(PYTHON) tests/bench/fleet.py
+
+.PHONY: bench-training
+bench-training: export MODELS ?= 10000
+bench-training: build rig-deps ## MODELS (10000) with three monitors and an hourly schedule each: processor, memory, requests to Prometheus, lateness
+	@$(PYTHON) tests/bench/training.py --models $(MODELS)
 
 .PHONY: bench-compare
 bench-compare: build rig-deps ## Ours beside a controller-runtime operator, in turns; writes docs/performance.md

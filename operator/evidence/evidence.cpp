@@ -17,13 +17,10 @@ namespace mo::evidence {
 namespace {
 
 using std::chrono::milliseconds;
-using Steady = std::chrono::steady_clock;
 
 constexpr milliseconds kLongestRetry{30'000};
 constexpr int kMostPods = 500;  // of one workload
 constexpr int kAttempts = 8;  // about two minutes, for what usually stays
-constexpr std::chrono::seconds kQuickly{2};
-constexpr milliseconds kSlow{1'000};   // a refused connection costs nothing and needs no distrust
 
 }  // namespace
 
@@ -31,10 +28,11 @@ Evidence::Evidence(AnswerBook& book, kube::HttpTransport& http, kube::Client& cl
     : book_(book),
       client_(client),
       options_(std::move(options)),
-      prometheus_(options_.prometheus_url, http),
       web_(http, options_.web_tokens, options_.web_access),
       outside_(http, web_),
-      prometheus_pool_({.threads = options_.prometheus_threads, .patience = options_.patience}),
+      measuring_(http,
+                 {.url = options_.prometheus_url, .threads = options_.prometheus_threads, .distrust = options_.distrust, .patience = options_.patience},
+                 [this](const ObjectKey& model, Measuring::Answers answers) { put(model, std::move(answers)); }),
       kubernetes_pool_({.threads = options_.kubernetes_threads}),
       web_pool_({.threads = options_.web_threads, .patience = options_.patience}) {}
 
@@ -54,15 +52,16 @@ void Evidence::ask(const ObjectKey& model, std::vector<Ask> asks) {
       std::lock_guard lock(mutex_);
       if (!under_way_.emplace(model, place_of(ask)).second) continue;
     }
-    start(Question{model, std::move(ask), 0}, milliseconds(0));
+    if (auto* measured = std::get_if<AskPrometheus>(&ask.question))
+      measuring_.ask(model, std::move(ask.id), std::move(*measured));
+    else
+      start(Question{model, std::move(ask), 0}, milliseconds(0));
   }
 }
 
 void Evidence::start(Question question, milliseconds delay) {
-  const bool queries = std::holds_alternative<AskPrometheus>(question.ask.question);
-  const bool outside = std::holds_alternative<AskOutside>(question.ask.question);
-  const bool measures = queries || outside || std::holds_alternative<AskWeb>(question.ask.question);
-  WorkPool& pool = queries ? prometheus_pool_ : measures ? web_pool_ : kubernetes_pool_;
+  const bool measures = std::holds_alternative<AskOutside>(question.ask.question) || std::holds_alternative<AskWeb>(question.ask.question);
+  WorkPool& pool = measures ? web_pool_ : kubernetes_pool_;
   const ObjectKey owner = question.model;
   const auto asked = std::make_shared<const Question>(std::move(question));
   WorkPool::Task overdue;
@@ -71,10 +70,7 @@ void Evidence::start(Question question, milliseconds delay) {
 }
 
 void Evidence::give_up(const Question& question) {
-  Answer answer;
-  answer.value.problem = "overdue: not measured within " + format_duration(options_.patience) + ", for earlier measurements of namespace " +
-                         question.model.ns + " have not ended; check that the servers that its gates query answer, or set a longer interval";
-  answer.stable.problem = answer.samples.problem = answer.stable_samples.problem = answer.value.problem;
+  Answer answer = overdue(question.model.ns, options_.patience);
   if (std::holds_alternative<AskOutside>(question.ask.question)) answer.problem = answer.value.problem;
   put(question, std::move(answer));
 }
@@ -89,12 +85,21 @@ void Evidence::put(const Question& question, Answer answer) {
   book_.put(question.model, question.ask.id, std::move(answer));
 }
 
+void Evidence::put(const ObjectKey& model, Measuring::Answers answers) {
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& [id, answer] : answers) {
+      answer.at = options_.now();
+      under_way_.erase({model, id});
+    }
+  }
+  book_.put(model, std::move(answers));
+}
+
 void Evidence::work_on(Question question, std::stop_token stop) {
   Answer answer;
   try {
-    if (const auto* asked = std::get_if<AskPrometheus>(&question.ask.question)) {
-      answer = ask_prometheus(*asked, stop);
-    } else if (const auto* page = std::get_if<AskWeb>(&question.ask.question)) {
+    if (const auto* page = std::get_if<AskWeb>(&question.ask.question)) {
       answer.value = web_.get(question.model.ns, *page, stop);
     } else if (const auto* place = std::get_if<AskOutside>(&question.ask.question)) {
       auto word = outside_.look(question.model.ns, *place, stop);
@@ -134,32 +139,6 @@ void Evidence::work_on(Question question, std::stop_token stop) {
     answer.problem = answer.value.problem = std::string("internal error of the operator: ") + e.what();
   }
   if (!stop.stop_requested()) put(question, std::move(answer));  // what was cancelled is no answer
-}
-
-Answer Evidence::ask_prometheus(const AskPrometheus& question, std::stop_token stop) {
-  Answer answer;
-  const auto asked = Steady::now();
-  std::string unreached = distrusted();
-  const auto query = [&](const std::string& promql) {
-    if (!unreached.empty()) return Reading{std::nullopt, unreached};
-    const auto begin = Steady::now();
-    if (begin - asked >= options_.patience)
-      return Reading{std::nullopt, "overdue: the gate's queries before this one took " + format_duration(options_.patience)};
-    auto queried = prometheus_.query(promql, stop);
-    if (queried.reached) return std::move(queried.reading);
-    unreached = queried.reading.problem;
-    if (Steady::now() - begin < kSlow) return std::move(queried.reading);
-    if (costs_too_much(stop))
-      queried.reading.problem = unreached = "Prometheus did not answer this query in time, but it answers others: simplify it, for example with a recording rule";
-    else
-      distrust(unreached);
-    return std::move(queried.reading);
-  };
-  answer.value = query(question.query);
-  if (question.stable_query) answer.stable = query(*question.stable_query);
-  if (question.samples_query) answer.samples = query(*question.samples_query);
-  if (question.stable_samples_query) answer.stable_samples = query(*question.stable_samples_query);
-  return answer;
 }
 
 Result<std::string> Evidence::read_configmap(const ObjectKey& key, const std::string& entry,
@@ -342,20 +321,6 @@ std::optional<milliseconds> Evidence::retry_after(const Error& error, int attemp
       return std::nullopt;
   }
   return std::nullopt;
-}
-
-// One tenant's query must not make a Prometheus that works look dead to all.
-bool Evidence::costs_too_much(std::stop_token stop) const { return prometheus_.query("1", stop, kQuickly).reached; }
-
-std::string Evidence::distrusted() {
-  std::lock_guard lock(mutex_);
-  return Steady::now() < distrust_until_ ? distrust_problem_ : "";
-}
-
-void Evidence::distrust(std::string problem) {
-  std::lock_guard lock(mutex_);
-  distrust_problem_ = std::move(problem);
-  distrust_until_ = Steady::now() + options_.distrust;
 }
 
 }  // namespace mo::evidence

@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "operator/evidence/measuring.h"
 #include "operator/evidence/outside.h"
-#include "operator/evidence/prometheus.h"
 #include "operator/evidence/web.h"
 #include "operator/evidence/work_pool.h"
 #include "operator/kube/client.h"
@@ -52,8 +52,8 @@ class Evidence : public Asker {
   void work_on(Question question, std::stop_token stop);
   void give_up(const Question& question);
   void put(const Question& question, Answer answer);
+  void put(const ObjectKey& model, Measuring::Answers answers);
 
-  Answer ask_prometheus(const AskPrometheus& question, std::stop_token stop);
   Result<std::string> read(const AskConfigMap& question, std::stop_token stop);
   Result<std::string> read(const AskConfig& question, std::stop_token stop);
   Result<std::string> read(const AskAdopted& question, std::stop_token stop);
@@ -68,26 +68,17 @@ class Evidence : public Asker {
   bool gives_up(const Error& error, int attempt) const;
   std::optional<std::chrono::milliseconds> retry_after(const Error& error, int attempt) const;
 
-  // Whether this failure is the query's own: Prometheus still answers what costs nothing.
-  bool costs_too_much(std::stop_token stop) const;
-  // The problem that a Prometheus which just timed out would answer with once more, or "".
-  std::string distrusted();
-  void distrust(std::string problem);
-
   AnswerBook& book_;
   kube::Client& client_;
   EvidenceOptions options_;
-  Prometheus prometheus_;
   Web web_;
   Outside outside_;
 
   std::mutex mutex_;
   std::set<std::pair<ObjectKey, std::string>> under_way_;
-  std::string distrust_problem_;
-  std::chrono::steady_clock::time_point distrust_until_{};
 
   // Last: their threads end before anything they use.
-  WorkPool prometheus_pool_;
+  Measuring measuring_;
   WorkPool kubernetes_pool_;
   WorkPool web_pool_;
 };

@@ -7,6 +7,7 @@
 
 #include "operator/api/run_result.h"
 #include "operator/evidence/bounded_json.h"
+#include "operator/evidence/together.h"
 
 namespace mo::evidence {
 namespace {
@@ -111,21 +112,50 @@ std::string without_password(std::string url) {
   return url;
 }
 
-}  // namespace
-
-Reading reading_of(int http_status, std::string_view body) {
-  if (body.size() > kMaxBody) return no("the answer of Prometheus is longer than 1 MiB");
+Prometheus::Queried queried_of(int http_status, std::string_view body) {
+  const auto of = [](Reading reading, bool is_vector = false) { return Prometheus::Queried{std::move(reading), true, is_vector}; };
+  if (body.size() > kMaxBody) return of(no("the answer of Prometheus is longer than 1 MiB"));
   const Answered answered = data_of(http_status, body);
-  if (!answered.problem.empty()) return no(answered.problem);
+  if (!answered.problem.empty()) return of(no(answered.problem));
   const std::string type = text_of(answered.data, "resultType");
   const Json& result = answered.data["result"];
-  if (type == "scalar") return number(result);
-  if (type == "vector" && result.is_array()) return of_vector(result);
+  if (type == "scalar") return of(number(result));
+  if (type == "vector" && result.is_array()) return of(of_vector(result), true);
   if (type == "matrix")
-    return no(
+    return of(no(
         "the query returned a range of values; it must return one number: use a function such as "
-        "avg_over_time()");
-  return no("the query returned a " + api::excerpt(type) + "; it must return one number");
+        "avg_over_time()"));
+  return of(no("the query returned a " + api::excerpt(type) + "; it must return one number"));
+}
+
+// The place that the series tells, if it is one of `count`.
+std::optional<size_t> place_of(const Json& series, size_t count) {
+  const std::string text = text_of(member_of(series, "metric"), kPlaceLabel);
+  size_t place = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), place);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() || place >= count) return {};
+  return place;
+}
+
+}  // namespace
+
+Reading reading_of(int http_status, std::string_view body) { return queried_of(http_status, body).reading; }
+
+std::vector<Reading> readings_of(int http_status, std::string_view body, size_t count) {
+  if (body.size() > kMaxBody) return {};
+  Answered answered = data_of(http_status, body);
+  if (!answered.problem.empty() || text_of(answered.data, "resultType") != "vector") return {};
+  Json& result = answered.data["result"];
+  if (!result.is_array()) return {};
+  std::vector<Json> found(count, Json::array());
+  for (Json& series : result) {
+    const auto place = place_of(series, count);
+    if (!place) return {};  // by somebody who did not do what was asked
+    found[*place].push_back(std::move(series));
+  }
+  std::vector<Reading> readings;
+  for (const Json& vector : found) readings.push_back(of_vector(vector));
+  return readings;
 }
 
 Past past_of(int http_status, std::string_view body) {
@@ -204,7 +234,14 @@ Prometheus::Queried Prometheus::failed(const Sent& sent) const {
 
 Prometheus::Queried Prometheus::query(const std::string& promql, std::stop_token stop, std::chrono::seconds deadline) const {
   const Sent sent = send("/api/v1/query", "query=" + percent_encoded(promql), kMaxBody, stop, deadline);
-  return sent.answer ? Queried{reading_of(sent.answer->status, sent.answer->body), true} : failed(sent);
+  return sent.answer ? queried_of(sent.answer->status, sent.answer->body) : failed(sent);
+}
+
+Prometheus::QueriedTogether Prometheus::query_together(const std::vector<std::string>& queries, std::stop_token stop, std::chrono::seconds deadline) const {
+  const Sent sent = send("/api/v1/query", "query=" + percent_encoded(together(queries)), kMaxBody, stop, deadline);
+  if (sent.answer) return {readings_of(sent.answer->status, sent.answer->body, queries.size()), true, ""};
+  const Queried why = failed(sent);
+  return {{}, why.reached, why.reading.problem};
 }
 
 Prometheus::QueriedPast Prometheus::query_past(const std::string& promql, const Moments& moments, std::stop_token stop,

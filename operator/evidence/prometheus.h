@@ -20,6 +20,9 @@ namespace mo::evidence {
 // text and never becomes a float.
 Reading reading_of(int http_status, std::string_view body);
 
+// What it says of `count` queries that were asked together(): a reading for each, or none at all if it cannot be told. Pure.
+std::vector<Reading> readings_of(int http_status, std::string_view body, size_t count);
+
 // What an answer of /api/v1/query_range says: at each moment (Unix seconds) what an instant query would have answered then. Pure.
 struct Past {
   std::map<int64_t, Reading> at;  // a moment without an entry has no data
@@ -57,10 +60,20 @@ class Prometheus {
 
   struct Queried {
     Reading reading;
-    bool reached = true;  // false: no answer came, so asking the next thing at once is no use
+    bool reached = true;      // false: no answer came, so asking the next thing at once is no use
+    bool is_vector = false;
   };
   // Blocks for at most `deadline`. Answers longer than 1 MiB are refused.
   Queried query(const std::string& promql, std::stop_token stop, std::chrono::seconds deadline = std::chrono::seconds(10)) const;
+
+  struct QueriedTogether {
+    std::vector<Reading> readings;  // empty: none of them is answered, and each is to be asked alone
+    bool reached = true;
+    std::string problem;            // if it was not reached
+  };
+  // Several at once, in one request. All stand in brackets.
+  QueriedTogether query_together(const std::vector<std::string>& queries, std::stop_token stop,
+                                 std::chrono::seconds deadline = std::chrono::seconds(10)) const;
 
   struct QueriedPast {
     Past past;

@@ -1,7 +1,6 @@
 #include "operator/evidence/work_pool.h"
 
 #include <algorithm>
-#include <tuple>
 
 namespace mo::evidence {
 
@@ -16,13 +15,11 @@ WorkPool::~WorkPool() {
 }
 
 void WorkPool::post(const ObjectKey& owner, Task task, std::chrono::milliseconds delay, Task overdue) {
-  {
-    std::lock_guard lock(mutex_);
-    const auto due = Steady::now() + delay;
-    later_.emplace(std::pair(due, ++posted_), Waiting{owner, std::move(task), std::move(overdue), due});
-  }
-  // All, since one that sleeps until a later task must look again as well.
-  news_.notify_all();
+  std::lock_guard lock(mutex_);
+  const auto due = Steady::now() + delay;
+  const auto moment = next_moment();
+  later_.emplace(std::pair(due, ++posted_), Waiting{owner, std::move(task), std::move(overdue), due});
+  if (due < moment) wake_one();
 }
 
 void WorkPool::run(std::stop_token stop) {
@@ -33,84 +30,100 @@ void WorkPool::run(std::stop_token stop) {
     auto dispatch = overdue(now);
     if (!dispatch) dispatch = fairest();
     if (!dispatch) {
-      const uint64_t seen = posted_;
-      // What ends makes room for one task at most, and its own thread takes that.
-      news_.wait_until(lock, stop, next_moment(), [&] { return posted_ != seen; });
+      sleep(lock, stop);
       continue;
     }
+    // For another task, or to keep the time.
+    if (!ready_.empty() || !kept_) wake_one();
     lock.unlock();
-    dispatch->task(stop);
-    dispatch->task = nullptr;  // what it holds is let go outside the lock
+    turn->task(stop);
+    turn->task = nullptr;  // what it holds is let go outside the lock
     lock.lock();
-    ended(*dispatch);
+    if (turn->counts)
+      change(turn->owner, [](Tenant& tenant, Line& line) {
+        --tenant.running;
+        --line.running;
+      });
   }
+}
+
+void WorkPool::sleep(std::unique_lock<std::mutex>& lock, std::stop_token stop) {
+  const uint64_t seen = calls_;
+  const auto called = [&] { return calls_ != seen; };
+  if (!kept_) {
+    kept_ = true;
+    keeper_.wait_until(lock, stop, next_moment(), called);
+    kept_ = false;
+  } else {
+    ++idlers_;
+    idle_.wait(lock, stop, called);
+    --idlers_;
+  }
+}
+
+// The one that keeps the time looks what there is to do; without one, another becomes it.
+void WorkPool::wake_one() {
+  ++calls_;
+  if (kept_)
+    keeper_.notify_one();
+  else if (idlers_ > 0)
+    idle_.notify_one();
 }
 
 void WorkPool::take_what_is_due(Steady::time_point now) {
   while (!later_.empty() && later_.begin()->first.first <= now) {
     Waiting& first = later_.begin()->second;
-    auto& line = tenants_[first.owner.ns].lines[first.owner.name];
-    line.waiting.push_back(std::move(first));
+    const ObjectKey owner = first.owner;
+    change(owner, [&](Tenant&, Line& line) { line.waiting.push_back(std::move(first)); });
     later_.erase(later_.begin());
   }
 }
 
 std::optional<WorkPool::Dispatch> WorkPool::overdue(Steady::time_point now) {
-  for (auto& [ns, tenant] : tenants_)
-    for (auto& [model, line] : tenant.lines) {
-      if (line.waiting.empty() || !line.waiting.front().overdue || now < line.waiting.front().due + limits_.patience) continue;
-      Dispatch dispatch{line.waiting.front().owner, std::move(line.waiting.front().overdue), false};
-      line.waiting.pop_front();
-      return dispatch;
-    }
-  return {};
-}
-
-std::optional<WorkPool::Dispatch> WorkPool::fairest() {
-  Tenant* tenant = nullptr;
-  Line* line = nullptr;
-  const auto rank = [](const Tenant& r, const Line& l) { return std::tuple(r.running, r.served, l.running, l.served); };
-  for (auto& [ns, r] : tenants_) {
-    if (r.running >= per_namespace_) continue;
-    for (auto& [model, l] : r.lines) {
-      if (l.waiting.empty() || l.running >= limits_.per_owner) continue;
-      if (line && rank(*tenant, *line) <= rank(r, l)) continue;
-      tenant = &r;
-      line = &l;
-    }
-  }
-  if (!line) return {};
-  Dispatch dispatch{line->waiting.front().owner, std::move(line->waiting.front().task)};
-  line->waiting.pop_front();
-  ++tenant->running;
-  ++line->running;
-  tenant->served = line->served = ++served_;
+  if (patience_.empty() || now < patience_.begin()->first) return {};
+  Dispatch dispatch{patience_.begin()->second, {}, false};
+  change(dispatch.owner, [&](Tenant&, Line& line) {
+    dispatch.task = std::move(line.waiting.front().overdue);
+    line.waiting.pop_front();
+  });
   return dispatch;
 }
 
-void WorkPool::ended(const Dispatch& dispatch) {
-  if (dispatch.counts) {
-    Tenant& tenant = tenants_.at(dispatch.owner.ns);
-    --tenant.running;
-    --tenant.lines.at(dispatch.owner.name).running;
-  }
-  erase_if_empty(dispatch.owner);
+std::optional<WorkPool::Dispatch> WorkPool::fairest() {
+  if (ready_.empty()) return {};
+  const std::string ns = std::get<2>(*ready_.begin());
+  Dispatch dispatch{{ns, std::get<2>(*tenants_.at(ns).ready.begin())}, {}};
+  change(dispatch.owner, [&](Tenant& tenant, Line& line) {
+    dispatch.task = std::move(line.waiting.front().task);
+    line.waiting.pop_front();
+    ++tenant.running;
+    ++line.running;
+    tenant.served = line.served = ++served_;
+  });
+  return dispatch;
 }
 
-void WorkPool::erase_if_empty(const ObjectKey& owner) {
-  const auto tenant = tenants_.find(owner.ns);
-  if (tenant == tenants_.end()) return;
-  const auto line = tenant->second.lines.find(owner.name);
-  if (line != tenant->second.lines.end() && line->second.waiting.empty() && line->second.running == 0) tenant->second.lines.erase(line);
-  if (tenant->second.lines.empty()) tenants_.erase(tenant);
+template <class Change>
+void WorkPool::change(const ObjectKey& owner, const Change& change) {
+  Tenant& tenant = tenants_[owner.ns];
+  Line& line = tenant.lines[owner.name];
+  const auto patience_ends = [&] { return std::pair(line.waiting.front().due + limits_.patience, owner); };
+  const auto is_patient = [&] { return !line.waiting.empty() && line.waiting.front().overdue; };
+  ready_.erase({tenant.running, tenant.served, owner.ns});
+  tenant.ready.erase({line.running, line.served, owner.name});
+  if (is_patient()) patience_.erase(patience_ends());
+  change(tenant, line);
+  if (is_patient()) patience_.insert(patience_ends());
+  if (!line.waiting.empty() && line.running < limits_.per_owner) tenant.ready.insert({line.running, line.served, owner.name});
+  if (line.waiting.empty() && line.running == 0) tenant.lines.erase(owner.name);
+  if (tenant.running < per_namespace_ && !tenant.ready.empty()) ready_.insert({tenant.running, tenant.served, owner.ns});
+  if (tenant.lines.empty()) tenants_.erase(owner.ns);
 }
 
 WorkPool::Steady::time_point WorkPool::next_moment() const {
-  auto moment = later_.empty() ? Steady::now() + std::chrono::hours(1) : later_.begin()->first.first;
-  for (const auto& [ns, tenant] : tenants_)
-    for (const auto& [model, line] : tenant.lines)
-      if (!line.waiting.empty() && line.waiting.front().overdue)
-        moment = std::min(moment, line.waiting.front().due + limits_.patience);
+  auto moment = Steady::now() + std::chrono::hours(1);
+  if (!later_.empty()) moment = std::min(moment, later_.begin()->first.first);
+  if (!patience_.empty()) moment = std::min(moment, patience_.begin()->first);
   return moment;
 }
 

@@ -9,9 +9,11 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -50,16 +52,19 @@ class WorkPool {
     Task task, overdue;
     Steady::time_point due;
   };
-  // What waits and runs of one owner, or of one namespace.
+  // The first is the next to be dispatched: of whom the fewest run, then who was served least recently, as a number.
+  using Ranks = std::set<std::tuple<int, uint64_t, std::string>>;
+  // What waits and runs of one owner.
   struct Line {
     int running = 0;
-    uint64_t served = 0;  // when it had a turn last, as a number
+    uint64_t served = 0;
     std::deque<Waiting> waiting;  // by when they fell due
   };
   struct Tenant {
     int running = 0;
     uint64_t served = 0;
     std::map<std::string, Line> lines;  // by Model; none that is empty
+    Ranks ready;                        // those of its lines that may be dispatched
   };
   struct Dispatch {
     ObjectKey owner;
@@ -68,21 +73,29 @@ class WorkPool {
   };
 
   void run(std::stop_token stop);
+  void sleep(std::unique_lock<std::mutex>& lock, std::stop_token stop);
+  void wake_one();
   void take_what_is_due(Steady::time_point now);
   std::optional<Dispatch> overdue(Steady::time_point now);
   std::optional<Dispatch> fairest();
-  void ended(const Dispatch& dispatch);
-  void erase_if_empty(const ObjectKey& owner);
+  // All changes of lines go through this, which keeps the ranks.
+  template <class Change>
+  void change(const ObjectKey& owner, const Change& change);
   // When something may be done although nothing is posted and nothing ends.
   Steady::time_point next_moment() const;
 
   const PoolLimits limits_;
   const int per_namespace_;
   std::mutex mutex_;  // guards all below but threads_
-  std::condition_variable_any news_;
-  uint64_t posted_ = 0, served_ = 0;
+  // Of the threads without work one at most sleeps until the next moment, so that not all get up for it; the others until they are called.
+  std::condition_variable_any keeper_, idle_;
+  bool kept_ = false;
+  int idlers_ = 0;
+  uint64_t posted_ = 0, served_ = 0, calls_ = 0;
   std::map<std::pair<Steady::time_point, uint64_t>, Waiting> later_;
   std::map<std::string, Tenant> tenants_;  // by namespace; none that is empty
+  Ranks ready_;                        // those of the tenants that may be dispatched
+  std::set<std::pair<Steady::time_point, ObjectKey>> patience_;  // when the first of a line is overdue
   std::vector<std::jthread> threads_;  // last: they end before what they use
 };
 

@@ -20,13 +20,21 @@ std::map<std::string, Answer> AnswerBook::of(const ObjectKey& model) const {
 }
 
 void AnswerBook::put(const ObjectKey& model, const std::string& id, Answer answer) {
+  std::vector<std::pair<std::string, Answer>> one;
+  one.emplace_back(id, std::move(answer));
+  put(model, std::move(one));
+}
+
+void AnswerBook::put(const ObjectKey& model, std::vector<std::pair<std::string, Answer>> answers) {
   {
     std::lock_guard lock(mutex_);
     Page& page = pages_[model];
-    const auto sent = page.under_way.find(id);
-    const bool of_objects = sent != page.under_way.end() && sent->second.of_objects;
-    if (sent != page.under_way.end()) page.under_way.erase(sent);
-    page.answers[id] = Kept{++sequence_, std::move(answer), of_objects};
+    for (auto& [id, answer] : answers) {
+      const auto sent = page.under_way.find(id);
+      const bool of_objects = sent != page.under_way.end() && sent->second.of_objects;
+      if (sent != page.under_way.end()) page.under_way.erase(sent);
+      page.answers[id] = Kept{++sequence_, std::move(answer), of_objects};
+    }
   }
   if (wake_) wake_(model);
 }

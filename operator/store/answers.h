@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "operator/core/ids.h"
@@ -47,6 +48,8 @@ class AnswerBook {
 
   // For the evidence module.
   void put(const ObjectKey& model, const std::string& id, Answer answer);
+  // All that came at once for one Model, by id, which wakes it once.
+  void put(const ObjectKey& model, std::vector<std::pair<std::string, Answer>> answers);
 
   // For the worker loop. mark() is read before the reconcile observes; retain() is called after its plan ran
   // to the end, and drops the answers that were there at the mark (hence seen) and whose ids are not in

@@ -19,6 +19,9 @@ using measure::Measured;
 constexpr Duration kFigureKept = std::chrono::minutes(10);
 constexpr size_t kMessageKept = 512;  // bytes
 constexpr size_t kLongestName = 63;
+constexpr uint64_t kMoments = 8;      // of a namespace within an interval
+
+uint64_t number_of(const std::string& text) { return std::stoull(hash_of(text).substr(0, 12), nullptr, 16); }
 
 const char* word(State state) {
   switch (state) {
@@ -131,12 +134,12 @@ class Watch {
     return fresh;
   }
 
-  // One question for each interval; its answer stays as long as it is asked. Each monitor has a moment of its own within the interval,
-  // so that those of many Models are spread over it.
+  // One question for each interval; its answer stays as long as it is asked. All monitors of a Model have the same moment within the interval, so that it is
+  // looked at once for all; so have some other Models of its namespace, which are asked for in the same request. The others are spread over the interval.
   std::optional<Answer> measure(const api::Monitor& monitor) {
     const int64_t interval = std::max<int64_t>(monitor.figure.interval.count(), 1000);
     const std::string id = "monitor/" + m_.meta.uid + "/" + monitor.figure.name + "/" + stable_;
-    const int64_t moment = static_cast<int64_t>(std::stoull(hash_of(id).substr(0, 12), nullptr, 16) % static_cast<uint64_t>(interval));
+    const int64_t moment = static_cast<int64_t>(number_of(o_.key.ns + "/" + std::to_string(number_of(m_.meta.uid) % kMoments)) % static_cast<uint64_t>(interval));
     const int64_t slot = (now_.time_since_epoch().count() - moment) / interval;
     look_again(TimePoint(Duration((slot + 1) * interval + moment)));
     measure::GateContext context;

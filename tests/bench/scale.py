@@ -142,13 +142,17 @@ class Audit:
         self.file = open(settings.RIG / "audit.log")
         self.rest = ""
 
-    def read(self):
-        counts = collections.defaultdict(collections.Counter)
+    def events(self):
+        """What the operator wrote since the last look, its Lease aside."""
         *lines, self.rest = (self.rest + self.file.read()).split("\n")
         for line in lines:
             event = json.loads(line)
-            if event["user"]["username"] != USER or event["objectRef"]["resource"] == "leases":
-                continue
+            if event["user"]["username"] == USER and event["objectRef"]["resource"] != "leases":
+                yield event
+
+    def read(self):
+        counts = collections.defaultdict(collections.Counter)
+        for event in self.events():
             ref = event["objectRef"]
             resource = ref["resource"] + (f"/{ref['subresource']}" if ref.get("subresource") else "")
             ok = event["responseStatus"]["code"] < 400

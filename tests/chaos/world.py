@@ -19,6 +19,7 @@ from kube import ApiError
 from kube import KINDS as OF_THE_API
 from observer import Observer
 from proxy import WRITES, Authority, Match, Proxy
+from together import queries_of
 
 # A cluster with a second API server, for rows about stale ones.
 STALE_RIG = settings.RIG.with_name(settings.RIG.name + "-stale")
@@ -44,11 +45,14 @@ class Prometheus:
         self.server.shutdown()
         self.server.server_close()
 
-    def answer(self, query):
-        self.asked.append(query)
-        value = next((value for word, value in self.values.items() if word in query), None)
-        value = value(query) if callable(value) else value
-        result = [] if value is None else [{"metric": {}, "value": [time.time(), value]}]
+    def answer(self, text):
+        result = []
+        for labels, query in queries_of(text):
+            self.asked.append(query)
+            value = next((value for word, value in self.values.items() if word in query), None)
+            value = value(query) if callable(value) else value
+            if value is not None:
+                result.append({"metric": labels, "value": [time.time(), value]})
         return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
 
     def _handler(world):

@@ -89,6 +89,7 @@ def run_pytest(arguments):
                "--ignore", str(HERE / "test_registry.py"),  # make registry-test: it builds a registry first
                "--ignore", str(HERE / "test_mlflow.py"),    # make mlflow-test: it installs MLflow first
                "--ignore", str(HERE / "test_kueue.py"),     # make kueue-test: it builds Kueue first
+               "--ignore", str(HERE / "test_engines.py"),   # make engines-test: it fetches the engines first
                "--durations=10", "-ra", *parallel, *arguments, *targets]
     return subprocess.run(command, env=environment).returncode
 

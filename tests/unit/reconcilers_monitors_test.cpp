@@ -1,5 +1,6 @@
 // Monitors as tables: measurements in, states out; and where a Model goes back to.
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "operator/api/statuses.h"
 #include "reconcilers/monitors/monitors.h"
@@ -90,7 +91,7 @@ struct Scene : test::Scene {
   }
 };
 
-TEST_CASE("a monitor asks once for each interval, at a moment of its own") {
+TEST_CASE("a monitor asks once for each interval") {
   Scene s;
   const Decision first = watch(s.observed(), "m-v1", kNow);
   REQUIRE(first.asks.size() == 1);
@@ -100,6 +101,33 @@ TEST_CASE("a monitor asks once for each interval, at a moment of its own") {
   CHECK(*first.look_again <= kNow + std::chrono::seconds(30));
   CHECK(watch(s.observed(), "m-v1", *first.look_again - Duration(1)).asks[0].id == first.asks[0].id);
   CHECK(watch(s.observed(), "m-v1", *first.look_again).asks[0].id != first.asks[0].id);
+}
+
+// When it looks again, of a Model of that UID with two monitors.
+std::set<TimePoint> moments_of(const std::string& uid, const std::string& ns) {
+  Scene s;
+  s.model.meta.uid = uid;
+  s.model.meta.key.ns = s.o.key.ns = ns;
+  s.model.monitors.push_back(monitor(0, 0));
+  s.model.monitors.back().figure.name = "errors";
+  std::set<TimePoint> moments;
+  for (const api::Monitor& one : std::vector<api::Monitor>(s.model.monitors)) {
+    s.model.monitors = {one};
+    moments.insert(*watch(s.observed(), "m-v1", kNow).look_again);
+  }
+  return moments;
+}
+
+TEST_CASE("all monitors of a Model are asked for at once, with some others of its namespace, and namespaces apart") {
+  std::set<TimePoint> of_one, of_all;
+  for (int model = 0; model < 200; ++model) {
+    const auto moments = moments_of("uid-" + std::to_string(model), "ns");
+    CHECK(moments.size() == 1);
+    of_one.insert(moments.begin(), moments.end());
+  }
+  CHECK(of_one.size() == 8);
+  for (int ns = 0; ns < 50; ++ns) of_all.merge(moments_of("uid-1", "ns" + std::to_string(ns)));
+  CHECK(of_all.size() > 40);
 }
 
 TEST_CASE("without a version that serves nothing is asked") {
