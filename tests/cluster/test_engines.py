@@ -209,7 +209,7 @@ def test_an_engine_that_is_taken_out_in_mid_run_is_told_and_training_goes_on_onc
     # Its object is gone for good, and the run with it: another attempt would be paid for, so somebody, or a trigger, asks for it.
     assert "RayJob " + trained.name + " was deleted together with its kind: this cluster no longer serves RayJob (rayjobs of ray.io/v1)" in trained.ended("Failed")["message"]
     trained.ask()
-    case.until(lambda: "this cluster serves no RayJob (rayjobs of ray.io/v1); install its engine" in run_of(case, trained.run)["message"], "the next run waits for it")
+    case.until(lambda: "this cluster does not serve RayJob (rayjobs of ray.io/v1); install its engine" in run_of(case, trained.run)["message"], "the next run waits for it")
     install_crds(case.kube, engines.crds_of(engine))
     document = result(case)
     trained.made()
