@@ -69,7 +69,7 @@ class Differences {
 
 std::string fetch_image_of(const Json& pods) {
   for (const Json& container : items(pods, "spec.initContainers"))
-    if (name_in(container) == serving::kFetchContainer) return text(container, "image");
+    if (name_in(container).starts_with(serving::kFetchContainer)) return text(container, "image");
   return "";
 }
 

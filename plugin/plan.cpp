@@ -52,7 +52,7 @@ std::string fetch_image(const ObjectsByName& objects) {
   for (const auto& [id, object] : objects)
     if (id.first == "Deployment")
       for (const Json& container : items(object, "spec.template.spec.initContainers"))
-        if (text(container, "name") == "modelops-fetch") return text(container, "image");
+        if (text(container, "name").starts_with("modelops-fetch")) return text(container, "image");
   return "";
 }
 

@@ -74,6 +74,7 @@ constexpr Field<Model::Autoscaling> kAutoscaling[] = {{"minReplicas", member<&Mo
                                                       {"behavior", raw_member<&Model::Autoscaling::behavior>}};
 bool read(value& v, Model::Autoscaling& out, const Path& at) { return read_object(v, out, kAutoscaling, at); }
 constexpr Field<Model> kAdopt[] = {{"name", member<&Model::adopt>}};
+constexpr Words<bool> kOciArtifacts[] = {{"Fetch", false}, {"ImageVolume", true}};
 constexpr Field<Model> kServing[] = {{"runtime", into<kRuntimeRef>},
                                      {"route", member<&Model::route>},
                                      {"adopt", into<kAdopt>},
@@ -81,6 +82,7 @@ constexpr Field<Model> kServing[] = {{"runtime", into<kRuntimeRef>},
                                      {"autoscaling", member<&Model::autoscaling>},
                                      {"maxSurge", member<&Model::max_surge>},
                                      {"pinConfig", member<&Model::pin_config>},
+                                     {"ociArtifacts", word<&Model::image_volumes, kOciArtifacts>},
                                      {"template", raw_member<&Model::template_overlay>}};
 constexpr Field<Model::History> kHistory[] = {{"rollouts", member<&Model::History::rollouts>},
                                               {"versions", member<&Model::History::versions>},
@@ -356,7 +358,7 @@ constexpr Field<ModelRuntime> kRuntimeSpec[] = {
     {"formats", member<&ModelRuntime::formats>},   {"priority", member<&ModelRuntime::priority>},
     {"port", member<&ModelRuntime::port>},         {"metrics", into<kMetrics>},
     {"protocol", member<&ModelRuntime::protocol>}, {"template", raw_member<&ModelRuntime::pod_template>},
-    {"update", member<&ModelRuntime::update>},
+    {"update", member<&ModelRuntime::update>},     {"ociArtifacts", word<&ModelRuntime::image_volumes, kOciArtifacts>},
 };
 
 // The counts are for people: decisions count anew.

@@ -9,11 +9,10 @@ namespace mo::api {
 namespace read {
 namespace {
 
-constexpr std::string_view kFetchContainer = "modelops-fetch";
+constexpr std::string_view kFetchContainer = "modelops-fetch", kImageVolume = "modelops-image";
 // And, for parts and in Jobs that evaluate, with more behind it.
-bool fetches(std::string_view container) {
-  return container.starts_with(kFetchContainer) && (container.size() == kFetchContainer.size() || container[kFetchContainer.size()] == '-');
-}
+bool is_called(std::string_view name, std::string_view ours) { return name.starts_with(ours) && (name.size() == ours.size() || name[ours.size()] == '-'); }
+bool fetches(std::string_view container) { return is_called(container, kFetchContainer); }
 constexpr int kDigestMismatch = 65, kBadSignature = 76;  // exit codes of the fetch container
 
 struct Terminated {
@@ -109,13 +108,16 @@ std::string problem_of(const ContainerStatus& c) {
 struct PodStatus {
   std::string phase, reason, message;
   std::string unscheduled;
+  std::optional<TimePoint> scheduled;
   bool ready = false;
   std::vector<ContainerStatus> init_containers, containers;
 };
 void read_pod_conditions(value& v, PodStatus& out, const Path& at) {
   each_condition(v, at, [&](const PlainCondition& c) {
     if (c.type == "Ready") out.ready = c.status == "True";
-    if (c.type == "PodScheduled" && c.status == "False") out.unscheduled = joined(c.reason, c.message);
+    if (c.type != "PodScheduled") return;
+    if (c.status == "False") out.unscheduled = joined(c.reason, c.message);
+    if (c.status == "True") out.scheduled = c.last_transition;
   });
 }
 constexpr Field<PodStatus> kPodStatus[] = {
@@ -139,11 +141,28 @@ std::string problem_of(const PodStatus& status) {
   return status.phase == "Failed" ? joined(status.reason, status.message) : "";
 }
 
+// A pod, and what of it is needed no longer once spec and status were read, in whatever order.
+struct Found : Pod {
+  bool mounts_images = false;  // artifacts that the kubelet brings
+  PodStatus status;
+};
+
+void read_volumes(value& v, Found& out, const Path& at) {
+  each_item(v, at, [&](value& item, const Path& here) {
+    struct Volume {
+      std::string name;
+    } volume;
+    static constexpr Field<Volume> kVolume[] = {{"name", member<&Volume::name>}};
+    if (read_object(item, volume, kVolume, here)) out.mounts_images |= is_called(volume.name, kImageVolume);
+  });
+}
+constexpr Field<Found> kPodSpec[] = {{"volumes", read_volumes}};
+
 // Between two fetch containers the pod still fetches.
-void read_fetching(const std::vector<ContainerStatus>& containers, Pod& out) {
+void find_fetching(Found& out) {
   std::optional<TimePoint> since, done;
   bool first_try = true, all = true;
-  for (const ContainerStatus& c : containers) {
+  for (const ContainerStatus& c : out.status.init_containers) {
     if (!fetches(c.name)) continue;
     const auto& ended = c.state.terminated;
     first_try = first_try && c.restarts == 0 && (!ended || ended->exit_code == 0);
@@ -156,24 +175,43 @@ void read_fetching(const std::vector<ContainerStatus>& containers, Pod& out) {
   else if (first_try) out.fetching_since = since;
 }
 
-void read_pod_status(value& v, Root<Pod>& out, const Path& at) {
-  PodStatus status;
-  if (!read_object(v, status, kPodStatus, at)) return;
-  out.object.ready = status.ready;
-  out.object.ended = status.phase == "Failed" || status.phase == "Succeeded";
+// The kubelet pulls all images before it starts the first container, and says nothing meanwhile.
+void find_mounting(Found& out) {
+  std::optional<TimePoint> first;
+  const auto see = [&](const std::optional<TimePoint>& start) {
+    if (start && (!first || *start < *first)) first = start;
+  };
+  for (const auto* containers : {&out.status.init_containers, &out.status.containers})
+    for (const ContainerStatus& c : *containers)
+      for (const ContainerState* state : {&c.state, &c.last_state}) {
+        see(state->running_since);
+        if (state->terminated) see(state->terminated->started);
+      }
+  const bool fetches_too = out.fetching_since || out.fetched_at;
+  if (first && !fetches_too) out.fetched_at = first;
+  if (!out.begun && out.problem.empty()) out.fetching_since = out.status.scheduled;
+}
+
+void conclude(Found& out) {
+  const PodStatus& status = out.status;
+  out.ready = status.ready;
+  out.ended = status.phase == "Failed" || status.phase == "Succeeded";
   const auto begun = [](const ContainerStatus& c) { return c.state.running || c.state.terminated; };
-  out.object.begun = out.object.ended || status.phase == "Running" ||
-                     std::any_of(status.init_containers.begin(), status.init_containers.end(), begun);
-  out.object.problem = problem_of(status);
-  read_fetching(status.init_containers, out.object);
+  out.begun = out.ended || status.phase == "Running" ||
+              std::any_of(status.init_containers.begin(), status.init_containers.end(), begun);
+  out.problem = problem_of(status);
+  find_fetching(out);
+  if (out.mounts_images) find_mounting(out);
   for (const ContainerStatus& c : status.init_containers) {
     const Terminated* end = failure_of(c);
     if (!fetches(c.name) || end == nullptr) continue;
-    out.object.digest_mismatch |= end->exit_code == kDigestMismatch;
-    out.object.bad_signature |= end->exit_code == kBadSignature;
+    out.digest_mismatch |= end->exit_code == kDigestMismatch;
+    out.bad_signature |= end->exit_code == kBadSignature;
   }
 }
-constexpr Field<Root<Pod>> kPod[] = {{"metadata", root_metadata}, {"status", read_pod_status}};
+
+void read_pod_status(value& v, Root<Found>& out, const Path& at) { read_object(v, out.object.status, kPodStatus, at); }
+constexpr Field<Root<Found>> kPod[] = {{"metadata", root_metadata}, {"spec", root_part<kPodSpec>}, {"status", read_pod_status}};
 
 }  // namespace
 
@@ -189,7 +227,10 @@ static void take(Extra& extra, Pod& out) {
 
 template <>
 Result<Pod> parse<Pod>(std::string_view json, Coverage* coverage) {
-  return read::parse_with(json, read::kPod, coverage);
+  auto found = read::parse_with(json, read::kPod, coverage);
+  if (!found) return fail(found.error());
+  read::conclude(*found);
+  return Pod(std::move(*found));
 }
 
 }  // namespace mo::api

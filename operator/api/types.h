@@ -261,6 +261,7 @@ struct Model {
   RawJson template_overlay;      // PodTemplateSpec or empty
   std::vector<std::string> configmaps;  // that the overlay names, sorted
   bool pin_config = true;
+  std::optional<bool> image_volumes;  // ociArtifacts; absent: as the runtime says
   struct Route {
     RawJson parent_refs;  // of Gateway API's HTTPRoute
     std::vector<std::string> hostnames;
@@ -423,6 +424,7 @@ struct ModelRuntime {
   std::optional<int> metrics_port;
   std::string metrics_path = "/metrics";
   std::string protocol;
+  bool image_volumes = false;  // ociArtifacts: the kubelet brings what lies in registries
   RawJson pod_template;
   std::vector<std::string> configmaps;  // that the template names, sorted
   RuntimeUpdate update;

@@ -102,8 +102,11 @@ class Fetch {
       return {kFetchUsage, "--digest must be sha256: and 64 hexadecimal digits in lower case, but is " + options_.digest};
     if (options_.output.filename().empty())
       return {kFetchUsage, "--output must name a file, but is " + options_.output.string()};
+    if (options_.mounted && options_.signature_uri.empty())
+      return {kFetchUsage, "--mounted verifies a signature, and --signature-uri names none"};
     if (!options_.signature_uri.empty())
       if (auto wrong = read_signature()) return *wrong;
+    if (options_.mounted) return verify_mounted();
     std::error_code error;
     const std::filesystem::path folder = options_.output.parent_path();
     if (!folder.empty()) std::filesystem::create_directories(folder, error);
@@ -151,6 +154,12 @@ class Fetch {
     if (!files) return failed(files.error());
     if (auto same = fetch::compare(*statement_, *files); !same) return bad_signature(same.error());
     return std::nullopt;
+  }
+
+  FetchResult verify_mounted() {
+    const Result<fetch::Files> files = fetch::files_below(options_.output, deadline_.token());
+    if (auto wrong = check_signature(files)) return *wrong;
+    return {kFetchOk, "verified " + redact_uri(options_.uri) + ", " + std::to_string(files->size()) + " files, signed"};
   }
 
   std::string signed_note() const { return statement_ ? ", signed" : ""; }

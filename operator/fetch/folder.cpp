@@ -172,6 +172,27 @@ Result<Files> Folder::files() const {
   return out;
 }
 
+Result<Files> files_below(const fs::path& folder, std::stop_token stop) {
+  Files out;
+  std::error_code error;
+  const auto unreadable = [](const fs::path& what, const std::string& why) { return fail(ErrorKind::NotFound, "cannot read " + what.string() + ": " + why); };
+  uint64_t entries = 0;
+  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::end(it); it.increment(error)) {
+    if (stop.stop_requested()) return fail(ErrorKind::Cancelled, "stopped");
+    if (++entries > kMostEntries) return refuse("it has more than " + std::to_string(kMostEntries) + " files and folders");
+    const fs::file_status status = it->symlink_status(error);
+    if (error) return unreadable(it->path(), error.message());
+    const std::string path = it->path().lexically_relative(folder).string();
+    if (fs::is_directory(status)) continue;
+    if (!fs::is_regular_file(status)) return refuse("\"" + whole_characters(path, 200) + "\" is neither a file nor a folder");
+    auto digest = digest_of_file(it->path());
+    if (!digest) return unreadable(it->path(), std::strerror(errno));
+    out.emplace(path, std::move(*digest));
+  }
+  if (error) return unreadable(folder, error.message());
+  return out;
+}
+
 Result<void> Folder::keep() {
   if (::rename(part_.c_str(), path_.c_str()) != 0) return failed("put in place", path_.string());
   started_ = false;

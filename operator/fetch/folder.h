@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -53,6 +54,10 @@ class Folder {
   int file_ = -1;
   std::string file_path_;
 };
+
+// The digests of all files below `folder`, which others made. ErrorKind::Malformed where it holds anything but regular files and folders, as an artifact that
+// is unpacked never does, or too many of them; ErrorKind::Cancelled once `stop` asks.
+Result<Files> files_below(const std::filesystem::path& folder, std::stop_token stop);
 
 // An archive that is unpacked into a folder while it comes. What is wrong with the archive is told by end(), so that the caller
 // can first see whether it is the right one.

@@ -23,6 +23,7 @@ constexpr const char* kRevision = "2-";  // the version before counted spec.roll
 std::string words_of(const api::Model& m, const std::string& version) {
   Json parts = {version, m.runtime.value_or(""), m.template_overlay};
   if (!m.pin_config) parts.push_back("unpinned");
+  if (m.image_volumes) parts.push_back(*m.image_volumes ? "image volumes" : "fetch");
   if (m.artifact) parts.insert(parts.end(), {m.artifact->uri, m.artifact->format.name, m.artifact->format.version});
   if (m.artifact && !m.artifact->size.empty()) parts.push_back("size " + m.artifact->size);
   if (m.artifact && !m.artifact->secret.empty()) parts.push_back("credentials " + m.artifact->secret);

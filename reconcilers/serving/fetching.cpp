@@ -24,6 +24,7 @@ constexpr uint64_t kLargestVolume = 1ull << 62;
 constexpr uint64_t kFetchPatience = 600;        // seconds
 constexpr uint64_t kSlowestFetch = 10'000'000;  // bytes a second
 constexpr uint64_t kUsual = api::kDefaultArtifactBytes;
+constexpr std::string_view kRegistry = "oci://";
 
 bool is_remote(const std::string& uri) {
   for (const char* scheme : {"http://", "https://", "s3://", "oci://"})
@@ -49,7 +50,7 @@ std::string file_name(std::string path) {
 
 // From the file name of the URI: a folder has no suffix of an archive, and a registry names no file.
 std::string output_name(const api::Artifact& artifact, const std::string& file) {
-  if (artifact.uri.starts_with("oci://")) return "model";
+  if (artifact.uri.starts_with(kRegistry)) return "model";
   if (!artifact.unpack) return file;
   for (const std::string_view end : {".tar", ".tar.gz", ".tgz", ".tar.zst"})
     if (file.size() > end.size() && file.ends_with(end)) return file.substr(0, file.size() - end.size());
@@ -73,7 +74,12 @@ std::optional<Json> volume_of(const std::string& uri, const std::string& volume)
   return Json{{"name", volume}, {"persistentVolumeClaim", {{"claimName", name}, {"readOnly", true}}}};
 }
 
-Result<Bring> to_bring(const api::Artifact& artifact) {
+// By the digest alone: what a node has under it is that image.
+Json image_volume(const api::Artifact& artifact) {
+  return {{"image", {{"reference", artifact.uri.substr(kRegistry.size())}, {"pullPolicy", "IfNotPresent"}}}};
+}
+
+Result<Bring> to_bring(const api::Artifact& artifact, bool image_volumes) {
   const Result<uint64_t> max_bytes = most_bytes(artifact);
   std::string rest = artifact.uri;
   const bool configmap = take_prefix(rest, "configmap://");
@@ -83,7 +89,10 @@ Result<Bring> to_bring(const api::Artifact& artifact) {
       return fail(ErrorKind::Invalid, "artifact uri " + redact_uri(artifact.uri) + " must be one of configmap://name/key, pvc://claim/path, " +
                                           "http(s)://…, s3://bucket/key, oci://registry/repository@sha256:…");
     if (!max_bytes) return fail(max_bytes.error());
-    return Bring{artifact, "", output_name(artifact, file_name(rest)), *max_bytes, {}};
+    Bring remote{artifact, "", output_name(artifact, file_name(rest)), *max_bytes, {}};
+    remote.image_volume = image_volumes && artifact.uri.starts_with(kRegistry);
+    if (remote.image_volume) remote.volume = image_volume(artifact);
+    return remote;
   }
   const size_t slash = rest.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == rest.size())
@@ -97,15 +106,22 @@ std::string suffixed(const std::string& name, const std::string& role, const std
   return name + (role.empty() ? "" : "-" + role) + (part.empty() ? "" : "-" + part);
 }
 
-Json mount_of(const std::string& volume, const char* path) { return {{"name", volume}, {"mountPath", path}, {"readOnly", true}}; }
+Json mount_of(const std::string& volume, const std::string& path) { return {{"name", volume}, {"mountPath", path}, {"readOnly", true}}; }
+
+std::string path_of(const Bring& one) { return std::string(kArtifactPath) + "/" + one.output; }
 
 Json fetch_container(const Bring& one, const std::string& image, const Json& pod_security, const std::string& role) {
   const api::Artifact& artifact = one.artifact;
   const auto named = [&](const char* volume) { return suffixed(volume, role, one.part); };
-  Json args = {"fetch", "--uri", artifact.uri, "--digest", artifact.digest, "--output", std::string(kArtifactPath) + "/" + one.output,
-               "--max-bytes", std::to_string(one.max_bytes)};
-  Json mounts = Json::array({{{"name", suffixed(kArtifactVolume, role)}, {"mountPath", kArtifactPath}}});
-  if (one.volume) mounts.push_back(mount_of(named(kSourceVolume), kSourcePath));
+  Json args = {"fetch", "--uri", artifact.uri, "--digest", artifact.digest, "--output", path_of(one), "--max-bytes", std::to_string(one.max_bytes)};
+  Json mounts = Json::array();
+  if (one.image_volume) {
+    args.push_back("--mounted");
+    mounts.push_back(mount_of(named(kImageVolume), path_of(one)));
+  } else {
+    mounts.push_back({{"name", suffixed(kArtifactVolume, role)}, {"mountPath", kArtifactPath}});
+    if (one.volume) mounts.push_back(mount_of(named(kSourceVolume), kSourcePath));
+  }
   if (!artifact.secret.empty()) {
     args.insert(args.end(), {"--credentials-dir", kCredentialsPath});
     mounts.push_back(mount_of(named(kCredentialsVolume), kCredentialsPath));
@@ -159,14 +175,14 @@ std::string part_variable(const std::string& part) {
   return name;
 }
 
-Result<std::vector<Bring>> what_to_bring(const api::Artifact& artifact, const std::vector<api::Part>& parts) {
+Result<std::vector<Bring>> what_to_bring(const api::Artifact& artifact, const std::vector<api::Part>& parts, bool image_volumes) {
   std::vector<Bring> all;
-  Result<Bring> first = to_bring(artifact);
+  Result<Bring> first = to_bring(artifact, image_volumes);
   if (!first) return fail(first.error());
   if (!parts.empty() && first->output == kPartsFolder) first->output = "model";
   all.push_back(std::move(*first));
   for (const api::Part& part : parts) {
-    Result<Bring> further = to_bring(part.artifact);
+    Result<Bring> further = to_bring(part.artifact, image_volumes);
     if (!further) return fail(further.error().kind, "part " + part.name + ": " + further.error().message);
     further->part = part.name;
     further->output = std::string(kPartsFolder) + "/" + part.path;
@@ -177,20 +193,24 @@ Result<std::vector<Bring>> what_to_bring(const api::Artifact& artifact, const st
 
 Json fetch_containers(const std::vector<Bring>& all, const std::string& image, const Json& pod_security, const std::string& role) {
   Json containers = Json::array();
-  for (const Bring& one : all) containers.push_back(fetch_container(one, image, pod_security, role));
+  for (const Bring& one : all)
+    if (!one.image_volume || !one.artifact.signature_uri.empty()) containers.push_back(fetch_container(one, image, pod_security, role));
   return containers;
 }
 
 Json fetch_volumes(const std::vector<Bring>& all, const std::string& role) {
   uint64_t bytes = 0;
-  for (const Bring& one : all) bytes = std::min(bytes + std::min(one.max_bytes, kLargestVolume) + kVolumeSlack, kLargestVolume);
-  Json volumes = Json::array({{{"name", suffixed(kArtifactVolume, role)}, {"emptyDir", {{"sizeLimit", std::to_string(bytes)}}}}});
+  for (const Bring& one : all)
+    if (!one.image_volume) bytes = std::min(bytes + std::min(one.max_bytes, kLargestVolume) + kVolumeSlack, kLargestVolume);
+  Json volumes = Json::array();
+  if (bytes > 0) volumes.push_back({{"name", suffixed(kArtifactVolume, role)}, {"emptyDir", {{"sizeLimit", std::to_string(bytes)}}}});
   for (const Bring& one : all) {
     const auto named = [&](const char* volume) { return suffixed(volume, role, one.part); };
     if (one.volume) {
       volumes.push_back(*one.volume);
-      volumes.back()["name"] = named(kSourceVolume);
+      volumes.back()["name"] = named(one.image_volume ? kImageVolume : kSourceVolume);
     }
+    if (one.image_volume && one.artifact.signature_uri.empty()) continue;  // no container wants the rest
     // Without the ConfigMap or the Secret the container starts, and says what is missing.
     if (auto volume = volume_of(one.artifact.signature_uri, named(kSignatureVolume))) {
       if (volume->contains("configMap")) (*volume)["configMap"]["optional"] = true;
@@ -200,6 +220,29 @@ Json fetch_volumes(const std::vector<Bring>& all, const std::string& role) {
       volumes.push_back({{"name", named(kCredentialsVolume)}, {"secret", {{"secretName", one.artifact.secret}, {"optional", true}}}});
   }
   return volumes;
+}
+
+bool has_image_volumes(const std::vector<Bring>& all) {
+  return std::any_of(all.begin(), all.end(), [](const Bring& one) { return one.image_volume; });
+}
+
+// Where images lie beside what is fetched, each is mounted by itself: nothing can be mounted into a volume that is mounted read-only.
+Json artifact_mounts(const std::vector<Bring>& all) {
+  if (!has_image_volumes(all)) return Json::array({mount_of(kArtifactVolume, kArtifactPath)});
+  Json mounts = Json::array();
+  for (const Bring& one : all) {
+    mounts.push_back(mount_of(one.image_volume ? suffixed(kImageVolume, "", one.part) : kArtifactVolume, path_of(one)));
+    if (!one.image_volume) mounts.back()["subPath"] = one.output;
+  }
+  return mounts;
+}
+
+std::vector<std::string> pull_secrets(const std::vector<Bring>& all) {
+  std::vector<std::string> names;
+  for (const Bring& one : all)
+    if (const std::string& secret = one.artifact.secret; one.image_volume && !secret.empty() && std::find(names.begin(), names.end(), secret) == names.end())
+      names.push_back(secret);
+  return names;
 }
 
 std::vector<std::pair<std::string, std::string>> part_variables(const std::vector<Bring>& all, const std::string& folder) {

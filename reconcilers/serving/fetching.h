@@ -1,4 +1,4 @@
-// The containers that fetch what a version is made of, one for each artifact, and the volumes that they need. Pure.
+// How what a version is made of comes into its pods: by containers that fetch, one for each artifact, or by image volumes. Pure.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +19,22 @@ struct Bring {
   std::string output;          // where it lies below the artifact volume
   uint64_t max_bytes = 0;
   std::optional<Json> volume;  // the ConfigMap or claim that it is in
+  bool image_volume = false;   // the kubelet pulls and mounts it; a container verifies what needs a signature
 };
 
-// The artifact first, then its parts. ErrorKind::Invalid when a URI or a size cannot be used.
-Result<std::vector<Bring>> what_to_bring(const api::Artifact& artifact, const std::vector<api::Part>& parts);
+// The artifact first, then its parts. `image_volumes`: what lies in a registry comes by these. ErrorKind::Invalid when a URI or a size cannot be used.
+Result<std::vector<Bring>> what_to_bring(const api::Artifact& artifact, const std::vector<api::Part>& parts, bool image_volumes = false);
+bool has_image_volumes(const std::vector<Bring>& all);
 
 // Init containers in that order. `role` is added to the names of containers and volumes where pods have the artifacts of several versions.
 Json fetch_containers(const std::vector<Bring>& all, const std::string& image, const Json& pod_security, const std::string& role = "");
 Json fetch_volumes(const std::vector<Bring>& all, const std::string& role = "");
+
+// volumeMounts of the server: everything lies below kArtifactPath, wherever it is from.
+Json artifact_mounts(const std::vector<Bring>& all);
+
+// Secrets that the kubelet pulls the image volumes with, each once.
+std::vector<std::string> pull_secrets(const std::vector<Bring>& all);
 
 // The ConfigMaps that these containers of a pod bring artifacts and signatures from; what they hold is verified by itself.
 std::vector<std::string> configs_fetched(const Json& pods);

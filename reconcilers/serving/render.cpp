@@ -30,6 +30,11 @@ void put_first(Json& object, const char* list, Json entries) {
   object[list] = std::move(entries);
 }
 
+// What a template or a status says may be anything.
+bool says(const Json& object, const char* field, const Json& value, const Json& otherwise = {}) {
+  return object.is_object() && object.value(field, otherwise) == value;
+}
+
 Json* find_server(Json& pod_template) {
   if (!pod_template.contains("spec") || !pod_template["spec"].is_object()) return nullptr;
   Json& spec = pod_template["spec"];
@@ -63,8 +68,7 @@ void dress_server(Json& server, const api::Model& model, const api::ModelVersion
                                 {{"name", "MODEL_PATH"}, {"value", std::string(kArtifactPath) + "/" + brought.front().output}}});
   for (const auto& [name, value] : part_variables(brought, kArtifactPath)) variables.push_back({{"name", name}, {"value", value}});
   put_first(server, "env", std::move(variables));
-  put_first(server, "volumeMounts",
-            Json::array({{{"name", kArtifactVolume}, {"mountPath", kArtifactPath}, {"readOnly", true}}}));
+  put_first(server, "volumeMounts", artifact_mounts(brought));
   name_port(server, runtime.port);
   // A pod that ends is still known to proxies for a moment: it serves on meanwhile, or requests are lost.
   Json& lifecycle = object_at(server, "lifecycle");
@@ -105,12 +109,16 @@ Result<Json> merged_template(const api::Model& model, const api::ModelRuntime& r
   return merged;
 }
 
-// Names of parts are the operator's only where there are such parts, or a template that served before there were any would not serve any more.
-Result<void> free_of_parts(const Json& merged, const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
+// Names of parts and of image volumes are the operator's only where there are such, or a template that served before there were any would not serve any more.
+Result<void> free_for(const std::vector<Bring>& brought, const Json& merged, const api::Model& model, const api::ModelVersion& version,
+                      const api::ModelRuntime& runtime) {
+  const std::string where = model.template_overlay.empty() ? "ModelRuntime " + runtime.meta.key.name + ": spec.template" : kOverlay;
+  if (has_image_volumes(brought))
+    if (const auto free = check_no_artifact_volume(merged, where); !free) return free;
   if (version.parts.empty()) return {};
   std::vector<std::string> parts;
   for (const api::Part& part : version.parts) parts.push_back(part.name);
-  return check_reserved(merged, model.template_overlay.empty() ? "ModelRuntime " + runtime.meta.key.name + ": spec.template" : kOverlay, parts);
+  return check_reserved(merged, where, parts);
 }
 
 // What a revision is made of, as far as people say it.
@@ -120,25 +128,37 @@ struct Ingredients {
   std::string name;
 };
 
-std::string name_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime, const Json& pods) {
+std::string name_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime, const std::vector<Bring>& brought,
+                    const Json& pods) {
   Json of = {version.meta.key.name, api::to_json(version.artifact), pods, runtime.port};
   if (runtime.metrics_port) of.insert(of.end(), {*runtime.metrics_port, runtime.metrics_path});
   if (!model.pin_config) of.push_back("unpinned");
+  if (has_image_volumes(brought)) of.push_back("image volumes");
   if (!version.parts.empty()) of.push_back(api::to_json(version.parts));
   return hash_of(of.dump()).substr(0, kRevisionDigits);
 }
 
 Result<Ingredients> ingredients_of(const api::Model& model, const api::ModelVersion& version, const api::ModelRuntime& runtime) {
-  Result<std::vector<Bring>> brought = what_to_bring(version.artifact, version.parts);
+  Result<std::vector<Bring>> brought = what_to_bring(version.artifact, version.parts, model.image_volumes.value_or(runtime.image_volumes));
   if (!brought) return fail(brought.error());
   Result<Json> merged = merged_template(model, runtime);
   if (!merged) return fail(merged.error());
-  if (const auto free = free_of_parts(*merged, model, version, runtime); !free) return fail(free.error());
+  if (const auto free = free_for(*brought, *merged, model, version, runtime); !free) return fail(free.error());
   if (!find_server(*merged))
     return fail(ErrorKind::Invalid, "the pod template of ModelRuntime " + runtime.meta.key.name +
                                         " merged with the Model's template has no container named server");
-  std::string name = name_of(model, version, runtime, without_defaults(*merged));
+  std::string name = name_of(model, version, runtime, *brought, without_defaults(*merged));
   return Ingredients{std::move(*brought), std::move(*merged), std::move(name)};
+}
+
+// Those that the template does not name itself.
+void add_pull_secrets(Json& spec, const std::vector<std::string>& names) {
+  Json further = Json::array();
+  for (const std::string& name : names) {
+    const Json said = spec.value("imagePullSecrets", Json::array());
+    if (std::none_of(said.begin(), said.end(), [&](const Json& one) { return says(one, "name", name); })) further.push_back({{"name", name}});
+  }
+  if (!further.empty()) put_first(spec, "imagePullSecrets", std::move(further));
 }
 
 // What the operator adds.
@@ -148,7 +168,9 @@ void dress(Ingredients& of, const api::Model& model, const api::ModelVersion& ve
   dress_metadata(of.pods, model, version, runtime, revision);
   Json& spec = of.pods["spec"];
   put_first(spec, "volumes", fetch_volumes(of.brought));
-  put_first(spec, "initContainers", fetch_containers(of.brought, settings.fetch_image, spec.value("securityContext", Json())));
+  if (Json fetching = fetch_containers(of.brought, settings.fetch_image, spec.value("securityContext", Json())); !fetching.empty())
+    put_first(spec, "initContainers", std::move(fetching));
+  add_pull_secrets(spec, pull_secrets(of.brought));
 }
 
 // For a template that changes while its version serves.
@@ -158,10 +180,6 @@ Json surge_of(const api::Model& model, bool in_place) {
   return {{"maxUnavailable", surge == 0 ? 1 : 0}, {"maxSurge", surge}};
 }
 
-// What status has on record may have been written by anybody.
-bool says(const Json& port, const char* field, const Json& value, const Json& otherwise = {}) {
-  return port.is_object() && port.value(field, otherwise) == value;
-}
 bool is_80(const Json& port) { return says(port, "port", 80) && says(port, "protocol", "TCP", "TCP"); }
 bool has_80(const Json& ports) { return std::any_of(ports.begin(), ports.end(), is_80); }
 
@@ -247,7 +265,8 @@ Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api
 }
 
 std::string asked_of(const api::Model& model) {
-  const Json said = {model.runtime.value_or(""), model.template_overlay, model.pin_config};
+  Json said = {model.runtime.value_or(""), model.template_overlay, model.pin_config};
+  if (model.image_volumes) said.push_back(*model.image_volumes);
   return hash_of(said.dump());
 }
 
@@ -261,7 +280,7 @@ std::vector<std::string> revision_names(const api::Model& model, const api::Mode
   const Result<Ingredients> of = ingredients_of(model, version, runtime);
   if (!of) return {};
   std::vector<std::string> names = {of->name};
-  if (std::string before = name_of(model, version, runtime, of->pods); before != names.front()) names.push_back(std::move(before));
+  if (std::string before = name_of(model, version, runtime, of->brought, of->pods); before != names.front()) names.push_back(std::move(before));
   return names;
 }
 

@@ -44,7 +44,7 @@ Result<Ref<api::ModelRuntime>> choose_runtime(const api::Model& model, const api
 Result<Json> read_template(const api::Model& model);
 Result<Json> read_template(const api::ModelRuntime& runtime);
 
-// A hash of what spec.serving says of how pods are made: the runtime that it names, its template and pinConfig.
+// A hash of what spec.serving says of how pods are made: the runtime that it names, its template, pinConfig and ociArtifacts.
 std::string asked_of(const api::Model& model);
 
 // The name of the revision that `version` has by what Model and runtime say now. What the operator adds of its own counts for nothing: its

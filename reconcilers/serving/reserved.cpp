@@ -114,7 +114,29 @@ class Reserved {
   const std::vector<std::string>& parts_;
 };
 
+// The first container that mounts kArtifactVolume, or volume by a name of those that are mounted.
+std::string with_image_volumes(const Json& pod_template, const std::string& where) {
+  constexpr const char* kWayOut = "say spec.serving.ociArtifacts: Fetch, or ";
+  const Json& spec = member(pod_template, "spec");
+  for (const char* list : {"initContainers", "containers"})
+    for (const Json& container : member(spec, list))
+      for (const Json& mount : member(container, "volumeMounts"))
+        if (text(mount, "name") == kArtifactVolume)
+          return where + ".spec." + list + "[" + text(container, "name") + "].volumeMounts[" + text(mount, "mountPath") + "] mounts volume " + kArtifactVolume +
+                 ", and the kubelet mounts this version's artifacts as image volumes; " + kWayOut + "remove the mount";
+  for (const Json& volume : member(spec, "volumes"))
+    if (const std::string name = text(volume, "name"); name == kImageVolume || name.starts_with(std::string(kImageVolume) + "-"))
+      return where + ".spec.volumes[" + name + "] has a name of the operator's, who mounts image volumes; " + kWayOut + "choose another name";
+  return "";
+}
+
 }  // namespace
+
+Result<void> check_no_artifact_volume(const Json& pod_template, const std::string& where) {
+  const std::string wrong = with_image_volumes(pod_template, where);
+  if (!wrong.empty()) return fail(ErrorKind::Invalid, whole_characters(wrong, kLongestMessage));
+  return {};
+}
 
 Result<void> check_reserved(const Json& pod_template, const std::string& where, const std::vector<std::string>& parts) {
   const std::string wrong = Reserved(parts).pod_template(pod_template, where);

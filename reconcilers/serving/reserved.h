@@ -15,6 +15,7 @@ inline constexpr const char* kArtifactVolume = "modelops-artifact";
 inline constexpr const char* kSourceVolume = "modelops-source";            // the artifact's ConfigMap or claim
 inline constexpr const char* kCredentialsVolume = "modelops-credentials";  // the Secret of artifact.credentials
 inline constexpr const char* kSignatureVolume = "modelops-signature";      // the ConfigMap or claim of artifact.signature
+inline constexpr const char* kImageVolume = "modelops-image";              // an artifact that the kubelet pulls and mounts
 inline constexpr const char* kArtifactPath = "/artifact";                  // where the server has kArtifactVolume
 
 // Names of what belongs to a part are these with "-" and the part's name. They are the operator's in pods of a version that has such a part; of
@@ -27,5 +28,9 @@ inline constexpr const char* kArtifactPath = "/artifact";                  // wh
 // - mounts anything over the artifact in the server, or sets MODEL_NAME, MODEL_VERSION, MODEL_PATH or the variable of a part there,
 // - has a label or annotation under modelops.dev/.
 Result<void> check_reserved(const Json& pod_template, const std::string& where, const std::vector<std::string>& parts = {});
+
+// For pods with image volumes, whose names are the operator's there alone: kArtifactVolume has no, or not every artifact. ErrorKind::Invalid if the
+// template mounts it or has volumes of such names.
+Result<void> check_no_artifact_volume(const Json& pod_template, const std::string& where);
 
 }  // namespace mo::serving

@@ -107,6 +107,7 @@ spec:
   port: 8080
   metrics: {port: 8080}
   protocol: v2
+  ociArtifacts: ImageVolume
   template:
     metadata: {labels: {a: b}}
     spec: {containers: [{name: server, image: x, env: [{name: A, value: b}]}, {name: sidecar, image: y}], volumes: [{name: tmp, emptyDir: {}}]}
@@ -279,6 +280,7 @@ GOOD = {
     "autoscaling": model(spec__serving={"autoscaling": {"minReplicas": 2, "maxReplicas": 9, "metrics": [CPU], "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}}),
     "no surge": model(spec__serving__maxSurge=0, spec__rollout__steps=[{"weight": 34}, {"weight": 67}]),
     "config that is not pinned": model(spec__serving__pinConfig=False),
+    "artifacts that the kubelet mounts": model(spec__serving__ociArtifacts="ImageVolume"),
     "a rollout without steps": model(spec__rollout={"onFailure": "Rollback"}, spec__retraining__gates=[]),
     "only manual retraining": model(spec__retraining={"template": JOB}),
     "an empty list of triggers": model(spec__retraining__triggers=[]),
@@ -589,6 +591,8 @@ BAD = {
                                                  ["spec.template.spec.initContainers[0].name", "Required value"]),
     "a ModelRuntime's nameless volume": (changed(RUNTIME, spec__template__spec__volumes=[{"emptyDir": {}}]), ["spec.template.spec.volumes[0].name", "Required value"]),
     "a ModelRuntime's volume as a text": (changed(RUNTIME, spec__template__spec__volumes=["tmp"]), ["spec.template.spec.volumes[0]", "must be of type object"]),
+    "artifacts that come otherwise": (model(spec__serving__ociArtifacts="Auto"), ["spec.serving.ociArtifacts", "Unsupported value", "ImageVolume"]),
+    "a ModelRuntime whose artifacts come otherwise": (changed(RUNTIME, spec__ociArtifacts="Image"), ["spec.ociArtifacts", "Unsupported value", "ImageVolume"]),
     "a ModelRuntime at no port": (changed(RUNTIME, spec__port=70000), ["spec.port", "65535"]),
     "a ModelRuntime's metrics at no path": (changed(RUNTIME, spec__metrics={"port": 1, "path": "metrics"}), ["spec.metrics.path", 'begin with "/"']),
 }

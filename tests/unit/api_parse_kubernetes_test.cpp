@@ -279,6 +279,37 @@ TEST_CASE("how far a pod is with fetching", "[api]") {
   CHECK_FALSE(none.fetching_since);
 }
 
+TEST_CASE("how far a pod is whose artifact the kubelet mounts", "[api]") {
+  const auto mounts = [](const std::string& containers, const std::string& volumes = R"([{"name":"tmp"},{"name":"modelops-image"}])") {
+    // The status comes first: the order of fields means nothing.
+    const auto parsed = parse<Pod>(
+        R"({"metadata":{"name":"p"},"status":{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"True","lastTransitionTime":"2026-11-22T09:00:00Z"}],)" +
+        containers + R"(},"spec":{"volumes":)" + volumes + "}}");
+    REQUIRE(parsed);
+    return *parsed;
+  };
+  const auto server = [](const std::string& state) { return R"("containerStatuses":[{"name":"server",)" + state + "}]"; };
+  const std::string creating = server(R"("state":{"waiting":{"reason":"ContainerCreating"}})");
+  CHECK(mounts(creating).fetching_since == parse_time("2026-11-22T09:00:00Z"));
+  CHECK(mounts(creating, R"([{"name":"modelops-image-lora"}])").fetching_since);
+  CHECK_FALSE(mounts(creating, R"([{"name":"modelops-images"}])").fetching_since);
+  CHECK_FALSE(mounts(creating).fetched_at);
+
+  const Pod refused = mounts(server(R"("state":{"waiting":{"reason":"ErrImagePull","message":"no such manifest"}})"));
+  CHECK_FALSE(refused.fetching_since);
+  CHECK(refused.problem == "ErrImagePull: no such manifest");
+
+  const Pod runs = mounts(server(R"("state":{"running":{"startedAt":"2026-11-22T09:02:00Z"}},
+      "lastState":{"terminated":{"exitCode":1,"startedAt":"2026-11-22T09:01:00Z"}},"restartCount":1)"));
+  CHECK(runs.fetched_at == parse_time("2026-11-22T09:01:00Z"));
+
+  // A part that is fetched comes after the images, and the pod has all once that is there.
+  const std::string waits = R"(,"containerStatuses":[{"name":"server","state":{"waiting":{"reason":"PodInitializing"}}}])";
+  const Pod fetches = mounts(R"("initContainerStatuses":[{"name":"modelops-fetch-prompt","state":{"running":{"startedAt":"2026-11-22T09:03:00Z"}}}])" + waits);
+  CHECK(fetches.fetching_since == parse_time("2026-11-22T09:03:00Z"));
+  CHECK_FALSE(fetches.fetched_at);
+}
+
 TEST_CASE("an autoscaler that cannot scale says why", "[api]") {
   const auto problem = [](const std::string& conditions) {
     const auto a = parse<Autoscaler>(R"({"metadata":{"name":"m","labels":{"modelops.dev/model":"m"}},"spec":{"maxReplicas":3},

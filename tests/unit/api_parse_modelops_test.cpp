@@ -104,10 +104,13 @@ TEST_CASE("an autoscaled Model has replicas within its bounds", "[api]") {
 
 TEST_CASE("the ConfigMaps of a Model's template", "[api]") {
   const Model m = model_with_spec(
-      R"({"serving":{"maxSurge":0,"pinConfig":false,"template":{"spec":{"volumes":[{"configMap":{"name":"b"}},{"configMap":{"name":"a"}}]}}}})");
+      R"({"serving":{"maxSurge":0,"pinConfig":false,"ociArtifacts":"ImageVolume","template":{"spec":{"volumes":[{"configMap":{"name":"b"}},{"configMap":{"name":"a"}}]}}}})");
   CHECK(m.configmaps == std::vector<std::string>{"a", "b"});
   CHECK(m.max_surge == 0);
   CHECK_FALSE(m.pin_config);
+  CHECK(m.image_volumes == true);
+  CHECK_FALSE(model_with_spec("{}").image_volumes);
+  CHECK(model_with_spec(R"({"serving":{"ociArtifacts":"Fetch"}})").image_volumes == false);
 }
 
 TEST_CASE("a Model's rollout policy", "[api]") {
@@ -278,7 +281,7 @@ TEST_CASE("a spoilt snapshot of the policy is named", "[api]") {
 TEST_CASE("a ModelRuntime", "[api]") {
   const auto r = parse<ModelRuntime>(
       R"({"metadata":{"name":"rules"},"spec":{"formats":[{"name":"rules","version":"1"}],"priority":10,"port":9000,
-    "metrics":{"port":9001,"path":"/m"},"protocol":"v2","template":{"spec":{"containers":[{"name":"server","image":"x"}]}}}})");
+    "metrics":{"port":9001,"path":"/m"},"protocol":"v2","ociArtifacts":"ImageVolume","template":{"spec":{"containers":[{"name":"server","image":"x"}]}}}})");
   REQUIRE(r);
   CHECK(r->meta.key == ObjectKey{"", "rules"});
   CHECK(r->formats == std::vector<Format>{{"rules", "1"}});
@@ -286,6 +289,7 @@ TEST_CASE("a ModelRuntime", "[api]") {
   CHECK(r->port == 9000);
   CHECK(r->metrics_port == 9001);
   CHECK(r->metrics_path == "/m");
+  CHECK(r->image_volumes);
   CHECK(r->pod_template == R"({"spec":{"containers":[{"image":"x","name":"server"}]}})");
 }
 

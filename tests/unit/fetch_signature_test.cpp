@@ -102,6 +102,36 @@ TEST_CASE("nothing is put in place before its signature is right", "[fetch][sign
   CHECK_THAT(f.said(), StartsWith("signature configmap://signatures/absent.sig: cannot read absent.sig"));
 }
 
+TEST_CASE("the files of an image volume are those that were signed", "[fetch][signature]") {
+  Fixture f;
+  f.options.uri = "oci://store/team/fraud@" + digest_of("manifest");
+  f.options.digest = digest_of("manifest");
+  f.options.output = f.dir.path / "mounted";
+  f.options.mounted = true;
+  fs::create_directories(f.options.output / "data");
+  write(f.options.output / ".gitattributes", "anything");
+  write(f.options.output / "MLmodel", "flavor");
+  write(f.options.output / "data/größe.bin", "y");
+  CHECK(f.run() == kFetchUsage);
+  CHECK_THAT(f.said(), Contains("--signature-uri names none"));
+  f.options.signature_dir = f.dir.path;
+  write(f.dir.path / "folder.sig", fixture("folder.sig"));
+  f.options.signature_uri = "configmap://signatures/folder.sig";
+  f.options.public_key = fixture("p256.pub");
+  CHECK(f.run() == 0);
+  CHECK(f.said() == "verified " + f.options.uri + ", 3 files, signed");
+  write(f.options.output / "MLmodel", "evil");
+  CHECK(f.run() == kFetchSignature);
+  CHECK_THAT(f.said(), StartsWith("bad signature: oci://store/team/fraud@") && Contains("\"MLmodel\" differs"));
+  write(f.options.output / "MLmodel", "flavor");
+  fs::create_symlink("/etc/passwd", f.options.output / "data/more");
+  CHECK(f.run() == kFetchNoSource);
+  CHECK_THAT(f.said(), Contains("\"data/more\" is neither a file nor a folder"));
+  f.options.output = f.dir.path / "absent";
+  CHECK(f.run() == kFetchNoSource);
+  CHECK(f.http.requests.empty());
+}
+
 TEST_CASE("credentials of the artifact's host go to no other for the signature", "[fetch][signature]") {
   Fixture f;
   f.options.credentials_dir = f.dir.path / "credentials";

@@ -220,6 +220,9 @@ TEST_CASE("the flags of fetch", "[fetch]") {
   CHECK(chosen->max_bytes == 7);
   CHECK(chosen->credentials_dir == "/c");
   CHECK(chosen->source_dir == "/source");
+  CHECK_FALSE(chosen->mounted);
+  app.parse("fetch --uri oci://a/b --digest sha256:1 --output /artifact/b --mounted", false);
+  CHECK(chosen->mounted);
   CHECK_THROWS_AS(app.parse("fetch --uri x --digest y --output z --timeout soon", false), CLI::ParseError);
   CHECK_THROWS_AS(app.parse("fetch --uri x", false), CLI::ParseError);
 }

@@ -10,18 +10,42 @@
 namespace mo::serving {
 namespace {
 
-Json rendered(const api::Artifact& artifact) {
+struct Scene {
+  explicit Scene(const api::Artifact& artifact) {
+    m.meta.key = {"ns", "m"};
+    v.meta.key = {"ns", "m-v2"};
+    v.artifact = artifact;
+    r.meta.key = {"", "rules"};
+    r.pod_template = R"({"spec": {"containers": [{"name": "server", "image": "server:1"}]}})";
+  }
+  Json pods() const {
+    const auto result = render_deployment(m, v, r, Settings{"operator:1"});
+    REQUIRE(result);
+    CHECK(result->unpinned.empty());
+    return result->body["spec"]["template"]["spec"];
+  }
+  std::string revision() const {
+    const auto name = revision_name(m, v, r);
+    REQUIRE(name);
+    return *name;
+  }
+  std::string refusal() const {
+    const auto result = revision_name(m, v, r);
+    return result ? "" : result.error().message;
+  }
   api::Model m;
-  m.meta.key = {"ns", "m"};
   api::ModelVersion v;
-  v.meta.key = {"ns", "m-v2"};
-  v.artifact = artifact;
   api::ModelRuntime r;
-  r.pod_template = R"({"spec": {"containers": [{"name": "server", "image": "server:1"}]}})";
-  const auto result = render_deployment(m, v, r, Settings{"operator:1"});
-  REQUIRE(result);
-  CHECK(result->unpinned.empty());
-  return result->body["spec"]["template"]["spec"];
+};
+
+Json rendered(const api::Artifact& artifact) { return Scene(artifact).pods(); }
+
+const std::string kDigest = "sha256:" + std::string(64, 'a');
+api::Artifact image() { return {"oci://registry:5000/team/fraud@" + kDigest, kDigest, {"sklearn", ""}}; }
+Scene mounted() {
+  Scene scene(image());
+  scene.r.image_volumes = true;
+  return scene;
 }
 
 api::Artifact of(const std::string& uri) { return {uri, "sha256:abc", {"sklearn", ""}}; }
@@ -50,8 +74,7 @@ TEST_CASE("MODEL_PATH is the folder that an archive becomes") {
     CHECK(std::count(args.begin(), args.end(), "--unpack") == 1);
   }
   CHECK(model_path(rendered(of("s3://models/fraud/2.tar.gz"))) == "/artifact/2.tar.gz");
-  const std::string digest = "sha256:" + std::string(64, 'a');
-  CHECK(model_path(rendered(of("oci://registry/team/fraud@" + digest))) == "/artifact/model");
+  CHECK(model_path(rendered(image())) == "/artifact/model");
 }
 
 TEST_CASE("a large artifact has time to come, and others look as they did") {
@@ -86,6 +109,105 @@ TEST_CASE("a signature is fetched with the artifact, and its ConfigMap or claim 
   CHECK(rendered(artifact)["volumes"][1]["persistentVolumeClaim"] ==
         Json::parse(R"({"claimName": "claim", "readOnly": true})"));
   CHECK(to_json(artifact)["signature"] == Json({{"uri", artifact.signature_uri}, {"publicKey", artifact.public_key}}));
+}
+
+TEST_CASE("the kubelet brings what lies in a registry where runtime or Model say so") {
+  const Json pods = mounted().pods();
+  CHECK_FALSE(pods.contains("initContainers"));
+  CHECK_FALSE(pods.contains("imagePullSecrets"));
+  CHECK(pods["volumes"] == Json::parse(R"([{"name": "modelops-image", "image": {"reference": "registry:5000/team/fraud@)" + kDigest +
+                                       R"(", "pullPolicy": "IfNotPresent"}}])"));
+  CHECK(pods["containers"][0]["volumeMounts"] == Json::parse(R"([{"name": "modelops-image", "mountPath": "/artifact/model", "readOnly": true}])"));
+  CHECK(model_path(pods) == "/artifact/model");
+
+  Scene says = mounted();
+  says.m.image_volumes = false;
+  CHECK(says.pods() == rendered(image()));
+  says.r.image_volumes = false;
+  says.m.image_volumes = true;
+  CHECK(says.pods() == pods);
+}
+
+TEST_CASE("how an artifact comes is part of the revision, where it makes a difference") {
+  const std::string fetched = Scene(image()).revision();
+  CHECK(mounted().revision() != fetched);
+  Scene says = mounted();
+  says.m.image_volumes = false;
+  CHECK(says.revision() == fetched);
+  Scene elsewhere(of("s3://models/a"));
+  const std::string before = elsewhere.revision();
+  elsewhere.r.image_volumes = true;
+  CHECK(elsewhere.revision() == before);
+  CHECK(elsewhere.pods() == rendered(of("s3://models/a")));
+
+  // What was on record before there was such a field is what it was.
+  api::Model m;
+  const std::string asked = asked_of(m);
+  m.image_volumes = false;
+  CHECK(asked_of(m) != asked);
+}
+
+TEST_CASE("the kubelet pulls with the artifact's Secret, beside those of the template") {
+  Scene scene = mounted();
+  scene.v.artifact.secret = "store";
+  CHECK(scene.pods()["imagePullSecrets"] == Json::parse(R"([{"name": "store"}])"));
+  scene.r.pod_template = R"({"spec": {"imagePullSecrets": [{"name": "servers"}, {"name": "store"}], "containers": [{"name": "server", "image": "server:1"}]}})";
+  CHECK(scene.pods()["imagePullSecrets"] == Json::parse(R"([{"name": "servers"}, {"name": "store"}])"));
+  scene.v.artifact.secret = "others";
+  CHECK(scene.pods()["imagePullSecrets"] == Json::parse(R"([{"name": "others"}, {"name": "servers"}, {"name": "store"}])"));
+  scene.r.image_volumes = false;
+  CHECK(scene.pods()["imagePullSecrets"].size() == 2);
+}
+
+TEST_CASE("what is signed is verified before it serves, mounted or fetched") {
+  Scene scene = mounted();
+  scene.v.artifact.public_key = "PEM";
+  scene.v.artifact.signature_uri = "configmap://signatures/a.sig";
+  scene.v.artifact.secret = "store";
+  const Json pods = scene.pods();
+  REQUIRE(pods["initContainers"].size() == 1);
+  const Json& verifies = pods["initContainers"][0];
+  CHECK(verifies["name"] == "modelops-fetch");
+  CHECK(has(verifies["args"], {"--output", "/artifact/model"}));
+  CHECK(has(verifies["args"], {"--mounted"}));
+  CHECK(has(verifies["args"], {"--signature-uri", "configmap://signatures/a.sig", "--public-key", "PEM"}));
+  CHECK(verifies["volumeMounts"] == Json::parse(R"([{"name": "modelops-image", "mountPath": "/artifact/model", "readOnly": true},
+      {"name": "modelops-credentials", "mountPath": "/credentials", "readOnly": true}, {"name": "modelops-signature", "mountPath": "/signature", "readOnly": true}])"));
+  std::vector<std::string> volumes;
+  for (const Json& volume : pods["volumes"]) volumes.push_back(volume["name"]);
+  CHECK(volumes == std::vector<std::string>{"modelops-image", "modelops-signature", "modelops-credentials"});
+}
+
+TEST_CASE("images lie beside what is fetched") {
+  Scene scene = mounted();
+  scene.v.parts = {{"lora", "adapters/support", image()}, {"prompt", "prompt", of("configmap://prompts/chat")}};
+  const Json pods = scene.pods();
+  REQUIRE(pods["initContainers"].size() == 1);
+  CHECK(pods["initContainers"][0]["name"] == "modelops-fetch-prompt");
+  CHECK(pods["containers"][0]["volumeMounts"] == Json::parse(R"([{"name": "modelops-image", "mountPath": "/artifact/model", "readOnly": true},
+      {"name": "modelops-image-lora", "mountPath": "/artifact/parts/adapters/support", "readOnly": true},
+      {"name": "modelops-artifact", "mountPath": "/artifact/parts/prompt", "readOnly": true, "subPath": "parts/prompt"}])"));
+  const uint64_t room = api::kDefaultArtifactBytes + (16ull << 20);
+  CHECK(pods["volumes"][0]["emptyDir"]["sizeLimit"] == std::to_string(room));
+  CHECK(pods["volumes"].size() == 4);
+}
+
+TEST_CASE("a template that knows the fetched artifact's volume is refused image volumes, and told the way out") {
+  Scene scene = mounted();
+  scene.r.pod_template = R"({"spec": {"containers": [{"name": "server", "image": "s"},
+      {"name": "looks", "image": "l", "volumeMounts": [{"name": "modelops-artifact", "mountPath": "/x", "readOnly": true}]}]}})";
+  CHECK(scene.refusal() ==
+        "ModelRuntime rules: spec.template.spec.containers[looks].volumeMounts[/x] mounts volume modelops-artifact, and the kubelet mounts this version's artifacts as "
+        "image volumes; say spec.serving.ociArtifacts: Fetch, or remove the mount");
+  scene.m.image_volumes = false;
+  CHECK(scene.refusal() == "");
+  scene.m.image_volumes.reset();
+  scene.r.pod_template = R"({"spec": {"containers": [{"name": "server", "image": "s"}], "volumes": [{"name": "modelops-image-x", "emptyDir": {}}]}})";
+  CHECK(scene.refusal() ==
+        "ModelRuntime rules: spec.template.spec.volumes[modelops-image-x] has a name of the operator's, who mounts image volumes; say spec.serving.ociArtifacts: Fetch, or "
+        "choose another name");
+  scene.v.artifact = of("s3://models/a");
+  CHECK(scene.refusal() == "");
 }
 
 }  // namespace
