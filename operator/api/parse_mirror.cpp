@@ -1,5 +1,6 @@
 // What a Model remembers of a registry that it tells what serves, and where a version was imported from. The
 // tables are those of the CRDs, as in parse_modelops.cpp.
+#include "operator/api/statuses.h"
 #include "operator/api/stored.h"
 
 namespace mo::api::read {
@@ -39,3 +40,13 @@ void read_origin(value& v, LineageFacts& out, const Path& at) {
 }
 
 }  // namespace mo::api::read
+
+namespace mo::api {
+
+Json to_json(const MirrorStatus& mirror) {
+  Json out;
+  read::write(mirror, read::Out{out});
+  return out;
+}
+
+}  // namespace mo::api

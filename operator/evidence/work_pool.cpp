@@ -36,11 +36,11 @@ void WorkPool::run(std::stop_token stop) {
     // For another task, or to keep the time.
     if (!ready_.empty() || !kept_) wake_one();
     lock.unlock();
-    turn->task(stop);
-    turn->task = nullptr;  // what it holds is let go outside the lock
+    dispatch->task(stop);
+    dispatch->task = nullptr;  // what it holds is let go outside the lock
     lock.lock();
-    if (turn->counts)
-      change(turn->owner, [](Tenant& tenant, Line& line) {
+    if (dispatch->counts)
+      change(dispatch->owner, [](Tenant& tenant, Line& line) {
         --tenant.running;
         --line.running;
       });

@@ -1,6 +1,7 @@
 // What a registry of models is told of its versions, and the Jobs that tell it.
 #include <catch2/catch.hpp>
 
+#include "operator/api/statuses.h"
 #include "reconcilers/training/mirror.h"
 #include "tests/unit/reconcilers_make.h"
 
@@ -203,7 +204,7 @@ TEST_CASE("only versions that the operator imported from this registered model a
   for (const char* name : {"m-v1", "m-v2", "m-v3"}) t.phase(name, "Superseded");
   t.look();
   CHECK(t.made.empty());
-  CHECK(mirror_json(t.status()).is_null());
+  CHECK(api::to_json(t.status()).is_null());
   t.came_from("3", "https://mlflow.example/", "fraud");
   t.look();
   CHECK(t.words().size() == 1);
@@ -325,7 +326,7 @@ TEST_CASE("another alias or registered model is told anew, and without a mirror 
   t.registry().serving_alias.clear();
   t.look();
   CHECK(t.deleted.size() == 2);  // the one that is over, too: a mirror that is declared again begins anew
-  CHECK(mirror_json(t.status()).is_null());
+  CHECK(api::to_json(t.status()).is_null());
 }
 
 TEST_CASE("what is told is bounded, and what is pruned is no news") {
