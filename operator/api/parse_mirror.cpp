@@ -45,8 +45,7 @@ namespace mo::api {
 
 Json to_json(const MirrorStatus& mirror) {
   Json out;
-  read::write(mirror, read::Out{out});
-  return out;
+  return read::write(mirror, read::Out{out}) ? out : nullptr;
 }
 
 }  // namespace mo::api

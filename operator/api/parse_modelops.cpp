@@ -74,7 +74,7 @@ constexpr Field<Model::Autoscaling> kAutoscaling[] = {{"minReplicas", member<&Mo
                                                       {"behavior", raw_member<&Model::Autoscaling::behavior>}};
 bool read(value& v, Model::Autoscaling& out, const Path& at) { return read_object(v, out, kAutoscaling, at); }
 constexpr Field<Model> kAdopt[] = {{"name", member<&Model::adopt>}};
-constexpr Words<bool> kOciArtifacts[] = {{"Fetch", false}, {"ImageVolume", true}};
+constexpr EnumNames<bool> kOciArtifacts[] = {{"Fetch", false}, {"ImageVolume", true}};
 constexpr Field<Model> kServing[] = {{"runtime", into<kRuntimeRef>},
                                      {"route", member<&Model::route>},
                                      {"adopt", into<kAdopt>},

@@ -19,7 +19,7 @@ Json to_json(const AuditStatus& audit);
 Json to_json(const std::vector<CountedSteering>& counted);
 Json to_json(const Adopted& adopted);
 Json to_json(const std::vector<MonitorStatus>& monitors);
-Json to_json(const MirrorStatus& mirror);
+Json to_json(const MirrorStatus& mirror);  // null if it has nothing to say
 
 // Of a spec. The hashes of revisions are made of this text: what is there today must not change.
 Json to_json(const Artifact& artifact);
