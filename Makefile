@@ -56,7 +56,7 @@ test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, uni
 	$(call stages,verify python-check unit)
 
 nightly: ## What takes hours: the whole fault matrix, long fuzzing, the soak, the whole exploration, and that each check can fail
-	$(call stages,browser-test explore chaos registry-test mlflow-test kueue-test engines-test fuzz soak explore-mutants chaos-mutants)
+	$(call stages,browser-test explore chaos registry-test image-volume-test catalog-test mlflow-test kueue-test engines-test fuzz soak explore-mutants chaos-mutants)
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev,unit_tests sim_tests model_server_tests,.)
@@ -113,7 +113,7 @@ cluster-up: rig-deps ## Start a real Kubernetes on this machine (NODE=real runs 
 
 cluster-down: ## Stop it and leave nothing behind
 	@$(RIG) down
-	@for dir in .cluster-test .cluster-browser .cluster-chaos .cluster-chaos-stale .cluster-soak; do if [ -d $$dir ]; then $(RIG) down --dir $$dir; fi; done
+	@for dir in .cluster-test .cluster-browser .cluster-chaos .cluster-chaos-stale .cluster-soak .cluster-image-volumes; do if [ -d $$dir ]; then $(RIG) down --dir $$dir; fi; done
 
 deploy: ## Install CRDs and operator into the cluster that KUBECONFIG names
 	kubectl apply --server-side -k crds
@@ -144,6 +144,19 @@ verify: deps ## Checks that need no build: rooms, gate sets' CRDs, API reference
 registry-test: build rig-deps ## The fetching program against a real OCI registry, which is built once (minutes)
 	@$(PYTHON) tests/cluster/registry.py
 	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/cluster/test_registry.py
+
+.PHONY: image-volume-test
+image-volume-test: export MODELOPS_TEST_RIG = .cluster-image-volumes
+image-volume-test: export MODELOPS_TEST_RIG_FLAGS = --image-volumes
+image-volume-test: build rig-deps ## Artifacts that the kubelet mounts, from a real registry, by containerd 2; both are built once (minutes)
+	@scripts/install-deps.sh tests/cluster/packages-image-volumes.txt
+	@$(PYTHON) tests/cluster/registry.py
+	@$(PYTHON) tests/cluster/run.py tests/cluster/test_image_volumes.py
+
+.PHONY: catalog-test
+catalog-test: rig-deps ## Servers of the catalog of runtimes that need no GPU, as their manifests run them; they are installed and built once (minutes, 1.2 GB)
+	@$(PYTHON) tests/cluster/catalog.py
+	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/cluster/test_catalog.py
 
 .PHONY: mlflow-test
 mlflow-test: build rig-deps ## Importing from a real MLflow server on a real cluster; it is installed once (minutes, 0.9 GB)
@@ -216,4 +229,4 @@ bench-compare: build rig-deps ## Ours beside a controller-runtime operator, in t
 	@$(PYTHON) tests/bench/compare.py --write
 
 clean: cluster-down ## Remove what was built (not the cached cluster binaries)
-	@rm -rf build .cluster .cluster-test .cluster-browser .cluster-chaos .cluster-chaos-stale .cluster-soak
+	@rm -rf build .cluster .cluster-test .cluster-browser .cluster-chaos .cluster-chaos-stale .cluster-soak .cluster-image-volumes

@@ -102,8 +102,8 @@ struct Pod {
   // The first thing that keeps it from being ready: "ImagePullBackOff: …", "CrashLoopBackOff: …", the last
   // words of our fetch container.
   std::string problem;
-  // Since when it fetches what it serves, as long as no fetch container has had to try again; and when the last of them was done. Of artifacts
-  // that the kubelet mounts (image volumes): since when it has a node and none of its containers has begun, and when the first one did.
+  // Since when it fetches what it serves, as long as no fetch container has had to try again; and when the last of them was done. Where
+  // the kubelet mounts artifacts (image volumes): also since when it has a node, until its first container begins.
   std::optional<TimePoint> fetching_since = {}, fetched_at = {};
   bool digest_mismatch = false;  // our fetch container said so
   bool bad_signature = false;    // likewise

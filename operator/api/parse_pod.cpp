@@ -175,23 +175,6 @@ void find_fetching(Found& out) {
   else if (first_try) out.fetching_since = since;
 }
 
-// The kubelet pulls all images before it starts the first container, and says nothing meanwhile.
-void find_mounting(Found& out) {
-  std::optional<TimePoint> first;
-  const auto see = [&](const std::optional<TimePoint>& start) {
-    if (start && (!first || *start < *first)) first = start;
-  };
-  for (const auto* containers : {&out.status.init_containers, &out.status.containers})
-    for (const ContainerStatus& c : *containers)
-      for (const ContainerState* state : {&c.state, &c.last_state}) {
-        see(state->running_since);
-        if (state->terminated) see(state->terminated->started);
-      }
-  const bool fetches_too = out.fetching_since || out.fetched_at;
-  if (first && !fetches_too) out.fetched_at = first;
-  if (!out.begun && out.problem.empty()) out.fetching_since = out.status.scheduled;
-}
-
 void conclude(Found& out) {
   const PodStatus& status = out.status;
   out.ready = status.ready;
@@ -201,7 +184,8 @@ void conclude(Found& out) {
               std::any_of(status.init_containers.begin(), status.init_containers.end(), begun);
   out.problem = problem_of(status);
   find_fetching(out);
-  if (out.mounts_images) find_mounting(out);
+  // The kubelet pulls all images before it starts the first container, and says nothing meanwhile.
+  if (out.mounts_images && !out.begun && out.problem.empty()) out.fetching_since = status.scheduled;
   for (const ContainerStatus& c : status.init_containers) {
     const Terminated* end = failure_of(c);
     if (!fetches(c.name) || end == nullptr) continue;

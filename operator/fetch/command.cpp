@@ -29,7 +29,7 @@ void add_fetch_command(CLI::App& app, std::function<void(const FetchOptions&)> c
   command->add_option("--digest", options->digest, "sha256:<64 hexadecimal digits> that the artifact must have")->required();
   command->add_option("--output", options->output, "the file to write, or the folder of what is unpacked")->required();
   command->add_flag("--unpack", options->unpack, "the artifact is a tar, tar.gz or tar.zst archive, to be unpacked");
-  command->add_flag("--mounted", options->mounted, "the output is an image volume, whose files the signature must vouch for; nothing is fetched");
+  command->add_flag("--mounted", options->mounted, "the output is an image volume, which must hold files, those that the signature vouches for; nothing is fetched");
   command->add_option("--source-dir", options->source_dir, "where the ConfigMap or claim is mounted")->capture_default_str();
   command->add_option("--termination-log", options->termination_log, "file for the last message, if it exists")
       ->capture_default_str();

@@ -102,8 +102,6 @@ class Fetch {
       return {kFetchUsage, "--digest must be sha256: and 64 hexadecimal digits in lower case, but is " + options_.digest};
     if (options_.output.filename().empty())
       return {kFetchUsage, "--output must name a file, but is " + options_.output.string()};
-    if (options_.mounted && options_.signature_uri.empty())
-      return {kFetchUsage, "--mounted verifies a signature, and --signature-uri names none"};
     if (!options_.signature_uri.empty())
       if (auto wrong = read_signature()) return *wrong;
     if (options_.mounted) return verify_mounted();
@@ -156,10 +154,16 @@ class Fetch {
     return std::nullopt;
   }
 
+  // Container runtimes take an artifact that is no image, and mount an empty folder.
   FetchResult verify_mounted() {
+    const Result<bool> empty = fetch::is_without_files(options_.output);
+    if (!empty) return failed(empty.error());
+    if (*empty)
+      return {kFetchNoSource, redact_uri(options_.uri) + ": the mounted volume holds no file: it is no image, but an artifact of other layers; push it as an image, or say spec.serving.ociArtifacts: Fetch"};
+    if (!statement_) return {kFetchOk, "mounted " + redact_uri(options_.uri)};
     const Result<fetch::Files> files = fetch::files_below(options_.output, deadline_.token());
     if (auto wrong = check_signature(files)) return *wrong;
-    return {kFetchOk, "verified " + redact_uri(options_.uri) + ", " + std::to_string(files->size()) + " files, signed"};
+    return {kFetchOk, "mounted " + redact_uri(options_.uri) + ", " + std::to_string(files->size()) + " files" + signed_note()};
   }
 
   std::string signed_note() const { return statement_ ? ", signed" : ""; }

@@ -19,7 +19,7 @@ struct FetchOptions {
   std::string digest;                            // sha256:<64 hexadecimal digits in lower case>
   std::filesystem::path output;                  // the file or, of what is unpacked, the folder; folders on the way are made
   bool unpack = false;                           // the artifact is an archive (unpack.h), and `output` a folder
-  bool mounted = false;  // `output` is there already, an image volume of this digest: all there is to verify is its signature
+  bool mounted = false;  // `output` is an image volume of this digest: what may be wrong is that nothing is in it, and its signature
   std::filesystem::path source_dir = "/source";  // where the pod mounts the ConfigMap or claim
   std::filesystem::path termination_log = "/dev/termination-log";  // takes the last sentence if it is there and can be written
   Duration timeout = std::chrono::minutes(10);                     // for all attempts together

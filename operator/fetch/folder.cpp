@@ -27,6 +27,7 @@ std::string plain_path(std::string_view path) {
 }
 
 tl::unexpected<Error> refuse(const std::string& why) { return fail(ErrorKind::Malformed, why); }
+tl::unexpected<Error> unreadable(const fs::path& what, const std::string& why) { return fail(ErrorKind::NotFound, "cannot read " + what.string() + ": " + why); }
 
 }  // namespace
 
@@ -172,10 +173,17 @@ Result<Files> Folder::files() const {
   return out;
 }
 
+Result<bool> is_without_files(const fs::path& folder) {
+  std::error_code error;
+  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::end(it); it.increment(error))
+    if (!fs::is_directory(it->symlink_status(error))) return false;
+  if (error) return unreadable(folder, error.message());
+  return true;
+}
+
 Result<Files> files_below(const fs::path& folder, std::stop_token stop) {
   Files out;
   std::error_code error;
-  const auto unreadable = [](const fs::path& what, const std::string& why) { return fail(ErrorKind::NotFound, "cannot read " + what.string() + ": " + why); };
   uint64_t entries = 0;
   for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::end(it); it.increment(error)) {
     if (stop.stop_requested()) return fail(ErrorKind::Cancelled, "stopped");

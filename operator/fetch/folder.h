@@ -55,6 +55,9 @@ class Folder {
   std::string file_path_;
 };
 
+// Whether there is no file below `folder`, nor a link. ErrorKind::NotFound if it cannot be read.
+Result<bool> is_without_files(const std::filesystem::path& folder);
+
 // The digests of all files below `folder`, which others made. ErrorKind::Malformed where it holds anything but regular files and folders, as an artifact that
 // is unpacked never does, or too many of them; ErrorKind::Cancelled once `stop` asks.
 Result<Files> files_below(const std::filesystem::path& folder, std::stop_token stop);

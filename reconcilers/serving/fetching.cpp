@@ -108,11 +108,15 @@ std::string suffixed(const std::string& name, const std::string& role, const std
 
 Json mount_of(const std::string& volume, const std::string& path) { return {{"name", volume}, {"mountPath", path}, {"readOnly", true}}; }
 
+// What the kubelet pulls with is no matter of the container's; the CAs that it holds are, for a signature on a web server.
+bool wants_credentials(const Bring& one) { return !one.artifact.secret.empty() && !(one.image_volume && one.artifact.signature_uri.empty()); }
+
 std::string path_of(const Bring& one) { return std::string(kArtifactPath) + "/" + one.output; }
 
 Json fetch_container(const Bring& one, const std::string& image, const Json& pod_security, const std::string& role) {
   const api::Artifact& artifact = one.artifact;
   const auto named = [&](const char* volume) { return suffixed(volume, role, one.part); };
+  const bool credentials = wants_credentials(one);
   Json args = {"fetch", "--uri", artifact.uri, "--digest", artifact.digest, "--output", path_of(one), "--max-bytes", std::to_string(one.max_bytes)};
   Json mounts = Json::array();
   if (one.image_volume) {
@@ -122,7 +126,7 @@ Json fetch_container(const Bring& one, const std::string& image, const Json& pod
     mounts.push_back({{"name", suffixed(kArtifactVolume, role)}, {"mountPath", kArtifactPath}});
     if (one.volume) mounts.push_back(mount_of(named(kSourceVolume), kSourcePath));
   }
-  if (!artifact.secret.empty()) {
+  if (credentials) {
     args.insert(args.end(), {"--credentials-dir", kCredentialsPath});
     mounts.push_back(mount_of(named(kCredentialsVolume), kCredentialsPath));
   }
@@ -193,8 +197,7 @@ Result<std::vector<Bring>> what_to_bring(const api::Artifact& artifact, const st
 
 Json fetch_containers(const std::vector<Bring>& all, const std::string& image, const Json& pod_security, const std::string& role) {
   Json containers = Json::array();
-  for (const Bring& one : all)
-    if (!one.image_volume || !one.artifact.signature_uri.empty()) containers.push_back(fetch_container(one, image, pod_security, role));
+  for (const Bring& one : all) containers.push_back(fetch_container(one, image, pod_security, role));
   return containers;
 }
 
@@ -210,13 +213,12 @@ Json fetch_volumes(const std::vector<Bring>& all, const std::string& role) {
       volumes.push_back(*one.volume);
       volumes.back()["name"] = named(one.image_volume ? kImageVolume : kSourceVolume);
     }
-    if (one.image_volume && one.artifact.signature_uri.empty()) continue;  // no container wants the rest
     // Without the ConfigMap or the Secret the container starts, and says what is missing.
     if (auto volume = volume_of(one.artifact.signature_uri, named(kSignatureVolume))) {
       if (volume->contains("configMap")) (*volume)["configMap"]["optional"] = true;
       volumes.push_back(std::move(*volume));
     }
-    if (!one.artifact.secret.empty())
+    if (wants_credentials(one))
       volumes.push_back({{"name", named(kCredentialsVolume)}, {"secret", {{"secretName", one.artifact.secret}, {"optional", true}}}});
   }
   return volumes;

@@ -19,7 +19,7 @@ struct Bring {
   std::string output;          // where it lies below the artifact volume
   uint64_t max_bytes = 0;
   std::optional<Json> volume;  // the ConfigMap or claim that it is in
-  bool image_volume = false;   // the kubelet pulls and mounts it; a container verifies what needs a signature
+  bool image_volume = false;   // the kubelet pulls and mounts it; a container sees that something is there, and verifies the signature
 };
 
 // The artifact first, then its parts. `image_volumes`: what lies in a registry comes by these. ErrorKind::Invalid when a URI or a size cannot be used.

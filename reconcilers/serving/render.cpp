@@ -168,8 +168,7 @@ void dress(Ingredients& of, const api::Model& model, const api::ModelVersion& ve
   dress_metadata(of.pods, model, version, runtime, revision);
   Json& spec = of.pods["spec"];
   put_first(spec, "volumes", fetch_volumes(of.brought));
-  if (Json fetching = fetch_containers(of.brought, settings.fetch_image, spec.value("securityContext", Json())); !fetching.empty())
-    put_first(spec, "initContainers", std::move(fetching));
+  put_first(spec, "initContainers", fetch_containers(of.brought, settings.fetch_image, spec.value("securityContext", Json())));
   add_pull_secrets(spec, pull_secrets(of.brought));
 }
 

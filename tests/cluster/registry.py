@@ -2,20 +2,24 @@
 """A real OCI registry (CNCF distribution), built once from its pinned Go module and cached. Run as a program, it builds it."""
 
 import base64
+import contextlib
 import crypt
+import gzip
 import hashlib
 import json
 import os
 import pathlib
+import signal
 import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
 
-import settings  # noqa: F401 - makes riglib known
+import settings
 
 from riglib import build
+from riglib.layout import NODE_IP
 from seaweed import _free_ports
 
 MODULE = pathlib.Path(__file__).resolve().parent / "registry"
@@ -33,33 +37,41 @@ def _build(folder):
     build.compile_go(go, env, MODULE, [*FLAGS, "-o", os.path.join(folder, "registry"), PACKAGE])
 
 
-class Registry:
-    """One with TLS and an account, on this host, until it is closed."""
+def rig(command, *arguments):
+    return [settings.RIG_PROGRAM, command, "--dir", settings.RIG, *arguments]
 
-    def __init__(self, folder):
+
+class Registry:
+    """One with TLS and an account, on this host or inside of the rig, where nodes and pods reach it, until it is closed."""
+
+    def __init__(self, folder, inside=False):
         self.folder, self.port = folder, _free_ports(1)[0]
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = self.reached = f"{NODE_IP if inside else '127.0.0.1'}:{self.port}"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "key.pem", "-out", folder / "ca.crt",
-                        "-days", "2", "-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+                        "-days", "2", "-subj", "/CN=registry", "-addext", f"subjectAltName=IP:127.0.0.1,IP:{NODE_IP}"], check=True, capture_output=True)
         (folder / "htpasswd").write_text(f"{USER}:{crypt.crypt(PASSWORD, crypt.mksalt(crypt.METHOD_BLOWFISH)).replace('$2b$', '$2y$', 1)}\n")
         (folder / "config.yml").write_text(json.dumps({  # JSON is YAML
             "version": 0.1, "log": {"level": "error"}, "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
             "auth": {"htpasswd": {"realm": "registry", "path": str(folder / "htpasswd")}},
             "http": {"addr": self.address, "secret": "x", "tls": {"certificate": str(folder / "ca.crt"), "key": str(folder / "key.pem")}}}))
         self.log = open(folder / "log", "wb")
-        self.process = subprocess.Popen([home() / "registry", "serve", folder / "config.yml"], stdout=self.log, stderr=self.log)
+        if inside:
+            self.reached = subprocess.run([*rig("forward"), "--background", "0", self.address], check=True, capture_output=True, text=True).stdout.split()[-1]
+        self.process = subprocess.Popen([*(rig("exec", "--") if inside else []), home() / "registry", "serve", folder / "config.yml"],
+                                        stdout=self.log, stderr=self.log, start_new_session=True)
         end = time.monotonic() + 30
         while not self.answers():
             assert self.process.poll() is None and time.monotonic() < end, (folder / "log").read_text()
             time.sleep(0.05)
 
     def close(self):
-        self.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.log.close()
 
     def ask(self, method, path, body=None, kind="application/octet-stream"):
-        url = path if path.startswith("https://") else f"https://{self.address}{path}"
+        url = path if path.startswith("https://") else f"https://{self.reached}{path}"
         account = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         request = urllib.request.Request(url, data=body, method=method, headers={"Authorization": f"Basic {account}", "Content-Type": kind})
         return urllib.request.urlopen(request, timeout=10, context=ssl.create_default_context(cafile=self.folder / "ca.crt"))
@@ -78,9 +90,18 @@ class Registry:
 
     def push(self, layers):
         """An artifact of (media type, content, annotations); its digest."""
+        return self._push({"artifactType": "application/x-model"}, "application/vnd.oci.empty.v1+json", b"{}", layers)
+
+    def push_image(self, *archives):
+        """An image whose layers are these tars; its digest."""
+        config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(a).hexdigest() for a in archives]}}
+        layers = [("application/vnd.oci.image.layer.v1.tar+gzip", gzip.compress(archive, mtime=0), {}) for archive in archives]
+        return self._push({}, "application/vnd.oci.image.config.v1+json", json.dumps(config).encode(), layers)
+
+    def _push(self, fields, config_kind, config, layers):
         kind = "application/vnd.oci.image.manifest.v1+json"
-        empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": self.push_blob(b"{}"), "size": 2}
-        manifest = json.dumps({"schemaVersion": 2, "mediaType": kind, "artifactType": "application/x-model", "config": empty, "layers": [
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": kind, **fields,
+                               "config": {"mediaType": config_kind, "digest": self.push_blob(config), "size": len(config)}, "layers": [
             {"mediaType": media, "digest": self.push_blob(content), "size": len(content), "annotations": notes} for media, content, notes in layers]}).encode()
         digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
         self.ask("PUT", f"/v2/team/fraud/manifests/{digest}", manifest, kind)

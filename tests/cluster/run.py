@@ -7,6 +7,7 @@ Brings the embedded cluster up (or uses the one that runs), builds and loads the
 runs pytest in parallel. `--keep` leaves the cluster, and the namespaces of the tests, for a look. Exits as pytest does.
 
     MODELOPS_TEST_RIG       the cluster's folder (default: .cluster-test)
+    MODELOPS_TEST_RIG_FLAGS further flags of `rig.py up`
     MODELOPS_TEST_OPERATOR  the operator's binary (default: build/release/bin/model-operator)
     MODELOPS_TEST_WORKERS   processes at a time (default: 3 for each processor)
 """
@@ -90,6 +91,8 @@ def run_pytest(arguments):
                "--ignore", str(HERE / "test_mlflow.py"),    # make mlflow-test: it installs MLflow first
                "--ignore", str(HERE / "test_kueue.py"),     # make kueue-test: it builds Kueue first
                "--ignore", str(HERE / "test_engines.py"),   # make engines-test: it fetches the engines first
+               "--ignore", str(HERE / "test_image_volumes.py"),  # make image-volume-test: it builds a containerd first
+               "--ignore", str(HERE / "test_catalog.py"),   # make catalog-test: it installs the servers first
                "--durations=10", "-ra", *parallel, *arguments, *targets]
     return subprocess.run(command, env=environment).returncode
 
@@ -125,7 +128,7 @@ def main():
     install_packages()
     was_running, kube, code = running(), None, 1
     try:
-        rig("up", "--node", "real")
+        rig("up", "--node", "real", *os.environ.get("MODELOPS_TEST_RIG_FLAGS", "").split())
         load_images()
         kube = install()
         # The last line is pytest's own, so what there is to say comes before.

@@ -299,15 +299,15 @@ TEST_CASE("how far a pod is whose artifact the kubelet mounts", "[api]") {
   CHECK_FALSE(refused.fetching_since);
   CHECK(refused.problem == "ErrImagePull: no such manifest");
 
-  const Pod runs = mounts(server(R"("state":{"running":{"startedAt":"2026-11-22T09:02:00Z"}},
-      "lastState":{"terminated":{"exitCode":1,"startedAt":"2026-11-22T09:01:00Z"}},"restartCount":1)"));
-  CHECK(runs.fetched_at == parse_time("2026-11-22T09:01:00Z"));
-
-  // A part that is fetched comes after the images, and the pod has all once that is there.
+  // Then a container looks at them, and others fetch what is none.
   const std::string waits = R"(,"containerStatuses":[{"name":"server","state":{"waiting":{"reason":"PodInitializing"}}}])";
   const Pod fetches = mounts(R"("initContainerStatuses":[{"name":"modelops-fetch-prompt","state":{"running":{"startedAt":"2026-11-22T09:03:00Z"}}}])" + waits);
   CHECK(fetches.fetching_since == parse_time("2026-11-22T09:03:00Z"));
   CHECK_FALSE(fetches.fetched_at);
+  const Pod done = mounts(R"("initContainerStatuses":[{"name":"modelops-fetch",
+      "state":{"terminated":{"exitCode":0,"startedAt":"2026-11-22T09:03:00Z","finishedAt":"2026-11-22T09:04:00Z"}}}])" + waits);
+  CHECK(done.fetched_at == parse_time("2026-11-22T09:04:00Z"));
+  CHECK_FALSE(done.fetching_since);
 }
 
 TEST_CASE("an autoscaler that cannot scale says why", "[api]") {

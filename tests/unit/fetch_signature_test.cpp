@@ -112,14 +112,14 @@ TEST_CASE("the files of an image volume are those that were signed", "[fetch][si
   write(f.options.output / ".gitattributes", "anything");
   write(f.options.output / "MLmodel", "flavor");
   write(f.options.output / "data/größe.bin", "y");
-  CHECK(f.run() == kFetchUsage);
-  CHECK_THAT(f.said(), Contains("--signature-uri names none"));
+  CHECK(f.run() == 0);  // without a signature the files are no matter
+  CHECK(f.said() == "mounted " + f.options.uri);
   f.options.signature_dir = f.dir.path;
   write(f.dir.path / "folder.sig", fixture("folder.sig"));
   f.options.signature_uri = "configmap://signatures/folder.sig";
   f.options.public_key = fixture("p256.pub");
   CHECK(f.run() == 0);
-  CHECK(f.said() == "verified " + f.options.uri + ", 3 files, signed");
+  CHECK(f.said() == "mounted " + f.options.uri + ", 3 files, signed");
   write(f.options.output / "MLmodel", "evil");
   CHECK(f.run() == kFetchSignature);
   CHECK_THAT(f.said(), StartsWith("bad signature: oci://store/team/fraud@") && Contains("\"MLmodel\" differs"));
@@ -129,6 +129,9 @@ TEST_CASE("the files of an image volume are those that were signed", "[fetch][si
   CHECK_THAT(f.said(), Contains("\"data/more\" is neither a file nor a folder"));
   f.options.output = f.dir.path / "absent";
   CHECK(f.run() == kFetchNoSource);
+  fs::create_directories(f.options.output / "data");
+  CHECK(f.run() == kFetchNoSource);
+  CHECK_THAT(f.said(), Contains("holds no file: it is no image"));
   CHECK(f.http.requests.empty());
 }
 

@@ -113,7 +113,10 @@ TEST_CASE("a signature is fetched with the artifact, and its ConfigMap or claim 
 
 TEST_CASE("the kubelet brings what lies in a registry where runtime or Model say so") {
   const Json pods = mounted().pods();
-  CHECK_FALSE(pods.contains("initContainers"));
+  REQUIRE(pods["initContainers"].size() == 1);
+  CHECK(has(pods["initContainers"][0]["args"], {"--output", "/artifact/model"}));
+  CHECK(has(pods["initContainers"][0]["args"], {"--mounted"}));
+  CHECK(pods["initContainers"][0]["volumeMounts"] == pods["containers"][0]["volumeMounts"]);
   CHECK_FALSE(pods.contains("imagePullSecrets"));
   CHECK(pods["volumes"] == Json::parse(R"([{"name": "modelops-image", "image": {"reference": "registry:5000/team/fraud@)" + kDigest +
                                        R"(", "pullPolicy": "IfNotPresent"}}])"));
@@ -151,6 +154,7 @@ TEST_CASE("the kubelet pulls with the artifact's Secret, beside those of the tem
   Scene scene = mounted();
   scene.v.artifact.secret = "store";
   CHECK(scene.pods()["imagePullSecrets"] == Json::parse(R"([{"name": "store"}])"));
+  CHECK(scene.pods()["volumes"].size() == 1);  // no container sees it
   scene.r.pod_template = R"({"spec": {"imagePullSecrets": [{"name": "servers"}, {"name": "store"}], "containers": [{"name": "server", "image": "server:1"}]}})";
   CHECK(scene.pods()["imagePullSecrets"] == Json::parse(R"([{"name": "servers"}, {"name": "store"}])"));
   scene.v.artifact.secret = "others";
@@ -182,8 +186,10 @@ TEST_CASE("images lie beside what is fetched") {
   Scene scene = mounted();
   scene.v.parts = {{"lora", "adapters/support", image()}, {"prompt", "prompt", of("configmap://prompts/chat")}};
   const Json pods = scene.pods();
-  REQUIRE(pods["initContainers"].size() == 1);
-  CHECK(pods["initContainers"][0]["name"] == "modelops-fetch-prompt");
+  REQUIRE(pods["initContainers"].size() == 3);
+  CHECK(pods["initContainers"][1]["name"] == "modelops-fetch-lora");
+  CHECK(pods["initContainers"][1]["volumeMounts"] == Json::parse(R"([{"name": "modelops-image-lora", "mountPath": "/artifact/parts/adapters/support", "readOnly": true}])"));
+  CHECK(pods["initContainers"][2]["volumeMounts"][0] == Json::parse(R"({"name": "modelops-artifact", "mountPath": "/artifact"})"));
   CHECK(pods["containers"][0]["volumeMounts"] == Json::parse(R"([{"name": "modelops-image", "mountPath": "/artifact/model", "readOnly": true},
       {"name": "modelops-image-lora", "mountPath": "/artifact/parts/adapters/support", "readOnly": true},
       {"name": "modelops-artifact", "mountPath": "/artifact/parts/prompt", "readOnly": true, "subPath": "parts/prompt"}])"));

@@ -30,6 +30,7 @@ def parser():
     sub = add("up", "start, or keep what runs")
     sub.add_argument("--node", choices=["real", "fake"])
     sub.add_argument("--no-gateway", action="store_true", help="without Traefik and the Gateway API, which then are not built either")
+    sub.add_argument("--image-volumes", action="store_true", help="with a containerd that mounts them, built once; a real node's alone")
     sub.add_argument("--second-apiserver", action="store_true", help="on the same etcd, by a link that can be frozen: `signal etcd-relay …`")
     add("down", "end and remove everything but the logs")
     add("status", "say what runs; exits 1 unless healthy")
@@ -106,7 +107,7 @@ def dispatch(arguments):
 
 def dispatch_rig(command, layout, arguments):
     if command == "up":
-        cluster.up(layout, arguments.node, arguments.second_apiserver, not arguments.no_gateway)
+        cluster.up(layout, arguments.node, arguments.second_apiserver, not arguments.no_gateway, arguments.image_volumes)
     elif command == "down":
         cluster.down(layout)
     elif command == "status":

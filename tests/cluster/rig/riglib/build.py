@@ -36,6 +36,9 @@ GATEWAY_FLAGS = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
 TRAEFIK = "github.com/traefik/traefik/v3/cmd/traefik"
 LEGO = "github.com/go-acme/lego/v4"
 NO_DNS_PROVIDERS = GATEWAY_MODULE / "dns" / "dns_providers.go"
+# A containerd that mounts image volumes, which Debian's does not: a module of its own.
+CONTAINERD_MODULE = RIG_DIR / "containerd"
+CONTAINERD = "github.com/containerd/containerd/v2/cmd"
 # How kwok's simulated pods and nodes behave; they come with kwok's own module.
 KWOK_STAGES = ["node/fast/node-initialize.yaml", "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
                "pod/fast/pod-ready.yaml", "pod/fast/pod-complete.yaml", "pod/fast/pod-delete.yaml"]
@@ -52,6 +55,10 @@ def gateway_home():
     return home_of("gateway", (GATEWAY_MODULE / "go.mod", GATEWAY_MODULE / "go.sum", NO_DNS_PROVIDERS), (GATEWAY_FLAGS, TRAEFIK))
 
 
+def containerd_home():
+    return home_of("containerd", (CONTAINERD_MODULE / "go.mod", CONTAINERD_MODULE / "go.sum"), (BUILD_FLAGS[:2], CONTAINERD))
+
+
 def home_of(name, sources, settings):
     """The cache folder of what is built from these sources with these settings."""
     digest = hashlib.sha256()
@@ -65,11 +72,13 @@ def bin_dir():
     return home() / "bin"
 
 
-def ensure(gateway=True):
+def ensure(gateway=True, image_volumes=False):
     """Build unless the cache has it; two callers never build at once."""
     ensure_built(home(), _build_all, f"Kubernetes {K8S_VERSION} and etcd", 7)
     if gateway:
         ensure_built(gateway_home(), _build_gateway, "the gateway", 3)
+    if image_volumes:
+        ensure_built(containerd_home(), _build_containerd, "containerd", 3)
     return home()
 
 
@@ -107,6 +116,12 @@ def _build_all(temporary):
         raise RigError(f"the build left out {', '.join(missing)}")
     run(["gcc", "-static", "-Os", "-s", "-o", os.path.join(programs, "pause"), RIG_DIR / "c" / "pause.c"])
     _write_stages(go, env, module, temporary)
+
+
+def _build_containerd(temporary):
+    go, env = find_go()
+    compile_go(go, env, CONTAINERD_MODULE, [*BUILD_FLAGS[:2], "-ldflags=-s -w", "-o", temporary + "/",
+                                            f"{CONTAINERD}/containerd", f"{CONTAINERD}/containerd-shim-runc-v2"])
 
 
 def _build_gateway(temporary):

@@ -26,20 +26,21 @@ UNSHARE = ["unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "
 
 # --- up ---
 
-def up(layout, kind, second=False, gateway=True):
+def up(layout, kind, second=False, gateway=True, image_volumes=False):
     kind = kind or _default_kind()
     started = time.monotonic()
     require_packages()
-    build.ensure(gateway)
+    build.ensure(gateway, image_volumes)
     if kind == "real":
         layout.require_uncovered(build.home(), build.gateway_home(), RIG_DIR)
     layout.make()
     with locked(layout.lock):
-        if healthy(layout, kind) and all(layout.record().get(part) for part, wanted in (("second", second), ("gateway", gateway)) if wanted):
+        parts = (("second", second), ("gateway", gateway), ("image_volumes", image_volumes))
+        if healthy(layout, kind) and all(layout.record().get(part) for part, wanted in parts if wanted):
             say(f"a healthy cluster with a {kind} node already runs")
         else:
             clean(layout)
-            _start(layout, kind, second, gateway)
+            _start(layout, kind, second, gateway, image_volumes)
     say(f"{kind} node, up in {time.monotonic() - started:.1f} s")
     print(f"KUBECONFIG={layout.kubeconfig}")
     if layout.record().get("second"):
@@ -74,7 +75,7 @@ def _why_not_real():
     return f"namespaces can't be made ({probe.stderr.strip()})" if probe.returncode else None
 
 
-def _start(layout, kind, second, gateway):
+def _start(layout, kind, second, gateway, image_volumes):
     shutil.rmtree(layout.logs, ignore_errors=True)
     for name in ("audit.log", "second-audit.log"):
         (layout.dir / name).unlink(missing_ok=True)
@@ -98,7 +99,7 @@ def _start(layout, kind, second, gateway):
         write_atomically(layout.dir / "gateway.url", f"http://127.0.0.1:{host[3]}\n")
     if second:
         write_atomically(layout.second_kubeconfig, pki.kubeconfig(layout, "admin", f"https://127.0.0.1:{host[2]}"), 0o600)
-    layout.save(kind=kind, ports=ports, second=second, gateway=gateway)
+    layout.save(kind=kind, ports=ports, second=second, gateway=gateway, image_volumes=image_volumes)
     holder = _spawn_holder(layout, listeners)
     try:
         _bootstrap(layout, kind, holder)

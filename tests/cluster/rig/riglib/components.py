@@ -1,6 +1,8 @@
 """Every program of the rig: its configuration files and its command line."""
 
 import json
+import os
+import pathlib
 import sys
 
 from riglib import build, objects, pki
@@ -26,6 +28,8 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   sandbox_image = "localhost/pause:1"
   restrict_oom_score_adj = true
   disable_apparmor = true
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{state}/registries"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{cni}"
@@ -238,7 +242,9 @@ def fake_node(layout, ports):
 
 
 def runtime(layout):
-    return {"containerd": ["/usr/bin/containerd", "--config", layout.conf / "containerd.toml"]}
+    programs = build.containerd_home() if layout.record().get("image_volumes") else pathlib.Path("/usr/bin")
+    # It looks for its shim in PATH.
+    return {"containerd": ["/usr/bin/env", f"PATH={programs}:{os.environ['PATH']}", programs / "containerd", "--config", layout.conf / "containerd.toml"]}
 
 
 def real_node(layout):
