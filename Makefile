@@ -197,11 +197,16 @@ explore-short: explore-build ## The first 10,000 states of each
 explore-mutants: deps ## Shows that exploring finds what is broken on purpose
 	@$(PYTHON) tests/explore/mutants.py
 
-.PHONY: bench-memory bench-plan
+.PHONY: bench-memory bench-plan bench-audit
 bench-plan: deps ## What one plan costs, and what the largest templates cost others
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release -j $(JOBS) --target plan_bench
 	@$(BIN)/plan_bench
+
+bench-audit: deps ## What it costs to verify an audit trail of 100,000 records
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS) --target audit_bench
+	@$(BIN)/audit_bench
 
 bench-memory: deps ## Bytes that the operator keeps of each kind of object
 	@cmake --preset release >/dev/null
@@ -212,7 +217,7 @@ bench-memory: deps ## Bytes that the operator keeps of each kind of object
 bench-readers: build ## The report under load: 50 readers at once on 10,000 Models
 	@$(PYTHON) tests/bench/readers.py
 
-bench: build rig-deps bench-memory bench-plan bench-readers ## 1,000 Models on simulated nodes: writes, memory, time
+bench: build rig-deps bench-memory bench-plan bench-audit bench-readers ## 1,000 Models on simulated nodes: writes, memory, time
 	@$(PYTHON) tests/bench/scale.py
 
 .PHONY: bench-fleet

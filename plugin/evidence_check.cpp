@@ -242,8 +242,8 @@ class Check {
     });
     if (!of_trail) return bad("audit/checkpoint.txt belongs to no record of this trail");
     const bool made = std::any_of(keys_.begin(), keys_.end(), [&](const std::string& key) {
-      const auto good = verify_ed25519(key, words->second, to_base64(signature->second));
-      return good && *good;
+      const auto read = PublicKey::read(key);
+      return read && read->made(words->second, to_base64(signature->second));
     });
     if (!keys_.empty() && !made) return bad("audit/checkpoint.sig is not made with any of these keys");
     if (!keys_.empty()) good("audit/checkpoint.txt is signed by this key");

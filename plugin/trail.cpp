@@ -187,7 +187,7 @@ Result<std::vector<std::string>> read_keys(const std::vector<std::string>& files
     if (!file || file.tellg() > kLargestKey) return fail(ErrorKind::Invalid, "--public-key " + name + " cannot be read");
     file.seekg(0);
     keys.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-    if (const auto id = key_id(keys.back()); !id) return fail(id.error().kind, "--public-key " + name + " " + id.error().message);
+    if (const auto read = PublicKey::read(keys.back()); !read) return fail(read.error().kind, "--public-key " + name + " " + read.error().message);
   }
   return keys;
 }

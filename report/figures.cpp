@@ -38,14 +38,14 @@ void keep_newest(std::vector<T>& marks) {
 
 struct Change {  // of what serves, or an attempt at it that ended badly
   TimePoint at{};
-  std::string version;
+  std::string version, word;  // word: its name without the Model's, where it begins with that
   bool bad = false;
 };
 std::vector<Change> changes_of(const Model& m, const Figures& f) {
   std::vector<Change> changes;
   for (const Rollout& r : m.rollouts)
     if (r.finished && *r.finished >= f.from && *r.finished <= f.to && (r.phase == "Succeeded" || r.failed()))
-      changes.push_back({*r.finished, r.to, r.failed()});
+      changes.push_back({*r.finished, r.to, r.to.size() > m.name.size() + 1 && r.to.starts_with(m.name + "-") ? r.to.substr(m.name.size() + 1) : r.to, r.failed()});
   std::sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) { return a.at < b.at; });
   keep_newest(changes);
   return changes;
@@ -163,8 +163,8 @@ void put_changes(Html& h, const std::vector<Change>& changes, const Scale& s) {
   for (const Change& c : changes) {
     const double x = s.x(c.at);
     svg::line(h, x, kTop - 4, x, kHeight - kBottom, c.bad ? "change badchange" : "change");
-    const std::string text = (c.bad ? "✕ " : "→ ") + svg::shortened(c.version, 14);
-    const double wide = 6.4 * static_cast<double>(std::min<size_t>(c.version.size(), 15) + 3);
+    const std::string text = (c.bad ? "✕ " : "→ ") + svg::shortened(c.word, 14);
+    const double wide = 6.4 * static_cast<double>(std::min<size_t>(c.word.size(), 15) + 3);
     const double at = std::min(x, kWidth - kRight - wide);
     if (at < free) continue;
     svg::write(h, at, kTop - 9, text, "soft");

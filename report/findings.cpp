@@ -1,6 +1,7 @@
 #include "report/findings.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "operator/core/text.h"
@@ -114,6 +115,17 @@ void find_duplicates(Portfolio& p) {
   }
 }
 
+// Of two that are as severe, what happens now comes before what is only due; of reviews, the one that is due for longest.
+constexpr std::array kOrder = {"degraded",       "open-breach",  "not-compliant", "awaits-approval", "paused",     "no-data",
+                               "unknown-server", "retires-soon", "no-owner",      "never-served",    "past-review"};
+
+bool worse(const Finding& a, const Finding& b) {
+  const auto place = [](const Finding& f) { return std::find(kOrder.begin(), kOrder.end(), f.kind) - kOrder.begin(); };
+  if (a.severity != b.severity) return a.severity < b.severity;
+  if (place(a) != place(b)) return place(a) < place(b);
+  return a.kind == "past-review" && a.text < b.text;  // they are of one kind; its text ends with the date
+}
+
 }  // namespace
 
 const char* word(Severity severity) {
@@ -124,7 +136,6 @@ void find(Portfolio& p) {
   p.findings.clear();
   for (Model& m : p.models) ModelFindings(m, p.at).run();
   find_duplicates(p);
-  const auto worse = [](const Finding& a, const Finding& b) { return a.severity < b.severity; };
   for (Model& m : p.models) std::stable_sort(m.findings.begin(), m.findings.end(), worse);
   for (const Model& m : p.models) p.findings.insert(p.findings.end(), m.findings.begin(), m.findings.end());
   for (const Server& s : p.servers)

@@ -123,7 +123,7 @@ void put_table(Html& html, const Table& table, const Links& links, const std::st
   html.attribute("aria-label", table.title) << "><table><thead><tr>";
   for (const Column& column : table.columns) {
     html << "<th scope=\"col\"";
-    html.attribute("title", column.meaning) << ">";
+    html.attribute("data-label", column.title).attribute("title", column.meaning) << ">";
     html.text(column.title) << "</th>";
   }
   html << "</tr></thead><tbody>";
@@ -188,7 +188,7 @@ h2{font-size:18px;margin:32px 0 10px;letter-spacing:-.005em}h3{font-size:15px;ma
 .needs li:first-child{border-top:0}.needs a,.needs p{overflow-wrap:anywhere}.needs p{margin:0}
 .badge{display:inline-block;padding:1px 9px;border-radius:99px;font-size:12.5px;font-weight:550;background:var(--dim-bg);color:var(--dim);white-space:nowrap}
 .badge.good{background:var(--good-bg);color:var(--good)}.badge.warn{background:var(--warn-bg);color:var(--warn)}.badge.bad{background:var(--bad-bg);color:var(--bad)}
-.unknown{color:var(--soft);font-style:italic}.empty,.more{color:var(--soft)}
+.unknown{color:var(--soft);font-style:italic}.empty,p.more{color:var(--soft)}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:12px}
 table{border-collapse:collapse;width:100%;font-size:13px}
 th,td{text-align:left;padding:9px 6px;vertical-align:top;border-top:1px solid var(--line);overflow-wrap:break-word}
@@ -204,7 +204,7 @@ form.filter label{display:flex;flex-direction:column;font-size:13px;color:var(--
 input,select,button{font:inherit;color:var(--ink);background:var(--card);border:1px solid var(--soft);border-radius:8px;padding:6px 10px;min-height:38px;max-width:100%}
 button{background:var(--link);border-color:var(--link);color:var(--page);font-weight:600;cursor:pointer}
 .files{display:flex;flex-wrap:wrap;gap:6px 16px;font-size:14px}nav.files{margin:0 0 10px}nav.files a[aria-current]{font-weight:650;text-decoration:none;color:var(--ink)}
-svg{display:block;max-width:100%;height:auto}.space{height:14px}svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .soft{fill:var(--soft)}
+svg{display:block;max-width:100%}svg[viewBox]{height:auto}.space{height:14px}svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .soft{fill:var(--soft)}
 svg .line{stroke:var(--line);stroke-width:1}svg .bar{fill:var(--bar)}svg .bar2{fill:var(--bar-2)}svg .barbad{fill:var(--bar-bad)}svg .bardim{fill:var(--bar-dim)}
 svg .box{fill:var(--dim-bg);stroke:var(--line)}svg .strong{fill:var(--good-bg);stroke:var(--good)}svg .arrow{stroke:var(--soft);stroke-width:1.5;fill:none}svg .tip{fill:var(--soft)}
 svg .mark{stroke:var(--ink);stroke-width:2}svg .target{fill:var(--good-bg)}svg .bound{stroke:var(--good);stroke-width:1.5;stroke-dasharray:5 3}
@@ -212,7 +212,7 @@ svg .trace{stroke:var(--bar);stroke-width:2;fill:none;stroke-linejoin:round}svg 
 svg .change{stroke:var(--soft);stroke-width:1.5;stroke-dasharray:2 3}svg .badchange{stroke:var(--bar-bad)}svg .spot{fill:var(--bar);stroke:var(--card);stroke-width:1}svg .spot.good{fill:var(--good)}svg .spot.bad{fill:var(--bar-bad)}
 .plot{overflow-x:auto}.plot.wide svg{width:100%;min-width:860px;max-width:none}
 details.more summary{cursor:pointer;color:var(--link);padding:10px 4px}.legend{display:flex;flex-wrap:wrap;gap:4px 16px;margin:8px 0 0;padding:0;list-style:none;color:var(--soft);font-size:13px}
-.legend i{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}.i-bar{background:var(--bar)}.i-barbad{background:var(--bar-bad)}.i-bardim{background:var(--bar-dim)}
+.legend i{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}.i-bar{background:var(--bar)}.i-bar2{background:var(--bar-2)}.i-barbad{background:var(--bar-bad)}.i-bardim{background:var(--bar-dim)}
 .gap{border-left:4px solid var(--warn);background:var(--warn-bg);color:var(--warn);padding:8px 14px;border-radius:6px;margin:10px 0}
 .model{border-top:1px solid var(--line);margin-top:40px;padding-top:28px}
 .crumb{font-size:14px;margin:0 0 6px}
@@ -233,11 +233,15 @@ dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin:0 0 8px}}
 --bar:#3f6fd1;--bar-2:#8fa9dd;--bar-bad:#c8394c;--bar-dim:#a9b1c0}body{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 td,td a,td[data-label]{white-space:normal!important;overflow-wrap:anywhere;min-width:0!important}.plot.wide svg{min-width:0}.plot,.scroll{overflow:visible}
 td[data-label=Class],td[data-label=Tier],td[data-label=Stage],td[data-label=Phase],td[data-label=State],td[data-label=Severity],td[data-label=Since],td[data-label="Asked by"]{overflow-wrap:normal}
-td[data-label=Model],td[data-label=Model] a,td[data-label=Owner]{overflow-wrap:break-word;max-width:10ch}
+td[data-label=Model],td[data-label=Model] a,td[data-label=Owner]{overflow-wrap:break-word;max-width:12ch}
 .grid.charts{grid-template-columns:1fr 1fr}.grid.four{grid-template-columns:1fr 1fr}.tiles{grid-template-columns:repeat(4,1fr)}
 .top{background:none;color:#000;border-bottom:2px solid #000}.brand{color:#000}.top nav,form.filter,.files,.skip{display:none}
 main,footer,.top .in{max-width:none;padding-left:0;padding-right:0}
-.tile,.card,.needs li,tr,svg{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}table{font-size:9px}th,td{padding:4px 2.5px}th:first-child,td:first-child{padding-left:8px}thead th{font-size:8.5px;white-space:normal;overflow-wrap:normal}.badge{padding:0 4px;font-size:9px;overflow-wrap:normal}
+.tile,.card,.needs li,tr,svg{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}table{font-size:9px}th,td{padding:4px 2.5px}th:first-child,td:first-child{padding-left:8px}thead th{font-size:8.5px;white-space:normal;overflow-wrap:normal}.badge{padding:0 7px;font-size:11px;overflow-wrap:normal}td .badge{padding:0 4px;font-size:9px}
+body{font-size:13px}h1{font-size:22px}h2{font-size:16px;margin-top:22px}.tile{padding:8px 12px}.tile b{font-size:21px}.tile b.unknown{font-size:16px;line-height:24px}.tile span{font-size:12px}
+.needs li{padding:5px 12px;grid-template-columns:62px minmax(110px,200px) 1fr}details.more summary{display:none}details.more .needs{margin-top:8px}
+td[data-label=Rollout],td[data-label=From],td[data-label=To],td[data-label=Why]{min-width:10.5ch!important}td[data-label=Gates]{min-width:14ch!important}
+[data-label=Took]{display:none}.plot.wide svg text{font-size:16px}
 details.more::details-content{content-visibility:visible;height:auto;display:block}.model{break-before:page}a{text-decoration:none}@page{margin:14mm}}
 )";
   return css;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 
 #include "operator/core/text.h"
@@ -25,16 +26,19 @@ const char* css_of(const Rollout& r) {
   return r.over() ? "bardim" : "bar2";
 }
 
-void legend(Html& html) {
+void legend(Html& html, bool under_way = false) {
   html << "<ul class=\"legend\"><li><i class=\"i-bar\"></i>through</li><li><i class=\"i-barbad\"></i>rolled back or failed</li>"
-          "<li><i class=\"i-bardim\"></i>aborted or superseded</li></ul>";
+          "<li><i class=\"i-bardim\"></i>aborted or superseded</li>";
+  if (under_way) html << "<li><i class=\"i-bar2\"></i>under way</li>";
+  html << "</ul>";
 }
 
 }  // namespace
 
 void put_bars(Html& html, const std::string& title, std::vector<Share> shares, size_t most) {
   std::stable_sort(shares.begin(), shares.end(), [](const Share& a, const Share& b) { return a.count > b.count; });
-  if (shares.size() > most) {
+  const bool summed = shares.size() > most;
+  if (summed) {
     Share others{"others", 0};
     for (size_t i = most - 1; i < shares.size(); ++i) others.count += shares[i].count;
     shares.resize(most - 1);
@@ -42,14 +46,31 @@ void put_bars(Html& html, const std::string& title, std::vector<Share> shares, s
   }
   size_t largest = 1;
   for (const Share& share : shares) largest = std::max(largest, share.count);
-  const double row = 26, left = 130, width = 320;
-  svg::open(html, width, row * static_cast<double>(shares.size()), title);
+  // Lengths are shares of the card's width, so that letters keep their size in each.
+  const double row = 26, left = 50, longest = 38;
+  const auto of_width = [](double x) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f%%", x);
+    return std::string(text);
+  };
+  html << "<div class=\"plot\"><svg class=\"bars\" role=\"img\" width=\"100%\" height=\"";
+  html.number(row * static_cast<double>(shares.size())) << "\"";
+  html.attribute("aria-label", title) << "><title>";
+  html.text(title) << "</title>";
   for (size_t i = 0; i < shares.size(); ++i) {
-    const double y = row * static_cast<double>(i);
-    write(html, 0, y + 17, shortened(shares[i].name.empty() ? "not set" : shares[i].name, 18), shares[i].name.empty() ? "soft" : "");
-    const double length = (width - left - 40) * static_cast<double>(shares[i].count) / static_cast<double>(largest);
-    rect(html, left, y + 6, std::max(length, 2.0), 14, shares[i].name.empty() ? "bardim" : "bar");
-    write(html, left + std::max(length, 2.0) + 6, y + 17, std::to_string(shares[i].count), "soft");
+    const double y = row * static_cast<double>(i), length = std::max(longest * static_cast<double>(shares[i].count) / static_cast<double>(largest), 0.8);
+    const bool named = !shares[i].name.empty() && !(summed && i + 1 == shares.size());
+    const auto text = [&](double x, const char* css, const char* anchor, double dx, const std::string& words) {
+      html << "<text";
+      html.attribute("x", of_width(x)).attribute("dx", std::to_string(static_cast<int>(dx))).attribute("class", css).attribute("text-anchor", anchor) << " y=\"";
+      html.number(y + 17) << "\">";
+      html.text(words) << "</text>";
+    };
+    text(left, named ? "" : "soft", "end", -8, shortened(shares[i].name.empty() ? "not set" : shares[i].name, 15));
+    html << "<rect height=\"14\" rx=\"3\"";
+    html.attribute("x", of_width(left)).attribute("width", of_width(length)).attribute("class", named ? "bar" : "bardim") << " y=\"";
+    html.number(y + 6) << "\"/>";
+    text(left + length, "soft", "start", 6, std::to_string(shares[i].count));
   }
   svg::close(html);
 }
@@ -111,7 +132,7 @@ void put_time_line(Html& html, const Model& m, TimePoint now) {
     write(html, fits ? after : width - right + 12, y + 19, r.phase.empty() ? "unknown" : r.phase, "soft");
   }
   svg::close(html);
-  legend(html);
+  legend(html, std::any_of(shown.begin(), shown.end(), [](const Rollout* r) { return !r->over(); }));
 }
 
 void put_gauge(Html& html, const Monitor& m) {

@@ -11,7 +11,7 @@ struct Share {
   size_t count = 0;
 };
 // Horizontal bars, the largest first; beyond `most` they are summed up as "others".
-void put_bars(Html& html, const std::string& title, std::vector<Share> shares, size_t most = 6);
+void put_bars(Html& html, const std::string& title, std::vector<Share> shares, size_t most = 8);
 // Columns of deployments, failures and what was stopped, week by week.
 void put_weeks(Html& html, const std::vector<Week>& weeks);
 // Rollouts along the time, each from start to end, with its end's colour and what it was to bring.

@@ -113,7 +113,7 @@ void put_monitors(Html& h, const Model& m, TimePoint now, const Links& links) {
   bool any = false;
   for (const Monitor& monitor : m.monitors) any |= !monitor.value.empty();
   if (any) {
-    h << "<div class=\"grid\">";
+    h << "<div class=\"grid charts\">";
     for (const Monitor& monitor : m.monitors) {
       h << "<div class=\"card\"><h3>";
       h.text(monitor.name + (monitor.about.empty() ? "" : " · " + monitor.about)).text(" ");
@@ -151,7 +151,9 @@ void put_need(Html& h, const Finding& f, const Links& links, bool name_models) {
     h.text(f.ns + "/" + f.model) << "</a>";
   } else {
     h << "<span>";
-    h.text(name_models ? f.ns : f.kind) << "</span>";
+    std::string kind = f.kind;
+    std::replace(kind.begin(), kind.end(), '-', ' ');
+    h.text(name_models ? f.ns : kind) << "</span>";
   }
   h << "<p>";
   h.text(f.text) << "</p></li>";
@@ -199,7 +201,7 @@ void put_tiles(Html& h, const Portfolio& p) {
   tile(h, std::to_string(rolled_back), "rolled back in 90 days");
   tile(h, std::to_string(unowned), "without an owner", unowned ? Tone::Warn : Tone::None);
   if (late) tile(h, std::to_string(late), "past their review", Tone::Warn);
-  tile(h, p.servers_known ? std::to_string(p.servers.size()) : "unknown", "servers no Model knows", p.servers.empty() ? Tone::None : Tone::Warn);
+  if (p.servers_known) tile(h, std::to_string(p.servers.size()), "servers no Model knows", p.servers.empty() ? Tone::None : Tone::Warn);
   h << "</ul>";
 }
 

@@ -42,6 +42,10 @@ std::string id_of(EVP_PKEY* key) {
   return sha256_of(bytes);
 }
 
+std::shared_ptr<void> shared(Key key) {
+  return {key.release(), [](void* k) { EVP_PKEY_free(static_cast<EVP_PKEY*>(k)); }};
+}
+
 const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
 }  // namespace
@@ -53,7 +57,7 @@ Result<SigningKey> SigningKey::read(const std::string& pem) {
                 "is not an Ed25519 private key in PEM without a passphrase; create one with openssl genpkey -algorithm ed25519");
   SigningKey out;
   out.id_ = id_of(key.get());
-  out.key_ = std::shared_ptr<void>(key.release(), [](void* k) { EVP_PKEY_free(static_cast<EVP_PKEY*>(k)); });
+  out.key_ = shared(std::move(key));
   return out;
 }
 
@@ -68,18 +72,20 @@ std::string SigningKey::sign(std::string_view bytes) const {
   return to_base64(signature);
 }
 
-Result<std::string> key_id(const std::string& public_key_pem) {
-  const Key key = read_pem(public_key_pem, false);
+Result<PublicKey> PublicKey::read(const std::string& pem) {
+  Key key = read_pem(pem, false);
   if (!key) return fail(ErrorKind::Invalid, "is not an Ed25519 public key in PEM; write it with openssl pkey -in KEY -pubout");
-  return id_of(key.get());
+  PublicKey out;
+  out.id_ = id_of(key.get());
+  out.key_ = shared(std::move(key));
+  return out;
 }
 
-Result<bool> verify_ed25519(const std::string& public_key_pem, std::string_view bytes, const std::string& signature) {
-  const Key key = read_pem(public_key_pem, false);
-  if (!key) return fail(ErrorKind::Invalid, "is not an Ed25519 public key in PEM; write it with openssl pkey -in KEY -pubout");
+bool PublicKey::made(std::string_view bytes, const std::string& signature) const {
   const std::string raw = from_base64(signature);
   const Context context(EVP_MD_CTX_new());
-  return context && raw.size() == kSignature && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
+  return context && raw.size() == kSignature &&
+         EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, static_cast<EVP_PKEY*>(key_.get())) == 1 &&
          EVP_DigestVerify(context.get(), bytes_of(raw), raw.size(), bytes_of(bytes), bytes.size()) == 1;
 }
 

@@ -17,7 +17,7 @@ class SigningKey {
 
   // Base64. The same for the same bytes each time. Throws std::runtime_error if OpenSSL cannot.
   std::string sign(std::string_view bytes) const;
-  // As key_id() of its public key.
+  // As that of its public key.
   const std::string& id() const { return id_; }
 
  private:
@@ -25,12 +25,21 @@ class SigningKey {
   std::string id_;
 };
 
-// Which key it is: the SHA-256 of the public key in DER, as sha256_of() writes it. ErrorKind::Invalid if that is no Ed25519
-// public key in PEM.
-Result<std::string> key_id(const std::string& public_key_pem);
+// Immutable and thread-safe. Reading one takes about as long as checking a signature.
+class PublicKey {
+ public:
+  // ErrorKind::Invalid if that is no Ed25519 public key in PEM.
+  static Result<PublicKey> read(const std::string& pem);
 
-// Whether the key made this signature, in base64, of these bytes. ErrorKind::Invalid if the key cannot be read.
-Result<bool> verify_ed25519(const std::string& public_key_pem, std::string_view bytes, const std::string& signature);
+  // Whether it made this signature, in base64, of these bytes.
+  bool made(std::string_view bytes, const std::string& signature) const;
+  // The SHA-256 of the key in DER, as sha256_of() writes it.
+  const std::string& id() const { return id_; }
+
+ private:
+  std::shared_ptr<void> key_;
+  std::string id_;
+};
 
 // Of base64 without line breaks; from_base64 gives nothing for what is none.
 std::string to_base64(std::string_view bytes);

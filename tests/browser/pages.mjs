@@ -187,12 +187,15 @@ async function file() {
 
 // ---- what the documents show
 
-const SHOWN = { "report-portfolio": ["wide", "portfolio"], "report-model": ["wide", "model-breached"], "report-compliance": ["dark", "compliance"], "report-phone": ["phone", "portfolio"] };
+const SHOWN = { "report-portfolio": ["wide", "portfolio"], "report-model": ["wide", "model-breached"], "report-dark": ["dark", "delivery"], "report-phone": ["phone", "portfolio"],
+                "report-paper": ["paper", "model-degraded"] };
+const SIZES = { paper: { viewport: { width: PAPER.width, height: Math.floor((297 - 2 * 14) / 25.4 * 96) } }, phone: { deviceScaleFactor: 2 } };
 const MOST_BYTES = 150_000;
 
 async function images() {
   for (const [name, [look, path]] of Object.entries(SHOWN)) {
-    const page = await open(look, look === "phone" ? {} : { viewport: { width: 1280, height: 960 } });
+    const page = await open(look === "paper" ? "wide" : look, SIZES[look] ?? { viewport: { width: 1280, height: 960 } });
+    if (look === "paper") await page.emulateMedia({ media: "print" });
     await page.goto(facts.site + PAGES[path]);
     const devtools = await page.context().newCDPSession(page);
     const { data } = await devtools.send("Page.captureScreenshot", { format: "webp", quality: 80 });

@@ -19,6 +19,7 @@ TEAMS = {
     "energy": ["load-forecast", "wind-forecast", "grid-anomaly", "battery-dispatch", "price-forecast", "outage-risk"],
     "platform": ["log-anomaly", "capacity-forecast", "spam-filter", "image-moderation", "toxicity", "document-ocr", "entity-linking"],
 }
+POLICIES = {"high": "What high risk takes.", "medium": "What medium risk takes."}
 CLASSES = ["MachineLearning", "MachineLearning", "MachineLearning", "Statistical", "Rules", "Generative"]
 
 
@@ -37,7 +38,7 @@ class Story:
         self.samples = {}  # series: [(seconds, value)]
         for number, (team, name) in enumerate((t, n) for t, names in TEAMS.items() for n in names):
             self.model(number, team, name)
-        self.objects.append((policy(), None))
+        self.objects.extend((policy(*one), None) for one in POLICIES.items())
 
     # ---- one Model and all that is its own
 
@@ -46,12 +47,14 @@ class Story:
         last = self.dice.randint(2, 6)
         versions = [f"{name}-v{i}" for i in range(1, last + 1)]
         stable = versions[-2] if kind in ("degraded", "paused", "waiting") else versions[-1]
+        tier = ("high", "medium", "low")[number % 3]
+        given_up = {v for v in versions[1:-1] if v != stable and self.dice.random() < 0.1}
         monitors = self.monitors(team, name, kind, stable)
         spec = {
-            "class": CLASSES[number % len(CLASSES)], "riskTier": ("high", "medium", "low")[number % 3],
+            "class": CLASSES[number % len(CLASSES)], "riskTier": tier,
             "description": f"{name.replace('-', ' ').capitalize()} for {team}." + (EVIL if kind == "hostile" else ""),
             "version": versions[-1], "serving": {"replicas": 1 + number % 4},
-            "lifecycle": {"stage": ("Production", "Production", "Staging", "Development")[number % 4], "reviewBy": at(days=-200 + 10 * number)},
+            "lifecycle": {"stage": ("Production", "Production", "Staging", "Development")[number % 4], "reviewBy": at(days=-370 + 10 * number)},
             "monitors": [m for m, _ in monitors],
             "card": {"intendedUse": f"Decides about {name.replace('-', ' ')}.", "limitations": "Trained on data of the last two years.",
                      "businessOwner": f"Head of {team}", "businessValue": "EUR saved a month"},
@@ -63,14 +66,17 @@ class Story:
         if kind == "deprecated":
             spec["lifecycle"] = {"stage": "Deprecated", "successor": "churn", "retireAt": at(days=-20)}
         phase = {"degraded": "Degraded", "paused": "Paused", "waiting": "Paused", "retired": "Retired", "new": "Pending"}.get(kind, "Ready")
-        status = {"phase": phase, "message": f"{stable} serves", "lifecycle": {"stage": spec["lifecycle"]["stage"]},
+        message = {"degraded": f"gate errors of {versions[-1]} failed: 0.031 is above 0.01; {stable} serves", "paused": f"paused by a person; {stable} serves",
+                   "new": f"no pod of {versions[-1]} is ready yet"}.get(kind, f"{stable} serves")
+        status = {"phase": phase, "message": message, "lifecycle": {"stage": spec["lifecycle"]["stage"]},
                   "trafficSummary": f"{stable} 100%", "ready": f"{spec['serving']['replicas']}/{spec['serving']['replicas']}",
-                  "conditions": [condition("Compliant", "False" if number % 11 == 5 else "True", "approval by risk is missing" if number % 11 == 5 else "all policies are met")]}
+                  "conditions": [condition("Compliant", "False", f"ModelPolicy {tier}-risk asks for a review, and the last one is too old") if number % 9 == 6 else
+                                 condition("Compliant", "True", "all policies are met")] if tier in POLICIES else []}
         if kind != "new":
             status |= {"stableVersion": stable, "stableDigest": digest(stable), "monitors": [s for _, s in monitors]}
         self.put("Model", team, name, spec, status)
-        self.versions(team, name, versions, stable)
-        self.rollouts(team, name, versions, stable, kind)
+        self.versions(team, name, versions, stable, given_up)
+        self.rollouts(team, name, versions, stable, kind, tier, given_up)
         if kind not in ("retired", "new"):
             self.deployment(team, name, stable, spec["serving"]["replicas"], number)
         if number % 5 == 1:
@@ -97,31 +103,34 @@ class Story:
         samples, value, bad = [], base, kind == "breached" and monitor == "drift"
         for minute in range(7 * 24 * 60, -1, -10):
             day = minute / 1440
-            value = base + swing * math.sin(day * 2 * math.pi) * 0.6 + self.dice.gauss(0, swing / 4) + (0.11 * (1 - day / 1.5) if bad and day < 1.5 else 0)
+            value = base + swing * math.sin(day * 2 * math.pi) * 0.6 + self.dice.gauss(0, swing / 4) + (0.17 * (1 - day / 1.5) if bad and day < 1.5 else 0)
             if kind != "new" and not (name == "card-fraud" and 2.2 < day < 3.1):  # a Prometheus that was away
                 samples.append((NOW.timestamp() - minute * 60, value))
         self.samples[f'modelops_monitor_value{{namespace="{team}",model="{name}",monitor="{monitor}",version="x"}}'] = samples
         return value
 
-    def versions(self, team, name, versions, stable):
+    def versions(self, team, name, versions, stable, given_up):
         for i, version in enumerate(versions):
-            served = versions.index(stable) >= i
+            served = versions.index(stable) >= i and version not in given_up
             self.put("ModelVersion", team, version, {
                 "modelRef": {"name": name}, "artifact": {"uri": f"pvc://models/{version}", "digest": digest(version), "format": {"name": "sklearn"}},
                 "metrics": {"accuracy": f"0.9{30 + i}", "f1": f"0.8{70 + i}"},
                 "lineage": {"code": {"repository": f"https://git.example.com/{team}/{name}", "revision": hashlib.sha1(version.encode()).hexdigest()},
                             "data": [{"name": f"{team}-2026-{i + 4:02}", "digest": digest(name)}, {"name": "holidays", "digest": digest("holidays")}], "run": {"kind": "Job", "name": f"{version}-train"},
                             **({"parent": versions[i - 1]} if i else {})},
-            }, {"phase": "Serving" if version == stable else "Superseded" if served else "Candidate", "served": served})
+            }, {"phase": "Serving" if version == stable else "Superseded" if served else "Rejected" if version in given_up else "Candidate", "served": served})
 
-    def rollouts(self, team, name, versions, stable, kind):
+    def rollouts(self, team, name, versions, stable, kind, tier, given_up):
         for i, version in enumerate(versions[1:], 1):
             days = (len(versions) - i) * 9 + self.dice.random() * 5 - 7
             days = max(days, 0.2)
             ended = {"phase": "Succeeded", "message": f"{version} serves"}
-            if versions.index(version) > versions.index(stable):
-                ended = {"degraded": {"phase": "RolledBack", "message": "gate errors failed: 0.031 is above 0.01",
-                                      "ending": {"phase": "RolledBack", "reason": "GateFailed", "message": "errors", "at": at(days=days - 0.05)}},
+            back = {"phase": "RolledBack", "message": "gate errors failed: 0.031 is above 0.01",
+                    "ending": {"phase": "RolledBack", "reason": "GateFailed", "message": "errors", "at": at(days=days, minutes=20)}}
+            if version in given_up:
+                ended = back
+            elif versions.index(version) > versions.index(stable):
+                ended = {"degraded": back,
                          "waiting": {"phase": "Paused", "message": "waits for approval by risk", "approval": {"reason": "AwaitingApproval", "subject": "a" * 64}}}.get(
                              kind, {"phase": "Paused", "message": "paused by a person"})
             over = ended["phase"] in ("Succeeded", "RolledBack")
@@ -130,7 +139,8 @@ class Story:
                      {"name": "errors", "verdict": "Failed" if failed else "Passed" if over else "Running", "value": "0.031" if failed else "0.002"}]
             self.put("ModelRollout", team, f"{version}-1", {"modelRef": {"name": name}, "version": version},
                      {**ended, "fromVersion": versions[i - 1], "startedAt": at(days=days + 0.2), "gates": gates, "weights": {"stable": 90, "candidate": 10},
-                      "policy": {"gates": [{"name": "accuracy", "min": "0.9"}, {"name": "errors", "max": "0.01"}]}, **({"finishedAt": at(days=days)} if over else {})},
+                      "policy": {"gates": [{"name": "accuracy", "min": "0.9"}, {"name": "errors", "max": "0.01"}]}, **({"finishedAt": at(days=days)} if over else {}),
+                      **({"governance": {"policies": [{"name": f"{tier}-risk", "uid": tier, "generation": 1}]}} if tier in POLICIES else {})},
                      labels={"modelops.dev/origin": ("spec", "retraining", "kubectl-model")[i % 3]})
 
     def deployment(self, team, name, version, replicas, number):
@@ -156,8 +166,8 @@ def condition(kind, status, message):
     return {"type": kind, "status": status, "reason": "Story", "message": message, "lastTransitionTime": at(days=2)}
 
 
-def policy():
-    return {"apiVersion": API, "kind": "ModelPolicy", "metadata": {"name": "high-risk"}, "spec": {"description": "What high risk takes.", "appliesTo": {"riskTiers": ["high"]}, "enforcement": "Warn"}}
+def policy(tier, description):
+    return {"apiVersion": API, "kind": "ModelPolicy", "metadata": {"name": f"{tier}-risk"}, "spec": {"description": description, "appliesTo": {"riskTiers": [tier]}, "enforcement": "Warn"}}
 
 
 def open_metrics(samples):

@@ -65,22 +65,22 @@ def registry(case, **changes):
                                                         "store": {"claimName": "models", "folder": "imported"}, **changes}}}
 
 
-def serve(case, trigger):
-    case.serve("m-v1", replicas=1, track="Promoted", gates=[GOOD], metrics={"f1": "0.92"}, retraining={"triggers": [trigger], "gates": ["good"]})
+def serve(case, trigger, gates=(), **spec):
+    case.serve("m-v1", replicas=1, track="Promoted", gates=[GOOD, *gates], metrics={"f1": "0.92"}, retraining={"triggers": [trigger], "gates": ["good"]}, **spec)
 
 
 def noted(case, version):
     case.until(lambda: training(case).get("datasets", [{}])[0].get("digest", "").startswith(f"{version}@"), f"version {version} is on record", timeout=90)
 
 
-def knows(case, mlflow, serving, **states):
+def knows(case, mlflow, serving, model="fraud", **states):
     """MLflow's alias names the version that serves, and the tags of each say what became of it."""
     def tags(version):
-        found = mlflow.ask(f"/api/2.0/mlflow/model-versions/get?name=fraud&version={version}")["model_version"].get("tags", [])
+        found = mlflow.ask(f"/api/2.0/mlflow/model-versions/get?name={model}&version={version}")["model_version"].get("tags", [])
         return {tag["key"]: tag["value"] for tag in found}
 
     def as_told():
-        if mlflow.alias("fraud", "serving") != serving:
+        if mlflow.alias(model, "serving") != serving:
             return False
         return all(tags(version.removeprefix("v")).get("modelops.serving") == state for version, state in states.items())
     case.until(as_told, f"MLflow knows that {serving} serves and {states}", timeout=90)
@@ -134,6 +134,28 @@ def test_a_new_champion_is_imported_judged_and_rolled_out_and_back(here, mlflow,
     case.kube.create({"apiVersion": "modelops.dev/v1alpha1", "kind": "ModelRollout", "metadata": {"name": "back"}, "spec": {"modelRef": {"name": "m"}, "version": "m-v1"}}, case.namespace)
     case.ready(version="m-v1")
     knows(case, mlflow, None, **{f"v{first}": "Superseded"})
+
+
+def test_a_version_that_is_rolled_back_is_told_with_its_reason(here, mlflow, claim):
+    case = here
+    plausible = {"name": "plausible", "version": {"metric": "f1"}, "max": "0.98"}
+    first, _ = mlflow.register(2, 0.95, name="back")
+    serve(case, registry(case, model="back", mirror={"servingAlias": "serving"}), gates=[plausible], steps=[{"gates": ["plausible"]}])
+    noted(case, first)
+    second, _ = mlflow.register(3, 0.96, name="back")
+    assert over(case, 1)["lastResult"].startswith("Registered: "), training(case)
+    served = case.get("TrainingRun", training(case)["lastRun"])["status"]["version"]
+    case.ready(version=served)
+    knows(case, mlflow, second, "back", **{f"v{second}": "Serving"})
+
+    third, _ = mlflow.register(4, 0.99, name="back")
+    assert over(case, 2)["lastResult"].startswith("Registered: "), training(case)
+    leaked = case.get("TrainingRun", training(case)["lastRun"])["status"]["version"]
+    case.phase(case.rollout_of(leaked), "RolledBack")
+    told = knows(case, mlflow, second, "back", **{f"v{second}": "Serving", f"v{third}": "RolledBack"})[f"v{third}"]
+    assert "plausible" in told["modelops.serving.reason"] and "0.99" in told["modelops.serving.reason"], told
+    assert told["modelops.serving.version"] == f"{case.namespace}/{leaked}"
+    assert case.status()["stableVersion"] == served
 
 
 def test_a_new_champion_goes_into_an_s3_store_and_serves_from_there(here, mlflow):

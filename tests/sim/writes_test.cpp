@@ -45,6 +45,45 @@ Fixture plain(Sim& s, bool by_name) {
   return f;
 }
 
+// Those of a rollout whose three gates come before the first request: the Model's own, or those of three policies, which
+// also demand fields and have a freeze that is over.
+Writes gated(Sim& s, bool by_policies) {
+  Fixture f(s);
+  s.op.punctual = true;
+  f.make_runtime();
+  for (const char* version : {"m-v1", "m-v2"}) f.make_version(version, {{"f1", "0.95"}});
+  f.model_spec = {{"version", "m-v1"}, {"class", "Rules"}, {"owner", {{"team", "pay"}}}, {"serving", {{"replicas", 1}}}};
+  Json gates = Json::array(), names = Json::array();
+  for (const char* name : {"a", "b", "c"}) {
+    gates.push_back({{"name", name}, {"version", {{"metric", "f1"}}}, {"min", "0.9"}});
+    names.push_back(name);
+  }
+  if (!by_policies) f.model_spec["rollout"] = {{"steps", {{{"gates", names}}}}, {"gates", gates}};
+  f.make_model();
+  if (by_policies)
+    s.then("writes the policies", f.serves("m-v1"), [&s, gates] {
+      for (const Json& gate : gates) {
+        const Json over = {{"name", "over"}, {"from", "2020-01-01T00:00:00Z"}, {"to", "2020-01-02T00:00:00Z"}};
+        const Json require = {{"beforeTraffic", {gate["name"]}}, {"fields", {"owner.team", "class"}}};
+        const Json spec = {{"gates", {gate}}, {"require", require}, {"freeze", {over}}};
+        s.world.create({{"kind", "ModelPolicy"}, {"metadata", {{"name", gate["name"]}}}, {"spec", spec}}, "kubectl");
+      }
+    });
+  size_t begin = 0;
+  // All that is written before has been: with gates of its own, a first version comes by a rollout, which has a ModelAudit.
+  const auto told = [f, &s, by_policies] {
+    return f.ready() && f.version_phase("m-v1") == "Serving" &&
+           (by_policies ? f.condition("Compliant") == "True" : !s.world.all(Kind::ModelAudit).empty());
+  };
+  s.then("asks for m-v2", told, [&, f]() mutable {
+    begin = s.world.trace.size();
+    f.ask_for("m-v2");
+  });
+  s.run({});
+  f.must_serve("m-v2");
+  return writes_of(s, begin);
+}
+
 }  // namespace
 
 TEST_CASE("writes: a first version of spec.artifact, and a rollout without steps to the next") {
@@ -85,6 +124,16 @@ TEST_CASE("writes: versions that people registered") {
                            "status Model",       "status ModelRollout", "status ModelVersion", "status ModelVersion", "apply ModelAudit", "status Model",       "delete Deployment"};
   CHECK(writes_of(s, begin) == expected);
   f.must_serve("m-v2");
+}
+
+// Of what the audit trail costs there is the ModelAudit, and the status that no longer holds what is in it.
+TEST_CASE("writes: policies cost a rollout none, and its audit trail two") {
+  Sim own, governed;
+  const Writes expected = {"apply ModelRollout", "status Model",        "status ModelRollout", "status ModelVersion", "apply Deployment",
+                           "apply Service",      "apply Service",       "status Model",        "status ModelRollout", "status ModelVersion",
+                           "status ModelVersion", "delete Service",     "apply ModelAudit",    "status Model",        "delete Deployment"};
+  CHECK(gated(own, false) == expected);
+  CHECK(gated(governed, true) == expected);
 }
 
 // Its pods get ready one after the other, and each is told by the next status that says more.

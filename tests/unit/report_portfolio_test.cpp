@@ -121,6 +121,22 @@ TEST_CASE("what needs attention is found", "[report]") {
   }
 }
 
+TEST_CASE("of findings that are as severe, what happens now comes before what is due, and the longest due first", "[report]") {
+  const auto named = [](const std::string& name, const std::string& review_by) {
+    Json m = model(name);
+    m["spec"]["lifecycle"] = {{"reviewBy", review_by}};
+    return m;
+  };
+  Json paused = named("z", "2099-01-01T00:00:00Z");
+  paused["status"]["phase"] = "Paused";
+  Scene s;
+  s.add("Model", named("a", "2026-10-01T00:00:00Z")).add("Model", named("b", "2026-09-01T00:00:00Z")).add("Model", paused);
+  std::vector<std::string> order;
+  for (const Finding& f : s.portfolio().findings)
+    if (f.severity == Severity::Medium) order.push_back(f.model + " " + f.kind);
+  CHECK(order == std::vector<std::string>{"z paused", "b past-review", "a past-review"});
+}
+
 TEST_CASE("the policies of a Model are those of its newest rollout that has any, and approvals go to the rollout's Model", "[report]") {
   const auto governed = [](const std::string& name, const std::string& started, const Json& policies, const std::string& of = "fraud") {
     Json r = rollout(name, "fraud-v1", "fraud-v2", "Progressing", "", of);
