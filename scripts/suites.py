@@ -19,7 +19,7 @@ LOGS = REPO / "build" / "suites"
 TIMES = REPO / "scripts" / "suite-times.py"
 MAKE = ["make", "--no-print-directory"]
 SILENCE = 9
-WAY = 10         # how far those beside give way, as `nice` counts
+WAY = 3          # how far those beside give way, as `nice` counts: a cluster has many threads, and who got a twentieth of a processor would run into limits
 LAST_LINES = {True: 6, False: 200}   # of a suite that ran beside, by whether it passed
 
 
