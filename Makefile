@@ -19,6 +19,14 @@ deps: ## Install the Debian packages that the C++ side needs
 rig-deps: deps
 	@scripts/install-deps.sh tests/cluster/rig/packages.txt
 
+# All at once: two calls of apt at a time get into each other's way.
+.PHONY: test-deps rig-build
+test-deps:
+	@scripts/install-deps.sh scripts/packages.txt $(addsuffix /packages.txt,tests/cluster/rig tests/cluster tests/fuzz images)
+
+rig-build: rig-deps ## Compile the embedded Kubernetes and its gateway, once (minutes)
+	@$(RIG) build >/dev/null
+
 build: deps ## Build the programs into build/release/bin
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release -j $(JOBS) --target model-operator model-server kubectl-model
@@ -43,20 +51,17 @@ demo: demo-check build ## The whole loop: serve, roll out, roll back, see drift,
 demo-check:
 	@$(PYTHON) demo/demo.py --check
 
-# One after the other, cheapest first, each with the time that it took (docs/testing.md).
-stages = @set -e; for stage in $(1); do \
-	  began=$$SECONDS; echo "=== $$stage"; $(MAKE) --no-print-directory $$stage; took+="$$stage $$((SECONDS - began)) s, "; echo "=== $$stage: $$((SECONDS - began)) s"; \
-	  $(PYTHON) scripts/suite-times.py add $$stage $$((SECONDS - began)); \
-	done; echo "=== all passed in $$SECONDS s: $${took%, }"
+# One after the other, cheapest first, each with the time that it took (docs/testing.md). With BESIDE=1 what the sanitizers need runs beside the clusters.
+SUITES := $(PYTHON) scripts/suites.py
+SANITIZED := asan tsan fuzz-short
+test: test-deps ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster, faults
+	@$(SUITES) test verify build explore-short rig-build images-test $(if $(BESIDE),,$(SANITIZED)) cluster-test chaos-short $(if $(BESIDE),--beside $(SANITIZED))
 
-test: ## Every test: checks, unit and simulation (ASan+UBSan, TSan), fuzzing, servers, the real cluster, faults
-	$(call stages,verify build images-test explore-short asan tsan fuzz-short cluster-test chaos-short)
-
-test-quick: ## What needs no cluster and no sanitizer: checks, images, demo, unit and simulation tests. Minutes, for work in progress
-	$(call stages,verify python-check unit)
+test-quick: deps ## What needs no cluster and no sanitizer: checks, images, demo, unit and simulation tests. Minutes, for work in progress
+	@$(SUITES) test-quick verify python-check unit
 
 nightly: ## What takes hours: the whole fault matrix, long fuzzing, the soak, the whole exploration, and that each check can fail
-	$(call stages,browser-test explore chaos registry-test image-volume-test catalog-test mlflow-test kueue-test engines-test fuzz soak explore-mutants chaos-mutants)
+	@$(SUITES) nightly browser-test explore chaos registry-test image-volume-test catalog-test mlflow-test kueue-test engines-test fuzz soak explore-mutants chaos-mutants
 
 unit: deps ## Unit and simulation tests alone, without sanitizers
 	@$(call unit_suites,dev,unit_tests sim_tests model_server_tests,.)
@@ -178,7 +183,7 @@ chaos: build rig-deps ## The fault matrix: crashes, lost answers, lying watches,
 	@$(PYTHON) tests/chaos/run.py
 
 chaos-short: build rig-deps ## Every row of the fault matrix at least once
-	@$(PYTHON) tests/chaos/run.py --short
+	@$(PYTHON) tests/chaos/run.py --short --leave
 
 chaos-mutants: deps rig-deps ## Each row can fail: lines broken on purpose, and the rows that turn red
 	@$(PYTHON) tests/chaos/mutants.py

@@ -31,7 +31,7 @@ def on_the_stale_rig(outer, case):
     settings.STATE.mkdir(parents=True, exist_ok=True)
     with open(settings.STATE / "stale.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        rig("up", "--node", "fake", "--second-apiserver")
+        rig("up", "--node", "fake", "--bare", "--second-apiserver")
         kube = Kube(RIG / "kubeconfig")
         kube.install_crds()
         kube.apply_folder("manifests", skip=("Deployment", "CustomResourceDefinition"))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The fault matrix: reference scenarios and stories with faults between operator and API server, on simulated nodes.
 
-    run.py [--short] [--rows 1,2] [--case ID]… [--seed N] [--workers N] [--keep]
+    run.py [--short] [--rows 1,2] [--case ID]… [--seed N] [--workers N] [--keep] [--leave]
 
 Two fault-free runs of each scenario learn what differs by nature; then all cases run, many at a time, each in a namespace of its own. Writes
 build/chaos/table.md and table.json, and for each failure what there is to read into build/chaos/failed/. Exits with 1 if a case is red.
@@ -137,14 +137,15 @@ def run_case(case, index, baseline):
 def learn_all(pool, names):
     """{scenario: end state, counts, and the paths that differ by nature}, by two runs of each."""
     runs = {name: [pool.submit(learn, name, client) for client in rows.CLIENTS] for name in names}
-    baselines = {}
-    for name, futures in runs.items():
-        one, other = [future.result() for future in futures]
-        assert one["made"] == other["made"], f"two fault-free runs of {name} made different objects: {one['made']} / {other['made']}"
-        by_nature = sorted(differences(one["state"], other["state"]))
-        baselines[name] = {**one, "by_nature": by_nature, "writes": max(one["writes"], other["writes"])}
-        say(f"{name}: {one['writes']} and {other['writes']} writes without faults, {one['seconds']:.1f} s; differs by nature: {', '.join(by_nature) or 'nothing'}")
-    return baselines
+    return {name: baseline(name, *[future.result() for future in futures]) for name, futures in runs.items()}
+
+
+def baseline(name, one, other):
+    """What two fault-free runs of a scenario have in common."""
+    assert one["made"] == other["made"], f"two fault-free runs of {name} made different objects: {one['made']} / {other['made']}"
+    by_nature = sorted(differences(one["state"], other["state"]))
+    say(f"{name}: {one['writes']} and {other['writes']} writes without faults, {one['seconds']:.1f} s; differs by nature: {', '.join(by_nature) or 'nothing'}")
+    return {**one, "by_nature": by_nature, "writes": max(one["writes"], other["writes"])}
 
 
 def documented(table):
@@ -159,7 +160,7 @@ def documented(table):
 def up():
     rig = [sys.executable, str(settings.RIG_PROGRAM)]
     subprocess.run([str(REPO / "scripts" / "install-deps.sh"), str(REPO / "tests/cluster/packages.txt"), str(REPO / "tests/cluster/rig/packages.txt")], check=True)
-    subprocess.run([*rig, "up", "--node", "fake", "--dir", str(settings.RIG)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*rig, "up", "--node", "fake", "--bare", "--dir", str(settings.RIG)], check=True, stdout=subprocess.DEVNULL)
     kube = cluster()
     kube.install_crds()
     kube.apply_folder("manifests", skip=("Deployment", "CustomResourceDefinition"))
@@ -223,8 +224,10 @@ def main():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--workers", type=int, default=4 * os.cpu_count())
     parser.add_argument("--keep", action="store_true", help="leave the cluster")
+    parser.add_argument("--leave", action="store_true", help="leave the namespaces, which go with the cluster")
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else int(time.time()) % 100000
+    worlds.LEAVE = arguments.leave
     say(f"seed {seed}")
     table = rows.load()
     documented(table)
@@ -250,20 +253,60 @@ def main():
     return 1 if any(row["red"] for row in found) else 0
 
 
-def as_completed(pool, cases, table, baselines, workers):
-    """The runs' futures as they end. Stories of their own wait more than they compute, so that no more than half of the workers are at them as long as there
-    are scenarios; the longest come first, for nobody to wait for them at the end."""
-    own = collections.deque(sorted((entry for entry in cases if not entry[0].scenario), key=lambda entry: not table[entry[0].row][entry[1]].long))
-    others = collections.deque(entry for entry in cases if entry[0].scenario)
-    running = {}
-    while own or others or running:
-        while (own or others) and len(running) < workers:
-            waiting = sum(not case.scenario for case in running.values())
-            case, index = (own if own and (waiting < max(1, workers // 2) or not others) else others).popleft()
-            running[pool.submit(run_case, case, index, baselines.get(case.scenario))] = case
-        for future in concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED).done:
-            del running[future]
-            yield future
+class Runs:
+    """All runs, so many at a time. Stories of their own need no baseline, and wait more than they compute: the longest come first, and no more than half of the
+    workers are at them as long as there is anything else, which is the fault-free runs and then the scenarios with faults."""
+
+    def __init__(self, pool, table, workers):
+        self.pool, self.table, self.workers = pool, table, workers
+        self.stories, self.others = collections.deque(), collections.deque()
+        self.running = {}   # {future: (what it is called, is it a story, function of its result, when it began)}
+
+    def tell_stories(self, cases, ended):
+        for case, index in sorted(cases, key=lambda entry: not self.table[entry[0].row][entry[1]].long):
+            self.stories.append((case.id, ended, run_case, (case, index, None)))
+
+    def learn(self, names, once, learned):
+        """`learned(baselines)` when all are known. Those of `once` have nothing to be compared with: that they pass is all there is to know."""
+        runs, baselines = {name: {} for name in names}, {}
+
+        def ended(name, client, result):
+            runs[name][client] = result
+            if name in once:
+                say(f"{name}: {result['writes']} writes without faults, {result['seconds']:.1f} s")
+            elif len(runs[name]) == len(rows.CLIENTS):
+                baselines[name] = baseline(name, *(runs[name][one] for one in rows.CLIENTS))
+            if len(baselines) == len(names - once) and all(runs.values()):
+                learned(baselines)
+        for name in names:
+            for client in rows.CLIENTS[:1 if name in once else None]:
+                self.others.append((f"{name}/{client} without faults", functools.partial(ended, name, client), learn, (name, client)))
+
+    def play(self, cases, baselines, ended):
+        for case, index in cases:
+            self.others.append((case.id, ended, run_case, (case, index, baselines[case.scenario])))
+
+    def all(self):
+        """Until nothing is left to run, with a word on it at least every ten seconds."""
+        said = 0
+        while self._begin():
+            done = concurrent.futures.wait(self.running, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED).done
+            for future in done:
+                _, _, ended, _ = self.running.pop(future)
+                ended(future.result())
+            if time.monotonic() - said > 9:
+                said = time.monotonic()
+                oldest = sorted((began, name) for name, _, _, began in self.running.values())[:3]
+                say(f"{len(self.running)} runs under way, {len(self.stories) + len(self.others)} to come; for {', '.join(f'{said - began:.0f} s {name}' for began, name in oldest)}")
+
+    def _begin(self):
+        """Whether anything runs."""
+        while (self.stories or self.others) and len(self.running) < self.workers:
+            telling = sum(story for _, story, _, _ in self.running.values())
+            story = bool(self.stories) and (telling < max(1, self.workers // 2) or not self.others)
+            name, ended, function, given = (self.stories if story else self.others).popleft()
+            self.running[self.pool.submit(function, *given)] = name, story, ended, time.monotonic()
+        return self.running
 
 
 def run(arguments, table, seed):
@@ -271,22 +314,27 @@ def run(arguments, table, seed):
               if not arguments.rows or number in arguments.rows]
     wanted = [int(case.split("/")[0]) for case in arguments.case or []]
     chosen = [entry for entry in chosen if not wanted or entry[0] in wanted]
-    names = [name for name in scenarios.ALL if any(name in row.scenarios for _, _, row in chosen)
-             and (not arguments.case or any(named(f"{row}/{name}", case) for case in arguments.case for row in wanted))]
+    names = {name: None for name in scenarios.ALL if any(name in row.scenarios for _, _, row in chosen)
+             and (not arguments.case or any(named(f"{row}/{name}", case) for case in arguments.case for row in wanted))}.keys()
+    once = names - {name for _, _, row in chosen for name, _ in row.short} if arguments.short else set()
     results = []
+
+    def cases(stories, baselines):
+        found = [(case, index) for _, index, row in chosen if stories != bool(row.scenarios) for case in row.cases(baselines, seed, arguments.short)]
+        return [(case, index) for case, index in found if not arguments.case or any(named(case.id, one) for one in arguments.case)]
+
+    def ended(result):
+        results.append(result)
+        if result["error"]:
+            save_failure(result)
+        if len(results) % 50 == 0:
+            say(f"{len(results)} runs, {sum(r['hits'] for r in results)} faults, {sum(1 for r in results if r['error'])} red")
+
     with concurrent.futures.ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("fork")) as pool:
-        baselines = learn_all(pool, names)
-        cases = [(case, index) for _, index, row in chosen for case in row.cases(baselines, seed, arguments.short)]
-        if arguments.case:
-            cases = [(case, index) for case, index in cases if any(named(case.id, one) for one in arguments.case)]
-        say(f"{len(cases)} runs, {arguments.workers} at a time")
-        for done, future in enumerate(as_completed(pool, cases, table, baselines, arguments.workers), 1):
-            result = future.result()
-            results.append(result)
-            if result["error"]:
-                save_failure(result)
-            if done % 50 == 0:
-                say(f"{done} of {len(cases)} runs, {sum(r['hits'] for r in results)} faults, {sum(1 for r in results if r['error'])} red")
+        runs = Runs(pool, table, arguments.workers)
+        runs.tell_stories(cases(True, {}), ended)
+        runs.learn(names, once, lambda baselines: runs.play(cases(False, baselines), baselines, ended))
+        runs.all()
     return results
 
 

@@ -23,6 +23,7 @@ from together import queries_of
 
 # A cluster with a second API server, for rows about stale ones.
 STALE_RIG = settings.RIG.with_name(settings.RIG.name + "-stale")
+LEAVE = False   # namespaces stay when a run is over: for few runs, of which none is worth the hundred requests that taking one away costs
 SOON = 45   # seconds for anything that takes one or two on an idle machine
 QUIET = 30
 WRITTEN = ("models", "modelversions", "modelrollouts", "trainingruns", "deployments", "services", "httproutes", "horizontalpodautoscalers", "jobs", "modelruntimes")   # what the operator writes, Events and its Lease aside
@@ -38,7 +39,7 @@ class Prometheus:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.2,), daemon=True).start()
 
     def close(self):
         self.gate.set()
@@ -86,18 +87,22 @@ class Gateway:
 
     def __init__(self, kube, namespace, observer):
         self.kube, self.namespace, self.observer = kube, namespace, observer
-        self.ended = threading.Event()
+        self.ended = False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def close(self):
-        self.ended.set()
+        with self.observer.news:
+            self.ended = True
+            self.observer.news.notify_all()
         self.thread.join()
 
     def _run(self):
         seen = 0
-        while not self.ended.wait(0.02):
-            new, seen = self.observer.events[seen:], len(self.observer.events)
+        while not self.ended:
+            with self.observer.news:
+                self.observer.news.wait_for(lambda: self.ended or len(self.observer.events) > seen)
+                new, seen = self.observer.events[seen:], len(self.observer.events)
             for found in {f["metadata"]["uid"]: f for _, kind, removed, f in new if kind == "HTTPRoute" and not removed}.values():
                 self._take_up(found["metadata"]["name"], found["metadata"]["generation"], found.get("status"))
 
@@ -202,7 +207,8 @@ class World(Case):
             self.kube.delete(kind, name)
         if self.fleet:
             self.fleet.close()
-        self.kube.delete("Namespace", self.namespace)
+        if not LEAVE:
+            self.kube.delete("Namespace", self.namespace)
 
     # ---- faults
 
@@ -242,7 +248,7 @@ class World(Case):
     # ---- waiting
 
     def until(self, predicate, what, timeout=SOON):
-        return super().until(predicate, what, timeout * self.patience)
+        return self.kube.wait_for(predicate, timeout * self.patience, what, self.describe, retry=(ApiError, AttributeError), pause=self.observer.pauses())
 
     def settled(self):
         """Waits until a reconcile that was asked for writes nothing any more (I5), and that this stays so for another."""

@@ -21,6 +21,7 @@ class History:
         self.named_by = VERSION   # the label of pods that tells the sides of a rollout apart
         self.events = []   # (resourceVersion, kind, removed, object)
         self.failure = None
+        self.news = threading.Condition()   # told of each event
         self._stopping = False
         self._streams = []
         self._threads = []
@@ -33,6 +34,8 @@ class History:
             thread = threading.Thread(target=self._watch, args=(kind, listed["metadata"]["resourceVersion"]), daemon=True)
             thread.start()
             self._threads.append(thread)
+        with self.news:
+            self.news.notify_all()
         return self
 
     def __exit__(self, *_):
@@ -70,12 +73,26 @@ class History:
                 if event["type"] == "ERROR":
                     raise RuntimeError(event["object"])
                 found = event["object"]
-                self.events.append((int(found["metadata"]["resourceVersion"]), kind, event["type"] == "DELETED", found))
+                with self.news:
+                    self.events.append((int(found["metadata"]["resourceVersion"]), kind, event["type"] == "DELETED", found))
+                    self.news.notify_all()
             if not self._stopping:
                 raise RuntimeError("the API server ended the watch")
         except Exception as error:  # noqa: BLE001 - whatever it is, the test has to know
             if not self._stopping:
                 self.failure = f"watch of {kind}: {error!r}"
+
+    def pauses(self, least=0.1, most=0.5):
+        """For Kube.wait_for: who waits looks again when something has happened, and once in a while all the same, for what is not watched."""
+        seen = len(self.events)
+
+        def pause():
+            nonlocal seen
+            time.sleep(least)
+            with self.news:
+                self.news.wait_for(lambda: len(self.events) != seen, most - least)
+                seen = len(self.events)
+        return pause
 
     def replay(self):
         """After each event: (kind of the event, {kind: {name: object}})."""

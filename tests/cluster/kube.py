@@ -193,9 +193,9 @@ class Kube:
     # ---- waiting
 
     @staticmethod
-    def wait_for(predicate, timeout, what, describe=None, poll=POLL_SECONDS, retry=()):
+    def wait_for(predicate, timeout, what, describe=None, poll=POLL_SECONDS, retry=(), pause=None):
         """Polls until `predicate` is true and returns its value. Fails with `what`, and with what `describe` gives then. Errors of the
-        types in `retry`, and a KeyError or TypeError (a field is not there yet), count as not yet."""
+        types in `retry`, and a KeyError or TypeError (a field is not there yet), count as not yet. `pause` says when to look again, else `poll`."""
         deadline = time.monotonic() + timeout
         last = None
         while True:
@@ -210,7 +210,7 @@ class Kube:
                 state = describe() if describe else last
                 text = state if isinstance(state, str) else yaml.safe_dump(state, sort_keys=False)
                 raise AssertionError(f"not within {timeout} s: {what}\n{text}")
-            time.sleep(poll)
+            pause() if pause else time.sleep(poll)
 
     def wait_gone(self, kind, name, namespace=None, timeout=60):
         self.wait_for(lambda: self.find(kind, name, namespace) is None, timeout, f"{kind} {namespace or ''}/{name} is gone",

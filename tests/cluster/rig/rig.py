@@ -31,6 +31,7 @@ def parser():
     sub.add_argument("--node", choices=["real", "fake"])
     sub.add_argument("--no-gateway", action="store_true", help="without Traefik and the Gateway API, which then are not built either")
     sub.add_argument("--image-volumes", action="store_true", help="with a containerd that mounts them, built once; a real node's alone")
+    sub.add_argument("--bare", action="store_true", help="with the Gateway API's kinds, but without Traefik and Prometheus, for tests that play both")
     sub.add_argument("--second-apiserver", action="store_true", help="on the same etcd, by a link that can be frozen: `signal etcd-relay …`")
     add("down", "end and remove everything but the logs")
     add("status", "say what runs; exits 1 unless healthy")
@@ -107,7 +108,7 @@ def dispatch(arguments):
 
 def dispatch_rig(command, layout, arguments):
     if command == "up":
-        cluster.up(layout, arguments.node, arguments.second_apiserver, not arguments.no_gateway, arguments.image_volumes)
+        cluster.up(layout, arguments.node, arguments.second_apiserver, not arguments.no_gateway, arguments.bare, arguments.image_volumes)
     elif command == "down":
         cluster.down(layout)
     elif command == "status":
@@ -142,7 +143,7 @@ def internal(role, arguments):
         return cluster.hold(layout, [int(handle) for handle in rest])
     if role == "_inside":
         record = layout.record()
-        return inside.main(layout, record["kind"], record["ports"], record["second"], record["gateway"], int(rest[0]))
+        return inside.main(layout, record["kind"], record["ports"], record["second"], record["gateway"], record["prometheus"], int(rest[0]))
     if role == "_forward":
         listener = socket.socket(fileno=int(rest[0]))
         return access.run_forward(layout.record(), listener, (rest[1], int(rest[2])))

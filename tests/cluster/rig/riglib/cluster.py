@@ -26,7 +26,9 @@ UNSHARE = ["unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "
 
 # --- up ---
 
-def up(layout, kind, second=False, gateway=True, image_volumes=False):
+def up(layout, kind, second=False, gateway=True, bare=False, image_volumes=False):
+    """`bare`: with what a gateway watches, but neither a gateway nor Prometheus."""
+    parts = {"second": second, "routes": gateway, "gateway": gateway and not bare, "prometheus": not bare, "image_volumes": image_volumes}
     kind = kind or _default_kind()
     started = time.monotonic()
     require_packages()
@@ -35,17 +37,17 @@ def up(layout, kind, second=False, gateway=True, image_volumes=False):
         layout.require_uncovered(build.home(), build.gateway_home(), RIG_DIR)
     layout.make()
     with locked(layout.lock):
-        parts = (("second", second), ("gateway", gateway), ("image_volumes", image_volumes))
-        if healthy(layout, kind) and all(layout.record().get(part) for part, wanted in parts if wanted):
+        if healthy(layout, kind) and all(layout.record().get(part) for part, wanted in parts.items() if wanted):
             say(f"a healthy cluster with a {kind} node already runs")
         else:
             clean(layout)
-            _start(layout, kind, second, gateway, image_volumes)
+            _start(layout, kind, parts)
     say(f"{kind} node, up in {time.monotonic() - started:.1f} s")
     print(f"KUBECONFIG={layout.kubeconfig}")
     if layout.record().get("second"):
         print(f"SECOND_KUBECONFIG={layout.second_kubeconfig}")
-    print(f"PROMETHEUS_URL={prometheus_url(layout)}")
+    if layout.record().get("prometheus"):
+        print(f"PROMETHEUS_URL={prometheus_url(layout)}")
     if layout.record().get("gateway"):
         print(f"GATEWAY_URL={gateway_url(layout)}")
 
@@ -75,7 +77,7 @@ def _why_not_real():
     return f"namespaces can't be made ({probe.stderr.strip()})" if probe.returncode else None
 
 
-def _start(layout, kind, second, gateway, image_volumes):
+def _start(layout, kind, parts):
     shutil.rmtree(layout.logs, ignore_errors=True)
     for name in ("audit.log", "second-audit.log"):
         (layout.dir / name).unlink(missing_ok=True)
@@ -94,12 +96,13 @@ def _start(layout, kind, second, gateway, image_volumes):
         host, listeners = [ports[name] for name in RELAYED], []
     components.write_configs(layout, kind, ports)
     write_atomically(layout.kubeconfig, pki.kubeconfig(layout, "admin", f"https://127.0.0.1:{host[0]}"), 0o600)
-    write_atomically(layout.dir / "prometheus.url", f"http://127.0.0.1:{host[1]}\n")
-    if gateway:
+    if parts["prometheus"]:
+        write_atomically(layout.dir / "prometheus.url", f"http://127.0.0.1:{host[1]}\n")
+    if parts["gateway"]:
         write_atomically(layout.dir / "gateway.url", f"http://127.0.0.1:{host[3]}\n")
-    if second:
+    if parts["second"]:
         write_atomically(layout.second_kubeconfig, pki.kubeconfig(layout, "admin", f"https://127.0.0.1:{host[2]}"), 0o600)
-    layout.save(kind=kind, ports=ports, second=second, gateway=gateway, image_volumes=image_volumes)
+    layout.save(kind=kind, ports=ports, **parts)
     holder = _spawn_holder(layout, listeners)
     try:
         _bootstrap(layout, kind, holder)
@@ -138,10 +141,11 @@ def _bootstrap(layout, kind, holder):
             raise RigError(f"the rig died while starting; see {layout.logs}/holder.log")
     wait_for("the API server", lambda: _ready(layout), timeout=120, alive=check)
     _apply(layout, objects.first(kind))
-    has_gateway = layout.record().get("gateway")
-    if has_gateway:
+    parts = layout.record()
+    if parts["routes"]:
         # Last, for the gateway starts with its kinds, and then needs its rights.
         kubectl(layout, "apply", "--server-side", "-f", build.gateway_home() / "crds.yaml")
+    if parts["gateway"]:
         _apply(layout, objects.traefik_crds())
     if kind == "real":
         wait_for("containerd", lambda: ctr(layout, "version").returncode == 0, alive=check)
@@ -152,12 +156,13 @@ def _bootstrap(layout, kind, holder):
     wait_for("the nodes", lambda: _nodes_ready(layout, kind), timeout=90, interval=0.2, alive=check)
     wait_for("the default service account", lambda: kubectl_ok(layout, "get", "serviceaccount", "default"),
              alive=check, interval=0.2)
-    if has_gateway:
+    if parts["gateway"]:
         _apply(layout, objects.gateway(layout.record()["ports"]["gateway"]))
-    wait_for("Prometheus", lambda: _prometheus_ready(layout), alive=check)
-    if has_gateway:
+    if parts["prometheus"]:
+        wait_for("Prometheus", lambda: _prometheus_ready(layout), alive=check)
+    if parts["gateway"]:
         wait_for("the gateway", lambda: _gateway_programmed(layout) and _gateway_ready(layout), alive=check, interval=0.2)
-    if layout.record()["second"]:
+    if parts["second"]:
         wait_for("the second API server", lambda: _ready(layout, layout.second_kubeconfig), alive=check, interval=0.2)
 
 
@@ -215,7 +220,8 @@ def _status_of(url):
 def healthy(layout, kind):
     record = layout.record()
     return (record.get("kind") == kind and alive(record.get("holder")) and _ready(layout)
-            and _nodes_ready(layout, kind) and _prometheus_ready(layout) and (not record.get("gateway") or _gateway_ready(layout)))
+            and _nodes_ready(layout, kind)
+            and (not record.get("prometheus") or _prometheus_ready(layout)) and (not record.get("gateway") or _gateway_ready(layout)))
 
 
 def status(layout):
@@ -223,13 +229,13 @@ def status(layout):
     if not alive(record.get("holder")):
         print("down" if not record else "crashed (`up` or `down` cleans up)")
         return 1
-    nodes, prom = _nodes_ready(layout, record["kind"]), _prometheus_ready(layout)
+    nodes, prometheus = _nodes_ready(layout, record["kind"]), not record.get("prometheus") or _prometheus_ready(layout)
     print(f"{record['kind']} node, process {record['holder']['pid']}")
     print(f"API server  {'ready' if _ready(layout) else 'NOT READY'}  KUBECONFIG={layout.kubeconfig}")
     print(f"nodes       {'ready' if nodes else 'NOT READY'}")
-    print(f"Prometheus  {'ready' if prom else 'NOT READY'}  {prometheus_url(layout)}")
+    print(f"Prometheus  {'ready' if prometheus else 'NOT READY'}  {prometheus_url(layout)}" if record.get("prometheus") else "Prometheus  none")
     print(f"gateway     {'ready' if _gateway_ready(layout) else 'NOT READY'}  {gateway_url(layout)}" if record.get("gateway") else "gateway     none")
-    return 0 if nodes and prom else 1
+    return 0 if nodes and prometheus else 1
 
 
 # --- the holder: the one process on the host that everything hangs on ---

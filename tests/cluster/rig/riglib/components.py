@@ -207,7 +207,6 @@ def controllers(layout, ports):
             binaries / "kube-scheduler", f"--config={conf}/scheduler.json",
             f"--authentication-kubeconfig={scheduler}", f"--authorization-kubeconfig={scheduler}",
             "--bind-address=127.0.0.1", f"--secure-port={ports['scheduler']}"],
-        "pushpage": [sys.executable, RIG_DIR / "rig.py", "_pushpage", layout.metrics, ports["pushpage"]],
     }
 
 
@@ -217,7 +216,8 @@ def prometheus(layout, kind, ports):
         "/usr/bin/prometheus", f"--config.file={layout.conf}/prometheus.json",
         f"--storage.tsdb.path={layout.state}/prometheus", f"--web.listen-address={address}:{ports['prometheus']}",
         "--web.enable-remote-write-receiver", "--web.enable-lifecycle", "--web.enable-admin-api",
-        "--storage.tsdb.retention.time=2d", "--log.level=warn"]}
+        "--storage.tsdb.retention.time=2d", "--log.level=warn"],
+        "pushpage": [sys.executable, RIG_DIR / "rig.py", "_pushpage", layout.metrics, ports["pushpage"]]}
 
 
 def gateway(layout, kind, ports):
