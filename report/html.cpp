@@ -240,7 +240,7 @@ main,footer,.top .in{max-width:none;padding-left:0;padding-right:0}
 .tile,.card,.needs li,tr,svg{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}table{font-size:9px}th,td{padding:4px 2.5px}th:first-child,td:first-child{padding-left:8px}thead th{font-size:8.5px;white-space:normal;overflow-wrap:normal}.badge{padding:0 7px;font-size:11px;overflow-wrap:normal}td .badge{padding:0 4px;font-size:9px}
 body{font-size:13px}h1{font-size:22px}h2{font-size:16px;margin-top:22px}.tile{padding:8px 12px}.tile b{font-size:21px}.tile b.unknown{font-size:16px;line-height:24px}.tile span{font-size:12px}
 .needs li{padding:5px 12px;grid-template-columns:62px minmax(110px,200px) 1fr}details.more summary{display:none}details.more .needs{margin-top:8px}
-td[data-label=Rollout],td[data-label=From],td[data-label=To],td[data-label=Why]{min-width:10.5ch!important}td[data-label=Gates]{min-width:14ch!important}
+td[data-label=Rollout],td[data-label=From],td[data-label=To],td[data-label=Why]{min-width:9.5ch!important}td[data-label=Gates]{min-width:12ch!important}
 [data-label=Took]{display:none}.plot.wide svg text{font-size:16px}
 details.more::details-content{content-visibility:visible;height:auto;display:block}.model{break-before:page}a{text-decoration:none}@page{margin:14mm}}
 )";

@@ -49,7 +49,8 @@ class Registry:
         self.address = self.reached = f"{NODE_IP if inside else '127.0.0.1'}:{self.port}"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "key.pem", "-out", folder / "ca.crt",
                         "-days", "2", "-subj", "/CN=registry", "-addext", f"subjectAltName=IP:127.0.0.1,IP:{NODE_IP}"], check=True, capture_output=True)
-        (folder / "htpasswd").write_text(f"{USER}:{crypt.crypt(PASSWORD, crypt.mksalt(crypt.METHOD_BLOWFISH)).replace('$2b$', '$2y$', 1)}\n")
+        salt = crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)  # the fewest: the password is hashed for each request
+        (folder / "htpasswd").write_text(f"{USER}:{crypt.crypt(PASSWORD, salt).replace('$2b$', '$2y$', 1)}\n")
         (folder / "config.yml").write_text(json.dumps({  # JSON is YAML
             "version": 0.1, "log": {"level": "error"}, "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
             "auth": {"htpasswd": {"realm": "registry", "path": str(folder / "htpasswd")}},
@@ -58,8 +59,9 @@ class Registry:
         if inside:
             self.reached = subprocess.run([*rig("forward"), "--background", "0", self.address], check=True, capture_output=True, text=True).stdout.split()[-1]
         self.process = subprocess.Popen([*(rig("exec", "--") if inside else []), home() / "registry", "serve", folder / "config.yml"],
-                                        stdout=self.log, stderr=self.log, start_new_session=True)
-        end = time.monotonic() + 30
+                                        stdout=self.log, stderr=self.log, start_new_session=True,
+                                        env={**os.environ, "OTEL_TRACES_EXPORTER": "none"})  # nobody listens to it
+        end = time.monotonic() + 120
         while not self.answers():
             assert self.process.poll() is None and time.monotonic() < end, (folder / "log").read_text()
             time.sleep(0.05)
