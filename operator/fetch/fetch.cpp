@@ -159,7 +159,7 @@ class Fetch {
     const Result<bool> empty = fetch::is_without_files(options_.output);
     if (!empty) return failed(empty.error());
     if (*empty)
-      return {kFetchNoSource, redact_uri(options_.uri) + ": the mounted volume holds no file: it is no image, but an artifact of other layers; push it as an image, or say spec.serving.ociArtifacts: Fetch"};
+      return {kFetchNoSource, redact_uri(options_.uri) + ": the mounted volume holds no file: it is not an image, but an artifact with other layers; push it as an image, or set spec.serving.ociArtifacts: Fetch"};
     if (!statement_) return {kFetchOk, "mounted " + redact_uri(options_.uri)};
     const Result<fetch::Files> files = fetch::files_below(options_.output, deadline_.token());
     if (auto wrong = check_signature(files)) return *wrong;

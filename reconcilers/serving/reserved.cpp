@@ -116,7 +116,7 @@ class Reserved {
 
 // The first container that mounts kArtifactVolume, or volume by a name of those that are mounted.
 std::string with_image_volumes(const Json& pod_template, const std::string& where) {
-  constexpr const char* kWayOut = "say spec.serving.ociArtifacts: Fetch, or ";
+  constexpr const char* kWayOut = "set spec.serving.ociArtifacts: Fetch, or ";
   const Json& spec = member(pod_template, "spec");
   for (const char* list : {"initContainers", "containers"})
     for (const Json& container : member(spec, list))
@@ -126,7 +126,7 @@ std::string with_image_volumes(const Json& pod_template, const std::string& wher
                  ", and the kubelet mounts this version's artifacts as image volumes; " + kWayOut + "remove the mount";
   for (const Json& volume : member(spec, "volumes"))
     if (const std::string name = text(volume, "name"); name == kImageVolume || name.starts_with(std::string(kImageVolume) + "-"))
-      return where + ".spec.volumes[" + name + "] has a name of the operator's, who mounts image volumes; " + kWayOut + "choose another name";
+      return where + ".spec.volumes[" + name + "] uses a name that the operator reserves for image volumes; " + kWayOut + "choose another name";
   return "";
 }
 

@@ -212,7 +212,7 @@ def test_an_artifact_of_files_is_no_image_and_the_way_out_serves(case, store):
     case.version("m-v1", artifact=artifact(store, digest))
     serve(case)
     # containerd takes it, and mounts an empty folder.
-    case.until(lambda: "the mounted volume holds no file: it is no image" in case.status().get("message", ""), "the Model says what is wrong")
+    case.until(lambda: "the mounted volume holds no file: it is not an image" in case.status().get("message", ""), "the Model says what is wrong")
     assert conditions(case.get())["Ready"] == "False"
     serve(case, by="Fetch")
     case.ready("m", "m-v1")

@@ -34,7 +34,7 @@ TEST_CASE("a template that cannot be used stalls the Model, says where it is wro
       must_serve_on(f);
       give(f, R"({"spec": {"initContainers": [{"name": "modelops-fetch", "image": "evil:1"}]}})");
     });
-    s.then("mends it", stalls_by(f, "initContainers[modelops-fetch] has a name of the operator's"), [f]() mutable {
+    s.then("mends it", stalls_by(f, "initContainers[modelops-fetch] uses a name that the operator reserves"), [f]() mutable {
       must_serve_on(f);
       give(f, R"({"spec": {"containers": [{"name": "server", "env": [{"name": "A", "value": "a"}]}]}})");
     });

@@ -162,7 +162,7 @@ TEST_CASE("whatever is changed in a trail is found, and where", "[audit]") {
       {"two change places", [](auto& s) { std::swap(s[1].records[1], s[1].records[2]); }, Is::Reordered,
        "record 6 (ModelAudit fraud-8) is record 7 at a wrong position"},
       {"one comes twice", [](auto& s) { s[1].records[2] = s[1].records[0]; }, Is::Replayed,
-       "record 7 (ModelAudit fraud-8) is record 5 once more"},
+       "record 7 (ModelAudit fraud-8) is record 5 a second time"},
       {"a ModelAudit comes twice", [](auto& s) { s.push_back(s[0]); }, Is::Replayed,
        "begins with record 1, which already exists"},
       {"another Model's record", [&](auto& s) { s[1].records[0] = other[4]; }, Is::Replayed,

@@ -137,6 +137,7 @@ TEST_CASE("what the operator reads of a status it writes again, field by field",
   const Json model = full("models"), version = full("modelversions"), runtime = full("modelruntimes"), run = full("trainingruns");
   Json rollout = full("modelrollouts");
   rollout["status"]["policy"] = model["spec"]["rollout"];
+  for (const char* duration : {"approvalValidFor", "minBake", "minShadow"}) rollout["status"]["governance"][duration] = "0s";  // as durations are written
   CHECK(api::to_json(api::parse<api::Model>(model.dump())->status) == kept(model["status"], kUnreadOfModel));
   CHECK(api::to_json(api::parse<api::ModelRollout>(rollout.dump())->status) == kept(rollout["status"], kUnreadOfRollout));
   CHECK(api::status_json(*api::parse<api::ModelVersion>(version.dump())) == kept(version["status"], kUnreadOfVersion));

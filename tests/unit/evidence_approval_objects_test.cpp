@@ -73,7 +73,7 @@ TEST_CASE("approvals are guarded by the policy as it stands in the manifests, an
        [](Json&, Json& b) {
          b["spec"]["matchResources"] = {{"namespaceSelector", {{"matchLabels", {{"a", "b"}}}}}};
        },
-       "is for some objects only"},
+       "applies to some objects only"},
       {"rubbish", [](Json& p, Json& b) { p = 7, b = "x"; }, "has failurePolicy"},
   };
   for (const Row& row : rows) {

@@ -26,10 +26,10 @@ TEST_CASE("a number is found by its path", "[evidence]") {
   CHECK_THAT(value(json, "data.results[2].accuracy"), Contains("nothing at data.results[2].accuracy"));
   CHECK_THAT(value(json, "data.absent"), Contains("nothing at data.absent"));
   CHECK_THAT(value(json, "data[0]"), Contains("nothing at"));
-  CHECK_THAT(value(json, "ok"), Contains("no number"));
-  CHECK_THAT(value(json, "data"), Contains("no number"));
+  CHECK_THAT(value(json, "ok"), Contains("not a number"));
+  CHECK_THAT(value(json, "data"), Contains("not a number"));
   CHECK_THAT(value("<html>", ""), Contains("not JSON"));
-  CHECK_THAT(value(R"({"a": "NaN"})", "a"), Contains("no number"));
+  CHECK_THAT(value(R"({"a": "NaN"})", "a"), Contains("not a number"));
   for (const char* path : {"[", "[x", "[1", ".", "a..b", "[99999999999999999999]"}) CHECK_THAT(value(json, path), Contains("nothing at"));
 }
 

@@ -180,7 +180,7 @@ TEST_CASE("what is wrong with a version, a server or an account is said, and not
   is(kFetchNoSource, "..");
   m.files.erase("../../escape");
   m.options.max_bytes = 4096;
-  is(kFetchNoSource, "bytes that are allowed");
+  is(kFetchNoSource, "bytes allowed");
   m.options.max_bytes = 1u << 30;
   m.wanted_authorization = "Bearer t";
   is(kFetchCredentials, "MLflow requires credentials; name a Secret in registry.mlflow.credentials");

@@ -242,7 +242,7 @@ TEST_CASE("a manifest that cannot be used says what is wrong", "[fetch][oci]") {
   CHECK_THAT(why(one({{"digest", digest}, {"size", 1}, {"mediaType", "text/plain"}})),
              Contains("\"text/plain\", which is not a tar"));
   CHECK_THAT(why(one({{"digest", digest}, {"size", 1}, {"annotations", titled("../evil")}})),
-             Contains("leads out of the folder"));
+             Contains("points outside of the folder"));
   CHECK_THAT(why(one({{"digest", digest}, {"size", 1}, {"annotations", titled("/evil")}})), Contains("is absolute"));
   CHECK_THAT(why(one({{"digest", digest}, {"size", 1001}, {"annotations", titled("a")}})),
              Contains("larger than the 1000 bytes"));

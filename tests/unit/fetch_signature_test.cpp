@@ -58,7 +58,7 @@ TEST_CASE("what that key did not sign is refused", "[fetch][signature]") {
   CHECK_THAT(why(bundle, fixture("p384.pub")), Contains("not signed by the key of artifact.signature.publicKey"));
   CHECK_THAT(why(fixture("file.sig"), key), Contains("not signed by the key"));
   CHECK_THAT(why(bundle, "x"), Contains("no public key in PEM"));
-  CHECK_THAT(why("<html>", key), Contains("no JSON object"));
+  CHECK_THAT(why("<html>", key), Contains("not a JSON object"));
   CHECK_THAT(why("{}", key), Contains("no sigstore bundle"));
   const auto changed = [&](const std::function<void(Json&)>& change) {
     Json json = Json::parse(bundle);
@@ -131,7 +131,7 @@ TEST_CASE("the files of an image volume are those that were signed", "[fetch][si
   CHECK(f.run() == kFetchNoSource);
   fs::create_directories(f.options.output / "data");
   CHECK(f.run() == kFetchNoSource);
-  CHECK_THAT(f.said(), Contains("holds no file: it is no image"));
+  CHECK_THAT(f.said(), Contains("holds no file: it is not an image"));
   CHECK(f.http.requests.empty());
 }
 

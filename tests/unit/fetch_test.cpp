@@ -202,7 +202,7 @@ TEST_CASE("credentials come from a mounted Secret, for https alone", "[fetch]") 
   const size_t sent = f.http.requests.size();
   f.options.uri = "http://store/model.json";
   CHECK(f.run() == kFetchUsage);
-  CHECK_THAT(f.said(), Contains("https:// addresses alone"));
+  CHECK_THAT(f.said(), Contains("only to https:// addresses"));
   CHECK(f.http.requests.size() == sent);
   CHECK_THAT(f.log.str(), !Contains("abc.def"));
 }

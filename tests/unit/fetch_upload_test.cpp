@@ -130,7 +130,7 @@ TEST_CASE("what cannot be finished is taken back, and what was there stays", "[f
   at("uploads", {404, "<Error><Code>NoSuchBucket</Code></Error>"});
   is(ErrorKind::NotFound, "bucket \"models\" does not exist");
   at("uploads", {200, "<html>welcome</html>"});
-  is(ErrorKind::Invalid, "does not answer as an S3 store does");
+  is(ErrorKind::Invalid, "did not answer like an S3 store");
   at("partNumber=3", {403, "<Error><Code>ExpiredToken</Code></Error>"});
   is(ErrorKind::Unauthorized, "AWS_SESSION_TOKEN");
   at("partNumber=3", {200, ""});

@@ -89,6 +89,6 @@ TEST_CASE("plugin: policy explain tells what each policy demands, and for which 
   CHECK(explain_policies(session, "m") == kDone);
   CHECK(printed.err.str() == "");
   CHECK(printed.out.str() ==
-        "ModelPolicy high demands\n  strategies: Canary\n  for EU AI Act: art. 9, art. 14; not covered: registration\n  for SR 26-2\n"
+        "ModelPolicy high requires\n  strategies: Canary\n  for EU AI Act: art. 9, art. 14; not covered: registration\n  for SR 26-2\n"
         "nothing is missing for m-v1\n");
 }

@@ -238,7 +238,7 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
       {"the signature", [&](Files& f) { f["audit/checkpoint.sig"][3] ^= 1; }, true, "is not made with any of these keys"},
       {"the checkpoint", [&](Files& f) { replace(f, "audit/checkpoint.txt", "ns/m", "ns/n"); }, true,
        "belongs to no record of this trail"},
-      {"the card", [&](Files& f) { replace(f, "model-card.md", "payments", "anything"); }, true, "model-card.md does not say what"},
+      {"the card", [&](Files& f) { replace(f, "model-card.md", "payments", "anything"); }, true, "model-card.md does not match the objects"},
       {"the rollout is left out", [&](Files& f) { f.erase("rollout.json"); }, true, "rollout.json is missing: record "},
       {"all of it is made up, and nothing is sealed",
        [&](Files& f) {
@@ -258,7 +258,7 @@ TEST_CASE("whatever is changed in an evidence pack is told, sums made anew or no
        },
        true, "a ModelAudit has no name"},
       {"no sums", [&](Files& f) { f.erase("SHA256SUMS"); }, false, "SHA256SUMS is missing"},
-      {"no JSON", [&](Files& f) { f["audit/pending.json"] = "{"; }, true, "is no JSON"},
+      {"no JSON", [&](Files& f) { f["audit/pending.json"] = "{"; }, true, "is not JSON"},
       {"wrong kinds",
        [&](Files& f) {
          f["audit/pending.json"] = "[]", f["rollout.json"] = "7", f["policy.json"] = "null", f["bom.cdx.json"] = "{}";
@@ -294,7 +294,7 @@ TEST_CASE("packs are written and read, and no other file is one", "[plugin][audi
     REQUIRE(fetch::write_bundle(path, {{name, "x"}}));
     const auto read = fetch::read_bundle(path);
     REQUIRE_FALSE(read);
-    CHECK(read.error().message.find("leads out of the pack") != std::string::npos);
+    CHECK(read.error().message.find("points outside of the pack") != std::string::npos);
   }
   std::filesystem::remove_all(folder);
 }

@@ -260,7 +260,7 @@ TEST_CASE("plugin: questions are bounded, and asked in parts", "[plugin][backtes
   const Said said = scene.test({.since = "30d", .step = "1s"});
   CHECK(said.code == kTrouble);
   CHECK_THAT(said.err,
-             Contains("--step 1s over that time is 2592001 measurements of each figure; at most 200000 are asked for"));
+             Contains("--step 1s over that time is 2592001 measurements of each figure; at most 200000 are allowed"));
 }
 
 TEST_CASE("plugin: what cannot be tested says why", "[plugin][backtest]") {

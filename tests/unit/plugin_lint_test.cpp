@@ -295,7 +295,7 @@ TEST_CASE("plugin: lint tells of templates that cannot be used", "[plugin][lint]
   };
   CHECK(first(model("{serving: {template: {spec: {containers: [{name: server, env: [{value: a}]}]}}}}"))
             .find("spec.serving.template.spec.containers[0].env[0] has no name") != std::string::npos);
-  CHECK(first(model("{serving: {template: {spec: {initContainers: [{name: modelops-fetch}]}}}}")).find("has a name of the operator's") !=
+  CHECK(first(model("{serving: {template: {spec: {initContainers: [{name: modelops-fetch}]}}}}")).find("uses a name that the operator reserves") !=
         std::string::npos);
   CHECK(first(model("{retraining: {template: {spec: {template: {spec: {containers: [{image: x}]}}}}}}"))
             .find("spec.retraining.template.spec.template.spec.containers[0] has no name") != std::string::npos);

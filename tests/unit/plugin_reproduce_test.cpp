@@ -97,7 +97,7 @@ TEST_CASE("plugin: what nobody knows how to make again is refused, and says why"
   gone.objects[Kind::TrainingRun].clear();
   auto said = say(gone, {});
   CHECK(said.code == kNo);
-  CHECK_THAT(said.err, Contains("TrainingRun m-run-000007, which made m-v6, is gone") && Contains("kubectl model lineage m-v6"));
+  CHECK_THAT(said.err, Contains("TrainingRun m-run-000007, which made m-v6, does not exist any more") && Contains("kubectl model lineage m-v6"));
 
   Made written;
   written.objects[Kind::ModelVersion][0]["spec"].erase("lineage");
@@ -166,7 +166,7 @@ TEST_CASE("plugin: a run that was started before is compared once it is over", "
   const auto said = say(cluster, {.run = "m-again-x"});
   CHECK(said.code == kNotYet);
   CHECK_THAT(said.err, Contains("is not over: Job m-again-x-train runs"));
-  CHECK_THAT(say(cluster, {.run = "n-again-x"}).err, Contains("is of Model n, not of m"));
+  CHECK_THAT(say(cluster, {.run = "n-again-x"}).err, Contains("belongs to Model n, not to m"));
   const Json told = *parse_json(say(cluster, {.run = "m-again-y", .output = "json"}).out, 1 << 20);
   CHECK((told["sameBits"] == true && told["metricsWithin"] == "0"));
 }

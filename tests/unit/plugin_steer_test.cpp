@@ -115,7 +115,7 @@ TEST_CASE("plugin: retry makes a new rollout to what failed last", "[plugin]") {
   CHECK_THAT(refusal(decided("retry", scene({rollout("x", "m-v2", "Succeeded")}, "m-v2"))),
              Catch::Contains("nothing to retry"));
   CHECK_THAT(refusal(decided("retry", scene({rollout("x", "m-v2", "Paused")}))),
-             Catch::Contains("under way"));
+             Catch::Contains("rollout in progress"));
   CHECK_THAT(refusal(decided("retry", scene({rollout("x", "m-v9", "Failed")}))),
              Catch::Contains("no ModelVersion m-v9; it has m-v1, m-v2, m-v3"));
 }

@@ -211,7 +211,7 @@ TEST_CASE("plugin: a Model that is new or half read is drawn, too", "[plugin]") 
   Snapshot s;
   s.model = {{"metadata", {{"name", "m"}, {"generation", 1}}}, {"spec", Json::object()}};
   CHECK(drawn(s) ==
-        "Model m    (the operator has not observed the latest change yet)\n└─ Versions: none serves\n");
+        "Model m    (the operator has not observed the latest change yet)\n└─ Versions: no version serves\n");
   s.rollouts.push_back({{"metadata", {{"name", "r"}}},
                         {"spec", {{"version", "v"}}},
                         {"status", {{"phase", "Pending"}, {"gates", "?"}, {"startedAt", 7}}}});

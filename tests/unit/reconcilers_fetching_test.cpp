@@ -204,13 +204,13 @@ TEST_CASE("a template that knows the fetched artifact's volume is refused image 
       {"name": "looks", "image": "l", "volumeMounts": [{"name": "modelops-artifact", "mountPath": "/x", "readOnly": true}]}]}})";
   CHECK(scene.refusal() ==
         "ModelRuntime rules: spec.template.spec.containers[looks].volumeMounts[/x] mounts volume modelops-artifact, and the kubelet mounts this version's artifacts as "
-        "image volumes; say spec.serving.ociArtifacts: Fetch, or remove the mount");
+        "image volumes; set spec.serving.ociArtifacts: Fetch, or remove the mount");
   scene.m.image_volumes = false;
   CHECK(scene.refusal() == "");
   scene.m.image_volumes.reset();
   scene.r.pod_template = R"({"spec": {"containers": [{"name": "server", "image": "s"}], "volumes": [{"name": "modelops-image-x", "emptyDir": {}}]}})";
   CHECK(scene.refusal() ==
-        "ModelRuntime rules: spec.template.spec.volumes[modelops-image-x] has a name of the operator's, who mounts image volumes; say spec.serving.ociArtifacts: Fetch, or "
+        "ModelRuntime rules: spec.template.spec.volumes[modelops-image-x] uses a name that the operator reserves for image volumes; set spec.serving.ociArtifacts: Fetch, or "
         "choose another name");
   scene.v.artifact = of("s3://models/a");
   CHECK(scene.refusal() == "");

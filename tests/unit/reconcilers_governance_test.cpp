@@ -122,7 +122,7 @@ TEST_CASE("what a policy demands, in words: strategies among it, and no gate tha
   const Json spec = {{"gates", {gate("first", false), gate("first-dry", true), gate("later", false), gate("later-dry", true), watched, tried}},
                      {"require", {{"beforeTraffic", {"first", "first-dry"}}, {"background", {"errors", "tried"}}, {"strategies", {"Canary", "Shadow"}}}}};
   CHECK(governance::demands(*policy_of("p", spec), at("2026-11-22T12:00:00Z")) ==
-        std::vector<std::string>{"ModelPolicy p demands", "  gates before the first request: first", "  gates before all traffic: later, errors",
+        std::vector<std::string>{"ModelPolicy p requires", "  gates before the first request: first", "  gates before all traffic: later, errors",
                                  "  gates measured in the background: errors",
                                  "  gates that are only measured (dryRun): first-dry, later-dry, tried",
                                  "  strategies: Canary, Shadow"});

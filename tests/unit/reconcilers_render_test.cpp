@@ -237,11 +237,11 @@ TEST_CASE("no template takes the place of what verifies and holds the artifact")
     const char *overlay, *says;
   };
   const Row rows[] = {
-      {R"({"spec": {"initContainers": [{"name": "modelops-fetch", "image": "evil:1"}]}})", "spec.initContainers[modelops-fetch] has a name"},
-      {R"({"spec": {"containers": [{"name": "modelops-fetch"}]}})", "spec.containers[modelops-fetch] has a name"},
-      {R"({"spec": {"volumes": [{"name": "modelops-artifact", "hostPath": {"path": "/"}}]}})", "spec.volumes[modelops-artifact] has a name"},
-      {R"({"spec": {"volumes": [{"name": "modelops-source", "emptyDir": {}}]}})", "spec.volumes[modelops-source] has a name"},
-      {R"({"spec": {"volumes": [{"name": "modelops-credentials", "emptyDir": {}}]}})", "spec.volumes[modelops-credentials] has a name"},
+      {R"({"spec": {"initContainers": [{"name": "modelops-fetch", "image": "evil:1"}]}})", "spec.initContainers[modelops-fetch] uses a name"},
+      {R"({"spec": {"containers": [{"name": "modelops-fetch"}]}})", "spec.containers[modelops-fetch] uses a name"},
+      {R"({"spec": {"volumes": [{"name": "modelops-artifact", "hostPath": {"path": "/"}}]}})", "spec.volumes[modelops-artifact] uses a name"},
+      {R"({"spec": {"volumes": [{"name": "modelops-source", "emptyDir": {}}]}})", "spec.volumes[modelops-source] uses a name"},
+      {R"({"spec": {"volumes": [{"name": "modelops-credentials", "emptyDir": {}}]}})", "spec.volumes[modelops-credentials] uses a name"},
       {R"({"spec": {"ephemeralContainers": [{"name": "x"}]}})", "spec.ephemeralContainers cannot be part"},
       {R"({"spec": {"containers": [{"name": "server", "env": [{"name": "MODEL_PATH", "value": "/tmp/mine"}]}]}})",
        "spec.containers[server].env[MODEL_PATH] is set by the operator"},

@@ -172,7 +172,7 @@ TEST_CASE("a gap in a trail stops its retention, which is told once", "[audit]")
   }
   SECTION("somebody deleted one") {
     k.o.audit_objects.erase(k.o.audit_objects.begin() + 2);
-    CHECK_THAT(why(), Catch::Matchers::StartsWith("ModelAudits are never deleted from record 13 on, because no ModelAudit holds records 9 to 12: somebody deleted it"));
+    CHECK_THAT(why(), Catch::Matchers::StartsWith("ModelAudits are never deleted from record 13 on, because no ModelAudit holds records 9 to 12: it was deleted"));
     const auto event = audit::tell_stopped(k.observed(), why());
     REQUIRE(event);
     CHECK((event->warning && event->reason == "RetentionStopped" && event->note == why()));

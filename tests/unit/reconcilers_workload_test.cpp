@@ -281,7 +281,7 @@ TEST_CASE("a workload that waits is not made as another kind") {
   e.say({{"there", false}, {"served", true}});
   const Planned planned = e.go(seconds(10));
   CHECK(e.run_status().phase == "Failed");
-  CHECK_THAT(e.message(), Contains("names another kind now, and JobSet " + kTrain + " was to be made"));
+  CHECK_THAT(e.message(), Contains("names another kind now, and JobSet " + kTrain + " was not created yet"));
 }
 
 // Whoever may create TrainingRuns and Jobs, but none of the engine's objects, gets none made.
