@@ -101,10 +101,20 @@ TEST_CASE("one run is an attempt for each monitor that is breached") {
   explore([](Sim& s) {
     Fixture f = drifting(s, "0.05");
     f.edit_spec([](Json& spec) {
-      spec["monitors"].push_back(drift({"Retrain"}));
+      spec["monitors"] = {drift({"Alert"}), drift({"Alert"})};
       spec["monitors"][1]["name"] = "bias";
     });
     s.op.metrics["drift m-v1"] = "0.4";
+    // One is measured before the other: both are breached before they ask.
+    const auto both = [f] {
+      const Json& told = f.status();
+      return told.contains("monitors") && told["monitors"].size() == 2 && told["monitors"][0]["state"] == "Breached" && told["monitors"][1]["state"] == "Breached";
+    };
+    s.then("has both retrain", both, [f]() mutable {
+      f.edit_spec([](Json& spec) {
+        for (Json& monitor : spec["monitors"]) monitor["actions"] = {"Retrain"};
+      });
+    });
     s.then("looks", [f] { return f.status().contains("retraining") && f.status()["retraining"].contains("run"); }, [] {});
     s.until = [] { return true; };
     s.expect = [f] {

@@ -106,13 +106,14 @@ TEST_CASE("a monitor asks once for each interval") {
 std::set<TimePoint> moments_of(const std::string& uid, const std::string& ns) {
   Scene s;
   s.model.meta.uid = uid;
-  s.model.meta.key.ns = s.o.key.ns = ns;
   s.model.monitors.push_back(monitor(0, 0));
   s.model.monitors.back().figure.name = "errors";
   std::set<TimePoint> moments;
   for (const api::Monitor& one : std::vector<api::Monitor>(s.model.monitors)) {
     s.model.monitors = {one};
-    moments.insert(*watch(s.observed(), "m-v1", kNow).look_again);
+    Observed observed = s.observed();
+    observed.key.ns = ns;
+    moments.insert(*watch(observed, "m-v1", kNow).look_again);
   }
   return moments;
 }
