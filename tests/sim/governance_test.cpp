@@ -305,7 +305,7 @@ TEST_CASE("what a Model lacks is said at once, and nothing of the candidate star
       must(f.condition("Stalled") == "True" && f.reason("Stalled") == "PolicyUnsatisfied", f.status().dump(1));
       must(f.ready_pods("m-v2") == 0 && f.stable() == "m-v1", "m-v1 should serve alone");
       for (const char* words :
-           {"spec.rollout.strategy is Canary, and must be Shadow", "the first weight may be at most 5",
+           {"spec.rollout.strategy is Canary, but must be Shadow", "the first weight may be at most 5",
             "spec.owner.team is required", "spec.riskTier is required", "spec.lineage.code.revision of ModelVersion m-v2 is required",
             "must match https://models.example/*", "it must be vllm", "(ModelPolicy high-risk)"})
         must_say(f.status()["message"], words);

@@ -277,7 +277,7 @@ TEST_CASE("a failed version is not tried again by edits of how to get there") {
       f.must_be_degraded("RolledBack", "m-v1");
       must(f.count_rollouts("m-v2") == 1, "tried again");
       const std::string message = f.status()["message"];
-      must(message.find("spec.rollout has changed since; kubectl model retry m uses it") != std::string::npos, message);
+      must(message.find("spec.rollout has changed since; run kubectl model retry m to use it") != std::string::npos, message);
     };
   });
 }
@@ -334,7 +334,7 @@ TEST_CASE("where nothing serves it is the spec's turn again once a person's fail
         });
     s.expect = [f, was_missing] {
       if (was_missing) return f.must_serve("m-v1");
-      must(f.reason() == "RolloutFailed" && f.status()["message"].get<std::string>().find("m-v1 was given up") != std::string::npos,
+      must(f.reason() == "RolloutFailed" && f.status()["message"].get<std::string>().find("m-v1 was stopped") != std::string::npos,
            f.status().dump(1));
       must(f.count_rollouts("m-v1") == 1, "it was tried again although the spec did not change");
     };

@@ -221,7 +221,7 @@ TEST_CASE("a gateway that mirrors nothing is given nothing to mirror") {
     s.expect = [f] {
       must(f.phase(f.to("m-v2")) == "RolledBack" && f.stable() == "m-v1", f.phase(f.to("m-v2")));
       const std::string message = f.status()["message"];
-      must(message.find("doesn't offer HTTPRouteRequestMirror") != std::string::npos, message);
+      must(message.find("does not support HTTPRouteRequestMirror") != std::string::npos, message);
       must_be_plain(f);
     };
   });

@@ -337,7 +337,7 @@ TEST_CASE("an edit of spec.rollout in mid-rollout does not start again what is a
       f.must_be_degraded(aborts ? "RolloutAborted" : "RolledBack", "m-v1");
       must(f.count_rollouts("m-v2") == 1, "it was tried again");
       const std::string message = f.status()["message"];
-      must(message.find("spec.rollout has changed since; kubectl model retry m uses it") != std::string::npos, message);
+      must(message.find("spec.rollout has changed since; run kubectl model retry m to use it") != std::string::npos, message);
     };
   });
 }
