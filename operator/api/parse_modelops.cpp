@@ -362,7 +362,7 @@ constexpr Field<ModelRuntime> kRuntimeSpec[] = {
 };
 
 // The counts are for people: decisions count anew.
-constexpr Field<RuntimeStatus> kRuntimeStatus[] = {stored<&RuntimeStatus::rolling>("rolling"), always<&RuntimeStatus::conditions>("conditions")};
+constexpr Field<RuntimeStatus> kRuntimeStatus[] = {always<&RuntimeStatus::rolling>("rolling"), always<&RuntimeStatus::conditions>("conditions")};
 
 // ---- roots ----
 

@@ -196,6 +196,7 @@ Plan plan(const Fleet& fleet, TimePoint now) {
   conditions.set("Reconciling", {false, "OnNextRollout", ""});
   conditions.set("Stalled", {false, "OnNextRollout", ""});
   Json status = api::to_json(api::RuntimeStatus{{}, conditions.get()});
+  status.erase("rolling");  // nobody waits for a turn
   status["observedGeneration"] = r.meta.generation;
   if (r.status.raw != "{}") write_status(plan.actions, Kind::ModelRuntime, r.meta, r.status.raw, status.dump(), "update.policy is OnNextRollout");
   return plan;

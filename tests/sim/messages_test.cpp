@@ -57,7 +57,7 @@ TEST_CASE("a Service of the Model's name that is somebody else's is told with wh
     make_foreign_service(s.world, "m", "shop", {{{"port", 80}}});
     s.then(
         "deletes it",
-        [f] { return f.condition("Stalled") == "True" && f.reason("Stalled") == "ServiceNameTaken" && says(f.status(), "managed by Helm"); },
+        [f] { return f.condition("Stalled") == "True" && f.reason("Stalled") == "ServiceNameTaken" && says(f.status(), "but to Helm"); },
         [f, &s] {
           must(says(f.status(), "Service m already exists and does not belong to this Model, but to Helm (label app.kubernetes.io/managed-by): delete or rename it"), f.status().dump());
           s.world.remove(ref(Kind::Service, "m"));
@@ -71,7 +71,7 @@ TEST_CASE("a small weight of few replicas tells how many pods it takes") {
     Fixture f = usual(s, [](Json& spec) { spec["rollout"]["steps"] = Json::parse(R"([{"weight": 5}, {"pause": {}}])"); });
     s.then("asks for m-v2", f.serves("m-v1"), [f]() mutable { f.ask_for("m-v2"); });
     s.then(
-        "reads it", [f] { return says(f.status(), "at 5% (19 pods of m-v1 beside 1, because without spec.serving.route the pod counts make the weight)"); }, [] {});
+        "reads it", [f] { return says(f.status(), "at 5% (needs 19 pods of m-v1 beside 1, because without spec.serving.route the pod counts make the weight)"); }, [] {});
     s.expect = [f] { must(f.ready_pods("m-v1") == 19 && f.ready_pods("m-v2") == 1, "19 and 1 pods"); };
   });
 }

@@ -51,12 +51,12 @@ TEST_CASE("approvals are guarded by the policy as it stands in the manifests, an
        [](Json& p, Json&) {
          p["spec"]["matchConstraints"]["namespaceSelector"] = {{"matchLabels", {{"a", "b"}}}};
        },
-       "for some objects only"},
+       "applies to some objects only"},
       {"but for some",
        [](Json& p, Json&) {
          p["spec"]["matchConstraints"]["excludeResourceRules"] = {{{"a", "b"}}};
        },
-       "for some objects only"},
+       "applies to some objects only"},
       {"anybody's name", [](Json& p, Json&) { p["spec"]["validations"].erase(0); }, "spec.validations, which does not contain object.spec.approver"},
       {"no right", [](Json& p, Json&) { p["spec"]["validations"].erase(1); }, "spec.validations, which does not contain authorizer"},
       {"a word in a string alone", [](Json& p, Json&) { p["spec"]["validations"][0]["expression"] = "true || 'object.spec.approver == request.userInfo.username' == ''"; },
