@@ -45,7 +45,11 @@ constexpr Field<Ending> kEnding[] = {always<&Ending::phase>("phase"),
 bool read(value& v, Ending& out, const Path& at) { return read_object(v, out, kEnding, at); }
 bool write(const Ending& from, Out out) { return write_object(from, kEnding, out); }
 
-bool write(const RolloutPolicy& from, Out out) { return write_raw(from.raw, out); }  // the snapshot is what was read
+// The snapshot is what was read; of a Model without spec.rollout it is empty.
+bool write(const RolloutPolicy& from, Out out) {
+  if (!write_raw(from.raw, out)) out.json = Json::object();
+  return true;
+}
 
 constexpr Field<RolloutStatus> kStepStatus[] = {always<&RolloutStatus::step_index>("index"),
                                                 always<&RolloutStatus::step_count>("count")};

@@ -143,6 +143,9 @@ TEST_CASE("what the operator reads of a status it writes again, field by field",
   CHECK(api::status_json(*api::parse<api::ModelVersion>(version.dump())) == kept(version["status"], kUnreadOfVersion));
   CHECK(api::to_json(api::parse<api::TrainingRun>(run.dump())->status) == kept(run["status"], kUnreadOfRun));
   CHECK(api::to_json(api::parse<api::ModelRuntime>(runtime.dump())->status) == kept(runtime["status"], kUnreadOfRuntime));
+  // A story: the snapshot of a Model without spec.rollout was written as null.
+  rollout["status"]["policy"] = Json::object();
+  CHECK(api::to_json(api::parse<api::ModelRollout>(rollout.dump())->status)["policy"] == Json::object());
 }
 
 TEST_CASE("the CRDs and the parsers of gate sets agree, and their gates and monitors are a Model's", "[crd]") {
