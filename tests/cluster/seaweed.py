@@ -77,10 +77,20 @@ def _free_ports(count):
     return ports
 
 
+class PortTaken(Exception):
+    pass
+
+
 class Store:
     """The store on this host, for as long as it is entered."""
 
     def __enter__(self):
+        for _ in range(5):
+            with contextlib.suppress(PortTaken):  # by another worker's program, since it was found free
+                return self._start()
+        raise AssertionError("no free ports")
+
+    def _start(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="seaweed-"))
         (self.folder / "s3.json").write_text(json.dumps(IDENTITIES))
         (self.folder / "data").mkdir()
@@ -96,7 +106,7 @@ class Store:
             if self.process.poll() is not None or time.monotonic() > end:
                 said = (self.folder / "log").read_text()[-2000:]
                 self.__exit__()
-                raise AssertionError(said)
+                raise PortTaken if "address already in use" in said else AssertionError(said)
             time.sleep(0.05)
         return self
 

@@ -95,7 +95,7 @@ def test_health_after_an_abort_and_a_failure(case):
     rollout = canary(case, [{"weight": 50}, {"pause": {}}])
     case.phase(rollout, "Paused")
     case.steer(rollout, "Aborted")
-    seen(case, "ModelRollout", rollout, "Aborted", "Current", "Healthy", "abort")
+    seen(case, "ModelRollout", rollout, "Aborted", "Current", "Healthy", "Aborted")
     seen(case, "Model", "m", "Degraded", "Failed", "Degraded")
     case.rollout("nowhere", "no-such-version")
     found = case.until(lambda: condition(o := case.get("ModelRollout", "nowhere"), "Stalled")["status"] == "True" and o, "it is stalled")

@@ -83,7 +83,7 @@ def test_a_dry_run_that_fails_says_so_and_promotes(case):
     case.ready(version="m-v2")
     told = case.mro(rollout)["gates"][0]
     assert told["verdict"] == "Failed" and "0.5 is below min 0.9" in told["message"]
-    assert any("dry run" in note for note in case.until(lambda: case.events(rollout, "GateWouldHold"), "an Event says what would have happened"))
+    assert any("dryRun is true" in note for note in case.until(lambda: case.events(rollout, "GateWouldHold"), "an Event says what would have happened"))
 
 
 @pytest.mark.parametrize("recall, phase", [("0.95", "Succeeded"), ("0.5", "RolledBack")])

@@ -56,7 +56,7 @@ def test_a_server_that_runs_as_root_does_not_stop_the_fetch(case):
 def test_an_artifact_beyond_its_size_is_not_fetched(case):
     case.version("m-v1", artifact=case.artifact("m-v1", "far too much", size="5"))
     case.model(version="m-v1", replicas=1)
-    case.until(lambda: "it is larger than the 5 bytes that are allowed" in case.status()["message"], "the Model says what is too large")
+    case.until(lambda: "it is larger than the 5 bytes allowed" in case.status()["message"], "the Model says what is too large")
     assert case.endpoints() == {}
 
 
