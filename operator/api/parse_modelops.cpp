@@ -426,21 +426,9 @@ Result<ModelRuntime> parse<ModelRuntime>(std::string_view json, Coverage* covera
   return std::move(root->object);
 }
 
-Json to_json(const ModelStatus& status) {
-  Json out;
-  read::write_object(status, read::kModelStatus, read::Out{out});
-  return out;
-}
-Json status_json(const ModelVersion& version) {
-  Json out;
-  read::write_object(version, read::kVersionStatus, read::Out{out});
-  return out;
-}
-Json to_json(const RuntimeStatus& status) {
-  Json out;
-  read::write_object(status, read::kRuntimeStatus, read::Out{out});
-  return out;
-}
+Json to_json(const ModelStatus& status) { return read::json_of(status, read::kModelStatus); }
+Json status_json(const ModelVersion& version) { return read::json_of(version, read::kVersionStatus); }
+Json to_json(const RuntimeStatus& status) { return read::json_of(status, read::kRuntimeStatus); }
 Json to_json(const Adopted& adopted) {
   Json out;
   read::write(adopted, read::Out{out});

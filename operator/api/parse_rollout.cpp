@@ -134,10 +134,6 @@ Result<ModelRollout> parse<ModelRollout>(std::string_view json, Coverage* covera
   return std::move(root->object);
 }
 
-Json to_json(const RolloutStatus& status) {
-  Json out;
-  read::write_object(status, read::kRolloutStatus, read::Out{out});
-  return out;
-}
+Json to_json(const RolloutStatus& status) { return read::json_of(status, read::kRolloutStatus); }
 
 }  // namespace mo::api

@@ -240,10 +240,6 @@ Result<TrainingRun> parse<TrainingRun>(std::string_view json, Coverage* coverage
   return std::move(root->object);
 }
 
-Json to_json(const TrainingRunStatus& status) {
-  Json out;
-  read::write_object(status, read::kRunStatus, read::Out{out});
-  return out;
-}
+Json to_json(const TrainingRunStatus& status) { return read::json_of(status, read::kRunStatus); }
 
 }  // namespace mo::api

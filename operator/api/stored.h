@@ -64,6 +64,13 @@ bool write_object(const T& value, const Field<T> (&table)[N], Out out) {
   return !out.json.empty();
 }
 
+template <class T, size_t N>
+Json json_of(const T& value, const Field<T> (&table)[N]) {
+  Json out;
+  write_object(value, table, Out{out});
+  return out;
+}
+
 // ---- rows ----
 
 template <auto Member>
